@@ -1,0 +1,1 @@
+"""The asset's story: meter reading, credit, holding, pledge, loan, margin call, retirement."""

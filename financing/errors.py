@@ -1,0 +1,166 @@
+"""Domain errors. Each class has one stable `code`; `credit_api.errors` maps codes to HTTP status once."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FinancingError(Exception):
+    """Base of every refusal in this package. `context` carries machine-readable facts about the refusal."""
+
+    code: ClassVar[str] = "financing_error"
+
+    def __init__(self, detail: str, **context: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.context = context
+
+
+class QuantityOutOfRange(FinancingError):
+    """A quantity is negative where it may not be, zero where it must not be, or beyond 64 bits."""
+
+    code = "quantity_out_of_range"
+
+
+class NotFound(FinancingError):
+    """The named thing does not exist, or is not visible to the organisation that asks."""
+
+    code = "not_found"
+
+
+class NotPermitted(FinancingError):
+    """The organisation that asks may not do this to that thing."""
+
+    code = "not_permitted"
+
+
+class AlreadyExists(FinancingError):
+    """Something with this identity is already registered."""
+
+    code = "already_exists"
+
+
+class InvalidState(FinancingError):
+    """The thing is not in a state from which the command is possible."""
+
+    code = "invalid_state"
+
+
+class CorruptData(FinancingError):
+    """A file or record cannot be read as what it claims to be."""
+
+    code = "corrupt_data"
+
+
+class ParameterMissing(FinancingError):
+    """No dated parameter covers the asked key and date."""
+
+    code = "parameter_missing"
+
+
+class ReadingRejected(FinancingError):
+    """A batch of interval readings breaks a rule of the meter (order, sign, grid, capacity)."""
+
+    code = "reading_rejected"
+
+
+class DuplicateReading(ReadingRejected):
+    """A reading for this meter and interval exists already."""
+
+    code = "duplicate_reading"
+
+
+class PeriodOverlap(FinancingError):
+    """The monitoring period overlaps one that is already claimed for this meter."""
+
+    code = "period_overlap"
+
+
+class PeriodAlreadyIssued(FinancingError):
+    """Credits were already issued for this monitoring period."""
+
+    code = "period_already_issued"
+
+
+class ConflictOfInterest(FinancingError):
+    """The verifier is not independent of the project."""
+
+    code = "conflict_of_interest"
+
+
+class UnbalancedEntry(FinancingError):
+    """An entry does not sum to zero per asset, or has fewer than two postings."""
+
+    code = "unbalanced_entry"
+
+
+class InsufficientBalance(FinancingError):
+    """The account's available balance (posted less held) does not cover the amount."""
+
+    code = "insufficient_balance"
+
+
+class CreditsPledged(InsufficientBalance):
+    """The units exist but are pledged or reserved, so they cannot be sold, retired or pledged again."""
+
+    code = "credits_pledged"
+
+
+class PriceMissing(FinancingError):
+    """No price observation exists for the asset: its value is unknown, not zero."""
+
+    code = "price_missing"
+
+
+class PriceStale(FinancingError):
+    """The latest price observation is older than the asset class allows."""
+
+    code = "price_stale"
+
+
+class PriceImplausible(FinancingError):
+    """A price observation is non-positive or jumps further than the market's band and was not confirmed."""
+
+    code = "price_implausible"
+
+
+class CreditStandardNotMet(FinancingError):
+    """The decision declined or referred the application, so no loan can be drawn on it."""
+
+    code = "credit_standard_not_met"
+
+
+class AssessmentExpired(FinancingError):
+    """The credit score that the decision rests on is past its valid-until time."""
+
+    code = "assessment_expired"
+
+
+class CoverageInsufficient(FinancingError):
+    """The collateral that would remain does not cover the debt at the product's lines."""
+
+    code = "coverage_insufficient"
+
+
+class DisposalNotAllowed(FinancingError):
+    """The loan's coverage or the cure period does not allow the bank to sell the collateral (yet)."""
+
+    code = "disposal_not_allowed"
+
+
+class IdempotencyKeyMissing(FinancingError):
+    """A command that moves value came without an idempotency key."""
+
+    code = "idempotency_key_missing"
+
+
+class IdempotencyKeyReused(FinancingError):
+    """The idempotency key was already used by this organisation with a different request body."""
+
+    code = "idempotency_key_reused"
+
+
+class LedgerTampered(FinancingError):
+    """The ledger's hash chain or a derived balance does not agree with its postings."""
+
+    code = "ledger_tampered"

@@ -1,0 +1,1 @@
+"""Experiments, benchmarks and generated worlds: where questions about the system are answered."""
