@@ -1,0 +1,98 @@
+"""Assets and accounts. An account is (owner, kind, asset, reference); its kind fixes the bounds of its balance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from financing.errors import QuantityOutOfRange
+
+CNY_CODE = "CNY"
+CREDIT_PREFIX = "PHCER:"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What an account counts: `CNY` in fen, or the credits of one issuance (`PHCER:<issuance id>`) in kg CO2e.
+
+    One asset an issuance keeps method, region, project and vintage attached to every balance.
+    """
+
+    code: str
+
+    def __post_init__(self) -> None:
+        if self.code != CNY_CODE and not (self.code.startswith(CREDIT_PREFIX) and len(self.code) > len(CREDIT_PREFIX)):
+            raise QuantityOutOfRange(f"{self.code!r} is not an asset of this ledger")
+
+    @classmethod
+    def credits(cls, issuance_id: str) -> Asset:
+        return cls(CREDIT_PREFIX + issuance_id)
+
+    @property
+    def is_money(self) -> bool:
+        return self.code == CNY_CODE
+
+    @property
+    def issuance_id(self) -> str:
+        """The issuance behind a credit asset; raises `QuantityOutOfRange` for money."""
+        if self.is_money:
+            raise QuantityOutOfRange("money has no issuance")
+        return self.code.removeprefix(CREDIT_PREFIX)
+
+
+CNY = Asset(CNY_CODE)
+
+
+class AccountKind(StrEnum):
+    """Positive balances are what the owner has, negative balances what it owes or has given out."""
+
+    CASH = "cash"  # settlement balance
+    SETTLEMENT = "settlement"  # the payment system outside: the mirror of all cash brought in
+    ISSUED = "issued"  # the registry's obligation: minus everything ever issued
+    HOLDING = "holding"  # credits free to sell, pledge or retire
+    PLEDGED = "pledged"  # credits under a posted pledge (reference: pledge id)
+    RETIRED = "retired"  # credits used up for good
+    LOAN_PRINCIPAL = "loan_principal"  # a bank's claim (reference: loan id)
+    LOAN_PRINCIPAL_OWED = "loan_principal_owed"  # the borrower's mirror of it
+    LOAN_INTEREST = "loan_interest"
+    LOAN_INTEREST_OWED = "loan_interest_owed"
+
+    @property
+    def floor(self) -> int | None:
+        """Lowest allowed balance less holds; None for accounts that may be negative."""
+        return None if self in _MAY_BE_NEGATIVE else 0
+
+    @property
+    def ceiling(self) -> int | None:
+        """Highest allowed balance; zero for obligations, which cannot be overpaid."""
+        return 0 if self in _OBLIGATIONS else None
+
+
+_OBLIGATIONS = frozenset({AccountKind.ISSUED, AccountKind.LOAN_PRINCIPAL_OWED, AccountKind.LOAN_INTEREST_OWED})
+_MAY_BE_NEGATIVE = _OBLIGATIONS | {AccountKind.SETTLEMENT}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """Identity of an account. `reference` separates e.g. the collateral of one pledge from that of another."""
+
+    owner_id: str
+    kind: AccountKind
+    asset: Asset
+    reference: str = ""
+
+    def __str__(self) -> str:
+        tail = f"/{self.reference}" if self.reference else ""
+        return f"{self.owner_id}/{self.kind}/{self.asset.code}{tail}"
+
+
+def cash(owner_id: str) -> AccountKey:
+    return AccountKey(owner_id, AccountKind.CASH, CNY)
+
+
+def holding(owner_id: str, asset: Asset) -> AccountKey:
+    return AccountKey(owner_id, AccountKind.HOLDING, asset)
+
+
+def pledged(owner_id: str, asset: Asset, pledge_id: str) -> AccountKey:
+    return AccountKey(owner_id, AccountKind.PLEDGED, asset, pledge_id)
