@@ -164,3 +164,45 @@ class LedgerTampered(FinancingError):
     """The ledger's hash chain or a derived balance does not agree with its postings."""
 
     code = "ledger_tampered"
+
+
+class PeriodInvalid(FinancingError):
+    """A time is without zone, a period ends before it starts, spans two vintages or lies where it may not."""
+
+    code = "period_invalid"
+
+
+class DeclarationMissing(FinancingError):
+    """The owner has not declared that the reduction is claimed under no other scheme."""
+
+    code = "declaration_missing"
+
+
+class StatementMismatch(FinancingError):
+    """A verification statement does not cover the readings, total or reduction of the period it names."""
+
+    code = "statement_mismatch"
+
+
+class PlausibilityFailed(FinancingError):
+    """A monitoring period carries findings of severity error and cannot be accepted."""
+
+    code = "plausibility_failed"
+
+
+class SerialInvalid(FinancingError):
+    """A serial or certificate number is malformed or its check digits are wrong."""
+
+    code = "serial_invalid"
+
+
+class OfferExpired(FinancingError):
+    """The offer was not accepted before its expiry."""
+
+    code = "offer_expired"
+
+
+class OverpaymentRefused(FinancingError):
+    """A repayment is larger than the debt on its date."""
+
+    code = "overpayment_refused"

@@ -1,21 +1,25 @@
 """Exact quantities. Everything that is booked is an integer of one of these types; all rounding lives here.
 
-Money is in fen (0.01 CNY), Carbon in kg CO2e, Energy in Wh, Price in fen per tonne, Rate in basis points.
+Money is in fen (0.01 CNY), Carbon in kg CO2e, Energy in Wh, EmissionFactor in mg CO2e per kWh, Price in fen per tonne,
+Rate in basis points. Period is a stretch of time in UTC; a vintage or business date is the calendar of China.
 Mixing two types is a type error and a `TypeError` at run time. Every value fits a signed 64-bit column.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Self
 
-from financing.errors import QuantityOutOfRange
+from financing.errors import PeriodInvalid, QuantityOutOfRange
 
 INT64_MAX = 2**63 - 1
 KG_PER_TONNE = 1_000
 BPS_PER_UNIT = 10_000
+MG_WH_PER_KG_KWH = 1_000_000_000
+CHINA_TIME = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 
 def checked_int64(value: int, name: str) -> int:
@@ -52,7 +56,7 @@ class _Quantity:
     def _same(self, other: object) -> int:
         if type(other) is not type(self):
             raise TypeError(f"cannot combine {type(self).__name__} with {type(other).__name__}")
-        return other.amount  # type: ignore[attr-defined, no-any-return]
+        return other.amount
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.amount + self._same(other))
@@ -149,6 +153,18 @@ class Energy(_Quantity):
 
 
 @dataclass(frozen=True, order=True, slots=True)
+class EmissionFactor(_Quantity):
+    """Milligrams CO2e per kWh (0.5978 kg/kWh is 597,800), so that published four-decimal factors are exact."""
+
+    def reduction_of(self, energy: Energy) -> Carbon:
+        """Emissions avoided by `energy`, rounded down to the kg: issuance is never above the calculation."""
+        return Carbon(floor_div(Fraction(self.amount * energy.wh, MG_WH_PER_KG_KWH)))
+
+    def kg_per_kwh(self) -> Decimal:
+        return Decimal(self.amount).scaleb(-6)
+
+
+@dataclass(frozen=True, order=True, slots=True)
 class Price(_Quantity):
     """Fen per tonne CO2e; the exchange's tick is 0.01 CNY/t, one unit."""
 
@@ -209,3 +225,59 @@ def kilograms_from_estimate(kg: Decimal) -> Carbon:
 def money_from_estimate_up(fen: float) -> Money:
     """Book an estimated loss or reserve: rounded up to the fen."""
     return Money(int(Decimal(fen).to_integral_value(ROUND_CEILING)))
+
+
+def rate_from_estimate_up(ratio: float) -> Rate:
+    """Book an estimated probability or loss rate in basis points, rounded up: risk is never understated."""
+    return Rate(int((Decimal(repr(float(ratio))) * BPS_PER_UNIT).to_integral_value(ROUND_CEILING)))
+
+
+def require_utc(at: datetime) -> datetime:
+    """`at` in UTC; raise `PeriodInvalid` if it carries no time zone."""
+    if at.tzinfo is None or at.utcoffset() is None:
+        raise PeriodInvalid("a time must carry its zone", at=at.isoformat())
+    return at.astimezone(UTC)
+
+
+def business_date(at: datetime) -> date:
+    """The calendar date in China at `at`. China has kept UTC+8 without daylight saving since 1991-09-15."""
+    return require_utc(at).astimezone(CHINA_TIME).date()
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Period:
+    """A half-open stretch of time [start, end), both in UTC. Raises `PeriodInvalid` unless start < end."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "start", require_utc(self.start))
+        object.__setattr__(self, "end", require_utc(self.end))
+        if not self.start < self.end:
+            raise PeriodInvalid("a period ends after it starts", start=str(self.start), end=str(self.end))
+
+    @property
+    def seconds(self) -> int:
+        return round((self.end - self.start).total_seconds())
+
+    def first_day(self) -> date:
+        """The first calendar date in China that the period touches."""
+        return business_date(self.start)
+
+    def last_day(self) -> date:
+        """The last calendar date in China that the period touches (its end is exclusive)."""
+        return business_date(self.end - timedelta(microseconds=1))
+
+    def vintage(self) -> int:
+        """The one calendar year (China time) of the period; raise `PeriodInvalid` if it touches two."""
+        first, last = self.first_day().year, self.last_day().year
+        if first != last:
+            raise PeriodInvalid("a monitoring period lies in one calendar year", first=first, last=last)
+        return first
+
+    def overlaps(self, other: Period) -> bool:
+        return self.start < other.end and other.start < self.end
+
+    def contains(self, other: Period) -> bool:
+        return self.start <= other.start and other.end <= self.end

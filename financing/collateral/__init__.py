@@ -1,0 +1,1 @@
+"""Pledge, coverage, margin call, release, disposal and waterfall."""

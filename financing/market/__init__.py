@@ -1,0 +1,1 @@
+"""Trading rules: bilateral offers and their settlement terms."""

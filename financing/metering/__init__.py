@@ -1,0 +1,1 @@
+"""Interval readings of a meter: validation, plausibility, conservative gap filling, commitment."""

@@ -1,0 +1,149 @@
+"""A batch of interval readings of one meter, columnar, on a sorted grid without duplicates.
+
+Shapes: `starts` datetime64[s] (UTC, start of the interval), `generation_wh` and `export_wh` int64, all of length n.
+Self-use of an interval is generation − export.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from financing.errors import DuplicateReading, ReadingRejected
+from financing.quantities import INT64_MAX, Energy, Period
+
+Starts = NDArray[np.datetime64]
+WattHours = NDArray[np.int64]
+
+COMMITMENT_DOMAIN = b"tanxin-readings-v1"
+MINUTES_PER_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadingBatch:
+    """Readings of `meter_id`. Raises `DuplicateReading` or `ReadingRejected` when a rule of the meter is broken."""
+
+    meter_id: str
+    interval_minutes: int
+    starts: Starts
+    generation_wh: WattHours
+    export_wh: WattHours | None = None
+
+    def __post_init__(self) -> None:
+        _require_interval(self.meter_id, self.interval_minutes)
+        object.__setattr__(self, "starts", _frozen(_seconds(self.starts)))
+        object.__setattr__(self, "generation_wh", _frozen(_watt_hours(self.generation_wh, "generation")))
+        _require_grid(self.starts, self.interval_minutes)
+        _require_energy(self.starts, self.generation_wh, "generation")
+        if self.export_wh is not None:
+            object.__setattr__(self, "export_wh", _frozen(_watt_hours(self.export_wh, "export")))
+            _require_energy(self.starts, self.export_wh, "export")
+            above = self.export_wh > self.generation_wh
+            _require_none(above, self.starts, "export exceeds generation")
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def within(self, period: Period) -> ReadingBatch:
+        """The readings whose interval starts inside `period`."""
+        chosen = (self.starts >= _instant(period.start)) & (self.starts < _instant(period.end))
+        export = None if self.export_wh is None else self.export_wh[chosen]
+        return ReadingBatch(
+            self.meter_id, self.interval_minutes, self.starts[chosen], self.generation_wh[chosen], export
+        )
+
+    def generation(self) -> Energy:
+        return Energy(int(self.generation_wh.sum()))
+
+    def export(self) -> Energy | None:
+        return None if self.export_wh is None else Energy(int(self.export_wh.sum()))
+
+    def commitment(self) -> str:
+        """SHA-256 (hex) over the canonical readings: who holds them can show that a total was summed from them.
+
+        The bytes are the domain, meter, interval, count and presence of export, then each column as little-endian
+        int64 (seconds since 1970-01-01 UTC, then Wh). It binds; it does not hide readings that can be guessed.
+        """
+        head = f"{self.meter_id}\n{self.interval_minutes}\n{len(self)}\n{int(self.export_wh is not None)}\n"
+        digest = hashlib.sha256(COMMITMENT_DOMAIN + b"\n" + head.encode())
+        digest.update(self.starts.astype("<i8").tobytes())
+        digest.update(self.generation_wh.astype("<i8").tobytes())
+        if self.export_wh is not None:
+            digest.update(self.export_wh.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def expected_starts(period: Period, interval_minutes: int) -> Starts:
+    """Every interval start of `period`. Raises `ReadingRejected` when the period does not lie on the grid."""
+    step = np.timedelta64(interval_minutes * 60, "s")
+    if period.seconds % (interval_minutes * 60) or int(period.start.timestamp()) % (interval_minutes * 60):
+        raise ReadingRejected("the period does not start and end on the meter's grid", period=str(period))
+    return np.arange(_instant(period.start), _instant(period.end), step)
+
+
+def require_within_capacity(batch: ReadingBatch, capacity_w: int, capacity_factor_bps_max: int) -> None:
+    """Raise `ReadingRejected` if an interval generates more than nameplate × time × the factor (kWh sent as Wh do)."""
+    limit = capacity_w * batch.interval_minutes * capacity_factor_bps_max // (60 * 10_000)
+    _require_none(batch.generation_wh > min(limit, INT64_MAX), batch.starts, "generation exceeds the plant's capacity")
+
+
+def _require_interval(meter_id: str, interval_minutes: int) -> None:
+    if not meter_id or meter_id != meter_id.strip():
+        raise ReadingRejected("a meter has an id without surrounding blanks", meter_id=meter_id)
+    if interval_minutes <= 0 or MINUTES_PER_DAY % interval_minutes:
+        raise ReadingRejected("the interval divides a day", interval_minutes=interval_minutes)
+
+
+def _seconds(starts: Starts) -> Starts:
+    array = np.asarray(starts)
+    if array.ndim != 1 or array.dtype.kind != "M" or np.isnat(array).any():
+        raise ReadingRejected("interval starts are one column of times")
+    seconds = array.astype("datetime64[s]")
+    if (seconds != array).any():
+        raise ReadingRejected("interval starts are whole seconds")
+    return seconds
+
+
+def _watt_hours(column: WattHours, name: str) -> WattHours:
+    array = np.asarray(column)
+    if array.ndim != 1 or array.dtype.kind != "i":
+        raise ReadingRejected(f"{name} is one column of whole watt-hours", dtype=str(array.dtype))
+    return array.astype(np.int64)
+
+
+def _require_grid(starts: Starts, interval_minutes: int) -> None:
+    seconds = starts.astype(np.int64)
+    _require_none(seconds % (interval_minutes * 60) != 0, starts, "a reading is off the meter's grid")
+    steps = np.diff(seconds)
+    if (steps == 0).any():
+        at = starts[1:][steps == 0][0]
+        raise DuplicateReading("a reading occurs twice", first_at=str(at), count=int((steps == 0).sum()))
+    if (steps < 0).any():
+        raise ReadingRejected("readings are in time order", first_at=str(starts[1:][steps < 0][0]))
+
+
+def _require_energy(starts: Starts, column: WattHours, name: str) -> None:
+    if len(column) != len(starts):
+        raise ReadingRejected(f"{name} has one value an interval", rows=len(column), intervals=len(starts))
+    _require_none(column < 0, starts, f"{name} is negative")
+    if len(column) and int(column.max()) > INT64_MAX // len(column):
+        raise ReadingRejected(f"the sum of {name} does not fit 64 bits", largest=int(column.max()))
+
+
+def _require_none(bad: NDArray[np.bool_], starts: Starts, detail: str) -> None:
+    if bad.any():
+        raise ReadingRejected(detail, first_at=f"{starts[bad][0]}Z", count=int(bad.sum()))
+
+
+def _instant(at: datetime) -> np.datetime64:
+    return np.datetime64(int(at.timestamp()), "s")
+
+
+def _frozen(column: NDArray[np.generic]) -> NDArray[np.generic]:
+    copy = column.copy()
+    copy.flags.writeable = False
+    return copy

@@ -1,0 +1,215 @@
+"""The shape of every parameter record. Unknown keys, missing sources and impossible values are refused by pydantic.
+
+`valid_from` is the first day a record holds, `valid_until` the first day it no longer holds (half-open, as `Period`).
+`mark` says how the value is known: S source description of the modelled system, V read in a published source,
+D computed from verified data, I our inference, R recollection to confirm before legal reliance.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from financing.quantities import BPS_PER_UNIT, EmissionFactor, Money, Rate
+
+Mark = Literal["S", "V", "D", "I", "R"]
+ClaimMode = Literal["all", "self_use", "export"]
+Bps = Annotated[int, Field(strict=True, ge=0, le=BPS_PER_UNIT)]
+Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
+PublishedOn = Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Strict):
+    """Where a value was published. `published` is a year, month or day: as exact as the publication states."""
+
+    title: str = Field(min_length=1)
+    publisher: str = Field(min_length=1)
+    published: PublishedOn
+    url: str | None = None
+
+
+class Citation(_Strict):
+    """The source and mark of one field, where it differs from its record's."""
+
+    source: Source
+    mark: Mark
+
+
+class Record(_Strict):
+    """What every dated record carries. `file` and `version_hash` (SHA-256 of the file) are set by the loader."""
+
+    key: str = Field(min_length=1)
+    valid_from: date
+    valid_until: date | None = None
+    source: Source
+    mark: Mark
+    citations: dict[str, Citation] = {}
+    note: str = ""
+    file: str
+    version_hash: str
+
+    @model_validator(mode="after")
+    def _dated_and_cited(self) -> Self:
+        if self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise ValueError("valid_until lies after valid_from")
+        unknown = set(self.citations) - set(type(self).model_fields)
+        if unknown:
+            raise ValueError(f"citations of unknown fields: {sorted(unknown)}")
+        return self
+
+    def holds_on(self, on: date) -> bool:
+        return self.valid_from <= on and (self.valid_until is None or on < self.valid_until)
+
+    def overlaps(self, other: Record) -> bool:
+        starts_before_end = self.valid_until is None or other.valid_from < self.valid_until
+        return starts_before_end and (other.valid_until is None or self.valid_from < other.valid_until)
+
+
+class GridFactor(Record):
+    """Grid emission factor of one region, kind and reference year, mg CO2e per kWh."""
+
+    region: str
+    kind: Literal[
+        "average", "average_without_traded_non_fossil", "fossil", "operating_margin", "build_margin", "combined_margin"
+    ]
+    year: int = Field(strict=True, ge=2000, le=2100)
+    mg_per_kwh: int = Field(strict=True, gt=0, le=2_000_000)
+
+    @property
+    def factor(self) -> EmissionFactor:
+        return EmissionFactor(self.mg_per_kwh)
+
+
+class PvMethodology(Record):
+    """One version of the distributed-photovoltaics methodology."""
+
+    version: int = Field(strict=True, ge=1)
+    status: Literal["draft", "consultation", "approved", "superseded"]
+    name_zh: str
+    name_en: str
+    claim_mode: ClaimMode
+    factor_key: str
+    factor_alternatives: tuple[str, ...] = ()
+    project_emissions_mg_per_kwh: int = Field(strict=True, ge=0)
+    leakage_mg_per_kwh: int = Field(strict=True, ge=0)
+    completeness_bps_min: Bps
+    gap_fill: Literal["zero"]
+    interval_minutes_allowed: tuple[int, ...] = Field(min_length=1)
+
+
+class PlausibilityLimits(Record):
+    """Limits against which a PV meter's readings are checked. Capacity factors are bp of nameplate × time."""
+
+    interval_capacity_factor_bps_reject: int = Field(strict=True, gt=0)
+    interval_capacity_factor_bps_warn: int = Field(strict=True, gt=0)
+    mean_capacity_factor_bps_max: Bps
+    night_elevation_deg_max: float = Field(ge=-18, le=0)
+    night_capacity_factor_bps_max: Bps
+    spike_ratio_min: int = Field(strict=True, ge=2)
+    spike_capacity_factor_bps_min: Bps
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+
+
+class CollateralClass(Record):
+    """Haircut, advance rate and lines of one asset class. Lines are debt ÷ mark value, in bp."""
+
+    name_zh: str
+    name_en: str
+    haircut_bps: Bps
+    advance_bps: Bps
+    warn_bps: Bps
+    call_bps: Bps
+    liquidate_bps: Bps
+    price_stale_after_days: Days
+    price_jump_bps_max: int = Field(strict=True, gt=0)
+
+    @model_validator(mode="after")
+    def _lines_are_ordered(self) -> Self:
+        if not 0 < self.advance_bps < self.warn_bps < self.call_bps < self.liquidate_bps:
+            raise ValueError("advance < warn < call < liquidate must hold")
+        if self.advance_bps > BPS_PER_UNIT - self.haircut_bps:
+            raise ValueError("the advance rate is at most 1 − haircut")
+        return self
+
+    @property
+    def haircut(self) -> Rate:
+        return Rate(self.haircut_bps)
+
+    @property
+    def advance(self) -> Rate:
+        return Rate(self.advance_bps)
+
+
+class GradeSpread(_Strict):
+    """Spread over the loan prime rate for one grade, bp."""
+
+    grade: str
+    spread_bps: int = Field(strict=True)
+
+
+class LendingProduct(Record):
+    """A pledge-loan product: eligibility, credit standard, price, tenor and default rules."""
+
+    version: int = Field(strict=True, ge=1)
+    name_zh: str
+    name_en: str
+    eligible_classes: tuple[str, ...] = Field(min_length=1)
+    amount_fen_min: int = Field(strict=True, gt=0)
+    amount_fen_max: int = Field(strict=True, gt=0)
+    tenor_days_max: int = Field(strict=True, gt=0)
+    day_count: Literal["ACT/360"]
+    lpr_term: str
+    score_min: int = Field(strict=True, ge=300, le=850)
+    score_refer_below: int = Field(strict=True, ge=300, le=850)
+    probability_bps_max: Bps
+    bank_only_outcome: Literal["approve", "refer", "decline"]
+    rate_grid: tuple[GradeSpread, ...] = Field(min_length=1)
+    rate_bps_max: int = Field(strict=True, gt=0)
+    funding_spread_bps: int = Field(strict=True)
+    capital_ratio_bps: Bps
+    capital_hurdle_bps: Bps
+    operating_cost_bps: Bps
+    lgd_bps_min: Bps
+    disposal_cost_bps: Bps
+    cure_days: Days
+    decision_valid_days: Days
+    pledge_reservation_days: Days
+
+    @model_validator(mode="after")
+    def _standard_is_consistent(self) -> Self:
+        if self.amount_fen_min > self.amount_fen_max:
+            raise ValueError("amount_fen_min exceeds amount_fen_max")
+        if self.score_refer_below < self.score_min:
+            raise ValueError("score_refer_below lies below score_min")
+        if len({row.grade for row in self.rate_grid}) != len(self.rate_grid):
+            raise ValueError("a grade occurs twice in the rate grid")
+        return self
+
+    @property
+    def amount_max(self) -> Money:
+        return Money(self.amount_fen_max)
+
+    @property
+    def amount_min(self) -> Money:
+        return Money(self.amount_fen_min)
+
+    def spread_of(self, grade: str) -> Rate | None:
+        """Spread of `grade`, or None when the grade is outside the credit standard."""
+        return next((Rate(row.spread_bps) for row in self.rate_grid if row.grade == grade), None)
+
+
+class PrimeRate(Record):
+    """Loan prime rate of one term; `key` is the term (1Y, 5Y)."""
+
+    rate_bps: int = Field(strict=True, gt=0)
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.rate_bps)

@@ -1,0 +1,1 @@
+"""Projects, monitoring periods, verification statements, serial blocks and retirements."""
