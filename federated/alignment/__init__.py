@@ -1,0 +1,1 @@
+"""Alignment: private set intersection between a bank and a grid company, over consented customers only."""

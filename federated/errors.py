@@ -1,0 +1,131 @@
+"""Errors of the customer's story. Each class has one stable `code`, mapped once to an HTTP status in `credit_api.errors`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FederatedError(Exception):
+    """Base of every refusal in this package. `context` carries machine-readable facts, never personal data."""
+
+    code: ClassVar[str] = "federated_error"
+
+    def __init__(self, detail: str, **context: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.context = context
+
+
+class ConsentMissing(FederatedError):
+    """No consent record with this identity covers this subject at the node that was asked."""
+
+    code = "consent_missing"
+
+
+class ConsentWithdrawn(FederatedError):
+    """The subject withdrew the consent at or before the asked time."""
+
+    code = "consent_withdrawn"
+
+
+class ConsentExpired(FederatedError):
+    """The asked time lies outside the interval for which consent was given."""
+
+    code = "consent_expired"
+
+
+class PurposeNotCovered(FederatedError):
+    """Consent exists, but not for this purpose."""
+
+    code = "purpose_not_covered"
+
+
+class ScopeNotCovered(FederatedError):
+    """Consent exists, but not for this kind of data source."""
+
+    code = "scope_not_covered"
+
+
+class ConsentConflict(FederatedError):
+    """A consent with this identity exists already with other terms; a consent is never edited."""
+
+    code = "consent_conflict"
+
+
+class InvalidConsent(FederatedError):
+    """The consent's own terms contradict each other (empty purposes, interval that ends before it starts)."""
+
+    code = "invalid_consent"
+
+
+class DataMissing(FederatedError):
+    """A data file or a node store that is needed does not exist."""
+
+    code = "data_missing"
+
+
+class CorruptData(FederatedError):
+    """A file or record cannot be read as what it claims to be. Names party and column."""
+
+    code = "corrupt_data"
+
+
+class SchemaMismatch(FederatedError):
+    """Columns are missing, unknown, or belong to another feature schema. Names party and column."""
+
+    code = "schema_mismatch"
+
+
+class InvalidTime(FederatedError):
+    """A time without a zone, or not in UTC, was given where an instant is needed."""
+
+    code = "invalid_time"
+
+
+class NotPermitted(FederatedError):
+    """The organisation that asks is unknown here or may not do this."""
+
+    code = "not_permitted"
+
+
+class AlignmentFailed(FederatedError):
+    """A private-set-intersection message was malformed or out of order."""
+
+    code = "alignment_failed"
+
+
+class NoOverlap(FederatedError):
+    """No bank shares a consented customer with any grid company, so there is nothing to train jointly."""
+
+    code = "no_overlap"
+
+
+class TrainingFailed(FederatedError):
+    """A node failed or returned non-finite numbers during a run. Names the node; nothing is registered."""
+
+    code = "training_failed"
+
+
+class ModelNotFound(FederatedError):
+    """The registry holds no such model or version, or no champion was appointed yet."""
+
+    code = "model_not_found"
+
+
+class ModelCorrupt(FederatedError):
+    """The weights on disk do not hash to what the manifest says, or cannot be read."""
+
+    code = "model_corrupt"
+
+
+class ModelExists(FederatedError):
+    """This version is already registered; versions are immutable."""
+
+    code = "model_exists"
+
+
+def error_codes() -> dict[str, type[FederatedError]]:
+    """Every stable code with its class, the base included."""
+    found: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
+    found.update({cls.code: cls for cls in FederatedError.__subclasses__()})
+    return found

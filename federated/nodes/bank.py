@@ -1,0 +1,36 @@
+"""A bank's node: labels and bank features of its own customers, and the consents that were given to it."""
+
+from __future__ import annotations
+
+from federated.consent.record import ConsentRecord
+from federated.errors import ConsentMissing, NotPermitted
+from federated.models.party import PartyModel
+from federated.nodes.node import Node, PartialRequest, PartialScore
+
+
+class BankNode(Node):
+    """Serves one bank only: consents and queries of another bank are refused with `NotPermitted`."""
+
+    role = "bank"
+
+    def customers(self, limit: int, after: str = "") -> list[str]:
+        """Own customers' subject ids in order, those after `after`, at most `limit`."""
+        return self.store.subjects(limit, after)
+
+    def consents(self, limit: int, after: str = "") -> list[ConsentRecord]:
+        """Consents towards this bank in order of id, those after `after`, at most `limit`."""
+        with self.store.consents() as consents:
+            return consents.of_bank(self.org_id, limit, after)
+
+    def own_consent(self, consent_id: str) -> ConsentRecord:
+        """A consent towards this bank. Raises `ConsentMissing`."""
+        record = self.consent(consent_id)
+        if record is None or record.bank_id != self.org_id:
+            raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
+        return record
+
+    def partial(self, request: PartialRequest, model: PartyModel) -> PartialScore | None:
+        """As `Node.partial`. Raises `NotPermitted` if the request comes on behalf of another bank."""
+        if request.bank_id != self.org_id:
+            raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
+        return super().partial(request, model)

@@ -1,0 +1,103 @@
+"""Feature schemas: which columns each kind of party brings, what they mean, and how a reason about them is worded."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from federated.consent.record import DataScope
+from federated.errors import CorruptData, SchemaMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column of one party. `protected` marks attributes that law forbids to decide on; kept for benchmarks only."""
+
+    column: str
+    name: str
+    zh: str
+    en: str
+    high_zh: str
+    high_en: str
+    low_zh: str
+    low_en: str
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartySchema:
+    """The columns of one kind of party (`bank` or `grid`), in the order in which nodes store them."""
+
+    role: str
+    code_prefix: str
+    scope: DataScope
+    features: tuple[Feature, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Column names in storage order."""
+        return tuple(feature.column for feature in self.features)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSchema:
+    """A dated pair of party schemas. `data_origin` is what every figure computed on it has to be labelled with."""
+
+    schema_id: str
+    version: str
+    dated: date
+    data_origin: str
+    source: str
+    bank: PartySchema
+    grid: PartySchema
+
+    def party(self, role: str) -> PartySchema:
+        """The schema of a role. Raises `SchemaMismatch` for a role that is neither bank nor grid."""
+        if role == "bank":
+            return self.bank
+        if role == "grid":
+            return self.grid
+        raise SchemaMismatch(f"unknown role {role!r}", role=role)
+
+
+def _party(role: str, raw: dict[str, Any]) -> PartySchema:
+    features = tuple(Feature(**feature) for feature in raw["features"])
+    if len({f.column for f in features}) != len(features):
+        raise CorruptData(f"schema of {role} names a column twice", role=role)
+    return PartySchema(role, raw["code_prefix"], DataScope(raw["scope"]), features)
+
+
+@cache
+def load_schemas() -> dict[str, FeatureSchema]:
+    """Every schema shipped with the package, by schema id. Raises `CorruptData` if a file is not a schema."""
+    found: dict[str, FeatureSchema] = {}
+    for file in sorted(resources.files(__package__).joinpath("schemas").iterdir(), key=lambda f: f.name):
+        if not file.name.endswith(".toml"):
+            continue
+        try:
+            raw = tomllib.loads(file.read_text(encoding="utf-8"))
+            schema = FeatureSchema(
+                schema_id=raw["schema_id"],
+                version=raw["version"],
+                dated=raw["dated"],
+                data_origin=raw["data_origin"],
+                source=raw["source"],
+                bank=_party("bank", raw["bank"]),
+                grid=_party("grid", raw["grid"]),
+            )
+        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+            raise CorruptData(f"{file.name} is not a feature schema: {error}", file=file.name) from error
+        found[schema.schema_id] = schema
+    return found
+
+
+def load_schema(schema_id: str) -> FeatureSchema:
+    """The schema with this id. Raises `SchemaMismatch` if the package ships none."""
+    try:
+        return load_schemas()[schema_id]
+    except KeyError:
+        raise SchemaMismatch(f"unknown feature schema {schema_id!r}", schema_id=schema_id) from None

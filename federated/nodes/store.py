@@ -1,0 +1,201 @@
+"""One node's own SQLite file: its customers' files, labels (banks), consents, alignments and run state."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from federated.consent.store import ConsentStore
+from federated.errors import CorruptData, DataMissing
+from federated.models.encoding import FloatArray
+from federated.nodes.checks import check_table
+from federated.nodes.schema import FeatureSchema, load_schema
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE files (
+  subject_id TEXT PRIMARY KEY, features BLOB NOT NULL, label INTEGER CHECK (label IN (0, 1)), fold INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alignments (
+  peer TEXT NOT NULL, position INTEGER NOT NULL, subject_id TEXT NOT NULL, PRIMARY KEY (peer, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A node's whole file, ordered by subject id: features (rows, columns), labels and folds (rows,), −1 = none."""
+
+    subjects: tuple[str, ...]
+    values: FloatArray
+    labels: np.ndarray[tuple[int], np.dtype[np.int64]]
+    folds: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+class NodeStore:
+    """Thread-safe access to one node's file: one connection behind a lock, one transaction a call."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise DataMissing(f"no node store at {path.name}", file=path.name)
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            meta = dict(self._db.execute("SELECT key, value FROM meta"))
+            self.org_id: str = meta["org_id"]
+            self.role: str = meta["role"]
+            self.data_origin: str = meta["data_origin"]
+            self.data_sha256: str = meta["data_sha256"]
+            self.schema: FeatureSchema = load_schema(meta["schema_id"])
+            self._consents = ConsentStore(self._db)
+        except (sqlite3.DatabaseError, KeyError) as error:
+            self._db.close()
+            raise CorruptData(f"{path.name} is not a node store: {error}", file=path.name) from error
+
+    @staticmethod
+    def create(
+        path: Path,
+        *,
+        org_id: str,
+        role: str,
+        schema: FeatureSchema,
+        data_origin: str,
+        subjects: Sequence[str],
+        values: FloatArray,
+        labels: Sequence[int] | None = None,
+        folds: Sequence[int] | None = None,
+    ) -> NodeStore:
+        """Write a new store from a checked table. Raises `CorruptData` or `SchemaMismatch` before writing."""
+        check_table(org_id, schema.party(role).columns, subjects, values, labels)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+            stale.unlink(missing_ok=True)
+        order = sorted(range(len(subjects)), key=lambda i: subjects[i])
+        packed = [np.ascontiguousarray(values[i], dtype="<f8").tobytes() for i in order]
+        digest = hashlib.sha256()
+        for i, blob in zip(order, packed, strict=True):
+            label = -1 if labels is None else labels[i]
+            digest.update(f"{subjects[i]}\0{label}\0".encode() + blob)
+        rows = (
+            (subjects[i], blob, None if labels is None else int(labels[i]), None if folds is None else int(folds[i]))
+            for i, blob in zip(order, packed, strict=True)
+        )
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.executescript(TABLES)
+            db.execute("BEGIN")
+            db.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", rows)
+            meta = {
+                "org_id": org_id,
+                "role": role,
+                "schema_id": schema.schema_id,
+                "data_origin": data_origin,
+                "data_sha256": digest.hexdigest(),
+            }
+            db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            db.execute("COMMIT")
+        finally:
+            db.close()
+        return NodeStore(path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def consents(self, *, write: bool = False) -> Iterator[ConsentStore]:
+        """The consents of this node inside one transaction."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield self._consents
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def subjects(self, limit: int, after: str) -> list[str]:
+        """Subject ids in order, those after `after`, at most `limit`."""
+        query = "SELECT subject_id FROM files WHERE subject_id > ? ORDER BY subject_id LIMIT ?"
+        with self._lock:
+            return [row[0] for row in self._db.execute(query, (after, limit))]
+
+    def values_of(self, subject_id: str) -> FloatArray | None:
+        """One subject's features (columns,), or None if this node has no file of the subject."""
+        with self._lock:
+            row = self._db.execute("SELECT features FROM files WHERE subject_id = ?", (subject_id,)).fetchone()
+        return None if row is None else self._unpack(row[0])
+
+    def table(self) -> Table:
+        """The whole file of this node."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT subject_id, features, label, fold FROM files ORDER BY subject_id"
+            ).fetchall()
+        columns = len(self.schema.party(self.role).columns)
+        values = np.array([self._unpack(row[1]) for row in rows]).reshape(len(rows), columns)
+        labels = np.array([-1 if row[2] is None else row[2] for row in rows], dtype=np.int64)
+        folds = np.array([-1 if row[3] is None else row[3] for row in rows], dtype=np.int64)
+        return Table(tuple(row[0] for row in rows), values, labels, folds)
+
+    def _unpack(self, blob: bytes) -> FloatArray:
+        columns = self.schema.party(self.role).columns
+        if len(blob) != 8 * len(columns):
+            raise CorruptData(f"{self.org_id}: a stored file has the wrong length", party=self.org_id)
+        values = np.frombuffer(blob, dtype="<f8").astype(np.float64)
+        for j in np.flatnonzero(np.isinf(values)):
+            column = columns[int(j)]
+            raise CorruptData(
+                f"{self.org_id}: column {column} holds an infinite value", party=self.org_id, column=column
+            )
+        return values
+
+    def put_alignment(self, peer: str, subjects: Sequence[str]) -> None:
+        """Replace the ordered intersection shared with `peer`."""
+        with self._transaction():
+            self._db.execute("DELETE FROM alignments WHERE peer = ?", (peer,))
+            rows = ((peer, i, subject) for i, subject in enumerate(subjects))
+            self._db.executemany("INSERT INTO alignments VALUES (?, ?, ?)", rows)
+
+    def alignment(self, peer: str) -> tuple[str, ...]:
+        """Own subject ids in the order agreed with `peer`; empty if none was agreed."""
+        query = "SELECT subject_id FROM alignments WHERE peer = ? ORDER BY position"
+        with self._lock:
+            return tuple(row[0] for row in self._db.execute(query, (peer,)))
+
+    def peers(self) -> tuple[str, ...]:
+        """Parties with which an alignment exists, in order."""
+        with self._lock:
+            return tuple(row[0] for row in self._db.execute("SELECT DISTINCT peer FROM alignments ORDER BY peer"))
+
+    def put_state(self, entries: Mapping[str, bytes]) -> None:
+        """Keep the node's own run state (for example its PSI key of one session)."""
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entries.items())
+
+    def state(self, key: str) -> bytes | None:
+        """Run state under `key`, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def drop_state(self, keys: Iterable[str]) -> None:
+        """Forget run state."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM state WHERE key = ?", ((key,) for key in keys))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self.consents(write=True):
+            yield
