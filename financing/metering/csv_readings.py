@@ -22,7 +22,7 @@ OPTIONAL = "export_kwh"
 
 
 def parse_readings(content: bytes, meter_id: str, interval_minutes: int) -> ReadingBatch:
-    """Parse a CSV file. Raises `CorruptData` if it is not such a file, `ReadingRejected` for a value it may not hold."""
+    """Parse a CSV file. Raises `CorruptData` if it is not such a file, `ReadingRejected` for a forbidden value."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -64,8 +64,7 @@ def _completeness(batch: ReadingBatch, period: Period, completeness_bps_min: int
     return _finding(
         "incomplete",
         "error" if too_many else "warning",
-        f"缺失 {missing} 个时段,按零计",
-        f"{missing} intervals are missing and count as zero",
+        (f"缺失 {missing} 个时段,按零计", f"{missing} intervals are missing and count as zero"),
         gaps,
         filled.starts,
     )
@@ -76,8 +75,7 @@ def _interval_capacity(batch: ReadingBatch, site: Site, limits: PlausibilityLimi
     return _finding(
         "above_nameplate",
         "warning",
-        "时段发电量高于装机容量",
-        "generation in an interval is above the nameplate capacity",
+        ("时段发电量高于装机容量", "generation in an interval is above the nameplate capacity"),
         above,
         batch.starts,
     )
@@ -109,8 +107,7 @@ def _night(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Findi
     return _finding(
         "night_generation",
         "error",
-        "夜间发电",
-        "the meter generates at night",
+        ("夜间发电", "the meter generates at night"),
         generating & (highest < limits.night_elevation_deg_max),
         batch.starts,
     )
@@ -130,8 +127,7 @@ def _spikes(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Find
     return _finding(
         "spike",
         "warning",
-        "单个时段远高于前后时段",
-        "an interval is far above the ones before and after it",
+        ("单个时段远高于前后时段", "an interval is far above the ones before and after it"),
         spike,
         batch.starts[1:-1],
     )
@@ -142,9 +138,9 @@ def _energy_wh(batch: ReadingBatch, site: Site, capacity_factor_bps: int) -> int
 
 
 def _finding(
-    code: str, severity: Severity, zh: str, en: str, at: NDArray[np.bool_], starts: NDArray[np.datetime64]
+    code: str, severity: Severity, text: tuple[str, str], at: NDArray[np.bool_], starts: NDArray[np.datetime64]
 ) -> Finding | None:
     if not at.any():
         return None
     first = datetime.fromtimestamp(int(starts[at][0].astype(np.int64)), tz=UTC)
-    return Finding(code, severity, zh, en, int(at.sum()), first)
+    return Finding(code, severity, *text, int(at.sum()), first)

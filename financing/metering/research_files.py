@@ -36,6 +36,7 @@ def import_half_hourly_kw(
     meter_id: str,
     generation_column: str,
     first_start: datetime,
+    *,
     consumption_column: str | None = None,
     scale: int = 1,
 ) -> ImportedReadings:

@@ -9,6 +9,7 @@ from financing.quantities import Carbon, EmissionFactor, Energy, Period
 
 
 def pv_reduction(
+    *,
     generation: Energy,
     export: Energy | None,
     green_power_sold: Energy,

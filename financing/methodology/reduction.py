@@ -11,7 +11,7 @@ from financing.quantities import Carbon, EmissionFactor, Energy, Period
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """Workings of one monitoring period: inputs, the parameters used and their file hashes, and the booked kilograms."""
+    """Workings of one monitoring period: inputs, parameters with their file hashes, and the booked kilograms."""
 
     methodology: str
     version: int

@@ -136,6 +136,10 @@ class CollateralClass(Record):
             raise ValueError("advance < warn < call < liquidate must hold")
         if self.advance_bps > BPS_PER_UNIT - self.haircut_bps:
             raise ValueError("the advance rate is at most 1 − haircut")
+        if self.warn_bps < BPS_PER_UNIT - self.haircut_bps:
+            raise ValueError(
+                "the warn line is at least 1 − haircut: a forced sale at the reserve would worsen coverage"
+            )
         return self
 
     @property

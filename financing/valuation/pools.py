@@ -1,0 +1,117 @@
+"""The value of a mixed pool: every lot by its own mark and its own class, then summed.
+
+Each line is rounded down to the fen, so a pool is never worth more than its parts. One lot without a mark makes the
+whole pool unpriced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from financing.errors import ParameterMissing, PriceMissing
+from financing.parameters.records import CollateralClass
+from financing.quantities import Carbon, Money, Rate
+from financing.valuation.prices import Mark, Marked, Unpriced, require_marked
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A quantity of one ledger asset, valued by its collateral class."""
+
+    asset: str
+    asset_class: str
+    quantity: Carbon
+
+    def __post_init__(self) -> None:
+        self.quantity.require_positive()
+
+
+@dataclass(frozen=True, slots=True)
+class ValuedLot:
+    """One line of a valuation: market value, value after haircut, and what may be lent on it."""
+
+    lot: Lot
+    mark: Marked
+    policy: CollateralClass
+    market: Money
+    after_haircut: Money
+    lendable: Money
+
+    def at_line(self, line_bps: int) -> Money:
+        """The debt at which this lot alone stands on a line, rounded down."""
+        return self.market.scaled_floor(Rate(line_bps).fraction())
+
+
+@dataclass(frozen=True, slots=True)
+class PoolValue:
+    """A priced pool. The empty pool is priced, at zero."""
+
+    lines: tuple[ValuedLot, ...]
+
+    @property
+    def market(self) -> Money:
+        return sum((line.market for line in self.lines), Money(0))
+
+    @property
+    def after_haircut(self) -> Money:
+        return sum((line.after_haircut for line in self.lines), Money(0))
+
+    @property
+    def lendable(self) -> Money:
+        return sum((line.lendable for line in self.lines), Money(0))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUnpriced:
+    """A pool of unknown value, and the classes that have no usable price."""
+
+    lots: tuple[Lot, ...]
+    missing: tuple[Unpriced, ...]
+
+
+PoolValuation = PoolValue | PoolUnpriced
+
+
+def value_lot(lot: Lot, found: Marked, policy: CollateralClass) -> ValuedLot:
+    """Value one lot at `found` under `policy`."""
+    market = found.price.value_of(lot.quantity)
+    return ValuedLot(
+        lot=lot,
+        mark=found,
+        policy=policy,
+        market=market,
+        after_haircut=market.scaled_floor(policy.haircut.complement().fraction()),
+        lendable=market.scaled_floor(policy.advance.fraction()),
+    )
+
+
+def value_pool(lots: Iterable[Lot], marks: Mapping[str, Mark], classes: Mapping[str, CollateralClass]) -> PoolValuation:
+    """Value `lots` by `marks` and `classes`, both by class key.
+
+    A class without a mark counts as missing. Raises `ParameterMissing` for a lot of an unknown class.
+    """
+    held = tuple(lots)
+    unpriced: dict[str, Unpriced] = {}
+    lines: list[ValuedLot] = []
+    for lot in held:
+        policy = classes.get(lot.asset_class)
+        if policy is None:
+            raise ParameterMissing(f"no collateral class '{lot.asset_class}'", key=lot.asset_class)
+        found = marks.get(lot.asset_class, Unpriced(lot.asset_class, "missing"))
+        if isinstance(found, Unpriced):
+            unpriced[lot.asset_class] = found
+        else:
+            lines.append(value_lot(lot, found, policy))
+    if unpriced:
+        return PoolUnpriced(held, tuple(unpriced.values()))
+    return PoolValue(tuple(lines))
+
+
+def require_priced(pool: PoolValuation) -> PoolValue:
+    """The pool's value, or `PriceMissing`, `PriceStale` or `PriceImplausible` for its first lot without a price."""
+    if isinstance(pool, PoolValue):
+        return pool
+    for found in pool.missing:
+        require_marked(found)
+    raise PriceMissing("the pool has no price")
