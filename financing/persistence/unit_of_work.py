@@ -6,10 +6,22 @@ from sqlalchemy import Connection
 
 from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.ledger_store import LedgerStore
+from financing.persistence.lending_store import LendingStore
+from financing.persistence.market_store import MarketStore
+from financing.persistence.organisation_store import OrganisationStore
+from financing.persistence.registry_store import RegistryStore
+from financing.persistence.serial_store import SerialStore
 
 
 class UnitOfWork:
+    """The stores on one connection. A reader builds one on its own connection and only reads."""
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.organisations = OrganisationStore(connection)
         self.ledger = LedgerStore(connection)
+        self.serials = SerialStore(connection)
+        self.registry = RegistryStore(connection)
+        self.market = MarketStore(connection)
+        self.lending = LendingStore(connection)
         self.idempotency = IdempotencyStore(connection)

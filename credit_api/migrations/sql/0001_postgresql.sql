@@ -270,22 +270,33 @@ END $$;
 --end
 CREATE TRIGGER serial_block_disjoint BEFORE INSERT ON serial_block FOR EACH ROW EXECUTE FUNCTION serial_block_disjoint();
 --end
-CREATE FUNCTION period_disjoint() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION meter_claim_disjoint() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF EXISTS (
-  SELECT 1 FROM monitoring_period
-  WHERE meter_id = NEW.meter_id AND state <> 'rejected' AND starts_at < NEW.ends_at AND NEW.starts_at < ends_at
+  SELECT 1 FROM monitoring_period AS mine
+  JOIN monitoring_period AS other ON other.starts_at < mine.ends_at AND mine.starts_at < other.ends_at
+  JOIN meter_claim ON meter_claim.period_id = other.id
+  WHERE mine.id = NEW.period_id AND meter_claim.meter_id = NEW.meter_id AND other.state <> 'rejected'
 ) THEN
-    RAISE EXCEPTION 'monitoring period overlaps one that is claimed' USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION 'meter time is claimed already' USING ERRCODE = 'integrity_constraint_violation';
   END IF;
   RETURN NEW;
 END $$;
 --end
-CREATE TRIGGER period_disjoint BEFORE INSERT ON monitoring_period FOR EACH ROW EXECUTE FUNCTION period_disjoint();
+CREATE TRIGGER meter_claim_disjoint BEFORE INSERT ON meter_claim FOR EACH ROW EXECUTE FUNCTION meter_claim_disjoint();
+--end
+CREATE FUNCTION meter_claim_immutable() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'meter claim is immutable' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+--end
+CREATE TRIGGER meter_claim_no_update BEFORE UPDATE ON meter_claim FOR EACH ROW EXECUTE FUNCTION meter_claim_immutable();
+--end
+CREATE TRIGGER meter_claim_no_delete BEFORE DELETE ON meter_claim FOR EACH ROW EXECUTE FUNCTION meter_claim_immutable();
 --end
 CREATE FUNCTION period_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.meter_id <> OLD.meter_id OR NEW.starts_at <> OLD.starts_at OR NEW.ends_at <> OLD.ends_at
+  IF NEW.project_id <> OLD.project_id OR NEW.starts_at <> OLD.starts_at OR NEW.ends_at <> OLD.ends_at
   OR NEW.generation_wh <> OLD.generation_wh OR NEW.commitment <> OLD.commitment OR OLD.state IN ('rejected', 'issued') THEN
     RAISE EXCEPTION 'monitoring period is fixed' USING ERRCODE = 'integrity_constraint_violation';
   END IF;

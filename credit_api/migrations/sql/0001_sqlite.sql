@@ -124,15 +124,23 @@ WHEN EXISTS (
 )
 BEGIN SELECT RAISE(ABORT, 'serial block overlaps one that is held'); END;
 --end
-CREATE TRIGGER period_disjoint BEFORE INSERT ON monitoring_period
+CREATE TRIGGER meter_claim_disjoint BEFORE INSERT ON meter_claim
 WHEN EXISTS (
-  SELECT 1 FROM monitoring_period
-  WHERE meter_id = NEW.meter_id AND state <> 'rejected' AND starts_at < NEW.ends_at AND NEW.starts_at < ends_at
+  SELECT 1 FROM monitoring_period AS mine
+  JOIN monitoring_period AS other ON other.starts_at < mine.ends_at AND mine.starts_at < other.ends_at
+  JOIN meter_claim ON meter_claim.period_id = other.id
+  WHERE mine.id = NEW.period_id AND meter_claim.meter_id = NEW.meter_id AND other.state <> 'rejected'
 )
-BEGIN SELECT RAISE(ABORT, 'monitoring period overlaps one that is claimed'); END;
+BEGIN SELECT RAISE(ABORT, 'meter time is claimed already'); END;
+--end
+CREATE TRIGGER meter_claim_no_update BEFORE UPDATE ON meter_claim
+BEGIN SELECT RAISE(ABORT, 'meter claim is immutable'); END;
+--end
+CREATE TRIGGER meter_claim_no_delete BEFORE DELETE ON meter_claim
+BEGIN SELECT RAISE(ABORT, 'meter claim is immutable'); END;
 --end
 CREATE TRIGGER period_fixed BEFORE UPDATE ON monitoring_period
-WHEN NEW.meter_id <> OLD.meter_id OR NEW.starts_at <> OLD.starts_at OR NEW.ends_at <> OLD.ends_at
+WHEN NEW.project_id <> OLD.project_id OR NEW.starts_at <> OLD.starts_at OR NEW.ends_at <> OLD.ends_at
   OR NEW.generation_wh <> OLD.generation_wh OR NEW.commitment <> OLD.commitment OR OLD.state IN ('rejected', 'issued')
 BEGIN SELECT RAISE(ABORT, 'monitoring period is fixed'); END;
 --end

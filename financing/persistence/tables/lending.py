@@ -23,15 +23,19 @@ class PriceRow(SQLModel, table=True):
     observed_at: datetime = Field(sa_type=UtcDateTime)
     source: str
     confirmed: bool
+    recorded_by: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class OfferRow(SQLModel, table=True):
+    """`pledge_id` is set when a lender sells collateral; the seller is the lender then."""
+
     __tablename__: ClassVar[str] = "offer"
     __table_args__ = (
         CheckConstraint("quantity_kg > 0 AND fen_per_tonne > 0", name="offer_positive"),
         CheckConstraint("seller_id <> buyer_id", name="offer_parties"),
-        CheckConstraint("state IN ('open','settled','withdrawn','expired')", name="offer_state"),
+        CheckConstraint("state IN ('open','accepted','withdrawn','expired')", name="offer_state"),
+        CheckConstraint("(state = 'accepted') = (entry_id IS NOT NULL)", name="offer_settled"),
     )
     id: str = Field(primary_key=True)
     seller_id: str = Field(foreign_key="organisation.id", index=True)
@@ -40,34 +44,15 @@ class OfferRow(SQLModel, table=True):
     quantity_kg: int = Field(sa_type=Int64)
     fen_per_tonne: int = Field(sa_type=Int64)
     state: str
+    offered_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
-    created_at: datetime = Field(sa_type=UtcDateTime)
+    pledge_id: str | None = Field(default=None, foreign_key="pledge.id")
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
 
 
-class PledgeRow(SQLModel, table=True):
-    __tablename__: ClassVar[str] = "pledge"
-    __table_args__ = (
-        CheckConstraint(
-            "state IN ('reserved','posted','void','expired','released','disposed')", name="pledge_state"
-        ),
-        CheckConstraint("quantity_kg > 0", name="pledge_quantity"),
-    )
-    id: str = Field(primary_key=True)
-    pledgor_id: str = Field(foreign_key="organisation.id", index=True)
-    pledgee_id: str = Field(foreign_key="organisation.id", index=True)
-    issuance_id: str = Field(foreign_key="issuance.id")
-    asset_class: str
-    quantity_kg: int = Field(sa_type=Int64)
-    state: str
-    loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
-    movable_property_registration: str | None = None
-    expires_at: datetime | None = Field(sa_type=UtcDateTime)
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    changed_at: datetime = Field(sa_type=UtcDateTime)
-
-
 class DecisionRow(SQLModel, table=True):
+    """Application, assessment, valuation and decision as they stood: enough to decide again and get the same."""
+
     __tablename__: ClassVar[str] = "credit_decision"
     __table_args__ = (
         CheckConstraint("outcome IN ('approve','refer','decline')", name="decision_outcome"),
@@ -78,39 +63,71 @@ class DecisionRow(SQLModel, table=True):
     borrower_id: str = Field(foreign_key="organisation.id", index=True)
     product: str
     requested_fen: int = Field(sa_type=Int64)
-    tenor_days: int
     outcome: str
     max_amount_fen: int = Field(sa_type=Int64)
-    annual_rate_bps: int | None
     record: dict[str, Any] = Field(sa_type=JSON)
     decided_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class LoanRow(SQLModel, table=True):
+    """Terms and progress of a loan. What is owed is on the ledger; a test holds the two together."""
+
     __tablename__: ClassVar[str] = "loan"
     __table_args__ = (
-        CheckConstraint("principal_fen > 0", name="loan_principal"),
-        CheckConstraint("state IN ('active','repaid','defaulted')", name="loan_state"),
+        CheckConstraint("drawn_fen > 0 AND principal_fen >= 0 AND principal_fen <= drawn_fen", name="loan_principal"),
+        CheckConstraint("interest_paid_fen <= interest_booked_fen", name="loan_interest"),
+        CheckConstraint("state IN ('active','repaid','written_off')", name="loan_state"),
     )
     id: str = Field(primary_key=True)
     decision_id: str = Field(foreign_key="credit_decision.id", unique=True)
     bank_id: str = Field(foreign_key="organisation.id", index=True)
     borrower_id: str = Field(foreign_key="organisation.id", index=True)
     product: str
-    principal_fen: int = Field(sa_type=Int64)
-    annual_rate_bps: int
+    rate_bps: int
     disbursed_on: date
     matures_on: date
-    accrued_until: date
-    principal_paid_fen: int = Field(default=0, sa_type=Int64)
-    state: str
+    drawn_fen: int = Field(sa_type=Int64)
+    principal_fen: int = Field(sa_type=Int64)
+    accrued_from: date
+    principal_days: int = Field(sa_type=Int64)
+    interest_booked_fen: int = Field(sa_type=Int64)
+    interest_paid_fen: int = Field(sa_type=Int64)
+    state: str = Field(index=True)
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PledgeRow(SQLModel, table=True):
+    """`registration_number` is that of the movable-property registry, recorded when the pledge is posted."""
+
+    __tablename__: ClassVar[str] = "pledge"
+    __table_args__ = (
+        CheckConstraint("state IN ('reserved','posted','void','expired','released','disposed')", name="pledge_state"),
+        CheckConstraint(
+            "quantity_kg > 0 AND released_kg >= 0 AND disposed_kg >= 0 AND released_kg + disposed_kg <= quantity_kg",
+            name="pledge_quantity",
+        ),
+        CheckConstraint("state <> 'posted' OR (loan_id IS NOT NULL)", name="pledge_loan"),
+    )
+    id: str = Field(primary_key=True)
+    pledgor_id: str = Field(foreign_key="organisation.id", index=True)
+    pledgee_id: str = Field(foreign_key="organisation.id", index=True)
+    issuance_id: str = Field(foreign_key="issuance.id")
+    asset_class: str
+    quantity_kg: int = Field(sa_type=Int64)
+    released_kg: int = Field(sa_type=Int64)
+    disposed_kg: int = Field(sa_type=Int64)
+    state: str
+    loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
+    registration_number: str | None = None
+    reserved_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class MarginCallRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "margin_call"
     __table_args__ = (
-        CheckConstraint("state IN ('open','cured','disposed')", name="margin_call_state"),
+        CheckConstraint("state IN ('open','cured','closed')", name="margin_call_state"),
+        CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="margin_call_closed"),
         Index(
             "margin_call_open",
             "loan_id",
@@ -122,12 +139,10 @@ class MarginCallRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     loan_id: str = Field(foreign_key="loan.id", index=True)
     state: str
-    status: str
     debt_fen: int = Field(sa_type=Int64)
-    value_fen: int = Field(sa_type=Int64)
-    ltv_bps: int
-    cure_cash_fen: int = Field(sa_type=Int64)
-    cure_credits_kg: int = Field(sa_type=Int64)
-    due_at: datetime = Field(sa_type=UtcDateTime)
+    market_fen: int = Field(sa_type=Int64)
+    shortfall_fen: int = Field(sa_type=Int64)
+    cash_fen: int = Field(sa_type=Int64)
+    cure_by: date
     called_at: datetime = Field(sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

@@ -1,4 +1,4 @@
-"""Projects, readings, monitoring periods, issuances, serial blocks and retirements."""
+"""Projects, meters, readings, monitoring periods, issuances, serial blocks and retirements."""
 
 from __future__ import annotations
 
@@ -15,17 +15,12 @@ class ProjectRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "project"
     __table_args__ = (CheckConstraint("capacity_w > 0", name="project_capacity"),)
     id: str = Field(primary_key=True)
+    code: str = Field(unique=True)
     owner_id: str = Field(foreign_key="organisation.id", index=True)
     name: str
     methodology: str
-    methodology_version: int
     capacity_w: int = Field(sa_type=Int64)
-    grid_connected_on: date
-    crediting_from: date
-    crediting_until: date
-    latitude: float
-    longitude: float
-    declarations: dict[str, Any] = Field(sa_type=JSON)
+    record: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -33,10 +28,13 @@ class MeterRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "meter"
     id: str = Field(primary_key=True)
     project_id: str = Field(foreign_key="project.id", index=True)
+    measured_by: str = Field(foreign_key="organisation.id", index=True)
     interval_minutes: int
 
 
 class ReadingRow(SQLModel, table=True):
+    """`starts_at` is in seconds since 1970-01-01 UTC."""
+
     __tablename__: ClassVar[str] = "reading"
     __table_args__ = (
         CheckConstraint("generation_wh >= 0", name="reading_generation"),
@@ -53,34 +51,27 @@ class MonitoringPeriodRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("starts_at < ends_at", name="period_order"),
         CheckConstraint("state IN ('submitted','accepted','rejected','issued')", name="period_state"),
-        CheckConstraint("green_power_sold_wh >= 0", name="period_green_power"),
-        Index("period_by_meter", "meter_id", "starts_at"),
+        CheckConstraint("generation_wh >= 0 AND reduction_kg >= 0", name="period_amounts"),
     )
     id: str = Field(primary_key=True)
     project_id: str = Field(foreign_key="project.id", index=True)
-    meter_id: str = Field(foreign_key="meter.id")
     starts_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime = Field(sa_type=UtcDateTime)
-    green_power_sold_wh: int = Field(sa_type=Int64)
-    state: str
+    state: str = Field(index=True)
     generation_wh: int = Field(sa_type=Int64)
-    reading_count: int
-    gap_count: int
+    reduction_kg: int = Field(sa_type=Int64)
     commitment: str
-    findings: list[Any] = Field(sa_type=JSON)
+    record: dict[str, Any] = Field(sa_type=JSON)
     submitted_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class VerificationRow(SQLModel, table=True):
-    __tablename__: ClassVar[str] = "verification_statement"
-    id: str = Field(primary_key=True)
-    period_id: str = Field(foreign_key="monitoring_period.id", unique=True)
-    verifier_id: str = Field(foreign_key="organisation.id")
-    outcome: str
-    commitment: str
-    generation_wh: int = Field(sa_type=Int64)
-    remarks: str
-    stated_at: datetime = Field(sa_type=UtcDateTime)
+class MeterClaimRow(SQLModel, table=True):
+    """One meter's time, claimed by one monitoring period; a trigger refuses a second claim unless it was rejected."""
+
+    __tablename__: ClassVar[str] = "meter_claim"
+    __table_args__ = (Index("meter_claim_by_meter", "meter_id"),)
+    period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
+    meter_id: str = Field(primary_key=True, foreign_key="meter.id")
 
 
 class IssuanceRow(SQLModel, table=True):
@@ -89,17 +80,19 @@ class IssuanceRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     period_id: str = Field(foreign_key="monitoring_period.id", unique=True)
     project_id: str = Field(foreign_key="project.id", index=True)
+    owner_id: str = Field(foreign_key="organisation.id", index=True)
     asset_class: str
+    methodology_tag: str
+    project_code: str
     vintage: int
+    first_day: date
+    last_day: date
     quantity_kg: int = Field(sa_type=Int64)
-    carried_in_kg: int = Field(sa_type=Int64)
-    carried_out_kg: int = Field(sa_type=Int64)
-    workings: dict[str, Any] = Field(sa_type=JSON)
     issued_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class SerialBlockRow(SQLModel, table=True):
-    """Which account holds which kilograms of an issuance. A split writes new rows and closes the old one."""
+    """Which account holds which kilograms of an issuance. A move closes the row and opens new ones: nothing is lost."""
 
     __tablename__: ClassVar[str] = "serial_block"
     __table_args__ = (
@@ -113,19 +106,19 @@ class SerialBlockRow(SQLModel, table=True):
     account_id: int = Field(sa_type=Int64, foreign_key="account.id")
     first_kg: int = Field(sa_type=Int64)
     last_kg: int = Field(sa_type=Int64)
-    since_entry_id: int = Field(sa_type=Int64)
-    until_entry_id: int | None = Field(sa_type=Int64)
+    history: list[Any] = Field(sa_type=JSON)
+    since_entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
+    until_entry_id: int | None = Field(sa_type=Int64, foreign_key="entry.id")
 
 
 class RetirementRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "retirement"
     __table_args__ = (CheckConstraint("quantity_kg > 0", name="retirement_quantity"),)
-    certificate: str = Field(primary_key=True)
-    owner_id: str = Field(foreign_key="organisation.id", index=True)
+    certificate_number: str = Field(primary_key=True)
+    number: int = Field(unique=True, sa_type=Int64)
+    retired_by: str = Field(foreign_key="organisation.id", index=True)
     issuance_id: str = Field(foreign_key="issuance.id")
     quantity_kg: int = Field(sa_type=Int64)
-    beneficiary: str
-    purpose: str
-    serials: list[Any] = Field(sa_type=JSON)
+    record: dict[str, Any] = Field(sa_type=JSON)
     entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
     retired_at: datetime = Field(sa_type=UtcDateTime)

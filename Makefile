@@ -1,0 +1,44 @@
+# make run    the sandbox: everything set up, trained and seeded, then a page at http://127.0.0.1:8000
+# make test   environment, then every check
+# make setup  the environment only          make check  every check, nothing installed
+# make bench  speed and accuracy, each against a peer in the same run
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test setup check bench format openapi clean
+
+run: setup
+	$(BIN)/tanxin run
+
+test: setup check
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=24"
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $(STAMP)
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/tanxin bench ledger
+	$(BIN)/tanxin bench scoring
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+openapi:
+	$(BIN)/tanxin openapi --output docs/openapi.json
+
+clean:
+	rm -rf $(VENV) build *.egg-info var

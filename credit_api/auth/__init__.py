@@ -1,0 +1,1 @@
+"""Who is calling: API keys for programs, sessions for people."""

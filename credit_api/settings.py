@@ -1,0 +1,28 @@
+"""Settings, from the environment (`TANXIN_…`) or the command line. docs/operations.md lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """`home` holds everything the program writes; `database_url` may point at PostgreSQL instead of a file in it."""
+
+    model_config = SettingsConfigDict(env_prefix="TANXIN_", frozen=True)
+
+    home: Path = Path("var")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    sandbox: bool = False
+    data: Path | None = None
+
+    @property
+    def url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.home / 'tanxin.db').resolve()}"
+
+    @property
+    def network_home(self) -> Path:
+        return self.home / "network"

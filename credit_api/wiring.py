@@ -1,0 +1,77 @@
+"""The one place where parts are put together: database, writer, federated network, clock and ids."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine
+
+from credit_api.auth.keys import Principal
+from credit_api.database import migrate
+from credit_api.settings import Settings
+from federated.serving import Network
+from financing.parameters import Parameters, load_parameters
+from financing.persistence.database import open_engine
+from financing.persistence.writer import Writer
+from financing.services.context import Actor, Context
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def random_id(prefix: str) -> str:
+    """A fresh id: what it names, and 80 random bits."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What requests use. Clock and ids are here so that tests and replays can set them."""
+
+    settings: Settings
+    engine: Engine
+    writer: Writer
+    network: Network
+    parameters: Parameters
+    clock: Callable[[], datetime] = system_clock
+    new_id: Callable[[str], str] = random_id
+    _closed: bool = field(default=False, repr=False)
+
+    def context(self, principal: Principal) -> Context:
+        return Context(
+            actor=Actor(principal.organisation_id, principal.kind),
+            at=self.clock(),
+            new_id=self.new_id,
+            parameters=self.parameters,
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent read-only snapshot of the books."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.writer.close()
+            self.engine.dispose()
+
+
+def assemble(settings: Settings) -> Parts:
+    """Open everything `settings` points at, and bring the database's schema up to date."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.url)
+    migrate(engine)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        writer=Writer(engine),
+        network=Network.open(settings.network_home),
+        parameters=load_parameters(),
+    )

@@ -1,0 +1,296 @@
+"""Decisions, loans, pledges and margin calls on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from financing.collateral.margin import MarginCall
+from financing.collateral.pledge import Pledge, PledgeState
+from financing.errors import NotFound
+from financing.ledger.accounts import Asset
+from financing.lending.assessment import CreditAssessment, NoFile
+from financing.lending.decision import Decision, LoanApplication
+from financing.lending.loan import Loan, LoanState
+from financing.persistence.columns import table_of
+from financing.persistence.records import Codec
+from financing.persistence.tables.lending import DecisionRow, LoanRow, MarginCallRow, PledgeRow
+from financing.quantities import Carbon, Money, Rate
+from financing.valuation.pools import Lot
+
+decision_t = table_of(DecisionRow)
+loan_t = table_of(LoanRow)
+pledge_t = table_of(PledgeRow)
+call_t = table_of(MarginCallRow)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """Everything a decision rested on. `prices` are (class, fen/t, observed at) as they stood."""
+
+    decision_id: str
+    application: LoanApplication
+    pledge_ids: tuple[str, ...]
+    credit: CreditAssessment | NoFile
+    prices: tuple[tuple[str, int, datetime], ...]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLoan:
+    loan: Loan
+    decision_id: str
+    product: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPledge:
+    pledge: Pledge
+    registration_number: str | None
+
+    @property
+    def issuance_id(self) -> str:
+        return Asset(self.pledge.lot.asset).issuance_id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A margin call with the collateral's market value when it was made. `state`: open, cured or closed."""
+
+    call_id: str
+    call: MarginCall
+    market: Money
+    state: str
+    closed_at: datetime | None
+
+
+_decisions = Codec(DecisionRecord)
+
+
+class LendingStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_decision(self, record: DecisionRecord) -> None:
+        self._connection.execute(
+            insert(decision_t).values(
+                id=record.decision_id,
+                bank_id=record.application.lender,
+                borrower_id=record.application.applicant,
+                product=record.application.product,
+                requested_fen=record.application.amount.fen,
+                outcome=record.decision.outcome,
+                max_amount_fen=record.decision.max_amount.fen,
+                record=_decisions.encode(record),
+                decided_at=record.decision.decided_at,
+            )
+        )
+
+    def decision(self, decision_id: str) -> DecisionRecord:
+        row = self._connection.execute(select(decision_t.c.record).where(decision_t.c.id == decision_id)).first()
+        if row is None:
+            raise NotFound("no such decision", decision_id=decision_id)
+        return _decisions.decode(row.record)
+
+    def decisions(self, organisation_id: str) -> list[DecisionRecord]:
+        """Decisions that a bank made, or that concern a borrower, newest first."""
+        query = (
+            select(decision_t.c.record)
+            .where(or_(decision_t.c.bank_id == organisation_id, decision_t.c.borrower_id == organisation_id))
+            .order_by(decision_t.c.decided_at.desc(), decision_t.c.id)
+        )
+        return [_decisions.decode(row.record) for row in self._connection.execute(query)]
+
+    def loan_of_decision(self, decision_id: str) -> str | None:
+        """The loan drawn on a decision, if any."""
+        row = self._connection.execute(select(loan_t.c.id).where(loan_t.c.decision_id == decision_id)).first()
+        return row.id if row else None
+
+    def add_loan(self, stored: StoredLoan, at: datetime) -> None:
+        self._connection.execute(
+            insert(loan_t).values(
+                id=stored.loan.loan_id,
+                decision_id=stored.decision_id,
+                bank_id=stored.loan.lender,
+                borrower_id=stored.loan.borrower,
+                product=stored.product,
+                rate_bps=stored.loan.rate.bps,
+                disbursed_on=stored.loan.disbursed_on,
+                matures_on=stored.loan.matures_on,
+                drawn_fen=stored.loan.drawn.fen,
+                created_at=at,
+                **_progress(stored.loan),
+            )
+        )
+
+    def save_loan(self, loan: Loan) -> None:
+        self._connection.execute(update(loan_t).where(loan_t.c.id == loan.loan_id).values(**_progress(loan)))
+
+    def loan(self, loan_id: str) -> StoredLoan:
+        row = self._connection.execute(select(loan_t).where(loan_t.c.id == loan_id)).first()
+        if row is None:
+            raise NotFound("no such loan", loan_id=loan_id)
+        return _loan(row)
+
+    def loans(self, *, organisation_id: str | None = None, state: LoanState | None = None) -> list[StoredLoan]:
+        """Loans that an organisation gave or took, newest first; of everyone for None."""
+        query = select(loan_t).order_by(loan_t.c.created_at.desc(), loan_t.c.id)
+        if organisation_id is not None:
+            query = query.where(or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id))
+        if state is not None:
+            query = query.where(loan_t.c.state == state.value)
+        return [_loan(row) for row in self._connection.execute(query)]
+
+    def add_pledge(self, pledge: Pledge) -> None:
+        self._connection.execute(
+            insert(pledge_t).values(
+                id=pledge.pledge_id,
+                pledgor_id=pledge.pledgor,
+                pledgee_id=pledge.pledgee,
+                issuance_id=Asset(pledge.lot.asset).issuance_id,
+                asset_class=pledge.lot.asset_class,
+                quantity_kg=pledge.lot.quantity.kg,
+                released_kg=pledge.released.kg,
+                disposed_kg=pledge.disposed.kg,
+                state=pledge.state.value,
+                loan_id=pledge.loan_id,
+                registration_number=None,
+                reserved_at=pledge.reserved_at,
+                expires_at=pledge.expires_at,
+            )
+        )
+
+    def save_pledge(self, pledge: Pledge, *, registration_number: str | None = None) -> None:
+        changes: dict[str, Any] = {
+            "state": pledge.state.value,
+            "loan_id": pledge.loan_id,
+            "released_kg": pledge.released.kg,
+            "disposed_kg": pledge.disposed.kg,
+        }
+        if registration_number is not None:
+            changes["registration_number"] = registration_number
+        self._connection.execute(update(pledge_t).where(pledge_t.c.id == pledge.pledge_id).values(**changes))
+
+    def pledge(self, pledge_id: str) -> StoredPledge:
+        row = self._connection.execute(select(pledge_t).where(pledge_t.c.id == pledge_id)).first()
+        if row is None:
+            raise NotFound("no such pledge", pledge_id=pledge_id)
+        return _pledge(row)
+
+    def pledges(self, organisation_id: str) -> list[StoredPledge]:
+        """Pledges that an organisation gave or holds, newest first."""
+        rows = self._connection.execute(
+            select(pledge_t)
+            .where(or_(pledge_t.c.pledgor_id == organisation_id, pledge_t.c.pledgee_id == organisation_id))
+            .order_by(pledge_t.c.reserved_at.desc(), pledge_t.c.id)
+        )
+        return [_pledge(row) for row in rows]
+
+    def posted_pledges(self, loan_ids: Iterable[str]) -> dict[str, list[StoredPledge]]:
+        """The posted pledges behind each loan, in the order they were reserved: one query for the whole book."""
+        rows = self._connection.execute(
+            select(pledge_t)
+            .where(pledge_t.c.loan_id.in_(list(loan_ids)), pledge_t.c.state == PledgeState.POSTED.value)
+            .order_by(pledge_t.c.loan_id, pledge_t.c.reserved_at, pledge_t.c.id)
+        )
+        found: dict[str, list[StoredPledge]] = {}
+        for row in rows:
+            found.setdefault(row.loan_id, []).append(_pledge(row))
+        return found
+
+    def add_call(self, call_id: str, call: MarginCall, market: Money) -> None:
+        self._connection.execute(
+            insert(call_t).values(
+                id=call_id,
+                loan_id=call.loan_id,
+                state="open",
+                debt_fen=call.debt.fen,
+                market_fen=market.fen,
+                shortfall_fen=call.shortfall.fen,
+                cash_fen=call.cash.fen,
+                cure_by=call.cure_by,
+                called_at=call.called_at,
+                closed_at=None,
+            )
+        )
+
+    def close_call(self, call_id: str, state: str, at: datetime) -> None:
+        self._connection.execute(update(call_t).where(call_t.c.id == call_id).values(state=state, closed_at=at))
+
+    def open_calls(self, loan_ids: Iterable[str]) -> dict[str, StoredCall]:
+        """The open margin call of each loan that has one."""
+        rows = self._connection.execute(
+            select(call_t).where(call_t.c.loan_id.in_(list(loan_ids)), call_t.c.state == "open")
+        )
+        return {row.loan_id: _call(row) for row in rows}
+
+    def calls(self, organisation_id: str | None = None) -> list[StoredCall]:
+        """Margin calls on loans that an organisation gave or took, newest first."""
+        query = select(call_t).order_by(call_t.c.called_at.desc(), call_t.c.id)
+        if organisation_id is not None:
+            query = query.join(loan_t, loan_t.c.id == call_t.c.loan_id).where(
+                or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id)
+            )
+        return [_call(row) for row in self._connection.execute(query)]
+
+
+def _progress(loan: Loan) -> dict[str, Any]:
+    return {
+        "principal_fen": loan.principal.fen,
+        "accrued_from": loan.accrued_from,
+        "principal_days": loan.principal_days,
+        "interest_booked_fen": loan.interest_booked.fen,
+        "interest_paid_fen": loan.interest_paid.fen,
+        "state": loan.state.value,
+    }
+
+
+def _loan(row: Row[Any]) -> StoredLoan:
+    loan = Loan(
+        loan_id=row.id,
+        borrower=row.borrower_id,
+        lender=row.bank_id,
+        rate=Rate(row.rate_bps),
+        disbursed_on=row.disbursed_on,
+        matures_on=row.matures_on,
+        drawn=Money(row.drawn_fen),
+        principal=Money(row.principal_fen),
+        accrued_from=row.accrued_from,
+        principal_days=row.principal_days,
+        interest_booked=Money(row.interest_booked_fen),
+        interest_paid=Money(row.interest_paid_fen),
+        state=LoanState(row.state),
+    )
+    return StoredLoan(loan, row.decision_id, row.product)
+
+
+def _pledge(row: Row[Any]) -> StoredPledge:
+    pledge = Pledge(
+        pledge_id=row.id,
+        pledgor=row.pledgor_id,
+        pledgee=row.pledgee_id,
+        lot=Lot(Asset.credits(row.issuance_id).code, row.asset_class, Carbon(row.quantity_kg)),
+        reserved_at=row.reserved_at,
+        expires_at=row.expires_at,
+        state=PledgeState(row.state),
+        loan_id=row.loan_id,
+        released=Carbon(row.released_kg),
+        disposed=Carbon(row.disposed_kg),
+    )
+    return StoredPledge(pledge, row.registration_number)
+
+
+def _call(row: Row[Any]) -> StoredCall:
+    call = MarginCall(
+        loan_id=row.loan_id,
+        debt=Money(row.debt_fen),
+        shortfall=Money(row.shortfall_fen),
+        cash=Money(row.cash_fen),
+        called_at=row.called_at,
+        cure_by=row.cure_by,
+    )
+    return StoredCall(row.id, call, Money(row.market_fen), row.state, row.closed_at)

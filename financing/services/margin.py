@@ -1,0 +1,103 @@
+"""How every loan stands to its collateral now; margin calls are made and closed here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from financing.collateral.coverage import Coverage, CoverageStatus, coverage
+from financing.collateral.margin import CollateralCure, cash_cure, collateral_cure, is_cured, make_call
+from financing.lending.loan import Debt, LoanState, debt_on
+from financing.parameters import Parameters
+from financing.persistence.lending_store import StoredCall, StoredLoan, StoredPledge
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Money, business_date
+from financing.services.context import Context
+from financing.services.marks import marks_of
+from financing.valuation.pools import Lot, PoolValuation, PoolValue, value_pool
+from financing.valuation.prices import Marked
+
+CALLED = frozenset({CoverageStatus.CALL, CoverageStatus.LIQUIDATE})
+
+
+@dataclass(frozen=True, slots=True)
+class LoanCoverage:
+    """A loan as it stands: debt of the day, collateral, coverage, the open margin call and what cures it.
+
+    `cash_cure` and `credit_cures` (one a class of the pool) are None and empty while nothing needs curing or the pool
+    is unpriced: an unknown value has no quoted cure.
+    """
+
+    stored: StoredLoan
+    debt: Debt
+    pledges: tuple[StoredPledge, ...]
+    pool: PoolValuation
+    coverage: Coverage
+    call: StoredCall | None
+    cash_cure: Money | None
+    credit_cures: tuple[CollateralCure, ...]
+
+
+def look_at(
+    unit: UnitOfWork, parameters: Parameters, loans: Sequence[StoredLoan], at: datetime
+) -> tuple[LoanCoverage, ...]:
+    """Coverage of each loan at `at`. Reads only: one query for pledges, one for calls, one a class for marks."""
+    ids = [stored.loan.loan_id for stored in loans]
+    pledges, calls = unit.lending.posted_pledges(ids), unit.lending.open_calls(ids)
+    classes = parameters.classes_on(business_date(at))
+    marks = marks_of(unit, parameters, (p.pledge.lot.asset_class for held in pledges.values() for p in held), at)
+    looked = []
+    for stored in loans:
+        held = tuple(pledges.get(stored.loan.loan_id, ()))
+        pool = value_pool(_lots(held), marks, classes)
+        debt = debt_on(stored.loan, business_date(at))
+        standing = coverage(debt.total, pool)
+        cash, credits = None, ()
+        if isinstance(pool, PoolValue) and standing.shortfall:
+            cash = cash_cure(debt.total, pool)
+            offered = sorted({lot.asset_class for lot in _lots(held)})
+            credits = tuple(
+                collateral_cure(debt.total, pool, marks[key], classes[key])
+                for key in offered
+                if isinstance(marks[key], Marked)
+            )
+        call = calls.get(stored.loan.loan_id)
+        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, credits))
+    return tuple(looked)
+
+
+def revalue(unit: UnitOfWork, context: Context, *, bank_id: str | None = None) -> tuple[LoanCoverage, ...]:
+    """Mark active loans (of one bank, or all), make the margin calls that are due and close those that are cured.
+
+    A loan whose collateral is unpriced keeps its call: an unknown value never cures and never calls.
+    """
+    loans = unit.lending.loans(organisation_id=bank_id, state=LoanState.ACTIVE)
+    for standing in look_at(unit, context.parameters, loans, context.at):
+        settle_call(unit, context, standing)
+    return look_at(unit, context.parameters, loans, context.at)
+
+
+def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> None:
+    """Make or close the margin call of one loan according to how it stands."""
+    if standing.call is not None:
+        if is_cured(standing.debt.total, standing.pool):
+            unit.lending.close_call(standing.call.call_id, "cured", context.at)
+        return
+    if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
+        loan = standing.stored.loan
+        product = context.parameters.product(standing.stored.product, business_date(context.at))
+        call = make_call(loan.loan_id, standing.debt.total, standing.pool, product, context.at)
+        unit.lending.add_call(context.new_id("mcl"), call, standing.pool.market)
+
+
+def stand(unit: UnitOfWork, context: Context, loan_id: str) -> LoanCoverage:
+    """How one loan stands now."""
+    return look_at(unit, context.parameters, [unit.lending.loan(loan_id)], context.at)[0]
+
+
+def _lots(pledges: Sequence[StoredPledge]) -> tuple[Lot, ...]:
+    lots = (stored.pledge.remaining_lot() for stored in pledges)
+    return tuple(lot for lot in lots if lot is not None)
+
+

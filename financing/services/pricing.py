@@ -1,0 +1,46 @@
+"""Record price observations; marks of the classes a pool needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Price, business_date, require_utc
+from financing.services.context import Context
+from financing.services.margin import LoanCoverage, revalue
+from financing.services.marks import marks_of
+from financing.valuation.prices import Mark, PriceObservation, admit
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPrice:
+    asset_class: str
+    price: Price
+    observed_at: datetime
+    source: str
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRecorded:
+    """The observation, and how every loan whose coverage was looked at again stands now."""
+
+    observation: PriceObservation
+    revalued: tuple[LoanCoverage, ...]
+
+
+def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> PriceRecorded:
+    """Admit a price and revalue every active loan in the same commit, so a fall cannot go unnoticed.
+
+    Raises `NotPermitted` unless the actor is an exchange, `ParameterMissing` for an unknown class, `PriceImplausible`.
+    """
+    context.require_kind("exchange")
+    policy = context.parameters.collateral_class(command.asset_class, business_date(context.at))
+    seen = PriceObservation(
+        command.asset_class, command.price, command.observed_at, command.source, command.confirmed
+    )
+    admitted = admit(seen, unit.market.latest_price(command.asset_class, context.at), policy, context.at)
+    unit.market.add_price(admitted, recorded_by=context.actor.id, at=context.at)
+    return PriceRecorded(admitted, revalue(unit, context))
