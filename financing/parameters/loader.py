@@ -46,7 +46,7 @@ class Table(Generic[R]):
             f"no {self.name} '{key}' holds on {on.isoformat()}", table=self.name, key=key, on=str(on)
         )
 
-    def keys(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
         return frozenset(record.key for record in self.records)
 
 
@@ -169,10 +169,10 @@ def _require_nothing_unread(root: Path, hashes: Mapping[str, str]) -> None:
 def _require_references(parameters: Parameters) -> None:
     for methodology in parameters.pv_methodologies.records:
         named = {methodology.factor_key, *methodology.factor_alternatives}
-        _require_known(methodology, "grid factor", named, parameters.grid_factors.keys())
+        _require_known(methodology, "grid factor", named, parameters.grid_factors.names())
     for product in parameters.products.records:
-        _require_known(product, "class", set(product.eligible_classes), parameters.collateral_classes.keys())
-        _require_known(product, "prime rate", {product.lpr_term}, parameters.prime_rates.keys())
+        _require_known(product, "class", set(product.eligible_classes), parameters.collateral_classes.names())
+        _require_known(product, "prime rate", {product.lpr_term}, parameters.prime_rates.names())
 
 
 def _require_known(record: Record, what: str, named: set[str], known: frozenset[str]) -> None:
