@@ -9,10 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from financing.errors import ReadingRejected
 from financing.metering.readings import ReadingBatch
 from financing.metering.solar import solar_elevation_deg
 from financing.metering.totals import fill_gaps
-from financing.parameters.records import PlausibilityLimits
+from financing.parameters.records import PlausibilityLimits, PvMethodology
 from financing.quantities import BPS_PER_UNIT, Period
 
 Severity = Literal["error", "warning"]
@@ -40,12 +41,21 @@ class Site:
 
 
 def check_readings(
-    batch: ReadingBatch, period: Period, site: Site, limits: PlausibilityLimits, completeness_bps_min: int
+    batch: ReadingBatch, period: Period, site: Site, limits: PlausibilityLimits, methodology: PvMethodology
 ) -> tuple[Finding, ...]:
-    """Every finding on the readings of `period`, errors first. Empty means plausible."""
+    """Every finding on the readings of `period`, errors first. Empty means plausible.
+
+    Raises `ReadingRejected` when the methodology does not allow the meter's interval.
+    """
+    if batch.interval_minutes not in methodology.interval_minutes_allowed:
+        raise ReadingRejected(
+            "the methodology does not allow this metering interval",
+            interval_minutes=batch.interval_minutes,
+            allowed=methodology.interval_minutes_allowed,
+        )
     inside = batch.within(period)
     found = (
-        _completeness(batch, period, completeness_bps_min),
+        _completeness(batch, period, methodology.completeness_bps_min),
         _interval_capacity(inside, site, limits),
         _mean_capacity(inside, period, site, limits),
         _night(inside, site, limits),

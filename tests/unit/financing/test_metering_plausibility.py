@@ -15,6 +15,7 @@ from financing.parameters.loader import load_parameters
 from financing.quantities import Energy, Period
 
 LIMITS = load_parameters().plausibility("pv", date(2026, 11, 22))
+METHODOLOGY = load_parameters().pv_methodology(1, date(2026, 11, 22))
 SUZHOU = Site(100_000, LIMITS.latitude_deg, LIMITS.longitude_deg)
 START = datetime(2026, 5, 1, tzinfo=UTC)
 PERIOD = Period(START, START + timedelta(days=4))
@@ -31,7 +32,7 @@ def found(times: np.ndarray, generation: np.ndarray) -> dict[str, tuple[str, int
     batch = ReadingBatch("M1", 30, times, generation)
     return {
         finding.code: (finding.severity, finding.count)
-        for finding in check_readings(batch, PERIOD, SUZHOU, LIMITS, 9_500)
+        for finding in check_readings(batch, PERIOD, SUZHOU, LIMITS, METHODOLOGY)
     }
 
 
@@ -71,9 +72,17 @@ def test_errors_come_first_and_say_when():
     times, generation = plausible()
     generation[32] = 5_000
     keep = np.arange(192) != 50
-    findings = check_readings(ReadingBatch("M1", 30, times[keep], generation[keep]), PERIOD, SUZHOU, LIMITS, 9_500)
+    findings = check_readings(
+        ReadingBatch("M1", 30, times[keep], generation[keep]), PERIOD, SUZHOU, LIMITS, METHODOLOGY
+    )
     assert [finding.code for finding in findings] == ["night_generation", "incomplete"]
     assert findings[0].first_at == START + timedelta(hours=16)
+
+
+def test_an_interval_that_the_methodology_does_not_allow_is_refused():
+    daily = ReadingBatch("M1", 1440, np.array(["2026-05-01"], dtype="datetime64[s]"), np.array([1]))
+    with pytest.raises(ReadingRejected, match="interval"):
+        check_readings(daily, PERIOD, SUZHOU, LIMITS, METHODOLOGY)
 
 
 def test_the_importer_clips_and_counts_negatives_and_moves_the_clock(tmp_path: Path):
@@ -109,6 +118,6 @@ def test_a_research_plant_in_its_own_place_is_plausible():
     assert (len(batch), imported.clipped > 0) == (4_416, True)
     period = Period(first, first + timedelta(days=92))
     capacity_w = int(batch.generation_wh.max()) * 2
-    findings = check_readings(batch, period, Site(capacity_w, 55.9, -4.2), LIMITS, 9_500)
+    findings = check_readings(batch, period, Site(capacity_w, 55.9, -4.2), LIMITS, METHODOLOGY)
     assert [finding.code for finding in findings if finding.severity == "error"] == []
     assert total_of(batch, period).generation > Energy(0)
