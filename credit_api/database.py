@@ -9,7 +9,6 @@ from alembic.config import Config
 from sqlalchemy import Engine, MetaData
 from sqlmodel import SQLModel
 
-import credit_api.tables
 import financing.persistence.tables.books
 import financing.persistence.tables.lending
 import financing.persistence.tables.registry  # noqa: F401  (declares the tables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,11 +37,20 @@ class Parts:
     settings: Settings
     engine: Engine
     writer: Writer
-    network: Network
     parameters: Parameters
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
+    _network: Network | None = field(default=None, repr=False)
+    _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)
+
+    @property
+    def network(self) -> Network:
+        """The federated network, opened at first use. Raises `DataMissing` while no node store exists yet."""
+        with self._gate:
+            if self._network is None:
+                self._network = Network.open(self.settings.network_home)
+            return self._network
 
     def context(self, principal: Principal) -> Context:
         return Context(
@@ -60,6 +70,8 @@ class Parts:
         if not self._closed:
             self._closed = True
             self.writer.close()
+            if self._network is not None:
+                self._network.close()
             self.engine.dispose()
 
 
@@ -72,6 +84,5 @@ def assemble(settings: Settings) -> Parts:
         settings=settings,
         engine=engine,
         writer=Writer(engine),
-        network=Network.open(settings.network_home),
         parameters=load_parameters(),
     )

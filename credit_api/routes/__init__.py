@@ -1,0 +1,1 @@
+"""HTTP routes under /v1: thin, one call into a service each."""

@@ -1,0 +1,109 @@
+"""Consents, score inquiries and models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit, require_kind
+from credit_api.inquiries import inquiries
+from credit_api.routes.problems import PROBLEMS
+from credit_api.schemas.common import Id, ResponseModel
+from credit_api.schemas.credit import ConsentIn, ConsentOut, ModelOut, ScoreIn, ScoreOut
+from credit_api.scoring import ask_score
+from federated.consent.record import ConsentRecord
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.services.context import Context
+
+router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class CustomerOut(ResponseModel):
+    subject_id: str
+
+
+@router.post("/consents", status_code=201, response_model=ConsentOut)
+async def give_consent(
+    body: ConsentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Record a subject's consent towards the calling bank, at the bank's node and at every grid company's."""
+    require_kind(principal, "bank")
+
+    def run(_unit: UnitOfWork, context: Context) -> ConsentOut:
+        record = ConsentRecord(
+            consent_id=context.new_id("con"),
+            subject_id=body.subject_id,
+            bank_id=context.actor.id,
+            purposes=frozenset(body.purposes),
+            scope=frozenset(body.scope),
+            valid_from=body.valid_from,
+            valid_until=body.valid_until,
+        )
+        return ConsentOut.of(parts.network.record_consent(record))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/consents")
+def list_consents(
+    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
+) -> list[ConsentOut]:
+    """Consents towards the calling bank by id, those after `after`."""
+    require_kind(principal, "bank")
+    return [ConsentOut.of(found) for found in parts.network.consents(principal.organisation_id, limit, after)]
+
+
+@router.get("/consents/{consent_id}")
+def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> ConsentOut:
+    """One consent towards the calling bank."""
+    require_kind(principal, "bank")
+    return ConsentOut.of(parts.network.consent(consent_id, principal.organisation_id))
+
+
+@router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
+async def withdraw_consent(
+    consent_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Withdraw a consent everywhere. The next score under it is refused."""
+    require_kind(principal, "bank")
+
+    def run(_unit: UnitOfWork, context: Context) -> ConsentOut:
+        return ConsentOut.of(parts.network.withdraw_consent(consent_id, context.actor.id, context.at))
+
+    return await commit(parts, principal, key, request, None, run, status=200)
+
+
+@router.get("/customers")
+def list_customers(
+    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
+) -> list[CustomerOut]:
+    """The calling bank's own customers by subject id, those after `after`."""
+    require_kind(principal, "bank")
+    found = parts.network.customers(principal.organisation_id, limit, after)
+    return [CustomerOut(subject_id=subject_id) for subject_id in found]
+
+
+@router.post("/scores")
+def score(body: ScoreIn, parts: PartsDep, principal: PrincipalDep) -> ScoreOut:
+    """Score one of the calling bank's customers. Every inquiry, refused ones too, is logged before it is answered."""
+    require_kind(principal, "bank")
+    return ask_score(parts, principal, body)
+
+
+@router.get("/inquiries")
+def list_inquiries(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[ScoreOut]:
+    """The calling bank's answered inquiries, newest first."""
+    require_kind(principal, "bank")
+    with parts.reading() as connection:
+        found = inquiries(connection, principal.organisation_id, limit)
+    return [ScoreOut.model_validate(each.answer) for each in found if each.outcome != "refused"]
+
+
+@router.get("/models")
+def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
+    """Every registered model version with its manifest and held-out metrics."""
+    require_kind(principal, "bank", "grid", "registry")
+    champion = parts.network.champion().version
+    return [ModelOut.of(found, champion=found.version == champion) for found in parts.network.models()]

@@ -1,0 +1,42 @@
+"""What every route may answer besides success, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class FieldProblem(BaseModel):
+    field: str
+    message: str
+    rule: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem. `code` is stable; docs/errors.md lists all codes."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    instance: str
+    request_id: str | None = None
+    context: dict[str, Any] = {}
+    errors: list[FieldProblem] = []
+
+
+def _answer(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: _answer("a header is missing"),
+    401: _answer("no valid API key"),
+    403: _answer("not this organisation's, or not consented to"),
+    404: _answer("no such thing"),
+    409: _answer("the books, the market or the state of things do not allow it"),
+    422: _answer("the request does not fit its schema or its own rules"),
+    503: _answer("no model or node store is there yet"),
+}

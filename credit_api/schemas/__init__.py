@@ -1,0 +1,1 @@
+"""Request and response models: what crosses HTTP, with units in the names."""

@@ -1,0 +1,285 @@
+"""Projects, readings, monitoring periods, issuances, holdings and retirements over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
+
+from credit_api.schemas.common import Id, Kg, Moment, RequestModel, ResponseModel, Text, TextPair, Wh
+from financing.metering.readings import ReadingBatch
+from financing.persistence.ledger_store import Balance
+from financing.persistence.registry_store import Issuance
+from financing.registry.monitoring import MonitoringPeriod
+from financing.registry.projects import Project
+from financing.registry.retirement import Retirement
+
+
+class MeterIn(RequestModel):
+    meter_id: Id
+    measured_by: Id = Field(description="the grid company that reads this meter")
+    interval_minutes: int = Field(strict=True, ge=1, le=1440)
+
+
+class ProjectIn(RequestModel):
+    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
+    name: Text
+    methodology: Literal["PV"] = "PV"
+    methodology_version: int = Field(default=1, strict=True, ge=1)
+    capacity_w: int = Field(strict=True, gt=0, le=10**12)
+    grid_connected_on: date
+    crediting_from: Moment
+    crediting_until: Moment
+    region: Text
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    meters: Annotated[list[MeterIn], Field(min_length=1, max_length=100)]
+    owns_the_reduction: bool = Field(strict=True)
+    not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
+    outside_ets_boundary: bool = Field(strict=True)
+
+
+class ProjectOut(ResponseModel):
+    project_id: str
+    code: str
+    owner_id: str
+    name: str
+    methodology: str
+    capacity_w: int
+    grid_connected_on: date
+    region: str
+    meter_ids: list[str]
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        return cls(
+            project_id=project.project_id,
+            code=project.code,
+            owner_id=project.owner,
+            name=project.name,
+            methodology=project.methodology_tag,
+            capacity_w=project.capacity_w,
+            grid_connected_on=project.grid_connected_on,
+            region=project.location.region,
+            meter_ids=list(project.meter_ids),
+        )
+
+
+class ReadingIn(RequestModel):
+    starts_at: Moment
+    generation_wh: Wh
+    export_wh: Wh | None = None
+
+
+class ReadingsIn(RequestModel):
+    """Readings in time order on the meter's grid; either all or none have an export register."""
+
+    interval_minutes: int = Field(strict=True, ge=1, le=1440)
+    readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=50_000)]
+
+
+class ReadingsOut(ResponseModel):
+    meter_id: str
+    count: int
+    generation_wh: int
+    commitment: str = Field(description="SHA-256 over the canonical readings")
+
+    @classmethod
+    def of(cls, batch: ReadingBatch) -> Self:
+        return cls(
+            meter_id=batch.meter_id,
+            count=len(batch),
+            generation_wh=batch.generation().wh,
+            commitment=batch.commitment(),
+        )
+
+
+class PeriodIn(RequestModel):
+    project_id: Id
+    starts_at: Moment
+    ends_at: Moment
+    green_power_sold_wh: Wh = Field(default=0, description="sold as green power or certificates: not claimable")
+
+
+class FindingOut(TextPair):
+    severity: str
+    count: int
+    first_at: datetime | None
+
+
+class PeriodOut(ResponseModel):
+    """A claim with its workings: everything a verifier needs to derive the reduction again."""
+
+    monitoring_period_id: str
+    project_id: str
+    owner_id: str
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    generation_wh: int
+    claimed_wh: int
+    reduction_kg: int
+    commitment: str
+    factor_key: str
+    factor_mg_per_kwh: int
+    formula: str
+    parameter_hashes: dict[str, str]
+    intervals_expected: int
+    intervals_missing: int
+    findings: list[FindingOut]
+    verifier_id: str | None
+    issuance_id: str | None
+
+    @classmethod
+    def of(cls, claim: MonitoringPeriod) -> Self:
+        reduction = claim.reduction
+        return cls(
+            monitoring_period_id=claim.monitoring_period_id,
+            project_id=claim.project_id,
+            owner_id=claim.owner,
+            starts_at=claim.period.start,
+            ends_at=claim.period.end,
+            state=claim.state.value,
+            generation_wh=claim.generation().wh,
+            claimed_wh=reduction.claimed.wh,
+            reduction_kg=reduction.reduction.kg,
+            commitment=claim.commitment(),
+            factor_key=reduction.factor_key,
+            factor_mg_per_kwh=reduction.factor.amount,
+            formula=reduction.formula(),
+            parameter_hashes=dict(reduction.parameter_hashes),
+            intervals_expected=sum(total.intervals_expected for total in claim.totals),
+            intervals_missing=sum(total.intervals_missing for total in claim.totals),
+            findings=[
+                FindingOut(
+                    code=finding.code,
+                    zh=finding.zh,
+                    en=finding.en,
+                    severity=finding.severity,
+                    count=finding.count,
+                    first_at=finding.first_at,
+                )
+                for finding in claim.findings
+            ],
+            verifier_id=claim.statement.verifier if claim.statement else None,
+            issuance_id=claim.issuance_id,
+        )
+
+
+class StatementIn(RequestModel):
+    """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
+
+    opinion: Literal["positive", "negative"]
+    commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
+    generation_wh: Wh
+    reduction_kg: int = Field(strict=True, ge=0)
+    remarks: str = Field(default="", max_length=4000)
+
+
+class IssuanceIn(RequestModel):
+    monitoring_period_id: Id
+
+
+class IssuanceOut(ResponseModel):
+    issuance_id: str
+    monitoring_period_id: str
+    project_id: str
+    project_code: str
+    owner_id: str
+    asset_class: str
+    vintage: int
+    quantity_kg: int
+    issued_at: datetime
+
+    @classmethod
+    def of(cls, issuance: Issuance) -> Self:
+        return cls(
+            issuance_id=issuance.issuance_id,
+            monitoring_period_id=issuance.period_id,
+            project_id=issuance.project_id,
+            project_code=issuance.project_code,
+            owner_id=issuance.owner_id,
+            asset_class=issuance.asset_class,
+            vintage=issuance.vintage,
+            quantity_kg=issuance.quantity.kg,
+            issued_at=issuance.issued_at,
+        )
+
+
+class BalanceOut(ResponseModel):
+    """One account. Amounts are fen for CNY and kg for credits; `available` is `posted` less what is set aside."""
+
+    account: str
+    asset: str
+    reference: str
+    posted: int
+    held: int
+    available: int
+
+    @classmethod
+    def of(cls, balance: Balance) -> Self:
+        return cls(
+            account=balance.key.kind.value,
+            asset=balance.key.asset.code,
+            reference=balance.key.reference,
+            posted=balance.posted,
+            held=balance.held,
+            available=balance.available,
+        )
+
+
+class RetirementIn(RequestModel):
+    issuance_id: Id
+    quantity_kg: Kg
+    beneficiary: Text
+    purpose: Text
+
+
+class CertificateOut(ResponseModel):
+    """A retirement as anyone may see it."""
+
+    certificate_number: str
+    retired_by: str
+    beneficiary: str
+    purpose: str
+    quantity_kg: int
+    serials: list[str]
+    retired_at: datetime
+
+    @classmethod
+    def of(cls, retirement: Retirement) -> Self:
+        return cls(
+            certificate_number=retirement.certificate_number,
+            retired_by=retirement.retired_by,
+            beneficiary=retirement.beneficiary,
+            purpose=retirement.purpose,
+            quantity_kg=retirement.quantity.kg,
+            serials=list(retirement.serials),
+            retired_at=retirement.retired_at,
+        )
+
+
+class PostingOut(ResponseModel):
+    owner_id: str
+    account: str
+    asset: str
+    reference: str
+    amount: int
+    balance_after: int
+
+
+class EntryOut(ResponseModel):
+    entry_id: int
+    kind: str
+    reference: str
+    at: datetime
+    hash: str
+    postings: list[PostingOut]
+
+
+class HeadOut(ResponseModel):
+    """The ledger's last entry: keep the hash, and nothing before it can change unnoticed."""
+
+    entry_id: int
+    hash: str

@@ -1,0 +1,141 @@
+"""Consents, scores and models over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from credit_api.schemas.common import Id, Moment, RequestModel, ResponseModel, TextPair
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.registry.manifest import Manifest
+from federated.serving import NoFile, Score
+
+
+class ConsentIn(RequestModel):
+    """What a subject agreed to towards the calling bank. `valid_until` is exclusive."""
+
+    subject_id: Id
+    purposes: Annotated[list[Purpose], Field(min_length=1)]
+    scope: Annotated[list[DataScope], Field(min_length=1)]
+    valid_from: Moment
+    valid_until: Moment
+
+
+class ConsentOut(ResponseModel):
+    consent_id: str
+    subject_id: str
+    bank_id: str
+    purposes: list[Purpose]
+    scope: list[DataScope]
+    valid_from: datetime
+    valid_until: datetime
+    withdrawn_at: datetime | None
+
+    @classmethod
+    def of(cls, record: ConsentRecord) -> Self:
+        return cls(
+            consent_id=record.consent_id,
+            subject_id=record.subject_id,
+            bank_id=record.bank_id,
+            purposes=sorted(record.purposes),
+            scope=sorted(record.scope),
+            valid_from=record.valid_from,
+            valid_until=record.valid_until,
+            withdrawn_at=record.withdrawn_at,
+        )
+
+
+class ScoreIn(RequestModel):
+    """An inquiry: whose score, under which consent, for what. All three are mandatory (征信业管理条例, article 18)."""
+
+    subject_id: Id
+    consent_id: Id
+    purpose: Purpose
+
+
+class ScoreOut(ResponseModel):
+    """`answer` is `score`, or `no_file` when the bank has no record of the subject: that is not a low score."""
+
+    inquiry_id: str
+    answer: Literal["score", "no_file"]
+    subject_id: str
+    purpose: Purpose
+    score: int | None = Field(default=None, ge=300, le=850)
+    probability: float | None = Field(default=None, ge=0, le=1, description="of default")
+    grade: str | None = None
+    reasons: list[TextPair] = Field(default=[], max_length=4, description="what lowered the score most, at most four")
+    basis: Literal["joint", "bank_only"] | None = Field(
+        default=None, description="bank_only: no electricity data was used (no consent for it, or none exists)"
+    )
+    model_version: str | None = None
+    data_origin: str | None = Field(default=None, description="`generated` for a generated population")
+    asked_at: datetime
+    valid_until: datetime | None = None
+
+    @classmethod
+    def of(cls, inquiry_id: str, asked: ScoreIn, answer: Score | NoFile, at: datetime) -> Self:
+        if isinstance(answer, NoFile):
+            return cls(
+                inquiry_id=inquiry_id,
+                answer="no_file",
+                subject_id=asked.subject_id,
+                purpose=asked.purpose,
+                asked_at=at,
+            )
+        return cls(
+            inquiry_id=inquiry_id,
+            answer="score",
+            subject_id=answer.subject_id,
+            purpose=asked.purpose,
+            score=answer.score,
+            probability=answer.probability,
+            grade=answer.grade,
+            reasons=[TextPair(code=found.code, zh=found.zh, en=found.en) for found in answer.reasons],
+            basis=answer.basis.value,
+            model_version=answer.model_version,
+            data_origin=answer.data_origin,
+            asked_at=at,
+            valid_until=answer.valid_until,
+        )
+
+
+class ModelOut(ResponseModel):
+    """A registered version. `metrics` are held-out figures of exactly these weights, beside its baselines."""
+
+    model: str
+    version: str
+    champion: bool
+    created_at: datetime
+    data_origin: str
+    schema_id: str
+    schema_version: str
+    participants: list[str]
+    data_sha256: dict[str, str]
+    weights_sha256: str
+    seed: int
+    held_out_fold: int
+    config: dict[str, Any]
+    metrics: dict[str, dict[str, float]]
+    privacy: str
+
+    @classmethod
+    def of(cls, manifest: Manifest, *, champion: bool) -> Self:
+        return cls(
+            model=manifest.model,
+            version=manifest.version,
+            champion=champion,
+            created_at=manifest.created_at,
+            data_origin=manifest.data_origin,
+            schema_id=manifest.schema_id,
+            schema_version=manifest.schema_version,
+            participants=list(manifest.participants),
+            data_sha256=manifest.data_sha256,
+            weights_sha256=manifest.weights_sha256,
+            seed=manifest.seed,
+            held_out_fold=manifest.held_out_fold,
+            config=dict(manifest.config),
+            metrics=manifest.metrics,
+            privacy=manifest.privacy,
+        )

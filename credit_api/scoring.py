@@ -1,0 +1,51 @@
+"""Ask the federated network for a score and log the inquiry before it is answered, refusals included."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from credit_api.auth.keys import Principal
+from credit_api.inquiries import Inquiry, log_inquiry
+from credit_api.schemas.credit import ScoreIn, ScoreOut
+from credit_api.wiring import Parts
+from federated.errors import FederatedError
+from federated.serving import ScoreQuery
+
+
+def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
+    """Score a customer of the calling bank. The answer leaves only after the inquiry is committed to the log.
+
+    Raises what `Network.score` refuses; the refusal is logged with its code.
+    """
+    at, inquiry_id = parts.clock(), parts.new_id("inq")
+    query = ScoreQuery(principal.organisation_id, asked.subject_id, asked.consent_id, asked.purpose, at)
+    try:
+        answer = ScoreOut.of(inquiry_id, asked, parts.network.score(query), at)
+    except FederatedError as refusal:
+        _log(parts, principal, asked, inquiry_id, "refused", {"code": refusal.code}, at)
+        raise
+    _log(parts, principal, asked, inquiry_id, answer.answer, answer.model_dump(mode="json"), at)
+    return answer
+
+
+def _log(
+    parts: Parts,
+    principal: Principal,
+    asked: ScoreIn,
+    inquiry_id: str,
+    outcome: str,
+    answer: dict[str, Any],
+    at: datetime,
+) -> None:
+    inquiry = Inquiry(
+        inquiry_id=inquiry_id,
+        bank_id=principal.organisation_id,
+        subject_id=asked.subject_id,
+        consent_id=asked.consent_id,
+        purpose=asked.purpose.value,
+        outcome=outcome,
+        answer=answer,
+        asked_at=at,
+    )
+    parts.writer.execute(lambda unit: log_inquiry(unit.connection, inquiry))
