@@ -11,6 +11,7 @@ from enum import StrEnum
 from financing.errors import InvalidState, PeriodAlreadyIssued, PeriodInvalid, PeriodOverlap, PlausibilityFailed
 from financing.metering.plausibility import Finding
 from financing.metering.totals import MeteredTotal
+from financing.methodology.pv import rederived
 from financing.methodology.reduction import Reduction
 from financing.quantities import Energy, Period, require_utc
 from financing.registry.projects import Project
@@ -81,13 +82,16 @@ def submit(
 
     Raises `PeriodOverlap` or `PeriodAlreadyIssued` when a meter's time is claimed already, `PeriodInvalid` when the
     period lies outside crediting or the future, `InvalidState` when totals, reduction and project do not belong
-    together.
+    together or the workings do not give the reduction.
     """
     period, at = reduction.period, require_utc(at)
     if {total.meter_id for total in totals} != set(project.meter_ids) or len(totals) != len(project.meter_ids):
         raise InvalidState("there is one total for each of the project's meters", project_id=project.project_id)
-    if any(total.period != period for total in totals) or _total_generation(totals) != reduction.generation:
+    measured = (_total_generation(totals), _total_export(totals))
+    if any(total.period != period for total in totals) or measured != (reduction.generation, reduction.export):
         raise InvalidState("the reduction is of other totals", project_id=project.project_id)
+    if rederived(reduction) != reduction.reduction:
+        raise InvalidState("the workings do not give the reduction", stated_kg=reduction.reduction.kg)
     if (reduction.methodology, reduction.version) != (project.methodology, project.methodology_version):
         raise InvalidState("the project is pinned to another methodology version", pinned=project.methodology_tag)
     if not project.crediting_period.contains(period):
@@ -145,6 +149,12 @@ def mark_issued(claim: MonitoringPeriod, issuance_id: str) -> MonitoringPeriod:
 
 def _total_generation(totals: tuple[MeteredTotal, ...]) -> Energy:
     return sum((total.generation for total in totals), Energy(0))
+
+
+def _total_export(totals: tuple[MeteredTotal, ...]) -> Energy | None:
+    """The exports of all meters; None when one of them has no export register."""
+    exports = [total.export for total in totals if total.export is not None]
+    return sum(exports, Energy(0)) if len(exports) == len(totals) else None
 
 
 def _require_state(claim: MonitoringPeriod, needed: MonitoringState) -> None:

@@ -159,16 +159,22 @@ def test_totals_reduction_and_project_belong_together():
     with pytest.raises(InvalidState):
         claim(project=replace(PROJECT, methodology_version=2))
     made = claim()
-    with pytest.raises(InvalidState):
-        submit(
-            monitoring_period_id="mp-2",
-            project=PROJECT,
-            totals=(replace(made.totals[0], generation=Energy(1)),),
-            reduction=made.reduction,
-            findings=(),
-            existing=(),
-            at=AT,
-        )
+    total, reduction = made.totals[0], made.reduction
+    for totals, workings in (
+        ((replace(total, generation=Energy(1)),), reduction),
+        ((replace(total, export=Energy(1)),), reduction),
+        ((total,), replace(reduction, reduction=Carbon(1_148))),
+    ):
+        with pytest.raises(InvalidState):
+            submit(
+                monitoring_period_id="mp-2",
+                project=PROJECT,
+                totals=totals,
+                reduction=workings,
+                findings=(),
+                existing=(),
+                at=AT,
+            )
 
 
 @pytest.mark.parametrize(
