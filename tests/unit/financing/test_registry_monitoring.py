@@ -23,7 +23,7 @@ from financing.metering.totals import total_of
 from financing.methodology.pv import pv_reduction
 from financing.parameters.loader import load_parameters
 from financing.quantities import Carbon, Energy, Period
-from financing.registry.monitoring import MonitoringState, accept, mark_issued, reject, submit
+from financing.registry.monitoring import MonitoringState, accept, combined_commitment, mark_issued, reject, submit
 from financing.registry.projects import Declarations, Location, Project, require_new_project
 from financing.registry.verification import VerificationStatement
 
@@ -201,3 +201,12 @@ def test_a_meter_belongs_to_one_project():
     with pytest.raises(AlreadyExists):
         require_new_project(replace(other, code="ROOF1", meter_ids=("M9",)), [PROJECT])
     require_new_project(replace(other, meter_ids=("M9",)), [PROJECT])
+
+
+def test_the_commitment_of_several_meters_does_not_depend_on_their_order():
+    total = claim().totals[0]
+    other = replace(total, meter_id="M2", commitment="1" * 64)
+    assert combined_commitment((total, other)) == combined_commitment((other, total))
+    assert combined_commitment((total, other)) != combined_commitment((total,))
+    swapped = (replace(total, commitment=other.commitment), replace(other, commitment=total.commitment))
+    assert combined_commitment(swapped) != combined_commitment((total, other))
