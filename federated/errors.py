@@ -1,4 +1,4 @@
-"""Errors of the customer's story. Each class has one stable `code`, mapped once to an HTTP status in `credit_api.errors`."""
+"""Errors of the customer's story. Each class has one stable `code`; `credit_api.errors` maps it to an HTTP status."""
 
 from __future__ import annotations
 
@@ -80,6 +80,12 @@ class InvalidTime(FederatedError):
     """A time without a zone, or not in UTC, was given where an instant is needed."""
 
     code = "invalid_time"
+
+
+class HomeOccupied(FederatedError):
+    """The home directory holds node stores of other data; nothing there is overwritten."""
+
+    code = "home_occupied"
 
 
 class NotPermitted(FederatedError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
@@ -59,7 +58,7 @@ class PartyNetwork(nn.Module):
         for layer in range(1, N_LAYERS):
             hidden = nn.functional.dropout(torch.relu(state), self.dropout, self.training)
             state = torch.bmm(hidden, self.get_parameter(f"w{layer}")) + self.get_parameter(f"b{layer}")
-        return cast(Tensor, state.squeeze(-1).T)
+        return state.squeeze(-1).T
 
     def export(self) -> Weights:
         """The weights as float32 numpy arrays."""
@@ -81,10 +80,10 @@ def fit(weights: Weights, encoded: Tensor, loss: Loss, settings: FitSettings) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         for _ in range(settings.epochs):
-            for rows in torch.randperm(len(encoded), generator=generator).split(settings.batch):
+            for rows in torch.split(torch.randperm(len(encoded), generator=generator), settings.batch):
                 optimiser.zero_grad(set_to_none=True)
                 # The members share no weights, so scaling by their number gives each the step it would take alone.
-                (loss(network(encoded[rows]), rows) * members).backward()  # type: ignore[no-untyped-call]
+                (loss(network(encoded[rows]), rows) * members).backward()
                 optimiser.step()
     return network.export()
 

@@ -61,6 +61,7 @@ class PartyModel:
             raise ModelCorrupt(f"array {error} is missing", part=prefix) from None
         if encoder.reference.shape != (encoder.n_features,) or weights["w0"].shape[1] != encoder.width:
             raise ModelCorrupt("encoder and weights do not fit each other", part=prefix)
-        if not all(np.all(np.isfinite(a)) for a in (*encoder.edges, encoder.reference, *weights.values())):
+        numbers: list[FloatArray | Float32Array] = [*encoder.edges, encoder.reference, *weights.values()]
+        if not all(bool(np.isfinite(a).all()) for a in numbers):
             raise ModelCorrupt("a weight or edge is not finite", part=prefix)
         return PartyModel(encoder, weights)

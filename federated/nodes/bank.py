@@ -17,6 +17,10 @@ class BankNode(Node):
         """Own customers' subject ids in order, those after `after`, at most `limit`."""
         return self.store.subjects(limit, after)
 
+    def has_file(self, subject_id: str) -> bool:
+        """Whether this bank has a file of the subject."""
+        return self.store.values_of(subject_id) is not None
+
     def consents(self, limit: int, after: str = "") -> list[ConsentRecord]:
         """Consents towards this bank in order of id, those after `after`, at most `limit`."""
         with self.store.consents() as consents:

@@ -1,4 +1,4 @@
-"""What a party's table must satisfy before a node stores it. Refusals name the party and, if there is one, the column."""
+"""What a party's table must satisfy before a node stores it. Refusals name party and column."""
 
 from __future__ import annotations
 

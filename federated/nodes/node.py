@@ -107,7 +107,7 @@ class Node:
         sizes = contributions(model, values, seed)
         return tuple(
             RankedReason(self._reason(j, float(values[j]), float(model.encoder.reference[j])), float(sizes[j]))
-            for j in np.flatnonzero(sizes > 0)
+            for j in np.flatnonzero(sizes > 0).tolist()
         )
 
     def _reason(self, j: int, value: float, reference: float) -> Reason:

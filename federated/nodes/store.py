@@ -40,6 +40,15 @@ class Table:
     folds: np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
+def table_digest(subjects: Sequence[str], values: FloatArray, labels: Sequence[int] | None) -> str:
+    """SHA-256 (hex) of a table's ids, labels (−1 = none) and little-endian float64 features, in order of id."""
+    digest = hashlib.sha256()
+    for i in sorted(range(len(subjects)), key=lambda i: subjects[i]):
+        label = -1 if labels is None else labels[i]
+        digest.update(f"{subjects[i]}\0{label}\0".encode() + np.ascontiguousarray(values[i], dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
 class NodeStore:
     """Thread-safe access to one node's file: one connection behind a lock, one transaction a call."""
 
@@ -82,10 +91,6 @@ class NodeStore:
             stale.unlink(missing_ok=True)
         order = sorted(range(len(subjects)), key=lambda i: subjects[i])
         packed = [np.ascontiguousarray(values[i], dtype="<f8").tobytes() for i in order]
-        digest = hashlib.sha256()
-        for i, blob in zip(order, packed, strict=True):
-            label = -1 if labels is None else labels[i]
-            digest.update(f"{subjects[i]}\0{label}\0".encode() + blob)
         rows = (
             (subjects[i], blob, None if labels is None else int(labels[i]), None if folds is None else int(folds[i]))
             for i, blob in zip(order, packed, strict=True)
@@ -100,7 +105,7 @@ class NodeStore:
                 "role": role,
                 "schema_id": schema.schema_id,
                 "data_origin": data_origin,
-                "data_sha256": digest.hexdigest(),
+                "data_sha256": table_digest(subjects, values, labels),
             }
             db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
             db.execute("COMMIT")

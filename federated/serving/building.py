@@ -1,0 +1,204 @@
+"""Build node stores from a credit data set: from FATE's vertical files on disk, or from tables made elsewhere.
+
+The only place where data of several parties is in one pair of hands: it stands for each party loading its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.errors import CorruptData, DataMissing, HomeOccupied
+from federated.models.encoding import FloatArray
+from federated.nodes.bank import BankNode
+from federated.nodes.checks import check_table, numbers, read_csv
+from federated.nodes.grid import GridNode
+from federated.nodes.schema import FeatureSchema, load_schema
+from federated.nodes.store import NodeStore, table_digest
+
+BANKS = ("bank-gusu", "bank-jinji", "bank-taihu")
+GRIDS = ("grid-sip", "grid-gaoxin")
+TAIWAN_GUEST = "taiwan_fate_hetero_guest.csv"
+TAIWAN_HOST = "taiwan_fate_hetero_host.csv"
+ALL_PURPOSES = frozenset(Purpose)
+SERVICE_PURPOSES = frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW})
+ALL_SCOPES = frozenset(DataScope)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditTables:
+    """A data set before it is handed to its parties; all sequences have one entry per subject.
+
+    `bank_values` (rows, bank columns), `grid_values` (rows, grid columns), NaN = missing; `labels` 0/1; `bank_of` names
+    each subject's bank; `grid_of` its grid company, or "" if none serves it; `trains` and `opens_electricity` say
+    whether the subject's standing consent covers model training and electricity data.
+    """
+
+    schema: FeatureSchema
+    subjects: tuple[str, ...]
+    labels: NDArray[np.int64]
+    bank_values: FloatArray
+    grid_values: FloatArray
+    bank_of: tuple[str, ...]
+    grid_of: tuple[str, ...]
+    folds: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    trains: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    opens_electricity: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    @property
+    def joint(self) -> NDArray[np.bool_]:
+        """Mask (rows,) of subjects that enter alignment: training and electricity consented, grid file there."""
+        served = np.array([bool(g) for g in self.grid_of])
+        return np.asarray(self.trains & self.opens_electricity & served)
+
+
+def memberships(rows: int, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Seeded, independent and even assignment of rows to banks and to grid companies."""
+    rng = np.random.default_rng(seed)
+    banks = rng.permutation(np.arange(rows) % len(BANKS))
+    grids = rng.permutation(np.arange(rows) % len(GRIDS))
+    return tuple(BANKS[i] for i in banks), tuple(GRIDS[i] for i in grids)
+
+
+def read_taiwan(folder: Path, seed: int) -> CreditTables:
+    """FATE's vertical split of the Taiwan set from `folder` (plain or .gz), ids as `TW-00001`.
+
+    Raises `DataMissing`, `CorruptData` or `SchemaMismatch`, naming the party (`bank` or `grid`) and column.
+    """
+    schema = load_schema("taiwan-fate-hetero")
+    guest = read_csv(_file(folder, TAIWAN_GUEST, "bank"), "bank", ("id", "y", *schema.bank.columns))
+    host = read_csv(_file(folder, TAIWAN_HOST, "grid"), "grid", ("id", *schema.grid.columns))
+    subjects = _taiwan_ids(guest, "bank")
+    grid_ids = _taiwan_ids(host, "grid")
+    labels = numbers([[row[1]] for row in guest], ("y",), 0, "bank")[:, 0]
+    if not np.isin(labels, (0.0, 1.0)).all():
+        raise CorruptData("bank: column y holds something else than 0 and 1", party="bank", column="y")
+    bank_values = numbers(guest, schema.bank.columns, 2, "bank")
+    host_values = numbers(host, schema.grid.columns, 1, "grid")
+    check_table("bank", schema.bank.columns, subjects, bank_values, [int(label) for label in labels])
+    check_table("grid", schema.grid.columns, grid_ids, host_values, None)
+    row_of = {subject: i for i, subject in enumerate(grid_ids)}
+    grid_values = np.full((len(subjects), len(schema.grid.columns)), np.nan)
+    for i, subject in enumerate(subjects):
+        if subject in row_of:
+            grid_values[i] = host_values[row_of[subject]]
+    banks, grids = memberships(len(subjects), seed)
+    everyone = np.ones(len(subjects), dtype=np.bool_)
+    return CreditTables(
+        schema=schema,
+        subjects=subjects,
+        labels=labels.astype(np.int64),
+        bank_values=bank_values,
+        grid_values=grid_values,
+        bank_of=banks,
+        grid_of=tuple(g if s in row_of else "" for s, g in zip(subjects, grids, strict=True)),
+        trains=everyone,
+        opens_electricity=everyone,
+    )
+
+
+def _file(folder: Path, name: str, party: str) -> Path:
+    for candidate in (folder / f"{name}.gz", folder / name):
+        if candidate.is_file():
+            return candidate
+    raise DataMissing(f"{party}: neither {name}.gz nor {name} is in {folder}", party=party, file=name)
+
+
+def _taiwan_ids(rows: Sequence[Sequence[str]], party: str) -> tuple[str, ...]:
+    for line, row in enumerate(rows, start=2):
+        if not row[0].isdecimal():
+            detail = f"{party}: column id line {line} is not a row number: {row[0][:40]!r}"
+            raise CorruptData(detail, party=party, column="id", line=line)
+    return tuple(f"TW-{int(row[0]):05d}" for row in rows)
+
+
+def standing_consents(tables: CreditTables, valid_from: datetime, valid_until: datetime) -> list[ConsentRecord]:
+    """One consent `CONS-<subject>` per subject towards its bank, with the purposes and scopes that the tables state.
+
+    The Taiwan set comes without consents; these records stand in for them so that every later step can check one.
+    """
+    return [
+        ConsentRecord(
+            consent_id=f"CONS-{subject}",
+            subject_id=subject,
+            bank_id=bank,
+            purposes=ALL_PURPOSES if trains else SERVICE_PURPOSES,
+            scope=ALL_SCOPES if opens else frozenset({DataScope.BANK_FILE}),
+            valid_from=valid_from,
+            valid_until=valid_until,
+        )
+        for subject, bank, trains, opens in zip(
+            tables.subjects, tables.bank_of, tables.trains, tables.opens_electricity, strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    org_id: str
+    role: str
+    subjects: tuple[str, ...]
+    values: FloatArray
+    labels: tuple[int, ...] | None
+    folds: tuple[int, ...] | None
+
+
+def _parts(tables: CreditTables) -> list[_Part]:
+    parts = []
+    for org, owners, role in [(b, tables.bank_of, "bank") for b in BANKS] + [
+        (g, tables.grid_of, "grid") for g in GRIDS
+    ]:
+        rows = np.flatnonzero(np.array([owner == org for owner in owners]))
+        values = (tables.bank_values if role == "bank" else tables.grid_values)[rows]
+        labels = tuple(int(v) for v in tables.labels[rows]) if role == "bank" else None
+        folds = tuple(int(v) for v in tables.folds[rows]) if role == "bank" and len(tables.folds) else None
+        parts.append(_Part(org, role, tuple(tables.subjects[i] for i in rows), values, labels, folds))
+    return parts
+
+
+def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentRecord]) -> None:
+    """Write one store per bank and grid company under `home`/nodes, with the consents that concern it.
+
+    If the stores exist with exactly this data they are kept, their consents included. Raises `HomeOccupied` if they
+    hold other data, `CorruptData` or `SchemaMismatch` before anything is written.
+    """
+    parts = _parts(tables)
+    for part in parts:
+        check_table(part.org_id, tables.schema.party(part.role).columns, part.subjects, part.values, part.labels)
+    existing = sorted((home / "nodes").glob("*.db"))
+    if existing:
+        _require_same(existing, parts)
+        return
+    for part in parts:
+        store = NodeStore.create(
+            home / "nodes" / f"{part.org_id}.db",
+            org_id=part.org_id,
+            role=part.role,
+            schema=tables.schema,
+            data_origin=tables.schema.data_origin,
+            subjects=part.subjects,
+            values=part.values,
+            labels=part.labels,
+            folds=part.folds,
+        )
+        node = BankNode(store) if part.role == "bank" else GridNode(store)
+        # A grid company keeps every bank's consents: it cannot know in advance which of its customers are asked about.
+        node.record_consents(c for c in consents if part.role == "grid" or c.bank_id == part.org_id)
+        store.close()
+
+
+def _require_same(existing: Sequence[Path], parts: Sequence[_Part]) -> None:
+    found = {}
+    for path in existing:
+        store = NodeStore(path)
+        found[store.org_id] = store.data_sha256
+        store.close()
+    wanted = {part.org_id: table_digest(part.subjects, part.values, part.labels) for part in parts}
+    if found != wanted:
+        raise HomeOccupied("this home holds node stores of other data; choose another --home")

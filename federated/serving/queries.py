@@ -1,0 +1,57 @@
+"""What a bank asks and what it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from federated.consent.record import Purpose
+from federated.models.reasons import Reason
+
+SCORE_VALIDITY = timedelta(days=30)
+
+
+class Basis(StrEnum):
+    """Which parties' data a score rests on."""
+
+    JOINT = "joint"
+    BANK_ONLY = "bank_only"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreQuery:
+    """A bank asks for the score of one of its own customers, under a named consent, for a stated purpose, at `at`."""
+
+    bank_id: str
+    subject_id: str
+    consent_id: str
+    purpose: Purpose
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score of 300–850 (higher is better), probability of default, grade A–E and at most four adverse reasons.
+
+    `basis` says whether a grid company's share is in it. `data_origin` is `generated` for a generated population.
+    """
+
+    subject_id: str
+    score: int
+    probability: float
+    grade: str
+    reasons: tuple[Reason, ...]
+    model_version: str
+    basis: Basis
+    data_origin: str
+    scored_at: datetime
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoFile:
+    """The bank has no record of this subject. An answer of its own: neither an error nor a low score."""
+
+    subject_id: str
+    answered_at: datetime

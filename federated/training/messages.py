@@ -1,0 +1,177 @@
+"""How this network's content sits in Flower messages, and how the operator asks nodes and hears refusals.
+
+A node that refuses answers with a `refusal` record (code, detail) instead of raising, so that the code survives any
+engine. Any other failure arrives as the engine's error reply. Either way the operator raises, naming the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.serverapp import Grid
+from numpy.typing import NDArray
+
+from federated.errors import FederatedError, TrainingFailed, error_codes
+
+Arrays = dict[str, NDArray[np.generic]]
+Scalar = int | float | str | bytes | bool
+Values = int | float | str | bytes | bool | list[int] | list[float] | list[str] | list[bytes] | list[bool]
+Handler = Callable[[Message, Context], Message]
+Answer = Callable[["Content", Context], "Content"]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Arrays and scalars of one message."""
+
+    arrays: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    config: Mapping[str, Values] = field(default_factory=dict)
+
+    def integer(self, key: str) -> int:
+        """An integer of the config. Raises `TrainingFailed` if it is absent."""
+        return int(self._scalar(key))
+
+    def number(self, key: str) -> float:
+        """A float of the config. Raises `TrainingFailed` if it is absent."""
+        return float(self._scalar(key))
+
+    def text(self, key: str) -> str:
+        """A string of the config. Raises `TrainingFailed` if it is absent."""
+        return str(self._scalar(key))
+
+    def points(self, key: str) -> bytes:
+        """Bytes of the config. Raises `TrainingFailed` if they are absent or of another type."""
+        value = self._scalar(key)
+        if not isinstance(value, bytes):
+            raise TrainingFailed(f"message field {key} is not bytes")
+        return value
+
+    def _scalar(self, key: str) -> Scalar:
+        value = self.config.get(key)
+        if value is None or isinstance(value, list):
+            raise TrainingFailed(f"message lacks the field {key}")
+        return value
+
+    def under(self, prefix: str) -> Arrays:
+        """The arrays whose names start with `prefix/`, by the rest of the name."""
+        return {name[len(prefix) + 1 :]: a for name, a in self.arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def pack(content: Content) -> RecordDict:
+    """Content as a Flower record."""
+    arrays = ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in content.arrays.items()})
+    return RecordDict({"arrays": arrays, "config": ConfigRecord(dict(content.config))})
+
+
+def unpack(record: RecordDict) -> Content:
+    """Content of a Flower record written by `pack`."""
+    arrays = record.array_records.get("arrays", ArrayRecord())
+    config = record.config_records.get("config", ConfigRecord())
+    return Content({name: a.numpy() for name, a in arrays.items()}, dict(config))
+
+
+def payload_bytes(record: RecordDict) -> int:
+    """Bytes of array data and of byte strings in a record: what dominates the wire, without framing."""
+    arrays = sum(len(a.data) for r in record.array_records.values() for a in r.values())
+    blobs = sum(len(v) for r in record.config_records.values() for v in r.values() if isinstance(v, bytes | str))
+    return arrays + blobs
+
+
+def prefixed(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    """The arrays with `prefix/` before each name."""
+    return {f"{prefix}/{name}": a for name, a in arrays.items()}
+
+
+def answering(handler: Answer) -> Handler:
+    """Turn a function from content to content into a Flower handler that answers domain errors as refusals."""
+
+    @wraps(handler)
+    def handle(message: Message, context: Context) -> Message:
+        try:
+            reply = pack(handler(unpack(message.content), context))
+        except FederatedError as error:
+            refusal = ConfigRecord({"code": error.code, "detail": error.detail})
+            reply = RecordDict({"refusal": refusal})
+        return Message(reply, reply_to=message)
+
+    return handle
+
+
+@dataclass
+class Traffic:
+    """What crossed the operator: request-reply pairs and payload bytes both ways."""
+
+    exchanges: int = 0
+    bytes: int = 0
+
+
+class Switchboard:
+    """The operator's way to nodes by organisation id, counting traffic. Raises as soon as one node fails or refuses."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.traffic = Traffic()
+        self.node_ids: dict[str, int] = {}
+        self._orgs: dict[int, str] = {}
+        self._asked: dict[str, str] = {}
+
+    def introduce(self) -> dict[str, Content]:
+        """Ask every node who it is; afterwards nodes are addressed by organisation id."""
+        ids = list(self.grid.get_node_ids())
+        self._orgs = {node_id: f"node {node_id}" for node_id in ids}
+        replies = self.send([Message(pack(Content()), node_id, "query.hello") for node_id in ids])
+        by_org: dict[str, Content] = {}
+        for node_id in ids:
+            content = replies[self._orgs[node_id]]
+            org = content.text("org_id")
+            if org in by_org:
+                raise TrainingFailed(f"two nodes call themselves {org}", node=org)
+            by_org[org] = content
+            self.node_ids[org] = node_id
+            self._orgs[node_id] = org
+        return by_org
+
+    def ask(self, action: str, requests: Mapping[str, Content]) -> dict[str, Content]:
+        """Send one request to each named organisation and return all answers, by organisation."""
+        return self.send([Message(pack(content), self.node_ids[org], action) for org, content in requests.items()])
+
+    def send(self, messages: list[Message]) -> dict[str, Content]:
+        """Send prepared messages and return answers by organisation. Raises the node's refusal or `TrainingFailed`."""
+        return self.read_all(self.exchange(messages))
+
+    def exchange(self, messages: list[Message]) -> list[Message]:
+        """Send prepared messages and return the raw replies, counted. Raises if a node stays silent."""
+        replies = list(self.grid.send_and_receive(messages))
+        self.traffic.exchanges += len(messages)
+        self.traffic.bytes += sum(payload_bytes(m.content) for m in messages)
+        # An engine may name itself as the source of an error reply, so a reply is mapped by the request it answers.
+        self._asked = {m.metadata.message_id: self._orgs[m.metadata.dst_node_id] for m in messages}
+        answered = {reply.metadata.reply_to_message_id for reply in replies}
+        silent = sorted(org for message_id, org in self._asked.items() if message_id not in answered)
+        if silent:
+            raise TrainingFailed(f"no answer from {', '.join(silent)}", node=silent[0])
+        return replies
+
+    def read_all(self, replies: Iterable[Message]) -> dict[str, Content]:
+        """Contents of the replies to the last exchange, by organisation."""
+        named = ((self._asked.get(r.metadata.reply_to_message_id, "an unknown node"), r) for r in replies)
+        return {org: self.read(reply, org) for org, reply in named}
+
+    def read(self, reply: Message, org: str) -> Content:
+        """Content of one reply, counted. Raises what the node refused with, else `TrainingFailed`."""
+        if reply.has_error():
+            raise TrainingFailed(f"{org} failed: {reply.error.reason}", node=org)
+        self.traffic.bytes += payload_bytes(reply.content)
+        refusal = reply.content.config_records.get("refusal")
+        if refusal is not None:
+            code, detail = (str(refusal[key]) for key in ("code", "detail"))
+            raise error_codes().get(code, TrainingFailed)(f"{org} refused: {detail}", node=org)
+        content = unpack(reply.content)
+        for name, array in content.arrays.items():
+            if array.dtype.kind == "f" and "sketch" not in name and not np.all(np.isfinite(array)):
+                raise TrainingFailed(f"{org} returned non-finite numbers in {name}", node=org)
+        return content

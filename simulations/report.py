@@ -1,0 +1,94 @@
+"""Reports of training runs: the JSON of one run, and the table in an experiment's README that is made from it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from federated.nodes.schema import FeatureSchema
+from simulations.experiments.vertical_credit.pipeline import RunResult, figures
+
+Report = dict[str, Any]
+TABLE_START = "<!-- table: made from the report files by simulations.report, do not edit -->"
+TABLE_END = "<!-- end of table -->"
+NAMES = {
+    "federated": "federated, bank and grid company (summed logits)",
+    "label_holder_only_network": "federated, banks only (the companion)",
+    "label_holder_only": "XGBoost, bank columns in one place",
+    "xgboost": "XGBoost, both parties' columns in one place",
+}
+
+
+def report_of(result: RunResult) -> Report:
+    """Plain JSON of a run. Every metric is held-out; `seconds` are wall clock on the hardware named beside them."""
+    schema: FeatureSchema = result.tables.schema
+    models = {name: figures(result.models[name]) for name in NAMES}
+    for name, parts in result.models.items():
+        models[name]["auc_folds"] = [part.metrics.auc for part in parts]  # type: ignore[assignment]
+    alignment = result.alignment
+    return {
+        "dataset": schema.schema_id,
+        "data_origin": schema.data_origin,
+        "subjects": len(result.tables.subjects),
+        "seed": result.settings.seed,
+        "folds": len(result.folds),
+        "config": result.settings.as_config(),
+        "models": models,
+        "alignment": {
+            "seconds": 0.0 if alignment is None else alignment.seconds,
+            "ids": 0 if alignment is None else sum(alignment.rows.values()),
+            "pairs": {} if alignment is None else alignment.rows,
+        },
+        "registered": None if result.manifest is None else result.manifest.version,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def to_json(report: Report) -> str:
+    """A report as stable, readable JSON."""
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _cell(model: dict[str, float], name: str) -> str:
+    sd = model.get(f"{name}_sd")
+    return f"{model[name]:.4f}" if sd is None else f"{model[name]:.4f} ±{sd:.4f}"
+
+
+def metric_cells(report: Report, name: str) -> list[str]:
+    """AUC, KS, Brier, ECE and seconds of one model, as text."""
+    model = report["models"][name]
+    return [*(_cell(model, metric) for metric in ("auc", "ks", "brier", "ece")), f"{model['seconds']:.1f}"]
+
+
+def table_of(report: Report) -> str:
+    """A Markdown table of one report, headed by what the data is."""
+    lines = [
+        f"**{report['dataset']}** (data origin: {report['data_origin']}), {report['subjects']:,} subjects, "
+        f"{report['alignment']['ids']:,} aligned in {report['alignment']['seconds']:.1f} s, "
+        f"{report['folds']} of 5 folds, "
+        f"seed {report['seed']}",
+        "",
+        "| model | AUC | KS | Brier | ECE | s a fold | exchanges | MB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, title in NAMES.items():
+        model = report["models"][name]
+        cells = " | ".join(_cell(model, metric) for metric in ("auc", "ks", "brier", "ece"))
+        wire = f"{model['exchanges']:.0f} | {model['bytes'] / 1e6:.0f}" if "exchanges" in model else "– | –"
+        lines.append(f"| {title} | {cells} | {model['seconds']:.1f} | {wire} |")
+    return "\n".join(lines)
+
+
+def update_readme(folder: Path) -> str:
+    """Rewrite the table in `folder`/README.md from `folder`/reports/*.json; return the new text."""
+    tables = [table_of(json.loads(p.read_text("utf-8"))) for p in sorted((folder / "reports").glob("*.json"))]
+    readme = folder / "README.md"
+    text = readme.read_text("utf-8")
+    before, rest = text.split(TABLE_START)
+    after = rest.split(TABLE_END)[1]
+    updated = before + TABLE_START + "\n\n" + "\n\n".join(tables) + "\n\n" + TABLE_END + after
+    readme.write_text(updated, "utf-8")
+    return updated

@@ -1,0 +1,36 @@
+"""From command-line choices to a report: pick the data, show progress, run the pipeline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from federated.serving.building import CreditTables, read_taiwan
+from federated.training.settings import TrainingSettings
+from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.report import Report, report_of
+from simulations.worlds.credit_population import generate_population
+
+
+def load_tables(data: Path | None, firms: int, seed: int) -> CreditTables:
+    """The Taiwan files in `data`, or generated firms. Raises `FederatedError`."""
+    return generate_population(firms, seed) if data is None else read_taiwan(data, seed)
+
+
+def train_and_report(
+    *, data: Path | None, folds: int, seed: int, home: Path | None, firms: int, at: datetime, console: Console
+) -> Report:
+    """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
+    tables = load_tables(data, firms, seed)
+    with console.status("starting") as status:
+
+        def rounds(fold: int, phase: str, number: int, loss: float) -> None:
+            status.update(f"fold {fold}, {phase}, round {number}: validation loss {loss:.4f}")
+
+        reporter = Reporter(say=lambda line: console.print(line, highlight=False, markup=False), round=rounds)
+        result = run(tables, folds=folds, settings=TrainingSettings(seed=seed), at=at, home=home, reporter=reporter)
+    if result.manifest is not None:
+        console.print(f"registered {result.manifest.model} {result.manifest.version} and made it champion")
+    return report_of(result)

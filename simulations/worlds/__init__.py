@@ -1,0 +1,1 @@
+"""Worlds: seeded generated populations and sandboxes, labelled generated wherever a number of theirs is shown."""
