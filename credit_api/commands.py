@@ -115,3 +115,33 @@ async def commit(
     answer = await asyncio.wrap_future(future)
     headers = {"Idempotency-Replayed": "true"} if answer.replayed else {}
     return JSONResponse(answer.body, status_code=answer.status, headers=headers)
+
+
+def commit_after(
+    parts: Parts,
+    principal: Principal,
+    key: str,
+    request: Request,
+    body: BaseModel | None,
+    effect: Callable[[Context], BaseModel],
+    *,
+    status: int = 201,
+) -> Response:
+    """As `commit`, for an effect outside the books that may be repeated without harm (consent at the nodes).
+
+    The key is looked up first, so a reused key with another body has no effect; the answer is remembered after it.
+    """
+    context = parts.context(principal)
+    print_ = fingerprint(request.method, request.url.path, body.model_dump(mode="json") if body else None)
+    with parts.reading() as connection:
+        known = UnitOfWork(connection).idempotency.recall(principal.organisation_id, key, print_)
+    if known is None:
+        done = effect(context)
+        known = parts.writer.execute(lambda unit: answer_once(unit, context, key, print_, status, lambda *_: done))
+    headers = {"Idempotency-Replayed": "true"} if known.replayed else {}
+    return JSONResponse(known.body, status_code=known.status, headers=headers)
+
+
+def id_from_key(prefix: str, organisation_id: str, key: str) -> str:
+    """An id that the same organisation and idempotency key always give, so a repeated effect is the same effect."""
+    return f"{prefix}_{hashlib.sha256(f'{organisation_id} {key}'.encode()).hexdigest()[:20]}"

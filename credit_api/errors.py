@@ -86,6 +86,13 @@ STATUS: Mapping[str, int] = {
     "assessment_expired": 409,
     "coverage_insufficient": 409,
     "disposal_not_allowed": 409,
+    "period_invalid": 422,
+    "declaration_missing": 422,
+    "statement_mismatch": 409,
+    "plausibility_failed": 409,
+    "serial_invalid": 422,
+    "offer_expired": 409,
+    "overpayment_refused": 409,
     "idempotency_key_missing": 400,
     "idempotency_key_reused": 422,
     "ledger_tampered": 500,
@@ -128,7 +135,7 @@ def problem(
         "detail": detail,
         "instance": request.url.path,
         "request_id": getattr(request.state, "request_id", None),
-        "context": {key: value for key, value in (context or {}).items()},
+        "context": dict(context or {}),
         **more,
     }
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None

@@ -6,14 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit, require_kind
+from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit_after, id_from_key, require_kind
 from credit_api.inquiries import inquiries
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id, ResponseModel
 from credit_api.schemas.credit import ConsentIn, ConsentOut, ModelOut, ScoreIn, ScoreOut
 from credit_api.scoring import ask_score
 from federated.consent.record import ConsentRecord
-from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.context import Context
 
 router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
@@ -25,15 +24,15 @@ class CustomerOut(ResponseModel):
 
 
 @router.post("/consents", status_code=201, response_model=ConsentOut)
-async def give_consent(
+def give_consent(
     body: ConsentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
     """Record a subject's consent towards the calling bank, at the bank's node and at every grid company's."""
     require_kind(principal, "bank")
 
-    def run(_unit: UnitOfWork, context: Context) -> ConsentOut:
+    def effect(context: Context) -> ConsentOut:
         record = ConsentRecord(
-            consent_id=context.new_id("con"),
+            consent_id=id_from_key("con", context.actor.id, key),
             subject_id=body.subject_id,
             bank_id=context.actor.id,
             purposes=frozenset(body.purposes),
@@ -43,7 +42,7 @@ async def give_consent(
         )
         return ConsentOut.of(parts.network.record_consent(record))
 
-    return await commit(parts, principal, key, request, body, run)
+    return commit_after(parts, principal, key, request, body, effect)
 
 
 @router.get("/consents")
@@ -63,16 +62,16 @@ def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> Co
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
-async def withdraw_consent(
+def withdraw_consent(
     consent_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
     """Withdraw a consent everywhere. The next score under it is refused."""
     require_kind(principal, "bank")
 
-    def run(_unit: UnitOfWork, context: Context) -> ConsentOut:
+    def effect(context: Context) -> ConsentOut:
         return ConsentOut.of(parts.network.withdraw_consent(consent_id, context.actor.id, context.at))
 
-    return await commit(parts, principal, key, request, None, run, status=200)
+    return commit_after(parts, principal, key, request, None, effect, status=200)
 
 
 @router.get("/customers")

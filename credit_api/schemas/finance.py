@@ -357,6 +357,10 @@ class LoanOut(ResponseModel):
         )
 
 
+class LoanBook(ResponseModel):
+    loans: list[LoanOut]
+
+
 class PriceRecordedOut(ResponseModel):
     """The admitted price. Loans are looked at again in the same commit; whose they are stays with their parties."""
 

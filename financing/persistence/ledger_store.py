@@ -93,10 +93,10 @@ class LedgerStore:
         head = self.head()
         entry_id = head.entry_id + 1
         # By account id, not by name: the order must not depend on a database's collation.
-        lines = sorted((_seal(line, balances[line.account]) for line in draft.postings), key=lambda line: line.account_id)
-        digest = entry_hash(
-            head.hash, SealedEntry(entry_id, draft.kind.value, draft.reference, _stamp(at), lines)
+        lines = sorted(
+            (_seal(line, balances[line.account]) for line in draft.postings), key=lambda line: line.account_id
         )
+        digest = entry_hash(head.hash, SealedEntry(entry_id, draft.kind.value, draft.reference, _stamp(at), lines))
         self._connection.execute(
             insert(posting),
             [

@@ -33,6 +33,7 @@ class DecisionRecord:
     """Everything a decision rested on. `prices` are (class, fen/t, observed at) as they stood."""
 
     decision_id: str
+    borrower_id: str
     application: LoanApplication
     pledge_ids: tuple[str, ...]
     credit: CreditAssessment | NoFile
@@ -80,7 +81,7 @@ class LendingStore:
             insert(decision_t).values(
                 id=record.decision_id,
                 bank_id=record.application.lender,
-                borrower_id=record.application.applicant,
+                borrower_id=record.borrower_id,
                 product=record.application.product,
                 requested_fen=record.application.amount.fen,
                 outcome=record.decision.outcome,

@@ -95,7 +95,5 @@ def retire_credits(unit: UnitOfWork, context: Context, command: RetireCredits) -
         blocks=moved.blocks,
         at=context.at,
     )
-    unit.registry.add_retirement(
-        retirement, number=number, issuance_id=issuance.issuance_id, entry_id=moved.entry_id
-    )
+    unit.registry.add_retirement(retirement, number=number, issuance_id=issuance.issuance_id, entry_id=moved.entry_id)
     return retirement

@@ -53,17 +53,18 @@ def look_at(
         pool = value_pool(_lots(held), marks, classes)
         debt = debt_on(stored.loan, business_date(at))
         standing = coverage(debt.total, pool)
-        cash, credits = None, ()
+        cash: Money | None = None
+        cures: tuple[CollateralCure, ...] = ()
         if isinstance(pool, PoolValue) and standing.shortfall:
             cash = cash_cure(debt.total, pool)
             offered = sorted({lot.asset_class for lot in _lots(held)})
-            credits = tuple(
+            cures = tuple(
                 collateral_cure(debt.total, pool, marks[key], classes[key])
                 for key in offered
                 if isinstance(marks[key], Marked)
             )
         call = calls.get(stored.loan.loan_id)
-        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, credits))
+        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, cures))
     return tuple(looked)
 
 
@@ -99,5 +100,3 @@ def stand(unit: UnitOfWork, context: Context, loan_id: str) -> LoanCoverage:
 def _lots(pledges: Sequence[StoredPledge]) -> tuple[Lot, ...]:
     lots = (stored.pledge.remaining_lot() for stored in pledges)
     return tuple(lot for lot in lots if lot is not None)
-
-

@@ -1,17 +1,15 @@
-"""Record price observations; marks of the classes a pool needs."""
+"""Record a price observation, and see at once what it does to the loan book."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Price, business_date, require_utc
+from financing.quantities import Price, business_date
 from financing.services.context import Context
 from financing.services.margin import LoanCoverage, revalue
-from financing.services.marks import marks_of
-from financing.valuation.prices import Mark, PriceObservation, admit
-from datetime import datetime
+from financing.valuation.prices import PriceObservation, admit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,7 @@ def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> Pr
     """
     context.require_kind("exchange")
     policy = context.parameters.collateral_class(command.asset_class, business_date(context.at))
-    seen = PriceObservation(
-        command.asset_class, command.price, command.observed_at, command.source, command.confirmed
-    )
+    seen = PriceObservation(command.asset_class, command.price, command.observed_at, command.source, command.confirmed)
     admitted = admit(seen, unit.market.latest_price(command.asset_class, context.at), policy, context.at)
     unit.market.add_price(admitted, recorded_by=context.actor.id, at=context.at)
     return PriceRecorded(admitted, revalue(unit, context))

@@ -75,7 +75,7 @@ def register_project(unit: UnitOfWork, context: Context, command: RegisterProjec
 def load_readings(unit: UnitOfWork, context: Context, batch: ReadingBatch) -> ReadingBatch:
     """Store interval readings. Only the grid company that measures the meter may load them.
 
-    Raises `NotPermitted`, `DuplicateReading`, and `ReadingRejected` for another interval or more than the plant can make.
+    Raises `NotPermitted`, `DuplicateReading`, and `ReadingRejected` for another interval or more than the plant makes.
     """
     meter = unit.registry.meter(batch.meter_id)
     if meter.measured_by != context.actor.id:

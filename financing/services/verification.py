@@ -9,7 +9,7 @@ from financing.metering.plausibility import Finding, Site, check_readings
 from financing.metering.totals import MeteredTotal, total_of
 from financing.methodology.pv import pv_reduction
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Energy, Period
+from financing.quantities import Carbon, Energy, Period, business_date
 from financing.registry import monitoring
 from financing.registry.monitoring import MonitoringPeriod
 from financing.registry.verification import VerificationStatement
@@ -37,14 +37,14 @@ class StatePeriod:
 
 
 def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
-    """Claim a period: total the readings, check them, and apply the pinned methodology.
+    """Claim a period: total the readings, check them, and apply the pinned methodology as it holds on the day of claim.
 
     Raises `NotPermitted` unless the actor owns the project, and what `monitoring.submit` refuses.
     """
     project = unit.registry.project(command.project_id)
     context.require_party(project.owner)
     period = command.period
-    on = period.last_day()
+    on = business_date(context.at)
     methodology = context.parameters.pv_methodology(project.methodology_version, on)
     limits = context.parameters.plausibility(PLAUSIBILITY, on)
     site = Site(project.capacity_w, project.location.latitude_deg, project.location.longitude_deg)
@@ -53,14 +53,14 @@ def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> 
     for meter in unit.registry.meters(project.project_id):
         batch = unit.registry.readings(meter, period)
         totals.append(total_of(batch, period))
-        findings.extend(check_readings(batch, period, site, limits, methodology.completeness_bps_min))
+        findings.extend(check_readings(batch, period, site, limits, methodology))
     reduction = pv_reduction(
-        _sum_generation(totals),
-        _sum_export(totals),
-        command.green_power_sold,
-        period,
-        methodology,
-        context.parameters.grid_factor(methodology.factor_key, on),
+        generation=_sum_generation(totals),
+        export=_sum_export(totals),
+        green_power_sold=command.green_power_sold,
+        period=period,
+        methodology=methodology,
+        factor=context.parameters.grid_factor(methodology.factor_key, on),
     )
     claim = monitoring.submit(
         monitoring_period_id=context.new_id("mon"),

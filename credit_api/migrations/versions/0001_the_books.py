@@ -31,21 +31,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject_id"),
     )
     op.create_table(
-        "price_observation",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("asset_class", sa.String(), nullable=False),
-        sa.Column("fen_per_tonne", sa.BigInteger(), nullable=False),
-        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("confirmed", sa.Boolean(), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("fen_per_tonne > 0", name="price_positive"),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("price_observation", schema=None) as batch_op:
-        batch_op.create_index("price_latest", ["asset_class", "observed_at"], unique=False)
-
-    op.create_table(
         "account",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("owner_id", sa.String(), nullable=False),
@@ -73,46 +58,14 @@ def upgrade() -> None:
         batch_op.create_index("account_by_reference", ["reference"], unique=False)
 
     op.create_table(
-        "api_key",
-        sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("organisation_id", sa.String(), nullable=False),
-        sa.Column("label", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("length(sha256) = 64", name="api_key_hash"),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"],
-            ["organisation.id"],
-        ),
-        sa.PrimaryKeyConstraint("sha256"),
-    )
-    with op.batch_alter_table("api_key", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_api_key_organisation_id"), ["organisation_id"], unique=False)
-
-    op.create_table(
-        "console_session",
-        sa.Column("sha256", sa.String(), nullable=False),
-        sa.Column("organisation_id", sa.String(), nullable=False),
-        sa.Column("csrf_token", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["organisation_id"],
-            ["organisation.id"],
-        ),
-        sa.PrimaryKeyConstraint("sha256"),
-    )
-    op.create_table(
         "credit_decision",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("bank_id", sa.String(), nullable=False),
         sa.Column("borrower_id", sa.String(), nullable=False),
         sa.Column("product", sa.String(), nullable=False),
         sa.Column("requested_fen", sa.BigInteger(), nullable=False),
-        sa.Column("tenor_days", sa.Integer(), nullable=False),
         sa.Column("outcome", sa.String(), nullable=False),
         sa.Column("max_amount_fen", sa.BigInteger(), nullable=False),
-        sa.Column("annual_rate_bps", sa.Integer(), nullable=True),
         sa.Column("record", sa.JSON(), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("outcome IN ('approve','refer','decline')", name="decision_outcome"),
@@ -167,40 +120,34 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organisation_id", "key"),
     )
     op.create_table(
-        "inquiry",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("bank_id", sa.String(), nullable=False),
-        sa.Column("subject_id", sa.String(), nullable=False),
-        sa.Column("consent_id", sa.String(), nullable=False),
-        sa.Column("purpose", sa.String(), nullable=False),
-        sa.Column("outcome", sa.String(), nullable=False),
-        sa.Column("answer", sa.JSON(), nullable=False),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("outcome IN ('score','no_file','refused')", name="inquiry_outcome"),
+        "price_observation",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("asset_class", sa.String(), nullable=False),
+        sa.Column("fen_per_tonne", sa.BigInteger(), nullable=False),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("confirmed", sa.Boolean(), nullable=False),
+        sa.Column("recorded_by", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("fen_per_tonne > 0", name="price_positive"),
         sa.ForeignKeyConstraint(
-            ["bank_id"],
+            ["recorded_by"],
             ["organisation.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
     )
-    with op.batch_alter_table("inquiry", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_inquiry_bank_id"), ["bank_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_inquiry_subject_id"), ["subject_id"], unique=False)
+    with op.batch_alter_table("price_observation", schema=None) as batch_op:
+        batch_op.create_index("price_latest", ["asset_class", "observed_at"], unique=False)
 
     op.create_table(
         "project",
         sa.Column("id", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
         sa.Column("owner_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("methodology", sa.String(), nullable=False),
-        sa.Column("methodology_version", sa.Integer(), nullable=False),
         sa.Column("capacity_w", sa.BigInteger(), nullable=False),
-        sa.Column("grid_connected_on", sa.Date(), nullable=False),
-        sa.Column("crediting_from", sa.Date(), nullable=False),
-        sa.Column("crediting_until", sa.Date(), nullable=False),
-        sa.Column("latitude", sa.Float(), nullable=False),
-        sa.Column("longitude", sa.Float(), nullable=False),
-        sa.Column("declarations", sa.JSON(), nullable=False),
+        sa.Column("record", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("capacity_w > 0", name="project_capacity"),
         sa.ForeignKeyConstraint(
@@ -208,6 +155,7 @@ def upgrade() -> None:
             ["organisation.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("code"),
     )
     with op.batch_alter_table("project", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_project_owner_id"), ["owner_id"], unique=False)
@@ -242,16 +190,22 @@ def upgrade() -> None:
         sa.Column("bank_id", sa.String(), nullable=False),
         sa.Column("borrower_id", sa.String(), nullable=False),
         sa.Column("product", sa.String(), nullable=False),
-        sa.Column("principal_fen", sa.BigInteger(), nullable=False),
-        sa.Column("annual_rate_bps", sa.Integer(), nullable=False),
+        sa.Column("rate_bps", sa.Integer(), nullable=False),
         sa.Column("disbursed_on", sa.Date(), nullable=False),
         sa.Column("matures_on", sa.Date(), nullable=False),
-        sa.Column("accrued_until", sa.Date(), nullable=False),
-        sa.Column("principal_paid_fen", sa.BigInteger(), nullable=False),
+        sa.Column("drawn_fen", sa.BigInteger(), nullable=False),
+        sa.Column("principal_fen", sa.BigInteger(), nullable=False),
+        sa.Column("accrued_from", sa.Date(), nullable=False),
+        sa.Column("principal_days", sa.BigInteger(), nullable=False),
+        sa.Column("interest_booked_fen", sa.BigInteger(), nullable=False),
+        sa.Column("interest_paid_fen", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("state IN ('active','repaid','defaulted')", name="loan_state"),
-        sa.CheckConstraint("principal_fen > 0", name="loan_principal"),
+        sa.CheckConstraint("state IN ('active','repaid','written_off')", name="loan_state"),
+        sa.CheckConstraint(
+            "drawn_fen > 0 AND principal_fen >= 0 AND principal_fen <= drawn_fen", name="loan_principal"
+        ),
+        sa.CheckConstraint("interest_paid_fen <= interest_booked_fen", name="loan_interest"),
         sa.ForeignKeyConstraint(
             ["bank_id"],
             ["organisation.id"],
@@ -270,12 +224,18 @@ def upgrade() -> None:
     with op.batch_alter_table("loan", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_loan_bank_id"), ["bank_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_loan_borrower_id"), ["borrower_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_loan_state"), ["state"], unique=False)
 
     op.create_table(
         "meter",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("measured_by", sa.String(), nullable=False),
         sa.Column("interval_minutes", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["measured_by"],
+            ["organisation.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["project.id"],
@@ -283,7 +243,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("meter", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_meter_measured_by"), ["measured_by"], unique=False)
         batch_op.create_index(batch_op.f("ix_meter_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
+        "monitoring_period",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("generation_wh", sa.BigInteger(), nullable=False),
+        sa.Column("reduction_kg", sa.BigInteger(), nullable=False),
+        sa.Column("commitment", sa.String(), nullable=False),
+        sa.Column("record", sa.JSON(), nullable=False),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("state IN ('submitted','accepted','rejected','issued')", name="period_state"),
+        sa.CheckConstraint("generation_wh >= 0 AND reduction_kg >= 0", name="period_amounts"),
+        sa.CheckConstraint("starts_at < ends_at", name="period_order"),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("monitoring_period", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_monitoring_period_project_id"), ["project_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_monitoring_period_state"), ["state"], unique=False)
 
     op.create_table(
         "posting",
@@ -305,20 +291,53 @@ def upgrade() -> None:
         sa.UniqueConstraint("account_id", "account_seq", name="posting_sequence"),
     )
     op.create_table(
+        "issuance",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("period_id", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("owner_id", sa.String(), nullable=False),
+        sa.Column("asset_class", sa.String(), nullable=False),
+        sa.Column("methodology_tag", sa.String(), nullable=False),
+        sa.Column("project_code", sa.String(), nullable=False),
+        sa.Column("vintage", sa.Integer(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("quantity_kg > 0", name="issuance_quantity"),
+        sa.ForeignKeyConstraint(
+            ["owner_id"],
+            ["organisation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["period_id"],
+            ["monitoring_period.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"],
+            ["project.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("period_id"),
+    )
+    with op.batch_alter_table("issuance", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_issuance_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_issuance_project_id"), ["project_id"], unique=False)
+
+    op.create_table(
         "margin_call",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("loan_id", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
         sa.Column("debt_fen", sa.BigInteger(), nullable=False),
-        sa.Column("value_fen", sa.BigInteger(), nullable=False),
-        sa.Column("ltv_bps", sa.Integer(), nullable=False),
-        sa.Column("cure_cash_fen", sa.BigInteger(), nullable=False),
-        sa.Column("cure_credits_kg", sa.BigInteger(), nullable=False),
-        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("market_fen", sa.BigInteger(), nullable=False),
+        sa.Column("shortfall_fen", sa.BigInteger(), nullable=False),
+        sa.Column("cash_fen", sa.BigInteger(), nullable=False),
+        sa.Column("cure_by", sa.Date(), nullable=False),
         sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("state IN ('open','cured','disposed')", name="margin_call_state"),
+        sa.CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="margin_call_closed"),
+        sa.CheckConstraint("state IN ('open','cured','closed')", name="margin_call_state"),
         sa.ForeignKeyConstraint(
             ["loan_id"],
             ["loan.id"],
@@ -336,36 +355,21 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "monitoring_period",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("project_id", sa.String(), nullable=False),
+        "meter_claim",
+        sa.Column("period_id", sa.String(), nullable=False),
         sa.Column("meter_id", sa.String(), nullable=False),
-        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("green_power_sold_wh", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("generation_wh", sa.BigInteger(), nullable=False),
-        sa.Column("reading_count", sa.Integer(), nullable=False),
-        sa.Column("gap_count", sa.Integer(), nullable=False),
-        sa.Column("commitment", sa.String(), nullable=False),
-        sa.Column("findings", sa.JSON(), nullable=False),
-        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("state IN ('submitted','accepted','rejected','issued')", name="period_state"),
-        sa.CheckConstraint("green_power_sold_wh >= 0", name="period_green_power"),
-        sa.CheckConstraint("starts_at < ends_at", name="period_order"),
         sa.ForeignKeyConstraint(
             ["meter_id"],
             ["meter.id"],
         ),
         sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
+            ["period_id"],
+            ["monitoring_period.id"],
         ),
-        sa.PrimaryKeyConstraint("id"),
+        sa.PrimaryKeyConstraint("period_id", "meter_id"),
     )
-    with op.batch_alter_table("monitoring_period", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_monitoring_period_project_id"), ["project_id"], unique=False)
-        batch_op.create_index("period_by_meter", ["meter_id", "starts_at"], unique=False)
+    with op.batch_alter_table("meter_claim", schema=None) as batch_op:
+        batch_op.create_index("meter_claim_by_meter", ["meter_id"], unique=False)
 
     op.create_table(
         "reading",
@@ -382,91 +386,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("meter_id", "starts_at"),
     )
     op.create_table(
-        "issuance",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("period_id", sa.String(), nullable=False),
-        sa.Column("project_id", sa.String(), nullable=False),
-        sa.Column("asset_class", sa.String(), nullable=False),
-        sa.Column("vintage", sa.Integer(), nullable=False),
-        sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
-        sa.Column("carried_in_kg", sa.BigInteger(), nullable=False),
-        sa.Column("carried_out_kg", sa.BigInteger(), nullable=False),
-        sa.Column("workings", sa.JSON(), nullable=False),
-        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("quantity_kg > 0", name="issuance_quantity"),
-        sa.ForeignKeyConstraint(
-            ["period_id"],
-            ["monitoring_period.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["project_id"],
-            ["project.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("period_id"),
-    )
-    with op.batch_alter_table("issuance", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_issuance_project_id"), ["project_id"], unique=False)
-
-    op.create_table(
-        "verification_statement",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("period_id", sa.String(), nullable=False),
-        sa.Column("verifier_id", sa.String(), nullable=False),
-        sa.Column("outcome", sa.String(), nullable=False),
-        sa.Column("commitment", sa.String(), nullable=False),
-        sa.Column("generation_wh", sa.BigInteger(), nullable=False),
-        sa.Column("remarks", sa.String(), nullable=False),
-        sa.Column("stated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["period_id"],
-            ["monitoring_period.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["verifier_id"],
-            ["organisation.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("period_id"),
-    )
-    op.create_table(
-        "offer",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("seller_id", sa.String(), nullable=False),
-        sa.Column("buyer_id", sa.String(), nullable=False),
-        sa.Column("issuance_id", sa.String(), nullable=False),
-        sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
-        sa.Column("fen_per_tonne", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("entry_id", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("state IN ('open','settled','withdrawn','expired')", name="offer_state"),
-        sa.CheckConstraint("quantity_kg > 0 AND fen_per_tonne > 0", name="offer_positive"),
-        sa.CheckConstraint("seller_id <> buyer_id", name="offer_parties"),
-        sa.ForeignKeyConstraint(
-            ["buyer_id"],
-            ["organisation.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["entry_id"],
-            ["entry.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["issuance_id"],
-            ["issuance.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["seller_id"],
-            ["organisation.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("offer", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_offer_buyer_id"), ["buyer_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_offer_seller_id"), ["seller_id"], unique=False)
-
-    op.create_table(
         "pledge",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("pledgor_id", sa.String(), nullable=False),
@@ -474,16 +393,21 @@ def upgrade() -> None:
         sa.Column("issuance_id", sa.String(), nullable=False),
         sa.Column("asset_class", sa.String(), nullable=False),
         sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
+        sa.Column("released_kg", sa.BigInteger(), nullable=False),
+        sa.Column("disposed_kg", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("loan_id", sa.String(), nullable=True),
-        sa.Column("movable_property_registration", sa.String(), nullable=True),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("registration_number", sa.String(), nullable=True),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("state <> 'posted' OR (loan_id IS NOT NULL)", name="pledge_loan"),
         sa.CheckConstraint(
             "state IN ('reserved','posted','void','expired','released','disposed')", name="pledge_state"
         ),
-        sa.CheckConstraint("quantity_kg > 0", name="pledge_quantity"),
+        sa.CheckConstraint(
+            "quantity_kg > 0 AND released_kg >= 0 AND disposed_kg >= 0 AND released_kg + disposed_kg <= quantity_kg",
+            name="pledge_quantity",
+        ),
         sa.ForeignKeyConstraint(
             ["issuance_id"],
             ["issuance.id"],
@@ -509,13 +433,12 @@ def upgrade() -> None:
 
     op.create_table(
         "retirement",
-        sa.Column("certificate", sa.String(), nullable=False),
-        sa.Column("owner_id", sa.String(), nullable=False),
+        sa.Column("certificate_number", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("retired_by", sa.String(), nullable=False),
         sa.Column("issuance_id", sa.String(), nullable=False),
         sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
-        sa.Column("beneficiary", sa.String(), nullable=False),
-        sa.Column("purpose", sa.String(), nullable=False),
-        sa.Column("serials", sa.JSON(), nullable=False),
+        sa.Column("record", sa.JSON(), nullable=False),
         sa.Column("entry_id", sa.BigInteger(), nullable=False),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("quantity_kg > 0", name="retirement_quantity"),
@@ -528,13 +451,14 @@ def upgrade() -> None:
             ["issuance.id"],
         ),
         sa.ForeignKeyConstraint(
-            ["owner_id"],
+            ["retired_by"],
             ["organisation.id"],
         ),
-        sa.PrimaryKeyConstraint("certificate"),
+        sa.PrimaryKeyConstraint("certificate_number"),
+        sa.UniqueConstraint("number"),
     )
     with op.batch_alter_table("retirement", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_retirement_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_retirement_retired_by"), ["retired_by"], unique=False)
 
     op.create_table(
         "serial_block",
@@ -543,6 +467,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("first_kg", sa.BigInteger(), nullable=False),
         sa.Column("last_kg", sa.BigInteger(), nullable=False),
+        sa.Column("history", sa.JSON(), nullable=False),
         sa.Column("since_entry_id", sa.BigInteger(), nullable=False),
         sa.Column("until_entry_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("1 <= first_kg AND first_kg <= last_kg", name="serial_order"),
@@ -555,11 +480,62 @@ def upgrade() -> None:
             ["issuance_id"],
             ["issuance.id"],
         ),
+        sa.ForeignKeyConstraint(
+            ["since_entry_id"],
+            ["entry.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["until_entry_id"],
+            ["entry.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("issuance_id", "first_kg", "since_entry_id", name="serial_identity"),
     )
     with op.batch_alter_table("serial_block", schema=None) as batch_op:
         batch_op.create_index("serial_by_account", ["account_id", "until_entry_id"], unique=False)
+
+    op.create_table(
+        "offer",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("seller_id", sa.String(), nullable=False),
+        sa.Column("buyer_id", sa.String(), nullable=False),
+        sa.Column("issuance_id", sa.String(), nullable=False),
+        sa.Column("quantity_kg", sa.BigInteger(), nullable=False),
+        sa.Column("fen_per_tonne", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("offered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pledge_id", sa.String(), nullable=True),
+        sa.Column("entry_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("(state = 'accepted') = (entry_id IS NOT NULL)", name="offer_settled"),
+        sa.CheckConstraint("state IN ('open','accepted','withdrawn','expired')", name="offer_state"),
+        sa.CheckConstraint("quantity_kg > 0 AND fen_per_tonne > 0", name="offer_positive"),
+        sa.CheckConstraint("seller_id <> buyer_id", name="offer_parties"),
+        sa.ForeignKeyConstraint(
+            ["buyer_id"],
+            ["organisation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["entry.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["issuance_id"],
+            ["issuance.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["pledge_id"],
+            ["pledge.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["seller_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("offer", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_offer_buyer_id"), ["buyer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_offer_seller_id"), ["seller_id"], unique=False)
     for statement in _rules():
         op.get_bind().exec_driver_sql(statement)
 

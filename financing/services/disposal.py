@@ -1,0 +1,158 @@
+"""A lender's sale of pledged credits: at no less than the reserve, settled through the waterfall in one entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from financing.collateral import pledge as pledge_rules
+from financing.collateral.disposal import Waterfall, require_disposable, reserve_price, waterfall
+from financing.errors import DisposalNotAllowed, InvalidState, NotPermitted
+from financing.ledger.accounts import Asset, cash, holding, pledged
+from financing.ledger.entries import EntryKind, Posting
+from financing.lending import loan as loan_rules
+from financing.lending.loan import LoanState
+from financing.market import otc
+from financing.market.otc import Offer
+from financing.parameters.records import LendingProduct
+from financing.persistence.lending_store import StoredPledge
+from financing.persistence.market_store import StoredOffer
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Carbon, Price, Rate, business_date
+from financing.services.context import Context
+from financing.services.lending import owe_interest, settle_debt
+from financing.services.margin import LoanCoverage, settle_call, stand
+from financing.services.moves import move_credits
+from financing.services.trading import HOLDERS
+from financing.valuation.pools import ValuedLot, require_priced
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCollateral:
+    pledge_id: str
+    buyer_id: str
+    quantity: Carbon
+    price: Price
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disposed:
+    offer: StoredOffer
+    waterfall: Waterfall
+
+
+def offer_collateral(unit: UnitOfWork, context: Context, command: OfferCollateral) -> StoredOffer:
+    """Offer pledged credits to one buyer, as the lender, once the loan's coverage or an uncured call allows it.
+
+    Raises `DisposalNotAllowed` (no ground, or below the reserve price), `PriceMissing` and its kin, `NotPermitted`,
+    `QuantityOutOfRange`, `InvalidState`.
+    """
+    unit.organisations.require_kind(command.buyer_id, *HOLDERS)
+    stored, standing = _collateral(unit, context, command.pledge_id)
+    if command.buyer_id == stored.pledge.pledgor:
+        raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=command.pledge_id)
+    _require_ground(context, standing)
+    _require_reserve(standing, stored, command.price)
+    pledge_rules.dispose(stored.pledge, command.quantity)
+    offer = Offer(
+        offer_id=context.new_id("off"),
+        seller=context.actor.id,
+        buyer=command.buyer_id,
+        asset=stored.pledge.lot.asset,
+        quantity=command.quantity,
+        price=command.price,
+        offered_at=context.at,
+        expires_at=command.expires_at,
+    )
+    unit.market.add_offer(offer, pledge_id=command.pledge_id)
+    return unit.market.offer(offer.offer_id)
+
+
+def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffer) -> Disposed:
+    """Accept a lender's offer as its buyer: credits, payment, costs, interest, principal and surplus in one entry.
+
+    The ground is checked again: a loan that was cured meanwhile keeps its collateral (`DisposalNotAllowed`).
+    """
+    accepted, terms = otc.accept(stored_offer.offer, context.actor.id, context.at)
+    assert stored_offer.pledge_id is not None
+    stored = unit.lending.pledge(stored_offer.pledge_id)
+    if stored.pledge.loan_id is None:
+        raise InvalidState("the pledge secures no loan", pledge_id=stored.pledge.pledge_id)
+    standing = stand(unit, context, stored.pledge.loan_id)
+    product = _require_ground(context, standing)
+    disposed = pledge_rules.dispose(stored.pledge, terms.quantity)
+    loan, accrual = loan_rules.accrue(standing.stored.loan, business_date(context.at))
+    debt = loan_rules.debt_on(loan, business_date(context.at))
+    costs = min(terms.amount, terms.amount.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
+    flow = waterfall(terms.amount, costs, interest=debt.interest, principal=debt.principal)
+    postings: list[Posting] = [
+        Posting(cash(terms.buyer), -terms.amount.fen),
+        Posting(cash(loan.lender), (flow.costs + flow.interest + flow.principal).fen),
+        Posting(cash(loan.borrower), flow.surplus.fen),
+        *owe_interest(loan, accrual),
+        *settle_debt(loan, flow.interest, flow.principal),
+    ]
+    asset = Asset(terms.asset)
+    moved = move_credits(
+        unit,
+        context,
+        EntryKind.DISPOSAL,
+        reference=loan.loan_id,
+        source=pledged(disposed.pledgor, asset, disposed.pledge_id),
+        target=holding(terms.buyer, asset),
+        quantity=terms.quantity,
+        with_postings=postings,
+    )
+    paid = flow.interest + flow.principal
+    if paid:
+        loan, _ = loan_rules.repay(loan, paid, business_date(context.at))
+    unit.lending.save_loan(loan)
+    unit.lending.save_pledge(disposed)
+    unit.market.close_offer(accepted, entry_id=moved.entry_id)
+    _close_call(unit, context, loan.loan_id)
+    return Disposed(unit.market.offer(accepted.offer_id), flow)
+
+
+def _close_call(unit: UnitOfWork, context: Context, loan_id: str) -> None:
+    """After a sale the call is cured, or closed when no collateral is left to call on."""
+    standing = stand(unit, context, loan_id)
+    if standing.call is not None and not standing.pledges and standing.stored.loan.state is LoanState.ACTIVE:
+        unit.lending.close_call(standing.call.call_id, "closed", context.at)
+        return
+    settle_call(unit, context, standing)
+
+
+def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[StoredPledge, LoanCoverage]:
+    stored = unit.lending.pledge(pledge_id)
+    context.require_party(stored.pledge.pledgee)
+    if stored.pledge.loan_id is None:
+        raise InvalidState("the pledge secures no loan", pledge_id=pledge_id)
+    return stored, stand(unit, context, stored.pledge.loan_id)
+
+
+def _require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
+    product = context.parameters.product(standing.stored.product, business_date(context.at))
+    require_disposable(
+        standing.debt.total,
+        standing.pool,
+        standing.call.call if standing.call else None,
+        matures_on=standing.stored.loan.matures_on,
+        product=product,
+        at=context.at,
+    )
+    return product
+
+
+def _require_reserve(standing: LoanCoverage, stored: StoredPledge, price: Price) -> None:
+    valued = _valued(standing, stored)
+    reserve = reserve_price(valued)
+    if price < reserve:
+        raise DisposalNotAllowed(
+            "the price is below the reserve", reserve_fen_per_tonne=reserve.amount, price_fen_per_tonne=price.amount
+        )
+
+
+def _valued(standing: LoanCoverage, stored: StoredPledge) -> ValuedLot:
+    lines = require_priced(standing.pool).lines
+    return next(line for line in lines if line.lot == stored.pledge.remaining_lot())
