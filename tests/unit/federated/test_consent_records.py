@@ -1,0 +1,128 @@
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from federated.consent.record import ConsentRecord, DataScope, Purpose, check
+from federated.consent.store import ConsentStore, from_micros, to_micros
+from federated.errors import (
+    ConsentConflict,
+    ConsentExpired,
+    ConsentMissing,
+    ConsentWithdrawn,
+    InvalidConsent,
+    InvalidTime,
+    PurposeNotCovered,
+    ScopeNotCovered,
+    error_codes,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RECORD = ConsentRecord(
+    consent_id="C-1",
+    subject_id="S-1",
+    bank_id="bank-gusu",
+    purposes=frozenset({Purpose.CREDIT_APPLICATION}),
+    scope=frozenset({DataScope.BANK_FILE}),
+    valid_from=START,
+    valid_until=START + timedelta(days=10),
+)
+
+
+def ask(record, **changes):
+    use = {
+        "subject_id": "S-1",
+        "bank_id": "bank-gusu",
+        "purpose": Purpose.CREDIT_APPLICATION,
+        "scope": DataScope.BANK_FILE,
+        "at": START + timedelta(days=1),
+    }
+    return check(record, **(use | changes))
+
+
+def test_what_was_allowed_is_allowed():
+    assert ask(RECORD) is RECORD
+
+
+@pytest.mark.parametrize(
+    ("record", "changes", "error"),
+    [
+        (None, {}, ConsentMissing),
+        (RECORD, {"subject_id": "S-2"}, ConsentMissing),
+        (RECORD, {"bank_id": "bank-jinji"}, ConsentMissing),
+        (RECORD, {"purpose": Purpose.MODEL_TRAINING}, PurposeNotCovered),
+        (RECORD, {"scope": DataScope.ELECTRICITY}, ScopeNotCovered),
+        (RECORD, {"at": START - timedelta(microseconds=1)}, ConsentExpired),
+        (RECORD, {"at": START + timedelta(days=10)}, ConsentExpired),
+        (RECORD.withdrawn(START + timedelta(days=1)), {}, ConsentWithdrawn),
+        (RECORD, {"at": datetime(2026, 1, 2)}, InvalidTime),  # noqa: DTZ001
+    ],
+)
+def test_everything_else_is_refused(record, changes, error):
+    with pytest.raises(error) as caught:
+        ask(record, **changes)
+    assert caught.value.code == error.code
+
+
+def test_a_use_before_the_withdrawal_was_allowed():
+    assert ask(RECORD.withdrawn(START + timedelta(days=5)))
+
+
+def test_the_first_withdrawal_stands():
+    first = RECORD.withdrawn(START + timedelta(days=1))
+    assert first.withdrawn(START + timedelta(days=2)) == first
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"purposes": frozenset()}, {"scope": frozenset()}, {"valid_until": START}, {"consent_id": " "}],
+)
+def test_contradictory_terms_are_refused(changes):
+    with pytest.raises(InvalidConsent):
+        replace(RECORD, **changes)
+
+
+def test_times_are_kept_in_utc():
+    shanghai = timezone(timedelta(hours=8))
+    record = replace(RECORD, valid_from=datetime(2026, 1, 1, 8, tzinfo=shanghai))
+    assert record.valid_from == START
+    assert record.valid_from.tzinfo is UTC
+    assert from_micros(to_micros(START + timedelta(microseconds=7))) == START + timedelta(microseconds=7)
+
+
+def test_the_store_keeps_terms_and_never_edits_them():
+    store = ConsentStore(sqlite3.connect(":memory:"))
+    assert store.add(RECORD) == RECORD
+    assert store.add(RECORD) == RECORD
+    with pytest.raises(ConsentConflict):
+        store.add(replace(RECORD, subject_id="S-2"))
+    withdrawn = store.withdraw("C-1", "bank-gusu", START + timedelta(days=3))
+    assert store.get("C-1") == withdrawn
+    assert store.add(RECORD) == withdrawn
+    with pytest.raises(ConsentMissing):
+        store.withdraw("C-1", "bank-jinji", START)
+    assert [r.consent_id for r in store.of_bank("bank-gusu", 10, "")] == ["C-1"]
+    assert store.of_bank("bank-gusu", 10, "C-1") == []
+
+
+def test_the_bulk_answer_agrees_with_the_single_check():
+    store = ConsentStore(sqlite3.connect(":memory:"))
+    both = frozenset(Purpose)
+    records = [
+        replace(RECORD, consent_id="a", subject_id="a"),
+        replace(RECORD, consent_id="b", subject_id="b", purposes=both),
+        replace(RECORD, consent_id="c", subject_id="c", purposes=both, withdrawn_at=START),
+        replace(RECORD, consent_id="d", subject_id="d", purposes=both, valid_until=START + timedelta(hours=1)),
+        replace(RECORD, consent_id="e", subject_id="e", purposes=both, bank_id="bank-jinji"),
+    ]
+    store.add_many(records)
+    at = START + timedelta(days=1)
+    found = store.subjects_allowing("bank-gusu", Purpose.MODEL_TRAINING, DataScope.BANK_FILE, at)
+    assert found == {"b"}
+
+
+def test_codes_are_unique_and_stable():
+    codes = error_codes()
+    assert len(codes) == len(set(codes.values()))
+    assert {"consent_missing", "consent_withdrawn", "consent_expired", "purpose_not_covered"} <= set(codes)

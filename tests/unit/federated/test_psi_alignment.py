@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import rbcl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federated.alignment import psi
+from federated.alignment.session import AlignmentSession
+from federated.errors import AlignmentFailed
+from federated.nodes.schema import load_schema
+from federated.nodes.store import NodeStore
+
+IDS = st.sets(st.text(min_size=1, max_size=12), max_size=12)
+
+
+def intersect(bank_ids, grid_ids):
+    bank_secret, grid_secret = psi.new_secret(), psi.new_secret()
+    bank_order, grid_order = sorted(bank_ids), sorted(grid_ids, reverse=True)
+    bank_doubled = psi.double_blind(grid_secret, psi.blind(bank_secret, bank_order))
+    grid_doubled = psi.double_blind(bank_secret, psi.blind(grid_secret, grid_order))
+    common = psi.common_points(bank_doubled, grid_doubled)
+    return psi.own_rows(bank_order, bank_doubled, common), psi.own_rows(grid_order, grid_doubled, common)
+
+
+@settings(max_examples=60, deadline=None)
+@given(IDS, IDS)
+def test_both_sides_find_exactly_the_intersection_in_the_same_order(bank_ids, grid_ids):
+    of_bank, of_grid = intersect(bank_ids, grid_ids)
+    assert of_bank == of_grid
+    assert set(of_bank) == bank_ids & grid_ids
+
+
+def test_blinded_points_of_one_id_cannot_be_linked_between_runs():
+    assert psi.blind(psi.new_secret(), ["TW-00001"]) != psi.blind(psi.new_secret(), ["TW-00001"])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x01" * 33, b"\xff" * 32, bytes(32), b"\x01" * 32, psi.hash_to_point("a") * 2],
+    ids=["ragged", "not canonical", "identity", "not on the curve", "twice"],
+)
+def test_malformed_points_are_refused(message):
+    with pytest.raises(AlignmentFailed):
+        psi.double_blind(psi.new_secret(), message)
+
+
+def test_a_point_is_a_group_element():
+    assert rbcl.crypto_core_ristretto255_is_valid_point(psi.hash_to_point("企业"))
+
+
+def test_an_intersection_cannot_name_points_that_were_not_sent():
+    own = psi.blind(psi.new_secret(), ["a", "b"])
+    with pytest.raises(AlignmentFailed):
+        psi.own_rows(["a", "b"], own, psi.hash_to_point("c"))
+    with pytest.raises(AlignmentFailed):
+        psi.own_rows(["a"], own, b"")
+
+
+@pytest.fixture
+def stores(tmp_path):
+    schema = load_schema("generated-firms")
+    made = []
+    for org, role, names in (("bank-gusu", "bank", "abcd"), ("grid-sip", "grid", "bcxy")):
+        columns = len(schema.party(role).columns)
+        made.append(
+            NodeStore.create(
+                tmp_path / f"{org}.db",
+                org_id=org,
+                role=role,
+                schema=schema,
+                data_origin="generated",
+                subjects=list(names),
+                values=np.arange(len(names) * columns, dtype=float).reshape(len(names), columns),
+                labels=[0, 1, 0, 1] if role == "bank" else None,
+            )
+        )
+    yield made
+    for store in made:
+        store.close()
+
+
+def test_a_session_keeps_its_state_in_the_node_and_forgets_the_secret(stores):
+    bank, grid = AlignmentSession(stores[0], "grid-sip"), AlignmentSession(stores[1], "bank-gusu")
+    of_bank, of_grid = bank.blind("abcd"), grid.blind("bcxy")
+    grid_doubled, bank_doubled = bank.double(of_grid), grid.double(of_bank)
+    common = bank.match(bank_doubled)
+    assert grid.accept(grid_doubled, common) == 2
+    assert stores[0].alignment("grid-sip") == stores[1].alignment("bank-gusu")
+    assert set(stores[0].alignment("grid-sip")) == {"b", "c"}
+    assert stores[0].state("psi/grid-sip/secret") is None
+    with pytest.raises(AlignmentFailed):
+        bank.double(of_grid)
+
+
+def test_the_grid_refuses_common_points_that_the_bank_never_sent(stores):
+    bank, grid = AlignmentSession(stores[0], "grid-sip"), AlignmentSession(stores[1], "bank-gusu")
+    of_bank, of_grid = bank.blind("abcd"), grid.blind("bcxy")
+    grid_doubled = bank.double(of_grid)
+    grid.double(of_bank)
+    with pytest.raises(AlignmentFailed):
+        grid.accept(grid_doubled, grid_doubled)
