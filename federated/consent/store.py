@@ -109,6 +109,24 @@ class ConsentStore:
         )
         return [_from_row(row) for row in rows]
 
+    def of_subject(self, bank_id: str, subject_id: str) -> list[ConsentRecord]:
+        """A subject's consents towards a bank, in order of id."""
+        rows = self._db.execute(
+            f"SELECT {COLUMNS} FROM consents WHERE bank_id = ? AND subject_id = ? ORDER BY consent_id",  # noqa: S608
+            (bank_id, subject_id),
+        )
+        return [_from_row(row) for row in rows]
+
+    def count_in_force(self, bank_id: str, at: datetime) -> int:
+        """How many consents towards a bank cover `at` and are not withdrawn."""
+        moment = to_micros(at)
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM consents WHERE bank_id = ? AND valid_from_us <= ? AND valid_until_us > ?"
+            " AND (withdrawn_at_us IS NULL OR withdrawn_at_us > ?)",
+            (bank_id, moment, moment, moment),
+        ).fetchone()
+        return int(row[0])
+
     def subjects_allowing(self, bank_id: str, purpose: Purpose, scope: DataScope, at: datetime) -> set[str]:
         """Subjects with at least one consent towards `bank_id` that allows this use at `at`."""
         moment = to_micros(at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from federated.consent.record import ConsentRecord
 from federated.errors import ConsentMissing, NotPermitted
 from federated.models.party import PartyModel
@@ -25,6 +27,16 @@ class BankNode(Node):
         """Consents towards this bank in order of id, those after `after`, at most `limit`."""
         with self.store.consents() as consents:
             return consents.of_bank(self.org_id, limit, after)
+
+    def consents_of(self, subject_id: str) -> list[ConsentRecord]:
+        """A subject's consents towards this bank, in order of id."""
+        with self.store.consents() as consents:
+            return consents.of_subject(self.org_id, subject_id)
+
+    def consents_in_force(self, at: datetime) -> int:
+        """How many consents towards this bank cover `at` and are not withdrawn."""
+        with self.store.consents() as consents:
+            return consents.count_in_force(self.org_id, at)
 
     def own_consent(self, consent_id: str) -> ConsentRecord:
         """A consent towards this bank. Raises `ConsentMissing`."""

@@ -136,6 +136,11 @@ class NodeStore:
         with self._lock:
             return [row[0] for row in self._db.execute(query, (after, limit))]
 
+    def count(self) -> int:
+        """How many subjects this node has a file of."""
+        with self._lock:
+            return int(self._db.execute("SELECT COUNT(*) FROM files").fetchone()[0])
+
     def values_of(self, subject_id: str) -> FloatArray | None:
         """One subject's features (columns,), or None if this node has no file of the subject."""
         with self._lock:

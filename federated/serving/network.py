@@ -116,6 +116,18 @@ class Network:
         """Consents towards a bank by id, those after `after`. Raises `NotPermitted`."""
         return self.bank_node(bank_id).consents(limit, after)
 
+    def consents_of(self, subject_id: str, bank_id: str) -> list[ConsentRecord]:
+        """A subject's consents towards a bank, in order of id. Raises `NotPermitted`."""
+        return self.bank_node(bank_id).consents_of(subject_id)
+
+    def consent_count(self, bank_id: str, at: datetime) -> int:
+        """How many consents towards a bank cover `at` and are not withdrawn. Raises `NotPermitted`."""
+        return self.bank_node(bank_id).consents_in_force(utc(at))
+
+    def customer_count(self, bank_id: str) -> int:
+        """How many customers a bank has a file of. Raises `NotPermitted`."""
+        return self.bank_node(bank_id).store.count()
+
     def customers(self, bank_id: str, limit: int = PAGE, after: str = "") -> list[str]:
         """A bank's own customers by subject id, those after `after`. Raises `NotPermitted`."""
         return self.bank_node(bank_id).customers(limit, after)
