@@ -9,11 +9,11 @@ from alembic.config import Config
 from sqlalchemy import Engine, MetaData
 from sqlmodel import SQLModel
 
-import financing.persistence.tables.books
-import financing.persistence.tables.lending
-import financing.persistence.tables.registry  # noqa: F401  (declares the tables)
+from credit_api import tables
+from financing.persistence.tables import books, lending, registry
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+DECLARED = (tables, books, lending, registry)  # importing a module declares its tables
 
 
 def metadata() -> MetaData:

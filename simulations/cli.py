@@ -23,7 +23,7 @@ def commands() -> None:
 
 
 @app.command()
-def train(  # noqa: PLR0917 (a command has its options as parameters)
+def train(
     data: Annotated[
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
@@ -43,7 +43,9 @@ def train(  # noqa: PLR0917 (a command has its options as parameters)
             data=data, folds=folds, seed=seed, home=home, firms=firms, at=datetime.now(UTC), console=progress
         )
     except FederatedError as error:
-        progress.print(f"error {error.code}: {error.detail}", style="red", markup=False, highlight=False)
+        progress.print(
+            f"error {error.code}: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise typer.Exit(REFUSED) from error
     if as_json:
         from simulations.report import to_json  # noqa: PLC0415
@@ -62,3 +64,15 @@ def _table(report: dict[str, object]) -> Table:
     for name, title in NAMES.items():
         table.add_row(title, *metric_cells(report, name))
     return table
+
+
+@app.command("sandbox-seed")
+def sandbox_seed(
+    url: Annotated[str, typer.Option(help="Address of the running service.")],
+    keys: Annotated[Path, typer.Option(help="The founders' keys, as `tanxin run` wrote them.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with energy/ research files.")] = None,
+) -> None:
+    """Bring the sandbox's plants, prices, credits and loans in over the API. Safe to run again."""
+    from simulations.worlds.seeding import seed_over_http  # noqa: PLC0415
+
+    seed_over_http(url, keys, data / "energy" if data else None, Console(stderr=True))

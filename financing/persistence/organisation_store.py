@@ -36,6 +36,8 @@ class OrganisationStore:
         """Raises `AlreadyExists` for an id that is taken."""
         if self._find(new.id) is not None:
             raise AlreadyExists("this organisation is registered", organisation_id=new.id)
+        if new.subject_id is not None and self._with_subject(new.subject_id):
+            raise AlreadyExists("this customer is registered as another organisation", organisation_id=new.id)
         self._connection.execute(
             insert(organisation).values(
                 id=new.id,
@@ -63,6 +65,10 @@ class OrganisationStore:
     def all(self) -> list[Organisation]:
         rows = self._connection.execute(select(organisation).order_by(organisation.c.kind, organisation.c.id))
         return [_organisation(row) for row in rows]
+
+    def _with_subject(self, subject_id: str) -> bool:
+        found = self._connection.execute(select(organisation.c.id).where(organisation.c.subject_id == subject_id))
+        return found.first() is not None
 
     def _find(self, organisation_id: str) -> Row[tuple[object, ...]] | None:
         return self._connection.execute(select(organisation).where(organisation.c.id == organisation_id)).first()

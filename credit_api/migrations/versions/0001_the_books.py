@@ -58,6 +58,36 @@ def upgrade() -> None:
         batch_op.create_index("account_by_reference", ["reference"], unique=False)
 
     op.create_table(
+        "api_key",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("length(sha256) = 64", name="api_key_hash"),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    with op.batch_alter_table("api_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_key_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "console_session",
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("csrf_token", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
         "credit_decision",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("bank_id", sa.String(), nullable=False),
@@ -119,6 +149,27 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("organisation_id", "key"),
     )
+    op.create_table(
+        "inquiry",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("bank_id", sa.String(), nullable=False),
+        sa.Column("subject_id", sa.String(), nullable=False),
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("outcome IN ('score','no_file','refused')", name="inquiry_outcome"),
+        sa.ForeignKeyConstraint(
+            ["bank_id"],
+            ["organisation.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("inquiry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_inquiry_bank_id"), ["bank_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_inquiry_subject_id"), ["subject_id"], unique=False)
+
     op.create_table(
         "price_observation",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

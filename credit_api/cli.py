@@ -1,0 +1,205 @@
+"""The `tanxin` command. Rooms that it may not import add their own commands as entry points (`tanxin.commands`)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from credit_api.auth.keys import issue
+from credit_api.main import create_app
+from credit_api.sandbox import found
+from credit_api.settings import Settings
+from credit_api.wiring import Parts, assemble, system_clock
+from financing.errors import FinancingError
+from financing.persistence.unit_of_work import UnitOfWork
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Tanxin (碳信): credit and financing on carbon assets."
+)
+ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
+keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(ledger_app, name="ledger")
+app.add_typer(keys_app, name="keys")
+out = Console()
+REFUSED = 2
+SHARED_DATA = Path("../shared/data")
+
+Home = Annotated[Path, typer.Option(help="Folder for everything the program writes.")]
+Database = Annotated[
+    str, typer.Option("--database-url", help="PostgreSQL instead of a SQLite file in the home folder.")
+]
+
+
+@app.command()
+def run(
+    home: Home = Path("var"),
+    database_url: Database = "",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with credit/ and energy/; found by itself if usual.")
+    ] = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """The sandbox: train the network, seed the books over the API, and serve it until Ctrl-C. Data are kept."""
+    settings = Settings(home=home, database_url=database_url, host=host, port=port, sandbox=True, data=_data(data))
+    started = time.monotonic()
+    _train_once(settings)
+    parts = assemble(settings)
+    keys = found(parts)
+    server = _Server(parts)
+    with server:
+        done = home / "sandbox-seeded"
+        if not done.exists():
+            _step("seeding plants, credits and loans over the API (kept for the next run)")
+            _tanxin("sandbox-seed", "--url", server.url, "--keys", str(keys), *_option("--data", settings.data))
+            done.touch()
+        out.print(f"[bold green]ready[/] after {time.monotonic() - started:.0f} s: [bold]{server.url}[/]")
+        out.print(f"API documents: {server.url}/docs   sandbox API keys: {keys}   Ctrl-C ends it; the data stay")
+        server.wait()
+
+
+@app.command()
+def serve(home: Home = Path("var"), database_url: Database = "", host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Serve the API and the console, without the sandbox: sign in with an API key."""
+    settings = Settings(home=home, database_url=database_url, host=host, port=port)
+    with _Server(assemble(settings)) as server:
+        out.print(f"serving {server.url}; Ctrl-C ends it")
+        server.wait()
+
+
+@app.command()
+def openapi(output: Annotated[Path, typer.Option(help="File to write.")] = Path("docs/openapi.json")) -> None:
+    """Write the OpenAPI document."""
+    output.write_text(openapi_text(), encoding="utf-8")
+    out.print(f"wrote {output}")
+
+
+@ledger_app.command("verify")
+def verify(home: Home = Path("var"), database_url: Database = "") -> None:
+    """Recompute every hash, balance and serial from the postings alone."""
+    parts = assemble(Settings(home=home, database_url=database_url))
+    try:
+        with parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            head, blocks = unit.ledger.verify(), unit.serials.verify()
+        out.print(f"{head.entry_id} entries agree with their postings; {blocks} serial blocks; head {head.hash}")
+    except FinancingError as error:
+        out.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False)
+        raise typer.Exit(REFUSED) from error
+    finally:
+        parts.close()
+
+
+@keys_app.command("issue")
+def issue_key(
+    organisation_id: str, home: Home = Path("var"), database_url: Database = "", label: str = "command line"
+) -> None:
+    """Hand out a new API key for an organisation. It is printed once and cannot be read back."""
+    parts = assemble(Settings(home=home, database_url=database_url))
+
+    def command(unit: UnitOfWork) -> str:
+        unit.organisations.get(organisation_id)
+        return issue(unit.connection, organisation_id, label, system_clock())
+
+    try:
+        print(parts.writer.execute(command))  # noqa: T201 (the key itself, for a pipe)
+    except FinancingError as error:
+        out.print(f"error {error.code}: {error.detail}", style="red", markup=False)
+        raise typer.Exit(REFUSED) from error
+    finally:
+        parts.close()
+
+
+def openapi_text() -> str:
+    """The OpenAPI document of the service, stable from run to run."""
+    document = create_app(_no_parts()).openapi()
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _no_parts() -> Parts:
+    """Stands where parts would: describing the routes opens no database."""
+    return None  # type: ignore[return-value]
+
+
+class _Server:
+    """uvicorn in a thread of its own, so that seeding can talk to it; Ctrl-C stops it cleanly."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings = parts.settings
+        self.url = f"http://{settings.host}:{settings.port}"
+        config = uvicorn.Config(
+            create_app(parts), host=settings.host, port=settings.port, log_level="warning", access_log=False
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="tanxin-http")
+
+    def __enter__(self) -> _Server:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                out.print(f"cannot serve at {self.url}: is the port in use? Choose another with --port", style="red")
+                raise typer.Exit(1)
+            time.sleep(0.05)
+        return self
+
+    def wait(self) -> None:
+        """Block until Ctrl-C or until the server ends."""
+        try:
+            while self._thread.is_alive():
+                self._thread.join(0.5)
+        except KeyboardInterrupt:
+            out.print("stopping")
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+
+def _train_once(settings: Settings) -> None:
+    if (settings.network_home / "registry").exists():
+        return
+    credit = settings.data / "credit" if settings.data else None
+    real = credit is not None and credit.exists()
+    origin = f"real data from {credit}" if real else "a generated population"
+    _step(f"training the federated credit model on {origin} (kept for the next run)")
+    _tanxin("train", "--folds", "1", "--home", str(settings.network_home), *_option("--data", credit if real else None))
+
+
+def _data(given: Path | None) -> Path | None:
+    return given if given is not None else (SHARED_DATA if SHARED_DATA.exists() else None)
+
+
+def _option(name: str, value: Path | None) -> list[str]:
+    return [name, str(value)] if value is not None else []
+
+
+def _tanxin(*arguments: str) -> None:
+    """Run another tanxin command in a process of its own: this one never loads torch."""
+    script = "from credit_api.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    if done.returncode != 0:
+        out.print(f"tanxin {arguments[0]} failed", style="red")
+        raise typer.Exit(done.returncode)
+
+
+def _step(text: str) -> None:
+    out.print(f"[bold]·[/] {text}")
+
+
+def main() -> None:
+    """The console script: own commands and those of the entry points."""
+    for point in entry_points(group="tanxin.commands"):
+        extra: typer.Typer = point.load()
+        app.registered_commands.extend(extra.registered_commands)
+        app.registered_groups.extend(extra.registered_groups)
+    app()

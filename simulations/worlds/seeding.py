@@ -1,0 +1,30 @@
+"""Seed a running service: read the founders' keys, show progress, keep the keys of everyone admitted on the way."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from simulations.worlds.api_client import ApiClient
+from simulations.worlds.sandbox import seed_sandbox
+
+
+def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Console) -> None:
+    """Seed the service at `url`. The keys file gains the keys of admitted organisations."""
+    content = json.loads(keys_file.read_text("utf-8"))
+    with httpx.Client(base_url=url, timeout=120.0, trust_env=False) as http, console.status("seeding") as status:
+        api = ApiClient(http, content["keys"])
+
+        def say(line: str) -> None:
+            status.update(line)
+            console.print(f"  {line}", highlight=False, markup=False)
+
+        try:
+            seed_sandbox(api, datetime.fromisoformat(content["started_at"]), energy, say)
+        finally:
+            content["keys"] = api.keys
+            keys_file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

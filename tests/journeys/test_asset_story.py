@@ -1,0 +1,150 @@
+"""The asset's story from meter reading to certificate, over /v1 only, on SQLite and on PostgreSQL."""
+
+from datetime import timedelta
+
+
+def test_from_reading_to_retirement(world):
+    loan, pledge, issuance = world.loan()
+    asset = f"PHCER:{issuance['issuance_id']}"
+    issued = issuance["quantity_kg"]
+    # 60 days x 24 h of a known shape at 5 MW: 2.4 full-load hours a day, at 0.5978 kg/kWh.
+    assert issued == int(5_000 * 2.4 * 60 * 0.5978)
+    assert world.balance("dev-a", "holding", asset) == issued - 400_000
+    assert world.balance("dev-a", "pledged", asset) == 400_000
+    assert world.balance("dev-a", "cash") == 500_000
+    assert loan["coverage"] == "healthy"
+
+    # An over-the-counter sale of what is not pledged, delivery versus payment.
+    world.admit("buyer-a", "buyer")
+    world.fund("buyer-a", 1_000_000)
+    offer = world.post(
+        "dev-a",
+        "/v1/offers",
+        {
+            "buyer_id": "buyer-a",
+            "issuance_id": issuance["issuance_id"],
+            "quantity_kg": 10_000,
+            "price_fen_per_tonne": 3_100,
+            "expires_at": (world.now + timedelta(days=3)).isoformat(),
+        },
+    )
+    settled = world.post("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance")
+    assert settled["offer"]["state"] == "accepted"
+    assert world.balance("buyer-a", "holding", asset) == 10_000
+    assert world.balance("buyer-a", "cash") == 1_000_000 - 31_000
+    assert world.balance("dev-a", "cash") == 531_000
+
+    # The price falls by a quarter: 5,000 CNY of debt on 9,000 CNY of credits stands on the warning line, not the call.
+    world.now += timedelta(days=1)
+    world.price(2_250)
+    loan = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
+    assert loan["coverage"] == "warn"
+    assert loan["margin_call"] is None
+    world.price(1_800)
+    loan = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
+    assert loan["coverage"] == "call"
+    assert loan["margin_call"]["state"] == "open"
+    assert world.get("dev-a", "/v1/margin-calls")[0]["loan_id"] == loan["loan_id"]
+
+    # The quoted cash cure cures exactly; one fen less does not.
+    cure = loan["cash_cure_fen"]
+    part = world.post("dev-a", f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": cure - 1})
+    assert part["loan"]["margin_call"]["state"] == "open"
+    whole = world.post("dev-a", f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": 1})
+    assert whole["loan"]["margin_call"] is None
+    assert world.get("bank-gusu", "/v1/margin-calls")[0]["state"] == "cured"
+
+    # Repaid in full, released, retired; anyone can look the certificate up.
+    rest = whole["loan"]["debt_fen"]
+    world.fund("dev-a", 100_000)
+    closed = world.post("dev-a", f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": rest})
+    assert closed["loan"]["state"] == "repaid"
+    released = world.post("bank-gusu", f"/v1/pledges/{pledge['pledge_id']}/release", {"quantity_kg": 400_000})
+    assert released["state"] == "released"
+    certificate = world.post(
+        "dev-a",
+        "/v1/retirements",
+        {
+            "issuance_id": issuance["issuance_id"],
+            "quantity_kg": 123_456,
+            "beneficiary": "Suzhou marathon",
+            "purpose": "event of November 2026",
+        },
+    )
+    public = world.client.get(f"/v1/certificates/{certificate['certificate_number']}")
+    assert public.json() == certificate
+    assert sum(_kilograms(serial) for serial in certificate["serials"]) == 123_456
+    assert world.balance("dev-a", "retired", asset) == 123_456
+    assert world.balance("dev-a", "holding", asset) == issued - 10_000 - 123_456
+
+    head, blocks = world.verify()
+    assert head.entry_id > 10
+    assert blocks >= 3
+
+
+def test_an_uncured_call_ends_in_a_sale(world):
+    loan, pledge, issuance = world.loan()
+    world.admit("buyer-a", "buyer")
+    world.fund("buyer-a", 10_000_000)
+    world.now += timedelta(days=1)
+    world.price(2_200)
+    world.price(1_600)
+    standing = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
+    assert standing["coverage"] == "liquidate"
+    assert standing["margin_call"]["state"] == "open"
+
+    offer = world.post(
+        "bank-gusu",
+        f"/v1/pledges/{pledge['pledge_id']}/disposal",
+        {
+            "buyer_id": "buyer-a",
+            "quantity_kg": 400_000,
+            "price_fen_per_tonne": 1_500,
+            "expires_at": (world.now + timedelta(days=2)).isoformat(),
+        },
+    )
+    bank, borrower = world.balance("bank-gusu", "cash"), world.balance("dev-a", "cash")
+    flow = world.post("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance")["waterfall"]
+
+    assert flow["proceeds_fen"] == 600_000
+    assert flow["costs_fen"] == 30_000
+    parts = ("costs_fen", "interest_fen", "principal_fen", "surplus_fen")
+    assert sum(flow[part] for part in parts) == flow["proceeds_fen"]
+    assert flow["unpaid_debt_fen"] == 0
+    assert world.balance("bank-gusu", "cash") == bank + 600_000 - flow["surplus_fen"]
+    assert world.balance("dev-a", "cash") == borrower + flow["surplus_fen"]
+    after = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
+    assert after["state"] == "repaid"
+    assert after["margin_call"] is None
+    assert world.balance("buyer-a", "holding", f"PHCER:{issuance['issuance_id']}") == 400_000
+    world.verify()
+
+
+def test_a_call_is_cured_by_the_quoted_credits(world):
+    loan, _, issuance = world.loan(pledge_kg=370_000)
+    world.now += timedelta(days=1)
+    world.price(2_100)
+    world.price(1_900)
+    standing = world.get("dev-a", f"/v1/loans/{loan['loan_id']}")
+    quoted = standing["credit_cures"][0]
+    # The cure is the shortfall over the advance rate, never the shortfall itself.
+    assert quoted["value_fen"] * 45 // 100 >= standing["debt_fen"] - standing["collateral_value_fen"] * 45 // 100 - 1
+
+    for quantity, state in ((quoted["quantity_kg"] - 1, "open"), (1_000, "cured")):
+        pledge = world.post(
+            "dev-a",
+            "/v1/pledges",
+            {"bank_id": "bank-gusu", "issuance_id": issuance["issuance_id"], "quantity_kg": quantity},
+        )
+        world.post(
+            "bank-gusu",
+            f"/v1/pledges/{pledge['pledge_id']}/posting",
+            {"loan_id": loan["loan_id"], "registration_number": "REG-2"},
+        )
+        assert world.get("bank-gusu", "/v1/margin-calls")[0]["state"] == state
+    world.verify()
+
+
+def _kilograms(serial):
+    *_, first, last, _check = serial.split("-")
+    return int(last) - int(first) + 1

@@ -1,0 +1,248 @@
+"""A small world on a running service, driven over /v1 only, with a clock that tests can set."""
+
+import shutil
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from fastapi.testclient import TestClient
+
+from credit_api.auth.keys import issue
+from credit_api.main import create_app
+from credit_api.sandbox import FOUNDERS
+from credit_api.settings import Settings
+from credit_api.wiring import assemble
+from financing.persistence.unit_of_work import UnitOfWork
+
+START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+class World:
+    def __init__(self, client, parts):
+        self.client, self.parts, self.now, self.keys = client, parts, START, {}
+        self._numbers = count(1)
+        parts.clock = lambda: self.now
+        self.subjects = {}
+
+    @classmethod
+    @contextmanager
+    def open(cls, home, database_url, network):
+        home.mkdir(parents=True)
+        shutil.copytree(network, home / "network")
+        parts = assemble(Settings(home=home, database_url=database_url, sandbox=True))
+        with TestClient(create_app(parts), raise_server_exceptions=False) as client:
+            opened = cls(client, parts)
+            opened._found()
+            yield opened
+
+    def _found(self):
+        def run(unit):
+            for organisation in FOUNDERS:
+                unit.organisations.add(organisation, START)
+            return {each.id: issue(unit.connection, each.id, "test", START) for each in FOUNDERS}
+
+        self.keys = self.parts.writer.execute(run)
+
+    # calls
+
+    def post(self, who, path, body=None, *, key=None, status=None):
+        """POST as `who`; without `status` the call must succeed and the body is returned, else the whole answer is."""
+        headers = {"Authorization": f"Bearer {self.keys[who]}", "Idempotency-Key": key or f"k{next(self._numbers)}"}
+        answer = self.client.post(path, json=body, headers=headers)
+        if status is None:
+            assert answer.is_success, answer.text
+            return answer.json()
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def get(self, who, path, *, status=None):
+        answer = self.client.get(path, headers={"Authorization": f"Bearer {self.keys[who]}"})
+        if status is None:
+            assert answer.is_success, answer.text
+            return answer.json()
+        assert answer.status_code == status, answer.text
+        return answer
+
+    def refused(self, who, path, body, code, *, status=None, key=None):
+        """The command must be refused with `code`, and no balance may move."""
+        before = self.snapshot()
+        headers = {"Authorization": f"Bearer {self.keys[who]}", "Idempotency-Key": key or f"k{next(self._numbers)}"}
+        answer = self.client.post(path, json=body, headers=headers)
+        assert answer.headers["content-type"] == "application/problem+json", answer.text
+        problem = answer.json()
+        assert problem["code"] == code, problem
+        assert problem["status"] == answer.status_code
+        if status is not None:
+            assert answer.status_code == status
+        assert self.snapshot() == before
+        return problem
+
+    def snapshot(self):
+        """Head of the ledger, every balance and hold, every open serial block."""
+        with self.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            balances = [(str(b.key), b.posted, b.held) for b in unit.ledger.balances()]
+            return unit.ledger.head(), balances, unit.serials.verify()
+
+    def verify(self):
+        """The whole chain, every balance and every serial, recomputed."""
+        with self.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            return unit.ledger.verify(), unit.serials.verify()
+
+    def balance(self, who, account, asset="CNY"):
+        rows = self.get(who, "/v1/balances")
+        return sum(row["posted"] for row in rows if row["account"] == account and row["asset"] == asset)
+
+    # the asset's story, step by step
+
+    def admit(self, organisation_id, kind, subject_id=None):
+        body = {
+            "organisation_id": organisation_id,
+            "kind": kind,
+            "name_zh": organisation_id,
+            "name_en": organisation_id,
+            "subject_id": subject_id,
+        }
+        self.post("registry-sip", "/v1/organisations", body)
+        issued = self.post("registry-sip", f"/v1/organisations/{organisation_id}/keys", {"label": "test"})
+        self.keys[organisation_id] = issued["api_key"]
+
+    def fund(self, who, amount_fen):
+        body = {"organisation_id": who, "amount_fen": amount_fen, "reference": f"deposit {who}"}
+        self.post("exchange-seee", "/v1/deposits", body)
+
+    def price(self, fen, *, confirmed=False, at=None):
+        body = {
+            "asset_class": "PHCER",
+            "price_fen_per_tonne": fen,
+            "observed_at": (at or self.now).isoformat(),
+            "source": "test",
+            "confirmed": confirmed,
+        }
+        return self.post("exchange-seee", "/v1/prices", body)
+
+    def project(self, owner, code="PV1", *, capacity_w=5_000_000):
+        return self.post(owner, "/v1/projects", self.project_body(code, capacity_w=capacity_w))
+
+    @staticmethod
+    def project_body(code, *, capacity_w=5_000_000):
+        return {
+            "code": code,
+            "name": f"roof {code}",
+            "capacity_w": capacity_w,
+            "grid_connected_on": "2022-06-01",
+            "crediting_from": "2023-01-01T00:00:00Z",
+            "crediting_until": "2033-01-01T00:00:00Z",
+            "region": "SIP",
+            "latitude_deg": 31.3,
+            "longitude_deg": 120.6,
+            "meters": [{"meter_id": f"M-{code}", "measured_by": "grid-sip", "interval_minutes": 60}],
+            "owns_the_reduction": True,
+            "not_registered_elsewhere": True,
+            "outside_ets_boundary": True,
+        }
+
+    @staticmethod
+    def readings_body(days=60, *, first=datetime(2025, 3, 1, tzinfo=UTC), capacity_w=5_000_000):
+        """Hourly readings of a plant in Suzhou: a smooth day between 23:00 and 09:00 UTC, nothing at night."""
+        shape = [0, 0.05, 0.15, 0.3, 0.45, 0.5, 0.45, 0.3, 0.15, 0.05] + [0] * 14
+        readings = []
+        for hour in range(days * 24):
+            starts_at = first + hour * HOUR
+            share = shape[(starts_at.hour + 1) % 24]
+            readings.append({"starts_at": starts_at.isoformat(), "generation_wh": int(capacity_w * share)})
+        return {"interval_minutes": 60, "readings": readings}
+
+    def claim(self, owner, project, *, first=datetime(2025, 3, 1, tzinfo=UTC), days=60):
+        body = {
+            "project_id": project["project_id"],
+            "starts_at": first.isoformat(),
+            "ends_at": (first + timedelta(days=days)).isoformat(),
+        }
+        return self.post(owner, "/v1/monitoring-periods", body)
+
+    def accept(self, claim):
+        statement = {
+            "opinion": "positive",
+            "commitment": claim["commitment"],
+            "generation_wh": claim["generation_wh"],
+            "reduction_kg": claim["reduction_kg"],
+        }
+        period_id = claim["monitoring_period_id"]
+        return self.post("verifier-cqc", f"/v1/monitoring-periods/{period_id}/statement", statement)
+
+    def credits(self, owner, code="PV1"):
+        """From project to issued credits: the issuance."""
+        project = self.project(owner, code)
+        self.post("grid-sip", f"/v1/meters/M-{code}/readings", self.readings_body())
+        claim = self.claim(owner, project)
+        self.accept(claim)
+        body = {"monitoring_period_id": claim["monitoring_period_id"]}
+        return self.post("registry-sip", "/v1/issuances", body)
+
+    # the customer's story
+
+    def consent(self, bank, subject_id, scope=("bank_file", "electricity")):
+        body = {
+            "subject_id": subject_id,
+            "purposes": ["credit_application"],
+            "scope": list(scope),
+            "valid_from": START.isoformat(),
+            "valid_until": (START + timedelta(days=365)).isoformat(),
+        }
+        return self.post(bank, "/v1/consents", body)
+
+    def score(self, bank, subject_id, **scope):
+        consent = self.consent(bank, subject_id, **scope)
+        body = {"subject_id": subject_id, "consent_id": consent["consent_id"], "purpose": "credit_application"}
+        return self.post(bank, "/v1/scores", body)
+
+    def best_customer(self, bank, among=30):
+        """The best-scored of a bank's first customers, with the inquiry that says so."""
+        customers = self.get(bank, f"/v1/customers?limit={among}")
+        answers = [self.score(bank, customer["subject_id"]) for customer in customers]
+        return max(answers, key=lambda answer: answer["score"])
+
+    # where they meet
+
+    def borrower(self, bank="bank-gusu", name="dev-a"):
+        """A developer that the bank knows as a good customer, with credits and a price: (issuance, inquiry)."""
+        inquiry = self.best_customer(bank)
+        self.admit(name, "developer", inquiry["subject_id"])
+        issuance = self.credits(name, f"PV{next(self._numbers)}")
+        return issuance, inquiry
+
+    def loan(self, bank="bank-gusu", name="dev-a", *, pledge_kg=400_000, amount_fen=500_000):
+        """A disbursed loan on a 30 CNY/t mark: (loan, pledge, issuance)."""
+        self.fund(bank, 100_000_000)
+        issuance, inquiry = self.borrower(bank, name)
+        self.price(3_000)
+        pledge = self.post(
+            name,
+            "/v1/pledges",
+            {"bank_id": bank, "issuance_id": issuance["issuance_id"], "quantity_kg": pledge_kg},
+        )
+        decision = self.post(
+            bank,
+            "/v1/decisions",
+            {
+                "borrower_id": name,
+                "inquiry_id": inquiry["inquiry_id"],
+                "amount_fen": amount_fen,
+                "tenor_days": 180,
+                "pledge_ids": [pledge["pledge_id"]],
+            },
+        )
+        assert decision["outcome"] == "approve", decision
+        loan = self.post(
+            bank,
+            "/v1/loans",
+            {
+                "decision_id": decision["decision_id"],
+                "amount_fen": amount_fen,
+                "registration_number": "REG-1",
+            },
+        )
+        return loan, pledge, issuance
