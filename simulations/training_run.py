@@ -29,7 +29,9 @@ def train_and_report(
         def rounds(fold: int, phase: str, number: int, loss: float) -> None:
             status.update(f"fold {fold}, {phase}, round {number}: validation loss {loss:.4f}")
 
-        reporter = Reporter(say=lambda line: console.print(line, highlight=False, markup=False), round=rounds)
+        reporter = Reporter(
+            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True), round=rounds
+        )
         result = run(tables, folds=folds, settings=TrainingSettings(seed=seed), at=at, home=home, reporter=reporter)
     if result.manifest is not None:
         console.print(f"registered {result.manifest.model} {result.manifest.version} and made it champion")

@@ -88,6 +88,10 @@ def read_taiwan(folder: Path, seed: int) -> CreditTables:
     for i, subject in enumerate(subjects):
         if subject in row_of:
             grid_values[i] = host_values[row_of[subject]]
+    # FATE shuffled the rows; folds and assignments are drawn over the original order, which the ids keep.
+    order = np.argsort(np.array(subjects), kind="stable")
+    subjects = tuple(subjects[i] for i in order)
+    bank_values, grid_values, labels = bank_values[order], grid_values[order], labels[order]
     banks, grids = memberships(len(subjects), seed)
     everyone = np.ones(len(subjects), dtype=np.bool_)
     return CreditTables(

@@ -32,11 +32,9 @@ class Roles:
         for rows in self.peers.values():
             self.aligned[rows[rows >= 0]] = True
         self.held_out: BoolArray = consented & (table.folds == fold) & self.aligned
-        for name, mask in (("training", self.fitting), ("validation", self.validation), ("held-out", self.held_out)):
-            if len(np.unique(table.labels[mask])) < 2:
-                raise CorruptData(
-                    f"{node.org_id}: column y has one class only among {name} rows", party=node.org_id, column="y"
-                )
+        if len(np.unique(table.labels[self.fitting])) < 2:
+            detail = f"{node.org_id}: column y has one class only among training rows"
+            raise CorruptData(detail, party=node.org_id, column="y")
 
     @staticmethod
     def _peer_rows(node: BankNode, subjects: tuple[str, ...], allowed: set[str]) -> dict[str, NDArray[np.int64]]:

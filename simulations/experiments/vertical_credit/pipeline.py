@@ -75,7 +75,7 @@ class Reporter:
 
 
 def with_folds(tables: CreditTables, seed: int) -> CreditTables:
-    """Assign the protocol's five folds: stratified, shuffled, over the rows in file order."""
+    """Assign the protocol's five folds: stratified, shuffled, over the rows in order of id."""
     folds = np.zeros(len(tables.subjects), dtype=np.int64)
     splitter = StratifiedKFold(SPLITS, shuffle=True, random_state=seed)
     for number, (_, rows) in enumerate(splitter.split(np.zeros(len(folds)), tables.labels)):

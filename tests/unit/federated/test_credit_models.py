@@ -184,6 +184,8 @@ def test_sampled_contributions_are_the_exact_shapley_values():
 
 
 def test_at_most_four_adverse_reasons_strongest_first():
-    ranked = [RankedReason(Reason(f"B{i:02d}H", "", ""), c) for i, c in enumerate([0.1, -0.5, 0.3, 0.2, 0.4, 0.25, 0.001])]
+    ranked = [
+        RankedReason(Reason(f"B{i:02d}H", "", ""), c) for i, c in enumerate([0.1, -0.5, 0.3, 0.2, 0.4, 0.25, 0.001])
+    ]
     assert [r.code for r in top_reasons(ranked)] == ["B04H", "B02H", "B05H", "B03H"]
     assert top_reasons([]) == ()
