@@ -121,7 +121,7 @@ def test_an_uncured_call_ends_in_a_sale(world):
 
 
 def test_a_call_is_cured_by_the_quoted_credits(world):
-    loan, _, issuance = world.loan(pledge_kg=370_000)
+    loan, _, issuance = world.loan(pledge_kg=240_000, amount_fen=300_000)
     world.now += timedelta(days=1)
     world.price(2_100)
     world.price(1_900)
