@@ -54,7 +54,7 @@ def base_app(node: Node) -> ClientApp:
     def align_blind(content: Content, _: Context) -> Content:
         at = from_micros(content.integer("at_us"))
         peer, bank_id = content.text("peer"), content.text("bank_id")
-        if node.org_id not in (bank_id, peer) and node.role == "bank":
+        if node.role == "bank" and bank_id != node.org_id:
             raise AlignmentFailed(f"{node.org_id} does not align on behalf of {bank_id}")
         allowed = node.training_subjects(bank_id, at)
         own = set(node.store.table().subjects)

@@ -61,7 +61,7 @@ class VerticalTraining:
     def run(self, fold: int, at_us: int) -> FoldModel:
         """Train on all folds but `fold`. Raises `TrainingFailed` or what a node refuses with."""
         prior = self._open(fold, at_us)
-        bank_encoder, grid_encoder = self._encoders()
+        bank_encoder, grid_encoder = self._encoders(at_us)
         s = self._settings
         bank_start = initial_weights(bank_encoder.width, s.hidden, s.members, prior, s.seed * 10 + fold)
         grid_start = initial_weights(grid_encoder.width, s.hidden, s.members, 0.0, s.seed * 10 + fold + 5)
@@ -90,7 +90,7 @@ class VerticalTraining:
         rate = sum(content.integer("defaults") for content in opened.values()) / rows
         return float(np.log(rate / (1.0 - rate)))
 
-    def _encoders(self) -> tuple[RampEncoder, RampEncoder]:
+    def _encoders(self, at_us: int) -> tuple[RampEncoder, RampEncoder]:
         encoders = []
         requests: tuple[tuple[BlockAverage, Mapping[str, Arrays]], ...] = (
             (self._banks, {}),
@@ -98,7 +98,7 @@ class VerticalTraining:
         )
         for block, extras in requests:
             party = self._schema.bank if block is self._banks else self._schema.grid
-            asked = {org: Content(extras.get(org, {})) for org in block.orgs}
+            asked = {org: Content(extras.get(org, {}), {"at_us": at_us}) for org in block.orgs}
             answers = self._board.ask("query.sketch", asked).values()
             sketches = [
                 QuantileSketch(

@@ -42,7 +42,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     tables, home, seen = source(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
-    result = run(tables, folds=1, settings=SETTINGS, at=AT, home=home, reporter=reporter)
+    result = run(tables, folds=1, settings=SETTINGS, at=AT, home=home, reporter=reporter, threads=1)
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["federated"][0]

@@ -91,13 +91,15 @@ def run(
     at: datetime,
     home: Path | None,
     reporter: Reporter,
+    threads: int | None = None,
 ) -> RunResult:
     """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's weights.
 
-    `at` is the instant of the run: consents are checked at it and the manifest carries it. Raises `FederatedError`;
-    nothing is registered then.
+    `at` is the instant of the run: consents are checked at it and the manifest carries it. `threads` are torch's, all
+    cores if None; one is steadier for small networks on a busy machine. Raises `FederatedError`; nothing is
+    registered then.
     """
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(threads or os.cpu_count() or 1)
     result = RunResult(with_folds(tables, settings.seed), settings, tuple(range(folds)))
     if home is not None:
         _train(result, home, at, reporter)

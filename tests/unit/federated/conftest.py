@@ -10,5 +10,6 @@ def trained(tmp_path_factory):
     """A home with a network of 1,500 generated firms and one registered model, and what the run measured."""
     home = tmp_path_factory.mktemp("home")
     tables = generate_population(1_500, seed=2024)
-    result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=Reporter(lambda _: None, lambda *_: None))
+    reporter = Reporter(lambda _: None, lambda *_: None)
+    result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1)
     return home, result

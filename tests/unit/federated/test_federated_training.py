@@ -52,7 +52,7 @@ def test_a_run_can_be_repeated_exactly(trained, tmp_path):
     result = trained[1]
     settings = replace(SMALL, max_rounds=1)
     tables = generate_population(600, seed=3)
-    runs = [run(tables, folds=1, settings=settings, at=AT, home=None, reporter=QUIET) for _ in range(2)]
+    runs = [run(tables, folds=1, settings=settings, at=AT, home=None, reporter=QUIET, threads=1) for _ in range(2)]
     assert runs[0].models["federated"][0].metrics == runs[1].models["federated"][0].metrics
     assert result.manifest.seed == 2024
 
@@ -63,7 +63,7 @@ def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
     with sqlite3.connect(tmp_path / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET features = ?", (np.full(8, np.inf).tobytes(),))
     with pytest.raises(CorruptData, match="grid-sip refused: grid-sip: column usage_trend_12m holds an infinite value"):
-        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET)
+        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET, threads=1)
     assert not (tmp_path / "registry").exists()
 
 
@@ -73,7 +73,7 @@ def test_withdrawn_subjects_do_not_enter_the_next_training(trained, tmp_path):
     tables = trained[1].tables
     with sqlite3.connect(home / "nodes" / "bank-gusu.db") as db:
         db.execute("UPDATE consents SET withdrawn_at_us = 0 WHERE subject_id < 'FIRM-00700'")
-    result = run(tables, folds=1, settings=replace(SMALL, max_rounds=1), at=AT, home=home, reporter=QUIET)
+    result = run(tables, folds=1, settings=replace(SMALL, max_rounds=1), at=AT, home=home, reporter=QUIET, threads=1)
     assert result.manifest.version == "v0002"
     aligned = {s for g in ("grid-sip", "grid-gaoxin") for s in NodeStore(home / "nodes" / "bank-gusu.db").alignment(g)}
     assert aligned
@@ -83,7 +83,7 @@ def test_withdrawn_subjects_do_not_enter_the_next_training(trained, tmp_path):
 def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
     tables = replace(generate_population(600, seed=3), opens_electricity=np.zeros(600, dtype=bool))
     with pytest.raises(NoOverlap):
-        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET)
+        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET, threads=1)
     assert not (tmp_path / "registry").exists()
 
 
