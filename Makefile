@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test setup check bench format openapi clean
+.PHONY: run test setup check bench format documents clean
 
 run: setup
 	$(BIN)/tanxin run
@@ -37,8 +37,8 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi:
-	$(BIN)/tanxin openapi --output docs/openapi.json
+documents:
+	$(BIN)/tanxin documents
 
 clean:
 	rm -rf $(VENV) build *.egg-info var

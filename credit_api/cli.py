@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import uvicorn
 from rich.console import Console
 
 from credit_api.auth.keys import issue
+from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
 from credit_api.sandbox import found
 from credit_api.settings import Settings
@@ -78,10 +78,11 @@ def serve(home: Home = Path("var"), database_url: Database = "", host: str = "12
 
 
 @app.command()
-def openapi(output: Annotated[Path, typer.Option(help="File to write.")] = Path("docs/openapi.json")) -> None:
-    """Write the OpenAPI document."""
-    output.write_text(openapi_text(), encoding="utf-8")
-    out.print(f"wrote {output}")
+def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed documents.")] = Path("docs")) -> None:
+    """Write the documents that are made from the code: openapi.json and errors.md."""
+    for name, text in (("openapi.json", openapi_text()), ("errors.md", errors_text())):
+        (folder / name).write_text(text, encoding="utf-8")
+        out.print(f"wrote {folder / name}")
 
 
 @ledger_app.command("verify")
@@ -118,17 +119,6 @@ def issue_key(
         raise typer.Exit(REFUSED) from error
     finally:
         parts.close()
-
-
-def openapi_text() -> str:
-    """The OpenAPI document of the service, stable from run to run."""
-    document = create_app(_no_parts()).openapi()
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def _no_parts() -> Parts:
-    """Stands where parts would: describing the routes opens no database."""
-    return None  # type: ignore[return-value]
 
 
 class _Server:

@@ -15,6 +15,7 @@ from credit_api import errors
 from credit_api.commands import PartsDep
 from credit_api.console import app as console
 from credit_api.routes import assets, credit, lending, market, organisations
+from credit_api.routes.problems import add_problem_schemas
 from credit_api.wiring import Parts
 from financing.persistence.unit_of_work import UnitOfWork
 
@@ -61,6 +62,8 @@ def create_app(parts: Parts) -> FastAPI:
         with parts.reading() as connection:
             return Health(status="ok", ledger_entry=UnitOfWork(connection).ledger.head().entry_id)
 
+    described = app.openapi
+    app.openapi = lambda: add_problem_schemas(described())  # type: ignore[method-assign]
     return app
 
 

@@ -28,7 +28,8 @@ class Problem(BaseModel):
 
 
 def _answer(text: str) -> dict[str, Any]:
-    return {"description": text, "content": {"application/problem+json": {"schema": Problem.model_json_schema()}}}
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": text, "content": {"application/problem+json": {"schema": schema}}}
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -37,6 +38,16 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     403: _answer("not this organisation's, or not consented to"),
     404: _answer("no such thing"),
     409: _answer("the books, the market or the state of things do not allow it"),
+    413: _answer("the body is too large"),
     422: _answer("the request does not fit its schema or its own rules"),
     503: _answer("no model or node store is there yet"),
 }
+
+
+def add_problem_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """Put the schemas that `PROBLEMS` refers to into an OpenAPI document."""
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    return document

@@ -85,7 +85,7 @@ def test_the_hash_changes_with_the_file(copy: Path):
         ("products/phcer_pledge_loan.toml", 'lpr_term = "1Y"', 'lpr_term = "9Y"'),
         ("products/phcer_pledge_loan.toml", "[records.citations.lgd_bps_min]", "[records.citations.lgd]"),
         ("products/phcer_pledge_loan.toml", 'grade = "B"', 'grade = "A"'),
-        ("products/phcer_pledge_loan.toml", "score_refer_below = 620", "score_refer_below = 500"),
+        ("products/phcer_pledge_loan.toml", "score_refer_below = 550", "score_refer_below = 500"),
         ("products/phcer_pledge_loan.toml", "amount_fen_min = 100_000", "amount_fen_min = 2_000_000_000"),
         ("methodologies/pv_distributed_v1.toml", 'factor_key = "jiangsu', 'factor_key = "mars'),
     ],

@@ -1,0 +1,45 @@
+"""The committed documents tell what the code does: made again, they are the same."""
+
+import re
+from pathlib import Path
+
+from credit_api.documents import error_classes, errors_text, openapi_text
+from credit_api.errors import STATUS
+from credit_api.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_openapi_document_is_the_committed_one():
+    assert openapi_text() == (ROOT / "docs/openapi.json").read_text("utf-8"), "run `make documents`"
+
+
+def test_the_list_of_errors_is_the_committed_one():
+    assert errors_text() == (ROOT / "docs/errors.md").read_text("utf-8"), "run `make documents`"
+
+
+def test_every_code_has_one_status_and_every_status_a_code():
+    base = {"financing_error", "federated_error", "api_error"}
+    own = {"invalid_request", "method_not_allowed", "internal_error"}
+    assert set(STATUS) == set(error_classes()) | base | own
+    assert all(400 <= status < 600 for status in STATUS.values())
+
+
+def test_every_setting_is_documented():
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    for name in Settings.model_fields:
+        assert f"`TANXIN_{name.upper()}`" in text, name
+
+
+def test_every_route_is_in_the_guide():
+    guide = (ROOT / "docs/api.md").read_text("utf-8")
+    routes = re.findall(r'^  "(/v1/[^"]+)": \{', openapi_text(), re.MULTILINE)
+    assert len(routes) > 30
+    missing = [route for route in routes if f"`{route}`" not in guide]
+    assert missing == []
+
+
+def test_every_decision_record_is_listed():
+    index = (ROOT / "docs/adr/README.md").read_text("utf-8")
+    for path in (ROOT / "docs/adr").glob("0*.md"):
+        assert path.name in index, path.name
