@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from federated.nodes.schema import FeatureSchema
@@ -79,7 +80,20 @@ def table_of(report: Report) -> str:
         cells = " | ".join(_cell(model, metric) for metric in ("auc", "ks", "brier", "ece"))
         wire = f"{model['exchanges']:.0f} | {model['bytes'] / 1e6:.0f}" if "exchanges" in model else "– | –"
         lines.append(f"| {title} | {cells} | {model['seconds']:.1f} | {wire} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_paired(report)])
+
+
+def _paired(report: Report) -> list[str]:
+    """Fold-by-fold differences of AUC with their standard error: most of the spread between folds is shared."""
+    ours = report["models"]["federated"]["auc_folds"]
+    if len(ours) < 2:
+        return []
+    found = []
+    for name in ("label_holder_only_network", "label_holder_only", "xgboost"):
+        gaps = [a - b for a, b in zip(ours, report["models"][name]["auc_folds"], strict=True)]
+        error = stdev(gaps) / len(gaps) ** 0.5
+        found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
+    return ["", f"Paired differences of federated AUC over the folds: {'; '.join(found)}."]
 
 
 def update_readme(folder: Path) -> str:
