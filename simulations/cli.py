@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from federated.errors import FederatedError
+from simulations.bench_commands import bench
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(bench, name="bench")
 REFUSED = 2
 
 

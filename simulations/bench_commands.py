@@ -1,0 +1,100 @@
+"""`tanxin bench …` of this room: accuracy beside peers in the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from federated.errors import FederatedError
+
+bench = typer.Typer(no_args_is_help=True, add_completion=False)
+REFUSED = 2
+DATA = Path("../shared/data/credit")
+CACHE = Path("var/bench/credit")
+
+
+@bench.callback()
+def commands() -> None:
+    """Measure beside peers, in the same run."""
+
+
+@bench.command("credit")
+def credit(
+    dataset: Annotated[str, typer.Option(help="taiwan, german, australian, heloc, sba, polish5, or all.")] = "taiwan",
+    csv: Annotated[Path | None, typer.Option(help="Any labelled CSV file instead of a public set.")] = None,
+    target: Annotated[str, typer.Option(help="Label column of --csv.")] = "",
+    positive: Annotated[str | None, typer.Option(help="Value of the target that counts as 1.")] = None,
+    drop: Annotated[str, typer.Option(help="Columns of --csv that are no features, with commas between.")] = "",
+    parties: Annotated[str | None, typer.Option(help="'a,b|c,d': the label holder's and the other's columns.")] = None,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="One fold.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+    cache: Annotated[Path, typer.Option(help="Finished folds are kept here and not run again.")] = CACHE,
+) -> None:
+    """The federated models, the label holder alone, XGBoost and LightGBM on the same folds."""
+    progress = Console(stderr=True)
+    try:
+        reports = _reports(dataset, csv, target, positive, drop, parties, 1 if quick else folds, data, cache, progress)
+    except FederatedError as error:
+        line = f"error {error.code}: {error.detail}"
+        progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(REFUSED) from error
+    if as_json:
+        sys.stdout.write(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, allow_nan=False) + "\n")
+        return
+    for report in reports:
+        _print(report)
+
+
+def _reports(
+    dataset: str,
+    csv: Path | None,
+    target: str,
+    positive: str | None,
+    drop: str,
+    parties: str | None,
+    folds: int,
+    data: Path,
+    cache: Path,
+    progress: Console,
+) -> list[dict[str, Any]]:
+    # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
+    from federated.training.zoo.settings import ZooSettings  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
+
+    plan = BenchPlan(folds, os.cpu_count() or 1, cache, ZooSettings())
+    if csv is not None:
+        dropped = [c.strip() for c in drop.split(",") if c.strip()]
+        tables = [load_csv(csv, target, positive, dropped, parties)]
+    else:
+        tables = [load_dataset(name, data) for name in (FILES if dataset == "all" else (dataset,))]
+
+    def say(line: str) -> None:
+        progress.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    return [run_bench(table, plan, say) for table in tables]
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table(title=f"{report['dataset']}: {report['folds']} of 5 folds, {report['rows']:,} rows")
+    for heading in ("model", "AUC", "KS", "Brier", "ECE", "s a fold", "exchanges", "MB"):
+        table.add_column(heading)
+    for name, model in report["models"].items():
+        metrics = [f"{model[key]:.4f}" for key in ("ks", "brier", "ece")]
+        wire = [str(model["exchanges"]), f"{model['bytes'] / 1e6:.0f}"] if model["exchanges"] else ["–", "–"]
+        auc = f"{model['auc']:.4f} ±{model['auc_sd']:.4f}"
+        table.add_row(name, auc, *metrics, f"{model['seconds']:.1f}", *wire)
+    console = Console()
+    console.print(table)
+    for ours, rivals in report["paired"].items():
+        gaps = "; ".join(f"{g['difference']:+.4f} (s.e. {g['standard_error']:.4f}) {r}" for r, g in rivals.items())
+        console.print(f"{ours} against: {gaps}", soft_wrap=True, highlight=False)
