@@ -37,12 +37,27 @@ def credit(
     quick: Annotated[bool, typer.Option("--quick", help="One fold.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+    horizontal: Annotated[bool, typer.Option("--horizontal", help="Ten banks with the same columns instead.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch, XGBoost and LightGBM.")] = os.cpu_count() or 1,
     cache: Annotated[Path, typer.Option(help="Finished folds are kept here and not run again.")] = CACHE,
 ) -> None:
     """The federated models, the label holder alone, XGBoost and LightGBM on the same folds."""
     progress = Console(stderr=True)
     try:
-        reports = _reports(dataset, csv, target, positive, drop, parties, 1 if quick else folds, data, cache, progress)
+        reports = _reports(
+            dataset,
+            csv,
+            target,
+            positive,
+            drop,
+            parties,
+            1 if quick else folds,
+            data,
+            cache,
+            threads,
+            progress,
+            horizontal,
+        )
     except FederatedError as error:
         line = f"error {error.code}: {error.detail}"
         progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
@@ -51,7 +66,10 @@ def credit(
         sys.stdout.write(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, allow_nan=False) + "\n")
         return
     for report in reports:
-        _print(report)
+        if horizontal:
+            _print_horizontal(report)
+        else:
+            _print(report)
 
 
 def _reports(
@@ -64,14 +82,17 @@ def _reports(
     folds: int,
     data: Path,
     cache: Path,
+    threads: int,
     progress: Console,
+    horizontal: bool,
 ) -> list[dict[str, Any]]:
     # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
     from federated.training.zoo.settings import ZooSettings  # noqa: PLC0415
     from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
     from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
 
-    plan = BenchPlan(folds, os.cpu_count() or 1, cache, ZooSettings())
+    plan = BenchPlan(folds, threads, cache, ZooSettings())
     if csv is not None:
         dropped = [c.strip() for c in drop.split(",") if c.strip()]
         tables = [load_csv(csv, target, positive, dropped, parties)]
@@ -81,7 +102,7 @@ def _reports(
     def say(line: str) -> None:
         progress.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    return [run_bench(table, plan, say) for table in tables]
+    return [run_horizontal(table, plan, say) if horizontal else run_bench(table, plan, say) for table in tables]
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -98,3 +119,9 @@ def _print(report: dict[str, Any]) -> None:
     for ours, rivals in report["paired"].items():
         gaps = "; ".join(f"{g['difference']:+.4f} (s.e. {g['standard_error']:.4f}) {r}" for r, g in rivals.items())
         console.print(f"{ours} against: {gaps}", soft_wrap=True, highlight=False)
+
+
+def _print_horizontal(report: dict[str, Any]) -> None:
+    from simulations.experiments.credit_zoo.tables import horizontal_table  # noqa: PLC0415
+
+    Console().print(horizontal_table(report), markup=False, highlight=False, soft_wrap=True)

@@ -26,7 +26,7 @@ from federated.models.sketch import sketch
 from federated.training.grid_app import fit_settings, weights_in
 from federated.training.messages import Answer, Arrays, Content, answering, prefixed
 from federated.training.plan import encoder_of
-from federated.training.zoo.finished import blend, held_out, keep
+from federated.training.zoo.finished import blend, calibrate, held_out, keep
 from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, GridRows, gathered, spread
 
@@ -37,7 +37,7 @@ def zoo_app(rows: BankRows | GridRows) -> ClientApp:
     handlers: dict[str, Any] = {
         "hello": _hello, "open": _open, "levels": _levels, "sketch": _sketch, "prepare": _prepare, "begin": _begin,
         "keep": keep, "pairs": _pairs, "tell": _tell, "evidence": _evidence,
-        "blend": blend, "level": _level, "held_out": held_out, "leaf": _leaf,
+        "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf,
     }  # fmt: skip
     for name, handler in handlers.items():
         app.query(name)(answering(_bound(node, handler)))

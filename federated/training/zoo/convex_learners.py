@@ -113,7 +113,7 @@ def newton(
             if last:
                 continue
             if config["gram"]:
-                systems[side.role] = NewtonSystems(added(answers, "gram"), penalties[k], constant=k == 0)
+                systems[side.role] = NewtonSystems(added(answers, "gram"), penalties[k])
             betas[k] = systems[side.role].step(added(answers, "gradient"), betas[k])
             if len(session.sides) > 1:
                 _sums(session, side, bases[k], betas[k], config | {"gram": 0, "gradient": 0}, tell=True)

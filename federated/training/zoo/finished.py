@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from federated.errors import CorruptData
-from federated.models.blend import BlendSums
+from federated.models.blend import BlendSums, best_weights
 from federated.models.encoding import FloatArray
 from federated.models.functions import function_of
 from federated.models.metrics import ScoreHistogram
@@ -57,6 +57,20 @@ def _labels(node: ZooNode) -> Any:
     return node.rows.labels
 
 
+def calibrate(node: ZooNode, content: Content) -> Content:
+    """A bank's own Platt scaling of one blend, from logits out of fold; its slope is held near 1 where rows are few.
+
+    The two numbers stay at the bank.
+    """
+    names = [str(name) for name in _list(content, "names")]
+    weights = np.asarray(content.arrays["weights"], dtype=np.float64)
+    rows = node.inner >= 0
+    labels = _labels(node)[rows]
+    logits = weights[:-1] @ _out_of_fold(node, names)[:, rows] + weights[-1]
+    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1)
+    return Content()
+
+
 def held_out(node: ZooNode, content: Content) -> Content:
     """Score histograms of blends of finished learners: `blend/<name>` holds weights, the constant last."""
     names = [str(name) for name in _list(content, "names")]
@@ -68,5 +82,7 @@ def held_out(node: ZooNode, content: Content) -> Content:
     for blend, weights in content.under("blend").items():
         w = np.asarray(weights, dtype=np.float64)
         logits = w[:-1] @ mean + w[-1]
+        if content.config.get("calibrated"):
+            logits = node.platt[0] * logits + node.platt[1]
         counted |= prefixed(blend, ScoreHistogram.of(logits[rows], node.rows.labels[rows]).cells())
     return Content(counted)

@@ -36,6 +36,7 @@ class ZooNode:
         self._told: tuple[FloatArray, FloatArray] | None = None
         self.member_fold: IntArray = np.zeros(0, dtype=np.int64)
         self.final: dict[str, FloatArray] = {}
+        self.platt: FloatArray = np.array([1.0, 0.0])
         self._columns: tuple[object, Float32Array] | None = None
 
     def expand(self, categories: CategoryMap) -> None:

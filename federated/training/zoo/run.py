@@ -62,8 +62,11 @@ def train_zoo(grid: Grid, settings: ZooSettings, progress: Progress, with_networ
     plan: list[tuple[str, Learner]] = [
         ("scorecard", Scorecard()),
         ("additive", additive),
-        ("pair_trees", BoostedTrees(settings.pair_trees, "pair trees", additive.ranked)),
-        ("trees", BoostedTrees(settings.trees, "trees")),
+        (
+            "pair_trees",
+            BoostedTrees(settings.boosting(settings.pair_trees, session.training_rows), "pair trees", additive.ranked),
+        ),
+        ("trees", BoostedTrees(settings.boosting(settings.trees, session.training_rows), "trees")),
     ]
     if with_networks:
         plan.append(("networks", Networks(settings.network)))

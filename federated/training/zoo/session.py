@@ -25,6 +25,7 @@ from federated.training.zoo.apps import levels_in
 from federated.training.zoo.settings import ZooSettings
 
 Config = dict[str, Values]
+LEAST_RAMPS, MOST_COLUMNS = 8, 400
 Progress = Callable[[str, int, float], None]
 
 
@@ -53,8 +54,8 @@ class ZooSession:
         self.board = Switchboard(grid)
         self.settings, self.progress = settings, progress
         cards = self.board.introduce()
-        self.banks = _side("bank", cards)
-        grids = _side("grid", cards)
+        self.banks = side_of("bank", cards)
+        grids = side_of("grid", cards)
         if not self.banks.orgs:
             raise TrainingFailed("a network needs at least one bank")
         self.sides: tuple[Side, ...] = (self.banks, grids) if grids.orgs else (self.banks,)
@@ -71,6 +72,7 @@ class ZooSession:
         if not 0 < defaults < rows:
             detail = f"{self.banks.orgs[0]}: the target has one class only among training rows"
             raise CorruptData(detail, party=self.banks.orgs[0], column="y")
+        self.training_rows = rows
         self.rate = defaults / rows
         self.prior = float(np.log(self.rate / (1.0 - self.rate)))
         if len(self.sides) > 1:
@@ -91,7 +93,9 @@ class ZooSession:
             for a in answers.values()
         ]
         s = self.settings
-        side.binning, side.encoder = merge_bins(sketches, s.bins, s.ramps, side.categories.names, side.role)
+        # A wide table gets fewer ramps a feature, so that a Gram matrix stays a message of a few megabytes.
+        ramps = min(s.ramps, max(LEAST_RAMPS, MOST_COLUMNS // max(1, len(side.categories.names))))
+        side.binning, side.encoder = merge_bins(sketches, s.bins, ramps, side.categories.names, side.role)
         cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
         agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
@@ -151,13 +155,27 @@ class ZooSession:
 
     def held_out(self, names: Sequence[str], blends: Mapping[str, FloatArray]) -> dict[str, Metrics]:
         """Metrics on all banks' held-out rows, by blend."""
-        content = Content(prefixed("blend", blends), {"names": list(names)})
-        answers = list(self.board.ask("query.held_out", dict.fromkeys(self.banks.orgs, content)).values())
+        counted = self.histograms(names, blends, calibrated=False)
         found = {}
         for blend in blends:
-            parts = [ScoreHistogram.from_cells(c.under(blend)) for c in answers]
+            parts = [by_blend[blend] for by_blend in counted.values()]
             found[blend] = sum(parts[1:], parts[0]).metrics()
         return found
+
+    def calibrate(self, names: Sequence[str], weights: FloatArray) -> None:
+        """Have every bank fit its own calibration of one blend and keep it."""
+        content = Content({"weights": weights}, {"names": list(names)})
+        self.board.ask("query.calibrate", dict.fromkeys(self.banks.orgs, content))
+
+    def histograms(
+        self, names: Sequence[str], blends: Mapping[str, FloatArray], calibrated: bool
+    ) -> dict[str, dict[str, ScoreHistogram]]:
+        """Held-out score histograms by bank and blend, with each bank's own calibration if it is asked for."""
+        content = Content(prefixed("blend", blends), {"names": list(names), "calibrated": int(calibrated)})
+        answers = self.board.ask("query.held_out", dict.fromkeys(self.banks.orgs, content))
+        return {
+            org: {blend: ScoreHistogram.from_cells(c.under(blend)) for blend in blends} for org, c in answers.items()
+        }
 
 
 def added(answers: Mapping[str, Content], name: str) -> FloatArray:
@@ -165,7 +183,8 @@ def added(answers: Mapping[str, Content], name: str) -> FloatArray:
     return np.asarray(np.sum([np.asarray(c.arrays[name], dtype=np.float64) for c in answers.values()], axis=0))
 
 
-def _side(role: str, cards: Mapping[str, Content]) -> Side:
+def side_of(role: str, cards: Mapping[str, Content]) -> Side:
+    """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
     orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
     columns = [tuple(str(c) for c in _texts(cards[org], "columns")) for org in orgs]
     for org, found in zip(orgs, columns, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from federated.models.boosting import GrowSettings
 
@@ -57,10 +57,17 @@ class ZooSettings:
     bins: int = 64
     ramps: int = 24
     tree_pairs: int = 30
+    few_rows: int = 10_000
     trees: TreeSettings = field(default_factory=lambda: FULL_TREES)
     pair_trees: TreeSettings = field(default_factory=lambda: PAIR_TREES)
     convex: ConvexSettings = field(default_factory=ConvexSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    def boosting(self, settings: TreeSettings, rows: int) -> TreeSettings:
+        """`settings` for a network that trains on `rows` rows: slower and with smaller leaves where rows are few."""
+        if rows >= self.few_rows:
+            return settings
+        return replace(settings, grow=replace(settings.grow, rate=0.03, ridge=1.0, min_curvature=1.0), block=12)
 
     def as_config(self) -> dict[str, object]:
         """Plain values, for reports and keys."""
