@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ bench = typer.Typer(no_args_is_help=True, add_completion=False)
 REFUSED = 2
 DATA = Path("../shared/data/credit")
 CACHE = Path("var/bench/credit")
+PLOTS = Path("simulations/experiments/credit_zoo/plots")
 
 
 @bench.callback()
@@ -59,9 +60,7 @@ def credit(
             horizontal,
         )
     except FederatedError as error:
-        line = f"error {error.code}: {error.detail}"
-        progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(REFUSED) from error
+        _refuse(error, progress)
     if as_json:
         sys.stdout.write(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, allow_nan=False) + "\n")
         return
@@ -70,6 +69,59 @@ def credit(
             _print_horizontal(report)
         else:
             _print(report)
+
+
+@bench.command("single-score")
+def single_score(
+    dataset: Annotated[str, typer.Option(help="A public set.")] = "heloc",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+) -> None:
+    """Microseconds of one score with reasons: exact tables beside networks with sampled Shapley values."""
+    from simulations.experiments.credit_zoo.single_score import run_single_score  # noqa: PLC0415
+
+    report = _one(dataset, data, run_single_score)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        return
+    for name in ("additive", "networks"):
+        timed = report[name]
+        line = f"{name}: median {timed['median_us']:.0f} µs, 95 % below {timed['p95_us']:.0f} µs"
+        Console().print(line, highlight=False)
+    Console().print(f"neutralising a stated reason improves the score in {report['neutralised_better']:.1%}")
+
+
+@bench.command("credit-plots")
+def credit_plots(
+    dataset: Annotated[str, typer.Option(help="A public set.")] = "taiwan",
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = PLOTS,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+) -> None:
+    """Draw ROC curves, calibration and contributions of one fold (needs matplotlib)."""
+    from simulations.experiments.credit_zoo.plots import draw  # noqa: PLC0415
+
+    for path in _one(dataset, data, lambda table, plan, say: draw(table, plan, out, say)):
+        Console().print(str(path), highlight=False, soft_wrap=True)
+
+
+def _one(dataset: str, data: Path, work: Any) -> Any:
+    """Do `work` on one public set; a refusal is printed and ends the command."""
+    from federated.training.zoo.settings import ZooSettings  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.bench import BenchPlan  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.datasets import load_dataset  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    try:
+        plan = BenchPlan(1, os.cpu_count() or 1, None, ZooSettings())
+        return work(load_dataset(dataset, data), plan, progress.print)
+    except FederatedError as error:
+        _refuse(error, progress)
+
+
+def _refuse(error: FederatedError, progress: Console) -> NoReturn:
+    line = f"error {error.code}: {error.detail}"
+    progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(REFUSED) from error
 
 
 def _reports(

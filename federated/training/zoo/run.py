@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from flwr.serverapp import Grid
 
+from federated.errors import TrainingFailed
+from federated.models.convex import Basis
 from federated.models.encoding import FloatArray
-from federated.models.functions import PartyFunction
+from federated.models.functions import ConvexFunction, PartyFunction, TreeFunction
 from federated.models.metrics import Metrics
+from federated.models.tables import AdditiveTables, tabulated
 from federated.training.zoo.convex_learners import Additive, Scorecard
 from federated.training.zoo.learners import BoostedTrees, Learner, Networks
 from federated.training.zoo.session import Progress, ZooSession
@@ -18,6 +22,7 @@ from federated.training.zoo.settings import ZooSettings
 
 ADDITIVE = ("additive", "pair_trees")
 ALL = (*ADDITIVE, "trees", "networks")
+BLENDS = {"federated": ALL, "federated_additive": ADDITIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,13 @@ class ZooResult:
     cost: dict[str, Cost]
 
 
-def train_zoo(grid: Grid, settings: ZooSettings, progress: Progress, with_networks: bool = True) -> ZooResult:
-    """Train every learner over the nodes behind `grid` and blend them.
+def train_zoo(
+    grid: Grid, settings: ZooSettings, progress: Progress, learners: Sequence[str] = ("scorecard", *ALL)
+) -> ZooResult:
+    """Train `learners` over the nodes behind `grid` and blend them.
 
-    `federated` blends all learners, `federated_additive` those that are sums of functions of at most two features.
+    `federated` blends all of `ALL` among them, `federated_additive` those that are sums of functions of at most two
+    features; pair trees need `additive` before them, which chooses the pairs.
     """
     started = time.perf_counter()
     session = ZooSession(grid, settings, progress)
@@ -59,36 +67,45 @@ def train_zoo(grid: Grid, settings: ZooSettings, progress: Progress, with_networ
     opening = clocked(started, (0, 0))
     functions: dict[str, list[PartyFunction]] = {}
     additive = Additive(settings.convex)
-    plan: list[tuple[str, Learner]] = [
-        ("scorecard", Scorecard()),
-        ("additive", additive),
-        (
-            "pair_trees",
-            BoostedTrees(settings.boosting(settings.pair_trees, session.training_rows), "pair trees", additive.ranked),
-        ),
-        ("trees", BoostedTrees(settings.boosting(settings.trees, session.training_rows), "trees")),
-    ]
-    if with_networks:
-        plan.append(("networks", Networks(settings.network)))
-    for name, learner in plan:
+    for name in learners:
         since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
-        functions[name] = learner.fit(session)
+        functions[name] = _learner(name, session, additive).fit(session)
         session.keep(name, functions[name])
         costs[name] = clocked(since, before)
     names = list(functions)
     blends = {name: _single(k, len(names)) for k, name in enumerate(names)}
-    for blend, wanted in (("federated", ALL), ("federated_additive", ADDITIVE)):
+    for blend, wanted in BLENDS.items():
         since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
         members = [name for name in names if name in wanted]
         chosen = session.blend(members)
         blends[blend] = np.zeros(len(names) + 1)
         blends[blend][[*(names.index(name) for name in members), len(names)]] = chosen
-        cost = opening + clocked(since, before)
-        for name in members:
-            cost = cost + costs[name]
-        costs[blend] = cost
-    metrics = session.held_out(names, blends)
-    return ZooResult(functions, blends, metrics, costs)
+        costs[blend] = sum((costs[name] for name in members), opening + clocked(since, before))
+    return ZooResult(functions, blends, session.held_out(names, blends), costs)
+
+
+def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:
+    settings, rows = session.settings, session.training_rows
+    if name == "additive":
+        return additive
+    if name == "pair_trees":
+        return BoostedTrees(settings.boosting(settings.pair_trees, rows), "pair trees", additive.ranked)
+    if name == "trees":
+        return BoostedTrees(settings.boosting(settings.trees, rows), "trees")
+    return Networks(settings.network) if name == "networks" else Scorecard()
+
+
+def additive_tables(result: ZooResult, side: int) -> AdditiveTables:
+    """The explainable blend of one side (0 = banks) as tables; the blend's constant belongs to the banks."""
+    weights = result.blends["federated_additive"]
+    names = list(result.functions)
+    parts = [(float(weights[names.index(name)]), result.functions[name][side]) for name in ADDITIVE]
+    convex, trees = parts[0][1], parts[1][1]
+    if not isinstance(trees, TreeFunction) or not isinstance(convex, ConvexFunction):
+        raise TrainingFailed("the additive blend was not trained")
+    if not isinstance(convex.basis, Basis):
+        raise TrainingFailed("the additive model has another basis")
+    return tabulated(parts, trees.binning, convex.basis.encoder.reference, 0.0 if side else float(weights[-1]))
 
 
 def _single(k: int, learners: int) -> FloatArray:
