@@ -95,7 +95,8 @@ class ZooSession:
         s = self.settings
         # A wide table gets fewer ramps a feature, so that a Gram matrix stays a message of a few megabytes.
         ramps = min(s.ramps, max(LEAST_RAMPS, MOST_COLUMNS // max(1, len(side.categories.names))))
-        side.binning, side.encoder = merge_bins(sketches, s.bins, ramps, side.categories.names, side.role)
+        bins = s.bins_for(self.training_rows)
+        side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
         cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
         agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))

@@ -58,6 +58,8 @@ class ZooSettings:
     ramps: int = 24
     tree_pairs: int = 30
     few_rows: int = 10_000
+    fine_bins: int = 160
+    fine_below: int = 4_000
     trees: TreeSettings = field(default_factory=lambda: FULL_TREES)
     pair_trees: TreeSettings = field(default_factory=lambda: PAIR_TREES)
     convex: ConvexSettings = field(default_factory=ConvexSettings)
@@ -68,6 +70,10 @@ class ZooSettings:
         if rows >= self.few_rows:
             return settings
         return replace(settings, grow=replace(settings.grow, rate=0.03, ridge=1.0, min_curvature=1.0), block=12)
+
+    def bins_for(self, rows: int) -> int:
+        """Bins a feature: on few rows histograms are cheap, and a sharp step is worth finding."""
+        return self.fine_bins if rows < self.fine_below else self.bins
 
     def as_config(self) -> dict[str, object]:
         """Plain values, for reports and keys."""

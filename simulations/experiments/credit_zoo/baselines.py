@@ -67,13 +67,19 @@ def stopping_split(training: Rows, labels: NDArray[np.int64], seed: int) -> tupl
 
 
 def xgboost_logits(
-    x: FloatArray, labels: NDArray[np.int64], training: Rows, seed: int, threads: int
+    x: FloatArray, labels: NDArray[np.int64], training: Rows, seed: int, threads: int, first_party: int = 0
 ) -> tuple[FloatArray, float]:
-    """Logits of all rows and seconds."""
+    """Logits of all rows and seconds.
+
+    With `first_party`, no tree mixes the first so many columns with the others: pooled, but one function a party.
+    """
     started = time.perf_counter()
     fit, stop = stopping_split(training, labels, seed)
+    parties = [list(range(first_party)), list(range(first_party, x.shape[1]))]
+    # As text: a list would be looked up among column names, which these matrices do not have.
+    apart = {"interaction_constraints": str(parties)} if first_party else {}
     model = xgboost.train(
-        {**XGBOOST, "seed": seed, "nthread": threads},
+        {**XGBOOST, **apart, "seed": seed, "nthread": threads},
         xgboost.DMatrix(x[fit], labels[fit]),
         MAX_TREES,
         evals=[(xgboost.DMatrix(x[stop], labels[stop]), "stop")],

@@ -11,7 +11,7 @@ from simulations.report import TABLE_END, TABLE_START
 Json = dict[str, Any]
 VERTICAL = (
     "federated", "federated_additive", "scorecard", "additive", "pair_trees", "trees", "networks",
-    "label_holder_only", "fate_settings", "xgboost", "lightgbm",
+    "label_holder_only", "fate_settings", "xgboost_by_party", "xgboost", "lightgbm",
 )  # fmt: skip
 WITHIN = 0.002
 

@@ -43,7 +43,9 @@ def session(rows=900, banks=3, grids=2, folds=1, spoil=lambda world: None, **cha
         "grid_of": where.integers(0, grids, rows) if grids else np.full(rows, -1),
     }
     spoil(world)
-    return ZooSession(network(**world), ZooSettings(folds=folds, bins=24, ramps=8, **changes), quiet), world
+    return ZooSession(
+        network(**world), ZooSettings(folds=folds, bins=24, ramps=8, fine_below=0, **changes), quiet
+    ), world
 
 
 def tree_inputs(rows=400):
