@@ -15,12 +15,14 @@ import uvicorn
 from rich.console import Console
 
 from credit_api.auth.keys import issue
+from credit_api.database import migrate
 from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
 from credit_api.sandbox import found
 from credit_api.settings import Settings
 from credit_api.wiring import Parts, assemble, system_clock
 from financing.errors import FinancingError
+from financing.persistence.database import open_engine
 from financing.persistence.unit_of_work import UnitOfWork
 
 app = typer.Typer(
@@ -83,6 +85,18 @@ def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed
     for name, text in (("openapi.json", openapi_text()), ("errors.md", errors_text())):
         (folder / name).write_text(text, encoding="utf-8")
         out.print(f"wrote {folder / name}")
+
+
+@app.command("migrate")
+def migrate_database(home: Home = Path("var"), database_url: Database = "") -> None:
+    """Bring the books' schema up to date, and do nothing else."""
+    settings = Settings(home=home, database_url=database_url)
+    if not database_url:
+        home.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.url)
+    migrate(engine)
+    engine.dispose()
+    out.print(f"the schema of {engine.url.render_as_string()} is up to date")
 
 
 @ledger_app.command("verify")
