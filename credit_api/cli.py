@@ -36,10 +36,15 @@ out = Console()
 REFUSED = 2
 SHARED_DATA = Path("../shared/data")
 
-Home = Annotated[Path, typer.Option(help="Folder for everything the program writes.")]
+Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
 Database = Annotated[
-    str, typer.Option("--database-url", help="PostgreSQL instead of a SQLite file in the home folder.")
+    str,
+    typer.Option(
+        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
+    ),
 ]
+Host = Annotated[str, typer.Option(envvar="TANXIN_HOST", help="Address to serve on.")]
+Port = Annotated[int, typer.Option(envvar="TANXIN_PORT", min=1, max=65535, help="Port to serve on.")]
 
 
 @app.command()
@@ -71,7 +76,7 @@ def run(
 
 
 @app.command()
-def serve(home: Home = Path("var"), database_url: Database = "", host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(home: Home = Path("var"), database_url: Database = "", host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the API and the console, without the sandbox: sign in with an API key."""
     settings = Settings(home=home, database_url=database_url, host=host, port=port)
     with _Server(assemble(settings)) as server:
