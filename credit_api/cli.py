@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -60,6 +61,7 @@ def run(
     """The sandbox: train the network, seed the books over the API, and serve it until Ctrl-C. Data are kept."""
     settings = Settings(home=home, database_url=database_url, host=host, port=port, sandbox=True, data=_data(data))
     started = time.monotonic()
+    _require_free(settings)
     _train_once(settings)
     parts = assemble(settings)
     keys = found(parts)
@@ -172,6 +174,17 @@ class _Server:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join()
+
+
+def _require_free(settings: Settings) -> None:
+    """End at once, and not after minutes of training, if the address is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            out.print(f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); choose another --port")
+            raise typer.Exit(1) from error
 
 
 def _train_once(settings: Settings) -> None:
