@@ -36,7 +36,7 @@ class Frame:
         return self.height - self.bottom
 
 
-WIDE = Frame(760, 260, left=84)
+WIDE = Frame(1120, 270, left=92)
 NARROW = Frame(340, 220, left=66)
 
 
@@ -187,7 +187,7 @@ def _bands(
     frame: Frame, zones: Sequence[Zone], low: float, y: Callable[[float], float], name: Callable[[str], str]
 ) -> list[Band]:
     bands = []
-    floors = [zone.upto for zone in zones[1:]] + [low]
+    floors = [*(zone.upto for zone in zones), low][1:]
     for zone, floor in zip(zones, floors, strict=True):
         top, bottom = y(zone.upto), min(y(floor), frame.y_end)
         if bottom > top:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -78,7 +78,7 @@ class Page:
     shown: Shown | None = None
     _names: dict[str, Organisation] | None = None
 
-    def t(self, key: str, **values: object) -> str:
+    def t(self, key: str, /, **values: object) -> str:
         return text(self.lang, key, **values)
 
     def pick(self, zh: str, en: str) -> str:
@@ -188,13 +188,9 @@ def _read_flash(request: Request) -> Mapping[str, str]:
         found = json.loads(unquote(request.cookies.get(FLASH_COOKIE, "")))
     except ValueError:
         return {}
-    known = isinstance(found, dict) and pair(f"flash.{found.get('key')}") is not None
-    return {str(name): str(value) for name, value in found.items()} if known else {}
-
-
-def address(path: str, **query: str) -> str:
-    """A path with its query."""
-    return f"{path}?{urlencode(query)}" if query else path
+    if not isinstance(found, dict) or pair(f"flash.{found.get('key')}") is None:
+        return {}
+    return {"key": str(found["key"]), "replayed": str(found.get("replayed", ""))}
 
 
 View = Callable[[Page], Response]

@@ -18,7 +18,7 @@ def pair(key: str) -> tuple[str, str] | None:
     return TEXTS.get(key)
 
 
-def text(lang: Lang, key: str, **values: object) -> str:
+def text(lang: Lang, key: str, /, **values: object) -> str:
     """The text of a key with its values filled in. Raises `KeyError` for a key that does not exist."""
     zh, en = TEXTS[key]
     found = zh if lang == "zh" else en

@@ -136,6 +136,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "数据为生成人群:数字说明方法可行,不代表真实违约率。",
         "The population is generated: the figures show that the method works, not what real firms would do.",
     ),
+    "origin.research_text": (
+        "数据为公开研究数据集,按双方列拆分;客户归属哪家银行与供电公司由固定种子分配。",
+        "The data are a public research set split by columns; banks and grid companies were given rows by a fixed seed.",
+    ),
+    "origin.sandbox_text": (
+        "沙盒里的电站、价格与机构为生成或放大的研究数据。",
+        "In the sandbox, plants, prices and organisations are generated, or research data made larger.",
+    ),
     "origin.pairing": (
         "企业与信用档案的对应关系是合成的。",
         "Which firm a credit record belongs to is synthetic.",

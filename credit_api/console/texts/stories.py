@@ -69,7 +69,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "沙盒还没有机构,正在准备数据。",
         "The sandbox has no organisations yet; its data is being prepared.",
     ),
-    "home.act_as": ("以{name}身份", "{name}"),
+    "home.act_as": ("{name}", "{name}"),
     "home.head": ("账本第 {entry} 条,链头", "Ledger entry {entry}, head of the chain"),
     "begin.bank": (
         "查询评分、作出决策、放款,盯住押品并发出追加通知。",
