@@ -16,12 +16,15 @@ import uvicorn
 from rich.console import Console
 
 from credit_api.auth.keys import issue
+from credit_api.batch import BatchRefused, score_rows
 from credit_api.database import migrate
 from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
 from credit_api.sandbox import found
 from credit_api.settings import Settings
 from credit_api.wiring import Parts, assemble, system_clock
+from federated.errors import ModelNotFound
+from federated.registry.store import ModelRegistry
 from financing.errors import FinancingError
 from financing.persistence.database import open_engine
 from financing.persistence.unit_of_work import UnitOfWork
@@ -84,6 +87,22 @@ def serve(home: Home = Path("var"), database_url: Database = "", host: Host = "1
     with _Server(assemble(settings)) as server:
         out.print(f"serving {server.url}; Ctrl-C ends it")
         server.wait()
+
+
+@app.command("score-file")
+def score_file(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns subject_id, consent_id and purpose.")],
+    output: Annotated[Path, typer.Argument(help="CSV to write; rows that are in it already are not asked again.")],
+    url: Annotated[str, typer.Option(help="Address of the running service.")] = "http://127.0.0.1:8000",
+    key: Annotated[str, typer.Option(envvar="TANXIN_KEY", help="The bank's API key.")] = "",
+) -> None:
+    """Score a file of customers over the API: a status for each row, resumable, every row a logged inquiry."""
+    try:
+        counts = score_rows(file, output, url, key, Console(stderr=True))
+    except BatchRefused as error:
+        out.print(f"error {error.code}: {error}", style="red", markup=False)
+        raise typer.Exit(REFUSED) from error
+    out.print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing to ask")
 
 
 @app.command()
@@ -188,13 +207,21 @@ def _require_free(settings: Settings) -> None:
 
 
 def _train_once(settings: Settings) -> None:
-    if (settings.network_home / "registry").exists():
+    if _has_champion(settings.network_home):
         return
     credit = settings.data / "credit" if settings.data else None
     real = credit is not None and credit.exists()
     origin = f"real data from {credit}" if real else "a generated population"
     _step(f"training the federated credit model on {origin} (kept for the next run)")
     _tanxin("train", "--folds", "1", "--home", str(settings.network_home), *_option("--data", credit if real else None))
+
+
+def _has_champion(home: Path) -> bool:
+    try:
+        ModelRegistry(home).champion()
+    except ModelNotFound:
+        return False
+    return True
 
 
 def _data(given: Path | None) -> Path | None:
