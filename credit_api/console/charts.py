@@ -112,7 +112,7 @@ class Gauge:
 def nice_steps(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers from at or above `low` to at or below `high`, about `wanted` of them, in steps of 1, 2 or 5."""
     span = high - low
-    if span <= 0:
+    if span <= max(abs(high) * 1e-12, 1e-200):
         return [low]
     raw = span / wanted
     magnitude = 10.0 ** math.floor(math.log10(raw))

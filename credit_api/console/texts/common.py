@@ -138,7 +138,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "origin.research_text": (
         "数据为公开研究数据集,按双方列拆分;客户归属哪家银行与供电公司由固定种子分配。",
-        "The data are a public research set split by columns; banks and grid companies were given rows by a fixed seed.",
+        "The data are a public research set split by columns; a fixed seed gave its rows to banks and grids.",
     ),
     "origin.sandbox_text": (
         "沙盒里的电站、价格与机构为生成或放大的研究数据。",
