@@ -20,7 +20,7 @@ from credit_api.batch import BatchRefused, score_rows
 from credit_api.database import migrate
 from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
-from credit_api.sandbox import found
+from credit_api.sandbox import found, is_seeded, mark_seeded
 from credit_api.settings import Settings
 from credit_api.wiring import Parts, assemble, system_clock
 from federated.errors import ModelNotFound
@@ -30,7 +30,11 @@ from financing.persistence.database import open_engine
 from financing.persistence.unit_of_work import UnitOfWork
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Tanxin (碳信): credit and financing on carbon assets."
+    no_args_is_help=True,
+    add_completion=False,
+    # Locals in a traceback could hold a key.
+    pretty_exceptions_show_locals=False,
+    help="Tanxin (碳信): credit and financing on carbon assets.",
 )
 ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
@@ -70,11 +74,10 @@ def run(
     keys = found(parts)
     server = _Server(parts)
     with server:
-        done = home / "sandbox-seeded"
-        if not done.exists():
+        if not is_seeded(parts):
             _step("seeding plants, credits and loans over the API (kept for the next run)")
             _tanxin("sandbox-seed", "--url", server.url, "--keys", str(keys), *_option("--data", settings.data))
-            done.touch()
+            mark_seeded(parts)
         out.print(f"[bold green]ready[/] after {time.monotonic() - started:.0f} s: [bold]{server.url}[/]")
         out.print(f"API documents: {server.url}/docs   sandbox API keys: {keys}   Ctrl-C ends it; the data stay")
         server.wait()

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from federated.errors import FederatedError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 REFUSED = 2
 
 
@@ -75,9 +75,14 @@ def sandbox_seed(
     data: Annotated[Path | None, typer.Option(help="Folder with energy/ research files.")] = None,
 ) -> None:
     """Bring the sandbox's plants, prices, credits and loans in over the API. Safe to run again."""
-    from simulations.worlds.seeding import seed_over_http  # noqa: PLC0415
+    from simulations.worlds.seeding import SeedingFailed, seed_over_http  # noqa: PLC0415
 
-    seed_over_http(url, keys, data / "energy" if data else None, Console(stderr=True))
+    progress = Console(stderr=True)
+    try:
+        seed_over_http(url, keys, data / "energy" if data else None, progress)
+    except SeedingFailed as error:
+        progress.print(f"error: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(REFUSED) from error
 
 
 bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")

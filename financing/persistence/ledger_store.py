@@ -73,6 +73,11 @@ class LedgerStore:
         row = self._connection.execute(_HEAD).first()
         return LedgerHead(row.id, row.hash) if row else LedgerHead(0, GENESIS)
 
+    def first_hash(self) -> str:
+        """The hash of the first entry, which tells one set of books from another; the genesis hash while empty."""
+        row = self._connection.execute(select(entry.c.hash).order_by(entry.c.id).limit(1)).first()
+        return str(row.hash) if row else GENESIS
+
     def balance(self, key: AccountKey) -> Balance:
         """The account's balance; an account nobody has posted to yet is empty."""
         row = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()
