@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from person import PHONE, WIDE
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +35,7 @@ return {
 def pages(story_world):
     """Every page of every role, on a world with a loan under a margin call and something in each list."""
     world = story_world
-    loan, pledge, issuance = _loan(world)
+    loan, issuance = _loan(world)
     number = world.post(
         "dev-a",
         "/v1/retirements",
@@ -99,7 +101,7 @@ def _loan(world):
     loan = world.post("bank-gusu", "/v1/loans", draw)
     world.price(1_800, confirmed=True)
     world.post("dev-a", "/v1/pledges", reserve | {"quantity_kg": 20_000})
-    return loan, pledge, issuance
+    return loan, issuance
 
 
 @pytest.mark.parametrize(("size", "language"), [(WIDE, "zh"), (PHONE, "zh"), (PHONE, "en")])
@@ -153,8 +155,6 @@ def test_the_preview_follows_what_is_typed_and_changes_nothing(person, story_wor
     person.act_as("dev-a").open("/console/assets/pledge")
     before = story_world.snapshot()
     person.one("#pledge-quantity").send_keys("10")
-    from selenium.webdriver.support.ui import WebDriverWait
-
     WebDriverWait(person.browser, 10).until(lambda _: person.all("#lendable"))
     assert person.text("#lendable") == "¥81.00"  # 10 t x ¥18.00 x 45 %
     assert story_world.snapshot() == before
@@ -164,7 +164,8 @@ def test_pages_work_without_a_script(person, story_world, pages):
     person.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         person.open("/sign-in")
-        person.one("main button[value='dev-a']").submit()
+        person.one("main button[value='dev-a']").click()
+        WebDriverWait(person.browser, 10).until(lambda _: person.path == "/console/assets")
         person.open("/console/assets/pledge?quantity=10&issuance_id=" + story_world.issuance["issuance_id"])
         assert person.text("#lendable") == "¥81.00"
     finally:
@@ -172,8 +173,6 @@ def test_pages_work_without_a_script(person, story_world, pages):
 
 
 def test_a_keyboard_reaches_the_content(person):
-    from selenium.webdriver.common.keys import Keys
-
     person.open("/")
     person.one("body").send_keys(Keys.TAB)
     focused = person.browser.switch_to.active_element
