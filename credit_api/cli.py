@@ -41,6 +41,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 out = Console()
+err = Console(stderr=True)
 REFUSED = 2
 SHARED_DATA = Path("../shared/data")
 
@@ -103,7 +104,7 @@ def score_file(
     try:
         counts = score_rows(file, output, url, key, Console(stderr=True))
     except BatchRefused as error:
-        out.print(f"error {error.code}: {error}", style="red", markup=False)
+        err.print(f"error {error.code}: {error}", style="red", markup=False)
         raise typer.Exit(REFUSED) from error
     out.print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing to ask")
 
@@ -131,14 +132,14 @@ def migrate_database(home: Home = Path("var"), database_url: Database = "") -> N
 @ledger_app.command("verify")
 def verify(home: Home = Path("var"), database_url: Database = "") -> None:
     """Recompute every hash, balance and serial from the postings alone."""
-    parts = assemble(Settings(home=home, database_url=database_url))
+    parts = _existing(Settings(home=home, database_url=database_url))
     try:
         with parts.reading() as connection:
             unit = UnitOfWork(connection)
             head, blocks = unit.ledger.verify(), unit.serials.verify()
         out.print(f"{head.entry_id} entries agree with their postings; {blocks} serial blocks; head {head.hash}")
     except FinancingError as error:
-        out.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False)
+        err.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False)
         raise typer.Exit(REFUSED) from error
     finally:
         parts.close()
@@ -149,7 +150,7 @@ def issue_key(
     organisation_id: str, home: Home = Path("var"), database_url: Database = "", label: str = "command line"
 ) -> None:
     """Hand out a new API key for an organisation. It is printed once and cannot be read back."""
-    parts = assemble(Settings(home=home, database_url=database_url))
+    parts = _existing(Settings(home=home, database_url=database_url))
 
     def command(unit: UnitOfWork) -> str:
         unit.organisations.get(organisation_id)
@@ -158,7 +159,7 @@ def issue_key(
     try:
         print(parts.writer.execute(command))  # noqa: T201 (the key itself, for a pipe)
     except FinancingError as error:
-        out.print(f"error {error.code}: {error.detail}", style="red", markup=False)
+        err.print(f"error {error.code}: {error.detail}", style="red", markup=False)
         raise typer.Exit(REFUSED) from error
     finally:
         parts.close()
@@ -180,7 +181,7 @@ class _Server:
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():
-                out.print(f"cannot serve at {self.url}: is the port in use? Choose another with --port", style="red")
+                err.print(f"cannot serve at {self.url}: is the port in use? Choose another with --port", style="red")
                 raise typer.Exit(1)
             time.sleep(0.05)
         return self
@@ -198,6 +199,14 @@ class _Server:
         self._thread.join()
 
 
+def _existing(settings: Settings) -> Parts:
+    """Open books that are there; a mistyped folder is an error, not a new empty database."""
+    if not settings.database_url and not (settings.home / "tanxin.db").exists():
+        err.print(f"no books at {settings.home / 'tanxin.db'}: is --home right?", style="red", markup=False)
+        raise typer.Exit(REFUSED)
+    return assemble(settings)
+
+
 def _require_free(settings: Settings) -> None:
     """End at once, and not after minutes of training, if the address is taken."""
     with socket.socket() as probe:
@@ -205,7 +214,7 @@ def _require_free(settings: Settings) -> None:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            out.print(f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); choose another --port")
+            err.print(f"cannot serve at {settings.host}:{settings.port} ({error.strerror}); choose another --port")
             raise typer.Exit(1) from error
 
 
@@ -240,7 +249,7 @@ def _tanxin(*arguments: str) -> None:
     script = "from credit_api.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
     if done.returncode != 0:
-        out.print(f"tanxin {arguments[0]} failed", style="red")
+        err.print(f"tanxin {arguments[0]} failed", style="red")
         raise typer.Exit(done.returncode)
 
 
