@@ -39,7 +39,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "overpayment_refused": ("还款超过应还金额", "More than is owed"),
     "idempotency_key_missing": ("表单缺少自己的编号", "The form has no key"),
     "idempotency_key_reused": (
-        "此表单已用于另一次提交,请刷新后重填",
+        "此表单已用于另一次提交，请刷新后重填",
         "This form was sent before with other input; reload it",
     ),
     "ledger_tampered": ("账本校验不通过", "The ledger does not verify"),
