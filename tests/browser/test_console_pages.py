@@ -183,7 +183,9 @@ def test_a_keyboard_reaches_the_content(person):
 
 
 def test_pictures_for_the_readme(person, pages, tmp_path):
-    """The first page, wide and on a phone. `TANXIN_PICTURES=docs/images` keeps them; otherwise they are thrown away."""
+    """The first page, wide and on a phone. `TANXIN_PICTURES=docs/images` keeps them, `TANXIN_PICTURES_OF` takes them
+    of a sandbox that runs at that address; without either they are of the test's own world and thrown away."""
+    person.url = os.environ.get("TANXIN_PICTURES_OF", person.url)
     folder = Path(os.environ.get("TANXIN_PICTURES", str(tmp_path)))
     for name, size, height in (("console.png", WIDE, 1300), ("console-phone.png", PHONE, 1500)):
         person.size(size)

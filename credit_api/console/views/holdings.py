@@ -57,6 +57,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         rows = usable(unit, me)
+        _choose_issuance(rows, chosen)
         if chosen.text("quantity", required=False) and problem is None:
             try:
                 issuance = unit.registry.issuance(chosen.text("issuance_id"))
@@ -75,6 +76,13 @@ def pledge_page(page: Page, chosen: Post) -> Response:
         lines=lines_of(preview) if preview else None,
         enough=preview is None or _enough(rows, chosen),
     )
+
+
+def _choose_issuance(rows: list[Holding], chosen: Post) -> None:
+    """A quantity without an issuance (as a cure is quoted) is looked for in the one of which most is free."""
+    if rows and not chosen.text("issuance_id", required=False):
+        most = max(rows, key=lambda row: row.available)
+        chosen.fields["issuance_id"] = [most.issuance.issuance_id]
 
 
 def _enough(rows: list[Holding], chosen: Post) -> bool:

@@ -153,6 +153,7 @@ def test_a_preview_changes_nothing(sqlite_world, holder):
     page = holder.get(f"/console/assets/pledge?issuance_id={holder.issuance_id}&quantity=100").text
     assert "¥3,000.00" in page  # 100 t x ¥30.00
     assert "¥1,350.00" in page  # x 45 %
+    assert "¥1,350.00" in holder.get("/console/assets/pledge?quantity=100&bank_id=bank-gusu").text
     page = holder.get(f"/console/assets/pledge?issuance_id={holder.issuance_id}&quantity=99999999").text
     assert "more than is free" in page
     assert holder.get(f"/console/assets/pledge?issuance_id={holder.issuance_id}&quantity=-1", status=422)
