@@ -5,7 +5,7 @@ import base64
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-WIDE, PHONE = (1280, 1000), (390, 844)
+WIDE, PHONE, NARROWEST = (1280, 1000), (390, 844), (360, 740)
 
 
 class Person:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from person import PHONE, WIDE
+from person import NARROWEST, PHONE, WIDE
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -104,7 +104,7 @@ def _loan(world):
     return loan, issuance
 
 
-@pytest.mark.parametrize(("size", "language"), [(WIDE, "zh"), (PHONE, "zh"), (PHONE, "en")])
+@pytest.mark.parametrize(("size", "language"), [(WIDE, "zh"), (PHONE, "zh"), (NARROWEST, "en")])
 def test_every_page_fits_and_is_accessible(person, pages, size, language):
     person.size(size)
     for organisation_id, paths in pages.items():
