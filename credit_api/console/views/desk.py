@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.views.assets import assets_page
 from credit_api.schemas.common import Id
 from financing.collateral.coverage import CoverageStatus
 from financing.collateral.pledge import PledgeState
@@ -111,7 +112,5 @@ def void(post: PostDep, pledge_id: Id) -> Response:
         else:
             void_pledge(unit, context, pledge_id)
         return Done(to=f"{home}#pledges", flash="pledge_ended")
-
-    from credit_api.console.views.assets import assets_page  # noqa: PLC0415 (the two desks show each other's refusals)
 
     return apply(post, run, desk_page if bank else assets_page)
