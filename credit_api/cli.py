@@ -172,7 +172,13 @@ class _Server:
         settings = parts.settings
         self.url = f"http://{settings.host}:{settings.port}"
         config = uvicorn.Config(
-            create_app(parts), host=settings.host, port=settings.port, log_level="warning", access_log=False
+            create_app(parts),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            # A client that computes between two calls should find its connection where it left it.
+            timeout_keep_alive=75,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="tanxin-http")

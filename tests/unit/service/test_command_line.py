@@ -111,5 +111,7 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
         assert answer.status_code == 500
         assert answer.json()["code"] == "internal_error"
         assert "ZeroDivision" not in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
         with parts.reading() as connection:
             assert UnitOfWork(connection).ledger.head().entry_id == 0
