@@ -113,6 +113,7 @@ STATUS: Mapping[str, int] = {
     "model_not_found": 503,
     "model_corrupt": 503,
     "model_exists": 409,
+    "home_occupied": 409,
 }
 # Base classes: never raised themselves, mapped so that a code without a row is a test failure.
 STATUS = {**STATUS, "financing_error": 500, "federated_error": 500, "api_error": 500}

@@ -70,7 +70,11 @@ def create_app(parts: Parts) -> FastAPI:
 async def _annotate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     """Every answer carries a request id and the headers that keep a browser from being used against the user."""
     request.state.request_id = request.headers.get("X-Request-ID", "")[:64] or secrets.token_hex(8)
-    response = await call_next(request)
+    try:
+        response = await call_next(request)
+    except Exception as error:
+        # The framework would answer this outside of every middleware, and so without these headers.
+        response = await request.app.exception_handlers[Exception](request, error)
     response.headers["X-Request-ID"] = request.state.request_id
     docs = request.url.path.startswith(("/docs", "/static-offline-docs"))
     response.headers["Content-Security-Policy"] = DOCS_POLICY if docs else POLICY

@@ -6,8 +6,9 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from credit_api.auth.keys import issue
+from credit_api.auth.keys import authenticate, issue
 from credit_api.wiring import Parts
 from financing.persistence.organisation_store import Organisation
 from financing.persistence.unit_of_work import UnitOfWork
@@ -25,10 +26,18 @@ FOUNDERS = (
 KEYS_FILE = "sandbox-keys.json"
 
 
+MARK_FILE = "sandbox-seeded"
+
+
 def found(parts: Parts) -> Path:
-    """Register the founders with a key each, once. Returns the file of their keys (readable by its owner only)."""
+    """Register the founders with a key each, once a database. Returns the file of their keys (its owner's only).
+
+    Seeding is a replay of commands with fixed keys and times, so the day it started on is kept with the keys, also when
+    the same home is used with another database.
+    """
     path = parts.settings.home / KEYS_FILE
-    if path.exists():
+    content: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if content and _valid(parts, content["keys"].get(FOUNDERS[0].id, "")):
         return path
     at = datetime.now(UTC)
 
@@ -40,9 +49,28 @@ def found(parts: Parts) -> Path:
         return {each.id: issue(unit.connection, each.id, "sandbox", at) for each in FOUNDERS}
 
     keys = parts.writer.execute(run)
-    # Seeding is a replay of commands with fixed keys and times, so the day it started on is kept with them.
-    content = json.dumps({"started_at": at.isoformat(), "keys": keys}, indent=2)
+    founded = {"started_at": content.get("started_at", at.isoformat()), "keys": keys}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content + "\n")
+        file.write(json.dumps(founded, indent=2) + "\n")
     return path
+
+
+def is_seeded(parts: Parts) -> bool:
+    """Whether these very books were seeded to the end: the mark names them by the hash of their first entry."""
+    mark = parts.settings.home / MARK_FILE
+    return mark.exists() and mark.read_text("utf-8").strip() == _first_hash(parts)
+
+
+def mark_seeded(parts: Parts) -> None:
+    (parts.settings.home / MARK_FILE).write_text(_first_hash(parts) + "\n", encoding="utf-8")
+
+
+def _first_hash(parts: Parts) -> str:
+    with parts.reading() as connection:
+        return UnitOfWork(connection).ledger.first_hash()
+
+
+def _valid(parts: Parts, key: str) -> bool:
+    with parts.reading() as connection:
+        return authenticate(connection, key) is not None

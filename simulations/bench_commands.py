@@ -14,16 +14,11 @@ from rich.table import Table
 
 from federated.errors import FederatedError
 
-bench = typer.Typer(no_args_is_help=True, add_completion=False)
+bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")
 REFUSED = 2
 DATA = Path("../shared/data/credit")
 CACHE = Path("var/bench/credit")
 PLOTS = Path("simulations/experiments/credit_zoo/plots")
-
-
-@bench.callback()
-def commands() -> None:
-    """Measure beside peers, in the same run."""
 
 
 @bench.command("credit")

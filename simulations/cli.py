@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ from rich.table import Table
 from federated.errors import FederatedError
 from simulations.bench_commands import bench
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
 REFUSED = 2
 
@@ -75,6 +77,41 @@ def sandbox_seed(
     data: Annotated[Path | None, typer.Option(help="Folder with energy/ research files.")] = None,
 ) -> None:
     """Bring the sandbox's plants, prices, credits and loans in over the API. Safe to run again."""
-    from simulations.worlds.seeding import seed_over_http  # noqa: PLC0415
+    from simulations.worlds.seeding import SeedingFailed, seed_over_http  # noqa: PLC0415
 
-    seed_over_http(url, keys, data / "energy" if data else None, Console(stderr=True))
+    progress = Console(stderr=True)
+    try:
+        seed_over_http(url, keys, data / "energy" if data else None, progress)
+    except SeedingFailed as error:
+        progress.print(f"error: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(REFUSED) from error
+
+
+@bench.command("ledger")
+def bench_ledger(
+    transfers: Annotated[int, typer.Option(min=256, help="Transfers of the larger runs.")] = 2_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Durable transfers a second: a commit each, group commit under 64 threads, and one commit for all."""
+    from simulations.benchmarks.ledger import measure_ledger  # noqa: PLC0415
+
+    _print_figures(asdict(measure_ledger(transfers)), as_json)
+
+
+@bench.command("scoring")
+def bench_scoring(
+    queries: Annotated[int, typer.Option(min=10, help="Single-row evaluations to time.")] = 2_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """One party's logit of one customer: exported weights in numpy against the same network in torch."""
+    from simulations.benchmarks.scoring import measure_scoring  # noqa: PLC0415
+
+    _print_figures(asdict(measure_scoring(queries)), as_json)
+
+
+def _print_figures(figures: dict[str, float], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(figures, indent=1) + "\n")
+        return
+    for name, value in figures.items():
+        sys.stdout.write(f"{name:24} {value:,.2f}\n")

@@ -1,10 +1,100 @@
-"""Mounts the console's pages on the service."""
+"""Mounts the console's pages on the service, and turns refusals into pages where a browser asks for one."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from credit_api.commands import parts_of
+from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
+from credit_api.console.posting import REFUSALS, shown
+from credit_api.console.views import (
+    assets,
+    certificates,
+    customers,
+    decisions,
+    desk,
+    entry,
+    holdings,
+    home,
+    loans,
+    market,
+    metering,
+    offers,
+    records,
+    verification,
+)
+from credit_api.errors import Unauthenticated, status_of
+
+MACHINES = ("/v1/", "/docs", "/openapi.json", "/healthz", "/static-offline-docs", "/console/static/")
+Handler = Callable[[Request, Exception], Awaitable[Response] | Response]
 
 
 def mount(app: FastAPI) -> None:
     """Add the console's routes and static files to the service."""
-    app.state.console = True
+    app.mount("/console/static", StaticFiles(directory=STATIC), name="console-static")
+    for views in (
+        home,
+        entry,
+        customers,
+        desk,
+        decisions,
+        loans,
+        assets,
+        holdings,
+        offers,
+        metering,
+        verification,
+        market,
+        records,
+        certificates,
+    ):
+        app.include_router(views.router)
+    for kind, handler in list(app.exception_handlers.items()):
+        app.add_exception_handler(kind, _pages_for_browsers(handler))
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asks: it says so, and the address is not one of the API's."""
+    return "text/html" in request.headers.get("Accept", "") and not request.url.path.startswith(MACHINES)
+
+
+def _pages_for_browsers(handler: Any) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        if not wants_page(request):
+            answer: Response = await handler(request, error)
+            return answer
+        if isinstance(error, Unauthenticated) and request.method == "GET":
+            back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=HEADERS)
+        if not isinstance(error, (*REFUSALS, HTTPException, RequestValidationError)):
+            await handler(request, error)  # the API's handler writes the failure to the log
+        return await run_in_threadpool(_page, request, error)
+
+    return handle
+
+
+def _page(request: Request, error: Exception) -> Response:
+    page = open_page(request, parts_of(request))
+    page.shown = _shown(error)
+    return page.render("problem.html")
+
+
+def _shown(error: Exception) -> Shown:
+    if isinstance(error, REFUSALS):
+        return shown(error)
+    if isinstance(error, HTTPException):
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+        return Shown(code, error.status_code, str(error.detail))
+    if isinstance(error, RequestValidationError):
+        facts = tuple((".".join(str(part) for part in item["loc"][1:]), item["msg"]) for item in error.errors())
+        return Shown("invalid_request", 422, "the address does not fit what this page takes", facts)
+    return Shown("internal_error", status_of("internal_error"), "the service failed; nothing of this was stored")

@@ -213,27 +213,37 @@ def best_splits(
     Returns feature (−1 if nothing gains), cut and missing side (M, nodes), and the sums of both children
     (M, nodes, 2, 2). Ties go to the first feature, the lowest cut, and missing values on the left.
     """
-    missing = total[..., -1:, :]
-    below = np.cumsum(total[..., :-1, :], axis=-2)
-    whole = below[..., -1:, :] + missing
-    # Missing values left or right of each cut: axis −3.
-    left = np.stack([below + missing, below], axis=-3)
-    right = whole[..., None, :, :] - left
-    gain = _worth(left, settings.ridge) + _worth(right, settings.ridge)
-    enough = (left[..., 1] >= settings.min_curvature) & (right[..., 1] >= settings.min_curvature)
-    gain = np.where(enough & allowed[..., None, None], gain, -np.inf)
-    flat = gain.reshape(*gain.shape[:2], -1)
-    best = flat.argmax(axis=-1)
-    feature, side, cut = np.unravel_index(best, gain.shape[2:])
-    m, n = np.indices(best.shape)
-    base = _worth(whole[:, :, 0, 0, :], settings.ridge)
-    gains = flat[m, n, best] > base + 1e-9
-    chosen = np.stack([left[m, n, feature, side, cut], right[m, n, feature, side, cut]], axis=2)
-    stay = np.stack([whole[:, :, 0, 0, :], np.zeros_like(whole[:, :, 0, 0, :])], axis=2)
-    sums = np.where(gains[..., None, None], chosen, stay)
+    # Sums of residuals and of curvatures in arrays of their own, and one missing side after the other: histograms of
+    # many bins are large, and this is where their time goes.
+    sums, absent = np.moveaxis(total, -1, 0)[..., :-1], np.moveaxis(total, -1, 0)[..., -1]
+    r, h = np.cumsum(sums[0], axis=-1), np.cumsum(sums[1], axis=-1)
+    whole = np.stack([r[..., -1] + absent[0], h[..., -1] + absent[1]], axis=-1)
+    m, n = np.indices(total.shape[:2])
+    best = np.full(total.shape[:2], -np.inf)
+    feature, cut = np.full(best.shape, -1), np.zeros(best.shape, dtype=np.int64)
+    missing_left, chosen = np.ones(best.shape, dtype=np.bool_), np.zeros((*best.shape, 2))
+    for with_missing in (True, False):
+        left_r, left_h = (r + absent[0][..., None], h + absent[1][..., None]) if with_missing else (r, h)
+        right_r, right_h = whole[..., :1] - left_r, whole[..., 1:] - left_h
+        gain = _worth(left_r, left_h, settings.ridge) + _worth(right_r, right_h, settings.ridge)
+        usable = (left_h >= settings.min_curvature) & (right_h >= settings.min_curvature) & allowed[..., None]
+        flat = np.where(usable, gain, -np.inf).reshape(*best.shape, -1)
+        at = flat.argmax(axis=-1)
+        better = flat[m, n, at] > best
+        found, place = np.unravel_index(at, gain.shape[2:])
+        sides = np.stack([left_r[m, n, found, place], left_h[m, n, found, place]], axis=-1)
+        best = np.where(better, flat[m, n, at], best)
+        feature, cut = np.where(better, found, feature), np.where(better, place, cut)
+        missing_left = np.where(better, with_missing, missing_left)
+        chosen = np.where(better[..., None], sides, chosen)
+    node = whole[:, :, 0, :]
+    gains = best > _worth(node[..., 0], node[..., 1], settings.ridge) + 1e-9
+    children = np.stack([chosen, node - chosen], axis=2)
+    stay = np.stack([node, np.zeros_like(node)], axis=2)
+    kept = np.where(gains[..., None, None], children, stay)
     none = np.int64(-1)
-    return np.where(gains, feature, none), np.where(gains, cut, 0), np.where(gains, side == 0, True), sums
+    return np.where(gains, feature, none), np.where(gains, cut, 0), np.where(gains, missing_left, True), kept
 
 
-def _worth(sums: Histogram, ridge: float) -> FloatArray:
-    return np.asarray(sums[..., 0] ** 2 / (np.maximum(sums[..., 1], 0.0) + ridge))
+def _worth(residual: FloatArray, curvature: FloatArray, ridge: float) -> FloatArray:
+    return np.asarray(residual**2 / (np.maximum(curvature, 0.0) + ridge))

@@ -15,7 +15,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class SealedLine:
-    """A stored posting as the chain covers it: account id, gap-free number within the account, amount, balance after."""
+    """A stored posting as the chain covers it: account, gap-free number within it, amount, balance after."""
 
     account_id: int
     account_seq: int

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
 
 from financing.errors import CreditsPledged, InsufficientBalance, InvalidState, LedgerTampered, NotFound
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
@@ -21,6 +21,16 @@ account = table_of(AccountRow)
 entry = table_of(EntryRow)
 posting = table_of(PostingRow)
 hold = table_of(HoldRow)
+
+# Built once: on the write path, building a statement costs as much as running it.
+_FIND_ACCOUNT = select(account).where(
+    account.c.owner_id == bindparam("owner_id"),
+    account.c.kind == bindparam("kind"),
+    account.c.asset == bindparam("asset"),
+    account.c.reference == bindparam("reference"),
+)
+_HEAD = select(entry.c.id, entry.c.hash).order_by(entry.c.id.desc()).limit(1)
+_ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY = insert(account), insert(posting), insert(entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,17 @@ class LedgerStore:
         self._connection = connection
 
     def head(self) -> LedgerHead:
-        row = self._connection.execute(select(entry.c.id, entry.c.hash).order_by(entry.c.id.desc()).limit(1)).first()
+        row = self._connection.execute(_HEAD).first()
         return LedgerHead(row.id, row.hash) if row else LedgerHead(0, GENESIS)
+
+    def first_hash(self) -> str:
+        """The hash of the first entry, which tells one set of books from another; the genesis hash while empty."""
+        row = self._connection.execute(select(entry.c.hash).order_by(entry.c.id).limit(1)).first()
+        return str(row.hash) if row else GENESIS
 
     def balance(self, key: AccountKey) -> Balance:
         """The account's balance; an account nobody has posted to yet is empty."""
-        row = self._connection.execute(select(account).where(_is(key))).first()
+        row = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()
         return _balance(row) if row else Balance(0, key, 0, 0, 0)
 
     def balances(
@@ -98,7 +113,7 @@ class LedgerStore:
         )
         digest = entry_hash(head.hash, SealedEntry(entry_id, draft.kind.value, draft.reference, _stamp(at), lines))
         self._connection.execute(
-            insert(posting),
+            _ADD_POSTING,
             [
                 {
                     "entry_id": entry_id,
@@ -111,15 +126,16 @@ class LedgerStore:
             ],
         )
         self._connection.execute(
-            insert(entry).values(
-                id=entry_id,
-                kind=draft.kind.value,
-                reference=draft.reference,
-                at=at,
-                actor_id=actor_id,
-                previous_hash=head.hash,
-                hash=digest,
-            )
+            _ADD_ENTRY,
+            {
+                "id": entry_id,
+                "kind": draft.kind.value,
+                "reference": draft.reference,
+                "at": at,
+                "actor_id": actor_id,
+                "previous_hash": head.hash,
+                "hash": digest,
+            },
         )
         return PostedEntry(entry_id, digest, {key: balance.account_id for key, balance in balances.items()})
 
@@ -198,21 +214,13 @@ class LedgerStore:
             )
 
     def _open(self, key: AccountKey) -> Balance:
-        found = self._connection.execute(select(account).where(_is(key))).first()
+        found = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()
         if found is not None:
             return _balance(found)
         self._connection.execute(
-            insert(account).values(
-                owner_id=key.owner_id,
-                kind=key.kind.value,
-                asset=key.asset.code,
-                reference=key.reference,
-                floor=key.kind.floor,
-                ceiling=key.kind.ceiling,
-                posted=0,
-                held=0,
-                posting_count=0,
-            )
+            _ADD_ACCOUNT,
+            _identity(key)
+            | {"floor": key.kind.floor, "ceiling": key.kind.ceiling, "posted": 0, "held": 0, "posting_count": 0},
         )
         return self.balance(key)
 
@@ -303,13 +311,13 @@ def _stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat("T", "microseconds")
 
 
-def _is(key: AccountKey) -> Any:
-    return and_(
-        account.c.owner_id == key.owner_id,
-        account.c.kind == key.kind.value,
-        account.c.asset == key.asset.code,
-        account.c.reference == key.reference,
-    )
+def _identity(key: AccountKey) -> dict[str, Any]:
+    return {
+        "owner_id": key.owner_id,
+        "kind": key.kind.value,
+        "asset": key.asset.code,
+        "reference": key.reference,
+    }
 
 
 def _balance(row: Row[Any]) -> Balance:

@@ -23,22 +23,26 @@ class ApiClient:
         self.keys = dict(keys)
 
     def get(self, organisation_id: str, path: str, **params: str | int) -> Any:
-        answer = self._http.get(path, params=params, headers=self._headers(organisation_id))
-        return self._body("GET", path, answer)
+        return self._call("GET", path, headers=self._headers(organisation_id), params=params)
 
     def post(self, organisation_id: str, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:
         """POST JSON. With the same `key` a command is applied once, however often it is sent."""
         headers = self._headers(organisation_id) | ({"Idempotency-Key": key} if key else {})
-        return self._body("POST", path, self._http.post(path, json=body, headers=headers))
+        return self._call("POST", path, headers=headers, json=body)
 
     def post_csv(self, organisation_id: str, path: str, content: str, *, key: str) -> Any:
         headers = self._headers(organisation_id) | {"Idempotency-Key": key, "Content-Type": "text/csv"}
-        return self._body("POST", path, self._http.post(path, content=content.encode(), headers=headers))
+        return self._call("POST", path, headers=headers, content=content.encode())
 
     def _headers(self, organisation_id: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[organisation_id]}"}
 
-    def _body(self, method: str, path: str, answer: httpx.Response) -> Any:
+    def _call(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.RemoteProtocolError:
+            # The service closed an idle connection. A command has its key, so sending it again applies it once.
+            answer = self._http.request(method, path, **request)
         if answer.is_error:
             raise Refused(method, path, answer.json())
         return answer.json()

@@ -145,8 +145,8 @@ def _firms(api: ApiClient, started_at: datetime) -> list[Firm]:
                 "subject_id": subject_id,
                 "purposes": ["credit_application", "loan_review"],
                 "scope": ["bank_file", "electricity"],
-                "valid_from": started_at.isoformat(),
-                "valid_until": (started_at + timedelta(days=365)).isoformat(),
+                "valid_from": datetime(started_at.year, 1, 1, tzinfo=UTC).isoformat(),
+                "valid_until": datetime(started_at.year + 2, 1, 1, tzinfo=UTC).isoformat(),
             }
             recorded = api.post(bank, "/v1/consents", consent, key=f"seed:consent:{subject_id}")
             inquiry = {

@@ -9,12 +9,17 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from simulations.worlds.api_client import ApiClient
+from financing.errors import FinancingError
+from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.sandbox import seed_sandbox
 
 
+class SeedingFailed(RuntimeError):
+    """The world could not be brought in to the end. Running it again goes on from where it stopped."""
+
+
 def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Console) -> None:
-    """Seed the service at `url`. The keys file gains the keys of admitted organisations."""
+    """Seed the service at `url`. The keys file gains the keys of admitted organisations. Raises `SeedingFailed`."""
     content = json.loads(keys_file.read_text("utf-8"))
     with httpx.Client(base_url=url, timeout=120.0, trust_env=False) as http, console.status("seeding") as status:
         api = ApiClient(http, content["keys"])
@@ -25,6 +30,8 @@ def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Cons
 
         try:
             seed_sandbox(api, datetime.fromisoformat(content["started_at"]), energy, say)
+        except (Refused, httpx.HTTPError, FinancingError) as error:
+            raise SeedingFailed(str(error)) from error
         finally:
             content["keys"] = api.keys
             keys_file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

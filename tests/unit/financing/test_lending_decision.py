@@ -81,8 +81,8 @@ def test_the_collateral_caps_the_amount():
 @pytest.mark.parametrize(
     ("changes", "outcome", "code"),
     [
-        ({"score": 579}, "decline", "score_below_standard"),
-        ({"score": 619}, "refer", "score_near_standard"),
+        ({"score": 529}, "decline", "score_below_standard"),
+        ({"score": 549}, "refer", "score_near_standard"),
         ({"probability": 0.1501}, "decline", "probability_above_standard"),
         ({"grade": "E"}, "decline", "grade_below_standard"),
         ({"basis": "bank_only"}, "refer", "bank_only"),

@@ -1,0 +1,196 @@
+"""A page: who looks at it, in which language, and how it is rendered."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote, unquote
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from credit_api.auth.keys import Principal
+from credit_api.auth.sessions import COOKIE, Session, find_session
+from credit_api.commands import PartsDep
+from credit_api.console import formats
+from credit_api.console.navigation import links_for
+from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
+from credit_api.console.texts import LANGUAGES, Lang, pair, text
+from credit_api.errors import Forbidden, Unauthenticated
+from credit_api.wiring import Parts
+from financing.persistence.organisation_store import Organisation
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.services.context import Context
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+LANG_COOKIE, THEME_COOKIE, FLASH_COOKIE = "tanxin_lang", "tanxin_theme", "tanxin_flash"
+THEMES = ("auto", "light", "dark")
+# A page shows money and scores of one organisation: no shared cache may keep it.
+HEADERS = {"Cache-Control": "no-store"}
+
+templates = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+templates.filters.update(formats.FILTERS)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+ASSETS = {name: f"/console/static/{name}?v={_digest(name)}" for name in ("console.css", "console.js", "mark.svg")}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A refusal as a page shows it. `form` is the form that was refused, `wrong` the input at fault if one is."""
+
+    code: str
+    status: int
+    detail: str
+    facts: tuple[tuple[str, str], ...] = ()
+    form: str = ""
+    wrong: str = ""
+    values: Fields = dataclasses.field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Page:
+    """One request of a browser. `session` is None for a visitor; `token` goes into every form."""
+
+    request: Request
+    parts: Parts
+    session: Session | None
+    lang: Lang
+    theme: str
+    token: str
+    shown: Shown | None = None
+    _names: dict[str, Organisation] | None = None
+
+    def t(self, key: str, /, **values: object) -> str:
+        return text(self.lang, key, **values)
+
+    def pick(self, zh: str, en: str) -> str:
+        return zh if self.lang == "zh" else en
+
+    def principal(self, *kinds: str) -> Principal:
+        """Who acts. Raises `Unauthenticated` for a visitor, `Forbidden` for an organisation of another kind."""
+        if self.session is None:
+            raise Unauthenticated("choose an organisation to act as, or sign in with an API key")
+        if kinds and self.session.principal.kind not in kinds:
+            raise Forbidden(f"this page is for a {' or '.join(kinds)}", kind=self.session.principal.kind)
+        return self.session.principal
+
+    def context(self) -> Context:
+        return self.parts.context(self.principal())
+
+    def organisations(self) -> dict[str, Organisation]:
+        """Everyone, by id; read once a page."""
+        if self._names is None:
+            with self.parts.reading() as connection:
+                self._names = {found.id: found for found in UnitOfWork(connection).organisations.all()}
+        return self._names
+
+    def of_kind(self, *kinds: str) -> list[Organisation]:
+        return [found for found in self.organisations().values() if found.kind in kinds]
+
+    def name(self, organisation_id: str) -> str:
+        """An organisation's name in the page's language, or its id if it is not on record."""
+        found = self.organisations().get(organisation_id)
+        return organisation_id if found is None else self.pick(found.name_zh, found.name_en)
+
+    def value(self, form: str, name: str, default: str = "") -> str:
+        """What an input shows: what was entered if the form was refused, the default otherwise."""
+        if self.shown is not None and self.shown.form == form:
+            return self.shown.values.get(name, [""])[0]
+        return default
+
+    def chosen(self, form: str, name: str, value: str, default: bool = False) -> bool:
+        """Whether a box or option is on."""
+        if self.shown is not None and self.shown.form == form:
+            return value in self.shown.values.get(name, [])
+        return default
+
+    def here(self) -> str:
+        """This page's own address; the address that a refused form was sent to cannot be opened, so it is left out."""
+        if self.request.method != "GET":
+            return local_path(self.request.headers.get("Referer", "").partition(self.request.url.netloc)[2])
+        query = f"?{self.request.url.query}" if self.request.url.query else ""
+        return local_path(self.request.url.path + query)
+
+    def render(self, template: str, **values: Any) -> Response:
+        """The page. Its status is that of the refusal it shows, if it shows one."""
+        flash = _read_flash(self.request)
+        status = self.shown.status if self.shown is not None else 200
+        shared: dict[str, Any] = {
+            "page": self,
+            "t": self.t,
+            "assets": ASSETS,
+            "acting": self.session.principal if self.session else None,
+            "links": links_for(self.session.principal.kind) if self.session else (),
+            "sandbox": self.parts.settings.sandbox,
+            "flash": flash,
+            "new_key": new_token,
+        }
+        body = templates.get_template(template).render(shared | values)
+        response = HTMLResponse(body, status_code=status, headers=HEADERS)
+        if flash:
+            response.delete_cookie(FLASH_COOKIE, path="/")
+        if self.session is None and self.request.cookies.get(VISITOR_COOKIE) != self.token:
+            keep_cookie(self.request, response, VISITOR_COOKIE, self.token)
+        return response
+
+
+def open_page(request: Request, parts: PartsDep) -> Page:
+    """Who asks, by the session cookie, and how they want it shown."""
+    secret = request.cookies.get(COOKIE)
+    session = None
+    if secret:
+        with parts.reading() as connection:
+            session = find_session(connection, secret, parts.clock())
+    token = session.csrf_token if session else request.cookies.get(VISITOR_COOKIE) or new_token()
+    theme = request.cookies.get(THEME_COOKIE, "auto")
+    return Page(request, parts, session, language_of(request), theme if theme in THEMES else "auto", token)
+
+
+PageDep = Annotated[Page, Depends(open_page)]
+
+
+def language_of(request: Request) -> Lang:
+    """What the reader chose, else what the browser prefers."""
+    chosen = request.cookies.get(LANG_COOKIE)
+    if chosen in LANGUAGES:
+        return "zh" if chosen == "zh" else "en"
+    return "zh" if request.headers.get("Accept-Language", "").lower().startswith("zh") else "en"
+
+
+def redirect(request: Request, to: str, flash: str = "", **facts: str) -> Response:
+    """See Other, with a message that the next page shows once."""
+    response = RedirectResponse(local_path(to), status_code=303, headers=HEADERS)
+    if flash:
+        keep_cookie(request, response, FLASH_COOKIE, quote(json.dumps({"key": flash, **facts})), seconds=60)
+    return response
+
+
+def _read_flash(request: Request) -> Mapping[str, str]:
+    try:
+        found = json.loads(unquote(request.cookies.get(FLASH_COOKIE, "")))
+    except ValueError:
+        return {}
+    if not isinstance(found, dict) or pair(f"flash.{found.get('key')}") is None:
+        return {}
+    return {"key": str(found["key"]), "replayed": str(found.get("replayed", ""))}
+
+
+View = Callable[[Page], Response]

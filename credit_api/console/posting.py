@@ -1,0 +1,196 @@
+"""From a posted form to one committed command: check the token, read the fields, apply once, redirect.
+
+A refused form is shown again with its input and the refusal; a form that was sent twice is applied once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from credit_api.commands import answer_once, fingerprint
+from credit_api.console.formats import fact
+from credit_api.console.pages import Page, PageDep, Shown, View, redirect
+from credit_api.console.security import Fields, read_fields, require_same_site, require_token
+from credit_api.errors import ApiError, status_of
+from federated.errors import FederatedError
+from financing.errors import FinancingError, IdempotencyKeyMissing
+from financing.persistence.idempotency_store import Answer
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import CHINA_TIME, KG_PER_TONNE, Carbon, Energy, Money, Price, checked_int64
+from financing.services.context import Context
+
+Refusal = ApiError | FinancingError | FederatedError
+REFUSALS = (ApiError, FinancingError, FederatedError)
+HIDDEN = frozenset({"csrf", "key", "form"})
+TEXT_MAX = 400
+_effects = threading.Lock()
+
+
+class Done(BaseModel):
+    """Where a command leads and what the page there says; a repeated form is answered with the same."""
+
+    to: str
+    flash: str
+
+
+class FieldInvalid(ApiError):
+    """An input of a form cannot be read as what it asks for."""
+
+    code = "invalid_request"
+
+    def __init__(self, detail: str, field: str) -> None:
+        super().__init__(detail, field=field)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A form that was sent by the user's own page."""
+
+    page: Page
+    fields: Fields
+
+    def text(self, name: str, *, required: bool = True) -> str:
+        """One line of text. Raises `FieldInvalid` when it is missing or longer than the API takes."""
+        value = self.fields.get(name, [""])[0].strip()
+        if required and not value:
+            raise FieldInvalid(f"{name}: a value is needed", name)
+        if len(value) > TEXT_MAX:
+            raise FieldInvalid(f"{name}: at most {TEXT_MAX} characters", name)
+        return value
+
+    def many(self, name: str) -> list[str]:
+        return [value for value in self.fields.get(name, []) if value]
+
+    def checked(self, name: str) -> bool:
+        return self.fields.get(name, [""])[0] == "yes"
+
+    def _decimal(self, name: str, scale: int, finest: str) -> int:
+        try:
+            scaled = Decimal(self.text(name).replace(",", "").replace("¥", "")) * scale
+        except InvalidOperation:
+            raise FieldInvalid(f"{name}: not a number", name) from None
+        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+            raise FieldInvalid(f"{name}: the finest unit is {finest}", name)
+        return checked_int64(int(scaled), name)
+
+    def yuan(self, name: str) -> Money:
+        return Money(self._decimal(name, 100, "¥0.01")).require_positive()
+
+    def tonnes(self, name: str) -> Carbon:
+        return Carbon(self._decimal(name, KG_PER_TONNE, "0.001 t")).require_positive()
+
+    def price(self, name: str) -> Price:
+        return Price(self._decimal(name, 100, "¥0.01/t")).require_positive()
+
+    def kwh(self, name: str) -> Energy:
+        return Energy(self._decimal(name, 1_000, "0.001 kWh")).require_non_negative()
+
+    def whole(self, name: str, low: int, high: int) -> int:
+        value = self._decimal(name, 1, "1")
+        if not low <= value <= high:
+            raise FieldInvalid(f"{name}: between {low} and {high}", name)
+        return value
+
+    def day(self, name: str) -> date:
+        try:
+            return date.fromisoformat(self.text(name))
+        except ValueError:
+            raise FieldInvalid(f"{name}: not a date (YYYY-MM-DD)", name) from None
+
+    def start_of(self, name: str) -> datetime:
+        """Midnight in China at the start of a day."""
+        return datetime.combine(self.day(name), time(), CHINA_TIME)
+
+    def end_of(self, name: str) -> datetime:
+        """Midnight in China at the end of a day."""
+        day = self.day(name)
+        if day == date.max:
+            raise FieldInvalid(f"{name}: too late a date", name)
+        return datetime.combine(day + timedelta(days=1), time(), CHINA_TIME)
+
+    def idempotency(self) -> tuple[str, str]:
+        """The rendered form's key, and what makes two posts of it the same. Raises `IdempotencyKeyMissing`."""
+        key = self.fields.get("key", [""])[0]
+        if not key or len(key) > 100:
+            raise IdempotencyKeyMissing("the form carries no key of its own; open the page again")
+        body = {name: values for name, values in self.fields.items() if name not in HIDDEN}
+        return f"console:{key}", fingerprint("POST", self.page.request.url.path, body)
+
+
+def open_post(page: PageDep, fields: Annotated[Fields, Depends(read_fields)]) -> Post:
+    """The form, once it is known to come from the user's own page. Raises `CsrfRejected`."""
+    require_same_site(page.request)
+    require_token(page.token, fields)
+    return Post(page, fields)
+
+
+PostDep = Annotated[Post, Depends(open_post)]
+
+
+def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:
+    """Commit a command once and go where it leads; show the page again, with what was entered, if it is refused."""
+    page = post.page
+    try:
+        context = page.context()
+        key, print_ = post.idempotency()
+        answer = page.parts.writer.execute(lambda unit: answer_once(unit, context, key, print_, 303, run))
+    except REFUSALS as refusal:
+        return again_with(post, refusal, again)
+    return _leads_to(page, answer)
+
+
+def apply_outside(post: Post, effect: Callable[[Context], Done], again: View) -> Response:
+    """As `apply`, for an effect outside the books (consents at the nodes, a score inquiry): looked up before it acts.
+
+    One at a time in this process, so that a form sent twice at once acts once.
+    """
+    page = post.page
+    try:
+        context = page.context()
+        key, print_ = post.idempotency()
+        with _effects:
+            with page.parts.reading() as connection:
+                known = UnitOfWork(connection).idempotency.recall(context.actor.id, key, print_)
+            if known is None:
+                done = effect(context)
+                known = page.parts.writer.execute(
+                    lambda unit: answer_once(unit, context, key, print_, 303, lambda *_: done)
+                )
+    except REFUSALS as refusal:
+        return again_with(post, refusal, again)
+    return _leads_to(page, known)
+
+
+def again_with(post: Post, refusal: Refusal, again: View) -> Response:
+    """The page with the refusal and the form's input."""
+    form = post.fields.get("form", [""])[0]
+    post.page.shown = shown(refusal, form=form, values=post.fields)
+    return again(post.page)
+
+
+def shown(refusal: Refusal, *, form: str = "", values: Fields | None = None) -> Shown:
+    """A refusal as a page shows it."""
+    return Shown(
+        code=refusal.code,
+        status=status_of(refusal.code),
+        detail=refusal.detail,
+        facts=tuple((name, fact(name, value)) for name, value in refusal.context.items() if value is not None),
+        form=form,
+        wrong=refusal.field if isinstance(refusal, FieldInvalid) else "",
+        values=values or {},
+    )
+
+
+def _leads_to(page: Page, answer: Answer) -> Response:
+    done = Done.model_validate(answer.body)
+    return redirect(page.request, done.to, done.flash, replayed="yes" if answer.replayed else "")

@@ -1,0 +1,168 @@
+"""One loan, for its lender and its borrower: debt, coverage, margin call, cures, and what each may do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.views.prices import collateral_charts
+from credit_api.schemas.common import Id
+from financing.collateral.disposal import DisposalGround, DisposalLot, plan_disposal, require_disposable, reserve_price
+from financing.collateral.pledge import PledgeState
+from financing.errors import FinancingError
+from financing.ledger.accounts import cash
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Money, Price, business_date
+from financing.services.context import Context
+from financing.services.disposal import OfferCollateral, offer_collateral
+from financing.services.lending import accrue_loan, repay_loan
+from financing.services.margin import LoanCoverage, stand
+from financing.services.pledging import PostPledge, post_pledge, release_pledge
+from financing.valuation.pools import PoolValue
+
+router = APIRouter(include_in_schema=False)
+OFFER_DAYS = 7
+OFFER_DAYS_MAX = 365
+
+
+@router.get("/console/loans/{loan_id}")
+def loan(page: PageDep, loan_id: Id) -> Response:
+    """The loan as it stands now."""
+    return loan_page(page, loan_id)
+
+
+def loan_page(page: Page, loan_id: str) -> Response:
+    context = page.context()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        standing = stand(unit, context, loan_id)
+        owed = standing.stored.loan
+        context.require_party(owed.lender, owed.borrower)
+        drawings = collateral_charts(page, unit, standing)
+        topups = [
+            stored
+            for stored in unit.lending.pledges(owed.lender)
+            if stored.pledge.pledgor == owed.borrower
+            and stored.pledge.pledgee == owed.lender
+            and stored.pledge.state is PledgeState.RESERVED
+            and context.at < stored.pledge.expires_at
+        ]
+        calls = [call for call in unit.lending.calls(owed.lender) if call.call.loan_id == loan_id]
+        offers = [
+            stored
+            for stored in unit.market.offers(owed.lender)
+            if stored.pledge_id in {held.pledge.pledge_id for held in standing.pledges}
+        ]
+        available = unit.ledger.balance(cash(owed.borrower)).available
+    ground, plan = _disposal(context, standing)
+    return page.render(
+        "loan.html",
+        standing=standing,
+        loan=owed,
+        seen=standing.coverage,
+        lender=owed.lender == context.actor.id,
+        drawings=drawings,
+        topups=topups,
+        calls=calls,
+        offers=offers,
+        cash=Money(available),
+        ground=ground,
+        plan=plan,
+        reserves=_reserves(standing),
+        buyers=[each for each in page.of_kind(*HOLDERS) if each.id not in {owed.lender, owed.borrower}],
+        at=context.at,
+        today=business_date(context.at),
+    )
+
+
+def _disposal(context: Context, standing: LoanCoverage) -> tuple[DisposalGround | None, tuple[DisposalLot, ...]]:
+    """On which ground the lender may sell now, if any, and what would pay the debt: a preview by the rules."""
+    product = context.parameters.product(standing.stored.product, business_date(context.at))
+    try:
+        ground = require_disposable(
+            standing.debt.total,
+            standing.pool,
+            standing.call.call if standing.call else None,
+            matures_on=standing.stored.loan.matures_on,
+            product=product,
+            at=context.at,
+        )
+    except FinancingError:
+        return None, ()
+    assert isinstance(standing.pool, PoolValue)
+    return ground, plan_disposal(standing.debt.total, standing.pool, product)
+
+
+def _reserves(standing: LoanCoverage) -> dict[str, Price]:
+    """The reserve price of each credit asset in the pool."""
+    if not isinstance(standing.pool, PoolValue):
+        return {}
+    return {line.lot.asset: reserve_price(line) for line in standing.pool.lines}
+
+
+@router.post("/console/loans/{loan_id}/repayments")
+def repay(post: PostDep, loan_id: Id) -> Response:
+    """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        done = repay_loan(unit, context, loan_id, post.yuan("amount"))
+        cured = done.standing.call is None and post.checked("called")
+        return Done(to=f"/console/loans/{loan_id}", flash="cured" if cured else "repaid")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/topups")
+def top_up(post: PostDep, loan_id: Id) -> Response:
+    """Post a reserved pledge to the loan, as its lender."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        post_pledge(unit, context, PostPledge(post.text("pledge_id"), loan_id, post.text("registration_number")))
+        return Done(to=f"/console/loans/{loan_id}", flash="topped_up")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/accruals")
+def accrue(post: PostDep, loan_id: Id) -> Response:
+    """Book interest up to today, as the lender."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        accrue_loan(unit, context, loan_id, business_date(context.at))
+        return Done(to=f"/console/loans/{loan_id}", flash="accrued")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/releases/{pledge_id}")
+def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
+    """Return pledged credits, as the lender, if what remains covers the debt."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        release_pledge(unit, context, pledge_id, post.tonnes("quantity"))
+        return Done(to=f"/console/loans/{loan_id}", flash="released")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/disposals/{pledge_id}")
+def dispose(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
+    """Offer pledged credits for sale, as the lender, when coverage or an uncured call allows it."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = OfferCollateral(
+            pledge_id,
+            post.text("buyer_id"),
+            post.tonnes("quantity"),
+            post.price("price"),
+            context.at + timedelta(days=post.whole("days", 1, OFFER_DAYS_MAX)),
+        )
+        offer_collateral(unit, context, command)
+        return Done(to=f"/console/loans/{loan_id}", flash="offer_made")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))

@@ -1,0 +1,50 @@
+"""A grid company's meters, and loading what they read."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, FieldInvalid, PostDep, apply
+from financing.metering.csv_readings import parse_readings
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.services.context import Context
+from financing.services.registration import load_readings
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/console/metering")
+def meters(page: PageDep) -> Response:
+    """The meters that the grid company reads, with what is on record."""
+    return meters_page(page)
+
+
+def meters_page(page: Page) -> Response:
+    me = page.principal("grid").organisation_id
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        found = [
+            (project, meter, unit.registry.reading_span(meter.meter_id))
+            for project in unit.registry.projects()
+            for meter in unit.registry.meters(project.project_id)
+            if meter.measured_by == me
+        ]
+    return page.render("metering.html", found=found)
+
+
+@router.post("/console/metering/readings")
+def load(post: PostDep) -> Response:
+    """Load pasted readings of one meter. All of them are stored, or nothing; whole files go over the API."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        context.require_kind("grid")
+        meter = unit.registry.meter(post.text("meter_id"))
+        pasted = post.fields.get("readings", [""])[0].strip()
+        if not pasted:
+            raise FieldInvalid("readings: a value is needed", "readings")
+        load_readings(unit, context, parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes))
+        return Done(to="/console/metering", flash="readings_loaded")
+
+    return apply(post, run, meters_page)

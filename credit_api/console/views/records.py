@@ -1,0 +1,90 @@
+"""Records that explain the rest: registered models and the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console import charts, formats
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import REFUSALS, PostDep, shown
+from credit_api.console.views.home import MODELS
+from credit_api.schemas.assets import EntryOut
+from federated.errors import DataMissing, ModelNotFound
+from federated.registry.manifest import Manifest
+from financing.ledger.accounts import CNY_CODE
+from financing.persistence.ledger_store import LedgerHead
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Carbon, Money
+
+router = APIRouter(include_in_schema=False)
+PAGE = 25
+
+
+@router.get("/console/models")
+def models(page: PageDep) -> Response:
+    """The model that scores, with its held-out metrics and where it came from; every version before it."""
+    page.principal("bank", "grid", "registry")
+    champion: Manifest | None = None
+    versions: list[Manifest] = []
+    try:
+        network = page.parts.network
+        versions = list(reversed(network.models()))
+        champion = network.champion()
+    except (DataMissing, ModelNotFound):
+        champion = None
+    return page.render(
+        "models.html",
+        champion=champion,
+        versions=versions,
+        panels=charts.metric_panels(champion.metrics, MODELS) if champion else (),
+        names=[name for name in MODELS if champion and name in champion.metrics],
+    )
+
+
+@router.get("/console/ledger")
+def ledger(page: PageDep, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """Entries that touch the acting organisation, newest first, with its own postings."""
+    return ledger_page(page, before)
+
+
+def ledger_page(page: Page, before: int | None = None, verified: LedgerHead | None = None, blocks: int = 0) -> Response:
+    me = page.principal().organisation_id
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        head = unit.ledger.head()
+        found = [
+            EntryOut.model_validate(entry)
+            for entry in unit.ledger.entries(organisation_id=me, limit=PAGE + 1, before=before)
+        ]
+    return page.render(
+        "ledger.html",
+        head=head,
+        entries=found[:PAGE],
+        more=found[PAGE - 1].entry_id if len(found) > PAGE else None,
+        verified=verified,
+        blocks=blocks,
+        amount=_amount,
+    )
+
+
+def _amount(asset: str, amount: int) -> str:
+    """A posting in the unit of its asset."""
+    return formats.money(Money(amount)) if asset == CNY_CODE else formats.tonnes(Carbon(amount))
+
+
+@router.post("/console/ledger/verification")
+def verify(post: PostDep) -> Response:
+    """Recompute every hash, balance and serial number from the postings alone. Changes nothing."""
+    page = post.page
+    page.principal()
+    try:
+        with page.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            head, blocks = unit.ledger.verify(), unit.serials.verify()
+    except REFUSALS as refusal:
+        page.shown = shown(refusal, form="verify", values=post.fields)
+        return ledger_page(page)
+    return ledger_page(page, verified=head, blocks=blocks)

@@ -1,0 +1,104 @@
+"""The README's own lines, run as they stand against a sandbox that was seeded as `tanxin run` seeds it."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+from rich.console import Console
+
+from credit_api.main import create_app
+from credit_api.sandbox import found
+from credit_api.settings import Settings
+from credit_api.wiring import assemble
+from simulations.worlds.seeding import seed_over_http
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+SECTIONS = dict(part.split("\n", 1) for part in README.split("\n## ")[1:])
+FOUND = {title: re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for title, text in SECTIONS.items()}
+BLOCKS = {title: blocks[0] for title, blocks in FOUND.items() if blocks}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory, trained_network):
+    """A seeded sandbox on a free port: its address and home."""
+    home = tmp_path_factory.mktemp("sandbox")
+    shutil.copytree(trained_network, home / "network")
+    parts = assemble(Settings(home=home, sandbox=True))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(create_app(parts), port=port, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.05)
+    url = f"http://127.0.0.1:{port}"
+    energy = ROOT.parent / "shared" / "data" / "energy"
+    seed_over_http(url, found(parts), energy if energy.exists() else None, Console(quiet=True))
+    yield url, home
+    server.should_exit = True
+    thread.join()
+
+
+def run(script, home, url):
+    """Run README lines: the address, home and tanxin of this test take the place of the reader's."""
+    folder = home / "bin"
+    folder.mkdir(exist_ok=True)
+    tanxin = folder / "tanxin"
+    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from credit_api.cli import main; main()" "$@"\n')
+    tanxin.chmod(0o755)
+    script = script.replace(".venv/bin/tanxin", str(tanxin)).replace("http://127.0.0.1:8000", url)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TANXIN_HOME": str(home), "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_readme_has_a_block_for_each_kind_of_user():
+    assert [name.split("'")[0] for name in BLOCKS] == ["A bank integrator", "A loan officer", "A researcher"]
+
+
+def test_bank_integrator_then_loan_officer(sandbox):
+    url, home = sandbox
+    integrator, officer = list(BLOCKS.values())[:2]
+    output = run(integrator + officer, home, url)
+    assert '"score":' in output
+    assert '"reasons":' in output
+    assert "consent_withdrawn" in output
+    assert "agree with their postings" in output
+
+
+def test_seeding_again_changes_nothing(sandbox):
+    url, home = sandbox
+    before = _head(url, home)
+    seed_over_http(url, home / "sandbox-keys.json", None, Console(quiet=True))
+    assert _head(url, home) == before
+
+
+def test_researcher(tmp_path):
+    output = run(BLOCKS["A researcher's first five minutes"], tmp_path, "")
+    assert "federated" in output
+    assert "xgboost" in output
+    assert "group_over_each" in output
+
+
+def _head(url, home):
+    return run(f"curl -sf {url}/v1/ledger/head", home, url)

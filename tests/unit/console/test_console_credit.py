@@ -1,0 +1,87 @@
+"""Consent and scores in the console: refusals are logged and shown, no file is its own answer."""
+
+from test_console_forms import Browser
+
+
+def consent(browser, subject, **changes):
+    fields = browser.hidden(f"/console/scores/{subject}", "consent") | {
+        "purposes": ["credit_application"],
+        "scope": ["bank_file", "electricity"],
+        "valid_from": "2026-11-22",
+        "valid_until": "2027-11-21",
+    }
+    return browser.post(f"/console/scores/{subject}/consents", fields | changes, status=changes.pop("status", 303))
+
+
+def ask(browser, subject, consent_id, purpose="credit_application", status=303):
+    fields = browser.hidden(f"/console/scores/{subject}", "consent") | {"form": "ask"}
+    path = f"/console/scores/{subject}/inquiries"
+    return browser.post(path, fields | {"consent_id": consent_id, "purpose": purpose}, status=status)
+
+
+def own_consent(world, subject):
+    found = world.parts.network.consents_of(subject, "bank-gusu")
+    return next(each.consent_id for each in found if each.consent_id.startswith("con_"))
+
+
+def test_a_score_under_consent_and_what_refuses_it(sqlite_world):
+    browser = Browser(sqlite_world).act_as("bank-gusu")
+    subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
+    assert subject in browser.get("/console/scores").text
+    assert subject in browser.get(f"/console/scores?subject={subject[:-1]}").text
+    consent(browser, subject)
+    consent_id = own_consent(sqlite_world, subject)
+
+    page = browser.get(ask(browser, subject, consent_id).headers["location"]).text
+    assert 'class="gauge-score"' in page
+    assert "Generated data" in page
+
+    refused = ask(browser, subject, consent_id, "model_training", status=403)
+    assert "purpose_not_covered" in refused.text
+    assert "consent_missing" in ask(browser, subject, "con_unknown", status=403).text
+    assert "invalid_request" in ask(browser, subject, consent_id, "curiosity", status=422).text
+
+    fields = browser.hidden(f"/console/scores/{subject}", f"withdraw-{consent_id}")
+    browser.post(f"/console/scores/{subject}/withdrawals/{consent_id}", fields)
+    assert "consent_withdrawn" in ask(browser, subject, consent_id, status=403).text
+    log = browser.get("/console/inquiries").text
+    assert log.count('class="state refused"') == 3
+    assert log.count('class="state score"') == 1
+
+
+def test_a_score_form_sent_twice_is_one_inquiry(sqlite_world):
+    browser = Browser(sqlite_world).act_as("bank-gusu")
+    subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
+    consent(browser, subject)
+    fields = browser.hidden(f"/console/scores/{subject}", "ask") | {
+        "consent_id": own_consent(sqlite_world, subject),
+        "purpose": "credit_application",
+    }
+    path = f"/console/scores/{subject}/inquiries"
+    first, second = browser.post(path, fields), browser.post(path, fields)
+    assert first.headers["location"] == second.headers["location"]
+    assert len(sqlite_world.get("bank-gusu", "/v1/inquiries")) == 1
+
+
+def test_no_file_is_an_answer_of_its_own(sqlite_world):
+    browser = Browser(sqlite_world).act_as("bank-gusu")
+    consent(browser, "FIRM-99999")
+    assert "No file at this bank" in browser.get("/console/scores/FIRM-99999").text
+    answer = ask(browser, "FIRM-99999", own_consent(sqlite_world, "FIRM-99999"))
+    page = browser.get(answer.headers["location"]).text
+    assert "That is not a low score" in page
+    assert "gauge-score" not in page
+
+
+def test_contradictory_terms_are_refused(sqlite_world):
+    browser = Browser(sqlite_world).act_as("bank-gusu")
+    assert "invalid_consent" in consent(browser, "FIRM-1", valid_until="2026-11-20", status=422).text
+    assert "invalid_consent" in consent(browser, "FIRM-1", purposes=[], status=422).text
+    assert "invalid_request" in consent(browser, "FIRM-1", purposes=["curiosity"], status=422).text
+    assert "invalid_request" in consent(browser, "FIRM-1", valid_from="soon", status=422).text
+
+
+def test_another_banks_inquiry_is_not_found(sqlite_world):
+    inquiry = sqlite_world.score("bank-jinji", sqlite_world.get("bank-jinji", "/v1/customers?limit=1")[0]["subject_id"])
+    browser = Browser(sqlite_world).act_as("bank-gusu")
+    browser.get(f"/console/inquiries/{inquiry['inquiry_id']}", status=404)
