@@ -93,6 +93,8 @@ def cut_table(
     codes: Sequence[str],
 ) -> BenchTable:
     """Labels and the two parties' columns of a frame. Without `parties`: random halves of the columns, seed 0."""
+    if not target:
+        raise SchemaMismatch(f"{name}: name the label column (--target)", party=name)
     for column in (target, *drop, *codes):
         if column not in frame.columns:
             raise SchemaMismatch(f"{name}: there is no column {column}", party=name, column=column)

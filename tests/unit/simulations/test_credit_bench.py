@@ -100,6 +100,7 @@ def spoiled(change):
         (lambda: spoiled(lambda r: r.__setitem__(2, "inf")), (), "corrupt_data", "column huge holds an infinite value"),
         (lambda: table()[:12], (), "corrupt_data", "a class has fewer than 10 rows"),
         (table, ("--target", "nothing"), "schema_mismatch", "there is no column nothing"),
+        (table, ("--target", ""), "schema_mismatch", "name the label column"),
         (table, ("--parties", "a|b|c"), "schema_mismatch", "--parties has to look like"),
         (table, ("--parties", "a,z|b"), "schema_mismatch", "there is no feature column z"),
         (table, ("--parties", "a,b|b"), "schema_mismatch", "column b is given to both parties"),
