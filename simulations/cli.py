@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from federated.errors import FederatedError
+from simulations.bench_commands import bench
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+app.add_typer(bench, name="bench")
 REFUSED = 2
 
 
@@ -83,10 +85,6 @@ def sandbox_seed(
     except SeedingFailed as error:
         progress.print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(REFUSED) from error
-
-
-bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")
-app.add_typer(bench, name="bench")
 
 
 @bench.command("ledger")

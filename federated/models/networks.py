@@ -88,12 +88,16 @@ def fit(weights: Weights, encoded: Tensor, loss: Loss, settings: FitSettings) ->
     return network.export()
 
 
-def logistic_loss(offsets: Tensor, labels: Tensor) -> Loss:
-    """Mean logistic loss of logits plus `offsets` (rows, members) against `labels` (rows,)."""
+def logistic_loss(offsets: Tensor, labels: Tensor, weights: Tensor | None = None) -> Loss:
+    """Mean logistic loss of logits plus `offsets` (rows, members) against `labels` (rows,).
+
+    `weights` (rows, members), if given, multiply each term: 0 where a member does not fit a row.
+    """
 
     def loss(logits: Tensor, rows: Tensor) -> Tensor:
         target = labels[rows, None].expand_as(logits)
-        return nn.functional.binary_cross_entropy_with_logits(logits + offsets[rows], target)
+        weight = None if weights is None else weights[rows]
+        return nn.functional.binary_cross_entropy_with_logits(logits + offsets[rows], target, weight)
 
     return loss
 

@@ -40,7 +40,8 @@ def sketch(values: FloatArray, points: int = POINTS) -> QuantileSketch:
     return QuantileSketch(counts, out)
 
 
-def _weighted_quantile(points: FloatArray, weights: FloatArray, ranks: FloatArray) -> FloatArray:
+def weighted_quantile(points: FloatArray, weights: FloatArray, ranks: FloatArray) -> FloatArray:
+    """Values at `ranks` (in [0, 1]) of `points` that weigh `weights`: the smallest point that reaches the rank."""
     order = np.argsort(points, kind="stable")
     cumulative = np.cumsum(weights[order])
     index = np.searchsorted(cumulative, ranks * cumulative[-1], side="left")
@@ -63,6 +64,6 @@ def merge(sketches: Sequence[QuantileSketch], bins: int, columns: Sequence[str],
         weights = np.concatenate([np.full(len(s.points[j]), s.counts[j] / len(s.points[j])) for s in given])
         if not np.all(np.isfinite(points)):
             raise CorruptData(f"{party}: column {column} has a non-finite quantile", party=party, column=column)
-        edges.append(np.unique(_weighted_quantile(points, weights, ranks)))
-        reference[j] = _weighted_quantile(points, weights, np.array([0.5]))[0]
+        edges.append(np.unique(weighted_quantile(points, weights, ranks)))
+        reference[j] = weighted_quantile(points, weights, np.array([0.5]))[0]
     return RampEncoder(tuple(edges), reference)

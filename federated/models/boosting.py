@@ -1,0 +1,249 @@
+"""Boosted trees from sums: gradient histograms that several nodes can add up, and trees grown from the sums alone.
+
+Second-order boosting (Chen, Guestrin, KDD 2016) on binned features. Trees of all `members` (inner folds) grow side by
+side, one level an exchange; only left children are counted, a right child is its parent less its sibling. With
+`path_features = 2` no path of a tree uses more than two features, so the sum of trees is a sum of functions of at most
+two features each (the class of explainable boosting machines; Lou, Caruana, Gehrke, Hooker, KDD 2013).
+
+Arrays: members M, features p, bins B (the last one for missing values), 2 = sums of residual y − p and of curvature.
+A tree is complete: node k has children 2k + 1 and 2k + 2; a node that is not split sends everybody left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.models.binning import IntArray
+from federated.models.encoding import FloatArray
+
+Histogram = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class GrowSettings:
+    """How one tree a member is grown. `ridge` is added to curvature sums; `min_curvature` is the least in a child."""
+
+    depth: int
+    rate: float
+    ridge: float
+    min_curvature: float
+    path_features: int
+    column_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Trees (trees, …): `feature` and `cut` per inner node (−1 = not split), `missing_left`, `value` per leaf."""
+
+    feature: IntArray
+    cut: IntArray
+    missing_left: NDArray[np.bool_]
+    value: FloatArray
+
+    @property
+    def depth(self) -> int:
+        """Levels of splits."""
+        return int(np.log2(self.value.shape[1]))
+
+    def leaves(self, codes: IntArray, missing: int) -> IntArray:
+        """Leaf (trees, rows) that each row of `codes` (rows, features) falls into; `missing` is the missing bin."""
+        trees, rows = np.arange(len(self.feature))[:, None], np.arange(len(codes))
+        node = np.zeros((len(self.feature), len(codes)), dtype=np.int64)
+        for _ in range(self.depth):
+            node = 2 * node + 1 + self._right(node, trees, codes, rows, missing)
+        return np.asarray(node - self.feature.shape[1], dtype=np.int64)
+
+    def _right(self, node: IntArray, trees: IntArray, codes: IntArray, rows: IntArray, missing: int) -> IntArray:
+        feature = self.feature[trees, node]
+        code = codes[rows, np.maximum(feature, 0)]
+        right = np.where(code == missing, ~self.missing_left[trees, node], code > self.cut[trees, node])
+        return np.asarray(right & (feature >= 0), dtype=np.int64)
+
+    def predict(self, codes: IntArray, missing: int) -> FloatArray:
+        """Sum (rows,) over all trees. Rows are walked in pieces, so memory stays small."""
+        total = np.zeros(len(codes))
+        trees = np.arange(len(self.feature))[:, None]
+        piece = max(1, 2_000_000 // max(1, len(self.feature)))
+        for start in range(0, len(codes), piece):
+            part = slice(start, start + piece)
+            total[part] = self.value[trees, self.leaves(codes[part], missing)].sum(axis=0)
+        return total
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays for a message or a file."""
+        return {
+            "feature": self.feature.astype(np.int16),
+            "cut": self.cut.astype(np.int16),
+            "missing_left": self.missing_left,
+            "value": self.value,
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> Trees:
+        """Read back what `to_arrays` wrote."""
+        return Trees(
+            np.asarray(arrays["feature"], dtype=np.int64),
+            np.asarray(arrays["cut"], dtype=np.int64),
+            np.asarray(arrays["missing_left"], dtype=np.bool_),
+            np.asarray(arrays["value"], dtype=np.float64),
+        )
+
+    @staticmethod
+    def joined(parts: list[Trees]) -> Trees:
+        """All trees of several groups of one depth."""
+        return Trees(
+            np.concatenate([t.feature for t in parts]),
+            np.concatenate([t.cut for t in parts]),
+            np.concatenate([t.missing_left for t in parts]),
+            np.concatenate([t.value for t in parts]),
+        )
+
+
+class TreeRows:
+    """One node's binned rows, as far as growing trees needs them: it answers with sums, level by level."""
+
+    def __init__(self, codes: IntArray, bins: int) -> None:
+        self.codes, self.bins = codes, bins
+        self._flat = codes + np.arange(codes.shape[1]) * bins
+        self._node = np.zeros((0, len(codes)), dtype=np.int64)
+
+    def start(self, residual: FloatArray, curvature: FloatArray) -> None:
+        """Begin a tree a member on `residual` and `curvature` (M, rows); rows with curvature 0 do not take part."""
+        self._residual, self._curvature = residual, curvature
+        self._node = np.zeros(residual.shape, dtype=np.int64)
+        self._active = [np.flatnonzero(c > 0) for c in curvature]
+
+    def descend(self, level: int, trees: Trees) -> None:
+        """Send rows through the splits of `level` (0 = the root)."""
+        first = 2**level - 1
+        part = slice(first, 2 * first + 1)
+        for m in range(len(self._node)):
+            # One gather through a table of what every node asks, instead of a walk row by row.
+            feature = trees.feature[m, part][self._node[m]]
+            code = self.codes[np.arange(len(feature)), np.maximum(feature, 0)]
+            right = code > trees.cut[m, part][self._node[m]]
+            absent = code == self.bins - 1
+            right[absent] = ~trees.missing_left[m, part][self._node[m][absent]]
+            self._node[m] = 2 * self._node[m] + (right & (feature >= 0))
+
+    def histogram(self, level: int) -> Histogram:
+        """Sums (M, nodes, p, B, 2): of the root at level 0, afterwards of every left child."""
+        p = self.codes.shape[1]
+        nodes = max(1, 2 ** (level - 1))
+        width = p * self.bins
+        out = np.zeros((len(self._node), nodes, p, self.bins, 2))
+        for m, active in enumerate(self._active):
+            node = self._node[m][active]
+            if level:
+                left = node % 2 == 0
+                active, node = active[left], node[left] // 2  # noqa: PLW2901
+            keys = (self._flat[active] + (node * width)[:, None]).ravel()
+            for k, weights in enumerate((self._residual[m], self._curvature[m])):
+                counted = np.bincount(keys, np.repeat(weights[active], p), nodes * width)
+                out[m, ..., k] = counted.reshape(nodes, p, self.bins)
+        return out
+
+    def leaf(self, value: FloatArray) -> FloatArray:
+        """What the finished trees with leaf values (M, leaves) add to every row: (M, rows)."""
+        return np.asarray(np.take_along_axis(value, self._node, axis=1))
+
+
+Ask = Callable[[int, Trees], Histogram]
+
+
+def grow(
+    ask: Ask, members: int, features: int, settings: GrowSettings, pairs: NDArray[np.bool_], rng: np.random.Generator
+) -> Trees:
+    """One tree a member. `ask(level, trees so far)` returns the summed histogram of `TreeRows.histogram`.
+
+    `pairs` (p, p) says which second feature may join a path that has used one, if paths are limited to two.
+    """
+    inner, leaves = 2**settings.depth - 1, 2**settings.depth
+    shape = (members, inner)
+    trees = Trees(np.full(shape, -1), np.zeros(shape, np.int64), np.ones(shape, np.bool_), np.zeros((members, leaves)))
+    allowed = _sampled(members, features, settings.column_share, rng)[:, None, :]
+    used = np.zeros((members, 1, features), dtype=np.bool_)
+    total: Histogram | None = None
+    sums = np.zeros((members, leaves, 2))
+    for level in range(settings.depth):
+        counted = ask(level, trees)
+        total = counted if total is None else _with_right_children(total, counted, trees, level)
+        feature, cut, missing_left, sides = best_splits(total, allowed & _on_path(used, pairs, settings), settings)
+        part = slice(2**level - 1, 2 ** (level + 1) - 1)
+        trees.feature[:, part], trees.cut[:, part], trees.missing_left[:, part] = feature, cut, missing_left
+        chosen = feature[..., None] == np.arange(features)
+        used = np.repeat(used | chosen, 2, axis=1)
+        sums = sides.reshape(members, -1, 2)
+    values = settings.rate * sums[..., 0] / (sums[..., 1] + settings.ridge)
+    return Trees(trees.feature, trees.cut, trees.missing_left, values)
+
+
+def _sampled(members: int, features: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    kept = max(1, round(share * features))
+    rank = rng.random((members, features)).argsort(axis=1).argsort(axis=1)
+    return np.asarray(rank < kept)
+
+
+def _on_path(used: NDArray[np.bool_], pairs: NDArray[np.bool_], settings: GrowSettings) -> NDArray[np.bool_]:
+    count = used.sum(axis=-1, keepdims=True)
+    if settings.path_features == 1:
+        return np.asarray((count == 0) | used)
+    if settings.path_features == 2:
+        partner = np.any(used[..., None] & pairs, axis=-2)
+        return np.asarray((count == 0) | used | ((count == 1) & partner))
+    return np.ones_like(used)
+
+
+def _with_right_children(parent: Histogram, left: Histogram, trees: Trees, level: int) -> Histogram:
+    split = trees.feature[:, 2 ** (level - 1) - 1 : 2**level - 1] >= 0
+    right = np.where(split[..., None, None, None], parent - left, 0.0)
+    both = np.stack([left, right], axis=2)
+    return both.reshape(len(left), -1, *left.shape[2:])
+
+
+def best_splits(
+    total: Histogram, allowed: NDArray[np.bool_], settings: GrowSettings
+) -> tuple[IntArray, IntArray, NDArray[np.bool_], Histogram]:
+    """The split with the largest gain of every node of `total` (M, nodes, p, B, 2) among `allowed` (M, nodes, p).
+
+    Returns feature (−1 if nothing gains), cut and missing side (M, nodes), and the sums of both children
+    (M, nodes, 2, 2). Ties go to the first feature, the lowest cut, and missing values on the left.
+    """
+    # Sums of residuals and of curvatures in arrays of their own, and one missing side after the other: histograms of
+    # many bins are large, and this is where their time goes.
+    sums, absent = np.moveaxis(total, -1, 0)[..., :-1], np.moveaxis(total, -1, 0)[..., -1]
+    r, h = np.cumsum(sums[0], axis=-1), np.cumsum(sums[1], axis=-1)
+    whole = np.stack([r[..., -1] + absent[0], h[..., -1] + absent[1]], axis=-1)
+    m, n = np.indices(total.shape[:2])
+    best = np.full(total.shape[:2], -np.inf)
+    feature, cut = np.full(best.shape, -1), np.zeros(best.shape, dtype=np.int64)
+    missing_left, chosen = np.ones(best.shape, dtype=np.bool_), np.zeros((*best.shape, 2))
+    for with_missing in (True, False):
+        left_r, left_h = (r + absent[0][..., None], h + absent[1][..., None]) if with_missing else (r, h)
+        right_r, right_h = whole[..., :1] - left_r, whole[..., 1:] - left_h
+        gain = _worth(left_r, left_h, settings.ridge) + _worth(right_r, right_h, settings.ridge)
+        usable = (left_h >= settings.min_curvature) & (right_h >= settings.min_curvature) & allowed[..., None]
+        flat = np.where(usable, gain, -np.inf).reshape(*best.shape, -1)
+        at = flat.argmax(axis=-1)
+        better = flat[m, n, at] > best
+        found, place = np.unravel_index(at, gain.shape[2:])
+        sides = np.stack([left_r[m, n, found, place], left_h[m, n, found, place]], axis=-1)
+        best = np.where(better, flat[m, n, at], best)
+        feature, cut = np.where(better, found, feature), np.where(better, place, cut)
+        missing_left = np.where(better, with_missing, missing_left)
+        chosen = np.where(better[..., None], sides, chosen)
+    node = whole[:, :, 0, :]
+    gains = best > _worth(node[..., 0], node[..., 1], settings.ridge) + 1e-9
+    children = np.stack([chosen, node - chosen], axis=2)
+    stay = np.stack([node, np.zeros_like(node)], axis=2)
+    kept = np.where(gains[..., None, None], children, stay)
+    none = np.int64(-1)
+    return np.where(gains, feature, none), np.where(gains, cut, 0), np.where(gains, missing_left, True), kept
+
+
+def _worth(residual: FloatArray, curvature: FloatArray, ridge: float) -> FloatArray:
+    return np.asarray(residual**2 / (np.maximum(curvature, 0.0) + ridge))

@@ -1,0 +1,60 @@
+"""A node's rows as the learners see them: values, who takes part, and where the other side's rows sit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import TrainingFailed
+from federated.models.categories import RawTable
+from federated.models.encoding import FloatArray
+from federated.training.messages import Arrays
+
+Positions = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class BankRows:
+    """A bank's rows: `labels` (rows,) in {0, 1}, `training` and `held_out` masks.
+
+    `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part).
+    """
+
+    org_id: str
+    table: RawTable
+    labels: NDArray[np.int64]
+    training: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    peers: Mapping[str, Positions] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GridRows:
+    """A grid company's rows; `peers` gives, for each bank, the own row behind each aligned position."""
+
+    org_id: str
+    table: RawTable
+    peers: Mapping[str, Positions]
+
+
+def gathered(values: FloatArray, peers: Mapping[str, Positions]) -> Arrays:
+    """`values` (members, rows) at every peer's aligned positions, 0 where a position takes no part; float32."""
+    return {peer: np.where(rows >= 0, values[:, rows], 0.0).astype(np.float32) for peer, rows in peers.items()}
+
+
+def spread(vectors: Mapping[str, NDArray[np.generic]], peers: Mapping[str, Positions], rows: int) -> FloatArray:
+    """Peers' vectors (members, positions) over own rows: (members, rows), 0 where no peer has the customer.
+
+    Raises `TrainingFailed` if a vector does not have the agreed length.
+    """
+    members = len(next(iter(vectors.values())))
+    out = np.zeros((members, rows))
+    for peer, vector in vectors.items():
+        own = peers.get(peer)
+        if own is None or vector.shape != (members, len(own)):
+            raise TrainingFailed(f"{peer} sent an array of {vector.shape} for {0 if own is None else len(own)} rows")
+        out[:, own[own >= 0]] += np.asarray(vector, dtype=np.float64)[:, own >= 0]
+    return out

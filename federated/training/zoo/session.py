@@ -1,0 +1,205 @@
+"""The operator's side of one joint model: what all learners share, and how one side's block is asked for.
+
+The operator holds no rows. It adds up sums, keeps functions, and passes on residuals and partial logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.serverapp import Grid
+
+from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
+from federated.models.binning import Binning, IntArray, merge_bins
+from federated.models.blend import BlendSums, best_weights
+from federated.models.categories import CategoryMap, merge_levels
+from federated.models.encoding import FloatArray, RampEncoder
+from federated.models.functions import PartyFunction
+from federated.models.metrics import Metrics, ScoreHistogram
+from federated.models.sketch import QuantileSketch
+from federated.training.messages import Arrays, Content, Switchboard, Values, prefixed
+from federated.training.plan import encoder_arrays
+from federated.training.zoo.apps import levels_in
+from federated.training.zoo.settings import ZooSettings
+
+Config = dict[str, Values]
+LEAST_RAMPS, MOST_COLUMNS = 8, 400
+Progress = Callable[[str, int, float], None]
+
+
+@dataclass
+class Side:
+    """All nodes of one kind: their columns, agreed bins and ramps, and what they have to hear next."""
+
+    role: str
+    orgs: tuple[str, ...]
+    columns: tuple[str, ...]
+    categories: CategoryMap = field(default_factory=lambda: CategoryMap((), {}))
+    binning: Binning = field(default_factory=lambda: Binning(()))
+    encoder: RampEncoder = field(default_factory=lambda: RampEncoder((), np.zeros(0)))
+    news: dict[str, Arrays] = field(default_factory=dict)
+
+    def take_news(self) -> dict[str, Arrays]:
+        """What each node has to hear, once."""
+        news, self.news = self.news, {}
+        return news
+
+
+class ZooSession:
+    """One joint model over the nodes behind a Flower grid. Raises what a node refuses with, or `TrainingFailed`."""
+
+    def __init__(self, grid: Grid, settings: ZooSettings, progress: Progress) -> None:
+        self.board = Switchboard(grid)
+        self.settings, self.progress = settings, progress
+        cards = self.board.introduce()
+        self.banks = side_of("bank", cards)
+        grids = side_of("grid", cards)
+        if not self.banks.orgs:
+            raise TrainingFailed("a network needs at least one bank")
+        self.sides: tuple[Side, ...] = (self.banks, grids) if grids.orgs else (self.banks,)
+        self._open()
+        for side in self.sides:
+            self._agree(side)
+
+    def _open(self) -> None:
+        s = self.settings
+        request = Content(config={"folds": s.folds, "seed": s.seed})
+        opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
+        rows = sum(c.integer("rows") for c in opened.values())
+        defaults = sum(c.integer("defaults") for c in opened.values())
+        if not 0 < defaults < rows:
+            detail = f"{self.banks.orgs[0]}: the target has one class only among training rows"
+            raise CorruptData(detail, party=self.banks.orgs[0], column="y")
+        self.training_rows = rows
+        self.rate = defaults / rows
+        self.prior = float(np.log(self.rate / (1.0 - self.rate)))
+        if len(self.sides) > 1:
+            marks = _turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)
+            if not any(a.size for m in marks.values() for a in m.values()):
+                raise NoOverlap("no bank shares a customer with any grid company")
+            self.board.ask("query.open", {org: Content(m) for org, m in marks.items()})
+
+    def _agree(self, side: Side) -> None:
+        counted = self.board.ask("query.levels", dict.fromkeys(side.orgs, Content()))
+        side.categories = merge_levels(side.columns, [levels_in(c) for c in counted.values()])
+        config: Config = {}
+        for j, levels in side.categories.counts.items():
+            config[f"levels/{j}"], config[f"counts/{j}"] = list(levels), list(levels.values())
+        answers = self.board.ask("query.sketch", dict.fromkeys(side.orgs, Content(config=config)))
+        sketches = [
+            QuantileSketch(np.asarray(a.arrays["sketch_counts"], float), np.asarray(a.arrays["sketch_points"], float))
+            for a in answers.values()
+        ]
+        s = self.settings
+        # A wide table gets fewer ramps a feature, so that a Gram matrix stays a message of a few megabytes.
+        ramps = min(s.ramps, max(LEAST_RAMPS, MOST_COLUMNS // max(1, len(side.categories.names))))
+        bins = s.bins_for(self.training_rows)
+        side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
+        cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
+        agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
+        self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
+
+    def begin(self, member_fold: IntArray, bases: Sequence[float]) -> None:
+        """Start a learner on all nodes, with a constant logit a side."""
+        for side, base in zip(self.sides, bases, strict=False):
+            side.news = {}
+            content = Content({"member_fold": member_fold}, {"base": base})
+            self.board.ask("query.begin", dict.fromkeys(side.orgs, content))
+
+    def ask(self, side: Side, action: str, arrays: Arrays, config: Config) -> dict[str, Content]:
+        """One message to every node of a side, with what each has to hear; answers' news go to the other side."""
+        news = side.take_news()
+        requests = {org: Content(arrays | news.get(org, {}), config) for org in side.orgs}
+        answers = self.board.ask(action, requests)
+        if config.get("tell") and len(self.sides) > 1:
+            other = self.sides[1] if side is self.banks else self.banks
+            names = ("residuals", "curvature") if side is self.banks else ("logits",)
+            for name in names:
+                told = _turned(name, {org: c.under(name) for org, c in answers.items()}, other.orgs)
+                other.news = {org: other.news.get(org, {}) | told[org] for org in other.orgs}
+        return answers
+
+    def losses(self, answers: Mapping[str, Content]) -> FloatArray:
+        """Members' losses over their inner folds, added up over banks."""
+        return added(answers, "losses")
+
+    def keep(self, name: str, functions: Sequence[PartyFunction]) -> None:
+        """Have every node evaluate a finished learner under `name`; banks keep the sums."""
+        logits: dict[str, Arrays] = {}
+        if len(self.sides) > 1:
+            content = Content(prefixed("function", functions[1].to_arrays()), {"name": name})
+            answers = self.board.ask("query.keep", dict.fromkeys(self.sides[1].orgs, content))
+            logits = _turned("logits", {org: c.under("logits") for org, c in answers.items()}, self.banks.orgs)
+        arrays = prefixed("function", functions[0].to_arrays())
+        requests = {org: Content(arrays | logits.get(org, {}), {"name": name}) for org in self.banks.orgs}
+        self.board.ask("query.keep", requests)
+
+    def blend(self, names: Sequence[str]) -> FloatArray:
+        """Weights of kept learners, the constant last, chosen out of fold."""
+
+        def ask(weights: FloatArray) -> BlendSums:
+            content = Content({"weights": weights}, {"names": list(names)})
+            answers = self.board.ask("query.blend", dict.fromkeys(self.banks.orgs, content)).values()
+            found = [
+                BlendSums(
+                    np.asarray(c.arrays["gradient"], float),
+                    np.asarray(c.arrays["hessian"], float),
+                    float(np.asarray(c.arrays["loss"], float)[0]),
+                )
+                for c in answers
+            ]
+            return sum(found[1:], found[0])
+
+        return best_weights(ask, len(names))
+
+    def held_out(self, names: Sequence[str], blends: Mapping[str, FloatArray]) -> dict[str, Metrics]:
+        """Metrics on all banks' held-out rows, by blend."""
+        counted = self.histograms(names, blends, calibrated=False)
+        found = {}
+        for blend in blends:
+            parts = [by_blend[blend] for by_blend in counted.values()]
+            found[blend] = sum(parts[1:], parts[0]).metrics()
+        return found
+
+    def calibrate(self, names: Sequence[str], weights: FloatArray) -> None:
+        """Have every bank fit its own calibration of one blend and keep it."""
+        content = Content({"weights": weights}, {"names": list(names)})
+        self.board.ask("query.calibrate", dict.fromkeys(self.banks.orgs, content))
+
+    def histograms(
+        self, names: Sequence[str], blends: Mapping[str, FloatArray], calibrated: bool
+    ) -> dict[str, dict[str, ScoreHistogram]]:
+        """Held-out score histograms by bank and blend, with each bank's own calibration if it is asked for."""
+        content = Content(prefixed("blend", blends), {"names": list(names), "calibrated": int(calibrated)})
+        answers = self.board.ask("query.held_out", dict.fromkeys(self.banks.orgs, content))
+        return {
+            org: {blend: ScoreHistogram.from_cells(c.under(blend)) for blend in blends} for org, c in answers.items()
+        }
+
+
+def added(answers: Mapping[str, Content], name: str) -> FloatArray:
+    """Sum over nodes of one array of their answers."""
+    return np.asarray(np.sum([np.asarray(c.arrays[name], dtype=np.float64) for c in answers.values()], axis=0))
+
+
+def side_of(role: str, cards: Mapping[str, Content]) -> Side:
+    """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
+    orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
+    columns = [tuple(str(c) for c in _texts(cards[org], "columns")) for org in orgs]
+    for org, found in zip(orgs, columns, strict=True):
+        if found != columns[0]:
+            odd = sorted(set(found) ^ set(columns[0])) or ["in another order"]
+            raise SchemaMismatch(f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}", party=org)
+    return Side(role, orgs, columns[0] if columns else ())
+
+
+def _texts(content: Content, key: str) -> list[str]:
+    value = content.config.get(key)
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _turned(name: str, told: Mapping[str, Arrays], to: Sequence[str]) -> dict[str, Arrays]:
+    """Vectors keyed sender → receiver as messages keyed receiver → `name`/sender."""
+    return {org: {f"{name}/{sender}": vectors[org] for sender, vectors in told.items() if org in vectors} for org in to}

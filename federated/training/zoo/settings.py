@@ -1,0 +1,80 @@
+"""Settings of the zoo. They are part of a report and of the key under which a fold's result is kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+
+from federated.models.boosting import GrowSettings
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSettings:
+    """Boosting: `block` trees a member before the other side moves, `row_share` of the rows a tree."""
+
+    grow: GrowSettings
+    row_share: float = 0.6
+    block: int = 8
+    max_rounds: int = 60
+    patience: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ConvexSettings:
+    """Newton: one step a side and round. Several `ridges` are solved from the same sums; out-of-fold loss picks one."""
+
+    ridges: tuple[float, ...] = (2.0, 8.0, 32.0)
+    pairs: int = 8
+    pair_bins: int = 5
+    main_rounds: int = 5
+    rounds: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """Member networks: `epochs` local passes before the other side moves."""
+
+    hidden: int = 48
+    epochs: int = 2
+    learning_rate: float = 3e-3
+    learning_rate_decay: float = 0.85
+    weight_decay: float = 0.03
+    dropout: float = 0.2
+    batch: int = 512
+    max_rounds: int = 14
+    patience: int = 2
+
+
+FULL_TREES = TreeSettings(GrowSettings(4, 0.06, 3.0, 3.0, 9, 0.6))
+PAIR_TREES = TreeSettings(GrowSettings(4, 0.06, 3.0, 3.0, 2, 0.6))
+
+
+@dataclass(frozen=True, slots=True)
+class ZooSettings:
+    """One run of the zoo: inner folds, sketch resolution, and the learners' own settings."""
+
+    seed: int = 2024
+    folds: int = 5
+    bins: int = 64
+    ramps: int = 24
+    tree_pairs: int = 30
+    few_rows: int = 10_000
+    fine_bins: int = 160
+    fine_below: int = 4_000
+    trees: TreeSettings = field(default_factory=lambda: FULL_TREES)
+    pair_trees: TreeSettings = field(default_factory=lambda: PAIR_TREES)
+    convex: ConvexSettings = field(default_factory=ConvexSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    def boosting(self, settings: TreeSettings, rows: int) -> TreeSettings:
+        """`settings` for a network that trains on `rows` rows: slower and with smaller leaves where rows are few."""
+        if rows >= self.few_rows:
+            return settings
+        return replace(settings, grow=replace(settings.grow, rate=0.03, ridge=1.0, min_curvature=1.0), block=12)
+
+    def bins_for(self, rows: int) -> int:
+        """Bins a feature: on few rows histograms are cheap, and a sharp step is worth finding."""
+        return self.fine_bins if rows < self.fine_below else self.bins
+
+    def as_config(self) -> dict[str, object]:
+        """Plain values, for reports and keys."""
+        return asdict(self)

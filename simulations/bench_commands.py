@@ -1,0 +1,174 @@
+"""`tanxin bench …` of this room: accuracy beside peers in the same run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from federated.errors import FederatedError
+
+bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")
+REFUSED = 2
+DATA = Path("../shared/data/credit")
+CACHE = Path("var/bench/credit")
+PLOTS = Path("simulations/experiments/credit_zoo/plots")
+
+
+@bench.command("credit")
+def credit(
+    dataset: Annotated[str, typer.Option(help="taiwan, german, australian, heloc, sba, polish5, or all.")] = "taiwan",
+    csv: Annotated[Path | None, typer.Option(help="Any labelled CSV file instead of a public set.")] = None,
+    target: Annotated[str, typer.Option(help="Label column of --csv.")] = "",
+    positive: Annotated[str | None, typer.Option(help="Value of the target that counts as 1.")] = None,
+    drop: Annotated[str, typer.Option(help="Columns of --csv that are no features, with commas between.")] = "",
+    parties: Annotated[str | None, typer.Option(help="'a,b|c,d': the label holder's and the other's columns.")] = None,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="One fold.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+    horizontal: Annotated[bool, typer.Option("--horizontal", help="Ten banks with the same columns instead.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch, XGBoost and LightGBM.")] = os.cpu_count() or 1,
+    cache: Annotated[Path, typer.Option(help="Finished folds are kept here and not run again.")] = CACHE,
+) -> None:
+    """The federated models, the label holder alone, XGBoost and LightGBM on the same folds."""
+    progress = Console(stderr=True)
+    try:
+        reports = _reports(
+            dataset,
+            csv,
+            target,
+            positive,
+            drop,
+            parties,
+            1 if quick else folds,
+            data,
+            cache,
+            threads,
+            progress,
+            horizontal,
+        )
+    except FederatedError as error:
+        _refuse(error, progress)
+    if as_json:
+        sys.stdout.write(json.dumps(reports[0] if len(reports) == 1 else reports, indent=2, allow_nan=False) + "\n")
+        return
+    for report in reports:
+        if horizontal:
+            _print_horizontal(report)
+        else:
+            _print(report)
+
+
+@bench.command("single-score")
+def single_score(
+    dataset: Annotated[str, typer.Option(help="A public set.")] = "heloc",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+) -> None:
+    """Microseconds of one score with reasons: exact tables beside networks with sampled Shapley values."""
+    from simulations.experiments.credit_zoo.single_score import run_single_score  # noqa: PLC0415
+
+    report = _one(dataset, data, run_single_score)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        return
+    for name in ("additive", "networks"):
+        timed = report[name]
+        line = f"{name}: median {timed['median_us']:.0f} µs, 95 % below {timed['p95_us']:.0f} µs"
+        Console().print(line, highlight=False)
+    Console().print(f"neutralising a stated reason improves the score in {report['neutralised_better']:.1%}")
+
+
+@bench.command("credit-plots")
+def credit_plots(
+    dataset: Annotated[str, typer.Option(help="A public set.")] = "taiwan",
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = PLOTS,
+    data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+) -> None:
+    """Draw ROC curves, calibration and contributions of one fold (needs matplotlib)."""
+    from simulations.experiments.credit_zoo.plots import draw  # noqa: PLC0415
+
+    for path in _one(dataset, data, lambda table, plan, say: draw(table, plan, out, say)):
+        Console().print(str(path), highlight=False, soft_wrap=True)
+
+
+def _one(dataset: str, data: Path, work: Any) -> Any:
+    """Do `work` on one public set; a refusal is printed and ends the command."""
+    from federated.training.zoo.settings import ZooSettings  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.bench import BenchPlan  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.datasets import load_dataset  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    try:
+        plan = BenchPlan(1, os.cpu_count() or 1, None, ZooSettings())
+        return work(load_dataset(dataset, data), plan, progress.print)
+    except FederatedError as error:
+        _refuse(error, progress)
+
+
+def _refuse(error: FederatedError, progress: Console) -> NoReturn:
+    line = f"error {error.code}: {error.detail}"
+    progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(REFUSED) from error
+
+
+def _reports(
+    dataset: str,
+    csv: Path | None,
+    target: str,
+    positive: str | None,
+    drop: str,
+    parties: str | None,
+    folds: int,
+    data: Path,
+    cache: Path,
+    threads: int,
+    progress: Console,
+    horizontal: bool,
+) -> list[dict[str, Any]]:
+    # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
+    from federated.training.zoo.settings import ZooSettings  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
+
+    plan = BenchPlan(folds, threads, cache, ZooSettings())
+    if csv is not None:
+        dropped = [c.strip() for c in drop.split(",") if c.strip()]
+        tables = [load_csv(csv, target, positive, dropped, parties)]
+    else:
+        tables = [load_dataset(name, data) for name in (FILES if dataset == "all" else (dataset,))]
+
+    def say(line: str) -> None:
+        progress.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    return [run_horizontal(table, plan, say) if horizontal else run_bench(table, plan, say) for table in tables]
+
+
+def _print(report: dict[str, Any]) -> None:
+    table = Table(title=f"{report['dataset']}: {report['folds']} of 5 folds, {report['rows']:,} rows")
+    for heading in ("model", "AUC", "KS", "Brier", "ECE", "s a fold", "exchanges", "MB"):
+        table.add_column(heading)
+    for name, model in report["models"].items():
+        metrics = [f"{model[key]:.4f}" for key in ("ks", "brier", "ece")]
+        wire = [str(model["exchanges"]), f"{model['bytes'] / 1e6:.0f}"] if model["exchanges"] else ["–", "–"]
+        auc = f"{model['auc']:.4f} ±{model['auc_sd']:.4f}"
+        table.add_row(name, auc, *metrics, f"{model['seconds']:.1f}", *wire)
+    console = Console()
+    console.print(table)
+    for ours, rivals in report["paired"].items():
+        gaps = "; ".join(f"{g['difference']:+.4f} (s.e. {g['standard_error']:.4f}) {r}" for r, g in rivals.items())
+        console.print(f"{ours} against: {gaps}", soft_wrap=True, highlight=False)
+
+
+def _print_horizontal(report: dict[str, Any]) -> None:
+    from simulations.experiments.credit_zoo.tables import horizontal_table  # noqa: PLC0415
+
+    Console().print(horizontal_table(report), markup=False, highlight=False, soft_wrap=True)

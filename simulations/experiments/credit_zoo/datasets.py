@@ -1,0 +1,192 @@
+"""The public credit sets and arbitrary labelled tables, cut by columns between a label holder and another party."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from federated.errors import CorruptData, DataMissing, SchemaMismatch
+from federated.models.categories import RawTable
+from federated.nodes.checks import GZIP_MAGIC
+
+SPLIT_SEED = 0
+# Known only after the outcome, or naming the row: never features.
+SBA_DROPPED = (
+    "Selected", "LoanNr_ChkDgt", "State", "ChgOffDate", "BalanceGross", "MIS_Status", "ChgOffPrinGr", "Recession",
+    "daysterm", "xx",
+)  # fmt: skip
+FILES = {
+    "taiwan": ("taiwan_fate_hetero_guest.csv", "y", ()),
+    "german": ("german_credit.csv", "bad", ()),
+    "australian": ("australian_credit.csv", "approved", ()),
+    "heloc": ("heloc_fico.csv", "bad", ()),
+    "sba": ("sba_ca_realestate_sme.csv", "Default", SBA_DROPPED),
+    "polish5": ("polish_bankruptcy_5year_sme.csv", "bankrupt", ()),
+}  # fmt: skip
+# Columns whose numbers are codes without an order.
+CODES = {
+    "australian": ("A1", "A4", "A5", "A6", "A8", "A9", "A11", "A12"),
+    "sba": ("Zip", "NAICS", "NewExist", "FranchiseCode", "UrbanRural"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchTable:
+    """A labelled table: `labels` (rows,) in {0, 1}, and the columns of the label holder and of the other party."""
+
+    name: str
+    labels: NDArray[np.int64]
+    holder: RawTable
+    other: RawTable
+    data_sha256: str
+
+
+def load_dataset(name: str, folder: Path) -> BenchTable:
+    """A public set from `folder` (plain or .gz). Raises `DataMissing`, `CorruptData` or `SchemaMismatch`."""
+    if name not in FILES:
+        raise DataMissing(f"there is no data set {name}; known are {', '.join(FILES)}", dataset=name)
+    file, target, dropped = FILES[name]
+    if name == "taiwan":
+        return _taiwan(folder)
+    frame = read_frame(_found(folder, file))
+    return cut_table(name, frame, target, None, dropped, None, CODES.get(name, ()))
+
+
+def load_csv(path: Path, target: str, positive: str | None, drop: Sequence[str], parties: str | None) -> BenchTable:
+    """Any labelled CSV file. `parties` is `a,b|c,d`: the label holder's columns, then the other party's."""
+    return cut_table(path.stem, read_frame(path), target, positive, drop, parties, ())
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A CSV file, plain or gzip, with a header. Raises `DataMissing` or `CorruptData`."""
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == GZIP_MAGIC else raw).decode("utf-8-sig")
+        frame = pd.read_csv(io.StringIO(text), skipinitialspace=True, low_memory=False)
+    except FileNotFoundError:
+        raise DataMissing(f"{path.name} does not exist", file=path.name) from None
+    except (OSError, EOFError, ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise CorruptData(f"{path.name} cannot be read: {error}", file=path.name) from error
+    header = text.split("\n", 1)[0].rstrip("\r").split(",")
+    twice = sorted({c.strip().strip('"') for c in header if header.count(c) > 1})
+    if twice:
+        raise SchemaMismatch(f"{path.name} has column {twice[0]} twice", file=path.name, column=twice[0])
+    frame.columns = [str(c).strip() for c in frame.columns]
+    return frame
+
+
+def cut_table(
+    name: str,
+    frame: pd.DataFrame,
+    target: str,
+    positive: str | None,
+    drop: Sequence[str],
+    parties: str | None,
+    codes: Sequence[str],
+) -> BenchTable:
+    """Labels and the two parties' columns of a frame. Without `parties`: random halves of the columns, seed 0."""
+    if not target:
+        raise SchemaMismatch(f"{name}: name the label column (--target)", party=name)
+    for column in (target, *drop, *codes):
+        if column not in frame.columns:
+            raise SchemaMismatch(f"{name}: there is no column {column}", party=name, column=column)
+    labels = _labels(name, frame[target], positive)
+    features = [str(c) for c in frame.columns if c != target and c not in drop]
+    if len(features) < 2:
+        raise SchemaMismatch(f"{name}: two parties need at least two feature columns", party=name)
+    halves = _halves(features) if parties is None else _named(name, features, parties)
+    digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    digest.update(repr((halves, target, positive, tuple(codes))).encode())
+    holder, other = (_raw(frame, columns, codes, p) for columns, p in zip(halves, ("bank", "grid"), strict=True))
+    return BenchTable(name, labels, holder, other, digest.hexdigest())
+
+
+def _labels(name: str, column: pd.Series, positive: str | None) -> NDArray[np.int64]:
+    if column.isna().any():
+        line = int(np.flatnonzero(column.isna().to_numpy())[0]) + 2
+        raise CorruptData(f"{name}: column {column.name} line {line} has no label", party=name, column=column.name)
+    words = column.astype(str).str.strip()
+    if positive is not None:
+        labels = ((words == positive) | (words == f"{positive}.0")).to_numpy().astype(np.int64)
+    else:
+        number = pd.to_numeric(words, errors="coerce")
+        if not number.isin([0, 1]).all():
+            detail = (
+                f"{name}: column {column.name} holds something else than 0 and 1; name the bad outcome (--positive)"
+            )
+            raise CorruptData(detail, party=name, column=column.name)
+        labels = number.to_numpy().astype(np.int64)
+    if len(np.unique(labels)) < 2:
+        detail = f"{name}: column {column.name} has one class only, nothing can be learnt"
+        raise CorruptData(detail, party=name, column=column.name)
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _halves(features: list[str]) -> tuple[list[str], list[str]]:
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(features))
+    half = len(features) // 2
+    return [features[i] for i in np.sort(order[:half])], [features[i] for i in np.sort(order[half:])]
+
+
+def _named(name: str, features: list[str], parties: str) -> tuple[list[str], list[str]]:
+    sides = [[c.strip() for c in side.split(",") if c.strip()] for side in parties.split("|")]
+    if len(sides) != 2 or not all(sides):
+        raise SchemaMismatch(f"{name}: --parties has to look like 'a,b|c,d'", party=name)
+    for column in (*sides[0], *sides[1]):
+        if column not in features:
+            raise SchemaMismatch(f"{name}: there is no feature column {column}", party=name, column=column)
+        if (sides[0] + sides[1]).count(column) > 1:
+            raise SchemaMismatch(f"{name}: column {column} is given to both parties", party=name, column=column)
+    return sides[0], sides[1]
+
+
+def _raw(frame: pd.DataFrame, columns: Sequence[str], codes: Sequence[str], party: str) -> RawTable:
+    numbers = np.full((len(frame), len(columns)), np.nan)
+    words = {}
+    for j, column in enumerate(columns):
+        cells = frame[column]
+        if cells.isna().all():
+            raise CorruptData(f"{party}: column {column} is empty in every row", party=party, column=column)
+        if pd.api.types.is_numeric_dtype(cells) and column not in codes:
+            numbers[:, j] = cells.to_numpy(dtype=np.float64)
+        else:
+            text = cells.astype(str).str.strip().astype(object)
+            words[j] = np.array(text.where(cells.notna(), None), dtype=object)
+    for infinite in np.flatnonzero(np.isinf(numbers).any(axis=0)).tolist():
+        column = columns[infinite]
+        raise CorruptData(f"{party}: column {column} holds an infinite value", party=party, column=column)
+    return RawTable(tuple(columns), numbers, words)
+
+
+def _found(folder: Path, name: str) -> Path:
+    for candidate in (folder / f"{name}.gz", folder / name):
+        if candidate.is_file():
+            return candidate
+    raise DataMissing(f"neither {name}.gz nor {name} is in {folder}", file=name)
+
+
+def _taiwan(folder: Path) -> BenchTable:
+    """FATE's own vertical split, rows in order of id."""
+    guest = read_frame(_found(folder, "taiwan_fate_hetero_guest.csv")).sort_values("id", kind="stable")
+    host = read_frame(_found(folder, "taiwan_fate_hetero_host.csv")).sort_values("id", kind="stable")
+    if guest["id"].tolist() != host["id"].tolist():
+        raise CorruptData("grid: column id holds other ids than the bank's file", party="grid", column="id")
+    own = [c for c in guest.columns if c not in ("id", "y")]
+    theirs = {c: f"host_{c}" for c in host.columns if c != "id"}
+    frame = pd.concat(
+        [
+            guest.drop(columns="id").reset_index(drop=True),
+            host.drop(columns="id").rename(columns=theirs).reset_index(drop=True),
+        ],
+        axis=1,
+    )
+    parties = f"{','.join(own)}|{','.join(theirs.values())}"
+    return cut_table("taiwan", frame, "y", None, (), parties, ())
