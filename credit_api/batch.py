@@ -38,7 +38,7 @@ def score_rows(source: Path, output: Path, url: str, key: str, console: Console)
     """
     rows = _read(source, ASKED, "corrupt_data")
     done = {_identity(row) for row in _finished(output)}
-    todo = [row for row in rows if _identity(row) not in done]
+    remaining = [row for row in rows if _identity(row) not in done]
     counts: Counter[str] = Counter()
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -49,8 +49,8 @@ def score_rows(source: Path, output: Path, url: str, key: str, console: Console)
         writer = csv.DictWriter(file, [*ASKED, *ANSWERED])
         if file.tell() == 0:
             writer.writeheader()
-        bar = progress.add_task("", total=len(rows), completed=len(rows) - len(todo))
-        for row in todo:
+        bar = progress.add_task("", total=len(rows), completed=len(rows) - len(remaining))
+        for row in remaining:
             answer = _ask(http, row)
             writer.writerow(row | answer)
             _flush(file)

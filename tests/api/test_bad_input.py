@@ -23,41 +23,47 @@ def test_no_key_wrong_key_revoked_key(sqlite_world):
 def test_wrong_kind_of_organisation(sqlite_world):
     world = sqlite_world
     price = PRICE | {"observed_at": world.now.isoformat()}
-    world.refused("bank-gusu", "/v1/prices", price, "not_permitted", status=403)
-    world.refused("bank-gusu", "/v1/projects", world.project_body("X"), "not_permitted", status=403)
-    world.refused("grid-sip", "/v1/scores", _inquiry("S", "c"), "forbidden", status=403)
-    world.refused("bank-gusu", "/v1/issuances", {"monitoring_period_id": "m"}, "not_permitted", status=403)
+    world.assert_refused("bank-gusu", "/v1/prices", price, "not_permitted", status=403)
+    world.assert_refused("bank-gusu", "/v1/projects", world.project_body("X"), "not_permitted", status=403)
+    world.assert_refused("grid-sip", "/v1/scores", _inquiry("S", "c"), "forbidden", status=403)
+    world.assert_refused("bank-gusu", "/v1/issuances", {"monitoring_period_id": "m"}, "not_permitted", status=403)
 
 
 def test_wrong_organisation(sqlite_world):
     world = sqlite_world
     loan, pledge, issuance = world.loan()
     other = "bank-jinji"
-    world.refused(other, f"/v1/pledges/{pledge['pledge_id']}/release", {"quantity_kg": 1}, "not_permitted", status=403)
+    world.assert_refused(
+        other, f"/v1/pledges/{pledge['pledge_id']}/release", {"quantity_kg": 1}, "not_permitted", status=403
+    )
     world.get(other, f"/v1/loans/{loan['loan_id']}", status=403)
-    world.refused(other, f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": 1}, "not_permitted", status=403)
+    world.assert_refused(
+        other, f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": 1}, "not_permitted", status=403
+    )
     assert world.get(other, "/v1/loans") == []
     # Credits of another organisation can be neither pledged nor retired: the caller simply has none of them.
     world.admit("dev-b", "developer")
     body = {"bank_id": "bank-gusu", "issuance_id": issuance["issuance_id"], "quantity_kg": 1_000}
-    world.refused("dev-b", "/v1/pledges", body, "insufficient_balance", status=409)
+    world.assert_refused("dev-b", "/v1/pledges", body, "insufficient_balance", status=409)
     retire = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1, "beneficiary": "x", "purpose": "y"}
-    world.refused("dev-b", "/v1/retirements", retire, "insufficient_balance", status=409)
+    world.assert_refused("dev-b", "/v1/retirements", retire, "insufficient_balance", status=409)
 
 
 def test_consent_missing_withdrawn_and_out_of_purpose(sqlite_world):
     world = sqlite_world
     subject = world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
-    world.refused("bank-gusu", "/v1/scores", _inquiry(subject, "con_none"), "consent_missing", status=403)
+    world.assert_refused("bank-gusu", "/v1/scores", _inquiry(subject, "con_none"), "consent_missing", status=403)
     consent = world.consent("bank-gusu", subject)
     asked = _inquiry(subject, consent["consent_id"])
     assert world.post("bank-gusu", "/v1/scores", asked)["answer"] == "score"
-    world.refused("bank-jinji", "/v1/scores", asked, "consent_missing", status=403)
-    world.refused("bank-gusu", "/v1/scores", asked | {"purpose": "loan_review"}, "purpose_not_covered", status=403)
+    world.assert_refused("bank-jinji", "/v1/scores", asked, "consent_missing", status=403)
+    world.assert_refused(
+        "bank-gusu", "/v1/scores", asked | {"purpose": "loan_review"}, "purpose_not_covered", status=403
+    )
     world.post("bank-gusu", f"/v1/consents/{consent['consent_id']}/withdrawal")
-    world.refused("bank-gusu", "/v1/scores", asked, "consent_withdrawn", status=403)
+    world.assert_refused("bank-gusu", "/v1/scores", asked, "consent_withdrawn", status=403)
     without_purpose = {"subject_id": subject, "consent_id": consent["consent_id"]}
-    world.refused("bank-gusu", "/v1/scores", without_purpose, "invalid_request", status=422)
+    world.assert_refused("bank-gusu", "/v1/scores", without_purpose, "invalid_request", status=422)
 
 
 def test_no_file_is_its_own_answer(sqlite_world):
@@ -70,7 +76,7 @@ def test_no_file_is_its_own_answer(sqlite_world):
 @pytest.mark.parametrize("kg", [0, -1, 2**63, 1.5, "1000", None, True])
 def test_quantities_that_are_none(sqlite_world, kg):
     body = {"issuance_id": "iss", "quantity_kg": kg, "beneficiary": "x", "purpose": "y"}
-    sqlite_world.refused("bank-gusu", "/v1/retirements", body, "invalid_request", status=422)
+    sqlite_world.assert_refused("bank-gusu", "/v1/retirements", body, "invalid_request", status=422)
 
 
 def test_readings_twice_negative_and_beyond_capacity(sqlite_world):
@@ -78,18 +84,18 @@ def test_readings_twice_negative_and_beyond_capacity(sqlite_world):
     world.admit("dev-a", "developer")
     world.project("dev-a")
     path, good = "/v1/meters/M-PV1/readings", world.readings_body(2)
-    world.refused("grid-gaoxin", path, good, "not_permitted", status=403)
+    world.assert_refused("grid-gaoxin", path, good, "not_permitted", status=403)
     world.post("grid-sip", path, good)
-    world.refused("grid-sip", path, good, "duplicate_reading", status=409)
+    world.assert_refused("grid-sip", path, good, "duplicate_reading", status=409)
     later = world.readings_body(1, first=world.now - timedelta(days=3, hours=2))
     negative = {**later, "readings": [later["readings"][0] | {"generation_wh": -1}]}
-    world.refused("grid-sip", path, negative, "invalid_request", status=422)
+    world.assert_refused("grid-sip", path, negative, "invalid_request", status=422)
     kwh_as_mwh = [reading | {"generation_wh": reading["generation_wh"] * 1000} for reading in later["readings"]]
-    world.refused("grid-sip", path, {**later, "readings": kwh_as_mwh}, "reading_rejected", status=422)
+    world.assert_refused("grid-sip", path, {**later, "readings": kwh_as_mwh}, "reading_rejected", status=422)
     backwards = {**later, "readings": list(reversed(later["readings"]))}
-    world.refused("grid-sip", path, backwards, "reading_rejected", status=422)
+    world.assert_refused("grid-sip", path, backwards, "reading_rejected", status=422)
     naive = {**later, "readings": [later["readings"][0] | {"starts_at": "2025-05-01T00:00:00"}]}
-    world.refused("grid-sip", path, naive, "invalid_request", status=422)
+    world.assert_refused("grid-sip", path, naive, "invalid_request", status=422)
 
 
 def test_a_corrupt_file_of_readings(sqlite_world):
@@ -113,17 +119,17 @@ def test_a_period_claimed_or_issued_twice(sqlite_world):
     world.post("grid-sip", "/v1/meters/M-PV1/readings", world.readings_body())
     claim = world.claim("dev-a", project)
     overlap = {"project_id": project["project_id"], "starts_at": claim["starts_at"], "ends_at": "2025-03-15T00:00:00Z"}
-    world.refused("dev-a", "/v1/monitoring-periods", overlap, "period_overlap", status=409)
+    world.assert_refused("dev-a", "/v1/monitoring-periods", overlap, "period_overlap", status=409)
     body = {"monitoring_period_id": claim["monitoring_period_id"]}
-    world.refused("registry-sip", "/v1/issuances", body, "invalid_state", status=409)
+    world.assert_refused("registry-sip", "/v1/issuances", body, "invalid_state", status=409)
     path = f"/v1/monitoring-periods/{claim['monitoring_period_id']}/statement"
     other = {"opinion": "positive", "commitment": "0" * 64, "generation_wh": 1, "reduction_kg": 1}
-    world.refused("verifier-cqc", path, other, "statement_mismatch", status=409)
+    world.assert_refused("verifier-cqc", path, other, "statement_mismatch", status=409)
     world.accept(claim)
     world.post("registry-sip", "/v1/issuances", body)
-    world.refused("registry-sip", "/v1/issuances", body, "period_already_issued", status=409)
+    world.assert_refused("registry-sip", "/v1/issuances", body, "period_already_issued", status=409)
     same = {key: claim[key] for key in ("project_id", "starts_at", "ends_at")}
-    world.refused("dev-a", "/v1/monitoring-periods", same, "period_already_issued", status=409)
+    world.assert_refused("dev-a", "/v1/monitoring-periods", same, "period_already_issued", status=409)
 
 
 def test_pledged_credits_cannot_be_sold_retired_or_pledged_again(world):
@@ -138,19 +144,19 @@ def test_pledged_credits_cannot_be_sold_retired_or_pledged_again(world):
         "price_fen_per_tonne": 3_000,
         "expires_at": (world.now + timedelta(days=1)).isoformat(),
     }
-    world.refused("dev-a", "/v1/offers", offer, "credits_pledged", status=409)
+    world.assert_refused("dev-a", "/v1/offers", offer, "credits_pledged", status=409)
     retire = base | {"quantity_kg": beyond, "beneficiary": "x", "purpose": "y"}
-    world.refused("dev-a", "/v1/retirements", retire, "credits_pledged", status=409)
+    world.assert_refused("dev-a", "/v1/retirements", retire, "credits_pledged", status=409)
     pledge = base | {"bank_id": "bank-jinji", "quantity_kg": beyond}
-    world.refused("dev-a", "/v1/pledges", pledge, "credits_pledged", status=409)
+    world.assert_refused("dev-a", "/v1/pledges", pledge, "credits_pledged", status=409)
 
 
 def test_release_needs_cover_and_a_price(world):
     loan, pledge, _ = world.loan()
     path = f"/v1/pledges/{pledge['pledge_id']}/release"
-    world.refused("bank-gusu", path, {"quantity_kg": 100_000}, "coverage_insufficient", status=409)
+    world.assert_refused("bank-gusu", path, {"quantity_kg": 100_000}, "coverage_insufficient", status=409)
     world.now += timedelta(days=31)
-    world.refused("bank-gusu", path, {"quantity_kg": 1}, "price_stale", status=409)
+    world.assert_refused("bank-gusu", path, {"quantity_kg": 1}, "price_stale", status=409)
     standing = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
     assert standing["coverage"] == "unpriced"
     assert standing["collateral_value_fen"] is None
@@ -162,7 +168,7 @@ def test_release_needs_cover_and_a_price(world):
         "expires_at": (world.now + timedelta(days=1)).isoformat(),
     }
     path = f"/v1/pledges/{pledge['pledge_id']}/disposal"
-    world.refused("bank-gusu", path, disposal, "price_stale", status=409)
+    world.assert_refused("bank-gusu", path, disposal, "price_stale", status=409)
 
 
 def test_no_loan_without_a_price_or_against_the_decision(sqlite_world):
@@ -182,17 +188,19 @@ def test_no_loan_without_a_price_or_against_the_decision(sqlite_world):
     assert decision["outcome"] == "refer"
     assert decision["lendable_fen"] is None
     draw = {"decision_id": decision["decision_id"], "amount_fen": 500_000, "registration_number": "R"}
-    world.refused("bank-gusu", "/v1/loans", draw, "credit_standard_not_met", status=409)
+    world.assert_refused("bank-gusu", "/v1/loans", draw, "credit_standard_not_met", status=409)
     world.price(3_000)
     decision = world.post("bank-gusu", "/v1/decisions", application)
     draw["decision_id"] = decision["decision_id"]
-    world.refused("bank-gusu", "/v1/loans", draw | {"amount_fen": 540_001}, "credit_standard_not_met", status=409)
+    world.assert_refused(
+        "bank-gusu", "/v1/loans", draw | {"amount_fen": 540_001}, "credit_standard_not_met", status=409
+    )
     # The price falls between decision and drawing: the collateral is valued again.
     world.price(2_500)
-    world.refused("bank-gusu", "/v1/loans", draw, "coverage_insufficient", status=409)
+    world.assert_refused("bank-gusu", "/v1/loans", draw, "coverage_insufficient", status=409)
     world.now += timedelta(days=29)
     world.price(3_000)
-    world.refused("bank-gusu", "/v1/loans", draw, "invalid_state", status=409)
+    world.assert_refused("bank-gusu", "/v1/loans", draw, "invalid_state", status=409)
 
 
 def test_a_score_of_someone_else_or_out_of_date(sqlite_world):
@@ -211,40 +219,42 @@ def test_a_score_of_someone_else_or_out_of_date(sqlite_world):
     customers = world.get("bank-gusu", "/v1/customers?limit=40")
     other = world.score("bank-gusu", customers[-1]["subject_id"])
     wrong = application | {"inquiry_id": other["inquiry_id"]}
-    world.refused("bank-gusu", "/v1/decisions", wrong, "not_permitted", status=403)
-    world.refused("bank-jinji", "/v1/decisions", application, "not_permitted", status=403)
+    world.assert_refused("bank-gusu", "/v1/decisions", wrong, "not_permitted", status=403)
+    world.assert_refused("bank-jinji", "/v1/decisions", application, "not_permitted", status=403)
     unknown = application | {"inquiry_id": "inq_none"}
-    world.refused("bank-gusu", "/v1/decisions", unknown, "not_found", status=404)
+    world.assert_refused("bank-gusu", "/v1/decisions", unknown, "not_found", status=404)
     world.now += timedelta(days=31)
     body["quantity_kg"] = 10_000
-    world.refused("bank-gusu", "/v1/decisions", application, "invalid_state", status=409)
+    world.assert_refused("bank-gusu", "/v1/decisions", application, "invalid_state", status=409)
     fresh = world.post("dev-a", "/v1/pledges", body)
     late = application | {"pledge_ids": [fresh["pledge_id"]]}
-    world.refused("bank-gusu", "/v1/decisions", late, "assessment_expired", status=409)
+    world.assert_refused("bank-gusu", "/v1/decisions", late, "assessment_expired", status=409)
 
 
 def test_prices_that_cannot_be(sqlite_world):
     world = sqlite_world
     world.price(3_000)
     now = {"observed_at": world.now.isoformat()}
-    world.refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 0}, "invalid_request")
-    world.refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": -5}, "invalid_request")
-    world.refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 300_000}, "price_implausible")
+    world.assert_refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 0}, "invalid_request")
+    world.assert_refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": -5}, "invalid_request")
+    world.assert_refused(
+        "exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 300_000}, "price_implausible"
+    )
     tomorrow = {"observed_at": (world.now + timedelta(days=1)).isoformat()}
-    world.refused("exchange-seee", "/v1/prices", PRICE | tomorrow, "price_implausible")
+    world.assert_refused("exchange-seee", "/v1/prices", PRICE | tomorrow, "price_implausible")
     yesterday = {"observed_at": (world.now - timedelta(days=1)).isoformat()}
-    world.refused("exchange-seee", "/v1/prices", PRICE | yesterday, "price_implausible")
-    world.refused("exchange-seee", "/v1/prices", PRICE | now | {"asset_class": "GOLD"}, "parameter_missing")
+    world.assert_refused("exchange-seee", "/v1/prices", PRICE | yesterday, "price_implausible")
+    world.assert_refused("exchange-seee", "/v1/prices", PRICE | now | {"asset_class": "GOLD"}, "parameter_missing")
 
 
 def test_overpayment_and_payment_without_money(sqlite_world):
     world = sqlite_world
     loan, _, _ = world.loan()
     path = f"/v1/loans/{loan['loan_id']}/repayments"
-    world.refused("dev-a", path, {"amount_fen": 500_001}, "overpayment_refused", status=409)
+    world.assert_refused("dev-a", path, {"amount_fen": 500_001}, "overpayment_refused", status=409)
     world.admit("buyer-a", "buyer")
     world.post("dev-a", path, {"amount_fen": 500_000})
-    world.refused("dev-a", path, {"amount_fen": 1}, "invalid_state", status=409)
+    world.assert_refused("dev-a", path, {"amount_fen": 1}, "invalid_state", status=409)
 
 
 def test_idempotency(world):
@@ -255,10 +265,10 @@ def test_idempotency(world):
     assert again.headers["idempotency-replayed"] == "true"
     assert world.balance("bank-gusu", "cash") == 100
     other = body | {"amount_fen": 101}
-    world.refused("exchange-seee", "/v1/deposits", other, "idempotency_key_reused", status=422, key="same")
+    world.assert_refused("exchange-seee", "/v1/deposits", other, "idempotency_key_reused", status=422, key="same")
     # A refused command leaves its key usable; keys of different organisations do not meet.
     broke = {"issuance_id": "none", "quantity_kg": 1, "beneficiary": "x", "purpose": "y"}
-    world.refused("bank-gusu", "/v1/retirements", broke, "not_found", key="later")
+    world.assert_refused("bank-gusu", "/v1/retirements", broke, "not_found", key="later")
     world.admit("dev-z", "developer")
     headers = {"Authorization": f"Bearer {world.keys['bank-gusu']}"}
     answer = world.client.post("/v1/retirements", json=broke, headers=headers)
@@ -271,7 +281,7 @@ def test_unknown_routes_methods_fields_and_certificates(sqlite_world):
     assert world.client.get("/v1/nothing").json()["code"] == "not_found"
     assert world.client.delete("/v1/loans").json()["code"] == "method_not_allowed"
     body = {"organisation_id": "bank-gusu", "amount_fen": 100, "reference": "r", "currency": "USD"}
-    problem = world.refused("exchange-seee", "/v1/deposits", body, "invalid_request", status=422)
+    problem = world.assert_refused("exchange-seee", "/v1/deposits", body, "invalid_request", status=422)
     assert problem["errors"][0]["field"] == "body.currency"
     assert world.client.get("/v1/certificates/SIP-RET-2026-00000001-00").json()["code"] == "serial_invalid"
 

@@ -64,7 +64,7 @@ class World:
         assert answer.status_code == status, answer.text
         return answer
 
-    def refused(self, who, path, body, code, *, status=None, key=None):
+    def assert_refused(self, who, path, body, code, *, status=None, key=None):
         """The command must be refused with `code`, and no balance may move."""
         before = self.snapshot()
         headers = {"Authorization": f"Bearer {self.keys[who]}", "Idempotency-Key": key or f"k{next(self._numbers)}"}
