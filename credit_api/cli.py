@@ -202,7 +202,12 @@ class _Server:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join()
+        while self._thread.is_alive():
+            try:
+                self._thread.join(0.5)
+            except KeyboardInterrupt:
+                # Asked twice: do not wait for open connections, but let what was queued be committed.
+                self._server.force_exit = True
 
 
 def _existing(settings: Settings) -> Parts:
