@@ -14,6 +14,15 @@ from starlette.exceptions import HTTPException
 from federated.errors import FederatedError
 from financing.errors import FinancingError
 
+# One JSON line, with a plain traceback: the default renderer prints local variables, among which a key could be.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+)
 log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
 

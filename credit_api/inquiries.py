@@ -56,17 +56,19 @@ def inquiries(connection: Connection, bank_id: str, limit: int) -> list[Inquiry]
     return [_inquiry(row) for row in rows]
 
 
-def assessment_of(connection: Connection, inquiry_id: str, bank_id: str) -> CreditAssessment | NoFile:
-    """Financing's view of an answered inquiry of this bank: the one place where the two stories meet.
-
-    Raises `NotFound`, and `NotPermitted` for another bank's inquiry or one that was refused.
-    """
+def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:
+    """An answered inquiry of this bank. Raises `NotFound`, and `NotPermitted` for another bank's or a refused one."""
     row = connection.execute(select(inquiry_t).where(inquiry_t.c.id == inquiry_id)).first()
     if row is None:
         raise NotFound("no such inquiry", inquiry_id=inquiry_id)
     found = _inquiry(row)
     if found.bank_id != bank_id or found.outcome == "refused":
         raise NotPermitted("this inquiry cannot support a decision of this bank", inquiry_id=inquiry_id)
+    return found
+
+
+def assessment_of(found: Inquiry) -> CreditAssessment | NoFile:
+    """Financing's view of an answered inquiry: the one place where the two stories meet."""
     if found.outcome == "no_file":
         return NoFile(found.subject_id)
     answer = found.answer

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from credit_api.auth.keys import Principal
-from credit_api.inquiries import Inquiry, log_inquiry
+from credit_api.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
 from credit_api.schemas.credit import ScoreIn, ScoreOut
 from credit_api.wiring import Parts
+from federated.consent.record import DataScope, Purpose, check
 from federated.errors import FederatedError
 from federated.serving import ScoreQuery
+from financing.lending.assessment import CreditAssessment, NoFile
 
 
 def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
@@ -49,3 +53,20 @@ def _log(
         asked_at=at,
     )
     parts.writer.execute(lambda unit: log_inquiry(unit.connection, inquiry))
+
+
+def usable_assessment(parts: Parts, connection: Connection, inquiry_id: str, bank_id: str) -> CreditAssessment | NoFile:
+    """An inquiry's answer for a decision made now: its consent must still stand, for the purpose it was asked for.
+
+    Raises what `inquiry_of` refuses, and `ConsentWithdrawn`, `ConsentExpired` and their kin.
+    """
+    inquiry = inquiry_of(connection, inquiry_id, bank_id)
+    check(
+        parts.network.consent(inquiry.consent_id, bank_id),
+        subject_id=inquiry.subject_id,
+        bank_id=bank_id,
+        purpose=Purpose(inquiry.purpose),
+        scope=DataScope.BANK_FILE,
+        at=parts.clock(),
+    )
+    return assessment_of(inquiry)

@@ -21,6 +21,7 @@ from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
 from credit_api.errors import ApiError, status_of
+from credit_api.schemas.common import YEARS
 from federated.errors import FederatedError
 from financing.errors import FinancingError, IdempotencyKeyMissing
 from financing.persistence.idempotency_store import Answer
@@ -64,6 +65,8 @@ class Post:
         value = self.fields.get(name, [""])[0].strip()
         if required and not value:
             raise FieldInvalid(f"{name}: a value is needed", name)
+        if "\x00" in value:
+            raise FieldInvalid(f"{name}: holds a character that no text has", name)
         if len(value) > TEXT_MAX:
             raise FieldInvalid(f"{name}: at most {TEXT_MAX} characters", name)
         return value
@@ -103,9 +106,12 @@ class Post:
 
     def day(self, name: str) -> date:
         try:
-            return date.fromisoformat(self.text(name))
+            day = date.fromisoformat(self.text(name))
         except ValueError:
             raise FieldInvalid(f"{name}: not a date (YYYY-MM-DD)", name) from None
+        if day.year not in YEARS:
+            raise FieldInvalid(f"{name}: a date lies in the years {YEARS.start} to {YEARS.stop - 1}", name)
+        return day
 
     def start_of(self, name: str) -> datetime:
         """Midnight in China at the start of a day."""
@@ -113,10 +119,7 @@ class Post:
 
     def end_of(self, name: str) -> datetime:
         """Midnight in China at the end of a day."""
-        day = self.day(name)
-        if day == date.max:
-            raise FieldInvalid(f"{name}: too late a date", name)
-        return datetime.combine(day + timedelta(days=1), time(), CHINA_TIME)
+        return datetime.combine(self.day(name) + timedelta(days=1), time(), CHINA_TIME)
 
     def idempotency(self) -> tuple[str, str]:
         """The rendered form's key, and what makes two posts of it the same. Raises `IdempotencyKeyMissing`."""

@@ -31,7 +31,7 @@ from financing.errors import NotPermitted
 from financing.metering.csv_readings import parse_readings
 from financing.metering.readings import ReadingBatch
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Energy, Period
+from financing.quantities import INT64_MAX, Carbon, Energy, Period
 from financing.registry.projects import Declarations, Location
 from financing.registry.retirement import require_certificate_number
 from financing.services.context import Context
@@ -222,7 +222,7 @@ def list_entries(
     parts: PartsDep,
     principal: PrincipalDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=INT64_MAX)] = None,
 ) -> list[EntryOut]:
     """Ledger entries that touch the caller, newest first, with the caller's own postings."""
     with parts.reading() as connection:

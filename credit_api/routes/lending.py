@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit, require_kind
-from credit_api.inquiries import assessment_of
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id
 from credit_api.schemas.finance import (
@@ -25,6 +24,7 @@ from credit_api.schemas.finance import (
     RepaymentIn,
     RepaymentOut,
 )
+from credit_api.scoring import usable_assessment
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Money, Price
 from financing.services.context import Context
@@ -151,7 +151,7 @@ async def decide(
     require_kind(principal, "bank")
 
     def run(unit: UnitOfWork, context: Context) -> DecisionOut:
-        credit = assessment_of(unit.connection, body.inquiry_id, context.actor.id)
+        credit = usable_assessment(parts, unit.connection, body.inquiry_id, context.actor.id)
         command = Apply(
             borrower_id=body.borrower_id,
             product=body.product,

@@ -11,6 +11,7 @@ from credit_api.schemas.common import Id, Kg, Moment, RequestModel, ResponseMode
 from financing.metering.readings import ReadingBatch
 from financing.persistence.ledger_store import Balance
 from financing.persistence.registry_store import Issuance
+from financing.quantities import INT64_MAX
 from financing.registry.monitoring import MonitoringPeriod
 from financing.registry.projects import Project
 from financing.registry.retirement import Retirement
@@ -173,8 +174,8 @@ class StatementIn(RequestModel):
     opinion: Literal["positive", "negative"]
     commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
     generation_wh: Wh
-    reduction_kg: int = Field(strict=True, ge=0)
-    remarks: str = Field(default="", max_length=4000)
+    reduction_kg: int = Field(strict=True, ge=0, le=INT64_MAX)
+    remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
 class IssuanceIn(RequestModel):

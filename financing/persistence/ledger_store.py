@@ -16,6 +16,7 @@ from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
 from financing.ledger.entries import Entry, Posting
 from financing.persistence.columns import table_of
 from financing.persistence.tables.books import AccountRow, EntryRow, HoldRow, PostingRow
+from financing.quantities import checked_int64
 
 account = table_of(AccountRow)
 entry = table_of(EntryRow)
@@ -226,7 +227,7 @@ class LedgerStore:
 
     def _require_bounds(self, line: Posting, balance: Balance) -> None:
         kind = line.account.kind
-        after = balance.posted + line.amount
+        after = checked_int64(balance.posted + line.amount, "balance")
         if kind.floor is not None and line.amount < 0 and after - balance.held < kind.floor:
             self._refuse(line, balance)
         if kind.ceiling is not None and after > kind.ceiling:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+
+import numpy as np
 
 from financing.errors import NotPermitted, ReadingRejected
 from financing.metering.readings import ReadingBatch, require_within_capacity
@@ -75,7 +77,8 @@ def register_project(unit: UnitOfWork, context: Context, command: RegisterProjec
 def load_readings(unit: UnitOfWork, context: Context, batch: ReadingBatch) -> ReadingBatch:
     """Store interval readings. Only the grid company that measures the meter may load them.
 
-    Raises `NotPermitted`, `DuplicateReading`, and `ReadingRejected` for another interval or more than the plant makes.
+    Raises `NotPermitted`, `DuplicateReading`, and `ReadingRejected` for another interval, one that has not ended,
+    or more than the plant makes.
     """
     meter = unit.registry.meter(batch.meter_id)
     if meter.measured_by != context.actor.id:
@@ -84,8 +87,17 @@ def load_readings(unit: UnitOfWork, context: Context, batch: ReadingBatch) -> Re
         raise ReadingRejected(
             "the meter reads another interval", meter_id=meter.meter_id, interval_minutes=meter.interval_minutes
         )
+    _require_past(batch, context.at)
     project = unit.registry.project(meter.project_id)
     limits = context.parameters.plausibility(PLAUSIBILITY, business_date(context.at))
     require_within_capacity(batch, project.capacity_w, limits.interval_capacity_factor_bps_reject)
     unit.registry.add_readings(batch)
     return batch
+
+
+def _require_past(batch: ReadingBatch, at: datetime) -> None:
+    """A meter reads what has been: an interval that ends after `at` was not measured."""
+    if len(batch) and int(batch.starts[-1].astype(np.int64)) + batch.interval_minutes * 60 > at.timestamp():
+        raise ReadingRejected(
+            "an interval has not ended yet", meter_id=batch.meter_id, last_start=f"{batch.starts[-1]}Z"
+        )

@@ -288,3 +288,44 @@ def test_unknown_routes_methods_fields_and_certificates(sqlite_world):
 
 def _inquiry(subject_id, consent_id):
     return {"subject_id": subject_id, "consent_id": consent_id, "purpose": "credit_application"}
+
+
+def test_a_decision_needs_the_consent_to_stand(sqlite_world):
+    """A score that was given under a consent withdrawn since supports no decision."""
+    world = sqlite_world
+    issuance, inquiry = world.borrower()
+    world.price(3_000)
+    body = {"bank_id": "bank-gusu", "issuance_id": issuance["issuance_id"], "quantity_kg": 400_000}
+    pledge = world.post("dev-a", "/v1/pledges", body)
+    application = {
+        "borrower_id": "dev-a",
+        "inquiry_id": inquiry["inquiry_id"],
+        "amount_fen": 500_000,
+        "tenor_days": 180,
+        "pledge_ids": [pledge["pledge_id"]],
+    }
+    for consent in world.get("bank-gusu", "/v1/consents?limit=500"):
+        if consent["subject_id"] == inquiry["subject_id"]:
+            world.post("bank-gusu", f"/v1/consents/{consent['consent_id']}/withdrawal")
+    world.assert_refused("bank-gusu", "/v1/decisions", application, "consent_withdrawn", status=403)
+
+
+def test_numbers_times_and_texts_at_the_edge(world):
+    big = 2**63 - 1
+    deposit = {"organisation_id": "bank-gusu", "amount_fen": big, "reference": "r"}
+    world.post("exchange-seee", "/v1/deposits", deposit)
+    world.assert_refused("exchange-seee", "/v1/deposits", deposit, "quantity_out_of_range", status=422)
+    world.get("bank-gusu", f"/v1/entries?before={10**30}", status=422)
+    for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1989-12-31T00:00:00Z"):
+        price = PRICE | {"observed_at": moment}
+        world.assert_refused("exchange-seee", "/v1/prices", price, "invalid_request", status=422)
+    text = deposit | {"amount_fen": 1, "reference": "a\x00b"}
+    world.assert_refused("exchange-seee", "/v1/deposits", text, "invalid_request", status=422)
+
+
+def test_readings_of_days_to_come(sqlite_world):
+    world = sqlite_world
+    world.admit("dev-a", "developer")
+    world.project("dev-a")
+    ahead = world.readings_body(1, first=world.now)
+    world.assert_refused("grid-sip", "/v1/meters/M-PV1/readings", ahead, "reading_rejected", status=422)

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, PostDep, apply
 from credit_api.console.queries import inquiries_about
-from credit_api.inquiries import assessment_of
 from credit_api.schemas.common import Id
+from credit_api.scoring import usable_assessment
 from financing.collateral.pledge import PledgeState
 from financing.persistence.lending_store import StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
@@ -89,7 +89,7 @@ def take_decision(post: PostDep) -> Response:
             amount=post.yuan("amount"),
             tenor_days=post.whole("tenor_days", 1, TENOR_DAYS_MAX),
             pledge_ids=tuple(post.many("pledge_ids")),
-            credit=assessment_of(unit.connection, post.text("inquiry_id"), context.actor.id),
+            credit=usable_assessment(post.page.parts, unit.connection, post.text("inquiry_id"), context.actor.id),
         )
         record = decide_application(unit, context, command)
         return Done(to=f"/console/decisions/{record.decision_id}", flash="decided")
