@@ -125,7 +125,7 @@ def _sums(
     session: ZooSession, side: Side, basis: Basis | EvidenceBasis, beta: FloatArray, config: Config, tell: bool
 ) -> dict[str, Content]:
     arrays = prefixed("function", ConvexFunction(basis, beta).to_arrays())
-    return session.ask(side, "train.sums", arrays, config | {"tell": int(tell)})
+    return session.ask(side, "train.sums", arrays, config | {"tell": int(tell)}, basis)
 
 
 def picked(

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from zoo_world import network, pooled
 
-from federated.errors import CorruptData, NoOverlap, SchemaMismatch
+from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.models.binning import Binning, merge_bins
 from federated.models.blend import BlendSums, best_weights
 from federated.models.boosting import GrowSettings, TreeRows, grow
@@ -17,9 +17,11 @@ from federated.models.functions import function_of
 from federated.models.scorecard import weights_of_evidence
 from federated.models.sketch import sketch
 from federated.training.messages import Content
+from federated.training.zoo import apps
 from federated.training.zoo.convex_learners import Additive, Scorecard, newton
 from federated.training.zoo.learners import BoostedTrees, Networks
-from federated.training.zoo.session import ZooSession, side_of
+from federated.training.zoo.run import train_zoo
+from federated.training.zoo.session import ZooSession, column_behind, side_of, with_column
 from federated.training.zoo.settings import PAIR_TREES, ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 
 RNG = np.random.default_rng(3)
@@ -235,3 +237,38 @@ def test_bad_networks_name_what_is_wrong():
     cards = {f"bank-{b}": Content(config={"role": "bank", "columns": ["b0", "b1", "b2"][: 3 - b]}) for b in range(2)}
     with pytest.raises(SchemaMismatch, match="bank-1: columns differ from those of bank-0: b2"):
         side_of("bank", cards)
+
+
+def test_a_sum_that_is_not_finite_names_node_and_column():
+    bank, grid, labels = pooled(400)
+    held_out = np.arange(400) % 5 == 0
+    seats = network(bank, grid, labels, held_out, np.arange(400) % 2, np.zeros(400, dtype=int))
+    session = ZooSession(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None)
+    basis = Basis(session.banks.encoder, session.banks.binning.coarse(3), ((0, 2),))
+    names = session.banks.categories.names
+    owners = [column_behind(basis, k, names) for k in range(basis.width)]
+    assert owners[0] == "(constant)"
+    assert owners[1:].count("b1") == len(session.banks.encoder.edges[1])
+    assert owners.count("b0 × b2") == basis.coarse.size**2
+    spoilt = {"array": "gradient", "place": (1, owners.index("b2")), "node": "bank-1"}
+    failure = TrainingFailed("bank-1 returned non-finite numbers in gradient", **spoilt)
+    named = with_column(failure, session.banks, basis)
+    assert named.detail.endswith("in gradient, column b2")
+    assert named.context["column"] == "b2"
+    spoilt = {"array": "histogram", "place": (0, 0, 1, 4, 0), "node": "bank-1"}
+    assert with_column(TrainingFailed("x", **spoilt), session.banks, None).context["column"] == "b1"
+
+
+def test_a_nan_gradient_stops_the_run_with_its_node(monkeypatch):
+    bank, grid, labels = pooled(400)
+    seats = network(bank, grid, labels, np.arange(400) % 5 == 0, np.arange(400) % 2, np.zeros(400, dtype=int))
+    exact = apps.gradient_of
+
+    def spoilt(columns, residual):
+        found = exact(columns, residual)
+        found[:, 3] = np.nan
+        return found
+
+    monkeypatch.setattr(apps, "gradient_of", spoilt)
+    with pytest.raises(TrainingFailed, match="bank-0 returned non-finite numbers in gradient, column b0"):
+        train_zoo(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None, ("additive",))
