@@ -13,7 +13,9 @@ from federated.models.functions import function_of
 from federated.models.metrics import ScoreHistogram
 from federated.training.messages import Arrays, Content, prefixed
 from federated.training.zoo.node import ZooNode
-from federated.training.zoo.rows import BankRows, gathered, spread
+from federated.training.zoo.rows import BankRows, gathered, out_of_fold, spread
+
+PLATT_STRENGTH = 20.0
 
 
 def keep(node: ZooNode, content: Content) -> Content:
@@ -30,17 +32,12 @@ def keep(node: ZooNode, content: Content) -> Content:
 
 def _out_of_fold(node: ZooNode, names: list[str]) -> FloatArray:
     """Logits (learners, rows) of every training row by members that did not fit it."""
-    found = []
-    for name in names:
-        total = node.final[name]
-        own = node.inner[None, :] == np.arange(len(total))[:, None]
-        found.append(np.where(own, total, 0.0).sum(axis=0))
-    return np.array(found)
+    return np.array([out_of_fold(node.final[name], node.inner) for name in names])
 
 
 def blend(node: ZooNode, content: Content) -> Content:
     names = [str(name) for name in _list(content, "names")]
-    rows = node.inner >= 0
+    rows = node.training
     logits = _out_of_fold(node, names)[:, rows]
     sums = BlendSums.of(np.asarray(content.arrays["weights"], float), logits, _labels(node)[rows])
     return Content({"gradient": sums.gradient, "hessian": sums.hessian, "loss": np.array([sums.loss])})
@@ -64,10 +61,10 @@ def calibrate(node: ZooNode, content: Content) -> Content:
     """
     names = [str(name) for name in _list(content, "names")]
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)
-    rows = node.inner >= 0
+    rows = node.training
     labels = _labels(node)[rows]
     logits = weights[:-1] @ _out_of_fold(node, names)[:, rows] + weights[-1]
-    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1)
+    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1, PLATT_STRENGTH)
     return Content()
 
 
