@@ -27,7 +27,7 @@ from federated.training.encoders import encoder_of
 from federated.training.messages import Answer, Arrays, Content, answering, prefixed
 from federated.training.zoo.finished import audit, blend, calibrate, groups, held_out, keep, out_of_fold, own, reference
 from federated.training.zoo.node import ZooNode
-from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, spread
+from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, inner_folds, spread
 
 
 class _Place:
@@ -97,19 +97,18 @@ def fit_settings(content: Content) -> FitSettings:
 
 
 def _open(node: ZooNode, content: Content) -> Content:
-    """A bank draws its stratified inner folds and says how many rows and defaults it trains on."""
+    """A bank draws its stratified inner folds and says how many rows and defaults it trains on.
+
+    A learner uses the inner folds that its members name: those of the first repeats.
+    """
     rows = node.rows
     if not isinstance(rows, BankRows):
         node.training = spread(content.under("training"), rows.peers, node.count)[0] > 0
         if not node.training.any():
             raise CorruptData(f"{rows.org_id}: no training row is aligned with a bank", party=rows.org_id)
         return Content()
-    rng = np.random.default_rng([content.integer("seed"), len(rows.labels)])
-    folds = content.integer("folds")
-    node.inner = np.full(node.count, -1)
-    for label in (0, 1):
-        own = rng.permutation(np.flatnonzero(rows.training & (rows.labels == label)))
-        node.inner[own] = np.arange(len(own)) % folds
+    folds, repeats, seed = (content.integer(name) for name in ("folds", "repeats", "seed"))
+    node.inner = inner_folds(rows.labels, rows.training, folds, repeats, seed)
     defaults = int(rows.labels[rows.training].sum())
     marks = gathered(rows.training[None, :].astype(np.float64), rows.peers)
     return Content(prefixed("training", marks), {"rows": int(rows.training.sum()), "defaults": defaults})
@@ -199,7 +198,7 @@ def _trees(node: ZooNode, content: Content) -> Content:
             return node.trees.histogram(level)
 
         rng = np.random.default_rng([content.integer("seed"), step])
-        tree = grow(ask, len(node.own), node.binning.n_features, settings, pairs, rng)
+        tree = grow(ask, len(node.own), node.binning.starts, settings, pairs, rng)
         _finish(node, tree)
         grown.append(tree)
     return _answer(node, content, prefixed("trees", Trees.joined(grown).to_arrays()), losses)

@@ -1,6 +1,7 @@
 """The learners: each alternates between the sides and returns one function a side.
 
-`fit(session)` leaves nothing behind at the nodes but rows and bins. Early stopping is per member, on its inner fold.
+`fit(session)` leaves nothing behind at the nodes but rows and bins. Members stop on their inner folds: trees
+together, networks each for itself.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ class BoostedTrees:
         self._s, self._name, self._pairs = settings, name, pairs
 
     def fit(self, session: ZooSession) -> list[PartyFunction]:
-        """Blocks until every member's loss has stopped falling."""
-        folds = session.settings.folds
-        session.begin(np.arange(folds), (session.prior, 0.0))
+        """Blocks until the members' summed loss has stopped falling: one inner fold has too few rows to say when."""
+        members = session.members
+        session.begin(np.arange(members), (session.prior, 0.0))
         grown: list[list[Trees]] = [[] for _ in session.sides]
-        stopping = _Stopping(folds, self._s.patience)
+        stopping = _Stopping(1, self._s.patience)
         for number in range(self._s.max_rounds):
             losses = np.zeros(0)
             for k, side in enumerate(session.sides):
@@ -69,23 +70,18 @@ class BoostedTrees:
                 grown[k].append(trees)
                 losses = losses if k else heard
             session.progress(self._name, number, float(losses.sum()))
-            if stopping.over(number, losses):
+            if stopping.over(number, losses.sum(keepdims=True)):
                 break
         else:
             answers = session.ask(session.banks, "query.tell", {}, {})
-            stopping.over(self._s.max_rounds, session.losses(answers))
+            stopping.over(self._s.max_rounds, session.losses(answers).sum(keepdims=True))
         bases = (session.prior, 0.0)
-        return [self._function(s, g, stopping.round, b) for s, g, b in zip(session.sides, grown, bases, strict=False)]
-
-    def _function(self, side: Side, blocks: list[Trees], rounds: NDArray[np.int64], base: float) -> TreeFunction:
-        """Only the blocks up to each member's best round. Blocks list trees step by step, members within a step."""
-        folds = len(rounds)
-        member = np.tile(np.arange(folds), len(blocks) * self._s.block)
-        block = np.repeat(np.arange(len(blocks)), self._s.block * folds)
-        kept = block < rounds[member]
-        whole = Trees.joined(blocks)
-        trees = Trees(whole.feature[kept], whole.cut[kept], whole.missing_left[kept], whole.value[kept])
-        return TreeFunction(side.binning, trees, member[kept], folds, base)
+        steps = int(stopping.round[0]) * self._s.block
+        member = np.tile(np.arange(members), steps)
+        return [
+            TreeFunction(side.binning, Trees.joined(blocks).first(len(member)), member, members, base)
+            for side, blocks, base in zip(session.sides, grown, bases, strict=False)
+        ]
 
     def _block(self, session: ZooSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
@@ -120,7 +116,7 @@ class BoostedTrees:
                 return added(answers, "histogram")
 
             rng = np.random.default_rng([int(str(config["seed"])), step])
-            tree = grow(ask, session.settings.folds, side.binning.n_features, self._s.grow, pairs, rng)
+            tree = grow(ask, session.members, side.binning.starts, self._s.grow, pairs, rng)
             last = step == (number + 1) * self._s.block - 1
             session.ask(side, "query.leaf", prefixed("trees", tree.to_arrays()), {"tell": int(last)})
             grown.append(tree)
@@ -135,15 +131,15 @@ class Networks:
 
     def fit(self, session: ZooSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
-        folds, s = session.settings.folds, self._s
-        session.begin(np.arange(folds), (session.prior, 0.0))
+        members, s = session.members, self._s
+        session.begin(np.arange(members), (session.prior, 0.0))
         seeds = [session.settings.seed * 10 + k for k in range(len(session.sides))]
         priors = (session.prior, 0.0)
         weights: list[Weights] = [
-            initial_weights(side.encoder.width, s.hidden, folds, prior, seed)
+            initial_weights(side.encoder.width, s.hidden, members, prior, seed)
             for side, prior, seed in zip(session.sides, priors, seeds, strict=False)
         ]
-        best, stopping = [dict(w) for w in weights], _Stopping(folds, s.patience)
+        best, stopping = [dict(w) for w in weights], _Stopping(members, s.patience)
         for number in range(s.max_rounds + 1):
             for k, side in enumerate(session.sides):
                 before = weights[k]

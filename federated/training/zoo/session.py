@@ -75,7 +75,8 @@ class ZooSession:
 
     def _open(self) -> None:
         s = self.settings
-        request = Content(config=self._opening | {"folds": s.folds, "seed": s.seed})
+        most = max((times for _, times in s.repeats), default=1)
+        request = Content(config=self._opening | {"folds": s.folds, "repeats": most, "seed": s.seed})
         opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
         rows = sum(c.integer("rows") for c in opened.values())
         defaults = sum(c.integer("defaults") for c in opened.values())
@@ -83,6 +84,8 @@ class ZooSession:
             detail = f"{self.banks.orgs[0]}: the target has one class only among training rows"
             raise CorruptData(detail, party=self.banks.orgs[0], column="y")
         self.training_rows = rows
+        self.repeats = s.repeats_for(rows)
+        self.members = s.folds * self.repeats
         self.rate = defaults / rows
         self.prior = float(np.log(self.rate / (1.0 - self.rate)))
         if len(self.sides) > 1:

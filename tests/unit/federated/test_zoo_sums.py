@@ -59,7 +59,7 @@ def tree_inputs(rows=400):
 
 
 def grown(parts, residual, curvature, binning, settings=GROW, pairs=None):
-    nodes = [TreeRows(codes, binning.size) for codes, _ in parts]
+    nodes = [TreeRows(codes, binning) for codes, _ in parts]
     for node, (_, rows) in zip(nodes, parts, strict=True):
         node.start(residual[:, rows], curvature[:, rows])
 
@@ -71,7 +71,7 @@ def grown(parts, residual, curvature, binning, settings=GROW, pairs=None):
 
     p = binning.n_features
     pairs = np.ones((p, p), dtype=bool) if pairs is None else pairs
-    return grow(ask, len(residual), p, settings, pairs, np.random.default_rng(0))
+    return grow(ask, len(residual), binning.starts, settings, pairs, np.random.default_rng(0))
 
 
 def test_trees_from_summed_histograms_are_those_of_pooled_rows():
