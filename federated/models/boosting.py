@@ -93,6 +93,15 @@ class Trees:
             np.asarray(arrays["value"], dtype=np.float64),
         )
 
+    def scaled(self, share: float) -> Trees:
+        """The same trees with all values times `share`."""
+        return Trees(self.feature, self.cut, self.missing_left, self.value * share)
+
+    def every(self, first: int, step: int) -> Trees:
+        """Trees `first`, `first` + `step`, …"""
+        part = slice(first, None, step)
+        return Trees(self.feature[part], self.cut[part], self.missing_left[part], self.value[part])
+
     def first(self, count: int) -> Trees:
         """The first `count` trees."""
         return Trees(self.feature[:count], self.cut[:count], self.missing_left[:count], self.value[:count])

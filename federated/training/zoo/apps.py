@@ -45,7 +45,7 @@ def zoo_app(rows: RowSource | BankRows | GridRows) -> ClientApp:
     handlers: dict[str, Any] = {
         "levels": _levels, "sketch": _sketch, "prepare": _prepare, "begin": _begin,
         "keep": keep, "pairs": _pairs, "tell": _tell, "evidence": _evidence,
-        "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf,
+        "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf, "adopt": _adopt,
         "out_of_fold": out_of_fold, "own": own, "groups": groups, "audit": audit, "reference": reference,
     }  # fmt: skip
 
@@ -185,8 +185,10 @@ def _sample(node: ZooNode, content: Content, step: int) -> None:
 
 
 def _trees(node: ZooNode, content: Content) -> Content:
-    """A whole block of trees on this node's rows alone: only asked of the one node that holds its side."""
+    """A whole block of trees on this node's rows alone, and how many rows those are."""
     losses = _heard(node, content)
+    node.block_start = node.own
+    rows = {"rows": np.array([int((node.curvature.max(axis=0) > 0).sum())])}
     settings, pairs = grow_settings(content), np.asarray(content.arrays["pairs"], dtype=np.bool_)
     grown = []
     for step in range(content.integer("first"), content.integer("first") + content.integer("count")):
@@ -201,7 +203,17 @@ def _trees(node: ZooNode, content: Content) -> Content:
         tree = grow(ask, len(node.own), node.binning.starts, settings, pairs, rng)
         _finish(node, tree)
         grown.append(tree)
-    return _answer(node, content, prefixed("trees", Trees.joined(grown).to_arrays()), losses)
+    return _answer(node, content, rows | prefixed("trees", Trees.joined(grown).to_arrays()), losses)
+
+
+def _adopt(node: ZooNode, content: Content) -> Content:
+    """Take on the mean of what all nodes of this side grew in place of the block that this node grew itself."""
+    trees = Trees.from_arrays(content.under("trees"))
+    members = len(node.own)
+    grown = [trees.every(m, members).predict(node.trees.codes, node.binning.size - 1) for m in range(members)]
+    node.own = node.block_start + np.array(grown)
+    node.refresh()
+    return _answer(node, content, {}, np.zeros(0))
 
 
 def _finish(node: ZooNode, tree: Trees) -> None:

@@ -76,12 +76,13 @@ class BoostedTrees:
             answers = session.ask(session.banks, "query.tell", {}, {})
             stopping.over(self._s.max_rounds, session.losses(answers).sum(keepdims=True))
         bases = (session.prior, 0.0)
-        steps = int(stopping.round[0]) * self._s.block
-        member = np.tile(np.arange(members), steps)
-        return [
-            TreeFunction(side.binning, Trees.joined(blocks).first(len(member)), member, members, base)
-            for side, blocks, base in zip(session.sides, grown, bases, strict=False)
-        ]
+        found: list[PartyFunction] = []
+        for side, blocks, base in zip(session.sides, grown, bases, strict=False):
+            kept = Trees.joined(blocks).first(int(stopping.round[0]) * len(blocks[0].feature))
+            # Every block lists trees step by step, members within a step.
+            member = np.tile(np.arange(members), len(kept.feature) // members)
+            found.append(TreeFunction(side.binning, kept, member, members, base))
+        return found
 
     def _block(self, session: ZooSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
@@ -92,13 +93,20 @@ class BoostedTrees:
                 pairs[a, b] = pairs[b, a] = True
         seed = session.settings.seed * 10 + (side.role == "grid")
         config: Config = {**asdict(self._s.grow), "seed": seed, "row_share": self._s.row_share}
-        if len(side.orgs) == 1:
-            steps = {"first": number * self._s.block, "count": self._s.block, "tell": 1}
-            answers = session.ask(side, "train.trees", {"pairs": pairs}, config | steps)
+        if len(side.orgs) > 1 and not self._s.coarse:
+            return self._summed_block(session, side, number, pairs, config)
+        alone = len(side.orgs) == 1
+        steps = {"first": number * self._s.block, "count": self._s.block, "tell": int(alone)}
+        answers = session.ask(side, "train.trees", {"pairs": pairs}, config | steps)
+        losses = session.losses(answers) if side is session.banks else np.zeros(0)
+        if alone:
             (content,) = answers.values()
-            losses = session.losses(answers) if side is session.banks else np.zeros(0)
             return Trees.from_arrays(content.under("trees")), losses
-        return self._summed_block(session, side, number, pairs, config)
+        rows = np.array([float(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()])
+        parts = [Trees.from_arrays(c.under("trees")) for c in answers.values()]
+        mean = Trees.joined([part.scaled(share) for part, share in zip(parts, rows / rows.sum(), strict=True)])
+        session.ask(side, "query.adopt", prefixed("trees", mean.to_arrays()), {"tell": 1})
+        return mean, losses
 
     def _summed_block(
         self, session: ZooSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config

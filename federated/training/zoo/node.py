@@ -39,6 +39,7 @@ class ZooNode:
         self.platt: FloatArray = np.array([1.0, 0.0])
         self._left_out: Mask = np.zeros((0, self.count), dtype=np.bool_)
         self._columns: tuple[object, Float32Array] | None = None
+        self.block_start = self.own
 
     def expand(self, categories: CategoryMap) -> None:
         """Turn words into numbers with the agreed map."""

@@ -269,7 +269,7 @@ def with_column(error: TrainingFailed, side: Side, basis: Basis | EvidenceBasis 
     names = side.categories.names
     column = None
     if isinstance(place, tuple) and array == "histogram":
-        column = names[place[-3]]
+        column = names[int(np.searchsorted(side.binning.starts, place[-2], side="right")) - 1]
     elif isinstance(place, tuple) and array == "gradient" and basis is not None:
         column = column_behind(basis, place[-1], names)
     if column is None:

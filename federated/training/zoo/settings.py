@@ -9,13 +9,19 @@ from federated.models.boosting import GrowSettings
 
 @dataclass(frozen=True, slots=True)
 class TreeSettings:
-    """Boosting: `block` trees a member before the other side moves, `row_share` of the rows a tree."""
+    """Boosting: `block` trees a member before the other side moves, `row_share` of the rows a tree.
+
+    Where several nodes hold a side, `coarse` lets each grow the block on its own rows, and the mean of their trees,
+    weighted by rows, is what all take on: two messages a block and node. Otherwise every level of every tree is grown
+    from summed histograms, which equals pooled rows and takes `block` · (depth + 1) messages.
+    """
 
     grow: GrowSettings
     row_share: float = 0.6
     block: int = 8
     max_rounds: int = 60
     patience: int = 3
+    coarse: bool = True
 
 
 @dataclass(frozen=True, slots=True)

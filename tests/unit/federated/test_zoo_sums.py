@@ -163,6 +163,7 @@ LEARNERS = {
     "scorecard": Scorecard,
     "additive": lambda: Additive(ConvexSettings((4.0,), 1, 4, 2, 3)),
     "trees": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3), "trees"),
+    "trees level by level": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3, coarse=False), "trees"),
     "pair_trees": lambda: BoostedTrees(PAIR_TREES, "pair trees", {"bank": ((0, 1),), "grid": ((0, 1),)}),
     "networks": lambda: Networks(NetworkSettings(hidden=8, max_rounds=4, batch=128)),
 }
@@ -255,7 +256,7 @@ def test_a_sum_that_is_not_finite_names_node_and_column():
     named = with_column(failure, session.banks, basis)
     assert named.detail.endswith("in gradient, column b2")
     assert named.context["column"] == "b2"
-    spoilt = {"array": "histogram", "place": (0, 0, 1, 4, 0), "node": "bank-1"}
+    spoilt = {"array": "histogram", "place": (0, 0, int(session.banks.binning.starts[1]), 0), "node": "bank-1"}
     assert with_column(TrainingFailed("x", **spoilt), session.banks, None).context["column"] == "b1"
 
 
@@ -272,3 +273,24 @@ def test_a_nan_gradient_stops_the_run_with_its_node(monkeypatch):
     monkeypatch.setattr(apps, "gradient_of", spoilt)
     with pytest.raises(TrainingFailed, match="bank-0 returned non-finite numbers in gradient, column b0"):
         train_zoo(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None, ("additive",))
+
+
+def test_a_coarse_block_is_the_mean_of_what_the_nodes_grow():
+    """Two banks with the same rows grow the same trees, so their mean is what one of them would grow alone."""
+    bank, grid, labels = pooled(400)
+    held_out = np.arange(400) % 5 == 0
+    settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6)
+    trees = TreeSettings(GROW, 0.8, 3, 2, 3)
+
+    def fitted(copies):
+        values, twice = np.tile(bank, (copies, 1)), np.tile(labels, copies)
+        bank_of, nobody = np.repeat(np.arange(copies), 400), np.full(400 * copies, -1)
+        seats = network(values, np.tile(grid, (copies, 1)), twice, np.tile(held_out, copies), bank_of, nobody)
+        opened = ZooSession(seats, settings, lambda *_: None)
+        (function,) = BoostedTrees(trees, "trees").fit(opened)
+        return function.member_logits(bank), opened.board.traffic.exchanges
+
+    (alone, _), (both, exchanges) = fitted(1), fitted(2)
+    assert np.allclose(alone, both, atol=1e-9)
+    # Opening, levels, sketch, bins, start; two messages a block and bank; the last losses.
+    assert exchanges == 2 * (6 + 2 * 2 + 1)
