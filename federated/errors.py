@@ -100,6 +100,12 @@ class AlignmentFailed(FederatedError):
     code = "alignment_failed"
 
 
+class AggregationFailed(FederatedError):
+    """A round of secure aggregation did not hold together, or too few parties were left. Nothing was unmasked."""
+
+    code = "aggregation_failed"
+
+
 class NodeUnavailable(FederatedError):
     """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
 

@@ -1,0 +1,155 @@
+"""One party's side of one round: advertise → share → mask → confirm → unmask, each once and in this order."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+import numpy as np
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from federated.errors import AggregationFailed
+from federated.privacy.secure_aggregation.graph import neighbours
+from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking, survivors_text
+from federated.privacy.secure_aggregation.ring import FloatArray, encoded, stream
+from federated.privacy.secure_aggregation.sharing import SEED_BYTES, SHARE_BYTES, split
+
+STEPS = ("advertise", "share", "mask", "confirm", "unmask", "done")
+NONCE = bytes(12)
+
+
+def derived(secret: bytes, purpose: str, plan: Plan) -> bytes:
+    """A 32-byte key for one purpose in one round."""
+    return HKDF(SHA256(), 32, plan.round_id, f"tanxin secure aggregation {purpose}".encode()).derive(secret)
+
+
+def mask_private(seed: bytes, plan: Plan) -> X25519PrivateKey:
+    """The private mask key that a seed stands for: what the operator rebuilds for a party that dropped out."""
+    return X25519PrivateKey.from_private_bytes(derived(seed, "mask key", plan))
+
+
+def pair_key(own: X25519PrivateKey, other: bytes, plan: Plan) -> bytes:
+    """The key of a pair's stream, the same from either side. Raises `AggregationFailed` for a malformed key."""
+    try:
+        agreed = own.exchange(X25519PublicKey.from_public_bytes(other))
+    except ValueError as error:
+        raise AggregationFailed(f"a public key is malformed: {error}") from error
+    return derived(agreed, "pair stream", plan)
+
+
+class Party:
+    """`signing` is the party's own long-lived key, `known` the public signing keys of all parties, by name.
+
+    Every method raises `AggregationFailed` if it is called out of order or what it is given does not hold together.
+    """
+
+    def __init__(
+        self, name: str, signing: Ed25519PrivateKey, known: Mapping[str, Ed25519PublicKey], plan: Plan
+    ) -> None:
+        self.name, self._signing, self._known, self._plan = name, signing, known, plan
+        self._at = 0
+        self._mask_seed, self._own_seed = secrets.token_bytes(SEED_BYTES), secrets.token_bytes(SEED_BYTES)
+        self._mask_key = mask_private(self._mask_seed, plan)
+        self._share_key = X25519PrivateKey.generate()
+        self._ads: dict[str, Advertisement] = {}
+        self._near: tuple[str, ...] = ()
+        self._held: dict[str, tuple[bytes, bytes]] = {}
+        self._survivors: frozenset[str] = frozenset()
+
+    def _step(self, name: str) -> None:
+        if STEPS[self._at] != name:
+            raise AggregationFailed(f"{self.name}: {name} came when {STEPS[self._at]} was due")
+        self._at += 1
+
+    def advertise(self) -> Advertisement:
+        """Step 1: two fresh public keys, signed."""
+        self._step("advertise")
+        keys = (k.public_key().public_bytes_raw() for k in (self._share_key, self._mask_key))
+        unsigned = Advertisement(self.name, *keys, b"")
+        signature = self._signing.sign(unsigned.signed_text(self._plan))
+        return Advertisement(self.name, unsigned.share_key, unsigned.mask_key, signature)
+
+    def share(self, ads: Mapping[str, Advertisement]) -> dict[str, bytes]:
+        """Step 2: check everybody's keys; return encrypted shares of both seeds for each neighbour."""
+        self._step("share")
+        for name, ad in ads.items():
+            self._check(name, ad.name == name and name in self._known, ad.signature, ad.signed_text(self._plan))
+        mine = ads.get(self.name)
+        if mine is None or mine.mask_key != self._mask_key.public_key().public_bytes_raw():
+            raise AggregationFailed(f"{self.name}: the list of keys lacks the own one")
+        self._ads = dict(ads)
+        self._near = neighbours(ads, self._plan.degree, self._plan.round_id)[self.name]
+        if len(self._near) < self._plan.threshold or 2 * self._plan.threshold <= len(self._near):
+            raise AggregationFailed(f"{len(self._near)} neighbours do not fit a threshold of {self._plan.threshold}")
+        seeds = [split(s, len(self._near), self._plan.threshold) for s in (self._own_seed, self._mask_seed)]
+        return {
+            other: self._cipher(self.name, other).encrypt(NONCE, own + mask, None)
+            for other, own, mask in zip(self._near, *seeds, strict=True)
+        }
+
+    def _check(self, name: str, named_right: bool, signature: bytes, text: bytes) -> None:
+        try:
+            if not named_right:
+                raise InvalidSignature
+            self._known[name].verify(signature, text)
+        except InvalidSignature:
+            raise AggregationFailed(f"{self.name}: what {name} is said to have signed was not signed by it") from None
+
+    def _cipher(self, sender: str, receiver: str) -> ChaCha20Poly1305:
+        """A key for one direction of one pair in one round: it encrypts one message, so the nonce may be constant."""
+        other = receiver if sender == self.name else sender
+        agreed = self._share_key.exchange(X25519PublicKey.from_public_bytes(self._ads[other].share_key))
+        return ChaCha20Poly1305(derived(agreed, f"shares {sender} {receiver}", self._plan))
+
+    def mask(self, values: FloatArray, shares: Mapping[str, bytes]) -> Masked:
+        """Step 3: keep the neighbours' shares; return the vector masked towards all neighbours who sent theirs."""
+        self._step("mask")
+        if values.shape != (self._plan.length,):
+            raise AggregationFailed(f"{self.name}: a vector of {values.shape} where {self._plan.length} were agreed")
+        for other, sealed in shares.items():
+            if other not in self._near:
+                raise AggregationFailed(f"{self.name}: {other} is no neighbour and has no shares to give")
+            try:
+                opened = self._cipher(other, self.name).decrypt(NONCE, sealed, None)
+            except InvalidTag:
+                raise AggregationFailed(f"{self.name}: shares of {other} were changed on the way") from None
+            self._held[other] = (opened[:SHARE_BYTES], opened[SHARE_BYTES:])
+        if len(self._held) < self._plan.threshold:
+            raise AggregationFailed(f"{self.name}: only {len(self._held)} neighbours take part")
+        total = encoded(values, len(self._ads), self._plan.bits)
+        total = total + stream(derived(self._own_seed, "own stream", self._plan), self._plan.length)
+        for other in self._held:
+            mask = stream(pair_key(self._mask_key, self._ads[other].mask_key, self._plan), self._plan.length)
+            total = total + mask if self.name < other else total - mask
+        return Masked(self.name, np.asarray(total, dtype=np.uint64))
+
+    def confirm(self, survivors: frozenset[str]) -> bytes:
+        """Step 4: sign who is in the sum. One signature a round: a second list would unmask a second sum."""
+        self._step("confirm")
+        if self.name not in survivors or not survivors <= set(self._ads):
+            raise AggregationFailed(f"{self.name}: the list of survivors does not fit this round")
+        if sum(other in survivors for other in self._held) < self._plan.threshold:
+            raise AggregationFailed(f"{self.name}: too few neighbours survive")
+        self._survivors = survivors
+        return self._signing.sign(survivors_text(self._plan, survivors))
+
+    def unmask(self, signatures: Mapping[str, bytes]) -> Unmasking:
+        """Step 5: once enough neighbours have signed the same survivors, release one share of each neighbour."""
+        self._step("unmask")
+        text = survivors_text(self._plan, self._survivors)
+        agreeing = {other for other in signatures if other in self._held and other in self._survivors}
+        for other in sorted(agreeing):
+            self._check(other, True, signatures[other], text)
+        if len(agreeing) < self._plan.threshold:
+            raise AggregationFailed(f"{self.name}: only {len(agreeing)} neighbours confirmed the survivors")
+        held = self._held
+        self._held = {}
+        return Unmasking(
+            streams={other: own for other, (own, _) in held.items() if other in self._survivors},
+            keys={other: mask for other, (_, mask) in held.items() if other not in self._survivors},
+        )
