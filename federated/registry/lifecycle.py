@@ -155,12 +155,8 @@ def _apply(standing: Lifecycle, event: Event) -> Lifecycle:
                 standing,
                 replace(standing.record(version), approved_by=event.by, approved_at=at, valid_until=until),
             )
-        case Kind.REJECTED:
-            left = replace(standing, challenger=_unless(standing.challenger, version))
-            return _with(left, replace(left.record(version), rejected_at=at))
-        case Kind.RETIRED:
-            left = replace(standing, challenger=_unless(standing.challenger, version))
-            return _with(left, replace(left.record(version), retired_at=at))
+        case Kind.REJECTED | Kind.RETIRED:
+            return _end(standing, event)
         case Kind.WITHDRAWN:
             return replace(standing, challenger=None)
         case Kind.APPOINTED:
@@ -173,6 +169,15 @@ def _apply(standing: Lifecycle, event: Event) -> Lifecycle:
 
 def _with(standing: Lifecycle, record: VersionRecord) -> Lifecycle:
     return replace(standing, versions={**standing.versions, record.version: record})
+
+
+def _end(standing: Lifecycle, event: Event) -> Lifecycle:
+    record = standing.record(event.version)
+    if event.kind is Kind.REJECTED:
+        record = replace(record, rejected_at=event.at)
+    else:
+        record = replace(record, retired_at=event.at)
+    return _with(replace(standing, challenger=_unless(standing.challenger, event.version)), record)
 
 
 def _appoint(standing: Lifecycle, version: str, role: Role) -> Lifecycle:
