@@ -79,11 +79,11 @@ def appoint(standing: Lifecycle, act: Act, version: str, role: Role) -> Event:
     return _event(standing, act, version, Kind.APPOINTED, {"role": role.value})
 
 
-def withdraw_challenger(standing: Lifecycle, act: Act) -> Event:
-    """End the comparison without a change of champion. Raises `VersionNotFound` if there is no challenger."""
-    if standing.challenger is None:
-        raise VersionNotFound(f"{standing.model} has no challenger", model=standing.model)
-    return _event(standing, act, standing.challenger, Kind.WITHDRAWN)
+def withdraw_challenger(standing: Lifecycle, act: Act, version: str) -> Event:
+    """End a challenger's comparison without a change of champion. Raises `VersionNotFound` if it is no challenger."""
+    if standing.challenger != version:
+        raise VersionNotFound(f"{version} is not the challenger of {standing.model}", challenger=standing.challenger)
+    return _event(standing, act, version, Kind.WITHDRAWN)
 
 
 def roll_back(standing: Lifecycle, act: Act) -> Event:

@@ -104,9 +104,9 @@ class Governance:
         self._registry.load(self._model, version)
         return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role))
 
-    def withdraw_challenger(self, act: Act) -> Event:
+    def withdraw_challenger(self, version: str, act: Act) -> Event:
         """See `decisions.withdraw_challenger`."""
-        return self._decide(act, lambda standing: decisions.withdraw_challenger(standing, act))
+        return self._decide(act, lambda standing: decisions.withdraw_challenger(standing, act, version))
 
     def roll_back(self, act: Act) -> Event:
         """See `decisions.roll_back`."""

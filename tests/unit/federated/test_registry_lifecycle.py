@@ -117,9 +117,9 @@ def test_champion_and_challenger_differ():
 def test_a_challenger_is_withdrawn_or_leaves_with_its_version():
     book = Book().approved("v1", "v2", "v3").champion("v1")
     with pytest.raises(VersionNotFound):
-        book.do(decisions.withdraw_challenger)
+        book.do(decisions.withdraw_challenger, "v2")
     book.do(decisions.appoint, "v2", Role.CHALLENGER)
-    book.do(decisions.withdraw_challenger)
+    book.do(decisions.withdraw_challenger, "v2")
     assert book.standing.challenger is None
     for version, end in (("v2", decisions.retire), ("v3", decisions.reject)):
         book.do(decisions.appoint, version, Role.CHALLENGER)
