@@ -142,12 +142,7 @@ def _what(words: _Words, kind: str, role: str | None) -> str:
 
 
 def _intended_use(words: _Words, manifest: Manifest) -> Section:
-    facts = Facts(
-        (
-            (words("purpose"), words.name("purpose", manifest.purpose)),
-            (words("participants"), words.listed(manifest.participants)),
-        )
-    )
+    facts = Facts(((words("participants"), words.listed(manifest.participants)),))
     return Section(words("intended_use"), (words("use_text"), facts))
 
 
@@ -178,10 +173,11 @@ def _evaluation_data(words: _Words, manifest: Manifest) -> Section:
 def _training_data(words: _Words, manifest: Manifest) -> Section:
     aligned = tuple((pair, words.count(rows)) for pair, rows in sorted(manifest.aligned_rows.items()))
     hashes = tuple(sorted(manifest.data_sha256.items()))
+    consent = (words("purpose"), words.name("purpose", manifest.purpose))
     return Section(
         words("training_data"),
         (
-            Facts(((words("origin"), manifest.data_origin),)),
+            Facts(((words("origin"), manifest.data_origin), consent)),
             Table(words("aligned"), words.header("pair", "rows"), aligned),
             Table(words("data_hash"), words.header("party", "data_hash"), hashes),
         ),

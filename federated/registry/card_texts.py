@@ -57,7 +57,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "role.champion": ("冠军（用于评分）", "champion: it scores"),
     "role.challenger": ("挑战者（影子评分）", "challenger: it scores in shadow"),
     # intended use
-    "purpose": ("用途", "Purpose"),
+    "purpose": ("所依据的授权用途", "Consent that training rests on"),
     "purpose.credit_application": ("信贷申请", "credit application"),
     "purpose.loan_review": ("贷后检查", "loan review"),
     "purpose.model_training": ("模型训练", "model training"),

@@ -74,8 +74,8 @@ def seed_sandbox(api: ApiClient, started_at: datetime, energy: Path | None, say:
     say("deposits and a price history")
     _deposits(api, BANKS, 2_000_000_000)
     _prices(api, started_at)
-    say("approval of the credit model")
-    _appoint_model(api)
+    say("approval of the credit models")
+    _appoint_models(api)
     say(f"{len(DEVELOPERS)} firms: consents and scores at {len(BANKS)} banks")
     firms = _firms(api, started_at)
     _admit(api, BUYERS, "buyer")
@@ -99,17 +99,19 @@ def _deposits(api: ApiClient, organisations: list[str] | tuple[str, ...], amount
         api.post(EXCHANGE, "/v1/deposits", body, key=f"seed:deposit:{organisation_id}")
 
 
-def _appoint_model(api: ApiClient) -> None:
-    """What the operator trained scores only once a bank that took part has approved and appointed it."""
+def _appoint_models(api: ApiClient) -> None:
+    """What the operator trained scores only once a bank that took part has approved and appointed it.
+
+    The first version of a run has exact reasons and becomes champion, the next its challenger.
+    """
     bank = BANKS[0]
-    versions = api.get(bank, "/v1/models")
-    if any(each["champion"] for each in versions):
-        return
-    version = versions[-1]["version"]
-    path = f"/v1/models/{version}"
+    waiting = [each["version"] for each in api.get(bank, "/v1/models") if not each["champion"]]
+    roles = [] if any(each["champion"] for each in api.get(bank, "/v1/models")) else ["champion"]
     note = "sandbox: held-out figures and model card looked at"
-    api.post(bank, f"{path}/approval", {"decision": "approve", "note": note}, key=f"seed:approve:{version}")
-    api.post(bank, f"{path}/appointment", {"role": "champion"}, key=f"seed:appoint:{version}")
+    for version, role in zip(waiting, [*roles, "challenger"], strict=False):
+        path = f"/v1/models/{version}"
+        api.post(bank, f"{path}/approval", {"decision": "approve", "note": note}, key=f"seed:approve:{version}")
+        api.post(bank, f"{path}/appointment", {"role": role}, key=f"seed:appoint:{version}")
 
 
 def _admit(api: ApiClient, members: tuple[tuple[str, str, str], ...], kind: str, subjects: dict[str, str] = {}) -> None:  # noqa: B006

@@ -24,7 +24,7 @@ def manifest(version="v0001", **changes):
         "data_origin": "generated",
         "schema_id": "smart-park-firms",
         "schema_version": "1",
-        "purpose": Purpose.CREDIT_APPLICATION,
+        "purpose": Purpose.MODEL_TRAINING,
         "participants": ("bank-gusu", "bank-jinji", "bank-taihu", "grid-sip", "grid-gaoxin"),
         "data_sha256": {"bank-gusu": "a" * 64, "grid-sip": "b" * 64},
         "learners": ("additive", "pair_trees"),
