@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 ASKED = ("subject_id", "consent_id", "purpose")
-ANSWERED = ("status", "code", "score", "probability", "grade", "basis", "model_version", "valid_until", "inquiry_id")
+ANSWERED = (
+    "status",
+    "code",
+    "score",
+    "probability",
+    "grade",
+    "basis",
+    "electricity",
+    "model_version",
+    "valid_until",
+    "inquiry_id",
+)
 # The service or the key is wrong, not the row: going on would only repeat it.
 FATAL = frozenset({401, 500, 502, 503, 504})
 

@@ -118,6 +118,7 @@ STATUS: Mapping[str, int] = {
     "schema_mismatch": 409,
     "alignment_failed": 409,
     "no_overlap": 409,
+    "node_unavailable": 503,
     "training_failed": 500,
     "model_not_found": 503,
     "model_corrupt": 503,

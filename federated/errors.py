@@ -100,6 +100,12 @@ class AlignmentFailed(FederatedError):
     code = "alignment_failed"
 
 
+class NodeUnavailable(FederatedError):
+    """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
+
+    code = "node_unavailable"
+
+
 class NoOverlap(FederatedError):
     """No bank shares a consented customer with any grid company, so there is nothing to train jointly."""
 

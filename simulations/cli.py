@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -59,13 +59,14 @@ def train(
     Console().print(_table(result))
 
 
-def _table(report: dict[str, object]) -> Table:
+def _table(report: dict[str, Any]) -> Table:
     from simulations.report import NAMES, metric_cells  # noqa: PLC0415
 
     table = Table(title=f"{report['dataset']}, data origin: {report['data_origin']}, folds: {report['folds']}")
     for heading in ("model", "AUC", "KS", "Brier", "ECE", "s a fold"):
         table.add_column(heading)
-    for name, title in NAMES.items():
+    for name in report["models"]:
+        title = NAMES[name]
         table.add_row(title, *metric_cells(report, name))
     return table
 

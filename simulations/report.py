@@ -15,8 +15,9 @@ Report = dict[str, Any]
 TABLE_START = "<!-- table: made from the report files by simulations.report, do not edit -->"
 TABLE_END = "<!-- end of table -->"
 NAMES = {
-    "federated": "federated, bank and grid company (summed logits)",
-    "label_holder_only_network": "federated, banks only (the companion)",
+    "federated": "federated, the default blend",
+    "federated_additive": "federated, explainable (exact reasons)",
+    "bank_only": "federated, banks only (the companion)",
     "label_holder_only": "XGBoost, bank columns in one place",
     "xgboost": "XGBoost, both parties' columns in one place",
 }
@@ -25,7 +26,7 @@ NAMES = {
 def report_of(result: RunResult) -> Report:
     """Plain JSON of a run. Every metric is held-out; `seconds` are wall clock on the hardware named beside them."""
     schema: FeatureSchema = result.tables.schema
-    models = {name: figures(result.models[name]) for name in NAMES}
+    models = {name: figures(result.models[name]) for name in NAMES if name in result.models}
     for name, parts in result.models.items():
         models[name]["auc_folds"] = [part.metrics.auc for part in parts]  # type: ignore[assignment]
     alignment = result.alignment
@@ -42,7 +43,7 @@ def report_of(result: RunResult) -> Report:
             "ids": 0 if alignment is None else sum(alignment.rows.values()),
             "pairs": {} if alignment is None else alignment.rows,
         },
-        "registered": None if result.manifest is None else result.manifest.version,
+        "registered": [manifest.version for manifest in result.manifests],
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
@@ -76,6 +77,8 @@ def table_of(report: Report) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, title in NAMES.items():
+        if name not in report["models"]:
+            continue
         model = report["models"][name]
         cells = " | ".join(_cell(model, metric) for metric in ("auc", "ks", "brier", "ece"))
         wire = f"{model['exchanges']:.0f} | {model['bytes'] / 1e6:.0f}" if "exchanges" in model else "– | –"
@@ -85,12 +88,13 @@ def table_of(report: Report) -> str:
 
 def _paired(report: Report) -> list[str]:
     """Fold-by-fold differences of AUC with their standard error: most of the spread between folds is shared."""
-    ours = report["models"]["federated"]["auc_folds"]
+    models = report["models"]
+    ours = models["federated"]["auc_folds"] if "federated" in models else []
     if len(ours) < 2:
         return []
     found = []
-    for name in ("label_holder_only_network", "label_holder_only", "xgboost"):
-        gaps = [a - b for a, b in zip(ours, report["models"][name]["auc_folds"], strict=True)]
+    for name in (name for name in NAMES if name in models and name != "federated"):
+        gaps = [a - b for a, b in zip(ours, models[name]["auc_folds"], strict=True)]
         error = stdev(gaps) / len(gaps) ** 0.5
         found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
     return ["", f"Paired differences of federated AUC over the folds: {'; '.join(found)}."]

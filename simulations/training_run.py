@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from federated.serving.building import CreditTables, read_taiwan
-from federated.training.settings import TrainingSettings
+from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
 from simulations.worlds.credit_population import generate_population
@@ -32,7 +32,7 @@ def train_and_report(
         reporter = Reporter(
             say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True), round=rounds
         )
-        result = run(tables, folds=folds, settings=TrainingSettings(seed=seed), at=at, home=home, reporter=reporter)
-    if result.manifest is not None:
-        console.print(f"registered {result.manifest.model} {result.manifest.version} and made it champion")
+        result = run(tables, folds=folds, settings=ZooSettings(seed=seed), at=at, home=home, reporter=reporter)
+    for manifest in result.manifests:
+        console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")
     return report_of(result)

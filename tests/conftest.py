@@ -43,17 +43,18 @@ def database_url(request, tmp_path):
 
 @pytest.fixture(scope="session")
 def trained_network(tmp_path_factory):
-    """A home with node stores of 1,200 generated firms and one registered model."""
-    from federated.training.settings import TrainingSettings
+    """A home with node stores of 1,200 generated firms and two registered versions, the first of them champion."""
+    from small_network import LEARNERS, SMALL
+
     from simulations.experiments.vertical_credit.pipeline import Reporter, run
     from simulations.worlds.credit_population import generate_population
 
     home = tmp_path_factory.mktemp("network")
-    settings = TrainingSettings(bins=16, hidden=16, members=2, max_rounds=6, learning_rate=5e-3, patience=3)
     run(
         generate_population(1_200, seed=2024),
         folds=1,
-        settings=settings,
+        settings=SMALL,
+        learners=LEARNERS,
         at=datetime(2026, 11, 1, tzinfo=UTC),
         home=home,
         reporter=Reporter(lambda _: None, lambda *_: None),

@@ -62,11 +62,14 @@ class ScoreOut(ResponseModel):
     subject_id: str
     purpose: Purpose
     score: int | None = Field(default=None, ge=300, le=850)
-    probability: float | None = Field(default=None, ge=0, le=1, description="of default")
+    probability: float | None = Field(default=None, ge=0, le=1, description="of default, at this score point")
     grade: str | None = None
     reasons: list[TextPair] = Field(default=[], max_length=4, description="what lowered the score most, at most four")
     basis: Literal["joint", "bank_only"] | None = Field(
-        default=None, description="bank_only: no electricity data was used (no consent for it, or none exists)"
+        default=None, description="bank_only: no electricity data was used; `electricity` says why"
+    )
+    electricity: Literal["included", "not_consented", "no_file", "unavailable"] | None = Field(
+        default=None, description="unavailable: a grid company did not answer; asked again the score may differ"
     )
     model_version: str | None = None
     data_origin: str | None = Field(default=None, description="`generated` for a generated population")
@@ -93,6 +96,7 @@ class ScoreOut(ResponseModel):
             grade=answer.grade,
             reasons=[TextPair(code=found.code, zh=found.zh, en=found.en) for found in answer.reasons],
             basis=answer.basis.value,
+            electricity=answer.electricity.value,
             model_version=answer.model_version,
             data_origin=answer.data_origin,
             asked_at=at,

@@ -88,6 +88,17 @@ def merge_bins(
     return Binning(tuple(cuts)), RampEncoder(tuple(edges), reference)
 
 
+def merged_quantiles(sketches: Sequence[QuantileSketch], ranks: FloatArray) -> FloatArray:
+    """Quantiles (features, ranks) of all nodes' rows; 0 for a feature that no node may report."""
+    features = len(sketches[0].counts)
+    found = np.zeros((features, len(ranks)))
+    for j in range(features):
+        points, weights = _points(sketches, j)
+        if len(points):
+            found[j] = weighted_quantile(points, weights, ranks)
+    return found
+
+
 def _cuts(points: FloatArray, weights: FloatArray, bins: int) -> FloatArray:
     distinct, inverse = np.unique(points, return_inverse=True)
     if len(distinct) < 2:

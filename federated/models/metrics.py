@@ -42,6 +42,11 @@ class ScoreHistogram:
     squared: float
 
     @staticmethod
+    def empty() -> ScoreHistogram:
+        """No row counted."""
+        return ScoreHistogram(np.zeros((2, CELLS)), np.zeros(CELLS), 0.0)
+
+    @staticmethod
     def of(logits: FloatArray, labels: NDArray[np.int64]) -> ScoreHistogram:
         """Count `logits` (rows,) with `labels` (rows,) in {0, 1}. Raises `CorruptData` for a non-finite logit."""
         if not np.all(np.isfinite(logits)):
@@ -88,10 +93,12 @@ class ScoreHistogram:
         auc = float(np.sum(bad * (below + 0.5 * good)) / (n_good * n_bad))
         ks = float(np.max(np.abs(np.cumsum(good) / n_good - np.cumsum(bad) / n_bad)))
         rows = int(n_good + n_bad)
-        return Metrics(auc, ks, self.squared / rows, self._ece(rows), rows)
+        return Metrics(auc, ks, self.squared / rows, self.ece(), rows)
 
-    def _ece(self, rows: int) -> float:
+    def ece(self) -> float:
+        """Expected calibration error over `ECE_BINS` bins of equal mass; needs rows, but not of both classes."""
         total = self.counts.sum(axis=0)
+        rows = int(total.sum())
         midpoint = np.cumsum(total) - 0.5 * total
         bins = np.minimum((midpoint / rows * ECE_BINS).astype(np.int64), ECE_BINS - 1)
         observed = np.bincount(bins, weights=self.counts[1], minlength=ECE_BINS)

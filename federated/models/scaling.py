@@ -19,6 +19,10 @@ PDO = 40.0
 GRADE_FLOORS = (("A", 660), ("B", 600), ("C", 540), ("D", 480), ("E", SCORE_MIN))
 
 
+# Where one band of scores ends and the next begins: what the shape of a population is compared by.
+SCORE_BANDS = (420, 450, 480, 510, 540, 570, 600, 630, 660, 690, 720)
+
+
 def probability_of(logit: float) -> float:
     """Logistic function, safe for any finite logit."""
     if logit >= 0:
@@ -31,6 +35,11 @@ def score_of(logit: float) -> int:
     """Score of a logit of default, 300–850, higher is better."""
     points = ANCHOR_SCORE + PDO * (-logit / math.log(2.0) - math.log2(ANCHOR_ODDS))
     return round(min(max(points, SCORE_MIN), SCORE_MAX))
+
+
+def logit_of(score: int) -> float:
+    """Logit of default that a whole score stands for."""
+    return -math.log(2.0) * ((score - ANCHOR_SCORE) / PDO + math.log2(ANCHOR_ODDS))
 
 
 def grade_of(score: int) -> str:

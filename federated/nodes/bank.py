@@ -6,8 +6,8 @@ from datetime import datetime
 
 from federated.consent.record import ConsentRecord
 from federated.errors import ConsentMissing, NotPermitted
-from federated.models.party import PartyModel
-from federated.nodes.node import Node, PartialRequest, PartialScore
+from federated.models.scorer import PartyScorer
+from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
 
 
 class BankNode(Node):
@@ -45,8 +45,10 @@ class BankNode(Node):
             raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
         return record
 
-    def partial(self, request: PartialRequest, model: PartyModel) -> PartialScore | None:
+    def partial(
+        self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
+    ) -> PartialScore | None:
         """As `Node.partial`. Raises `NotPermitted` if the request comes on behalf of another bank."""
         if request.bank_id != self.org_id:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
-        return super().partial(request, model)
+        return super().partial(request, scorer, peer, explained=explained)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +12,16 @@ from datetime import datetime
 import numpy as np
 
 from federated.consent.record import ConsentRecord, Purpose, check
+from federated.errors import NodeUnavailable
 from federated.models.encoding import FloatArray
-from federated.models.party import PartyModel
-from federated.models.reasons import RankedReason, Reason, contributions
+from federated.models.reasons import RankedReason, Reason, strength_of, strongest
+from federated.models.scorer import PartyScorer
+from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key
 from federated.nodes.schema import FeatureSchema, PartySchema
 from federated.nodes.store import NodeStore
+
+MASK_STATE = "mask key"
+LEAST_COUNTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +33,28 @@ class PartialRequest:
     consent_id: str
     purpose: Purpose
     at: datetime
+    model: str
+
+    def text(self) -> str:
+        """All that the query says, as one string: equal for both parties, different for different queries."""
+        parts = (self.bank_id, self.subject_id, self.consent_id, self.purpose.value, self.at.isoformat(), self.model)
+        return "\0".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The node on the other side of a score, and its public key."""
+
+    org_id: str
+    public_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PartialScore:
-    """A node's share of the logit of default, and its features ranked by how much they raise it. No raw value."""
+    """A node's share of the logit of default, masked (see `nodes.masks`), and its strongest reasons. No raw value."""
 
     org_id: str
-    logit: float
+    share: int
     ranked: tuple[RankedReason, ...]
 
 
@@ -47,6 +68,9 @@ class Node:
             raise TypeError(f"{store.org_id} is a {store.role}, not a {self.role}")
         self.store = store
         self.org_id = store.org_id
+        self._lending = np.array(store.schema.party(store.role).lending, dtype=np.int64)
+        self._keys: dict[Peer, bytes] = {}
+        self._gate = threading.Lock()
 
     @property
     def schema(self) -> FeatureSchema:
@@ -94,27 +118,84 @@ class Node:
         with self.store.consents() as consents:
             return consents.subjects_allowing(bank_id, Purpose.MODEL_TRAINING, self.party.scope, at)
 
-    def partial(self, request: PartialRequest, model: PartyModel) -> PartialScore | None:
-        """This node's share of a customer's logit, None without a file. Consent is checked first."""
-        self.check_consent(request)
-        values = self.store.values_of(request.subject_id)
+    def public_key(self) -> bytes:
+        """This node's public key for masks, 32 bytes. Its private key is made at first use and stays in its store."""
+        return public_of(self._secret())
+
+    def _secret(self) -> bytes:
+        with self._gate:
+            secret = self.store.state(MASK_STATE)
+            if secret is None:
+                secret = new_secret()
+                self.store.put_state({MASK_STATE: secret})
+            return secret
+
+    def _mask(self, request: PartialRequest, peer: Peer) -> int:
+        """What this node adds to its logit: the pair's mask at the bank, its negative at the grid company."""
+        if peer not in self._keys:
+            pair = "|".join(sorted((self.org_id, peer.org_id)))
+            self._keys[peer] = shared_key(self._secret(), peer.public_key, pair)
+        mask = mask_of(self._keys[peer], request.text())
+        return mask if self.role == "bank" else -mask
+
+    def partial(
+        self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
+    ) -> PartialScore | None:
+        """This node's share of a customer's logit, None without a file. Consent is checked first.
+
+        Masked towards `peer`; without a peer the share is the whole score and is not masked. A version that runs in
+        the shadow of another is not `explained`. Raises consent errors, `NodeUnavailable` if the node cannot read its
+        own store.
+        """
+        try:
+            self.check_consent(request)
+            values = self.store.values_of(request.subject_id)
+            mask = 0 if peer is None or values is None else self._mask(request, peer)
+        except sqlite3.Error as error:
+            raise NodeUnavailable(f"{self.org_id} cannot read its store", node=self.org_id) from error
         if values is None:
             return None
-        return PartialScore(self.org_id, float(model.logits(values[None, :])[0]), self._rank(model, values))
+        read = values[self._lending]
+        if not explained:
+            return PartialScore(self.org_id, masked(float(scorer.logits(read[None, :])[0]), mask), ())
+        seed = 0 if scorer.exact else int.from_bytes(hashlib.sha256(read.tobytes()).digest()[:8], "big")
+        logit, contributions = scorer.explain(read, seed)
+        return PartialScore(self.org_id, masked(logit, mask), self._ranked(scorer, read, contributions))
 
-    def _rank(self, model: PartyModel, values: FloatArray) -> tuple[RankedReason, ...]:
-        seed = int.from_bytes(hashlib.sha256(values.tobytes()).digest()[:8], "big")
-        sizes = contributions(model, values, seed)
+    def column_counts(self, cuts: dict[str, tuple[float, ...]], bank_id: str, at: datetime) -> dict[str, FloatArray]:
+        """How this node's customers fall into bins of each column, missing last: only those who allow loan review.
+
+        For drift against the training rows. A bin of fewer than `LEAST_COUNTED` customers is reported as 0.
+        """
+        with self.store.consents() as consents:
+            allowed = consents.subjects_allowing(bank_id, Purpose.LOAN_REVIEW, self.party.scope, at)
+        table = self.store.table()
+        rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
+        found = {}
+        for column, edges in cuts.items():
+            values = table.values[rows, self.party.columns.index(column)]
+            code = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, "left"))
+            counts = np.bincount(code.astype(np.int64), minlength=len(edges) + 2).astype(np.float64)
+            found[column] = np.where(counts < LEAST_COUNTED, 0.0, counts)
+        return found
+
+    def _ranked(self, scorer: PartyScorer, values: FloatArray, contributions: FloatArray) -> tuple[RankedReason, ...]:
         return tuple(
-            RankedReason(self._reason(j, float(values[j]), float(model.encoder.reference[j])), float(sizes[j]))
-            for j in np.flatnonzero(sizes > 0).tolist()
+            RankedReason(self._reason(scorer, j, float(values[j])), strength_of(float(contributions[j])))
+            for j in strongest(contributions)
         )
 
-    def _reason(self, j: int, value: float, reference: float) -> Reason:
-        feature = self.party.features[j]
-        stem = f"{self.party.code_prefix}{j + 1:02d}"
+    def _reason(self, scorer: PartyScorer, j: int, value: float) -> Reason:
+        number = int(self._lending[j])
+        feature = self.party.features[number]
+        stem = f"{self.party.code_prefix}{number + 1:02d}"
         if np.isnan(value):
             return Reason(f"{stem}M", f"缺少数据:{feature.zh}", f"no data on: {feature.en}")
-        if value >= reference:
-            return Reason(f"{stem}H", feature.high_zh, feature.high_en)
-        return Reason(f"{stem}L", feature.low_zh, feature.low_en)
+        low, high = scorer.band(j, value)
+        band_zh, band_en = (
+            f"(在客户中处于 {low}%–{high}% 分位)",
+            f" (between the {low} % and {high} % marks of customers)",
+        )
+        if value >= scorer.tables.reference[j]:
+            return Reason(f"{stem}H", feature.high_zh + band_zh, feature.high_en + band_en)
+        return Reason(f"{stem}L", feature.low_zh + band_zh, feature.low_en + band_en)

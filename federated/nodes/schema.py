@@ -29,6 +29,20 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Groups of customers by one column: group k holds cuts[k − 1] < x ≤ cuts[k]. For audits, not for scoring."""
+
+    name: str
+    column: str
+    cuts: tuple[float, ...]
+    groups: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.groups) != len(self.cuts) + 1 or list(self.cuts) != sorted(set(self.cuts)):
+            raise ValueError(f"segment {self.name} needs ascending cuts and one group more than cuts")
+
+
+@dataclass(frozen=True, slots=True)
 class PartySchema:
     """The columns of one kind of party (`bank` or `grid`), in the order in which nodes store them."""
 
@@ -37,10 +51,17 @@ class PartySchema:
     scope: DataScope
     features: tuple[Feature, ...]
 
+    segments: tuple[Segment, ...] = ()
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Column names in storage order."""
         return tuple(feature.column for feature in self.features)
+
+    @property
+    def lending(self) -> tuple[int, ...]:
+        """Numbers of the columns that a model for lending may read: all but the protected ones."""
+        return tuple(j for j, feature in enumerate(self.features) if not feature.protected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,14 @@ def _party(role: str, raw: dict[str, Any]) -> PartySchema:
     features = tuple(Feature(**feature) for feature in raw["features"])
     if len({f.column for f in features}) != len(features):
         raise CorruptData(f"schema of {role} names a column twice", role=role)
-    return PartySchema(role, raw["code_prefix"], DataScope(raw["scope"]), features)
+    segments = tuple(
+        Segment(each["name"], each["column"], tuple(float(c) for c in each["cuts"]), tuple(each["groups"]))
+        for each in raw.get("segments", ())
+    )
+    unknown = {s.column for s in segments} - {f.column for f in features}
+    if unknown:
+        raise CorruptData(f"segments of {role} name unknown columns {sorted(unknown)}", role=role)
+    return PartySchema(role, raw["code_prefix"], DataScope(raw["scope"]), features, segments)
 
 
 @cache

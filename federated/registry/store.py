@@ -10,27 +10,17 @@ import re
 import shutil
 import uuid
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from federated.errors import ModelCorrupt, ModelExists, ModelNotFound
-from federated.models.party import PartyModel
 from federated.registry.manifest import Manifest
+from federated.registry.weights import ScoringModel
 
 MODEL_NAME = "credit"
-_PARTS = ("joint_bank", "joint_grid", "bank_only")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringModel:
-    """The functions of one version: two that are summed, and the bank-only companion for want of a grid side."""
-
-    joint_bank: PartyModel
-    joint_grid: PartyModel
-    bank_only: PartyModel
 
 
 class ModelRegistry:
@@ -50,8 +40,7 @@ class ModelRegistry:
         if target.exists():
             raise ModelExists(f"{manifest.model} {manifest.version} is registered already")
         buffer = io.BytesIO()
-        arrays = {name: a for part in _PARTS for name, a in getattr(model, part).to_arrays(part).items()}
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        np.savez_compressed(buffer, allow_pickle=False, **model.to_arrays())
         sealed = replace(manifest, weights_sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
         draft = target.parent / f".draft-{uuid.uuid4().hex}"
         draft.mkdir(parents=True)
@@ -97,7 +86,7 @@ class ModelRegistry:
                 arrays = {name: archive[name] for name in archive.files}
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise ModelCorrupt(f"weights of {model} {version} are not an array archive: {error}") from error
-        return ScoringModel(**{part: PartyModel.from_arrays(part, arrays) for part in _PARTS})
+        return ScoringModel.from_arrays(arrays)
 
     def appoint_champion(self, model: str, version: str) -> None:
         """Make a registered version the one that scores. Raises `ModelNotFound` or `ModelCorrupt`."""

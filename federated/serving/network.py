@@ -1,57 +1,92 @@
 """The network as a bank's systems see it: record and withdraw consent, list customers, query a score, list models.
 
-Inside, every bank and grid company is a node with its own store; this facade plays the network operator of one process.
-It sums the parties' logits and ranks their reasons. A `Score` shows neither a party's logit nor a feature value, but a
-bank can evaluate its own share and subtract it from the logit behind the probability: that difference is the grid
-company's share, and nothing here hides it. A grid company learns that a bank asked about a subject who consented to it.
+Inside, every bank and grid company is a node with its own store; this facade plays the network operator of one
+process. It adds two shares of a logit that are masked towards it (`nodes.masks`), so it sees their sum only, and ranks
+reasons by coarse strengths. The bank is told the score in whole points, the probability of that point, and reasons:
+no share, no value of the other party. A bank that evaluates its own share can subtract it from the score and knows
+the grid company's to half a point; the score itself says that. A grid company learns that a bank asked about a subject
+who consented to it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 from federated.consent.record import ConsentRecord, Purpose, require_same_terms, utc
 from federated.consent.store import from_micros, to_micros
-from federated.errors import ConsentMissing, DataMissing, NotPermitted, ScopeNotCovered
+from federated.errors import (
+    ConsentMissing,
+    CorruptData,
+    DataMissing,
+    NodeUnavailable,
+    NotPermitted,
+    SchemaMismatch,
+    ScopeNotCovered,
+)
 from federated.models.reasons import top_reasons
-from federated.models.scaling import grade_of, probability_of, score_of
+from federated.models.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
-from federated.nodes.node import PartialRequest, PartialScore
+from federated.nodes.masks import unmasked_sum
+from federated.nodes.node import PartialRequest, PartialScore, Peer
 from federated.nodes.store import NodeStore
 from federated.registry.manifest import Manifest
-from federated.registry.store import ModelRegistry, ScoringModel
-from federated.serving.queries import SCORE_VALIDITY, Basis, NoFile, Score, ScoreQuery
+from federated.registry.store import ModelRegistry
+from federated.registry.weights import ScoringModel
+from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 
 PAGE = 100
+# How long a grid company may take for its share before the bank is answered without it.
+GRID_DEADLINE_S = 2.0
 
 
 class Network:
     """All nodes and the registry under one home directory. Safe to call from several threads."""
 
-    def __init__(self, banks: Mapping[str, BankNode], grids: Mapping[str, GridNode], registry: ModelRegistry) -> None:
+    def __init__(
+        self,
+        banks: Mapping[str, BankNode],
+        grids: Mapping[str, GridNode],
+        registry: ModelRegistry,
+        broken: Mapping[str, CorruptData] | None = None,
+    ) -> None:
         self._banks = dict(sorted(banks.items()))
         self._grids = dict(sorted(grids.items()))
+        self._broken = dict(broken or {})
         self._registry = registry
         self._loaded: dict[str, ScoringModel] = {}
         self._lock = threading.Lock()
+        self._keys: dict[str, bytes] = {}
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
 
     @staticmethod
     def open(home: Path) -> Network:
-        """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData`."""
+        """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData` if none opens.
+
+        A node whose store cannot be read counts as down: its own customers get `NodeUnavailable`, others go on.
+        """
         paths = sorted((home / "nodes").glob("*.db"))
         if not paths:
             raise DataMissing(f"no node stores under {home / 'nodes'}")
-        stores = [NodeStore(path) for path in paths]
+        stores, broken = [], {}
+        for path in paths:
+            try:
+                stores.append(NodeStore(path))
+            except CorruptData as error:
+                broken[path.stem] = error
+        if not any(store.role == "bank" for store in stores):
+            raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
         banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}
         grids = {s.org_id: GridNode(s) for s in stores if s.role == "grid"}
-        return Network(banks, grids, ModelRegistry(home))
+        return Network(banks, grids, ModelRegistry(home), broken)
 
     def close(self) -> None:
         """Close every node's store."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         for node in (*self._banks.values(), *self._grids.values()):
             node.store.close()
 
@@ -66,7 +101,9 @@ class Network:
         return tuple(self._grids)
 
     def bank_node(self, bank_id: str) -> BankNode:
-        """A bank's node. Raises `NotPermitted` for an organisation that is no bank of this network."""
+        """A bank's node. Raises `NotPermitted` for no bank of this network, `NodeUnavailable` for a broken store."""
+        if bank_id in self._broken:
+            raise NodeUnavailable(f"{bank_id} cannot read its store", node=bank_id) from self._broken[bank_id]
         try:
             return self._banks[bank_id]
         except KeyError:
@@ -144,54 +181,92 @@ class Network:
         """Score one customer of the asking bank.
 
         Consent is checked at the bank first, then the file is looked up, then each grid company checks consent itself.
-        If the consent does not open electricity data, or no grid company has a file, the bank-only companion answers
-        and `basis` says so. Raises consent errors, `NotPermitted`, `InvalidTime`, `ModelNotFound`, `ModelCorrupt`.
+        If the consent does not open electricity data, no grid company has a file, or one does not answer in time, the
+        bank-only companion answers, and `basis` and `electricity` say so. Raises consent errors, `NotPermitted`,
+        `InvalidTime`, `ModelNotFound`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node).
         """
         at = utc(query.at)
         bank = self.bank_node(query.bank_id)
-        request = PartialRequest(query.bank_id, query.subject_id, query.consent_id, Purpose(query.purpose), at)
+        manifest = self._registry.champion()
+        request = PartialRequest(
+            query.bank_id, query.subject_id, query.consent_id, Purpose(query.purpose), at, manifest.version
+        )
         bank.check_consent(request)
         if not bank.has_file(query.subject_id):
             return NoFile(query.subject_id, at)
-        manifest = self._registry.champion()
         model = self._model(manifest)
-        grid = self._grid_partial(request, model)
-        own = bank.partial(request, model.bank_only if grid is None else model.joint_bank)
+        grid, electricity = self._grid_partial(request, manifest, model)
+        alone = grid is None
+        peer = None if grid is None else Peer(grid.org_id, self._public_key(self._grids[grid.org_id]))
+        own = bank.partial(request, model.bank_only if alone else model.joint_bank, peer)
         if own is None:
             return NoFile(query.subject_id, at)
         parts = [own] if grid is None else [own, grid]
-        logit = sum(part.logit for part in parts)
-        score = score_of(logit)
+        logit = unmasked_sum(own.share, 0 if grid is None else grid.share)
+        score = score_of(model.calibrated(logit, query.bank_id, alone=alone))
         return Score(
             subject_id=query.subject_id,
             score=score,
-            probability=probability_of(logit),
+            probability=probability_of(logit_of(score)),
             grade=grade_of(score),
             reasons=top_reasons([item for part in parts for item in part.ranked]),
             model_version=manifest.version,
-            basis=Basis.BANK_ONLY if grid is None else Basis.JOINT,
+            basis=Basis.BANK_ONLY if alone else Basis.JOINT,
+            electricity=electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
             valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
         )
 
-    def _grid_partial(self, request: PartialRequest, model: ScoringModel) -> PartialScore | None:
-        """The share of the first grid company that has a file and consent for it; None if there is none.
+    def _grid_partial(
+        self, request: PartialRequest, manifest: Manifest, model: ScoringModel
+    ) -> tuple[PartialScore | None, Electricity]:
+        """The share of the first grid company that has a file and consent for it, else why there is none.
 
-        Only a scope or a copy that never reached the grid company falls back to the bank. A withdrawn or expired
-        consent there is an inconsistency between nodes and refuses the query.
+        Only a scope, a copy that never reached the grid company, or silence falls back to the bank. A withdrawn or
+        expired consent there is an inconsistency between nodes and refuses the query.
         """
+        silent = not set(manifest.participants) <= {*self._banks, *self._grids}
+        denied = False
+        peer = Peer(request.bank_id, self._public_key(self._banks[request.bank_id]))
         for grid in self._grids.values():
             try:
-                partial = grid.partial(request, model.joint_grid)
+                asked = self._pool.submit(grid.partial, request, model.joint_grid, peer)
+                partial = asked.result(timeout=GRID_DEADLINE_S)
             except (ScopeNotCovered, ConsentMissing):
-                continue
-            if partial is not None:
-                return partial
-        return None
+                denied = True
+            except (NodeUnavailable, CorruptData, TimeoutError):
+                silent = True
+            else:
+                if partial is not None:
+                    return partial, Electricity.INCLUDED
+        if denied:
+            return None, Electricity.NOT_CONSENTED
+        return None, Electricity.UNAVAILABLE if silent else Electricity.NO_FILE
+
+    def _public_key(self, node: BankNode | GridNode) -> bytes:
+        if node.org_id not in self._keys:
+            self._keys[node.org_id] = node.public_key()
+        return self._keys[node.org_id]
 
     def _model(self, manifest: Manifest) -> ScoringModel:
+        """A version's functions, loaded once. Raises `SchemaMismatch` if it reads other columns than the nodes hold."""
         with self._lock:
             if manifest.weights_sha256 not in self._loaded:
-                self._loaded = {manifest.weights_sha256: self._registry.load(manifest.model, manifest.version)}
+                model = self._registry.load(manifest.model, manifest.version)
+                self._require_columns(manifest, model)
+                # A champion and its challenger stay loaded; older ones make room.
+                self._loaded = dict([*self._loaded.items()][-3:]) | {manifest.weights_sha256: model}
             return self._loaded[manifest.weights_sha256]
+
+    def _require_columns(self, manifest: Manifest, model: ScoringModel) -> None:
+        scorers = {"bank": (model.joint_bank, model.bank_only), "grid": (model.joint_grid,)}
+        for node in (*self._banks.values(), *self._grids.values()):
+            party = node.party
+            held = tuple(party.columns[j] for j in party.lending)
+            read = manifest.columns.get(node.role, ())
+            sizes = {scorer.n_features for scorer in scorers[node.role]}
+            if read != held or sizes != {len(held)}:
+                odd = sorted(set(read) ^ set(held)) or ["in another order or number"]
+                detail = f"{node.org_id}: columns differ from those of {manifest.model} {manifest.version}: {odd}"
+                raise SchemaMismatch(detail, party=node.org_id, column=odd[0])

@@ -19,6 +19,15 @@ class Basis(StrEnum):
     BANK_ONLY = "bank_only"
 
 
+class Electricity(StrEnum):
+    """What became of the grid company's share. Anything but `included` makes the score `bank_only`, and says why."""
+
+    INCLUDED = "included"
+    NOT_CONSENTED = "not_consented"
+    NO_FILE = "no_file"
+    UNAVAILABLE = "unavailable"
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreQuery:
     """A bank asks for the score of one of its own customers, under a named consent, for a stated purpose, at `at`."""
@@ -34,7 +43,9 @@ class ScoreQuery:
 class Score:
     """A score of 300–850 (higher is better), probability of default, grade A–E and at most four adverse reasons.
 
-    `basis` says whether a grid company's share is in it. `data_origin` is `generated` for a generated population.
+    The probability is that of the whole score point, so it tells no more than the score. `basis` says whether a grid
+    company's share is in it and `electricity` why not; asked again when an unavailable node is back, the score may
+    differ. `data_origin` is `generated` for a generated population.
     """
 
     subject_id: str
@@ -44,6 +55,7 @@ class Score:
     reasons: tuple[Reason, ...]
     model_version: str
     basis: Basis
+    electricity: Electricity
     data_origin: str
     scored_at: datetime
     valid_until: datetime

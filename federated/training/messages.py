@@ -116,6 +116,7 @@ class Switchboard:
         self.grid = grid
         self.traffic = Traffic()
         self.node_ids: dict[str, int] = {}
+        self.cards: dict[str, Content] = {}
         self._orgs: dict[int, str] = {}
         self._asked: dict[str, str] = {}
 
@@ -133,6 +134,7 @@ class Switchboard:
             by_org[org] = content
             self.node_ids[org] = node_id
             self._orgs[node_id] = org
+        self.cards = by_org
         return by_org
 
     def ask(self, action: str, requests: Mapping[str, Content]) -> dict[str, Content]:

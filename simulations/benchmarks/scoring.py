@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from federated.models.encoding import RampEncoder
+from federated.models.encoding import FloatArray, RampEncoder
+from federated.models.functions import NetworkFunction
 from federated.models.networks import PartyNetwork, initial_weights
-from federated.models.party import PartyModel
-from federated.models.reasons import contributions
+from federated.models.reasons import sampled_contributions
 
 FEATURES, BINS, HIDDEN, MEMBERS = 13, 32, 64, 4
 
@@ -34,9 +34,12 @@ def measure_scoring(queries: int = 2_000) -> ScoringSpeed:
     edges = tuple(np.quantile(column, np.linspace(0, 1, BINS + 1)) for column in table.T)
     encoder = RampEncoder(edges, np.median(table, axis=0))
     weights = initial_weights(encoder.width, HIDDEN, MEMBERS, bias=-1.0, seed=0)
-    model, network = PartyModel(encoder, weights), PartyNetwork(weights)
+    function, network = NetworkFunction(encoder, weights), PartyNetwork(weights)
     network.eval()
     rows = table[: min(queries, len(table))]
+
+    def by_numpy(rows: FloatArray) -> FloatArray:
+        return np.asarray(function.member_logits(rows).mean(axis=0))
 
     def by_torch(row: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
         with torch.inference_mode():
@@ -45,9 +48,9 @@ def measure_scoring(queries: int = 2_000) -> ScoringSpeed:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        numpy_us = _median_us(rows, model.logits)
+        numpy_us = _median_us(rows, by_numpy)
         torch_us = _median_us(rows, by_torch)
-        reasons_us = _median_us(rows[:100], lambda row: contributions(model, row[0]))
+        reasons_us = _median_us(rows[:100], lambda row: sampled_contributions(by_numpy, encoder.reference, row[0]))
     finally:
         torch.set_num_threads(threads)
     return ScoringSpeed(numpy_us, torch_us, reasons_us, torch_us / numpy_us)

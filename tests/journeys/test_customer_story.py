@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from small_network import LEARNERS, SMALL
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn
-from federated.serving import Basis, Network, NoFile, Score, ScoreQuery
+from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan
-from federated.training.settings import TrainingSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 
@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TAIWAN = ROOT.parent / "shared" / "data" / "credit"
 NAMES = ("taiwan_fate_hetero_guest.csv", "taiwan_fate_hetero_host.csv")
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
-SETTINGS = TrainingSettings(bins=24, hidden=24, members=2, max_rounds=8, learning_rate=5e-3, patience=3)
 
 
 def generated(_):
@@ -42,7 +41,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     tables, home, seen = source(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
-    result = run(tables, folds=1, settings=SETTINGS, at=AT, home=home, reporter=reporter, threads=1)
+    result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1, learners=LEARNERS)
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["federated"][0]
@@ -52,7 +51,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     network = Network.open(home)
     champion = network.champion()
     assert champion.data_origin == tables.schema.data_origin
-    assert champion.metrics["federated"]["auc"] == joint.metrics.auc
+    assert champion.metrics["federated"]["auc"] == result.models["federated_additive"][0].metrics.auc
 
     subject = next(s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint)
     bank = tables.bank_of[tables.subjects.index(subject)]
@@ -73,7 +72,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     assert isinstance(score, Score)
     assert 300 <= score.score <= 850
     assert 0 < score.probability < 1
-    assert score.basis is Basis.JOINT
+    assert (score.basis, score.electricity) == (Basis.JOINT, Electricity.INCLUDED)
     assert score.model_version == champion.version
     assert len(score.reasons) <= 4
 

@@ -101,6 +101,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "scope.electricity": ("用电数据", "Electricity data"),
     "basis.joint": ("银行与供电公司数据", "bank and electricity data"),
     "basis.bank_only": ("仅银行数据", "bank data only"),
+    "electricity.not_consented": ("客户未授权使用用电数据", "the customer did not consent to electricity data"),
+    "electricity.no_file": ("供电公司无该客户档案", "no grid company has a file of this customer"),
+    "electricity.unavailable": (
+        "供电公司暂时无法应答；恢复后重新查询，评分可能不同",
+        "a grid company did not answer; asked again once it is back, the score may differ",
+    ),
     "entry.funding": ("入金", "Funding"),
     "entry.issuance": ("签发", "Issuance"),
     "entry.trade": ("交易", "Trade"),

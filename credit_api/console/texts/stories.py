@@ -100,7 +100,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "metric.lower": ("越低越好", "lower is better"),
     "metric.best": ("最优", "best"),
     "model.federated": ("联邦：银行与供电公司", "Federated, bank and grid"),
-    "model.label_holder_only_network": ("联邦：仅银行", "Federated, banks only"),
+    "model.bank_only": ("联邦：仅银行", "Federated, banks only"),
     "model.label_holder_only": ("XGBoost：仅银行数据", "XGBoost, bank data only"),
     "model.xgboost": ("XGBoost：集中全部数据", "XGBoost, all data pooled"),
     "customer.total": ("本行客户", "Own customers"),

@@ -14,7 +14,7 @@ from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.marks import marks_of
 
 router = APIRouter(include_in_schema=False)
-MODELS = ("federated", "label_holder_only_network", "label_holder_only", "xgboost")
+MODELS = ("federated", "bank_only", "label_holder_only", "xgboost")
 
 
 @router.get("/")

@@ -13,51 +13,87 @@ import torch
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
-from federated.errors import CorruptData
+from federated.errors import CorruptData, TrainingFailed
 from federated.models.binning import Binning, IntArray
 from federated.models.boosting import GrowSettings, Histogram, Trees, grow
 from federated.models.categories import CategoryMap
 from federated.models.convex import gradient_of, grams_of, pair_cells
 from federated.models.encoding import FloatArray
 from federated.models.functions import ConvexFunction, function_of
-from federated.models.networks import Loss, fit, logistic_loss, quadratic_loss
-from federated.models.party import forward
+from federated.models.networks import FitSettings, Loss, fit, logistic_loss, quadratic_loss
+from federated.models.party import Weights, forward
 from federated.models.sketch import sketch
-from federated.training.grid_app import fit_settings, weights_in
+from federated.training.encoders import encoder_of
 from federated.training.messages import Answer, Arrays, Content, answering, prefixed
-from federated.training.plan import encoder_of
-from federated.training.zoo.finished import blend, calibrate, held_out, keep
+from federated.training.zoo.finished import audit, blend, calibrate, groups, held_out, keep, out_of_fold, own, reference
 from federated.training.zoo.node import ZooNode
-from federated.training.zoo.rows import BankRows, GridRows, gathered, spread
+from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, spread
 
 
-def zoo_app(rows: BankRows | GridRows) -> ClientApp:
-    """The app of one node for one run over `rows`."""
-    app, node = ClientApp(), ZooNode(rows)
+class _Place:
+    """One node's source of rows, and its state in the joint model that is being trained."""
+
+    def __init__(self, source: RowSource) -> None:
+        self.source = source
+        self.node: ZooNode | None = None
+
+
+def zoo_app(rows: RowSource | BankRows | GridRows) -> ClientApp:
+    """The app of one node, over given rows or over a source that is read at every opening."""
+    app = ClientApp()
+    place = _Place(GivenRows(rows) if isinstance(rows, BankRows | GridRows) else rows)
     handlers: dict[str, Any] = {
-        "hello": _hello, "open": _open, "levels": _levels, "sketch": _sketch, "prepare": _prepare, "begin": _begin,
+        "levels": _levels, "sketch": _sketch, "prepare": _prepare, "begin": _begin,
         "keep": keep, "pairs": _pairs, "tell": _tell, "evidence": _evidence,
         "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf,
+        "out_of_fold": out_of_fold, "own": own, "groups": groups, "audit": audit, "reference": reference,
     }  # fmt: skip
+
+    @app.query("hello")
+    @answering
+    def hello(_: Content, __: Context) -> Content:
+        source = place.source
+        told = {"org_id": source.org_id, "role": source.role, "columns": list(source.columns)}
+        return Content(config=told | source.card())
+
+    @app.query("open")
+    @answering
+    def opened(content: Content, _: Context) -> Content:
+        place.node = ZooNode(place.source.open(content))
+        return _open(place.node, content)
+
     for name, handler in handlers.items():
-        app.query(name)(answering(_bound(node, handler)))
+        app.query(name)(answering(_bound(place, handler)))
     for name, handler in {"trees": _trees, "sums": _sums, "network": _network}.items():
-        app.train(name)(answering(_bound(node, handler)))
+        app.train(name)(answering(_bound(place, handler)))
     return app
 
 
-def _bound(node: ZooNode, handler: Any) -> Answer:
+def _bound(place: _Place, handler: Any) -> Answer:
     def answer(content: Content, _: Context) -> Content:
-        result: Content = handler(node, content)
+        if place.node is None:
+            raise TrainingFailed(f"{place.source.org_id}: no joint model was opened")
+        result: Content = handler(place.node, content)
         return result
 
     return answer
 
 
-def _hello(node: ZooNode, _: Content) -> Content:
-    role = "bank" if isinstance(node.rows, BankRows) else "grid"
-    columns = list(node.rows.table.columns)
-    return Content(config={"org_id": node.rows.org_id, "role": role, "columns": columns})
+def weights_in(content: Content) -> Weights:
+    """The float32 network weights of a message."""
+    return {name: np.asarray(a, dtype=np.float32) for name, a in content.under("weights").items()}
+
+
+def fit_settings(content: Content) -> FitSettings:
+    """Local optimisation settings of a message."""
+    return FitSettings(
+        epochs=content.integer("epochs"),
+        learning_rate=content.number("learning_rate"),
+        weight_decay=content.number("weight_decay"),
+        dropout=content.number("dropout"),
+        batch=content.integer("batch"),
+        seed=content.integer("fit_seed"),
+    )
 
 
 def _open(node: ZooNode, content: Content) -> Content:

@@ -7,13 +7,18 @@ from typing import Any
 import numpy as np
 
 from federated.errors import CorruptData
+from federated.models.binning import Binning
 from federated.models.blend import BlendSums, best_weights
+from federated.models.calibration import Calibration, own_of
 from federated.models.encoding import FloatArray
 from federated.models.functions import function_of
 from federated.models.metrics import ScoreHistogram
 from federated.training.messages import Arrays, Content, prefixed
 from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, gathered, spread
+
+# A group of fewer held-out rows at one bank is not reported by it.
+LEAST_AUDITED = 10
 
 
 def keep(node: ZooNode, content: Content) -> Content:
@@ -86,3 +91,75 @@ def held_out(node: ZooNode, content: Content) -> Content:
             logits = node.platt[0] * logits + node.platt[1]
         counted |= prefixed(blend, ScoreHistogram.of(logits[rows], node.rows.labels[rows]).cells())
     return Content(counted)
+
+
+def _blended_out_of_fold(node: ZooNode, content: Content) -> FloatArray:
+    names = [str(name) for name in _list(content, "names")]
+    weights = np.asarray(content.arrays["weights"], dtype=np.float64)
+    return np.asarray(weights[:-1] @ _out_of_fold(node, names) + weights[-1], dtype=np.float64)
+
+
+def out_of_fold(node: ZooNode, content: Content) -> Content:
+    """Histograms of a blend's logits out of fold, by inner fold."""
+    logits, labels = _blended_out_of_fold(node, content), _labels(node)
+    counted: Arrays = {}
+    for k in range(int(node.inner.max()) + 1):
+        rows = node.inner == k
+        counted |= prefixed(str(k), ScoreHistogram.of(logits[rows], labels[rows]).cells())
+    return Content(counted)
+
+
+def own(node: ZooNode, content: Content) -> Content:
+    """A bank's own calibration on top of the network's, if its customers differ significantly."""
+    network = Calibration.from_arrays("network", content.arrays)
+    rows = node.inner >= 0
+    logits = network(_blended_out_of_fold(node, content)[rows])
+    return Content(own_of(ScoreHistogram.of(logits, _labels(node)[rows])).to_arrays("own"))
+
+
+def groups(node: ZooNode, content: Content) -> Content:
+    """A bank marks its held-out rows; a grid company answers the groups of the marked rows, for an audit."""
+    if isinstance(node.rows, BankRows):
+        marks = gathered(node.rows.held_out[None, :].astype(np.float64), node.rows.peers)
+        return Content(prefixed("marks", marks))
+    found: Arrays = {}
+    for bank, mark in content.under("marks").items():
+        rows = node.rows.peers[bank]
+        asked = (np.asarray(mark, dtype=np.float64)[0] > 0) & (rows >= 0)
+        for segment, codes in node.rows.groups.items():
+            found[f"{segment}/{bank}"] = np.where(asked, codes[rows] + 1, 0).astype(np.float32)[None, :]
+    return Content(found)
+
+
+def audit(node: ZooNode, content: Content) -> Content:
+    """Held-out histograms of a blend's calibrated logits: of all rows, and of every group that is large enough."""
+    names = [str(name) for name in _list(content, "names")]
+    labels = _labels(node)
+    assert isinstance(node.rows, BankRows)
+    weights = np.asarray(content.arrays["weights"], dtype=np.float64)
+    mean = np.array([node.final[name].mean(axis=0) for name in names])
+    logits = Calibration.from_arrays("network", content.arrays)(weights[:-1] @ mean + weights[-1])
+    logits = Calibration.from_arrays("own", content.arrays)(logits)
+    told = content.under("groups")
+    codes = dict(node.rows.groups)
+    for segment in sorted({name.split("/")[0] for name in told}):
+        by_grid: Arrays = {name.split("/")[1]: a for name, a in told.items() if name.startswith(f"{segment}/")}
+        codes[segment] = spread(by_grid, node.rows.peers, node.count)[0].astype(np.int64) - 1
+    rows = node.rows.held_out
+    counted = prefixed("all/0", ScoreHistogram.of(logits[rows], labels[rows]).cells())
+    for segment, group_of in codes.items():
+        for group in range(int(group_of.max(initial=-1)) + 1):
+            own_rows = rows & (group_of == group)
+            if own_rows.sum() >= LEAST_AUDITED:
+                cells = ScoreHistogram.of(logits[own_rows], labels[own_rows]).cells()
+                counted |= prefixed(f"{segment}/{group}", cells)
+    return Content(counted)
+
+
+def reference(node: ZooNode, content: Content) -> Content:
+    """How many training rows fall into each bin of every column, missing last: (columns, bins)."""
+    cuts = content.under("cuts")
+    binning = Binning(tuple(np.asarray(cuts[name], dtype=np.float64) for name in sorted(cuts)))
+    codes = binning.codes(node.values[node.training])
+    counts = [np.bincount(codes[:, j], minlength=binning.size) for j in range(codes.shape[1])]
+    return Content({"counts": np.array(counts)})

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Protocol
 
 import numpy as np
+from flwr.serverapp.strategy import FedAvg, Strategy
 from numpy.typing import NDArray
 
 from federated.models.boosting import Histogram, Trees, grow
@@ -18,7 +19,7 @@ from federated.models.functions import NetworkFunction, PartyFunction, TreeFunct
 from federated.models.networks import initial_weights
 from federated.models.party import Weights
 from federated.training.messages import Arrays, prefixed
-from federated.training.strategy import weighted_mean
+from federated.training.strategy import averaged
 from federated.training.zoo.session import Config, Side, ZooSession, added
 from federated.training.zoo.settings import NetworkSettings, TreeSettings
 
@@ -127,10 +128,10 @@ class BoostedTrees:
 
 
 class Networks:
-    """Member networks on quantile ramps, averaged over the nodes of a side by rows."""
+    """Member networks on quantile ramps, averaged over the nodes of a side by one of Flower's strategies."""
 
-    def __init__(self, settings: NetworkSettings) -> None:
-        self._s = settings
+    def __init__(self, settings: NetworkSettings, strategy: Callable[[], Strategy] = FedAvg) -> None:
+        self._s, self._strategy = settings, strategy
 
     def fit(self, session: ZooSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
@@ -175,7 +176,8 @@ class Networks:
         }
         answers = session.ask(side, "train.network", prefixed("weights", weights), config)
         parts = [{n: np.asarray(a, np.float32) for n, a in c.under("weights").items()} for c in answers.values()]
-        mean = weighted_mean(parts, [int(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()])
+        rows = [int(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()]
+        mean = averaged(parts, rows, self._strategy())
         losses = session.losses(answers) if side is session.banks else np.zeros(0)
         if len(side.orgs) > 1 and len(session.sides) > 1:
             arrays: Arrays = prefixed("weights", mean)

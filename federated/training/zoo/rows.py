@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from federated.errors import TrainingFailed
 from federated.models.categories import RawTable
 from federated.models.encoding import FloatArray
-from federated.training.messages import Arrays
+from federated.training.messages import Arrays, Content
 
 Positions = NDArray[np.int64]
 
@@ -20,7 +21,8 @@ Positions = NDArray[np.int64]
 class BankRows:
     """A bank's rows: `labels` (rows,) in {0, 1}, `training` and `held_out` masks.
 
-    `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part).
+    `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
+    gives, for each segment that is audited, the row's group (−1 = unknown).
     """
 
     org_id: str
@@ -29,15 +31,50 @@ class BankRows:
     training: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
     peers: Mapping[str, Positions] = field(default_factory=dict)
+    groups: Mapping[str, Positions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class GridRows:
-    """A grid company's rows; `peers` gives, for each bank, the own row behind each aligned position."""
+    """A grid company's rows. `peers`: for each bank, the own row behind each aligned position; `groups` as above."""
 
     org_id: str
     table: RawTable
     peers: Mapping[str, Positions]
+    groups: Mapping[str, Positions] = field(default_factory=dict)
+
+
+class RowSource(Protocol):
+    """Where a node's rows come from: its own store, or a table that is given."""
+
+    org_id: str
+    role: str
+    columns: tuple[str, ...]
+
+    def card(self) -> dict[str, Any]:
+        """What else a node tells of itself, for the message that introduces it."""
+        ...
+
+    def open(self, content: Content) -> BankRows | GridRows:
+        """The rows of one joint model. Raises `CorruptData` naming party and column."""
+        ...
+
+
+class GivenRows:
+    """Rows that are there already, the same at every opening."""
+
+    def __init__(self, rows: BankRows | GridRows) -> None:
+        self._rows = rows
+        self.org_id, self.columns = rows.org_id, rows.table.columns
+        self.role = "bank" if isinstance(rows, BankRows) else "grid"
+
+    def card(self) -> dict[str, Any]:
+        """Nothing more."""
+        return {}
+
+    def open(self, _: Content) -> BankRows | GridRows:
+        """The given rows."""
+        return self._rows
 
 
 def gathered(values: FloatArray, peers: Mapping[str, Positions]) -> Arrays:

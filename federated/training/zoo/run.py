@@ -56,15 +56,19 @@ def train_zoo(
     features; pair trees need `additive` before them, which chooses the pairs.
     """
     started = time.perf_counter()
-    session = ZooSession(grid, settings, progress)
-    board = session.board
+    return fit_zoo(ZooSession(grid, settings, progress), learners, started)
+
+
+def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> ZooResult:
+    """As `train_zoo`, on a session that is open; `started` is when its opening began (`time.perf_counter`)."""
+    board, settings = session.board, session.settings
     costs: dict[str, Cost] = {}
 
     def clocked(since: float, before: tuple[int, int]) -> Cost:
         traffic = board.traffic
         return Cost(time.perf_counter() - since, traffic.exchanges - before[0], traffic.bytes - before[1])
 
-    opening = clocked(started, (0, 0))
+    opening = clocked(started, session.before)
     functions: dict[str, list[PartyFunction]] = {}
     additive = Additive(settings.convex)
     for name in learners:

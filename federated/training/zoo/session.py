@@ -12,15 +12,17 @@ import numpy as np
 from flwr.serverapp import Grid
 
 from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
-from federated.models.binning import Binning, IntArray, merge_bins
+from federated.models.binning import Binning, IntArray, merge_bins, merged_quantiles
 from federated.models.blend import BlendSums, best_weights
+from federated.models.calibration import NONE, Calibration
 from federated.models.categories import CategoryMap, merge_levels
 from federated.models.encoding import FloatArray, RampEncoder
 from federated.models.functions import PartyFunction
 from federated.models.metrics import Metrics, ScoreHistogram
+from federated.models.scorer import BAND_RANKS
 from federated.models.sketch import QuantileSketch
+from federated.training.encoders import encoder_arrays
 from federated.training.messages import Arrays, Content, Switchboard, Values, prefixed
-from federated.training.plan import encoder_arrays
 from federated.training.zoo.apps import levels_in
 from federated.training.zoo.settings import ZooSettings
 
@@ -39,6 +41,7 @@ class Side:
     categories: CategoryMap = field(default_factory=lambda: CategoryMap((), {}))
     binning: Binning = field(default_factory=lambda: Binning(()))
     encoder: RampEncoder = field(default_factory=lambda: RampEncoder((), np.zeros(0)))
+    bands: FloatArray = field(default_factory=lambda: np.zeros((0, len(BAND_RANKS))))
     news: dict[str, Arrays] = field(default_factory=dict)
 
     def take_news(self) -> dict[str, Arrays]:
@@ -50,12 +53,17 @@ class Side:
 class ZooSession:
     """One joint model over the nodes behind a Flower grid. Raises what a node refuses with, or `TrainingFailed`."""
 
-    def __init__(self, grid: Grid, settings: ZooSettings, progress: Progress) -> None:
-        self.board = Switchboard(grid)
+    def __init__(
+        self, grid: Grid | Switchboard, settings: ZooSettings, progress: Progress, opening: Config | None = None
+    ) -> None:
+        """Open a joint model: `opening` goes to every node, and with `joint` = 0 in it grid companies are left out."""
+        self.board = grid if isinstance(grid, Switchboard) else Switchboard(grid)
         self.settings, self.progress = settings, progress
-        cards = self.board.introduce()
+        self._opening: Config = dict(opening or {})
+        self.before = (self.board.traffic.exchanges, self.board.traffic.bytes)
+        cards = self.board.cards or self.board.introduce()
         self.banks = side_of("bank", cards)
-        grids = side_of("grid", cards)
+        grids = side_of("grid", cards) if self._opening.get("joint", 1) else Side("grid", (), ())
         if not self.banks.orgs:
             raise TrainingFailed("a network needs at least one bank")
         self.sides: tuple[Side, ...] = (self.banks, grids) if grids.orgs else (self.banks,)
@@ -65,7 +73,7 @@ class ZooSession:
 
     def _open(self) -> None:
         s = self.settings
-        request = Content(config={"folds": s.folds, "seed": s.seed})
+        request = Content(config=self._opening | {"folds": s.folds, "seed": s.seed})
         opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
         rows = sum(c.integer("rows") for c in opened.values())
         defaults = sum(c.integer("defaults") for c in opened.values())
@@ -79,7 +87,7 @@ class ZooSession:
             marks = _turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)
             if not any(a.size for m in marks.values() for a in m.values()):
                 raise NoOverlap("no bank shares a customer with any grid company")
-            self.board.ask("query.open", {org: Content(m) for org, m in marks.items()})
+            self.board.ask("query.open", {org: Content(m, self._opening) for org, m in marks.items()})
 
     def _agree(self, side: Side) -> None:
         counted = self.board.ask("query.levels", dict.fromkeys(side.orgs, Content()))
@@ -97,6 +105,7 @@ class ZooSession:
         ramps = min(s.ramps, max(LEAST_RAMPS, MOST_COLUMNS // max(1, len(side.categories.names))))
         bins = s.bins_for(self.training_rows)
         side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
+        side.bands = merged_quantiles(sketches, BAND_RANKS)
         cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
         agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
@@ -177,6 +186,62 @@ class ZooSession:
         return {
             org: {blend: ScoreHistogram.from_cells(c.under(blend)) for blend in blends} for org, c in answers.items()
         }
+
+    def out_of_fold(self, names: Sequence[str], weights: FloatArray) -> list[ScoreHistogram]:
+        """Histograms of one blend's logits out of fold, one an inner fold, added up over banks."""
+        content = Content({"weights": weights}, {"names": list(names)})
+        answers = self.board.ask("query.out_of_fold", dict.fromkeys(self.banks.orgs, content)).values()
+        found = [ScoreHistogram.empty() for _ in range(self.settings.folds)]
+        for k in range(len(found)):
+            for cells in (a.under(str(k)) for a in answers):
+                found[k] = found[k] + ScoreHistogram.from_cells(cells) if cells else found[k]
+        return found
+
+    def own_calibrations(
+        self, names: Sequence[str], weights: FloatArray, network: Calibration
+    ) -> dict[str, Calibration]:
+        """Banks' own calibrations on top of the network's, of those whose customers differ significantly."""
+        content = Content({"weights": weights} | network.to_arrays("network"), {"names": list(names)})
+        answers = self.board.ask("query.own", dict.fromkeys(self.banks.orgs, content))
+        found = {org: Calibration.from_arrays("own", a.arrays) for org, a in answers.items()}
+        return {org: calibration for org, calibration in found.items() if calibration.method != "none"}
+
+    def audit(
+        self, names: Sequence[str], weights: FloatArray, network: Calibration, own: Mapping[str, Calibration]
+    ) -> dict[tuple[str, str], ScoreHistogram]:
+        """Held-out histograms of calibrated logits by (segment, group number), ("all", "0") and ("bank", its id) too.
+
+        For this, grid companies tell each bank the groups of its held-out customers by their own columns.
+        """
+        told: dict[str, Arrays] = {org: {} for org in self.banks.orgs}
+        if len(self.sides) > 1:
+            marks = self.board.ask("query.groups", dict.fromkeys(self.banks.orgs, Content()))
+            turned = _turned("marks", {org: c.under("marks") for org, c in marks.items()}, self.sides[1].orgs)
+            answers = self.board.ask("query.groups", {org: Content(m) for org, m in turned.items()})
+            for grid, content in answers.items():
+                for name, codes in content.arrays.items():
+                    segment, bank = name.split("/")
+                    told[bank][f"groups/{segment}/{grid}"] = codes
+        requests = {}
+        for org in self.banks.orgs:
+            arrays = {"weights": weights} | network.to_arrays("network") | own.get(org, NONE).to_arrays("own")
+            requests[org] = Content(arrays | told[org], {"names": list(names)})
+        found: dict[tuple[str, str], ScoreHistogram] = {}
+        for org, content in self.board.ask("query.audit", requests).items():
+            for key in sorted({name.rsplit("/", 1)[0] for name in content.arrays}):
+                segment, group = key.split("/")
+                histogram = ScoreHistogram.from_cells(content.under(key))
+                found[segment, group] = found.get((segment, group), ScoreHistogram.empty()) + histogram
+                if segment == "all":
+                    found["bank", org] = histogram
+        return found
+
+    def reference(self, side: Side, bins: int) -> tuple[Binning, IntArray]:
+        """A side's columns cut into at most `bins` bins, and training rows by bin, missing last: (columns, bins)."""
+        coarse = side.binning.coarse(bins)
+        content = Content({f"cuts/{j:04d}": c for j, c in enumerate(coarse.cuts)})
+        answers = self.board.ask("query.reference", dict.fromkeys(side.orgs, content))
+        return coarse, added(answers, "counts").astype(np.int64)
 
 
 def added(answers: Mapping[str, Content], name: str) -> FloatArray:

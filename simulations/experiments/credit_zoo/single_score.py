@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,14 @@ from numpy.typing import NDArray
 from federated.models.binning import merge_bins
 from federated.models.categories import RawTable, merge_levels
 from federated.models.encoding import FloatArray
+from federated.models.functions import NetworkFunction
 from federated.models.networks import initial_weights
-from federated.models.party import PartyModel
-from federated.models.reasons import MAX_REASONS, contributions
+from federated.models.reasons import MAX_REASONS, sampled_contributions
 from federated.models.scaling import score_of
 from federated.models.sketch import sketch
 from federated.models.tables import AdditiveTables
-from federated.training.settings import TrainingSettings
 from federated.training.zoo.run import ADDITIVE, ZooResult, additive_tables, train_zoo
+from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks, vertical_grid
 from simulations.experiments.credit_zoo.datasets import BenchTable
 
@@ -60,9 +61,16 @@ def scored(tables: list[AdditiveTables], values: list[FloatArray]) -> tuple[int,
     return score_of(logit), [(0, k) if k < first else (1, k - first) for k in strongest]
 
 
-def _sampled(networks: list[PartyModel], values: list[FloatArray]) -> tuple[int, FloatArray]:
-    logit = sum(float(m.logits(row[None, :])[0]) for m, row in zip(networks, values, strict=True))
-    return score_of(logit), np.concatenate([contributions(m, v) for m, v in zip(networks, values, strict=True)])
+def _sampled(networks: list[NetworkFunction], values: list[FloatArray]) -> tuple[int, FloatArray]:
+    def logits(function: NetworkFunction, rows: FloatArray) -> FloatArray:
+        return np.asarray(function.member_logits(rows).mean(axis=0))
+
+    logit = sum(float(logits(f, row[None, :])[0]) for f, row in zip(networks, values, strict=True))
+    found = [
+        sampled_contributions(partial(logits, f), f.encoder.reference, row)
+        for f, row in zip(networks, values, strict=True)
+    ]
+    return score_of(logit), np.concatenate(found)
 
 
 def numeric_columns(raw: RawTable, training: NDArray[np.bool_]) -> tuple[tuple[str, ...], FloatArray]:
@@ -84,12 +92,12 @@ def _check(tables: list[AdditiveTables], result: ZooResult, values: list[FloatAr
         raise ArithmeticError("tables and blended functions differ")
 
 
-def _network(tables: AdditiveTables, values: FloatArray) -> PartyModel:
-    """A network of the registered size on ramps: its time does not depend on what it has learnt."""
-    s = TrainingSettings()
+def _network(tables: AdditiveTables, values: FloatArray) -> NetworkFunction:
+    """A network of the zoo's size on ramps: its time does not depend on what it has learnt."""
+    s = ZooSettings()
     names = [str(j) for j in range(len(tables.reference))]
-    _, encoder = merge_bins([sketch(values)], s.bins, s.bins, names, "bank")
-    return PartyModel(encoder, initial_weights(encoder.width, s.hidden, s.members, 0.0, 1))
+    _, encoder = merge_bins([sketch(values)], s.bins, s.ramps, names, "bank")
+    return NetworkFunction(encoder, initial_weights(encoder.width, s.network.hidden, s.folds, 0.0, 1))
 
 
 def _timed(score: Callable[[int], object], rows: list[int]) -> Json:

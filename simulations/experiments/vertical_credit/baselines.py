@@ -10,8 +10,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from federated.models.metrics import Metrics, metrics_of
-from federated.models.splits import validation_rows
-from federated.serving.building import BANKS, CreditTables
+from federated.serving.building import CreditTables
 
 SETTINGS = {
     "learning_rate": 0.03,
@@ -25,6 +24,7 @@ SETTINGS = {
 }
 MAX_TREES = 2_000
 PATIENCE_TREES = 50
+VALIDATION_SHARE = 0.15
 Mask = NDArray[np.bool_]
 
 
@@ -37,21 +37,15 @@ class FoldRows:
     held_out: Mask
 
 
-def fold_rows(tables: CreditTables, fold: int, share: float, seed: int) -> FoldRows:
-    """The rows that the federated run uses in this fold, bank by bank, restricted to what both sides hold.
-
-    Validation rows come from the same function, on the same rows in the same order, as inside each bank's node.
-    """
-    training = tables.trains & (tables.folds != fold)
+def fold_rows(tables: CreditTables, fold: int, seed: int) -> FoldRows:
+    """The rows that the joint model uses in this fold; a stratified share of those trained on is for early stopping."""
+    training = tables.joint & tables.trains & (tables.folds != fold)
     validation = np.zeros(len(training), dtype=np.bool_)
-    owner = np.array(tables.bank_of)
-    subjects = np.array(tables.subjects)
-    for bank in BANKS:
-        own = np.flatnonzero(owner == bank)
-        own = own[np.argsort(subjects[own])]
-        validation[own] = validation_rows(tables.labels[own], training[own], share, seed, fold)
-    joint = tables.joint
-    return FoldRows(training & ~validation & joint, validation & joint, (tables.folds == fold) & joint)
+    rng = np.random.default_rng([seed, fold])
+    for label in (0, 1):
+        rows = np.flatnonzero(training & (tables.labels == label))
+        validation[rng.permutation(rows)[: round(VALIDATION_SHARE * len(rows))]] = True
+    return FoldRows(training & ~validation, validation, (tables.folds == fold) & tables.joint)
 
 
 def boosted(values: NDArray[np.float64], labels: NDArray[np.int64], rows: FoldRows, seed: int) -> tuple[Metrics, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,24 +22,22 @@ from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.store import NodeStore
-from federated.registry.manifest import Manifest
-from federated.registry.store import MODEL_NAME, ModelRegistry, ScoringModel
+from federated.registry.manifest import Explanation, Manifest
+from federated.registry.store import MODEL_NAME, ModelRegistry
 from federated.serving.building import CreditTables, build_nodes, standing_consents
-from federated.training.bank_app import bank_app
-from federated.training.grid_app import grid_app
-from federated.training.operator_app import (
-    Alignment,
-    FoldReport,
-    Observers,
-    Participants,
-    RunPlan,
-    operator_app,
-)
-from federated.training.settings import TrainingSettings
+from federated.training.alignment import Alignment, Participants
+from federated.training.candidates import Candidate
+from federated.training.operator_app import COMPANION, FoldReport, Observers, RunPlan, node_app, operator_app
+from federated.training.zoo.run import ALL
+from federated.training.zoo.settings import ZooSettings
+from financing.parameters import load_parameters
 from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
 
 SPLITS = 5
 CONSENT_YEARS = 3
+OPERATOR = "operator"
+# The order in which candidates are registered: the one with exact reasons first.
+CANDIDATES = ("federated_additive", "federated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +52,26 @@ class ModelFold:
 
 @dataclass(slots=True)
 class RunResult:
-    """What a run measured, fold by fold, and the manifest it registered if it was given a home."""
+    """What a run measured, fold by fold, and the manifests it registered if it was given a home."""
 
     tables: CreditTables
-    settings: TrainingSettings
-    folds: tuple[int, ...]
+    plan: RunPlan
+    at: datetime
     participants: Participants | None = None
     alignment: Alignment | None = None
     models: dict[str, list[ModelFold]] = field(default_factory=dict)
     first: FoldReport | None = None
-    manifest: Manifest | None = None
+    manifests: list[Manifest] = field(default_factory=list)
+
+    @property
+    def settings(self) -> ZooSettings:
+        """Settings of all learners."""
+        return self.plan.settings
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        """Which folds were held out, one after the other."""
+        return self.plan.folds
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,40 +95,47 @@ def run(
     tables: CreditTables,
     *,
     folds: int,
-    settings: TrainingSettings,
+    settings: ZooSettings,
     at: datetime,
     home: Path | None,
     reporter: Reporter,
-    threads: int | None = None,
+    threads: int = 1,
+    learners: tuple[str, ...] = ALL,
+    by: str = OPERATOR,
 ) -> RunResult:
-    """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's weights.
+    """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
 
-    `at` is the instant of the run: consents are checked at it and the manifest carries it. `threads` are torch's, all
-    cores if None; one is steadier for small networks on a busy machine. Raises `FederatedError`; nothing is
-    registered then.
+    `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads` are torch's: more
+    than one gains little on small networks and loses much on a busy machine. A registered version does not score
+    before somebody else than `by` has approved it. Raises `FederatedError`; nothing is registered then.
     """
-    torch.set_num_threads(threads or os.cpu_count() or 1)
-    result = RunResult(with_folds(tables, settings.seed), settings, tuple(range(folds)))
+    torch.set_num_threads(threads)
+    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), settings, learners)
+    result = RunResult(with_folds(tables, settings.seed), plan, at)
     if home is not None:
-        _train(result, home, at, reporter)
-        _register(result, home, at)
+        _train(result, home, reporter)
+        _register(result, home, by)
     else:
         with tempfile.TemporaryDirectory(prefix="tanxin-train-") as scratch:
-            _train(result, Path(scratch), at, reporter)
+            _train(result, Path(scratch), reporter)
     return result
 
 
-def _train(result: RunResult, home: Path, at: datetime, reporter: Reporter) -> None:
-    tables = result.tables
+def _cut_off() -> int:
+    """The lowest score that the products of the books approve."""
+    return min(product.score_min for product in load_parameters().products.records)
+
+
+def _train(result: RunResult, home: Path, reporter: Reporter) -> None:
+    tables, at = result.tables, result.at
     reporter.say(f"writing node stores for {len(tables.subjects):,} subjects ({tables.schema.data_origin})")
     build_nodes(home, tables, standing_consents(tables, at, at + timedelta(days=365 * CONSENT_YEARS)))
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
     try:
-        apps = [bank_app(BankNode(s)) if s.role == "bank" else grid_app(GridNode(s)) for s in stores]
+        apps = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in stores]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
-        plan = RunPlan(result.folds, to_micros(at), result.settings)
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
-        operator_app(plan, _observers(result, reporter))(grid, context)
+        operator_app(result.plan, _observers(result, reporter))(grid, context)
     finally:
         for store in stores:
             store.close()
@@ -134,12 +149,14 @@ def _observers(result: RunResult, reporter: Reporter) -> Observers:
     def fold(report: FoldReport) -> None:
         if result.first is None:
             result.first = report
-        model = report.model
-        _add(result, "federated", ModelFold(model.joint_metrics, report.seconds, report.exchanges, report.bytes))
-        _add(result, "label_holder_only_network", ModelFold(model.bank_only_metrics, report.seconds_bank_only))
-        _baselines(result, model.fold)
+        for name in (*CANDIDATES, COMPANION):
+            if name in report.cost:
+                metrics = report.companion if name == COMPANION else report.candidates[name].measured.metrics
+                cost = report.cost[name]
+                _add(result, name, ModelFold(metrics, cost.seconds, cost.exchanges, cost.bytes))
+        _baselines(result, report.fold)
         shown = ", ".join(f"{name} {parts[-1].metrics.auc:.4f}" for name, parts in result.models.items())
-        reporter.say(f"fold {model.fold}: held-out AUC {shown}")
+        reporter.say(f"fold {report.fold}: held-out AUC {shown}")
 
     return Observers(
         aligned=aligned,
@@ -155,38 +172,66 @@ def _add(result: RunResult, name: str, part: ModelFold) -> None:
 
 def _baselines(result: RunResult, fold: int) -> None:
     tables, settings = result.tables, result.settings
-    rows = fold_rows(tables, fold, settings.validation_share, settings.seed)
-    pooled = np.hstack([tables.bank_values, tables.grid_values])
-    for name, values in (("label_holder_only", tables.bank_values), ("xgboost", pooled)):
+    rows = fold_rows(tables, fold, settings.seed)
+    # What a model for lending may read, for rivals as for ourselves.
+    bank, grid = (
+        values[:, list(party.lending)]
+        for values, party in ((tables.bank_values, tables.schema.bank), (tables.grid_values, tables.schema.grid))
+    )
+    for name, values in (("label_holder_only", bank), ("xgboost", np.hstack([bank, grid]))):
         metrics, seconds = boosted(values, tables.labels, rows, settings.seed)
         _add(result, name, ModelFold(metrics, seconds))
 
 
-def _register(result: RunResult, home: Path, at: datetime) -> None:
-    report, people, alignment = result.first, result.participants, result.alignment
-    if report is None or people is None or alignment is None:
+def _register(result: RunResult, home: Path, by: str) -> None:
+    report = result.first
+    if report is None:
         raise TrainingFailed("the run ended without a trained fold, nothing is registered")
     registry = ModelRegistry(home)
-    manifest = Manifest(
+    for name in CANDIDATES:
+        if name in report.candidates:
+            manifest = _manifest(result, report, name, registry.next_version(), by)
+            result.manifests.append(registry.publish(manifest, report.candidates[name].model))
+    registry.appoint_champion(MODEL_NAME, result.manifests[0].version)
+
+
+def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by: str) -> Manifest:
+    people, alignment = result.participants, result.alignment
+    if people is None or alignment is None:
+        raise TrainingFailed("the run ended before its participants were aligned, nothing is registered")
+    candidate: Candidate = report.candidates[name]
+    # Within a manifest `federated` is the version itself.
+    beside = {"federated": name, COMPANION: COMPANION, "label_holder_only": "label_holder_only", "xgboost": "xgboost"}
+    shown = {title: result.models[source] for title, source in beside.items()}
+    parties = {"bank": people.schema.bank, "grid": people.schema.grid}
+    return Manifest(
         model=MODEL_NAME,
-        version=registry.next_version(),
-        created_at=at,
+        version=version,
+        created_at=result.at,
+        registered_by=by,
         data_origin=people.data_origin,
         schema_id=people.schema.schema_id,
         schema_version=people.schema.version,
         purpose=Purpose.MODEL_TRAINING,
         participants=(*people.banks, *people.grids),
         data_sha256=people.data_sha256,
-        config=result.settings.as_config(),
+        learners=candidate.learners,
+        explanation=Explanation.EXACT if candidate.exact else Explanation.SAMPLED,
+        columns={role: tuple(p.columns[j] for j in p.lending) for role, p in parties.items()},
+        excluded_columns={role: tuple(f.column for f in p.features if f.protected) for role, p in parties.items()},
+        config=json.loads(json.dumps(result.settings.as_config())),
         seed=result.settings.seed,
-        held_out_fold=report.model.fold,
+        held_out_fold=report.fold,
         aligned_rows=alignment.rows,
-        metrics={name: figures(parts[:1]) for name, parts in result.models.items()},
-        cross_fold={name: figures(parts) for name, parts in result.models.items()} if len(result.folds) > 1 else {},
+        metrics={title: figures(parts[:1]) for title, parts in shown.items()},
+        cross_fold={title: figures(parts) for title, parts in shown.items()} if len(result.folds) > 1 else {},
+        calibration=candidate.measured.calibration,
+        cut_off=result.plan.cut_off,
+        segments=candidate.measured.segments,
+        score_reference={"joint": candidate.measured.score_bands, "bank_only": candidate.alone_bands},
+        feature_reference=report.feature_reference,
+        privacy_spent=dict.fromkeys((*people.banks, *people.grids)),
     )
-    model = report.model
-    result.manifest = registry.publish(manifest, ScoringModel(model.joint_bank, model.joint_grid, model.bank_only))
-    registry.appoint_champion(MODEL_NAME, manifest.version)
 
 
 def figures(parts: list[ModelFold]) -> dict[str, float]:

@@ -3,18 +3,20 @@ import math
 import numpy as np
 import pytest
 import torch
+from flwr.serverapp.strategy import FedMedian
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
-from federated.errors import CorruptData, ModelCorrupt
+from federated.engines.in_process import InProcessGrid
+from federated.errors import CorruptData, ModelCorrupt, TrainingFailed
 from federated.models.encoding import RampEncoder
+from federated.models.functions import NetworkFunction, function_of
 from federated.models.metrics import ScoreHistogram, metrics_of
 from federated.models.networks import FitSettings, PartyNetwork, fit, initial_weights, logistic_loss, quadratic_loss
-from federated.models.party import PartyModel, forward
-from federated.models.reasons import RankedReason, Reason, contributions, top_reasons
+from federated.models.party import forward
+from federated.models.reasons import RankedReason, Reason, sampled_contributions, strength_of, strongest, top_reasons
 from federated.models.scaling import grade_of, probability_of, score_of
 from federated.models.sketch import merge, sketch
-from federated.models.splits import validation_rows
-from federated.training.strategy import weighted_mean
+from federated.training.strategy import averaged
 
 RNG = np.random.default_rng(7)
 
@@ -25,7 +27,15 @@ def party_model(features=5, seed=3):
     weights = initial_weights(encoder.width, 8, 3, -1.0, seed)
     rng = np.random.default_rng(seed)
     weights["w2"] = rng.normal(size=weights["w2"].shape).astype(np.float32)
-    return PartyModel(encoder, weights), values
+    return NetworkFunction(encoder, weights), values
+
+
+def logits(function, values):
+    return function.member_logits(values).mean(axis=0)
+
+
+def contributions(function, row, seed=0, pairs=32):
+    return sampled_contributions(lambda rows: logits(function, rows), function.encoder.reference, row, seed, pairs)
 
 
 def test_ramps_by_hand():
@@ -43,19 +53,19 @@ def test_numpy_evaluates_the_network_that_torch_trained():
     with torch.no_grad():
         expected = network(torch.from_numpy(encoded)).numpy()
     assert np.abs(forward(model.weights, encoded) - expected).max() < 1e-5
-    assert np.allclose(model.logits(values), expected.mean(axis=1), atol=1e-5)
+    assert np.allclose(logits(model, values), expected.mean(axis=1), atol=1e-5)
     assert all(np.array_equal(network.export()[name], w) for name, w in model.weights.items())
 
 
-def test_a_model_survives_its_arrays_and_refuses_broken_ones():
+def test_a_function_survives_its_arrays_and_refuses_broken_ones():
     model, values = party_model()
-    arrays = model.to_arrays("p")
-    assert np.array_equal(PartyModel.from_arrays("p", arrays).logits(values), model.logits(values))
+    arrays = model.to_arrays()
+    assert np.array_equal(logits(function_of(arrays), values), logits(model, values))
     with pytest.raises(ModelCorrupt):
-        PartyModel.from_arrays("q", arrays)
-    arrays["p/w/w1"] = arrays["p/w/w1"] * np.nan
+        function_of({name: a for name, a in arrays.items() if name != "kind"})
+    arrays["w/w1"] = arrays["w/w1"] * np.nan
     with pytest.raises(ModelCorrupt):
-        PartyModel.from_arrays("p", arrays)
+        function_of(arrays)
 
 
 def test_merged_edges_are_those_of_the_pooled_rows_within_the_sketch_error():
@@ -103,10 +113,17 @@ def test_metrics_refuse_one_class_and_non_finite_logits():
 
 
 def test_averaging_banks_is_the_pooled_weighted_mean():
+    InProcessGrid({})
     parts = [{"w": RNG.normal(size=(4, 3)).astype(np.float32)} for _ in range(3)]
     rows = [100, 300, 50]
     stacked = np.concatenate([np.repeat(p["w"][None], n, axis=0) for p, n in zip(parts, rows, strict=True)])
-    assert np.allclose(weighted_mean(parts, rows)["w"], stacked.mean(axis=0), atol=1e-5)
+    assert np.allclose(averaged(parts, rows)["w"], stacked.mean(axis=0), atol=1e-5)
+    without = averaged([*parts, {"w": np.full((4, 3), np.nan, dtype=np.float32)}], [*rows, 0])
+    assert np.allclose(without["w"], stacked.mean(axis=0), atol=1e-5)
+    middle = averaged(parts, [1, 1, 1], FedMedian())["w"]
+    assert np.allclose(middle, np.median([p["w"] for p in parts], axis=0))
+    with pytest.raises(TrainingFailed):
+        averaged(parts, [0, 0, 0])
 
 
 def test_training_is_deterministic_and_learns():
@@ -134,15 +151,6 @@ def test_the_quadratic_loss_has_the_logistic_losss_gradient_at_its_start():
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
 
 
-def test_the_validation_split_is_stratified_and_repeatable():
-    labels = (np.arange(1_000) % 5 == 0).astype(np.int64)
-    training = np.arange(1_000) < 800
-    chosen = validation_rows(labels, training, 0.15, 1, 0)
-    assert np.array_equal(chosen, validation_rows(labels, training, 0.15, 1, 0))
-    assert not np.any(chosen & ~training)
-    assert (chosen.sum(), labels[chosen].sum()) == (120, 24)
-
-
 def test_score_anchors():
     even = math.log(1 / 20)
     assert score_of(even) == 600
@@ -158,7 +166,7 @@ def test_contributions_sum_to_the_logit_and_name_the_feature_that_matters():
     model, values = party_model()
     for row in values[:5]:
         found = contributions(model, row, seed=1)
-        ends = model.logits(np.stack([row, model.encoder.reference]))
+        ends = logits(model, np.stack([row, model.encoder.reference]))
         assert found.sum() == pytest.approx(ends[0] - ends[1], abs=1e-5)
         assert np.array_equal(found, contributions(model, row, seed=1))
     same = model.encoder.reference.copy()
@@ -172,7 +180,7 @@ def test_sampled_contributions_are_the_exact_shapley_values():
     row, reference = values[0], model.encoder.reference
 
     def worth(members):
-        return float(model.logits(np.where(np.isin(np.arange(3), members), row, reference)[None])[0])
+        return float(logits(model, np.where(np.isin(np.arange(3), members), row, reference)[None])[0])
 
     import itertools
 
@@ -184,8 +192,12 @@ def test_sampled_contributions_are_the_exact_shapley_values():
 
 
 def test_at_most_four_adverse_reasons_strongest_first():
-    ranked = [
-        RankedReason(Reason(f"B{i:02d}H", "", ""), c) for i, c in enumerate([0.1, -0.5, 0.3, 0.2, 0.4, 0.25, 0.001])
-    ]
+    ranked = [RankedReason(Reason(f"B{i:02d}H", "", ""), c) for i, c in enumerate([2, 1, 6, 4, 8, 5, 1])]
     assert [r.code for r in top_reasons(ranked)] == ["B04H", "B02H", "B05H", "B03H"]
     assert top_reasons([]) == ()
+
+
+def test_what_leaves_a_node_about_a_contribution_is_coarse():
+    assert strongest(np.array([0.1, -0.5, 0.3, 0.2, 0.4, 0.25, 0.001])) == [4, 2, 5, 3]
+    assert strongest(np.array([0.016, -1.0])) == []
+    assert [strength_of(points * math.log(2) / 40) for points in (1, 5, 7, 8, 40)] == [1, 1, 1, 2, 8]

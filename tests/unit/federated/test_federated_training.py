@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from small_network import AT, SMALL
+from small_network import ADDITIVE, AT, SMALL
 
 from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
 from federated.nodes.schema import load_schema, load_schemas
@@ -17,9 +17,13 @@ from simulations.worlds.credit_population import generate_population
 QUIET = Reporter(lambda _: None, lambda *_: None)
 
 
+def quick(tables, home=None):
+    return run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=QUIET, threads=1, learners=ADDITIVE)
+
+
 def test_the_grid_side_improves_held_out_ranking(trained):
     result = trained[1]
-    joint, alone = result.models["federated"][0].metrics, result.models["label_holder_only_network"][0].metrics
+    joint, alone = result.models["federated_additive"][0].metrics, result.models["bank_only"][0].metrics
     assert joint.rows == alone.rows > 200
     assert joint.auc > alone.auc + 0.01
     assert joint.auc > result.models["label_holder_only"][0].metrics.auc
@@ -50,11 +54,10 @@ def test_grid_companies_hold_no_label(trained):
 
 def test_a_run_can_be_repeated_exactly(trained, tmp_path):
     result = trained[1]
-    settings = replace(SMALL, max_rounds=1)
     tables = generate_population(600, seed=3)
-    runs = [run(tables, folds=1, settings=settings, at=AT, home=None, reporter=QUIET, threads=1) for _ in range(2)]
-    assert runs[0].models["federated"][0].metrics == runs[1].models["federated"][0].metrics
-    assert result.manifest.seed == 2024
+    runs = [quick(tables) for _ in range(2)]
+    assert runs[0].models["federated_additive"][0].metrics == runs[1].models["federated_additive"][0].metrics
+    assert result.manifests[0].seed == 2024
 
 
 def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
@@ -63,7 +66,7 @@ def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
     with sqlite3.connect(tmp_path / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET features = ?", (np.full(8, np.inf).tobytes(),))
     with pytest.raises(CorruptData, match="grid-sip refused: grid-sip: column usage_trend_12m holds an infinite value"):
-        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET, threads=1)
+        quick(tables, tmp_path)
     assert not (tmp_path / "registry").exists()
 
 
@@ -73,8 +76,8 @@ def test_withdrawn_subjects_do_not_enter_the_next_training(trained, tmp_path):
     tables = trained[1].tables
     with sqlite3.connect(home / "nodes" / "bank-gusu.db") as db:
         db.execute("UPDATE consents SET withdrawn_at_us = 0 WHERE subject_id < 'FIRM-00700'")
-    result = run(tables, folds=1, settings=replace(SMALL, max_rounds=1), at=AT, home=home, reporter=QUIET, threads=1)
-    assert result.manifest.version == "v0002"
+    result = quick(tables, home)
+    assert result.manifests[0].version == "v0003"
     aligned = {s for g in ("grid-sip", "grid-gaoxin") for s in NodeStore(home / "nodes" / "bank-gusu.db").alignment(g)}
     assert aligned
     assert min(aligned) >= "FIRM-00700"
@@ -83,7 +86,7 @@ def test_withdrawn_subjects_do_not_enter_the_next_training(trained, tmp_path):
 def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
     tables = replace(generate_population(600, seed=3), opens_electricity=np.zeros(600, dtype=bool))
     with pytest.raises(NoOverlap):
-        run(tables, folds=1, settings=SMALL, at=AT, home=tmp_path, reporter=QUIET, threads=1)
+        quick(tables, tmp_path)
     assert not (tmp_path / "registry").exists()
 
 

@@ -1,6 +1,8 @@
+import re
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -16,12 +18,17 @@ from federated.errors import (
     ConsentMissing,
     ConsentWithdrawn,
     DataMissing,
+    NodeUnavailable,
     NotPermitted,
     PurposeNotCovered,
+    SchemaMismatch,
 )
-from federated.models.scaling import probability_of, score_of
+from federated.models.reasons import strongest
+from federated.models.scaling import logit_of, probability_of, score_of
+from federated.nodes.masks import unmasked_sum
+from federated.nodes.node import PartialRequest, Peer
 from federated.registry.store import ModelRegistry
-from federated.serving import Basis, Network, NoFile, Score, ScoreQuery
+from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 
 NOW = AT + timedelta(days=1)
 
@@ -52,10 +59,13 @@ def test_a_score_is_the_sum_of_the_parties_logits(network, trained):
         score = network.score(query(subject, bank))
         logit = model.joint_bank.logits(tables.bank_values[i : i + 1])[0]
         logit += model.joint_grid.logits(tables.grid_values[i : i + 1])[0]
+        logit = model.calibrated(logit, bank, alone=False)
         assert isinstance(score, Score)
-        assert score.probability == pytest.approx(probability_of(logit))
         assert score.score == score_of(logit)
-        assert (score.basis, score.model_version, score.data_origin) == (Basis.JOINT, "v0001", "generated")
+        assert score.probability == pytest.approx(probability_of(logit), abs=0.003)
+        assert score.probability == probability_of(logit_of(score.score))
+        assert (score.basis, score.electricity) == (Basis.JOINT, Electricity.INCLUDED)
+        assert (score.model_version, score.data_origin) == ("v0001", "generated")
         assert score.valid_until - score.scored_at == timedelta(days=30)
         assert len(score.reasons) <= 4
         assert all(r.code[0] in "BG" and r.zh and r.en for r in score.reasons)
@@ -67,15 +77,122 @@ def test_reasons_come_from_both_parties(network, trained):
     assert found == {"B", "G"}
 
 
-@pytest.mark.parametrize("wanted", [{"served": False}, {"opens": False}])
-def test_without_a_grid_side_the_companion_answers_and_says_so(network, trained, wanted):
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [({"served": False}, Electricity.NO_FILE), ({"opens": False}, Electricity.NOT_CONSENTED)],
+)
+def test_without_a_grid_side_the_companion_answers_and_says_so(network, trained, wanted, why):
     home, result = trained
     subject, bank, i = rows(result, **wanted)[0]
     score = network.score(query(subject, bank))
-    companion = ModelRegistry(home).load("credit", "v0001").bank_only
-    assert score.basis is Basis.BANK_ONLY
-    assert score.probability == pytest.approx(probability_of(companion.logits(result.tables.bank_values[i : i + 1])[0]))
+    assert (score.basis, score.electricity) == (Basis.BANK_ONLY, why)
+    assert score.score == companion_score(home, result, bank, i)
     assert all(r.code[0] == "B" for r in score.reasons)
+
+
+def companion_score(home, result, bank, i):
+    model = ModelRegistry(home).load("credit", "v0001")
+    logit = model.bank_only.logits(result.tables.bank_values[i : i + 1])[0]
+    return score_of(model.calibrated(logit, bank, alone=True))
+
+
+def test_a_grid_company_that_is_down_leaves_a_marked_bank_only_answer(network, trained):
+    home, result = trained
+    subject, bank, i = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-sip")
+    other = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-gaoxin")
+    network.grid_node("grid-sip").store.close()
+    score = network.score(query(subject, bank))
+    assert (score.basis, score.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    assert score.score == companion_score(home, result, bank, i)
+    assert network.score(query(other[0], other[1])).electricity is Electricity.INCLUDED
+
+
+def test_a_grid_company_that_hangs_is_not_waited_for(network, trained, monkeypatch):
+    result = trained[1]
+    subject, bank, _ = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-sip")
+    monkeypatch.setattr("federated.serving.network.GRID_DEADLINE_S", 0.05)
+    go_on = threading.Event()
+    monkeypatch.setattr(network.grid_node("grid-sip"), "partial", lambda *_, **__: go_on.wait(10))
+    score = network.score(query(subject, bank))
+    go_on.set()
+    assert score.electricity is Electricity.UNAVAILABLE
+
+
+def test_a_node_whose_store_is_spoilt_does_not_take_the_others_down(trained, tmp_path):
+    home, result = tmp_path / "home", trained[1]
+    shutil.copytree(trained[0], home)
+    for name in ("grid-sip", "bank-taihu"):
+        for file in home.glob(f"nodes/{name}.db*"):
+            file.unlink()
+        (home / "nodes" / f"{name}.db").write_text("no database " * 400)
+    opened = Network.open(home)
+    expected = {"grid-sip": Electricity.UNAVAILABLE, "grid-gaoxin": Electricity.INCLUDED}
+    for grid, electricity in expected.items():
+        subject = next(s for s, b, i in rows(result) if (b, result.tables.grid_of[i]) == ("bank-gusu", grid))
+        assert opened.score(query(subject, "bank-gusu")).electricity is electricity
+    with pytest.raises(NodeUnavailable):
+        opened.customers("bank-taihu")
+    opened.close()
+
+
+def test_the_operator_sees_masked_shares_and_their_sum(network, trained):
+    result = trained[1]
+    model = ModelRegistry(trained[0]).load("credit", "v0001")
+    grid = network.grid_node("grid-sip")
+    shares = []
+    for subject, bank_id, i in [r for r in rows(result) if result.tables.grid_of[r[2]] == "grid-sip"][:200]:
+        bank = network.bank_node(bank_id)
+        request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
+        of_grid = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
+        of_bank = bank.partial(request, model.joint_bank, Peer("grid-sip", grid.public_key()))
+        logit = model.joint_bank.logits(result.tables.bank_values[i : i + 1])[0]
+        logit += model.joint_grid.logits(result.tables.grid_values[i : i + 1])[0]
+        assert unmasked_sum(of_bank.share, of_grid.share) == pytest.approx(logit, abs=1e-8)
+        again = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
+        assert again == of_grid
+        shares += [of_bank.share, of_grid.share]
+    # Uniform over the ring: the mean of 400 draws lies within four standard errors of the middle.
+    assert abs(np.mean([s / 2**64 for s in shares]) - 0.5) < 4 / np.sqrt(12 * len(shares))
+
+
+def test_reasons_tell_a_band_and_never_a_value(network, trained):
+    schema = trained[1].tables.schema
+    texts = {f.high_en for p in (schema.bank, schema.grid) for f in p.features}
+    texts |= {f.low_en for p in (schema.bank, schema.grid) for f in p.features}
+    for subject, bank, _ in rows(trained[1])[:60]:
+        for reason in network.score(query(subject, bank)).reasons:
+            if reason.code.endswith("M"):
+                continue
+            text, low, high = re.fullmatch(
+                r"(.*) \(between the (\d+) % and (\d+) % marks of customers\)", reason.en
+            ).groups()
+            assert text in texts
+            assert int(low) % 20 == int(high) % 20 == 0
+            assert 0 <= int(low) < int(high) <= 100
+            assert reason.zh.endswith(f"(在客户中处于 {low}%–{high}% 分位)")
+
+
+def test_neutralising_a_stated_reason_improves_the_score(trained):
+    model, tables = ModelRegistry(trained[0]).load("credit", "v0001"), trained[1].tables
+    better = total = 0
+    for _, _, i in rows(trained[1])[:300]:
+        for scorer, values in ((model.joint_bank, tables.bank_values[i]), (model.joint_grid, tables.grid_values[i])):
+            logit, contributions = scorer.explain(values)
+            for j in strongest(contributions):
+                changed = values.copy()
+                changed[j] = scorer.tables.reference[j]
+                better, total = better + int(scorer.logits(changed[None, :])[0] < logit), total + 1
+    assert total > 300
+    assert better / total >= 0.95
+
+
+def test_a_version_that_reads_other_columns_is_refused(network, trained):
+    registry = ModelRegistry(trained[0])
+    manifest = registry.champion()
+    odd = replace(manifest, columns=manifest.columns | {"grid": ("night_share",)})
+    with pytest.raises(SchemaMismatch, match="grid-gaoxin: columns differ") as refusal:
+        network._require_columns(odd, registry.load("credit", "v0001"))
+    assert refusal.value.context["party"] == "grid-gaoxin"
 
 
 def test_a_subject_without_a_file_is_an_answer_of_its_own(network):

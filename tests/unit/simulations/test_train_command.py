@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.serving.building import build_nodes, read_taiwan, standing_consents
-from federated.training.bank_side import BankSide
 from federated.training.messages import Content
+from federated.training.node_rows import NodeSource
 from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
@@ -44,11 +44,11 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["data_origin"], report["folds"], report["seed"]) == ("generated", 1, 2024)
-    assert {"federated", "label_holder_only", "xgboost", "label_holder_only_network"} == set(report["models"])
+    assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
     federated = report["models"]["federated"]
     assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(federated)
     assert report["alignment"]["ids"] > 300
-    assert report["registered"] == "v0001"
+    assert report["registered"] == ["v0001", "v0002"]
     assert (tmp_path / "registry" / "credit" / "champion.json").is_file()
     assert "aligned" in done.stderr
 
@@ -132,25 +132,27 @@ def test_missing_and_unreadable_files_are_refused(tmp_path):
     assert (done.exit_code, "error corrupt_data: grid" in done.stderr) == (2, True)
 
 
-def test_baselines_use_the_rows_that_the_banks_use(tmp_path):
+def test_rivals_train_and_are_measured_on_the_rows_of_the_joint_model(tmp_path):
     tables = with_folds(generate_population(900, 4), 2024)
     build_nodes(tmp_path, tables, standing_consents(tables, AT, AT.replace(year=2027)))
-    at_us = int(AT.timestamp()) * 1_000_000
-    rows = fold_rows(tables, 1, 0.15, 2024)
-    subjects = np.array(tables.subjects)
+    rows = fold_rows(tables, 1, 2024)
+    assert not np.any(rows.fitting & rows.validation)
+    assert rows.validation.sum() == pytest.approx(0.15 * (rows.fitting.sum() + rows.validation.sum()), abs=2)
+    subjects, found = np.array(tables.subjects), {"training": set(), "held_out": set()}
     for path in sorted((tmp_path / "nodes").glob("bank-*.db")):
         store = NodeStore(path)
-        config = {"fold": 1, "seed": 2024, "validation_share": 0.15, "at_us": at_us}
         own = np.array([b == store.org_id for b in tables.bank_of])
         for grid in ("grid-gaoxin", "grid-sip"):
             served = np.array([g == grid for g in tables.grid_of])
             store.put_alignment(grid, subjects[tables.joint & own & served].tolist())
-        roles = BankSide(BankNode(store), Content(config=config)).roles
+        config = {"fold": 1, "joint": 1, "at_us": int(AT.timestamp()) * 1_000_000}
+        opened = NodeSource(BankNode(store)).open(Content(config=config))
         names = np.array(store.table().subjects)
-        assert set(names[roles.fitting & roles.aligned]) == set(subjects[rows.fitting & own])
-        assert set(names[roles.validation & roles.aligned]) == set(subjects[rows.validation & own])
-        assert set(names[roles.held_out]) == set(subjects[rows.held_out & own])
+        found["training"] |= set(names[opened.training])
+        found["held_out"] |= set(names[opened.held_out])
         store.close()
+    assert found["training"] == set(subjects[rows.fitting | rows.validation])
+    assert found["held_out"] == set(subjects[rows.held_out])
 
 
 def test_the_readme_shows_the_committed_reports(tmp_path):

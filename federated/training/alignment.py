@@ -1,0 +1,123 @@
+"""Before any training: who takes part, and which customers each bank shares with each grid company."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+
+from federated.alignment.session import AlignmentSession
+from federated.consent.store import from_micros
+from federated.errors import AlignmentFailed, NoOverlap, SchemaMismatch, TrainingFailed
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.nodes.schema import FeatureSchema, load_schema
+from federated.training.messages import Content, Switchboard, answering
+
+
+@dataclass(frozen=True, slots=True)
+class Participants:
+    """Who takes part: organisations by role, their data hashes, the common schema and data origin."""
+
+    banks: tuple[str, ...]
+    grids: tuple[str, ...]
+    schema: FeatureSchema
+    data_origin: str
+    data_sha256: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Sizes of all pairwise intersections, keyed `bank|grid company`, and the seconds they took together."""
+
+    seconds: float
+    rows: dict[str, int]
+
+
+def participants(board: Switchboard) -> Participants:
+    """Ask everybody who they are. Raises `SchemaMismatch` if nodes disagree, `TrainingFailed` if a role is empty."""
+    cards = board.introduce()
+    schemas = {(c.text("schema_id"), c.text("schema_version"), c.text("data_origin")) for c in cards.values()}
+    if len(schemas) != 1:
+        raise SchemaMismatch(f"nodes hold different kinds of data: {sorted(schemas)}")
+    schema_id, version, origin = schemas.pop()
+    schema = load_schema(schema_id)
+    if schema.version != version:
+        raise SchemaMismatch(f"nodes use version {version} of {schema_id}, the operator {schema.version}")
+    banks = tuple(sorted(org for org, c in cards.items() if c.text("role") == "bank"))
+    grids = tuple(sorted(org for org, c in cards.items() if c.text("role") == "grid"))
+    if not banks or not grids:
+        raise TrainingFailed("a network needs at least one bank and one grid company")
+    return Participants(banks, grids, schema, origin, {org: c.text("data_sha256") for org, c in cards.items()})
+
+
+def align(board: Switchboard, people: Participants, at_us: int, report: Callable[[str, str], None]) -> Alignment:
+    """Intersect every bank with every grid company. Raises `NoOverlap` if nobody shares a customer."""
+    started = time.perf_counter()
+    rows = {}
+    for bank in people.banks:
+        for grid in people.grids:
+            report(bank, grid)
+            rows[f"{bank}|{grid}"] = _align_pair(board, bank, grid, at_us)
+    if not any(rows.values()):
+        raise NoOverlap("no bank shares a consented customer with any grid company")
+    return Alignment(time.perf_counter() - started, rows)
+
+
+def _align_pair(board: Switchboard, bank: str, grid: str, at_us: int) -> int:
+    def both(action: str, to_bank: Content, to_grid: Content) -> tuple[bytes, bytes]:
+        answers = board.ask(action, {bank: to_bank, grid: to_grid})
+        return answers[bank].points("points"), answers[grid].points("points")
+
+    start: dict[str, int | str] = {"at_us": at_us, "bank_id": bank}
+    of_bank, of_grid = both(
+        "query.align_blind", Content(config=start | {"peer": grid}), Content(config=start | {"peer": bank})
+    )
+    grid_doubled, bank_doubled = both(
+        "query.align_double",
+        Content(config={"peer": grid, "points": of_grid}),
+        Content(config={"peer": bank, "points": of_bank}),
+    )
+    matched = board.ask("query.align_match", {bank: Content(config={"peer": grid, "points": bank_doubled})})
+    common = matched[bank].points("common")
+    accept = Content(config={"peer": bank, "points": grid_doubled, "common": common})
+    return board.ask("query.align_accept", {grid: accept})[grid].integer("rows")
+
+
+def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
+    """Let a node's app answer the steps of an alignment."""
+
+    @app.query("align_blind")
+    @answering
+    def align_blind(content: Content, _: Context) -> Content:
+        peer, bank_id = content.text("peer"), content.text("bank_id")
+        if node.role == "bank" and bank_id != node.org_id:
+            raise AlignmentFailed(f"{node.org_id} does not align on behalf of {bank_id}")
+        allowed = node.training_subjects(bank_id, from_micros(content.integer("at_us")))
+        own = set(node.store.table().subjects)
+        return Content(config={"points": AlignmentSession(node.store, peer).blind(allowed & own)})
+
+    @app.query("align_double")
+    @answering
+    def align_double(content: Content, _: Context) -> Content:
+        session = AlignmentSession(node.store, content.text("peer"))
+        return Content(config={"points": session.double(content.points("points"))})
+
+    if isinstance(node, BankNode):
+
+        @app.query("align_match")
+        @answering
+        def align_match(content: Content, _: Context) -> Content:
+            session = AlignmentSession(node.store, content.text("peer"))
+            return Content(config={"common": session.match(content.points("points"))})
+
+    else:
+
+        @app.query("align_accept")
+        @answering
+        def align_accept(content: Content, _: Context) -> Content:
+            session = AlignmentSession(node.store, content.text("peer"))
+            return Content(config={"rows": session.accept(content.points("points"), content.points("common"))})
