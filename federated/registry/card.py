@@ -6,7 +6,7 @@ the manifest, the log of decisions or the monitoring; what was not measured is s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -213,8 +213,17 @@ def _or_not(words: _Words, key: str, table: Table) -> Table | Facts:
 
 
 def _calibration(words: _Words, manifest: Manifest) -> Table | Facts:
-    rows = tuple((key, _plain(words, value)) for key, value in sorted(manifest.calibration.items()))
+    rows = tuple(_figures(words, "", manifest.calibration))
     return _or_not(words, "calibration", Table(words("calibration"), words.header("figure", "value"), rows))
+
+
+def _figures(words: _Words, stem: str, found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """Named values in order, those within others as `outer.inner`."""
+    for key, value in sorted(found.items()):
+        if isinstance(value, Mapping):
+            yield from _figures(words, f"{stem}{key}.", value)
+        else:
+            yield f"{stem}{key}", _plain(words, value)
 
 
 def _plain(words: _Words, value: object) -> str:
@@ -222,6 +231,8 @@ def _plain(words: _Words, value: object) -> str:
         return words("yes") if value else words("no")
     if value is None or isinstance(value, float):
         return words.number(value)
+    if isinstance(value, list | tuple):
+        return words.listed(str(each) for each in value)
     return str(value)
 
 

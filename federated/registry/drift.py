@@ -14,22 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import chdtrc
 
-from federated.models.scaling import SCORE_MAX, SCORE_MIN
+from federated.models.scaling import SCORE_BANDS, SCORE_MAX, SCORE_MIN
 
-# Lower edges of the bands but the first; each grade's floor (480, 540, 600, 660) is one of them.
-SCORE_CUTS = (400, 440, 480, 510, 540, 570, 600, 630, 660, 700)
-_EDGES = (SCORE_MIN, *SCORE_CUTS, SCORE_MAX + 1)
-# First and last score of each band.
-SCORE_BANDS = tuple((low, high - 1) for low, high in pairwise(_EDGES))
+_EDGES = (SCORE_MIN, *SCORE_BANDS, SCORE_MAX + 1)
 SHIFT, LARGE_SHIFT = 0.10, 0.25
 SIGNIFICANCE = 0.01
-# Below this the χ² law of ten bands is a poor guide: several bands expect fewer than five rows.
+# Below this the χ² law of a dozen bands is a poor guide: several bands expect fewer than five rows.
 ROWS_MIN = 100
 _HALF = 0.5
 
@@ -68,7 +63,7 @@ class Drift:
 
 
 def score_counts(scores: ArrayLike, times: ArrayLike | None = None) -> tuple[int, ...]:
-    """How many scores (rows,), 300–850, fall into each of `SCORE_BANDS`; each counts `times` (rows,), or once."""
+    """How many scores (rows,), 300–850, fall into each band of `SCORE_BANDS`; each counts `times`, or once."""
     weights = None if times is None else np.asarray(times)
     return tuple(int(n) for n in np.histogram(np.asarray(scores), bins=np.array(_EDGES), weights=weights)[0])
 

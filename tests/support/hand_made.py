@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from federated.consent.record import Purpose
 from federated.errors import ModelCorrupt
+from federated.registry.decisions import Act
 from federated.registry.governance import Governance
+from federated.registry.lifecycle import Role
 from federated.registry.manifest import Explanation, FeatureReference, Manifest, SegmentFigures
 from federated.registry.store import ModelRegistry
 
@@ -37,7 +39,7 @@ def manifest(version="v0001", **changes):
         "aligned_rows": {"bank-gusu/grid-sip": 200},
         "metrics": {"federated": {"auc": 0.7712, "ks": 0.41, "brier": 0.13, "ece": 0.012, "rows": 1200.0}},
         "cross_fold": {},
-        "calibration": {"method": "intercept and slope", "ece": 0.012, "ece_without": 0.034},
+        "calibration": {"method": "platt", "own": ["bank-gusu"], "ece": {"none": 0.034, "platt": 0.012}},
         "cut_off": 540,
         "segments": (
             SegmentFigures("size", "small", 600, 120, 330, 300, 0.21, 0.14, 0.02, 0.76),
@@ -45,7 +47,7 @@ def manifest(version="v0001", **changes):
             SegmentFigures("district", "sip", 1180, 178, 800, 741, 0.16, 0.13, 0.01, 0.77),
             SegmentFigures("district", "gusu", 20, 2, 10, 9, 0.12, 0.1, 0.05, None),
         ),
-        "score_reference": {"joint": (2, 9, 40, 90, 150, 210, 240, 220, 140, 70, 29)},
+        "score_reference": {"joint": (2, 9, 40, 90, 150, 210, 240, 220, 140, 60, 29, 10)},
         "feature_reference": {"bank": {"tenure_months": FeatureReference((6.0, 24.0), (300, 500, 380, 20))}},
         "weights_sha256": hashlib.sha256(WEIGHTS).hexdigest(),
     }
@@ -68,6 +70,14 @@ def publish(home, made):
     (folder / "weights.npz").write_bytes(WEIGHTS)
     (folder / "manifest.json").write_text(made.to_json(), "utf-8")
     return made
+
+
+def in_use(home, at, version="v0001", by="bank-gusu"):
+    """Let a bank approve a version that training registered, and make it champion. Returns the governance."""
+    governance = Governance(home, ModelRegistry(home))
+    governance.approve(version, Act(by, at, "test"))
+    governance.appoint(version, Role.CHAMPION, Act(by, at))
+    return governance
 
 
 def governed(home, *versions):

@@ -1,15 +1,10 @@
 """Models in the console: who sees which decision, what it changes, and that nothing of a note becomes markup."""
 
-import shutil
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from test_console_forms import Browser
 from world import START, World
-
-from federated.registry.governance import Governance
-from federated.registry.store import ModelRegistry
 
 PAGE = "/console/models"
 
@@ -17,12 +12,7 @@ PAGE = "/console/models"
 @pytest.fixture
 def world(tmp_path, trained_network):
     """A service with a champion v0001 and a registered v0002."""
-    home = tmp_path / "network"
-    shutil.copytree(trained_network, home)
-    registry = ModelRegistry(home)
-    again = replace(registry.manifest("credit", "v0001"), version="v0002")
-    Governance(home, registry).register(registry.publish(again, registry.load("credit", "v0001")), START)
-    with World.open(tmp_path / "home", "", home) as opened:
+    with World.open(tmp_path / "home", "", trained_network) as opened:
         yield opened
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from federated.models.scaling import GRADE_FLOORS, SCORE_MAX, SCORE_MIN
-from federated.registry.drift import SCORE_BANDS, SHIFT, Drift, Verdict, drift, score_counts
+from federated.models.scaling import GRADE_FLOORS, SCORE_BANDS, SCORE_MAX, SCORE_MIN
+from federated.registry.drift import SHIFT, Drift, Verdict, drift, score_counts
 
 SHARES = np.array([0.5, 1, 4, 9, 14, 20, 21, 15, 9, 5, 1.5]) / 100
 WORSE = np.array([3, 6, 12, 17, 18, 17, 13, 7, 4, 2, 1]) / 100
@@ -16,17 +16,18 @@ def drawn(rng, shares, rows, times):
     return rng.multinomial(rows, shares, size=times)
 
 
-def test_bands_cover_every_score_once_and_keep_grades_apart():
-    covered = [score for low, high in SCORE_BANDS for score in range(low, high + 1)]
-    assert covered == list(range(SCORE_MIN, SCORE_MAX + 1))
-    assert {floor for _, floor in GRADE_FLOORS} <= {low for low, _ in SCORE_BANDS}
+def test_every_score_is_in_one_band_and_bands_keep_grades_apart():
+    counts = score_counts(range(SCORE_MIN, SCORE_MAX + 1))
+    assert len(counts) == len(SCORE_BANDS) + 1
+    assert sum(counts) == SCORE_MAX - SCORE_MIN + 1
+    assert {floor for _, floor in GRADE_FLOORS} <= {SCORE_MIN, *SCORE_BANDS}
 
 
 def test_scores_are_counted_at_the_edges():
-    counts = score_counts([SCORE_MIN, 399, 400, 539, 540, SCORE_MAX])
+    counts = score_counts([SCORE_MIN, 419, 420, 539, 540, SCORE_MAX])
     assert sum(counts) == 6
     assert (counts[0], counts[1], counts[4], counts[5], counts[-1]) == (2, 1, 1, 1, 1)
-    assert score_counts([]) == (0,) * len(SCORE_BANDS)
+    assert score_counts([]) == (0,) * (len(SCORE_BANDS) + 1)
 
 
 def test_the_index_is_the_text_books():

@@ -91,7 +91,7 @@ def test_threads_and_a_second_process_write_at_once(tmp_path, log):
     for each in threads:
         each.join()
     other.close()
-    assert log.drift("v0001", {"joint": (1,) * 11}, AT)["joint"].rows == 200
+    assert log.drift("v0001", {"joint": (1,) * 12}, AT)["joint"].rows == 200
 
 
 def test_a_foreign_file_is_not_a_log(tmp_path):
