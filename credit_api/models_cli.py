@@ -37,7 +37,9 @@ def list_versions(home: Home = Path("var")) -> None:
     """Every registered version with its status and role."""
     with _oversight(home) as oversight:
         standing, at = oversight.lifecycle(), system_clock()
-        table = Table("version", "status", "role", "registered by", "approved by", "approved until", "AUC")
+        table = Table("version", "status", "role", "registered", "approved", "until", "AUC")
+        for column in table.columns:
+            column.overflow = "fold"
         for manifest in oversight.manifests():
             record = standing.record(manifest.version)
             auc = manifest.metrics.get("federated", {}).get("auc")

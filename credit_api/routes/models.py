@@ -46,7 +46,7 @@ def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
 def monitoring(parts: PartsDep, principal: PrincipalDep) -> MonitoringOut:
     """What the scores of the last 90 days show: drift from the held-out rows by basis, challenger beside champion."""
     require_kind(principal, *READERS)
-    return MonitoringOut.of(parts.network.oversight.monitoring(parts.clock()))
+    return MonitoringOut.of(parts.network.monitoring(parts.clock()))
 
 
 @router.get("/models/{version}")
@@ -63,7 +63,7 @@ def model_card(
 ) -> Response:
     """The version's model card as Markdown, in Chinese or English."""
     require_kind(principal, *READERS)
-    card = parts.network.oversight.card(version, language, parts.clock())
+    card = parts.network.card(version, language, parts.clock())
     headers = {"Content-Language": language}
     return Response(markdown(card), media_type="text/markdown; charset=utf-8", headers=headers)
 

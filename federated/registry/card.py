@@ -276,9 +276,9 @@ def _ethics(words: _Words, manifest: Manifest) -> Section:
     spent = words.listed(f"{who} {words.number(epsilon)}" for who, epsilon in sorted(manifest.privacy_spent.items()))
     privacy = (words("privacy"), manifest.privacy)
     facts = Facts((privacy, (words("privacy_spent"), spent if manifest.privacy_spent else words("not_measured"))))
-    table = Table(words("ethics"), (*header, words("flagged")), rows)
+    table = Table(words("fairness"), (*header, words("flagged")), rows)
     return Section(
-        words("ethics"), (words("fairness_text"), _or_not(words, "ethics", table), words("consent_text"), facts)
+        words("ethics"), (words("fairness_text"), _or_not(words, "fairness", table), words("consent_text"), facts)
     )
 
 

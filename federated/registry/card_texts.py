@@ -126,6 +126,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "verdict.drifted": ("已漂移", "drifted"),
     "verdict.too_few": ("样本不足", "too few rows"),
     # ethics
+    "fairness": ("各组比较", "Groups beside each other"),
     "benchmark": ("对照组", "Compared with"),
     "approval_rate": ("通过率", "Approval rate"),
     "impact_ratio": ("影响比", "Impact ratio"),

@@ -2,7 +2,8 @@
 
 A group's approval rate below four fifths of the highest group's is the US rule of thumb for adverse impact; the same
 paragraph says that small numbers that are not statistically significant are no evidence (29 CFR 1607.4(D), written for
-hiring, used by analogy for lending). So a flag needs both. Equal opportunity compares approvals among those that
+hiring, used by analogy for lending). So a flag needs both. P-values are of one comparison each and not corrected for
+the number of groups. Equal opportunity compares approvals among those that
 paid (Hardt, Price and Srebro, "Equality of opportunity in supervised learning", NeurIPS 2016).
 """
 

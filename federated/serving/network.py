@@ -35,9 +35,11 @@ from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore, Peer
 from federated.nodes.store import NodeStore
+from federated.registry.card import Card
+from federated.registry.card_texts import Language
 from federated.registry.manifest import Manifest
 from federated.registry.monitoring import Answered
-from federated.registry.oversight import Oversight
+from federated.registry.oversight import Monitoring, Oversight
 from federated.registry.store import ModelRegistry
 from federated.registry.weights import ScoringModel
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
@@ -104,6 +106,7 @@ class Network:
 
     def close(self) -> None:
         """Close every node's store and the score log."""
+        self._recorder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for node in (*self._banks.values(), *self._grids.values()):
             node.store.close()
@@ -195,6 +198,16 @@ class Network:
     def champion(self, at: datetime) -> Manifest:
         """Manifest of the version that scores at `at`. Raises `ModelNotFound`, `ModelExpired`, `ModelCorrupt`."""
         return self.oversight.governance.champion(at)
+
+    def monitoring(self, at: datetime) -> Monitoring:
+        """What the scores answered so far show. Raises `ModelNotFound`, `ModelCorrupt`."""
+        self._recorder.settle()
+        return self.oversight.monitoring(at)
+
+    def card(self, version: str, language: Language, at: datetime) -> Card:
+        """A version's model card as of `at`. Raises `VersionNotFound`, `ModelCorrupt`."""
+        self._recorder.settle()
+        return self.oversight.card(version, language, at)
 
     def score(self, query: ScoreQuery) -> Score | NoFile:
         """Score one customer of the asking bank.

@@ -54,7 +54,7 @@ def models_page(page: Page) -> Response:
         lapsed=record is not None and record.status(at) is Status.EXPIRED,
         rollback_to=None if target is None else standing.champions[target],
         decides=champion is not None and me in champion.participants and page.principal().kind == "bank",
-        monitoring=None if champion is None else oversight.monitoring(at),
+        monitoring=None if champion is None else page.parts.network.monitoring(at),
         fairness=() if champion is None else oversight.fairness(champion.version),
         panels=charts.metric_panels(champion.metrics, MODELS) if champion else (),
         names=[name for name in MODELS if champion and name in champion.metrics],
@@ -71,7 +71,7 @@ def version_page(page: Page, version: str) -> Response:
     me = page.principal("bank", "grid", "registry")
     at = page.parts.clock()
     oversight = page.parts.network.oversight
-    card = oversight.card(version, page.lang, at)
+    card = page.parts.network.card(version, page.lang, at)
     manifest, standing = oversight.governance.manifest(version), oversight.lifecycle()
     return page.render(
         "model.html",
