@@ -72,6 +72,14 @@ def publish(home, made):
     return made
 
 
+def registered_anew(home, at):
+    """Forget every decision and register the published versions as of `at`, as if training had just ended."""
+    (home / "registry" / "credit" / "events.jsonl").unlink()
+    registry = ModelRegistry(home)
+    for each in registry.manifests("credit"):
+        Governance(home, registry).register(each, at)
+
+
 def in_use(home, at, version="v0001", by="bank-gusu"):
     """Let a bank approve a version that training registered, and make it champion. Returns the governance."""
     governance = Governance(home, ModelRegistry(home))
