@@ -38,6 +38,14 @@ class Binning:
         """Bins of the most finely cut feature, with the bin of missing values; others leave some empty."""
         return max((len(c) for c in self.cuts), default=0) + 2
 
+    @property
+    def starts(self) -> IntArray:
+        """Where each feature's bins start when all features' bins stand in one row, and their total: (features + 1,).
+
+        A feature takes its own bins and one for missing values there, so a table of indicators stays short.
+        """
+        return np.cumsum([0, *(len(c) + 2 for c in self.cuts)])
+
     def codes(self, values: FloatArray) -> IntArray:
         """Bin of every cell of `values` (rows, features), NaN = missing."""
         out = np.empty(values.shape, dtype=np.int64)

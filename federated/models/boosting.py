@@ -5,7 +5,8 @@ side, one level an exchange; only left children are counted, a right child is it
 `path_features = 2` no path of a tree uses more than two features, so the sum of trees is a sum of functions of at most
 two features each (the class of explainable boosting machines; Lou, Caruana, Gehrke, Hooker, KDD 2013).
 
-Arrays: members M, features p, bins B (the last one for missing values), 2 = sums of residual y − p and of curvature.
+Arrays: members M, features p, T = bins of all features in a row (`Binning.starts`; a feature's last bin is for missing
+values), 2 = sums of residual y − p and of curvature.
 A tree is complete: node k has children 2k + 1 and 2k + 2; a node that is not split sends everybody left.
 """
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.binning import IntArray
+from federated.models.binning import Binning, IntArray
 from federated.models.encoding import FloatArray
 
 Histogram = NDArray[np.float64]
@@ -92,6 +93,19 @@ class Trees:
             np.asarray(arrays["value"], dtype=np.float64),
         )
 
+    def scaled(self, share: float) -> Trees:
+        """The same trees with all values times `share`."""
+        return Trees(self.feature, self.cut, self.missing_left, self.value * share)
+
+    def every(self, first: int, step: int) -> Trees:
+        """Trees `first`, `first` + `step`, …"""
+        part = slice(first, None, step)
+        return Trees(self.feature[part], self.cut[part], self.missing_left[part], self.value[part])
+
+    def first(self, count: int) -> Trees:
+        """The first `count` trees."""
+        return Trees(self.feature[:count], self.cut[:count], self.missing_left[:count], self.value[:count])
+
     @staticmethod
     def joined(parts: list[Trees]) -> Trees:
         """All trees of several groups of one depth."""
@@ -106,9 +120,10 @@ class Trees:
 class TreeRows:
     """One node's binned rows, as far as growing trees needs them: it answers with sums, level by level."""
 
-    def __init__(self, codes: IntArray, bins: int) -> None:
-        self.codes, self.bins = codes, bins
-        self._flat = codes + np.arange(codes.shape[1]) * bins
+    def __init__(self, codes: IntArray, binning: Binning) -> None:
+        self.codes, self._missing, starts = codes, binning.size - 1, binning.starts
+        self._flat = np.where(codes == self._missing, starts[1:] - 1, codes + starts[:-1])
+        self._width = int(starts[-1])
         self._node = np.zeros((0, len(codes)), dtype=np.int64)
 
     def start(self, residual: FloatArray, curvature: FloatArray) -> None:
@@ -126,16 +141,15 @@ class TreeRows:
             feature = trees.feature[m, part][self._node[m]]
             code = self.codes[np.arange(len(feature)), np.maximum(feature, 0)]
             right = code > trees.cut[m, part][self._node[m]]
-            absent = code == self.bins - 1
+            absent = code == self._missing
             right[absent] = ~trees.missing_left[m, part][self._node[m][absent]]
             self._node[m] = 2 * self._node[m] + (right & (feature >= 0))
 
     def histogram(self, level: int) -> Histogram:
-        """Sums (M, nodes, p, B, 2): of the root at level 0, afterwards of every left child."""
-        p = self.codes.shape[1]
+        """Sums (M, nodes, T, 2): of the root at level 0, afterwards of every left child."""
+        p, width = self.codes.shape[1], self._width
         nodes = max(1, 2 ** (level - 1))
-        width = p * self.bins
-        out = np.zeros((len(self._node), nodes, p, self.bins, 2))
+        out = np.zeros((len(self._node), nodes, width, 2))
         for m, active in enumerate(self._active):
             node = self._node[m][active]
             if level:
@@ -144,7 +158,7 @@ class TreeRows:
             keys = (self._flat[active] + (node * width)[:, None]).ravel()
             for k, weights in enumerate((self._residual[m], self._curvature[m])):
                 counted = np.bincount(keys, np.repeat(weights[active], p), nodes * width)
-                out[m, ..., k] = counted.reshape(nodes, p, self.bins)
+                out[m, ..., k] = counted.reshape(nodes, width)
         return out
 
     def leaf(self, value: FloatArray) -> FloatArray:
@@ -156,13 +170,14 @@ Ask = Callable[[int, Trees], Histogram]
 
 
 def grow(
-    ask: Ask, members: int, features: int, settings: GrowSettings, pairs: NDArray[np.bool_], rng: np.random.Generator
+    ask: Ask, members: int, starts: IntArray, settings: GrowSettings, pairs: NDArray[np.bool_], rng: np.random.Generator
 ) -> Trees:
     """One tree a member. `ask(level, trees so far)` returns the summed histogram of `TreeRows.histogram`.
 
-    `pairs` (p, p) says which second feature may join a path that has used one, if paths are limited to two.
+    `starts` is the binning's. `pairs` (p, p) says which second feature may join a path that has used one, if paths are
+    limited to two.
     """
-    inner, leaves = 2**settings.depth - 1, 2**settings.depth
+    inner, leaves, features = 2**settings.depth - 1, 2**settings.depth, len(starts) - 1
     shape = (members, inner)
     trees = Trees(np.full(shape, -1), np.zeros(shape, np.int64), np.ones(shape, np.bool_), np.zeros((members, leaves)))
     allowed = _sampled(members, features, settings.column_share, rng)[:, None, :]
@@ -172,7 +187,8 @@ def grow(
     for level in range(settings.depth):
         counted = ask(level, trees)
         total = counted if total is None else _with_right_children(total, counted, trees, level)
-        feature, cut, missing_left, sides = best_splits(total, allowed & _on_path(used, pairs, settings), settings)
+        on_path = allowed & _on_path(used, pairs, settings)
+        feature, cut, missing_left, sides = best_splits(total, starts, on_path, settings)
         part = slice(2**level - 1, 2 ** (level + 1) - 1)
         trees.feature[:, part], trees.cut[:, part], trees.missing_left[:, part] = feature, cut, missing_left
         chosen = feature[..., None] == np.arange(features)
@@ -200,43 +216,46 @@ def _on_path(used: NDArray[np.bool_], pairs: NDArray[np.bool_], settings: GrowSe
 
 def _with_right_children(parent: Histogram, left: Histogram, trees: Trees, level: int) -> Histogram:
     split = trees.feature[:, 2 ** (level - 1) - 1 : 2**level - 1] >= 0
-    right = np.where(split[..., None, None, None], parent - left, 0.0)
+    right = np.where(split[..., None, None], parent - left, 0.0)
     both = np.stack([left, right], axis=2)
     return both.reshape(len(left), -1, *left.shape[2:])
 
 
 def best_splits(
-    total: Histogram, allowed: NDArray[np.bool_], settings: GrowSettings
+    total: Histogram, starts: IntArray, allowed: NDArray[np.bool_], settings: GrowSettings
 ) -> tuple[IntArray, IntArray, NDArray[np.bool_], Histogram]:
-    """The split with the largest gain of every node of `total` (M, nodes, p, B, 2) among `allowed` (M, nodes, p).
+    """The split with the largest gain of every node of `total` (M, nodes, T, 2) among `allowed` (M, nodes, p).
 
     Returns feature (−1 if nothing gains), cut and missing side (M, nodes), and the sums of both children
     (M, nodes, 2, 2). Ties go to the first feature, the lowest cut, and missing values on the left.
     """
-    # Sums of residuals and of curvatures in arrays of their own, and one missing side after the other: histograms of
-    # many bins are large, and this is where their time goes.
-    sums, absent = np.moveaxis(total, -1, 0)[..., :-1], np.moveaxis(total, -1, 0)[..., -1]
-    r, h = np.cumsum(sums[0], axis=-1), np.cumsum(sums[1], axis=-1)
-    whole = np.stack([r[..., -1] + absent[0], h[..., -1] + absent[1]], axis=-1)
+    # Residuals and curvatures in arrays of their own, and one missing side after the other: this is where time goes.
+    first, last, owner = starts[:-1], starts[1:] - 1, np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    sums = np.moveaxis(total, -1, 0)
+    running = np.cumsum(sums, axis=-1)
+    running -= (running[..., first] - sums[..., first])[..., owner]
+    absent, whole = sums[..., last], running[..., last]
+    open_cut = allowed[..., owner]
+    open_cut[..., last] = False
     m, n = np.indices(total.shape[:2])
     best = np.full(total.shape[:2], -np.inf)
-    feature, cut = np.full(best.shape, -1), np.zeros(best.shape, dtype=np.int64)
-    missing_left, chosen = np.ones(best.shape, dtype=np.bool_), np.zeros((*best.shape, 2))
-    for with_missing in (True, False):
-        left_r, left_h = (r + absent[0][..., None], h + absent[1][..., None]) if with_missing else (r, h)
-        right_r, right_h = whole[..., :1] - left_r, whole[..., 1:] - left_h
+    place, chosen = np.zeros(best.shape, dtype=np.int64), np.zeros((*best.shape, 2))
+    missing_left = np.ones(best.shape, dtype=np.bool_)
+    # Where nothing is missing the second side would only repeat the first.
+    for with_missing in (True, False) if absent[1].any() else (True,):
+        left_r, left_h = running + absent[..., owner] if with_missing else running
+        right_r, right_h = whole[0][..., owner] - left_r, whole[1][..., owner] - left_h
         gain = _worth(left_r, left_h, settings.ridge) + _worth(right_r, right_h, settings.ridge)
-        usable = (left_h >= settings.min_curvature) & (right_h >= settings.min_curvature) & allowed[..., None]
-        flat = np.where(usable, gain, -np.inf).reshape(*best.shape, -1)
-        at = flat.argmax(axis=-1)
-        better = flat[m, n, at] > best
-        found, place = np.unravel_index(at, gain.shape[2:])
-        sides = np.stack([left_r[m, n, found, place], left_h[m, n, found, place]], axis=-1)
-        best = np.where(better, flat[m, n, at], best)
-        feature, cut = np.where(better, found, feature), np.where(better, place, cut)
+        usable = (left_h >= settings.min_curvature) & (right_h >= settings.min_curvature) & open_cut
+        gain[~usable] = -np.inf
+        at = gain.argmax(axis=-1)
+        better = gain[m, n, at] > best
+        best, place = np.where(better, gain[m, n, at], best), np.where(better, at, place)
         missing_left = np.where(better, with_missing, missing_left)
+        sides = np.stack([left_r[m, n, at], left_h[m, n, at]], axis=-1)
         chosen = np.where(better[..., None], sides, chosen)
-    node = whole[:, :, 0, :]
+    feature, cut = owner[place], place - first[owner[place]]
+    node = np.moveaxis(whole[..., 0], 0, -1)
     gains = best > _worth(node[..., 0], node[..., 1], settings.ridge) + 1e-9
     children = np.stack([chosen, node - chosen], axis=2)
     stay = np.stack([node, np.zeros_like(node)], axis=2)

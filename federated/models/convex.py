@@ -80,13 +80,14 @@ class NewtonSystems:
     """The members' factored systems, (Gram of all folds but the member's own) + ridge, reused until new Grams come.
 
     Members run over folds, and over `penalties` (ridges, width) within a fold; a member of fold k fits all other folds.
+    With `repeats` the folds of several partitions of the same rows stand one after the other.
     Every side has a constant, hardly penalised: a side that moves its level with its ramps needs far fewer rounds.
     Raises `TrainingFailed` if a system is not positive definite.
     """
 
-    def __init__(self, gram: FloatArray, penalties: FloatArray) -> None:
+    def __init__(self, gram: FloatArray, penalties: FloatArray, repeats: int = 1) -> None:
         self._penalties = penalties
-        whole = gram.sum(axis=0)
+        whole = gram.sum(axis=0) / repeats
         self._factors: list[tuple[FloatArray, bool]] = []
         for own in gram:
             hessian = whole - own if len(gram) > 1 else whole

@@ -55,7 +55,7 @@ def participants(board: Switchboard) -> Participants:
 
 
 def align(board: Switchboard, people: Participants, at_us: int, report: Callable[[str, str], None]) -> Alignment:
-    """Intersect every bank with every grid company. Raises `NoOverlap` if nobody shares a customer."""
+    """Intersect every bank with every grid company. Raises `NoOverlap` naming who shares no customer with anybody."""
     started = time.perf_counter()
     rows = {}
     for bank in people.banks:
@@ -63,7 +63,11 @@ def align(board: Switchboard, people: Participants, at_us: int, report: Callable
             report(bank, grid)
             rows[f"{bank}|{grid}"] = _align_pair(board, bank, grid, at_us)
     if not any(rows.values()):
-        raise NoOverlap("no bank shares a consented customer with any grid company")
+        raise NoOverlap("no bank shares a consented customer with any grid company", column="id")
+    for org in (*people.banks, *people.grids):
+        if not any(count for pair, count in rows.items() if org in pair.split("|")):
+            detail = f"{org}: column id has no consented customer in common with any node of the other side"
+            raise NoOverlap(detail, party=org, column="id")
     return Alignment(time.perf_counter() - started, rows)
 
 

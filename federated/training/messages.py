@@ -175,5 +175,7 @@ class Switchboard:
         content = unpack(reply.content)
         for name, array in content.arrays.items():
             if array.dtype.kind == "f" and "sketch" not in name and not np.all(np.isfinite(array)):
-                raise TrainingFailed(f"{org} returned non-finite numbers in {name}", node=org)
+                place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+                detail = f"{org} returned non-finite numbers in {name}"
+                raise TrainingFailed(detail, node=org, array=name, place=place)
         return content

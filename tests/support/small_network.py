@@ -8,6 +8,7 @@ from federated.training.zoo.settings import ConvexSettings, NetworkSettings, Tre
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL = ZooSettings(
     folds=2,
+    repeats=(),
     bins=16,
     ramps=8,
     tree_pairs=6,

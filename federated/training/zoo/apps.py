@@ -27,7 +27,7 @@ from federated.training.encoders import encoder_of
 from federated.training.messages import Answer, Arrays, Content, answering, prefixed
 from federated.training.zoo.finished import audit, blend, calibrate, groups, held_out, keep, out_of_fold, own, reference
 from federated.training.zoo.node import ZooNode
-from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, spread
+from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, inner_folds, spread
 
 
 class _Place:
@@ -45,7 +45,7 @@ def zoo_app(rows: RowSource | BankRows | GridRows) -> ClientApp:
     handlers: dict[str, Any] = {
         "levels": _levels, "sketch": _sketch, "prepare": _prepare, "begin": _begin,
         "keep": keep, "pairs": _pairs, "tell": _tell, "evidence": _evidence,
-        "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf,
+        "blend": blend, "level": _level, "held_out": held_out, "calibrate": calibrate, "leaf": _leaf, "adopt": _adopt,
         "out_of_fold": out_of_fold, "own": own, "groups": groups, "audit": audit, "reference": reference,
     }  # fmt: skip
 
@@ -97,19 +97,18 @@ def fit_settings(content: Content) -> FitSettings:
 
 
 def _open(node: ZooNode, content: Content) -> Content:
-    """A bank draws its stratified inner folds and says how many rows and defaults it trains on."""
+    """A bank draws its stratified inner folds and says how many rows and defaults it trains on.
+
+    A learner uses the inner folds that its members name: those of the first repeats.
+    """
     rows = node.rows
     if not isinstance(rows, BankRows):
         node.training = spread(content.under("training"), rows.peers, node.count)[0] > 0
         if not node.training.any():
             raise CorruptData(f"{rows.org_id}: no training row is aligned with a bank", party=rows.org_id)
         return Content()
-    rng = np.random.default_rng([content.integer("seed"), len(rows.labels)])
-    folds = content.integer("folds")
-    node.inner = np.full(node.count, -1)
-    for label in (0, 1):
-        own = rng.permutation(np.flatnonzero(rows.training & (rows.labels == label)))
-        node.inner[own] = np.arange(len(own)) % folds
+    folds, repeats, seed = (content.integer(name) for name in ("folds", "repeats", "seed"))
+    node.inner = inner_folds(rows.labels, rows.training, folds, repeats, seed)
     defaults = int(rows.labels[rows.training].sum())
     marks = gathered(rows.training[None, :].astype(np.float64), rows.peers)
     return Content(prefixed("training", marks), {"rows": int(rows.training.sum()), "defaults": defaults})
@@ -186,8 +185,10 @@ def _sample(node: ZooNode, content: Content, step: int) -> None:
 
 
 def _trees(node: ZooNode, content: Content) -> Content:
-    """A whole block of trees on this node's rows alone: only asked of the one node that holds its side."""
+    """A whole block of trees on this node's rows alone, and how many rows those are."""
     losses = _heard(node, content)
+    node.block_start = node.own
+    rows = {"rows": np.array([int((node.curvature.max(axis=0) > 0).sum())])}
     settings, pairs = grow_settings(content), np.asarray(content.arrays["pairs"], dtype=np.bool_)
     grown = []
     for step in range(content.integer("first"), content.integer("first") + content.integer("count")):
@@ -199,10 +200,20 @@ def _trees(node: ZooNode, content: Content) -> Content:
             return node.trees.histogram(level)
 
         rng = np.random.default_rng([content.integer("seed"), step])
-        tree = grow(ask, len(node.own), node.binning.n_features, settings, pairs, rng)
+        tree = grow(ask, len(node.own), node.binning.starts, settings, pairs, rng)
         _finish(node, tree)
         grown.append(tree)
-    return _answer(node, content, prefixed("trees", Trees.joined(grown).to_arrays()), losses)
+    return _answer(node, content, rows | prefixed("trees", Trees.joined(grown).to_arrays()), losses)
+
+
+def _adopt(node: ZooNode, content: Content) -> Content:
+    """Take on the mean of what all nodes of this side grew in place of the block that this node grew itself."""
+    trees = Trees.from_arrays(content.under("trees"))
+    members = len(node.own)
+    grown = [trees.every(m, members).predict(node.trees.codes, node.binning.size - 1) for m in range(members)]
+    node.own = node.block_start + np.array(grown)
+    node.refresh()
+    return _answer(node, content, {}, np.zeros(0))
 
 
 def _finish(node: ZooNode, tree: Trees) -> None:

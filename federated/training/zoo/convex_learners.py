@@ -70,14 +70,14 @@ class Scorecard:
 
 
 def _merged(counted: Histogram, side: Side, bins: int) -> Histogram:
-    """A fine histogram (features, bins, 2) added up into the coarse bins of a scorecard."""
-    coarse = side.binning.coarse(bins)
-    out = np.zeros((len(counted), coarse.size, 2))
+    """A fine histogram (bins of all features, 2) added up into the coarse bins (features, bins, 2) of a scorecard."""
+    coarse, starts = side.binning.coarse(bins), side.binning.starts
+    out = np.zeros((side.binning.n_features, coarse.size, 2))
     for j, (fine, few) in enumerate(zip(side.binning.cuts, coarse.cuts, strict=True)):
-        to = np.searchsorted(few, fine, side="left")
-        np.add.at(out[j], to, counted[j, : len(fine)])
-        out[j, len(few)] += counted[j, len(fine)]
-        out[j, -1] += counted[j, -1]
+        own = counted[starts[j] : starts[j + 1]]
+        np.add.at(out[j], np.searchsorted(few, fine, side="left"), own[:-2])
+        out[j, len(few)] += own[-2]
+        out[j, -1] += own[-1]
     return out
 
 
@@ -90,7 +90,7 @@ def newton(
     name: str,
 ) -> tuple[list[FloatArray], FloatArray]:
     """Coefficients (members, width) a side after `rounds` rounds of one Newton step a side, and members' losses."""
-    folds = session.settings.folds
+    folds = session.members
     member_fold = np.repeat(np.arange(folds), len(ridges)) if folds > 1 else np.full(len(ridges), -1)
     session.begin(member_fold, (0.0, 0.0))
     betas = start or [np.zeros((len(member_fold), basis.width)) for basis in bases]
@@ -113,7 +113,7 @@ def newton(
             if last:
                 continue
             if config["gram"]:
-                systems[side.role] = NewtonSystems(added(answers, "gram"), penalties[k])
+                systems[side.role] = NewtonSystems(added(answers, "gram"), penalties[k], session.repeats)
             betas[k] = systems[side.role].step(added(answers, "gradient"), betas[k])
             if len(session.sides) > 1:
                 _sums(session, side, bases[k], betas[k], config | {"gram": 0, "gradient": 0}, tell=True)
@@ -125,7 +125,7 @@ def _sums(
     session: ZooSession, side: Side, basis: Basis | EvidenceBasis, beta: FloatArray, config: Config, tell: bool
 ) -> dict[str, Content]:
     arrays = prefixed("function", ConvexFunction(basis, beta).to_arrays())
-    return session.ask(side, "train.sums", arrays, config | {"tell": int(tell)})
+    return session.ask(side, "train.sums", arrays, config | {"tell": int(tell)}, basis)
 
 
 def picked(

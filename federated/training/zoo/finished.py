@@ -16,6 +16,9 @@ from federated.models.metrics import ScoreHistogram
 from federated.training.messages import Arrays, Content, prefixed
 from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, gathered, spread
+from federated.training.zoo.rows import out_of_fold as mean_left_out
+
+PLATT_STRENGTH = 20.0
 
 # A group of fewer held-out rows at one bank is not reported by it.
 LEAST_AUDITED = 10
@@ -35,17 +38,12 @@ def keep(node: ZooNode, content: Content) -> Content:
 
 def _out_of_fold(node: ZooNode, names: list[str]) -> FloatArray:
     """Logits (learners, rows) of every training row by members that did not fit it."""
-    found = []
-    for name in names:
-        total = node.final[name]
-        own = node.inner[None, :] == np.arange(len(total))[:, None]
-        found.append(np.where(own, total, 0.0).sum(axis=0))
-    return np.array(found)
+    return np.array([mean_left_out(node.final[name], node.inner) for name in names])
 
 
 def blend(node: ZooNode, content: Content) -> Content:
     names = [str(name) for name in _list(content, "names")]
-    rows = node.inner >= 0
+    rows = node.training
     logits = _out_of_fold(node, names)[:, rows]
     sums = BlendSums.of(np.asarray(content.arrays["weights"], float), logits, _labels(node)[rows])
     return Content({"gradient": sums.gradient, "hessian": sums.hessian, "loss": np.array([sums.loss])})
@@ -69,10 +67,10 @@ def calibrate(node: ZooNode, content: Content) -> Content:
     """
     names = [str(name) for name in _list(content, "names")]
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)
-    rows = node.inner >= 0
+    rows = node.training
     labels = _labels(node)[rows]
     logits = weights[:-1] @ _out_of_fold(node, names)[:, rows] + weights[-1]
-    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1)
+    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1, PLATT_STRENGTH)
     return Content()
 
 
@@ -100,11 +98,11 @@ def _blended_out_of_fold(node: ZooNode, content: Content) -> FloatArray:
 
 
 def out_of_fold(node: ZooNode, content: Content) -> Content:
-    """Histograms of a blend's logits out of fold, by inner fold."""
+    """Histograms of a blend's logits out of fold, by inner fold of the first partition."""
     logits, labels = _blended_out_of_fold(node, content), _labels(node)
     counted: Arrays = {}
-    for k in range(int(node.inner.max()) + 1):
-        rows = node.inner == k
+    for k in range(int(node.inner[0].max()) + 1):
+        rows = node.inner[0] == k
         counted |= prefixed(str(k), ScoreHistogram.of(logits[rows], labels[rows]).cells())
     return Content(counted)
 
@@ -112,7 +110,7 @@ def out_of_fold(node: ZooNode, content: Content) -> Content:
 def own(node: ZooNode, content: Content) -> Content:
     """A bank's own calibration on top of the network's, if its customers differ significantly."""
     network = Calibration.from_arrays("network", content.arrays)
-    rows = node.inner >= 0
+    rows = node.training
     logits = network(_blended_out_of_fold(node, content)[rows])
     return Content(own_of(ScoreHistogram.of(logits, _labels(node)[rows])).to_arrays("own"))
 

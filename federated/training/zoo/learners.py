@@ -1,6 +1,7 @@
 """The learners: each alternates between the sides and returns one function a side.
 
-`fit(session)` leaves nothing behind at the nodes but rows and bins. Early stopping is per member, on its inner fold.
+`fit(session)` leaves nothing behind at the nodes but rows and bins. Members stop on their inner folds: trees
+together, networks each for itself.
 """
 
 from __future__ import annotations
@@ -57,11 +58,11 @@ class BoostedTrees:
         self._s, self._name, self._pairs = settings, name, pairs
 
     def fit(self, session: ZooSession) -> list[PartyFunction]:
-        """Blocks until every member's loss has stopped falling."""
-        folds = session.settings.folds
-        session.begin(np.arange(folds), (session.prior, 0.0))
+        """Blocks until the members' summed loss has stopped falling: one inner fold has too few rows to say when."""
+        members = session.members
+        session.begin(np.arange(members), (session.prior, 0.0))
         grown: list[list[Trees]] = [[] for _ in session.sides]
-        stopping = _Stopping(folds, self._s.patience)
+        stopping = _Stopping(1, self._s.patience)
         for number in range(self._s.max_rounds):
             losses = np.zeros(0)
             for k, side in enumerate(session.sides):
@@ -69,23 +70,19 @@ class BoostedTrees:
                 grown[k].append(trees)
                 losses = losses if k else heard
             session.progress(self._name, number, float(losses.sum()))
-            if stopping.over(number, losses):
+            if stopping.over(number, losses.sum(keepdims=True)):
                 break
         else:
             answers = session.ask(session.banks, "query.tell", {}, {})
-            stopping.over(self._s.max_rounds, session.losses(answers))
+            stopping.over(self._s.max_rounds, session.losses(answers).sum(keepdims=True))
         bases = (session.prior, 0.0)
-        return [self._function(s, g, stopping.round, b) for s, g, b in zip(session.sides, grown, bases, strict=False)]
-
-    def _function(self, side: Side, blocks: list[Trees], rounds: NDArray[np.int64], base: float) -> TreeFunction:
-        """Only the blocks up to each member's best round. Blocks list trees step by step, members within a step."""
-        folds = len(rounds)
-        member = np.tile(np.arange(folds), len(blocks) * self._s.block)
-        block = np.repeat(np.arange(len(blocks)), self._s.block * folds)
-        kept = block < rounds[member]
-        whole = Trees.joined(blocks)
-        trees = Trees(whole.feature[kept], whole.cut[kept], whole.missing_left[kept], whole.value[kept])
-        return TreeFunction(side.binning, trees, member[kept], folds, base)
+        found: list[PartyFunction] = []
+        for side, blocks, base in zip(session.sides, grown, bases, strict=False):
+            kept = Trees.joined(blocks).first(int(stopping.round[0]) * len(blocks[0].feature))
+            # Every block lists trees step by step, members within a step.
+            member = np.tile(np.arange(members), len(kept.feature) // members)
+            found.append(TreeFunction(side.binning, kept, member, members, base))
+        return found
 
     def _block(self, session: ZooSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
@@ -96,13 +93,20 @@ class BoostedTrees:
                 pairs[a, b] = pairs[b, a] = True
         seed = session.settings.seed * 10 + (side.role == "grid")
         config: Config = {**asdict(self._s.grow), "seed": seed, "row_share": self._s.row_share}
-        if len(side.orgs) == 1:
-            steps = {"first": number * self._s.block, "count": self._s.block, "tell": 1}
-            answers = session.ask(side, "train.trees", {"pairs": pairs}, config | steps)
+        if len(side.orgs) > 1 and not self._s.coarse:
+            return self._summed_block(session, side, number, pairs, config)
+        alone = len(side.orgs) == 1
+        steps = {"first": number * self._s.block, "count": self._s.block, "tell": int(alone)}
+        answers = session.ask(side, "train.trees", {"pairs": pairs}, config | steps)
+        losses = session.losses(answers) if side is session.banks else np.zeros(0)
+        if alone:
             (content,) = answers.values()
-            losses = session.losses(answers) if side is session.banks else np.zeros(0)
             return Trees.from_arrays(content.under("trees")), losses
-        return self._summed_block(session, side, number, pairs, config)
+        rows = np.array([float(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()])
+        parts = [Trees.from_arrays(c.under("trees")) for c in answers.values()]
+        mean = Trees.joined([part.scaled(share) for part, share in zip(parts, rows / rows.sum(), strict=True)])
+        session.ask(side, "query.adopt", prefixed("trees", mean.to_arrays()), {"tell": 1})
+        return mean, losses
 
     def _summed_block(
         self, session: ZooSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
@@ -120,7 +124,7 @@ class BoostedTrees:
                 return added(answers, "histogram")
 
             rng = np.random.default_rng([int(str(config["seed"])), step])
-            tree = grow(ask, session.settings.folds, side.binning.n_features, self._s.grow, pairs, rng)
+            tree = grow(ask, session.members, side.binning.starts, self._s.grow, pairs, rng)
             last = step == (number + 1) * self._s.block - 1
             session.ask(side, "query.leaf", prefixed("trees", tree.to_arrays()), {"tell": int(last)})
             grown.append(tree)
@@ -135,15 +139,15 @@ class Networks:
 
     def fit(self, session: ZooSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
-        folds, s = session.settings.folds, self._s
-        session.begin(np.arange(folds), (session.prior, 0.0))
+        members, s = session.members, self._s
+        session.begin(np.arange(members), (session.prior, 0.0))
         seeds = [session.settings.seed * 10 + k for k in range(len(session.sides))]
         priors = (session.prior, 0.0)
         weights: list[Weights] = [
-            initial_weights(side.encoder.width, s.hidden, folds, prior, seed)
+            initial_weights(side.encoder.width, s.hidden, members, prior, seed)
             for side, prior, seed in zip(session.sides, priors, seeds, strict=False)
         ]
-        best, stopping = [dict(w) for w in weights], _Stopping(folds, s.patience)
+        best, stopping = [dict(w) for w in weights], _Stopping(members, s.patience)
         for number in range(s.max_rounds + 1):
             for k, side in enumerate(session.sides):
                 before = weights[k]

@@ -17,7 +17,7 @@ from federated.models.convex import Basis
 from federated.models.encoding import Float32Array, FloatArray, RampEncoder
 from federated.models.scorecard import EvidenceBasis
 from federated.training.messages import Arrays, Content, prefixed
-from federated.training.zoo.rows import BankRows, GridRows, gathered, spread
+from federated.training.zoo.rows import BankRows, GridRows, gathered, left_out, spread
 
 # Rows whose outcome is all but certain still bend the grid company's quadratic model, so its step is bounded.
 MIN_CURVATURE = 0.02
@@ -31,13 +31,15 @@ class ZooNode:
         self.rows = rows
         self.count = len(rows.table.numbers)
         self.training: Mask = rows.training if isinstance(rows, BankRows) else np.zeros(self.count, dtype=np.bool_)
-        self.inner: IntArray = np.full(self.count, -1)
+        self.inner: IntArray = np.full((1, self.count), -1)
         self.own = self.residual = self.curvature = self.offset = self._before = np.zeros((0, self.count))
         self._told: tuple[FloatArray, FloatArray] | None = None
         self.member_fold: IntArray = np.zeros(0, dtype=np.int64)
         self.final: dict[str, FloatArray] = {}
         self.platt: FloatArray = np.array([1.0, 0.0])
+        self._left_out: Mask = np.zeros((0, self.count), dtype=np.bool_)
         self._columns: tuple[object, Float32Array] | None = None
+        self.block_start = self.own
 
     def expand(self, categories: CategoryMap) -> None:
         """Turn words into numbers with the agreed map."""
@@ -47,12 +49,13 @@ class ZooNode:
     def prepare(self, binning: Binning, encoder: RampEncoder) -> None:
         """Take the agreed bins and ramps."""
         self.binning, self.encoder = binning, encoder
-        self.trees = TreeRows(binning.codes(self.values), binning.size)
+        self.trees = TreeRows(binning.codes(self.values), binning)
         self.encoded = encoder.encode(self.values)
 
     def begin(self, member_fold: IntArray, base: float) -> None:
         """Start a learner: one member an entry of `member_fold`, every logit at `base`."""
         self.member_fold = member_fold
+        self._left_out = left_out(self.inner, member_fold)
         self.own = np.full((len(member_fold), self.count), base)
         self.offset = np.zeros_like(self.own)
         self._told = None
@@ -62,8 +65,8 @@ class ZooNode:
     def fits(self) -> Mask:
         """Which rows each member fits, (members, rows): training rows outside its inner fold."""
         if len(self.member_fold) and self.member_fold.max() < 0:
-            return np.tile(self.inner >= 0, (len(self.member_fold), 1))
-        return np.asarray((self.inner >= 0) & (self.inner[None, :] != self.member_fold[:, None]))
+            return np.tile(self.training, (len(self.member_fold), 1))
+        return np.asarray(self.training & ~self._left_out)
 
     def hear(self, content: Content) -> None:
         """Take what the other side told: grid companies' partial logits, or banks' residuals and curvatures."""
@@ -102,7 +105,7 @@ class ZooNode:
             return np.zeros(0)
         total = self.own + self.offset
         loss = np.logaddexp(0.0, total) - self.rows.labels * total
-        return np.asarray(np.where(self.inner[None, :] == self.member_fold[:, None], loss, 0.0).sum(axis=1))
+        return np.asarray(np.where(self._left_out, loss, 0.0).sum(axis=1))
 
     def columns(self, basis: Basis | EvidenceBasis, key: object) -> Float32Array:
         """Design matrix of a convex learner, computed once per basis."""
@@ -114,11 +117,11 @@ class ZooNode:
         """Rows of each inner fold that take part: (folds, rows). A grid company sees them by curvatures of 0."""
         if isinstance(self.rows, BankRows):
             if self.member_fold.max() < 0:
-                return np.asarray((self.inner >= 0)[None, :], dtype=np.float64)
-            return np.asarray(self.inner[None, :] == np.arange(folds)[:, None], dtype=np.float64)
+                return np.asarray(self.training[None, :], dtype=np.float64)
+            return left_out(self.inner, np.arange(folds)).astype(np.float64)
         takes_part = self.curvature.max(axis=0) > 0
         per_fold = len(self.member_fold) // folds
         if self.member_fold.max() < 0:
             return np.asarray(takes_part[None, :], dtype=np.float64)
-        left_out = self.curvature[::per_fold] == 0
-        return np.asarray(left_out & takes_part, dtype=np.float64)
+        unbent = self.curvature[::per_fold] == 0
+        return np.asarray(unbent & takes_part, dtype=np.float64)

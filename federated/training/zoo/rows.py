@@ -77,6 +77,30 @@ class GivenRows:
         return self._rows
 
 
+def inner_folds(
+    labels: NDArray[np.int64], training: NDArray[np.bool_], folds: int, repeats: int, seed: int
+) -> NDArray[np.int64]:
+    """A bank's stratified inner folds (repeats, rows), numbered through all repeats; −1 = no training row."""
+    rng = np.random.default_rng([seed, len(labels)])
+    inner = np.full((repeats, len(labels)), -1)
+    for repeat in range(repeats):
+        for label in (0, 1):
+            own = rng.permutation(np.flatnonzero(training & (labels == label)))
+            inner[repeat, own] = repeat * folds + np.arange(len(own)) % folds
+    return inner
+
+
+def left_out(inner: NDArray[np.int64], folds: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Rows of each inner fold of `folds`, (folds, rows)."""
+    return np.asarray((inner[None, :, :] == folds[:, None, None]).any(axis=1))
+
+
+def out_of_fold(logits: FloatArray, inner: NDArray[np.int64]) -> FloatArray:
+    """Logits (rows,) by members that did not fit the row, the mean of the repeats that `logits` (members, rows) has."""
+    own = left_out(inner, np.arange(len(logits)))
+    return np.asarray(np.where(own, logits, 0.0).sum(axis=0) / np.maximum(own.sum(axis=0), 1))
+
+
 def gathered(values: FloatArray, peers: Mapping[str, Positions]) -> Arrays:
     """`values` (members, rows) at every peer's aligned positions, 0 where a position takes no part; float32."""
     return {peer: np.where(rows >= 0, values[:, rows], 0.0).astype(np.float32) for peer, rows in peers.items()}

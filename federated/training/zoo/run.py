@@ -96,7 +96,7 @@ def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:
         return BoostedTrees(settings.boosting(settings.pair_trees, rows), "pair trees", additive.ranked)
     if name == "trees":
         return BoostedTrees(settings.boosting(settings.trees, rows), "trees")
-    return Networks(settings.network) if name == "networks" else Scorecard()
+    return Networks(settings.network_for(rows)) if name == "networks" else Scorecard()
 
 
 def additive_tables(result: ZooResult, side: int) -> AdditiveTables:

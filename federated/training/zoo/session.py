@@ -16,9 +16,11 @@ from federated.models.binning import Binning, IntArray, merge_bins, merged_quant
 from federated.models.blend import BlendSums, best_weights
 from federated.models.calibration import NONE, Calibration
 from federated.models.categories import CategoryMap, merge_levels
+from federated.models.convex import Basis
 from federated.models.encoding import FloatArray, RampEncoder
 from federated.models.functions import PartyFunction
 from federated.models.metrics import Metrics, ScoreHistogram
+from federated.models.scorecard import EvidenceBasis
 from federated.models.scorer import BAND_RANKS
 from federated.models.sketch import QuantileSketch
 from federated.training.encoders import encoder_arrays
@@ -73,7 +75,8 @@ class ZooSession:
 
     def _open(self) -> None:
         s = self.settings
-        request = Content(config=self._opening | {"folds": s.folds, "seed": s.seed})
+        most = max((times for _, times in s.repeats), default=1)
+        request = Content(config=self._opening | {"folds": s.folds, "repeats": most, "seed": s.seed})
         opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
         rows = sum(c.integer("rows") for c in opened.values())
         defaults = sum(c.integer("defaults") for c in opened.values())
@@ -81,6 +84,8 @@ class ZooSession:
             detail = f"{self.banks.orgs[0]}: the target has one class only among training rows"
             raise CorruptData(detail, party=self.banks.orgs[0], column="y")
         self.training_rows = rows
+        self.repeats = s.repeats_for(rows)
+        self.members = s.folds * self.repeats
         self.rate = defaults / rows
         self.prior = float(np.log(self.rate / (1.0 - self.rate)))
         if len(self.sides) > 1:
@@ -117,11 +122,20 @@ class ZooSession:
             content = Content({"member_fold": member_fold}, {"base": base})
             self.board.ask("query.begin", dict.fromkeys(side.orgs, content))
 
-    def ask(self, side: Side, action: str, arrays: Arrays, config: Config) -> dict[str, Content]:
-        """One message to every node of a side, with what each has to hear; answers' news go to the other side."""
+    def ask(
+        self, side: Side, action: str, arrays: Arrays, config: Config, basis: Basis | EvidenceBasis | None = None
+    ) -> dict[str, Content]:
+        """One message to every node of a side, with what each has to hear; answers' news go to the other side.
+
+        Raises what a node refuses with; of a sum that is not finite, the error names node and column (`basis` says
+        which column a gradient's entry belongs to).
+        """
         news = side.take_news()
         requests = {org: Content(arrays | news.get(org, {}), config) for org in side.orgs}
-        answers = self.board.ask(action, requests)
+        try:
+            answers = self.board.ask(action, requests)
+        except TrainingFailed as error:
+            raise with_column(error, side, basis) from error
         if config.get("tell") and len(self.sides) > 1:
             other = self.sides[1] if side is self.banks else self.banks
             names = ("residuals", "curvature") if side is self.banks else ("logits",)
@@ -249,6 +263,31 @@ def added(answers: Mapping[str, Content], name: str) -> FloatArray:
     return np.asarray(np.sum([np.asarray(c.arrays[name], dtype=np.float64) for c in answers.values()], axis=0))
 
 
+def with_column(error: TrainingFailed, side: Side, basis: Basis | EvidenceBasis | None) -> TrainingFailed:
+    """The same failure, naming the column behind the first sum that is not finite, where there is one."""
+    array, place = error.context.get("array"), error.context.get("place")
+    names = side.categories.names
+    column = None
+    if isinstance(place, tuple) and array == "histogram":
+        column = names[int(np.searchsorted(side.binning.starts, place[-2], side="right")) - 1]
+    elif isinstance(place, tuple) and array == "gradient" and basis is not None:
+        column = column_behind(basis, place[-1], names)
+    if column is None:
+        return error
+    return TrainingFailed(f"{error.detail}, column {column}", **error.context | {"column": column})
+
+
+def column_behind(basis: Basis | EvidenceBasis, entry: int, names: Sequence[str]) -> str:
+    """The column that an entry of a gradient belongs to, `a × b` for a cell of a pair."""
+    owners = ["(constant)"]
+    if isinstance(basis, EvidenceBasis):
+        owners += list(names)
+    else:
+        owners += [name for name, edges in zip(names, basis.encoder.edges, strict=True) for _ in edges]
+        owners += [f"{names[a]} × {names[b]}" for a, b in basis.pairs for _ in range(basis.coarse.size**2)]
+    return owners[entry]
+
+
 def side_of(role: str, cards: Mapping[str, Content]) -> Side:
     """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
     orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
@@ -256,7 +295,8 @@ def side_of(role: str, cards: Mapping[str, Content]) -> Side:
     for org, found in zip(orgs, columns, strict=True):
         if found != columns[0]:
             odd = sorted(set(found) ^ set(columns[0])) or ["in another order"]
-            raise SchemaMismatch(f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}", party=org)
+            detail = f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}"
+            raise SchemaMismatch(detail, party=org, column=odd[0])
     return Side(role, orgs, columns[0] if columns else ())
 
 

@@ -9,20 +9,26 @@ from federated.models.boosting import GrowSettings
 
 @dataclass(frozen=True, slots=True)
 class TreeSettings:
-    """Boosting: `block` trees a member before the other side moves, `row_share` of the rows a tree."""
+    """Boosting: `block` trees a member before the other side moves, `row_share` of the rows a tree.
+
+    Where several nodes hold a side, `coarse` lets each grow the block on its own rows, and the mean of their trees,
+    weighted by rows, is what all take on: two messages a block and node. Otherwise every level of every tree is grown
+    from summed histograms, which equals pooled rows and takes `block` · (depth + 1) messages.
+    """
 
     grow: GrowSettings
     row_share: float = 0.6
     block: int = 8
     max_rounds: int = 60
     patience: int = 3
+    coarse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ConvexSettings:
     """Newton: one step a side and round. Several `ridges` are solved from the same sums; out-of-fold loss picks one."""
 
-    ridges: tuple[float, ...] = (2.0, 8.0, 32.0)
+    ridges: tuple[float, ...] = (2.0, 8.0, 32.0, 128.0)
     pairs: int = 8
     pair_bins: int = 5
     main_rounds: int = 5
@@ -31,7 +37,10 @@ class ConvexSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Member networks: `epochs` local passes before the other side moves."""
+    """Member networks: `epochs` local passes before the other side moves.
+
+    A pass makes about `steps` steps or more: `batch` rows each, fewer on few rows, but not below `least_batch`.
+    """
 
     hidden: int = 48
     epochs: int = 2
@@ -40,6 +49,8 @@ class NetworkSettings:
     weight_decay: float = 0.03
     dropout: float = 0.2
     batch: int = 512
+    least_batch: int = 32
+    steps: int = 40
     max_rounds: int = 14
     patience: int = 2
 
@@ -50,10 +61,14 @@ PAIR_TREES = TreeSettings(GrowSettings(4, 0.06, 3.0, 3.0, 2, 0.6))
 
 @dataclass(frozen=True, slots=True)
 class ZooSettings:
-    """One run of the zoo: inner folds, sketch resolution, and the learners' own settings."""
+    """One run of the zoo: inner folds, sketch resolution, and the learners' own settings.
+
+    `repeats` holds (rows, partitions): below so many rows, inner folds are drawn so many times over.
+    """
 
     seed: int = 2024
     folds: int = 5
+    repeats: tuple[tuple[int, int], ...] = ((4_000, 4), (10_000, 2))
     bins: int = 64
     ramps: int = 24
     tree_pairs: int = 30
@@ -66,10 +81,20 @@ class ZooSettings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
 
     def boosting(self, settings: TreeSettings, rows: int) -> TreeSettings:
-        """`settings` for a network that trains on `rows` rows: slower and with smaller leaves where rows are few."""
+        """`settings` for a network that trains on `rows` rows: smaller leaves, longer blocks where rows are few."""
         if rows >= self.few_rows:
             return settings
-        return replace(settings, grow=replace(settings.grow, rate=0.03, ridge=1.0, min_curvature=1.0), block=12)
+        grow = replace(settings.grow, rate=0.05, ridge=1.0, min_curvature=1.0)
+        return replace(settings, grow=grow, block=12, max_rounds=120)
+
+    def network_for(self, rows: int) -> NetworkSettings:
+        """Member networks for `rows` rows: in batches of 512 a pass over 800 rows would make two steps."""
+        s = self.network
+        return replace(s, batch=min(s.batch, max(s.least_batch, rows // s.steps)))
+
+    def repeats_for(self, rows: int) -> int:
+        """Partitions into inner folds: where rows are few, who was left out moves a model more than who was learnt."""
+        return next((times for below, times in self.repeats if rows < below and self.folds > 1), 1)
 
     def bins_for(self, rows: int) -> int:
         """Bins a feature: on few rows histograms are cheap, and a sharp step is worth finding."""

@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 from small_network import ADDITIVE, AT, SMALL
 
+from federated.consent.store import to_micros
+from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
 from federated.nodes.schema import load_schema, load_schemas
 from federated.nodes.store import NodeStore
 from federated.serving.building import build_nodes, standing_consents
+from federated.training.alignment import align, participants
+from federated.training.messages import Switchboard
+from federated.training.operator_app import node_app
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
 from simulations.worlds.credit_population import generate_population
 
@@ -88,6 +95,25 @@ def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
     with pytest.raises(NoOverlap):
         quick(tables, tmp_path)
     assert not (tmp_path / "registry").exists()
+
+
+def test_a_party_with_other_ids_is_named(tmp_path):
+    tables = generate_population(600, seed=3)
+    home = tmp_path / "home"
+    build_nodes(home, with_folds(tables, 2024), standing_consents(tables, AT, AT + timedelta(days=9)))
+    with sqlite3.connect(home / "nodes" / "grid-sip.db") as db:
+        db.execute("UPDATE files SET subject_id = 'X' || subject_id")
+    seats = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in open_stores(home)]
+    grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(seats, start=2)})
+    board = Switchboard(grid)
+    people = participants(board)
+    with pytest.raises(NoOverlap, match="grid-sip: column id has no consented customer in common") as refusal:
+        align(board, people, to_micros(AT), lambda *_: None)
+    assert refusal.value.context == {"party": "grid-sip", "column": "id"}
+
+
+def open_stores(home):
+    return [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
 
 
 def test_a_home_with_other_data_is_left_alone(trained):

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from zoo_world import network, pooled
 
-from federated.errors import CorruptData, NoOverlap, SchemaMismatch
+from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.models.binning import Binning, merge_bins
 from federated.models.blend import BlendSums, best_weights
 from federated.models.boosting import GrowSettings, TreeRows, grow
@@ -17,9 +17,11 @@ from federated.models.functions import function_of
 from federated.models.scorecard import weights_of_evidence
 from federated.models.sketch import sketch
 from federated.training.messages import Content
+from federated.training.zoo import apps
 from federated.training.zoo.convex_learners import Additive, Scorecard, newton
 from federated.training.zoo.learners import BoostedTrees, Networks
-from federated.training.zoo.session import ZooSession, side_of
+from federated.training.zoo.run import train_zoo
+from federated.training.zoo.session import ZooSession, column_behind, side_of, with_column
 from federated.training.zoo.settings import PAIR_TREES, ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 
 RNG = np.random.default_rng(3)
@@ -57,7 +59,7 @@ def tree_inputs(rows=400):
 
 
 def grown(parts, residual, curvature, binning, settings=GROW, pairs=None):
-    nodes = [TreeRows(codes, binning.size) for codes, _ in parts]
+    nodes = [TreeRows(codes, binning) for codes, _ in parts]
     for node, (_, rows) in zip(nodes, parts, strict=True):
         node.start(residual[:, rows], curvature[:, rows])
 
@@ -69,7 +71,7 @@ def grown(parts, residual, curvature, binning, settings=GROW, pairs=None):
 
     p = binning.n_features
     pairs = np.ones((p, p), dtype=bool) if pairs is None else pairs
-    return grow(ask, len(residual), p, settings, pairs, np.random.default_rng(0))
+    return grow(ask, len(residual), binning.starts, settings, pairs, np.random.default_rng(0))
 
 
 def test_trees_from_summed_histograms_are_those_of_pooled_rows():
@@ -161,6 +163,7 @@ LEARNERS = {
     "scorecard": Scorecard,
     "additive": lambda: Additive(ConvexSettings((4.0,), 1, 4, 2, 3)),
     "trees": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3), "trees"),
+    "trees level by level": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3, coarse=False), "trees"),
     "pair_trees": lambda: BoostedTrees(PAIR_TREES, "pair trees", {"bank": ((0, 1),), "grid": ((0, 1),)}),
     "networks": lambda: Networks(NetworkSettings(hidden=8, max_rounds=4, batch=128)),
 }
@@ -235,3 +238,59 @@ def test_bad_networks_name_what_is_wrong():
     cards = {f"bank-{b}": Content(config={"role": "bank", "columns": ["b0", "b1", "b2"][: 3 - b]}) for b in range(2)}
     with pytest.raises(SchemaMismatch, match="bank-1: columns differ from those of bank-0: b2"):
         side_of("bank", cards)
+
+
+def test_a_sum_that_is_not_finite_names_node_and_column():
+    bank, grid, labels = pooled(400)
+    held_out = np.arange(400) % 5 == 0
+    seats = network(bank, grid, labels, held_out, np.arange(400) % 2, np.zeros(400, dtype=int))
+    session = ZooSession(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None)
+    basis = Basis(session.banks.encoder, session.banks.binning.coarse(3), ((0, 2),))
+    names = session.banks.categories.names
+    owners = [column_behind(basis, k, names) for k in range(basis.width)]
+    assert owners[0] == "(constant)"
+    assert owners[1:].count("b1") == len(session.banks.encoder.edges[1])
+    assert owners.count("b0 × b2") == basis.coarse.size**2
+    spoilt = {"array": "gradient", "place": (1, owners.index("b2")), "node": "bank-1"}
+    failure = TrainingFailed("bank-1 returned non-finite numbers in gradient", **spoilt)
+    named = with_column(failure, session.banks, basis)
+    assert named.detail.endswith("in gradient, column b2")
+    assert named.context["column"] == "b2"
+    spoilt = {"array": "histogram", "place": (0, 0, int(session.banks.binning.starts[1]), 0), "node": "bank-1"}
+    assert with_column(TrainingFailed("x", **spoilt), session.banks, None).context["column"] == "b1"
+
+
+def test_a_nan_gradient_stops_the_run_with_its_node(monkeypatch):
+    bank, grid, labels = pooled(400)
+    seats = network(bank, grid, labels, np.arange(400) % 5 == 0, np.arange(400) % 2, np.zeros(400, dtype=int))
+    exact = apps.gradient_of
+
+    def spoilt(columns, residual):
+        found = exact(columns, residual)
+        found[:, 3] = np.nan
+        return found
+
+    monkeypatch.setattr(apps, "gradient_of", spoilt)
+    with pytest.raises(TrainingFailed, match="bank-0 returned non-finite numbers in gradient, column b0"):
+        train_zoo(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None, ("additive",))
+
+
+def test_a_coarse_block_is_the_mean_of_what_the_nodes_grow():
+    """Two banks with the same rows grow the same trees, so their mean is what one of them would grow alone."""
+    bank, grid, labels = pooled(400)
+    held_out = np.arange(400) % 5 == 0
+    settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6)
+    trees = TreeSettings(GROW, 0.8, 3, 2, 3)
+
+    def fitted(copies):
+        values, twice = np.tile(bank, (copies, 1)), np.tile(labels, copies)
+        bank_of, nobody = np.repeat(np.arange(copies), 400), np.full(400 * copies, -1)
+        seats = network(values, np.tile(grid, (copies, 1)), twice, np.tile(held_out, copies), bank_of, nobody)
+        opened = ZooSession(seats, settings, lambda *_: None)
+        (function,) = BoostedTrees(trees, "trees").fit(opened)
+        return function.member_logits(bank), opened.board.traffic.exchanges
+
+    (alone, _), (both, exchanges) = fitted(1), fitted(2)
+    assert np.allclose(alone, both, atol=1e-9)
+    # Opening, levels, sketch, bins, start; two messages a block and bank; the last losses.
+    assert exchanges == 2 * (6 + 2 * 2 + 1)

@@ -24,6 +24,7 @@ SMALL = ZooSettings(
     ramps=6,
     few_rows=0,
     fine_below=0,
+    repeats=((300, 2),),
     trees=TREES,
     pair_trees=TreeSettings(GrowSettings(3, 0.2, 1.0, 1.0, 2, 0.8), 0.8, 4, 3, 1),
     convex=ConvexSettings((4.0,), 2, 4, 2, 2),
