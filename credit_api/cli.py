@@ -20,10 +20,11 @@ from credit_api.batch import BatchRefused, score_rows
 from credit_api.database import migrate
 from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
+from credit_api.models_cli import models_app
 from credit_api.sandbox import found, is_seeded, mark_seeded
 from credit_api.settings import Settings
 from credit_api.wiring import Parts, assemble, system_clock
-from federated.errors import ModelNotFound
+from federated.registry.governance import Governance
 from federated.registry.store import ModelRegistry
 from financing.errors import FinancingError
 from financing.persistence.database import open_engine
@@ -40,6 +41,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
 out = Console()
 err = Console(stderr=True)
 REFUSED = 2
@@ -230,7 +232,7 @@ def _require_free(settings: Settings) -> None:
 
 
 def _train_once(settings: Settings) -> None:
-    if _has_champion(settings.network_home):
+    if _has_version(settings.network_home):
         return
     credit = settings.data / "credit" if settings.data else None
     real = credit is not None and credit.exists()
@@ -239,12 +241,9 @@ def _train_once(settings: Settings) -> None:
     _tanxin("train", "--folds", "1", "--home", str(settings.network_home), *_option("--data", credit if real else None))
 
 
-def _has_champion(home: Path) -> bool:
-    try:
-        ModelRegistry(home).champion()
-    except ModelNotFound:
-        return False
-    return True
+def _has_version(home: Path) -> bool:
+    """Whether training came to its end here; whether the version may score is for banks to decide."""
+    return bool(Governance(home, ModelRegistry(home)).lifecycle().versions)
 
 
 def _data(given: Path | None) -> Path | None:

@@ -123,6 +123,13 @@ STATUS: Mapping[str, int] = {
     "model_not_found": 503,
     "model_corrupt": 503,
     "model_exists": 409,
+    "model_expired": 503,
+    "model_in_use": 409,
+    "version_not_found": 404,
+    "version_not_approved": 409,
+    "version_final": 409,
+    "second_person_required": 403,
+    "nothing_to_roll_back": 409,
     "home_occupied": 409,
 }
 # Base classes: never raised themselves, mapped so that a code without a row is a test failure.

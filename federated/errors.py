@@ -77,7 +77,7 @@ class SchemaMismatch(FederatedError):
 
 
 class InvalidTime(FederatedError):
-    """A time without a zone, or not in UTC, was given where an instant is needed."""
+    """A time without a zone was given where an instant is needed, or one before what is recorded already."""
 
     code = "invalid_time"
 
@@ -140,6 +140,48 @@ class ModelExists(FederatedError):
     """This version is already registered; versions are immutable."""
 
     code = "model_exists"
+
+
+class ModelExpired(FederatedError):
+    """The champion's approval has lapsed: nothing is scored until it is approved anew or another is appointed."""
+
+    code = "model_expired"
+
+
+class ModelInUse(FederatedError):
+    """The version holds a role (champion or challenger) with which this cannot be done."""
+
+    code = "model_in_use"
+
+
+class VersionNotFound(FederatedError):
+    """No version of this name is registered."""
+
+    code = "version_not_found"
+
+
+class VersionNotApproved(FederatedError):
+    """Only a version whose approval holds can be given a role."""
+
+    code = "version_not_approved"
+
+
+class VersionFinal(FederatedError):
+    """The version was rejected or retired, which is final."""
+
+    code = "version_final"
+
+
+class SecondPersonRequired(FederatedError):
+    """A version is approved by another party than the one that registered it."""
+
+    code = "second_person_required"
+
+
+class NothingToRollBack(FederatedError):
+    """No earlier champion is still approved and in date."""
+
+    code = "nothing_to_roll_back"
 
 
 def error_codes() -> dict[str, type[FederatedError]]:

@@ -35,4 +35,6 @@ def train_and_report(
         result = run(tables, folds=folds, settings=ZooSettings(seed=seed), at=at, home=home, reporter=reporter)
     for manifest in result.manifests:
         console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")
+    if result.manifests:
+        console.print("registered only: another party approves and appoints (tanxin models, or /v1/models)")
     return report_of(result)

@@ -44,21 +44,23 @@ def database_url(request, tmp_path):
 @pytest.fixture(scope="session")
 def trained_network(tmp_path_factory):
     """A home with node stores of 1,200 generated firms and two registered versions, the first of them champion."""
+    from hand_made import in_use
     from small_network import LEARNERS, SMALL
 
     from simulations.experiments.vertical_credit.pipeline import Reporter, run
     from simulations.worlds.credit_population import generate_population
 
-    home = tmp_path_factory.mktemp("network")
+    home, at = tmp_path_factory.mktemp("network"), datetime(2026, 11, 1, tzinfo=UTC)
     run(
         generate_population(1_200, seed=2024),
         folds=1,
         settings=SMALL,
         learners=LEARNERS,
-        at=datetime(2026, 11, 1, tzinfo=UTC),
+        at=at,
         home=home,
         reporter=Reporter(lambda _: None, lambda *_: None),
     )
+    in_use(home, at)
     return home
 
 

@@ -28,6 +28,7 @@ from credit_api.console.views import (
     loans,
     market,
     metering,
+    models,
     offers,
     records,
     verification,
@@ -54,6 +55,7 @@ def mount(app: FastAPI) -> None:
         metering,
         verification,
         market,
+        models,
         records,
         certificates,
     ):

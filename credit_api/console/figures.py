@@ -136,7 +136,7 @@ def customer_story(parts: Parts, connection: Connection, at: datetime) -> Custom
         return CustomerStory(0, 0, 0, 0, inquiries, None, refusal.code)
     champion, missing = None, None
     try:
-        champion = network.champion()
+        champion = network.champion(at)
     except FederatedError as refusal:
         missing = refusal.code
     return CustomerStory(

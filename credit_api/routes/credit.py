@@ -1,4 +1,4 @@
-"""Consents, score inquiries and models."""
+"""Consents and score inquiries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit_a
 from credit_api.inquiries import inquiries
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id, ResponseModel
-from credit_api.schemas.credit import ConsentIn, ConsentOut, ModelOut, ScoreIn, ScoreOut
+from credit_api.schemas.credit import ConsentIn, ConsentOut, ScoreIn, ScoreOut
 from credit_api.scoring import ask_score
 from federated.consent.record import ConsentRecord
 from financing.services.context import Context
@@ -98,11 +98,3 @@ def list_inquiries(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100)
     with parts.reading() as connection:
         found = inquiries(connection, principal.organisation_id, limit)
     return [ScoreOut.model_validate(each.answer) for each in found if each.outcome != "refused"]
-
-
-@router.get("/models")
-def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
-    """Every registered model version with its manifest and held-out metrics."""
-    require_kind(principal, "bank", "grid", "registry")
-    champion = parts.network.champion().version
-    return [ModelOut.of(found, champion=found.version == champion) for found in parts.network.models()]

@@ -40,7 +40,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     409: _answer("the books, the market or the state of things do not allow it"),
     413: _answer("the body is too large"),
     422: _answer("the request does not fit its schema or its own rules"),
-    503: _answer("no model or node store is there yet"),
+    503: _answer("nothing can score: no node store, no champion, or its approval has lapsed"),
 }
 
 

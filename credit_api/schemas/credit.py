@@ -1,15 +1,14 @@
-"""Consents, scores and models over HTTP."""
+"""Consents and scores over HTTP."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from credit_api.schemas.common import Id, Moment, RequestModel, ResponseModel, TextPair
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.registry.manifest import Manifest
 from federated.serving import NoFile, Score
 
 
@@ -102,44 +101,4 @@ class ScoreOut(ResponseModel):
             data_origin=answer.data_origin,
             asked_at=at,
             valid_until=answer.valid_until,
-        )
-
-
-class ModelOut(ResponseModel):
-    """A registered version. `metrics` are held-out figures of exactly these weights, beside its baselines."""
-
-    model: str
-    version: str
-    champion: bool
-    created_at: datetime
-    data_origin: str
-    schema_id: str
-    schema_version: str
-    participants: list[str]
-    data_sha256: dict[str, str]
-    weights_sha256: str
-    seed: int
-    held_out_fold: int
-    config: dict[str, Any]
-    metrics: dict[str, dict[str, float]]
-    privacy: str
-
-    @classmethod
-    def of(cls, manifest: Manifest, *, champion: bool) -> Self:
-        return cls(
-            model=manifest.model,
-            version=manifest.version,
-            champion=champion,
-            created_at=manifest.created_at,
-            data_origin=manifest.data_origin,
-            schema_id=manifest.schema_id,
-            schema_version=manifest.schema_version,
-            participants=list(manifest.participants),
-            data_sha256=manifest.data_sha256,
-            weights_sha256=manifest.weights_sha256,
-            seed=manifest.seed,
-            held_out_fold=manifest.held_out_fold,
-            config=dict(manifest.config),
-            metrics=manifest.metrics,
-            privacy=manifest.privacy,
         )

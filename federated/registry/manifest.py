@@ -61,7 +61,7 @@ class Manifest:
     `data_sha256` maps each participant to the hash of its node's data; `cross_fold` holds mean and standard deviation
     over several folds where they were run, otherwise it is empty. `calibration` holds the method and the held-out
     expected calibration error with and without it. `score_reference[basis]` counts held-out scores in
-    `federated.registry.drift.SCORE_BANDS`; `feature_reference[role][column]` is what later populations are compared
+    `federated.models.scaling.SCORE_BANDS`; `feature_reference[role][column]` is what later populations are compared
     with. `privacy_spent` is ε by participant, None where nothing was protected. Times are UTC.
     """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -87,24 +86,6 @@ class ModelRegistry:
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise ModelCorrupt(f"weights of {model} {version} are not an array archive: {error}") from error
         return ScoringModel.from_arrays(arrays)
-
-    def appoint_champion(self, model: str, version: str) -> None:
-        """Make a registered version the one that scores. Raises `ModelNotFound` or `ModelCorrupt`."""
-        self.load(model, version)
-        draft = self._root / model / f".champion-{uuid.uuid4().hex}"
-        _write_through(draft, json.dumps({"version": version}).encode())
-        draft.replace(self._root / model / "champion.json")
-
-    def champion(self, model: str = MODEL_NAME) -> Manifest:
-        """Manifest of the version that scores. Raises `ModelNotFound` if none was appointed, `ModelCorrupt`."""
-        try:
-            alias = json.loads((self._root / model / "champion.json").read_text("utf-8"))
-            version = str(alias["version"])
-        except FileNotFoundError:
-            raise ModelNotFound(f"no champion of {model} was appointed", model=model) from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelCorrupt(f"the champion alias of {model} cannot be read: {error}") from error
-        return self.manifest(model, version)
 
     def _directory(self, model: str, version: str) -> Path:
         if not _NAME.fullmatch(model) or not _NAME.fullmatch(version):

@@ -11,8 +11,9 @@ who consented to it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,21 +28,36 @@ from federated.errors import (
     SchemaMismatch,
     ScopeNotCovered,
 )
-from federated.models.reasons import top_reasons
+from federated.models.reasons import Reason, top_reasons
 from federated.models.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore, Peer
 from federated.nodes.store import NodeStore
+from federated.registry.card import Card
+from federated.registry.card_texts import Language
 from federated.registry.manifest import Manifest
+from federated.registry.monitoring import Answered
+from federated.registry.oversight import Monitoring, Oversight
 from federated.registry.store import ModelRegistry
 from federated.registry.weights import ScoringModel
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
+from federated.serving.recording import Recorder
 
 PAGE = 100
 # How long a grid company may take for its share before the bank is answered without it.
 GRID_DEADLINE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """What one version makes of a query. `grid_id` is whose share is in the score, None for the bank's alone."""
+
+    score: int
+    reasons: tuple[Reason, ...]
+    electricity: Electricity
+    grid_id: str | None
 
 
 class Network:
@@ -52,12 +68,15 @@ class Network:
         banks: Mapping[str, BankNode],
         grids: Mapping[str, GridNode],
         registry: ModelRegistry,
+        oversight: Oversight,
         broken: Mapping[str, CorruptData] | None = None,
     ) -> None:
         self._banks = dict(sorted(banks.items()))
         self._grids = dict(sorted(grids.items()))
         self._broken = dict(broken or {})
         self._registry = registry
+        self.oversight = oversight
+        self._recorder = Recorder(oversight)
         self._loaded: dict[str, ScoringModel] = {}
         self._lock = threading.Lock()
         self._keys: dict[str, bytes] = {}
@@ -82,13 +101,16 @@ class Network:
             raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
         banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}
         grids = {s.org_id: GridNode(s) for s in stores if s.role == "grid"}
-        return Network(banks, grids, ModelRegistry(home), broken)
+        registry = ModelRegistry(home)
+        return Network(banks, grids, registry, Oversight(home, registry), broken)
 
     def close(self) -> None:
-        """Close every node's store."""
+        """Close every node's store and the score log."""
+        self._recorder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         for node in (*self._banks.values(), *self._grids.values()):
             node.store.close()
+        self.oversight.close()
 
     @property
     def bank_ids(self) -> tuple[str, ...]:
@@ -170,56 +192,96 @@ class Network:
         return self.bank_node(bank_id).customers(limit, after)
 
     def models(self) -> list[Manifest]:
-        """Manifests of every registered version. Raises `ModelCorrupt`."""
-        return self._registry.manifests()
+        """Manifests of every registered version, oldest first. Raises `ModelCorrupt`."""
+        return self.oversight.manifests()
 
-    def champion(self) -> Manifest:
-        """Manifest of the version that scores. Raises `ModelNotFound`, `ModelCorrupt`."""
-        return self._registry.champion()
+    def champion(self, at: datetime) -> Manifest:
+        """Manifest of the version that scores at `at`. Raises `ModelNotFound`, `ModelExpired`, `ModelCorrupt`."""
+        return self.oversight.governance.champion(at)
+
+    def monitoring(self, at: datetime) -> Monitoring:
+        """What the scores answered so far show. Raises `ModelNotFound`, `ModelCorrupt`."""
+        self._recorder.settle()
+        return self.oversight.monitoring(at)
+
+    def card(self, version: str, language: Language, at: datetime) -> Card:
+        """A version's model card as of `at`. Raises `VersionNotFound`, `ModelCorrupt`."""
+        self._recorder.settle()
+        return self.oversight.card(version, language, at)
 
     def score(self, query: ScoreQuery) -> Score | NoFile:
         """Score one customer of the asking bank.
 
         Consent is checked at the bank first, then the file is looked up, then each grid company checks consent itself.
         If the consent does not open electricity data, no grid company has a file, or one does not answer in time, the
-        bank-only companion answers, and `basis` and `electricity` say so. Raises consent errors, `NotPermitted`,
-        `InvalidTime`, `ModelNotFound`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node).
+        bank-only companion answers, and `basis` and `electricity` say so. The champion scores; a challenger does so in
+        its shadow, which no answer shows. Raises consent errors, `NotPermitted`, `InvalidTime`, `ModelNotFound`,
+        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node).
         """
         at = utc(query.at)
         bank = self.bank_node(query.bank_id)
-        manifest = self._registry.champion()
-        request = PartialRequest(
-            query.bank_id, query.subject_id, query.consent_id, Purpose(query.purpose), at, manifest.version
-        )
+        request = PartialRequest(query.bank_id, query.subject_id, query.consent_id, Purpose(query.purpose), at, "")
         bank.check_consent(request)
         if not bank.has_file(query.subject_id):
             return NoFile(query.subject_id, at)
-        model = self._model(manifest)
-        grid, electricity = self._grid_partial(request, manifest, model)
-        alone = grid is None
-        peer = None if grid is None else Peer(grid.org_id, self._public_key(self._grids[grid.org_id]))
-        own = bank.partial(request, model.bank_only if alone else model.joint_bank, peer)
-        if own is None:
+        manifest = self.champion(at)
+        found = self._evaluate(request, manifest, self._grids.values())
+        if found is None:
             return NoFile(query.subject_id, at)
-        parts = [own] if grid is None else [own, grid]
-        logit = unmasked_sum(own.share, 0 if grid is None else grid.share)
-        score = score_of(model.calibrated(logit, query.bank_id, alone=alone))
+        basis = Basis.BANK_ONLY if found.grid_id is None else Basis.JOINT
+        # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
+        grids = [] if found.grid_id is None else [self._grids[found.grid_id]]
+        self._recorder.record(
+            Answered(at, query.bank_id, basis.value, manifest.version, found.score),
+            lambda challenger: self._shadow_score(request, challenger, grids),
+        )
         return Score(
             subject_id=query.subject_id,
-            score=score,
-            probability=probability_of(logit_of(score)),
-            grade=grade_of(score),
-            reasons=top_reasons([item for part in parts for item in part.ranked]),
+            score=found.score,
+            probability=probability_of(logit_of(found.score)),
+            grade=grade_of(found.score),
+            reasons=found.reasons,
             model_version=manifest.version,
-            basis=Basis.BANK_ONLY if alone else Basis.JOINT,
-            electricity=electricity,
+            basis=basis,
+            electricity=found.electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
             valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
         )
 
+    def _shadow_score(self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode]) -> int | None:
+        """The challenger's score of the same query, without reasons; None if it rests on another basis."""
+        asked = list(grids)
+        found = self._evaluate(request, manifest, asked, explained=False)
+        same = found is not None and (found.grid_id is not None) == bool(asked)
+        return found.score if found is not None and same else None
+
+    def _evaluate(
+        self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool = True
+    ) -> _Evaluated | None:
+        """What a version makes of a query, asking these grid companies in turn; None if the bank has no file."""
+        request = replace(request, model=manifest.version)
+        bank, model = self._banks[request.bank_id], self._model(manifest)
+        grid, electricity = self._grid_partial(request, manifest, model, grids, explained=explained)
+        alone = grid is None
+        peer = None if grid is None else Peer(grid.org_id, self._public_key(self._grids[grid.org_id]))
+        own = bank.partial(request, model.bank_only if alone else model.joint_bank, peer, explained=explained)
+        if own is None:
+            return None
+        parts = [own] if grid is None else [own, grid]
+        logit = unmasked_sum(own.share, 0 if grid is None else grid.share)
+        score = score_of(model.calibrated(logit, request.bank_id, alone=alone))
+        reasons = top_reasons([item for part in parts for item in part.ranked])
+        return _Evaluated(score, reasons, electricity, None if grid is None else grid.org_id)
+
     def _grid_partial(
-        self, request: PartialRequest, manifest: Manifest, model: ScoringModel
+        self,
+        request: PartialRequest,
+        manifest: Manifest,
+        model: ScoringModel,
+        grids: Iterable[GridNode],
+        *,
+        explained: bool,
     ) -> tuple[PartialScore | None, Electricity]:
         """The share of the first grid company that has a file and consent for it, else why there is none.
 
@@ -229,9 +291,9 @@ class Network:
         silent = not set(manifest.participants) <= {*self._banks, *self._grids}
         denied = False
         peer = Peer(request.bank_id, self._public_key(self._banks[request.bank_id]))
-        for grid in self._grids.values():
+        for grid in grids:
             try:
-                asked = self._pool.submit(grid.partial, request, model.joint_grid, peer)
+                asked = self._pool.submit(grid.partial, request, model.joint_grid, peer, explained=explained)
                 partial = asked.result(timeout=GRID_DEADLINE_S)
             except (ScopeNotCovered, ConsentMissing):
                 denied = True

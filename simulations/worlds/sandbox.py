@@ -74,6 +74,8 @@ def seed_sandbox(api: ApiClient, started_at: datetime, energy: Path | None, say:
     say("deposits and a price history")
     _deposits(api, BANKS, 2_000_000_000)
     _prices(api, started_at)
+    say("approval of the credit models")
+    _appoint_models(api)
     say(f"{len(DEVELOPERS)} firms: consents and scores at {len(BANKS)} banks")
     firms = _firms(api, started_at)
     _admit(api, BUYERS, "buyer")
@@ -95,6 +97,21 @@ def _deposits(api: ApiClient, organisations: list[str] | tuple[str, ...], amount
     for organisation_id in organisations:
         body = {"organisation_id": organisation_id, "amount_fen": amount_fen, "reference": f"opening {organisation_id}"}
         api.post(EXCHANGE, "/v1/deposits", body, key=f"seed:deposit:{organisation_id}")
+
+
+def _appoint_models(api: ApiClient) -> None:
+    """What the operator trained scores only once a bank that took part has approved and appointed it.
+
+    The first version of a run has exact reasons and becomes champion, the next its challenger.
+    """
+    bank = BANKS[0]
+    waiting = [each["version"] for each in api.get(bank, "/v1/models") if not each["champion"]]
+    roles = [] if any(each["champion"] for each in api.get(bank, "/v1/models")) else ["champion"]
+    note = "sandbox: held-out figures and model card looked at"
+    for version, role in zip(waiting, [*roles, "challenger"], strict=False):
+        path = f"/v1/models/{version}"
+        api.post(bank, f"{path}/approval", {"decision": "approve", "note": note}, key=f"seed:approve:{version}")
+        api.post(bank, f"{path}/appointment", {"role": role}, key=f"seed:appoint:{version}")
 
 
 def _admit(api: ApiClient, members: tuple[tuple[str, str, str], ...], kind: str, subjects: dict[str, str] = {}) -> None:  # noqa: B006

@@ -64,6 +64,8 @@ def pages(story_world):
             f"/console/decisions/{decision}",
             f"/console/loans/{loan['loan_id']}",
             "/console/models",
+            "/console/models/v0001",
+            "/console/models/v0002",
             *everyone,
         ],
         "dev-a": [

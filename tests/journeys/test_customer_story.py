@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hand_made import in_use
 from small_network import LEARNERS, SMALL
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.errors import ConsentWithdrawn
+from federated.errors import ConsentWithdrawn, ModelNotFound
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
@@ -49,7 +50,10 @@ def test_from_consent_to_refusal(tmp_path, source):
     assert joint.exchanges > 0
 
     network = Network.open(home)
-    champion = network.champion()
+    with pytest.raises(ModelNotFound):
+        network.champion(AT)
+    in_use(home, AT)
+    champion = network.champion(AT)
     assert champion.data_origin == tables.schema.data_origin
     assert champion.metrics["federated"]["auc"] == result.models["federated_additive"][0].metrics.auc
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import uvicorn
+from hand_made import registered_anew
 from rich.console import Console
 
 from credit_api.main import create_app
@@ -32,6 +34,8 @@ def sandbox(tmp_path_factory, trained_network):
     """A seeded sandbox on a free port: its address and home."""
     home = tmp_path_factory.mktemp("sandbox")
     shutil.copytree(trained_network, home / "network")
+    # The sandbox runs on the real clock, and it is the seeding that lets a bank approve and appoint.
+    registered_anew(home / "network", datetime.now(UTC))
     parts = assemble(Settings(home=home, sandbox=True))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

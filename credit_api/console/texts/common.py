@@ -162,6 +162,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The consent is withdrawn; the next inquiry is refused.",
     ),
     "flash.score_answered": ("查询已记录并答复。", "The inquiry is logged and answered."),
+    "flash.model_approved": ("已批准，有效期一年。", "Approved for a year."),
+    "flash.model_rejected": ("已否决。", "Rejected for good."),
+    "flash.model_appointed": ("任命已生效。", "The appointment holds from now on."),
+    "flash.model_withdrawn": ("已撤下挑战者。", "The challenger is withdrawn."),
+    "flash.model_retired": ("已退役。", "Retired for good."),
+    "flash.models_rolled_back": ("已回滚。", "The earlier champion scores again."),
     "flash.revalued": ("贷款已按当前价格重估。", "The book is valued at the current marks."),
     "flash.pledge_reserved": (
         "已为银行预留，等待银行放款时质押。",

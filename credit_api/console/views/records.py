@@ -1,4 +1,4 @@
-"""Records that explain the rest: registered models and the ledger."""
+"""The ledger as the acting organisation sees it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from credit_api.console import charts, formats
+from credit_api.console import formats
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import REFUSALS, PostDep, shown
-from credit_api.console.views.home import MODELS
 from credit_api.schemas.assets import EntryOut
-from federated.errors import DataMissing, ModelNotFound
-from federated.registry.manifest import Manifest
 from financing.ledger.accounts import CNY_CODE
 from financing.persistence.ledger_store import LedgerHead
 from financing.persistence.unit_of_work import UnitOfWork
@@ -21,27 +18,6 @@ from financing.quantities import Carbon, Money
 
 router = APIRouter(include_in_schema=False)
 PAGE = 25
-
-
-@router.get("/console/models")
-def models(page: PageDep) -> Response:
-    """The model that scores, with its held-out metrics and where it came from; every version before it."""
-    page.principal("bank", "grid", "registry")
-    champion: Manifest | None = None
-    versions: list[Manifest] = []
-    try:
-        network = page.parts.network
-        versions = list(reversed(network.models()))
-        champion = network.champion()
-    except (DataMissing, ModelNotFound):
-        champion = None
-    return page.render(
-        "models.html",
-        champion=champion,
-        versions=versions,
-        panels=charts.metric_panels(champion.metrics, MODELS) if champion else (),
-        names=[name for name in MODELS if champion and name in champion.metrics],
-    )
 
 
 @router.get("/console/ledger")

@@ -22,6 +22,7 @@ from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.store import NodeStore
+from federated.registry.governance import Governance
 from federated.registry.manifest import Explanation, Manifest
 from federated.registry.store import MODEL_NAME, ModelRegistry
 from federated.serving.building import CreditTables, build_nodes, standing_consents
@@ -188,11 +189,13 @@ def _register(result: RunResult, home: Path, by: str) -> None:
     if report is None:
         raise TrainingFailed("the run ended without a trained fold, nothing is registered")
     registry = ModelRegistry(home)
+    governance = Governance(home, registry)
     for name in CANDIDATES:
         if name in report.candidates:
             manifest = _manifest(result, report, name, registry.next_version(), by)
-            result.manifests.append(registry.publish(manifest, report.candidates[name].model))
-    registry.appoint_champion(MODEL_NAME, result.manifests[0].version)
+            published = registry.publish(manifest, report.candidates[name].model)
+            governance.register(published, result.at)
+            result.manifests.append(published)
 
 
 def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by: str) -> Manifest:

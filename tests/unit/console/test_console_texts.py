@@ -10,6 +10,8 @@ from credit_api.console.pages import HERE
 from credit_api.console.texts import TEXTS, text
 from credit_api.errors import STATUS
 from federated.consent.record import DataScope, Purpose
+from federated.registry.drift import Verdict
+from federated.registry.lifecycle import Role, Status
 from federated.serving import Basis
 from financing.collateral.coverage import CoverageStatus
 from financing.collateral.disposal import DisposalGround
@@ -59,6 +61,9 @@ def test_every_state_code_and_kind_has_a_name():
         "purpose": Purpose,
         "scope": DataScope,
         "basis": Basis,
+        "modelstatus": Status,
+        "modelrole": Role,
+        "drift": Verdict,
         "errors": STATUS,
         "begin": KINDS,
         "callstate": ("open", "cured", "closed"),

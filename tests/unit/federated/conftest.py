@@ -1,4 +1,5 @@
 import pytest
+from hand_made import in_use
 from small_network import AT, LEARNERS, SMALL
 
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
@@ -7,9 +8,10 @@ from simulations.worlds.credit_population import generate_population
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A home with a network of 1,500 generated firms and two registered versions, and what the run measured."""
+    """A home with 1,500 generated firms and two registered versions, the first champion, and what the run measured."""
     home = tmp_path_factory.mktemp("home")
     tables = generate_population(1_500, seed=2024)
     reporter = Reporter(lambda _: None, lambda *_: None)
     result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1, learners=LEARNERS)
+    in_use(home, AT)
     return home, result

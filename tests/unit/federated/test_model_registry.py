@@ -18,7 +18,7 @@ def copied(trained, tmp_path):
 
 def test_a_version_says_what_its_numbers_are_about(trained):
     home, result = trained
-    manifest = ModelRegistry(home).champion()
+    manifest = ModelRegistry(home).manifest("credit", "v0001")
     assert manifest == result.manifests[0]
     assert manifest.data_origin == "generated"
     assert set(manifest.metrics) == {"federated", "bank_only", "label_holder_only", "xgboost"}
@@ -55,14 +55,11 @@ def test_weights_come_back_as_they_were_trained(trained, version, name):
 
 def test_versions_are_never_overwritten(copied):
     registry = ModelRegistry(copied)
-    manifest, model = registry.champion(), registry.load("credit", "v0001")
+    manifest, model = registry.manifest("credit", "v0001"), registry.load("credit", "v0001")
     with pytest.raises(ModelExists):
         registry.publish(manifest, model)
-    second = registry.publish(replace(manifest, version=registry.next_version()), model)
+    registry.publish(replace(manifest, version=registry.next_version()), model)
     assert [m.version for m in registry.manifests()] == ["v0001", "v0002", "v0003"]
-    assert registry.champion().version == "v0001"
-    registry.appoint_champion("credit", second.version)
-    assert registry.champion().version == "v0003"
     assert not list((copied / "registry" / "credit").glob(".*"))
 
 
@@ -73,8 +70,6 @@ def test_tampered_weights_are_not_served(copied):
     path.write_bytes(raw)
     with pytest.raises(ModelCorrupt):
         ModelRegistry(copied).load("credit", "v0001")
-    with pytest.raises(ModelCorrupt):
-        ModelRegistry(copied).appoint_champion("credit", "v0001")
 
 
 def test_a_manifest_of_an_older_program_says_so(copied):
@@ -94,8 +89,3 @@ def test_a_manifest_that_cannot_be_read_is_named(copied):
 def test_unknown_versions_are_not_found(trained, version):
     with pytest.raises(ModelNotFound):
         ModelRegistry(trained[0]).load("credit", version)
-
-
-def test_no_champion_is_not_found(tmp_path):
-    with pytest.raises(ModelNotFound):
-        ModelRegistry(tmp_path).champion()

@@ -188,7 +188,7 @@ def test_neutralising_a_stated_reason_improves_the_score(trained):
 
 def test_a_version_that_reads_other_columns_is_refused(network, trained):
     registry = ModelRegistry(trained[0])
-    manifest = registry.champion()
+    manifest = network.champion(NOW)
     odd = replace(manifest, columns=manifest.columns | {"grid": ("night_share",)})
     with pytest.raises(SchemaMismatch, match="grid-gaoxin: columns differ") as refusal:
         network._require_columns(odd, registry.load("credit", "v0001"))

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
+from federated.registry.governance import Governance
+from federated.registry.store import ModelRegistry
 from federated.serving.building import build_nodes, read_taiwan, standing_consents
 from federated.training.messages import Content
 from federated.training.node_rows import NodeSource
@@ -49,7 +51,9 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(federated)
     assert report["alignment"]["ids"] > 300
     assert report["registered"] == ["v0001", "v0002"]
-    assert (tmp_path / "registry" / "credit" / "champion.json").is_file()
+    standing = Governance(tmp_path, ModelRegistry(tmp_path)).lifecycle()
+    assert {each.registered_by for each in standing.versions.values()} == {"operator"}
+    assert standing.champion is None
     assert "aligned" in done.stderr
 
 
