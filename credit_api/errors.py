@@ -119,6 +119,7 @@ STATUS: Mapping[str, int] = {
     "alignment_failed": 409,
     "no_overlap": 409,
     "node_unavailable": 503,
+    "aggregation_failed": 500,
     "training_failed": 500,
     "model_not_found": 503,
     "model_corrupt": 503,

@@ -7,6 +7,7 @@ engine. Any other failure arrives as the engine's error reply. Either way the op
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import wraps
 
@@ -147,21 +148,35 @@ class Switchboard:
 
     def exchange(self, messages: list[Message]) -> list[Message]:
         """Send prepared messages and return the raw replies, counted. Raises if a node stays silent."""
-        replies = list(self.grid.send_and_receive(messages))
-        self.traffic.exchanges += len(messages)
-        self.traffic.bytes += sum(payload_bytes(m.content) for m in messages)
-        # An engine may name itself as the source of an error reply, so a reply is mapped by the request it answers.
-        self._asked = {m.metadata.message_id: self._orgs[m.metadata.dst_node_id] for m in messages}
+        replies = self.exchange_present(messages)
         answered = {reply.metadata.reply_to_message_id for reply in replies}
         silent = sorted(org for message_id, org in self._asked.items() if message_id not in answered)
         if silent:
             raise TrainingFailed(f"no answer from {', '.join(silent)}", node=silent[0])
         return replies
 
+    def exchange_present(self, messages: list[Message]) -> list[Message]:
+        """As `exchange`, with whatever came back."""
+        replies = list(self.grid.send_and_receive(messages))
+        self.traffic.exchanges += len(messages)
+        self.traffic.bytes += sum(payload_bytes(m.content) for m in messages)
+        # An engine may name itself as the source of an error reply, so a reply is mapped by the request it answers.
+        self._asked = {m.metadata.message_id: self._orgs[m.metadata.dst_node_id] for m in messages}
+        return replies
+
     def read_all(self, replies: Iterable[Message]) -> dict[str, Content]:
         """Contents of the replies to the last exchange, by organisation."""
         named = ((self._asked.get(r.metadata.reply_to_message_id, "an unknown node"), r) for r in replies)
         return {org: self.read(reply, org) for org, reply in named}
+
+    def read_present(self, replies: Iterable[Message]) -> dict[str, Content]:
+        """As `read_all`, without nodes that failed or refused."""
+        found: dict[str, Content] = {}
+        for reply in replies:
+            org = self._asked.get(reply.metadata.reply_to_message_id, "an unknown node")
+            with suppress(FederatedError):
+                found[org] = self.read(reply, org)
+        return found
 
     def read(self, reply: Message, org: str) -> Content:
         """Content of one reply, counted. Raises what the node refused with, else `TrainingFailed`."""

@@ -45,7 +45,7 @@ def played(operator, parties, vectors, drops):
 @given(st.integers(2, 9), st.dictionaries(st.integers(0, 8), st.integers(1, 5), max_size=6), st.integers(0, 2**32 - 1))
 def test_the_masked_sum_is_the_plain_sum_or_the_round_fails(count, dropping, seed):
     degree = count - 1
-    threshold = degree // 2 + 1
+    threshold = count // 2 + 1
     operator, parties = world(count, degree, threshold)
     rng = np.random.default_rng(seed)
     vectors = {name: rng.normal(scale=1e3, size=9) for name in parties}
@@ -53,9 +53,10 @@ def test_the_masked_sum_is_the_plain_sum_or_the_round_fails(count, dropping, see
     try:
         total, survivors = played(operator, parties, vectors, drops)
     except AggregationFailed:
+        # Too few were there to the end, or so many had left at once that the agreed threshold no longer fits.
         left = sum(drops.get(name, 9) > 5 for name in parties)
-        # Somebody lacks neighbours who are still there.
-        assert left - 1 < threshold or count - len([s for s in drops.values() if s == 1]) - 1 != degree
+        gone = sum(step <= 3 for step in drops.values())
+        assert left < threshold or (gone and left - 1 < threshold)
         return
     expected = sum(vectors[name] for name in survivors)
     assert survivors == {name for name in parties if drops.get(name, 9) > 3}
@@ -92,7 +93,7 @@ def half_way(count=5):
 
 
 def test_keys_that_the_operator_swapped_are_found_out():
-    operator, parties = world(5, 4, 3)
+    _, parties = world(5, 4, 3)
     ads = {name: party.advertise() for name, party in parties.items()}
     swapped = ads | {"bank-1": replace(ads["bank-1"], mask_key=ads["bank-2"].mask_key)}
     with pytest.raises(AggregationFailed, match="bank-1 is said to have signed"):
@@ -132,7 +133,7 @@ def test_a_party_releases_once_and_never_both_shares():
     survivors = operator.masked({name: parties[name].mask(np.ones(9), inboxes[name]) for name in alive})
     signatures = {name: parties[name].confirm(survivors) for name in alive}
     released = parties["bank-0"].unmask(signatures)
-    assert set(released.streams) == {"bank-1", "bank-2", "bank-3"}
+    assert set(released.streams) == {"bank-0", "bank-1", "bank-2", "bank-3"}
     assert set(released.keys) == {"bank-4"}
     with pytest.raises(AggregationFailed, match="unmask came when done was due"):
         parties["bank-0"].unmask(signatures)
@@ -152,8 +153,8 @@ def test_steps_out_of_order_and_numbers_that_do_not_fit_are_refused():
 
 def test_too_few_parties_are_refused_before_anything_is_masked():
     operator, parties = world(5, 4, 3)
-    ads = operator.advertised({name: parties[name].advertise() for name in list(parties)[:3]})
-    with pytest.raises(AggregationFailed, match="2 neighbours do not fit a threshold of 3"):
+    ads = operator.advertised({name: parties[name].advertise() for name in list(parties)[:2]})
+    with pytest.raises(AggregationFailed, match="2 shares do not fit a threshold of 3"):
         parties["bank-0"].share(ads)
 
 

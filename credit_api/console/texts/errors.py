@@ -54,6 +54,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "data_missing": ("数据尚未就绪", "Data is not there yet"),
     "schema_mismatch": ("特征规范不一致", "The feature schema does not match"),
     "alignment_failed": ("隐私对齐失败", "Private alignment failed"),
+    "aggregation_failed": ("安全聚合失败", "Secure aggregation failed"),
     "node_unavailable": ("节点无法应答", "A node does not answer"),
     "no_overlap": ("没有共同客户", "No common customers"),
     "training_failed": ("训练失败", "Training failed"),

@@ -12,8 +12,8 @@ from federated.privacy.secure_aggregation.ring import RingArray
 class Plan:
     """What everybody knows of a round: its id (fresh), parties' degree in the graph, shares needed, and vector length.
 
-    `threshold` shares of a seed are needed; it is more than half of a party's neighbours, so that two disjoint groups
-    of them can never both take part.
+    `threshold` shares of a seed are needed, one of which may be the party's own: more than half of all, so that two
+    disjoint groups can never both take part.
     """
 
     round_id: bytes

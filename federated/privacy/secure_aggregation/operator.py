@@ -49,6 +49,8 @@ class Operator:
             if name not in self._sent or vector.name != name or vector.values.shape != (self.plan.length,):
                 raise AggregationFailed(f"{name} sent no vector of this round")
             self._total = self._total + vector.values
+        if len(vectors) < self.plan.threshold:
+            raise AggregationFailed(f"{len(vectors)} parties sent a vector, {self.plan.threshold} are needed")
         self.survivors = frozenset(vectors)
         return self.survivors
 
@@ -73,6 +75,6 @@ class Operator:
         return decoded(np.asarray(total, dtype=np.uint64), self.plan.bits)
 
     def _seed(self, name: str, shares: Mapping[str, bytes | None]) -> bytes:
-        places = {other: place for place, other in enumerate(self._near[name], start=1)}
+        places = {other: place for place, other in enumerate((*self._near[name], name), start=1)}
         found = {places[who]: share for who, share in shares.items() if share is not None and who in places}
         return joined(found, self.plan.threshold)

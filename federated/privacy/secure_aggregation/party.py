@@ -69,27 +69,30 @@ class Party:
     def advertise(self) -> Advertisement:
         """Step 1: two fresh public keys, signed."""
         self._step("advertise")
-        keys = (k.public_key().public_bytes_raw() for k in (self._share_key, self._mask_key))
-        unsigned = Advertisement(self.name, *keys, b"")
-        signature = self._signing.sign(unsigned.signed_text(self._plan))
-        return Advertisement(self.name, unsigned.share_key, unsigned.mask_key, signature)
+        share_key, mask_key = (k.public_key().public_bytes_raw() for k in (self._share_key, self._mask_key))
+        text = Advertisement(self.name, share_key, mask_key, b"").signed_text(self._plan)
+        return Advertisement(self.name, share_key, mask_key, self._signing.sign(text))
 
     def share(self, ads: Mapping[str, Advertisement]) -> dict[str, bytes]:
-        """Step 2: check everybody's keys; return encrypted shares of both seeds for each neighbour."""
+        """Step 2: check the neighbours' keys; return encrypted shares of both seeds for each of them."""
         self._step("share")
-        for name, ad in ads.items():
-            self._check(name, ad.name == name and name in self._known, ad.signature, ad.signed_text(self._plan))
         mine = ads.get(self.name)
         if mine is None or mine.mask_key != self._mask_key.public_key().public_bytes_raw():
             raise AggregationFailed(f"{self.name}: the list of keys lacks the own one")
         self._ads = dict(ads)
         self._near = neighbours(ads, self._plan.degree, self._plan.round_id)[self.name]
-        if len(self._near) < self._plan.threshold or 2 * self._plan.threshold <= len(self._near):
-            raise AggregationFailed(f"{len(self._near)} neighbours do not fit a threshold of {self._plan.threshold}")
-        seeds = [split(s, len(self._near), self._plan.threshold) for s in (self._own_seed, self._mask_seed)]
+        for name in self._near:
+            ad = ads[name]
+            self._check(name, ad.name == name and name in self._known, ad.signature, ad.signed_text(self._plan))
+        holders = len(self._near) + 1
+        if holders < self._plan.threshold or 2 * self._plan.threshold <= holders:
+            raise AggregationFailed(f"{holders} shares do not fit a threshold of {self._plan.threshold}")
+        own, mask = (split(s, holders, self._plan.threshold) for s in (self._own_seed, self._mask_seed))
+        # The last share of the own stream stays here: a survivor can always give that one.
+        self._held[self.name] = (own[-1], b"")
         return {
-            other: self._cipher(self.name, other).encrypt(NONCE, own + mask, None)
-            for other, own, mask in zip(self._near, *seeds, strict=True)
+            other: self._cipher(self.name, other).encrypt(NONCE, own[i] + mask[i], None)
+            for i, other in enumerate(self._near)
         }
 
     def _check(self, name: str, named_right: bool, signature: bytes, text: bytes) -> None:
@@ -120,10 +123,10 @@ class Party:
                 raise AggregationFailed(f"{self.name}: shares of {other} were changed on the way") from None
             self._held[other] = (opened[:SHARE_BYTES], opened[SHARE_BYTES:])
         if len(self._held) < self._plan.threshold:
-            raise AggregationFailed(f"{self.name}: only {len(self._held)} neighbours take part")
+            raise AggregationFailed(f"{self.name}: with itself only {len(self._held)} parties hold shares")
         total = encoded(values, len(self._ads), self._plan.bits)
         total = total + stream(derived(self._own_seed, "own stream", self._plan), self._plan.length)
-        for other in self._held:
+        for other in self._held.keys() - {self.name}:
             mask = stream(pair_key(self._mask_key, self._ads[other].mask_key, self._plan), self._plan.length)
             total = total + mask if self.name < other else total - mask
         return Masked(self.name, np.asarray(total, dtype=np.uint64))
@@ -143,10 +146,11 @@ class Party:
         self._step("unmask")
         text = survivors_text(self._plan, self._survivors)
         agreeing = {other for other in signatures if other in self._held and other in self._survivors}
-        for other in sorted(agreeing):
+        agreeing.add(self.name)
+        for other in sorted(agreeing - {self.name}):
             self._check(other, True, signatures[other], text)
         if len(agreeing) < self._plan.threshold:
-            raise AggregationFailed(f"{self.name}: only {len(agreeing)} neighbours confirmed the survivors")
+            raise AggregationFailed(f"{self.name}: with itself only {len(agreeing)} parties confirmed the survivors")
         held = self._held
         self._held = {}
         return Unmasking(

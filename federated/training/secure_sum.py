@@ -1,0 +1,157 @@
+"""A round of secure aggregation over Flower messages: five exchanges, dropouts survived from each of them on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from flwr.app import Context, Message
+from flwr.clientapp import ClientApp
+
+from federated.errors import AggregationFailed
+from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking
+from federated.privacy.secure_aggregation.operator import Operator
+from federated.privacy.secure_aggregation.party import Party
+from federated.privacy.secure_aggregation.ring import BITS, FloatArray
+from federated.training.messages import Content, Switchboard, answering, pack
+
+Vector = Callable[[Content], FloatArray]
+
+
+def add_secure_sum(
+    app: ClientApp, name: str, signing: Ed25519PrivateKey, known: Mapping[str, Ed25519PublicKey], vector: Vector
+) -> None:
+    """Let a node's app take part in rounds; `vector` makes the node's numbers from the request that opened the round.
+
+    Counts and metrics belong inside the vector: whatever else an answer held would be read by the operator.
+    """
+    rounds: dict[bytes, tuple[Party, FloatArray]] = {}
+    seen: set[bytes] = set()
+
+    def party(content: Content) -> Party:
+        found = rounds.get(content.points("round"))
+        if found is None:
+            raise AggregationFailed(f"{name}: no such round is open")
+        return found[0]
+
+    @app.query("secure_advertise")
+    @answering
+    def advertise(content: Content, _: Context) -> Content:
+        plan = plan_of(content)
+        if plan.round_id in seen:
+            raise AggregationFailed(f"{name}: a round's id is used once")
+        seen.add(plan.round_id)
+        values = vector(content)
+        if values.shape != (plan.length,):
+            raise AggregationFailed(f"{name}: a vector of {values.shape} where {plan.length} were agreed")
+        rounds.clear()
+        rounds[plan.round_id] = (Party(name, signing, known, plan), values)
+        ad = party(content).advertise()
+        return Content(config={"share_key": ad.share_key, "mask_key": ad.mask_key, "signature": ad.signature})
+
+    @app.query("secure_share")
+    @answering
+    def share(content: Content, _: Context) -> Content:
+        names = _texts(content, "names")
+        keys = (_blobs(content, field) for field in ("share_key", "mask_key", "signature"))
+        ads = {who: Advertisement(who, *rest) for who, *rest in zip(names, *keys, strict=True)}
+        sealed = party(content).share(ads)
+        return Content(config={"names": list(sealed), "shares": list(sealed.values())})
+
+    @app.query("secure_mask")
+    @answering
+    def mask(content: Content, _: Context) -> Content:
+        inbox = dict(zip(_texts(content, "names"), _blobs(content, "shares"), strict=True))
+        values = rounds[content.points("round")][1] if content.points("round") in rounds else np.zeros(0)
+        return Content({"masked": party(content).mask(values, inbox).values})
+
+    @app.query("secure_confirm")
+    @answering
+    def confirm(content: Content, _: Context) -> Content:
+        return Content(config={"signature": party(content).confirm(frozenset(_texts(content, "names")))})
+
+    @app.query("secure_unmask")
+    @answering
+    def unmask(content: Content, _: Context) -> Content:
+        signatures = dict(zip(_texts(content, "names"), _blobs(content, "signatures"), strict=True))
+        released = party(content).unmask(signatures)
+        rounds.clear()
+        return Content(
+            config={
+                "stream_names": list(released.streams), "streams": list(released.streams.values()),
+                "key_names": list(released.keys), "keys": list(released.keys.values()),
+            }
+        )  # fmt: skip
+
+
+def plan_of(content: Content) -> Plan:
+    """The plan in the message that opens a round."""
+    numbers = (content.integer(field) for field in ("degree", "threshold", "length", "bits"))
+    return Plan(content.points("round"), *numbers)
+
+
+def secure_sum(
+    board: Switchboard, orgs: Sequence[str], length: int, degree: int, threshold: int, request: Content
+) -> tuple[FloatArray, frozenset[str]]:
+    """Sum (length,) of the vectors that nodes make of `request`, and whose vectors are in it.
+
+    A node that fails or refuses a step drops out. Raises `AggregationFailed` when too few are left.
+    """
+    plan = Plan(secrets.token_bytes(16), degree, threshold, length, BITS)
+    operator = Operator(plan)
+    numbers = {"degree": degree, "threshold": threshold, "length": length, "bits": BITS}
+    opening = Content(request.arrays, {**request.config, **numbers, "round": plan.round_id})
+    tag = {"round": plan.round_id}
+    cards = _answers(board, "query.secure_advertise", dict.fromkeys(orgs, opening))
+    ads = operator.advertised(
+        {
+            org: Advertisement(org, c.points("share_key"), c.points("mask_key"), c.points("signature"))
+            for org, c in cards.items()
+        }
+    )
+    listed = Content(
+        config=tag
+        | {"names": list(ads)}
+        | {field: [getattr(ad, field) for ad in ads.values()] for field in ("share_key", "mask_key", "signature")}
+    )
+    sent = _answers(board, "query.secure_share", dict.fromkeys(ads, listed))
+    inboxes = operator.shared(
+        {org: dict(zip(_texts(c, "names"), _blobs(c, "shares"), strict=True)) for org, c in sent.items()}
+    )
+    requests = {
+        org: Content(config=tag | {"names": list(box), "shares": list(box.values())}) for org, box in inboxes.items()
+    }
+    masked = _answers(board, "query.secure_mask", requests)
+    survivors = operator.masked({org: Masked(org, c.arrays["masked"].astype(np.uint64)) for org, c in masked.items()})
+    list_of = Content(config=tag | {"names": sorted(survivors)})
+    signed = _answers(board, "query.secure_confirm", dict.fromkeys(sorted(survivors), list_of))
+    confirmed = Content(
+        config=tag | {"names": list(signed), "signatures": [c.points("signature") for c in signed.values()]}
+    )
+    released = _answers(board, "query.secure_unmask", dict.fromkeys(signed, confirmed))
+    shares = {
+        org: Unmasking(
+            dict(zip(_texts(c, "stream_names"), _blobs(c, "streams"), strict=True)),
+            dict(zip(_texts(c, "key_names"), _blobs(c, "keys"), strict=True)),
+        )
+        for org, c in released.items()
+    }
+    return operator.unmasked(shares), survivors
+
+
+def _answers(board: Switchboard, action: str, requests: Mapping[str, Content]) -> dict[str, Content]:
+    """Answers of those who gave one: whoever fails or refuses has dropped out."""
+    messages = [Message(pack(content), board.node_ids[org], action) for org, content in requests.items()]
+    return board.read_present(board.exchange_present(messages))
+
+
+def _texts(content: Content, field: str) -> list[str]:
+    value = content.config.get(field)
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _blobs(content: Content, field: str) -> list[bytes]:
+    value = content.config.get(field)
+    return [v for v in value if isinstance(v, bytes)] if isinstance(value, list) else []
