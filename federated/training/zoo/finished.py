@@ -15,8 +15,6 @@ from federated.training.messages import Arrays, Content, prefixed
 from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, gathered, out_of_fold, spread
 
-PLATT_STRENGTH = 20.0
-
 
 def keep(node: ZooNode, content: Content) -> Content:
     """Evaluate a finished function; a bank adds what grid companies' functions gave, and keeps the sum."""
@@ -64,7 +62,7 @@ def calibrate(node: ZooNode, content: Content) -> Content:
     rows = node.training
     labels = _labels(node)[rows]
     logits = weights[:-1] @ _out_of_fold(node, names)[:, rows] + weights[-1]
-    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1, PLATT_STRENGTH)
+    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1)
     return Content()
 
 

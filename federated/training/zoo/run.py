@@ -66,7 +66,7 @@ def train_zoo(
 
     opening = clocked(started, (0, 0))
     functions: dict[str, list[PartyFunction]] = {}
-    additive = Additive(settings.convex)
+    additive = Additive(settings.convex_for(session.training_rows))
     for name in learners:
         since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
         functions[name] = _learner(name, session, additive).fit(session)
