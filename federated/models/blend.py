@@ -38,14 +38,9 @@ class BlendSums:
         return BlendSums(self.gradient + other.gradient, self.hessian + other.hessian, self.loss + other.loss)
 
 
-def best_weights(
-    ask: Callable[[FloatArray], BlendSums], learners: int, towards: FloatArray | None = None
-) -> FloatArray:
-    """Weights (learners + 1,), the constant last. `ask` returns the banks' sums at given weights.
-
-    They are held to `towards` (learners,), equal weights if it is not given.
-    """
-    target = np.append(np.full(learners, 1.0 / learners) if towards is None else towards, 0.0)
+def best_weights(ask: Callable[[FloatArray], BlendSums], learners: int) -> FloatArray:
+    """Weights (learners + 1,), the constant last. `ask` returns the banks' sums at given weights."""
+    target = np.append(np.full(learners, 1.0 / learners), 0.0)
     penalty = np.append(np.full(learners, STRENGTH), 0.0)
     weights = target.copy()
     for _ in range(STEPS):
