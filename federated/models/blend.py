@@ -1,8 +1,7 @@
 """The blend: weights of learners' logits, chosen on logits that each training row got from members that never saw it.
 
 Minimises the logistic loss of Σ w_k·f_k + c plus ½·`STRENGTH`·Σ (w_k − 1/K)² over w ≥ 0, from sums that banks add up.
-Shrinking towards equal weights keeps the choice steady on small tables, and tempers a learner whose out-of-fold logits
-flatter it a little because bins' evidence or pairs were chosen on all training rows.
+Shrinking towards equal weights keeps the choice steady on small tables.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from federated.models.encoding import FloatArray
 
-STRENGTH = 100.0
+STRENGTH = 20.0
 STEPS = 8
 
 
@@ -39,10 +38,10 @@ class BlendSums:
         return BlendSums(self.gradient + other.gradient, self.hessian + other.hessian, self.loss + other.loss)
 
 
-def best_weights(ask: Callable[[FloatArray], BlendSums], learners: int, strength: float = STRENGTH) -> FloatArray:
+def best_weights(ask: Callable[[FloatArray], BlendSums], learners: int) -> FloatArray:
     """Weights (learners + 1,), the constant last. `ask` returns the banks' sums at given weights."""
     target = np.append(np.full(learners, 1.0 / learners), 0.0)
-    penalty = np.append(np.full(learners, strength), 0.0)
+    penalty = np.append(np.full(learners, STRENGTH), 0.0)
     weights = target.copy()
     for _ in range(STEPS):
         sums = ask(weights)

@@ -18,8 +18,6 @@ from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, gathered, spread
 from federated.training.zoo.rows import out_of_fold as mean_left_out
 
-PLATT_STRENGTH = 20.0
-
 # A group of fewer held-out rows at one bank is not reported by it.
 LEAST_AUDITED = 10
 
@@ -70,7 +68,7 @@ def calibrate(node: ZooNode, content: Content) -> Content:
     rows = node.training
     labels = _labels(node)[rows]
     logits = weights[:-1] @ _out_of_fold(node, names)[:, rows] + weights[-1]
-    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1, PLATT_STRENGTH)
+    node.platt = best_weights(lambda w: BlendSums.of(w, logits[None, :], labels), 1)
     return Content()
 
 

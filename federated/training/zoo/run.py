@@ -70,7 +70,7 @@ def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> Zoo
 
     opening = clocked(started, session.before)
     functions: dict[str, list[PartyFunction]] = {}
-    additive = Additive(settings.convex)
+    additive = Additive(settings.convex_for(session.training_rows))
     for name in learners:
         since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
         functions[name] = _learner(name, session, additive).fit(session)

@@ -75,8 +75,7 @@ class ZooSession:
 
     def _open(self) -> None:
         s = self.settings
-        most = max((times for _, times in s.repeats), default=1)
-        request = Content(config=self._opening | {"folds": s.folds, "repeats": most, "seed": s.seed})
+        request = Content(config=self._opening | {"folds": s.folds, "repeats": s.most_repeats, "seed": s.seed})
         opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
         rows = sum(c.integer("rows") for c in opened.values())
         defaults = sum(c.integer("defaults") for c in opened.values())

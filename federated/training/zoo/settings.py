@@ -26,10 +26,14 @@ class TreeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ConvexSettings:
-    """Newton: one step a side and round. Several `ridges` are solved from the same sums; out-of-fold loss picks one."""
+    """Newton: one step a side and round. Several `ridges` are solved from the same sums; out-of-fold loss picks one.
+
+    A side gets `pairs` pairs, or fewer if that would be more than one for `rows_a_pair` rows.
+    """
 
     ridges: tuple[float, ...] = (2.0, 8.0, 32.0, 128.0)
     pairs: int = 8
+    rows_a_pair: int = 400
     pair_bins: int = 5
     main_rounds: int = 5
     rounds: int = 7
@@ -87,6 +91,10 @@ class ZooSettings:
         grow = replace(settings.grow, rate=0.05, ridge=1.0, min_curvature=1.0)
         return replace(settings, grow=grow, block=12, max_rounds=120)
 
+    def convex_for(self, rows: int) -> ConvexSettings:
+        """The additive model for `rows` rows: pairs are chosen on all of them, so few rows bear few pairs."""
+        return replace(self.convex, pairs=min(self.convex.pairs, rows // self.convex.rows_a_pair))
+
     def network_for(self, rows: int) -> NetworkSettings:
         """Member networks for `rows` rows: in batches of 512 a pass over 800 rows would make two steps."""
         s = self.network
@@ -95,6 +103,11 @@ class ZooSettings:
     def repeats_for(self, rows: int) -> int:
         """Partitions into inner folds: where rows are few, who was left out moves a model more than who was learnt."""
         return next((times for below, times in self.repeats if rows < below and self.folds > 1), 1)
+
+    @property
+    def most_repeats(self) -> int:
+        """As many partitions as a bank draws, before it is known how many rows all banks have."""
+        return max((times for _, times in self.repeats), default=1)
 
     def bins_for(self, rows: int) -> int:
         """Bins a feature: on few rows histograms are cheap, and a sharp step is worth finding."""

@@ -8,8 +8,7 @@ from Dirichlet(1), so default rates differ widely. `sizes`: at random, bank k ho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,17 +16,23 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData
-from federated.models.metrics import Metrics, ScoreHistogram
+from federated.models.blend import BlendSums, best_weights
+from federated.models.encoding import FloatArray
+from federated.models.functions import PartyFunction
+from federated.models.metrics import Metrics, ScoreHistogram, metrics_of
 from federated.training.zoo.apps import zoo_app
 from federated.training.zoo.convex_learners import Additive
-from federated.training.zoo.rows import BankRows
+from federated.training.zoo.rows import BankRows, inner_folds, out_of_fold
 from federated.training.zoo.session import ZooSession
+from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks
 from simulations.experiments.credit_zoo.datasets import BenchTable
+from simulations.experiments.credit_zoo.paired import paired_auc
 
 BANKS = 10
 SETTINGS = ("iid", "feature_skew", "label_skew", "sizes")
 LEAST_OF_A_CLASS = 10
+SCORED = ("federated", "federated_calibrated", "local")
 Owners = NDArray[np.int64]
 
 
@@ -75,18 +80,37 @@ def _grid(table: BenchTable, held_out: NDArray[np.bool_], owners: Owners) -> InP
 
 
 Histograms = Mapping[str, ScoreHistogram]
+Scores = dict[str, FloatArray]
 
 
-def _trained(grid: InProcessGrid, plan: BenchPlan) -> tuple[Histograms, Histograms, ZooSession]:
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """One trained network: what its banks counted, and its function, to compare models customer by customer."""
+
+    plain: Histograms
+    session: ZooSession
+    function: PartyFunction
+
+    def calibrated(self) -> Histograms:
+        """What banks count when each has calibrated the model on its own rows."""
+        self.session.calibrate(["additive"], np.array([1.0, 0.0]))
+        return _counted(self.session, calibrated=True)
+
+    def member_logits(self, table: BenchTable) -> FloatArray:
+        """Logits (members, rows)."""
+        return self.function.member_logits(self.session.banks.categories.expand(table.holder))
+
+
+def _trained(grid: InProcessGrid, plan: BenchPlan) -> _Trained:
     session = ZooSession(grid, plan.settings, lambda *_: None)
-    session.keep("additive", Additive(plan.settings.convex).fit(session))
-    weights = np.array([1.0, 0.0])
-    session.calibrate(["additive"], weights)
-    plain, own = (
-        {org: found["it"] for org, found in session.histograms(["additive"], {"it": weights}, calibrated).items()}
-        for calibrated in (False, True)
-    )
-    return plain, own, session
+    (function,) = Additive(plan.settings.convex_for(session.training_rows)).fit(session)
+    session.keep("additive", [function])
+    return _Trained(_counted(session, calibrated=False), session, function)
+
+
+def _counted(session: ZooSession, calibrated: bool) -> Histograms:
+    found = session.histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
+    return {org: by_name["it"] for org, by_name in found.items()}
 
 
 def run_horizontal(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
@@ -94,11 +118,14 @@ def run_horizontal(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
     torch.set_num_threads(plan.threads)
     whole = joined(table)
     masks = fold_masks(table.labels, table.name)[: plan.folds]
+    # Who owns a customer does not matter to the pooled model.
+    pooled = [_metrics(_trained(_grid(whole, m, np.zeros_like(whole.labels)), plan).plain) for m in masks]
     settings: Json = {}
     for setting in SETTINGS:
         owners = dealt(whole, setting, SEED)
-        folds = [_fold(whole, mask, owners, plan) for mask in masks]
-        settings[setting] = _summary(folds)
+        scores = {name: np.full(len(owners), np.nan) for name in SCORED}
+        folds = [_fold(whole, m, owners, plan, scores, p) for m, p in zip(masks, pooled, strict=True)]
+        settings[setting] = _means(folds) | {"banks": _banks(whole, owners, scores)}
         figures = settings[setting]["models"]
         say(f"{table.name} {setting}: " + ", ".join(f"{name} AUC {m['auc']:.4f}" for name, m in figures.items()))
     return {
@@ -112,30 +139,57 @@ def run_horizontal(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
     }
 
 
-def _fold(table: BenchTable, held_out: NDArray[np.bool_], owners: Owners, plan: BenchPlan) -> Json:
-    plain, own, session = _trained(_grid(table, held_out, owners), plan)
-    traffic = session.board.traffic
-    pooled, _, _ = _trained(_grid(table, held_out, np.zeros_like(owners)), plan)
-    banks = []
+def _fold(
+    table: BenchTable,
+    held_out: NDArray[np.bool_],
+    owners: Owners,
+    plan: BenchPlan,
+    scores: Scores,
+    pooled: Json,
+) -> Json:
+    """Metrics of one fold; `scores` gets every held-out customer's logits."""
+    joint = _trained(_grid(table, held_out, owners), plan)
+    logits = joint.member_logits(table)
     local: dict[str, ScoreHistogram] = {}
-    for org in sorted(plain, key=lambda o: int(o.split("-")[1])):
-        mine = owners == int(org.split("-")[1])
-        training = table.labels[mine & ~held_out]
-        enough = min(np.bincount(training, minlength=2)) >= LEAST_OF_A_CLASS
-        alone = _trained(_grid(_rows(table, mine), held_out[mine], owners[mine]), plan)[0] if enough else {}
-        local |= alone
-        banks.append(_bank(org, len(training), float(training.mean()), plain[org], own[org], alone.get(org)))
+    for bank in np.unique(owners).tolist():
+        mine = owners == bank
+        own = _Own(table.labels[mine], ~held_out[mine], plan.settings)
+        here = np.flatnonzero(mine)[held_out[mine]]
+        scores["federated"][here] = logits[:, here].mean(axis=0)
+        ours = own.calibrated(logits[:, mine])
+        scores["federated_calibrated"][here] = ours[held_out[mine]]
+        if own.least < LEAST_OF_A_CLASS:
+            continue
+        rows = _rows(table, mine)
+        alone = _trained(_grid(rows, held_out[mine], owners[mine]), plan)
+        local |= alone.plain
+        scores["local"][here] = own.calibrated(alone.member_logits(rows))[held_out[mine]]
+    traffic = joint.session.board.traffic
     return {
-        "banks": banks,
         "models": {
-            "federated": vars_of(_all(plain).metrics()),
-            "federated_calibrated": vars_of(_all(own).metrics()),
-            "pooled": vars_of(_all(pooled).metrics()),
-            "local": vars_of(_all(local).metrics()),
+            "federated": _metrics(joint.plain),
+            "federated_calibrated": _metrics(joint.calibrated()),
+            "pooled": pooled,
+            "local": _metrics(local),
         },
         "exchanges": traffic.exchanges,
         "bytes": traffic.bytes,
     }
+
+
+class _Own:
+    """What a bank does with its own rows once models are trained. Logits are (members, rows) of its rows."""
+
+    def __init__(self, labels: NDArray[np.int64], training: NDArray[np.bool_], settings: ZooSettings) -> None:
+        self._labels, self._training = labels[training].astype(np.float64), training
+        self._inner = inner_folds(labels, training, settings.folds, settings.most_repeats, settings.seed)
+        self.least = int(np.bincount(labels[training], minlength=2).min())
+
+    def calibrated(self, logits: FloatArray) -> FloatArray:
+        """Logits (rows,) on the bank's own scale, as `query.calibrate` finds it."""
+        known = out_of_fold(logits, self._inner)[self._training]
+        slope, level = best_weights(lambda w: BlendSums.of(w, known[None, :], self._labels), 1)
+        return np.asarray(slope * logits.mean(axis=0) + level)
 
 
 def _rows(table: BenchTable, mask: NDArray[np.bool_]) -> BenchTable:
@@ -144,9 +198,9 @@ def _rows(table: BenchTable, mask: NDArray[np.bool_]) -> BenchTable:
     return replace(table, labels=table.labels[mask], holder=holder)
 
 
-def _all(parts: Histograms) -> ScoreHistogram:
+def _metrics(parts: Histograms) -> Json:
     found = list(parts.values())
-    return sum(found[1:], found[0])
+    return vars_of(sum(found[1:], found[0]).metrics())
 
 
 def vars_of(metrics: Metrics) -> Json:
@@ -154,28 +208,28 @@ def vars_of(metrics: Metrics) -> Json:
     return {name: getattr(metrics, name) for name in ("auc", "ks", "brier", "ece", "rows")}
 
 
-def _bank(
-    org: str, rows: int, rate: float, plain: ScoreHistogram, own: ScoreHistogram, alone: ScoreHistogram | None
-) -> Json:
-    both_classes = bool(plain.counts.sum(axis=1).min() > 0)
-    parts: dict[str, Any] = {"federated": plain, "federated_calibrated": own, "local": alone}
-    known = {n: vars_of(h.metrics()) for n, h in parts.items() if h is not None and both_classes}
-    return {"bank": org, "training_rows": rows, "rate": rate, **known}
+def _banks(table: BenchTable, owners: Owners, scores: Scores) -> list[Json]:
+    """Every bank on all its customers that were held out in some fold, each scored once."""
+    found = []
+    scored = np.isfinite(scores["federated"])
+    for bank in np.unique(owners).tolist():
+        mine = (owners == bank) & scored
+        labels = table.labels[mine]
+        entry: Json = {"bank": f"bank-{bank}", "customers": int((owners == bank).sum()), "held_out": len(labels)}
+        entry |= {"defaults": int(labels.sum()), "rate": float(table.labels[owners == bank].mean())}
+        if np.isfinite(scores["local"][mine]).all() and min(np.bincount(labels, minlength=2)) >= LEAST_OF_A_CLASS:
+            entry |= {name: vars_of(metrics_of(logits[mine], labels)) for name, logits in scores.items()}
+            entry["against_local"] = _compared(labels, scores["federated_calibrated"][mine], scores["local"][mine])
+        found.append(entry)
+    return found
 
 
-def _summary(folds: Sequence[Json]) -> Json:
-    names = folds[0]["models"]
+def _compared(labels: NDArray[np.int64], ours: FloatArray, theirs: FloatArray) -> Json:
+    paired = paired_auc(labels, ours, theirs)
+    return {"difference": paired.difference, "standard_error": paired.standard_error, "sign": paired.sign}
+
+
+def _means(folds: Sequence[Json]) -> Json:
     keys = ("auc", "ks", "brier", "ece")
-    models = {n: {k: float(np.mean([f["models"][n][k] for f in folds])) for k in keys} for n in names}
-    banks = []
-    for k in range(len(folds[0]["banks"])):
-        parts = [f["banks"][k] for f in folds]
-        both = [p for p in parts if "local" in p and "federated" in p]
-        entry = {"bank": parts[0]["bank"], "training_rows": round(float(np.mean([p["training_rows"] for p in parts])))}
-        entry["rate"] = float(np.mean([p["rate"] for p in parts]))
-        for name in ("federated", "federated_calibrated", "local"):
-            if both:
-                entry[name] = {k: float(np.mean([p[name][k] for p in both])) for k in ("auc", "ece")}
-        banks.append(entry)
-    cost = {k: round(float(np.mean([f[k] for f in folds]))) for k in ("exchanges", "bytes")}
-    return {"models": models, "banks": banks, **cost}
+    models = {n: {k: float(np.mean([f["models"][n][k] for f in folds])) for k in keys} for n in folds[0]["models"]}
+    return {"models": models, **{k: round(float(np.mean([f[k] for f in folds]))) for k in ("exchanges", "bytes")}}

@@ -39,11 +39,12 @@ def test_an_out_of_fold_logit_is_the_mean_of_the_members_that_did_not_fit_the_ro
     assert left_out(INNER, np.arange(FOLDS * REPEATS))[:, TRAINING].sum(axis=0).tolist() == [REPEATS] * TRAINING.sum()
 
 
-def test_few_rows_get_more_repeats_and_smaller_batches():
+def test_few_rows_get_more_repeats_smaller_batches_and_fewer_pairs():
     settings = ZooSettings(repeats=((100, 4), (1_000, 2)))
     assert [settings.repeats_for(rows) for rows in (99, 100, 999, 1_000)] == [4, 2, 2, 1]
     assert ZooSettings(folds=1).repeats_for(10) == 1
     assert [settings.network_for(rows).batch for rows in (100, 8_000, 24_000)] == [32, 200, 512]
+    assert [settings.convex_for(rows).pairs for rows in (100, 850, 24_000)] == [0, 2, 8]
 
 
 def test_a_newton_system_of_repeats_leaves_out_its_own_fold_only():

@@ -136,7 +136,10 @@ def test_ten_banks_reach_what_pooling_reaches_however_customers_are_dealt(tmp_pa
         models = report["settings"][setting]["models"]
         assert models["federated"]["auc"] > models["pooled"]["auc"] - 0.02
         assert report["settings"][setting]["exchanges"] > 0
-    assert "| label_skew | " in horizontal_table(report)
+        banks = report["settings"][setting]["banks"]
+        assert sum(bank["customers"] for bank in banks) == 1_500
+        assert sum(bank["held_out"] for bank in banks) == 300
+    assert "better by more than 2 s.e." in horizontal_table(report)
 
 
 def test_the_readme_shows_the_committed_reports(tmp_path):
