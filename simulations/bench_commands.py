@@ -19,6 +19,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one proce
 REFUSED = 2
 DATA = Path("../shared/data/credit")
 CACHE = Path("var/bench/credit")
+PSI_PEER = Path("var/bench/openmined-psi")
 PLOTS = Path("simulations/experiments/credit_zoo/plots")
 
 
@@ -177,16 +178,22 @@ def _print_horizontal(report: dict[str, Any]) -> None:
 
 @bench.command("privacy")
 def privacy(
-    quick: Annotated[bool, typer.Option("--quick", help="Twenty clients instead of a hundred.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="20 clients and 5,000 ids, not 100 and 100,000.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    peer: Annotated[Path, typer.Option(help="Where openmined-psi's own environment is kept.")] = PSI_PEER,
 ) -> None:
-    """What privacy costs: a round of secure aggregation against Flower's SecAgg+, with dropouts, in one process."""
+    """What privacy costs: private alignment beside openmined-psi, secure aggregation beside Flower's SecAgg+."""
+    from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
 
-    cost = measure_aggregation(20, 400) if quick else measure_aggregation()
-    report = {"secure_aggregation": asdict(cost)}
+    report = {
+        "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
+        "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
+    }
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")
         return
-    for name, value in report["secure_aggregation"].items():
-        sys.stdout.write(f"{name:24} {value:,.8g}\n")
+    for part, figures in report.items():
+        for name, value in figures.items():
+            shown = "not measured" if value is None else f"{value:,.8g}"
+            sys.stdout.write(f"{part:20} {name:28} {shown}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ _PARTS = ("secret", "order", "other")
 
 
 class AlignmentSession:
-    """Steps `blind` → `double` → (`match` at the bank | `accept` at the grid company), for one peer.
+    """Steps `blind` → `double` → `match`, the same on either side, for one peer.
 
     A step out of order raises `AlignmentFailed`. The order in which a party sends its points is random, so positions
     tell the peer nothing.
@@ -34,29 +35,22 @@ class AlignmentSession:
         return psi.blind(secret, order)
 
     def double(self, other_blinded: bytes) -> bytes:
-        """Raise the peer's points to the own secret; keep and return them in the peer's order."""
-        doubled = psi.double_blind(self._need("secret"), other_blinded)
-        self._store.put_state({self._key("other"): doubled})
-        return doubled
+        """Tags of the peer's points under both secrets; kept here, and returned in the peer's order."""
+        tags = psi.double_blind(self._need("secret"), other_blinded)
+        self._store.put_state({self._key("other"): tags})
+        return tags
 
-    def match(self, own_doubled: bytes) -> bytes:
-        """Bank: intersect, store the own rows in the agreed order, and return the common points."""
-        common = psi.common_points(own_doubled, self._need("other"))
-        self._finish(own_doubled, common)
-        return common
+    def match(self, own_tags: bytes) -> tuple[int, bytes]:
+        """Intersect own tags with the peer's, and store the own rows in the agreed order.
 
-    def accept(self, own_doubled: bytes, common: bytes) -> int:
-        """Grid company: store the own rows behind the bank's common points; return how many there are."""
-        if not set(psi.split(common)) <= set(psi.split(self._need("other"))):
-            raise AlignmentFailed("the bank named common points that are not among those it sent")
-        return self._finish(own_doubled, common)
-
-    def _finish(self, own_doubled: bytes, common: bytes) -> int:
+        Returns how many there are and a digest of the common tags, by which both sides see that they agree.
+        """
         order: list[str] = json.loads(self._need("order"))
-        rows = psi.own_rows(order, own_doubled, common)
+        common = psi.common_tags(own_tags, self._need("other"))
+        rows = psi.own_rows(order, own_tags, common)
         self._store.put_alignment(self._peer, rows)
         self._forget()
-        return len(rows)
+        return len(rows), hashlib.sha256(b"".join(common)).digest()
 
     def _key(self, part: str) -> str:
         return f"psi/{self._peer}/{part}"

@@ -80,15 +80,21 @@ def _align_pair(board: Switchboard, bank: str, grid: str, at_us: int) -> int:
     of_bank, of_grid = both(
         "query.align_blind", Content(config=start | {"peer": grid}), Content(config=start | {"peer": bank})
     )
-    grid_doubled, bank_doubled = both(
+    grid_tags, bank_tags = both(
         "query.align_double",
         Content(config={"peer": grid, "points": of_grid}),
         Content(config={"peer": bank, "points": of_bank}),
     )
-    matched = board.ask("query.align_match", {bank: Content(config={"peer": grid, "points": bank_doubled})})
-    common = matched[bank].points("common")
-    accept = Content(config={"peer": bank, "points": grid_doubled, "common": common})
-    return board.ask("query.align_accept", {grid: accept})[grid].integer("rows")
+    matched = board.ask(
+        "query.align_match",
+        {
+            bank: Content(config={"peer": grid, "points": bank_tags}),
+            grid: Content(config={"peer": bank, "points": grid_tags}),
+        },
+    )
+    if matched[bank].points("digest") != matched[grid].points("digest"):
+        raise AlignmentFailed(f"{bank} and {grid} found different customers in common", party=bank, peer=grid)
+    return matched[grid].integer("rows")
 
 
 def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
@@ -110,18 +116,8 @@ def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
         session = AlignmentSession(node.store, content.text("peer"))
         return Content(config={"points": session.double(content.points("points"))})
 
-    if isinstance(node, BankNode):
-
-        @app.query("align_match")
-        @answering
-        def align_match(content: Content, _: Context) -> Content:
-            session = AlignmentSession(node.store, content.text("peer"))
-            return Content(config={"common": session.match(content.points("points"))})
-
-    else:
-
-        @app.query("align_accept")
-        @answering
-        def align_accept(content: Content, _: Context) -> Content:
-            session = AlignmentSession(node.store, content.text("peer"))
-            return Content(config={"rows": session.accept(content.points("points"), content.points("common"))})
+    @app.query("align_match")
+    @answering
+    def align_match(content: Content, _: Context) -> Content:
+        rows, digest = AlignmentSession(node.store, content.text("peer")).match(content.points("points"))
+        return Content(config={"rows": rows, "digest": digest})

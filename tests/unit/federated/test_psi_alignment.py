@@ -18,7 +18,7 @@ def intersect(bank_ids, grid_ids):
     bank_order, grid_order = sorted(bank_ids), sorted(grid_ids, reverse=True)
     bank_doubled = psi.double_blind(grid_secret, psi.blind(bank_secret, bank_order))
     grid_doubled = psi.double_blind(bank_secret, psi.blind(grid_secret, grid_order))
-    common = psi.common_points(bank_doubled, grid_doubled)
+    common = psi.common_tags(bank_doubled, grid_doubled)
     return psi.own_rows(bank_order, bank_doubled, common), psi.own_rows(grid_order, grid_doubled, common)
 
 
@@ -48,12 +48,15 @@ def test_a_point_is_a_group_element():
     assert rbcl.crypto_core_ristretto255_is_valid_point(psi.hash_to_point("企业"))
 
 
-def test_an_intersection_cannot_name_points_that_were_not_sent():
-    own = psi.blind(psi.new_secret(), ["a", "b"])
-    with pytest.raises(AlignmentFailed):
-        psi.own_rows(["a", "b"], own, psi.hash_to_point("c"))
-    with pytest.raises(AlignmentFailed):
-        psi.own_rows(["a"], own, b"")
+def test_tags_that_do_not_fit_what_was_sent_are_refused():
+    tags = psi.double_blind(psi.new_secret(), psi.blind(psi.new_secret(), ["a", "b"]))
+    assert len(tags) == 2 * psi.TAG_BYTES
+    with pytest.raises(AlignmentFailed, match="none of the own ones"):
+        psi.own_rows(["a", "b"], tags, [b"8 bytes!"])
+    with pytest.raises(AlignmentFailed, match="2 tags came back for 1 points"):
+        psi.own_rows(["a"], tags, [])
+    with pytest.raises(AlignmentFailed, match="twice"):
+        psi.common_tags(tags[:8] * 2, tags)
 
 
 @pytest.fixture
@@ -83,8 +86,7 @@ def test_a_session_keeps_its_state_in_the_node_and_forgets_the_secret(stores):
     bank, grid = AlignmentSession(stores[0], "grid-sip"), AlignmentSession(stores[1], "bank-gusu")
     of_bank, of_grid = bank.blind("abcd"), grid.blind("bcxy")
     grid_doubled, bank_doubled = bank.double(of_grid), grid.double(of_bank)
-    common = bank.match(bank_doubled)
-    assert grid.accept(grid_doubled, common) == 2
+    assert bank.match(bank_doubled) == grid.match(grid_doubled)
     assert stores[0].alignment("grid-sip") == stores[1].alignment("bank-gusu")
     assert set(stores[0].alignment("grid-sip")) == {"b", "c"}
     assert stores[0].state("psi/grid-sip/secret") is None
@@ -92,10 +94,16 @@ def test_a_session_keeps_its_state_in_the_node_and_forgets_the_secret(stores):
         bank.double(of_grid)
 
 
-def test_the_grid_refuses_common_points_that_the_bank_never_sent(stores):
+def test_a_peer_that_returns_other_tags_is_noticed_by_the_digest(stores):
     bank, grid = AlignmentSession(stores[0], "grid-sip"), AlignmentSession(stores[1], "bank-gusu")
     of_bank, of_grid = bank.blind("abcd"), grid.blind("bcxy")
-    grid_doubled = bank.double(of_grid)
-    grid.double(of_bank)
-    with pytest.raises(AlignmentFailed):
-        grid.accept(grid_doubled, grid_doubled)
+    grid_doubled, bank_doubled = bank.double(of_grid), grid.double(of_bank)
+    forged = b"".join(bytes([k]) * 8 for k in range(4))
+    assert len(forged) == len(grid_doubled)
+    assert bank.match(bank_doubled)[1] != grid.match(forged)[1]
+
+
+def test_forty_bytes_an_id_each_way():
+    ids = [f"TW-{i:05d}" for i in range(50)]
+    points = psi.blind(psi.new_secret(), ids)
+    assert len(points) + len(psi.double_blind(psi.new_secret(), points)) == 40 * len(ids)
