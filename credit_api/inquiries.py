@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from credit_api.tables import InquiryRow
 from financing.errors import NotFound, NotPermitted
@@ -47,13 +47,13 @@ def log_inquiry(connection: Connection, inquiry: Inquiry) -> None:
 
 def inquiries(connection: Connection, bank_id: str, limit: int) -> list[Inquiry]:
     """A bank's own inquiries, newest first."""
-    rows = connection.execute(
-        select(inquiry_t)
-        .where(inquiry_t.c.bank_id == bank_id)
-        .order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id)
-        .limit(limit)
-    )
-    return [_inquiry(row) for row in rows]
+    asked = select(inquiry_t).where(inquiry_t.c.bank_id == bank_id)
+    return inquiries_from(connection, asked.order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id).limit(limit))
+
+
+def inquiries_from(connection: Connection, query: Select[Any]) -> list[Inquiry]:
+    """The inquiries that a query over `inquiry_t` finds."""
+    return [_inquiry(row) for row in connection.execute(query)]
 
 
 def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:

@@ -30,6 +30,7 @@ from credit_api.console.views import (
     metering,
     models,
     offers,
+    record,
     records,
     verification,
 )
@@ -56,6 +57,7 @@ def mount(app: FastAPI) -> None:
         verification,
         market,
         models,
+        record,
         records,
         certificates,
     ):

@@ -32,6 +32,7 @@ LINKS = (
         ("developer", "buyer"),
         ("/console/loans", "/console/decisions", "/console/projects", "/console/claims"),
     ),
+    Link("/console/record", "nav.record", ("developer", "buyer")),
     Link("/console/metering", "nav.metering", ("grid",)),
     Link("/console/verification", "nav.verification", ("verifier",), ("/console/claims", "/console/projects")),
     Link("/console/registry", "nav.registry", ("registry",), ("/console/claims", "/console/projects")),

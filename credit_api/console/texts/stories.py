@@ -162,6 +162,16 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "score.about": ("关于这次查询", "About this inquiry"),
     "score.asked": ("查询时间", "Asked"),
+    "record.text": (
+        "谁查询过本企业的评分、何时、为何、依据哪份授权，以及得到了什么答复；授权可随时撤回，撤回后的下一次查询即被拒绝。",
+        "Who asked for this firm's score, when, why, under which consent, and what was answered. A consent can be "
+        "withdrawn at any time; the next inquiry under it is refused.",
+    ),
+    "record.no_subject": ("没有银行以客户编号认识本机构。", "No bank knows this organisation as a customer."),
+    "record.asked": ("谁查询过", "Who asked"),
+    "record.who": ("机构", "Organisation"),
+    "record.nobody": ("还没有机构查询过。", "Nobody has asked yet."),
+    "record.consents": ("本企业的授权", "Consents of this firm"),
     "score.basis": ("数据来源", "Basis"),
     "score.valid_until": ("有效期至", "Valid until"),
     "inquiry.log": ("查询日志", "Inquiry log"),

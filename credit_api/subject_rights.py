@@ -1,0 +1,48 @@
+"""What a firm may know and do about itself: its consents, who asked for its score, and withdrawal.
+
+征信业管理条例 articles 17 and 18: a subject may look into its own record, and inquiries need its consent; PIPL articles
+15 and 45: consent may be withdrawn, and one's data consulted. A firm acts through its own key, never through a bank's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from credit_api.auth.keys import Principal
+from credit_api.errors import Forbidden
+from credit_api.inquiries import Inquiry, inquiries_from, inquiry_t
+from credit_api.wiring import Parts
+from federated.consent.record import ConsentRecord
+from federated.errors import ConsentMissing
+from financing.persistence.unit_of_work import UnitOfWork
+
+
+def own_subject(parts: Parts, principal: Principal) -> str:
+    """The id under which banks know the calling firm. Raises `Forbidden` for an organisation that nobody scores."""
+    with parts.reading() as connection:
+        subject = UnitOfWork(connection).organisations.get(principal.organisation_id).subject_id
+    if subject is None:
+        raise Forbidden("this organisation is no bank's customer under a subject id", kind=principal.kind)
+    return subject
+
+
+def inquiries_on(connection: Connection, subject_id: str, limit: int) -> list[Inquiry]:
+    """Every inquiry about a subject by any bank, refused ones too, newest first."""
+    asked = select(inquiry_t).where(inquiry_t.c.subject_id == subject_id)
+    return inquiries_from(connection, asked.order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id).limit(limit))
+
+
+def consents_of(parts: Parts, subject_id: str) -> list[ConsentRecord]:
+    """A subject's consents towards all banks. Raises `NodeUnavailable` if a bank's node cannot answer."""
+    network = parts.network
+    return [record for bank in network.bank_ids for record in network.consents_of(subject_id, bank)]
+
+
+def withdraw_own(parts: Parts, subject_id: str, consent_id: str, at: datetime) -> ConsentRecord:
+    """Withdraw one of the subject's own consents everywhere. Raises `ConsentMissing`, `NodeUnavailable`."""
+    for record in consents_of(parts, subject_id):
+        if record.consent_id == consent_id:
+            return parts.network.withdraw_consent(consent_id, record.bank_id, at)
+    raise ConsentMissing("no such consent of this subject", consent_id=consent_id)
