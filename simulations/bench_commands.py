@@ -178,17 +178,21 @@ def _print_horizontal(report: dict[str, Any]) -> None:
 
 @bench.command("privacy")
 def privacy(
-    quick: Annotated[bool, typer.Option("--quick", help="20 clients and 5,000 ids, not 100 and 100,000.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="5,000 ids, 20 clients and 100 races, not 100,000, 100 and 10,000.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     peer: Annotated[Path, typer.Option(help="Where openmined-psi's own environment is kept.")] = PSI_PEER,
 ) -> None:
-    """What privacy costs: private alignment beside openmined-psi, secure aggregation beside Flower's SecAgg+."""
+    """Alignment beside openmined-psi, secure aggregation beside Flower's SecAgg+, withdrawals racing with scores."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
+    from simulations.benchmarks.withdrawal import measure_withdrawal  # noqa: PLC0415
 
-    report = {
+    report: dict[str, dict[str, float | None]] = {
         "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
+        "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
     }
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")

@@ -69,6 +69,7 @@ def pages(story_world):
             *everyone,
         ],
         "dev-a": [
+            "/console/record",
             "/console/assets",
             "/console/assets/pledge",
             f"/console/assets/pledge?issuance_id={issuance['issuance_id']}&quantity=10&bank_id=bank-gusu",

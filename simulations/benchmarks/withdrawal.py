@@ -1,0 +1,118 @@
+"""Does a score ever leave after its consent was withdrawn? Many races of a withdrawal against scores in full flight."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.errors import ConsentWithdrawn
+from federated.registry.decisions import Act
+from federated.registry.governance import Governance
+from federated.registry.lifecycle import Role
+from federated.registry.store import ModelRegistry
+from federated.serving import Network, ScoreQuery
+from federated.training.zoo.run import ADDITIVE
+from federated.training.zoo.settings import ConvexSettings, ZooSettings
+from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.worlds.credit_population import generate_population
+
+FIRMS = 400
+SCORERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalRaces:
+    """`leaks` counts scores asked for after a withdrawal had returned and yet answered; delays are in milliseconds.
+
+    `scores_in_flight` were answered while the withdrawal was under way, which is allowed.
+    """
+
+    races: int
+    leaks: int
+    scores_in_flight: int
+    withdrawal_ms_median: float
+    refused_after_ms_worst: float
+
+
+def measure_withdrawal(races: int) -> WithdrawalRaces:
+    """Each race: two threads score one customer without pause while a third withdraws the consent."""
+    with tempfile.TemporaryDirectory(prefix="tanxin-races-") as folder:
+        network, at, subject, bank = _network(Path(folder))
+        try:
+            outcomes = [_race(network, at, subject, bank, number) for number in range(races)]
+        finally:
+            network.close()
+    waits = sorted(outcome.withdrawal_ms for outcome in outcomes)
+    return WithdrawalRaces(
+        races=races,
+        leaks=sum(outcome.leaks for outcome in outcomes),
+        scores_in_flight=sum(outcome.in_flight for outcome in outcomes),
+        withdrawal_ms_median=waits[len(waits) // 2],
+        refused_after_ms_worst=max(outcome.refused_after_ms for outcome in outcomes),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    leaks: int
+    in_flight: int
+    withdrawal_ms: float
+    refused_after_ms: float
+
+
+def _network(home: Path) -> tuple[Network, datetime, str, str]:
+    at = datetime.now(UTC)
+    tables = generate_population(FIRMS, seed=1)
+    settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
+    quiet = Reporter(lambda _: None, lambda *_: None)
+    result = run(tables, folds=1, settings=settings, at=at, home=home, reporter=quiet, learners=ADDITIVE)
+    governance = Governance(home, ModelRegistry(home))
+    version = result.manifests[0].version
+    governance.approve(version, Act("bank-gusu", at))
+    governance.appoint(version, Role.CHAMPION, Act("bank-gusu", at))
+    row = next(i for i, joint in enumerate(tables.joint) if joint)
+    return Network.open(home), at, tables.subjects[row], tables.bank_of[row]
+
+
+def _race(network: Network, at: datetime, subject: str, bank: str, number: int) -> _Outcome:
+    consent = ConsentRecord(
+        f"RACE-{number}", subject, bank, frozenset(Purpose), frozenset(DataScope), at, at + timedelta(days=30)
+    )
+    network.record_consent(consent)
+    returned = threading.Event()
+    under_way = threading.Barrier(SCORERS + 1)
+    counts = {"leaks": 0, "in_flight": 0}
+    refused: list[float] = []
+    gate = threading.Lock()
+
+    def score() -> None:
+        under_way.wait()
+        while True:
+            late = returned.is_set()
+            query = ScoreQuery(bank, subject, consent.consent_id, Purpose.LOAN_REVIEW, datetime.now(UTC))
+            try:
+                network.score(query)
+            except ConsentWithdrawn:
+                with gate:
+                    refused.append(time.perf_counter())
+                return
+            with gate:
+                counts["leaks" if late else "in_flight"] += 1
+
+    threads = [threading.Thread(target=score) for _ in range(SCORERS)]
+    for thread in threads:
+        thread.start()
+    under_way.wait()
+    started = time.perf_counter()
+    network.withdraw_consent(consent.consent_id, bank, datetime.now(UTC))
+    done = time.perf_counter()
+    returned.set()
+    for thread in threads:
+        thread.join()
+    worst = max(max(refused) - done, 0.0)
+    return _Outcome(counts["leaks"], counts["in_flight"], 1_000 * (done - started), 1_000 * worst)
