@@ -20,6 +20,7 @@ from federated.models.tables import tabulated
 from federated.nodes.schema import FeatureSchema
 from federated.registry.manifest import FeatureReference, SegmentFigures
 from federated.registry.weights import ScoringModel
+from federated.training.zoo.evaluation import Evaluation
 from federated.training.zoo.run import ADDITIVE, ZooResult
 from federated.training.zoo.session import ZooSession
 
@@ -77,13 +78,14 @@ class Blender:
         weights, names = self.result.blends[name], list(self.result.functions)
         learners = tuple(n for n, w in zip(names, weights, strict=False) if w > SMALLEST_WEIGHT)
         scorers = tuple(self._scorer(weights, side) for side in range(len(self.session.sides)))
-        parts = self.session.out_of_fold(names, weights)
+        asked = Evaluation(self.session)
+        parts = asked.out_of_fold(names, weights)
         calibration = chosen(parts)
-        own = self.session.own_calibrations(names, weights, calibration)
-        audited = self.session.audit(names, weights, calibration, own)
+        own = asked.own_calibrations(names, weights, calibration)
+        audited = asked.audit(names, weights, calibration, own)
         counted = sum(parts[1:], parts[0])
         eces = {
-            method: self.session.audit(names, weights, fitted, {})["all", "0"].ece()
+            method: asked.audit(names, weights, fitted, {})["all", "0"].ece()
             for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
         }
         figures = {"method": calibration.method, "own": sorted(own), "ece": eces}
@@ -161,7 +163,7 @@ def references(session: ZooSession) -> dict[str, dict[str, FeatureReference]]:
     """How training rows fell into bins of every column, by role and column: what drift is measured against."""
     found: dict[str, dict[str, FeatureReference]] = {}
     for side in session.sides:
-        coarse, counts = session.reference(side, REFERENCE_BINS)
+        coarse, counts = Evaluation(session).reference(side, REFERENCE_BINS)
         columns = side.categories.names
         if len(columns) != len(counts):
             raise TrainingFailed("nodes counted other columns than were agreed")

@@ -16,6 +16,7 @@ from federated.models.functions import ConvexFunction, PartyFunction, TreeFuncti
 from federated.models.metrics import Metrics
 from federated.models.tables import AdditiveTables, tabulated
 from federated.training.zoo.convex_learners import Additive, Scorecard
+from federated.training.zoo.evaluation import Evaluation
 from federated.training.zoo.learners import BoostedTrees, Learner, Networks
 from federated.training.zoo.session import Progress, ZooSession
 from federated.training.zoo.settings import ZooSettings
@@ -81,11 +82,11 @@ def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> Zoo
     for blend, wanted in BLENDS.items():
         since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
         members = [name for name in names if name in wanted]
-        chosen = session.blend(members)
+        chosen = Evaluation(session).blend(members)
         blends[blend] = np.zeros(len(names) + 1)
         blends[blend][[*(names.index(name) for name in members), len(names)]] = chosen
         costs[blend] = sum((costs[name] for name in members), opening + clocked(since, before))
-    return ZooResult(functions, blends, session.held_out(names, blends), costs)
+    return ZooResult(functions, blends, Evaluation(session).held_out(names, blends), costs)
 
 
 def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:

@@ -13,13 +13,10 @@ from flwr.serverapp import Grid
 
 from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.models.binning import Binning, IntArray, merge_bins, merged_quantiles
-from federated.models.blend import BlendSums, best_weights
-from federated.models.calibration import NONE, Calibration
 from federated.models.categories import CategoryMap, merge_levels
 from federated.models.convex import Basis
 from federated.models.encoding import FloatArray, RampEncoder
 from federated.models.functions import PartyFunction
-from federated.models.metrics import Metrics, ScoreHistogram
 from federated.models.scorecard import EvidenceBasis
 from federated.models.scorer import BAND_RANKS
 from federated.models.sketch import QuantileSketch
@@ -88,7 +85,7 @@ class ZooSession:
         self.rate = defaults / rows
         self.prior = float(np.log(self.rate / (1.0 - self.rate)))
         if len(self.sides) > 1:
-            marks = _turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)
+            marks = turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)
             if not any(a.size for m in marks.values() for a in m.values()):
                 raise NoOverlap("no bank shares a customer with any grid company")
             self.board.ask("query.open", {org: Content(m, self._opening) for org, m in marks.items()})
@@ -139,7 +136,7 @@ class ZooSession:
             other = self.sides[1] if side is self.banks else self.banks
             names = ("residuals", "curvature") if side is self.banks else ("logits",)
             for name in names:
-                told = _turned(name, {org: c.under(name) for org, c in answers.items()}, other.orgs)
+                told = turned(name, {org: c.under(name) for org, c in answers.items()}, other.orgs)
                 other.news = {org: other.news.get(org, {}) | told[org] for org in other.orgs}
         return answers
 
@@ -153,108 +150,10 @@ class ZooSession:
         if len(self.sides) > 1:
             content = Content(prefixed("function", functions[1].to_arrays()), {"name": name})
             answers = self.board.ask("query.keep", dict.fromkeys(self.sides[1].orgs, content))
-            logits = _turned("logits", {org: c.under("logits") for org, c in answers.items()}, self.banks.orgs)
+            logits = turned("logits", {org: c.under("logits") for org, c in answers.items()}, self.banks.orgs)
         arrays = prefixed("function", functions[0].to_arrays())
         requests = {org: Content(arrays | logits.get(org, {}), {"name": name}) for org in self.banks.orgs}
         self.board.ask("query.keep", requests)
-
-    def blend(self, names: Sequence[str]) -> FloatArray:
-        """Weights of kept learners, the constant last, chosen out of fold."""
-
-        def ask(weights: FloatArray) -> BlendSums:
-            content = Content({"weights": weights}, {"names": list(names)})
-            answers = self.board.ask("query.blend", dict.fromkeys(self.banks.orgs, content)).values()
-            found = [
-                BlendSums(
-                    np.asarray(c.arrays["gradient"], float),
-                    np.asarray(c.arrays["hessian"], float),
-                    float(np.asarray(c.arrays["loss"], float)[0]),
-                )
-                for c in answers
-            ]
-            return sum(found[1:], found[0])
-
-        return best_weights(ask, len(names))
-
-    def held_out(self, names: Sequence[str], blends: Mapping[str, FloatArray]) -> dict[str, Metrics]:
-        """Metrics on all banks' held-out rows, by blend."""
-        counted = self.histograms(names, blends, calibrated=False)
-        found = {}
-        for blend in blends:
-            parts = [by_blend[blend] for by_blend in counted.values()]
-            found[blend] = sum(parts[1:], parts[0]).metrics()
-        return found
-
-    def calibrate(self, names: Sequence[str], weights: FloatArray) -> None:
-        """Have every bank fit its own calibration of one blend and keep it."""
-        content = Content({"weights": weights}, {"names": list(names)})
-        self.board.ask("query.calibrate", dict.fromkeys(self.banks.orgs, content))
-
-    def histograms(
-        self, names: Sequence[str], blends: Mapping[str, FloatArray], calibrated: bool
-    ) -> dict[str, dict[str, ScoreHistogram]]:
-        """Held-out score histograms by bank and blend, with each bank's own calibration if it is asked for."""
-        content = Content(prefixed("blend", blends), {"names": list(names), "calibrated": int(calibrated)})
-        answers = self.board.ask("query.held_out", dict.fromkeys(self.banks.orgs, content))
-        return {
-            org: {blend: ScoreHistogram.from_cells(c.under(blend)) for blend in blends} for org, c in answers.items()
-        }
-
-    def out_of_fold(self, names: Sequence[str], weights: FloatArray) -> list[ScoreHistogram]:
-        """Histograms of one blend's logits out of fold, one an inner fold, added up over banks."""
-        content = Content({"weights": weights}, {"names": list(names)})
-        answers = self.board.ask("query.out_of_fold", dict.fromkeys(self.banks.orgs, content)).values()
-        found = [ScoreHistogram.empty() for _ in range(self.settings.folds)]
-        for k in range(len(found)):
-            for cells in (a.under(str(k)) for a in answers):
-                found[k] = found[k] + ScoreHistogram.from_cells(cells) if cells else found[k]
-        return found
-
-    def own_calibrations(
-        self, names: Sequence[str], weights: FloatArray, network: Calibration
-    ) -> dict[str, Calibration]:
-        """Banks' own calibrations on top of the network's, of those whose customers differ significantly."""
-        content = Content({"weights": weights} | network.to_arrays("network"), {"names": list(names)})
-        answers = self.board.ask("query.own", dict.fromkeys(self.banks.orgs, content))
-        found = {org: Calibration.from_arrays("own", a.arrays) for org, a in answers.items()}
-        return {org: calibration for org, calibration in found.items() if calibration.method != "none"}
-
-    def audit(
-        self, names: Sequence[str], weights: FloatArray, network: Calibration, own: Mapping[str, Calibration]
-    ) -> dict[tuple[str, str], ScoreHistogram]:
-        """Held-out histograms of calibrated logits by (segment, group number), ("all", "0") and ("bank", its id) too.
-
-        For this, grid companies tell each bank the groups of its held-out customers by their own columns.
-        """
-        told: dict[str, Arrays] = {org: {} for org in self.banks.orgs}
-        if len(self.sides) > 1:
-            marks = self.board.ask("query.groups", dict.fromkeys(self.banks.orgs, Content()))
-            turned = _turned("marks", {org: c.under("marks") for org, c in marks.items()}, self.sides[1].orgs)
-            answers = self.board.ask("query.groups", {org: Content(m) for org, m in turned.items()})
-            for grid, content in answers.items():
-                for name, codes in content.arrays.items():
-                    segment, bank = name.split("/")
-                    told[bank][f"groups/{segment}/{grid}"] = codes
-        requests = {}
-        for org in self.banks.orgs:
-            arrays = {"weights": weights} | network.to_arrays("network") | own.get(org, NONE).to_arrays("own")
-            requests[org] = Content(arrays | told[org], {"names": list(names)})
-        found: dict[tuple[str, str], ScoreHistogram] = {}
-        for org, content in self.board.ask("query.audit", requests).items():
-            for key in sorted({name.rsplit("/", 1)[0] for name in content.arrays}):
-                segment, group = key.split("/")
-                histogram = ScoreHistogram.from_cells(content.under(key))
-                found[segment, group] = found.get((segment, group), ScoreHistogram.empty()) + histogram
-                if segment == "all":
-                    found["bank", org] = histogram
-        return found
-
-    def reference(self, side: Side, bins: int) -> tuple[Binning, IntArray]:
-        """A side's columns cut into at most `bins` bins, and training rows by bin, missing last: (columns, bins)."""
-        coarse = side.binning.coarse(bins)
-        content = Content({f"cuts/{j:04d}": c for j, c in enumerate(coarse.cuts)})
-        answers = self.board.ask("query.reference", dict.fromkeys(side.orgs, content))
-        return coarse, added(answers, "counts").astype(np.int64)
 
 
 def added(answers: Mapping[str, Content], name: str) -> FloatArray:
@@ -304,6 +203,6 @@ def _texts(content: Content, key: str) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else []
 
 
-def _turned(name: str, told: Mapping[str, Arrays], to: Sequence[str]) -> dict[str, Arrays]:
+def turned(name: str, told: Mapping[str, Arrays], to: Sequence[str]) -> dict[str, Arrays]:
     """Vectors keyed sender → receiver as messages keyed receiver → `name`/sender."""
     return {org: {f"{name}/{sender}": vectors[org] for sender, vectors in told.items() if org in vectors} for org in to}

@@ -22,6 +22,7 @@ from federated.models.functions import PartyFunction
 from federated.models.metrics import Metrics, ScoreHistogram, metrics_of
 from federated.training.zoo.apps import zoo_app
 from federated.training.zoo.convex_learners import Additive
+from federated.training.zoo.evaluation import Evaluation
 from federated.training.zoo.rows import BankRows, inner_folds, out_of_fold
 from federated.training.zoo.session import ZooSession
 from federated.training.zoo.settings import ZooSettings
@@ -93,7 +94,7 @@ class _Trained:
 
     def calibrated(self) -> Histograms:
         """What banks count when each has calibrated the model on its own rows."""
-        self.session.calibrate(["additive"], np.array([1.0, 0.0]))
+        Evaluation(self.session).calibrate(["additive"], np.array([1.0, 0.0]))
         return _counted(self.session, calibrated=True)
 
     def member_logits(self, table: BenchTable) -> FloatArray:
@@ -109,7 +110,7 @@ def _trained(grid: InProcessGrid, plan: BenchPlan) -> _Trained:
 
 
 def _counted(session: ZooSession, calibrated: bool) -> Histograms:
-    found = session.histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
+    found = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
     return {org: by_name["it"] for org, by_name in found.items()}
 
 

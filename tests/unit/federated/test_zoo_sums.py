@@ -19,6 +19,7 @@ from federated.models.sketch import sketch
 from federated.training.messages import Content
 from federated.training.zoo import apps
 from federated.training.zoo.convex_learners import Additive, Scorecard, newton
+from federated.training.zoo.evaluation import Evaluation
 from federated.training.zoo.learners import BoostedTrees, Networks
 from federated.training.zoo.run import train_zoo
 from federated.training.zoo.session import ZooSession, column_behind, side_of, with_column
@@ -179,7 +180,7 @@ def test_every_learner_gains_from_grid_companies_that_serve_only_some_customers(
     found.keep("it", functions)
     alone, _ = session(grids=0, folds=3)
     alone.keep("it", LEARNERS[name]().fit(alone))
-    joint, bank_only = (s.held_out(["it"], {"it": np.array([1.0, 0.0])})["it"] for s in (found, alone))
+    joint, bank_only = (Evaluation(s).held_out(["it"], {"it": np.array([1.0, 0.0])})["it"] for s in (found, alone))
     assert joint.rows == bank_only.rows == 180
     assert joint.auc > bank_only.auc
     again = [function_of(f.to_arrays()) for f in functions]
