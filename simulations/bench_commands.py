@@ -183,15 +183,21 @@ def privacy(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     peer: Annotated[Path, typer.Option(help="Where openmined-psi's own environment is kept.")] = PSI_PEER,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
+    ] = None,
 ) -> None:
-    """Alignment beside openmined-psi, secure aggregation beside Flower's SecAgg+, withdrawals racing with scores."""
+    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals racing with scores."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
+    from simulations.benchmarks.vertical import measure_vertical  # noqa: PLC0415
     from simulations.benchmarks.withdrawal import measure_withdrawal  # noqa: PLC0415
+    from simulations.training_run import load_tables  # noqa: PLC0415
 
-    report: dict[str, dict[str, float | None]] = {
+    report: dict[str, dict[str, Any]] = {
         "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
+        "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
         "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
     }
     if as_json:
@@ -199,5 +205,5 @@ def privacy(
         return
     for part, figures in report.items():
         for name, value in figures.items():
-            shown = "not measured" if value is None else f"{value:,.8g}"
+            shown = "not measured" if value is None else value if isinstance(value, str) else f"{value:,.8g}"
             sys.stdout.write(f"{part:20} {name:28} {shown}\n")

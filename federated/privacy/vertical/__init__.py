@@ -1,0 +1,17 @@
+"""Vertical training in which nobody sees a row's residual or partial logit but as a random number.
+
+A bank (labels y, columns X_b) and a grid company (columns X_g) fit the logit X_b·β_b + X_g·β_g. Each holds its own
+coefficients and its part of the logit, which is an additive share of it. The residual y − σ(z) is computed on shares: σ
+is replaced by a cubic around the overall rate, products of shares use random triples (Beaver, CRYPTO 1991) that the
+network operator deals without seeing any data. Of the product Xᵀr only the owner of X gets the sum, one number a
+column.
+
+Guarantee: against semi-honest parties of whom no two collude (the operator as dealer is one of them), a party's view of
+a step is uniform random numbers and its own gradient: neither the grid company nor the operator learns anything of a
+label beyond what the gradients of the grid company's own columns say, and the bank learns nothing of a customer's
+electricity columns or partial logit. What stays: a party's own coefficients are in clear to it, and the grid company's
+function predicts defaults, as it has to; gradients are statistics of the labels, unprotected: with few rows a column
+they say something of single labels (`privacy.attacks.label_inference` measures how much). The overall rate is public.
+Sources: Mohassel and Zhang, "SecureML" (IEEE S&P 2017) for shares, triples and truncation; Böhning and Lindsay,
+"Monotonicity of quadratic-approximation algorithms" (AISM 1988) for steps with ¼·XᵀX in place of the Hessian.
+"""

@@ -1,0 +1,49 @@
+"""σ as a cubic around the overall rate: additions and products are all that shares can do.
+
+σ(z) ≈ c₀ + c₁u + c₂u² + c₃u³ with u = (z − m) / `REACH` and m the logit of the rate of default, by least squares over
+`SPREAD` logits to either side, weighted by a normal density. The rate is public to both parties; nothing else enters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from federated.privacy.vertical.ring import LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring
+
+REACH, SPREAD, DEVIATION = 5.0, 4.5, 1.7
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """`centre` m and coefficients c₀ … c₃ in u."""
+
+    centre: float
+    coefficients: tuple[float, float, float, float]
+
+    @staticmethod
+    def around(rate: float) -> Curve:
+        """The cubic for an overall rate of default, strictly between 0 and 1."""
+        centre = float(np.log(rate / (1.0 - rate)))
+        z = np.linspace(centre - SPREAD, centre + SPREAD, 2_001)
+        u, weight = (z - centre) / REACH, np.exp(-(((z - centre) / DEVIATION) ** 2) / 4.0)
+        powers = np.vander(u, 4, increasing=True)
+        found, *_ = np.linalg.lstsq(powers * weight[:, None], weight / (1.0 + np.exp(-z)), rcond=None)
+        return Curve(centre, (float(found[0]), float(found[1]), float(found[2]), float(found[3])))
+
+    def of(self, logits: FloatArray) -> FloatArray:
+        """The cubic's value, for comparison with what shares give."""
+        u = (logits - self.centre) / REACH
+        return np.asarray(np.polynomial.polynomial.polyval(u, self.coefficients), dtype=np.float64)
+
+    def share(self, u: Ring, square: Ring, cube: Ring, *, constant: bool) -> Ring:
+        """A party's share of the cubic from its shares of u, u² and u³; one party adds the constant."""
+        c0, *rest = self.coefficients
+        factors = [_integer(c, RESIDUAL_BITS - power * LOGIT_BITS) for power, c in enumerate(rest, start=1)]
+        total = u * factors[0] + square * factors[1] + cube * factors[2]
+        return np.asarray(total + _integer(c0, RESIDUAL_BITS) if constant else total)
+
+
+def _integer(value: float, bits: int) -> np.uint64:
+    return np.int64(round(value * 2.0**bits)).astype(np.uint64)

@@ -1,0 +1,31 @@
+"""Exact arithmetic on shares: numbers as 64-bit integers, never shifted down, so nothing is rounded by chance.
+
+Bits after the point add up in products. A scaled logit u has 10, its cube times a coefficient 36, a column value 10, a
+gradient 46; a sum of n ≤ 2^15 products below 1.5 in magnitude then stays under 2^62.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import AggregationFailed
+
+Ring = NDArray[np.uint64]
+FloatArray = NDArray[np.float64]
+LOGIT_BITS, COLUMN_BITS = 10, 10
+RESIDUAL_BITS = 3 * LOGIT_BITS + 6
+GRADIENT_BITS = RESIDUAL_BITS + COLUMN_BITS
+MOST_ROWS = 1 << 15
+
+
+def fixed(values: FloatArray, bits: int, limit: float) -> Ring:
+    """Numbers as ring elements. Raises `AggregationFailed` for one that is not finite or beyond `limit`."""
+    if not np.all(np.abs(values) <= limit):
+        raise AggregationFailed(f"a number is not finite or beyond {limit:g}")
+    return np.rint(np.asarray(values, dtype=np.float64) * 2.0**bits).astype(np.int64).astype(np.uint64)
+
+
+def floating(values: Ring, bits: int) -> FloatArray:
+    """Ring elements as numbers."""
+    return np.asarray(values.astype(np.int64) / 2.0**bits, dtype=np.float64)
