@@ -187,7 +187,7 @@ def privacy(
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
 ) -> None:
-    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals racing with scores."""
+    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals against scores."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
     from simulations.benchmarks.vertical import measure_vertical  # noqa: PLC0415
