@@ -10,6 +10,7 @@ from financing.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
 
 NOTHING = "—"
 MINUS = "−"
+SMALL_CHANCE = 0.0001
 WH_PER_MWH = 1_000_000
 
 
@@ -64,6 +65,11 @@ def count(number: int) -> str:
 def figure(number: float) -> str:
     """A metric with four decimals."""
     return f"{number:.4f}"
+
+
+def chance(p_value: float) -> str:
+    """A p-value: a small one is not a zero."""
+    return f"{p_value:.4f}" if p_value >= SMALL_CHANCE else f"< {SMALL_CHANCE:.4f}"
 
 
 def moment(at: datetime | None) -> str:
@@ -121,6 +127,7 @@ FILTERS = {
         capacity,
         count,
         figure,
+        chance,
         moment,
         day,
         brief,
