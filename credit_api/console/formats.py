@@ -6,11 +6,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from federated.registry.card import SMALL_CHANCE
 from financing.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
 
 NOTHING = "—"
 MINUS = "−"
-SMALL_CHANCE = 0.0001
 WH_PER_MWH = 1_000_000
 
 

@@ -206,10 +206,10 @@ class Node:
         feature = self.party.features[number]
         stem = f"{self.party.code_prefix}{number + 1:02d}"
         if np.isnan(value):
-            return Reason(f"{stem}M", f"缺少数据:{feature.zh}", f"no data on: {feature.en}")
+            return Reason(f"{stem}M", f"缺少数据：{feature.zh}", f"no data on: {feature.en}")
         low, high = scorer.band(j, value)
         band_zh, band_en = (
-            f"(在客户中处于 {low}%–{high}% 分位)",
+            f"（在客户中处于 {low}%–{high}% 分位）",
             f" (between the {low} % and {high} % marks of customers)",
         )
         if value >= scorer.tables.reference[j]:

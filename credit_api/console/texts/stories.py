@@ -57,7 +57,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home.held_out": ("留出集表现", "Held-out performance"),
     "home.held_out_text": (
         "同一留出集（第 {fold} 折，{rows} 条）上的四项指标；每项各用自己的刻度，● 为最优。",
-        "Four metrics on the same held-out fold ({fold}, {rows} rows), each on its own scale; ● marks the best.",
+        "Four metrics on the same {rows} held-out rows (fold {fold}), each on its own scale; ● marks the best.",
     ),
     "home.begin_head": ("选择身份，走完整个流程", "Choose whom to act as"),
     "home.begin_text": (
@@ -178,8 +178,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No score was given; the refusal itself is in the log.",
     ),
     "models.champion": ("在用模型 {version}", "Serving model {version}"),
-    "models.metrics": ("指标", "Metrics"),
-    "models.model": ("模型", "Model"),
     "models.manifest": ("清单", "Manifest"),
     "models.created": ("训练时间", "Trained"),
     "models.schema": ("特征规范", "Feature schema"),
@@ -251,8 +249,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "significant.",
     ),
     "models.group": ("组别", "Group"),
-    "models.approval_rate": ("通过率", "Approved"),
     "models.impact_ratio": ("影响比", "Ratio"),
+    "models.of_rows": ("{count} 位中通过 {rate}", "{rate} of {count} approved"),
+    "models.scored": ("{count} 笔评分", "{count} scores"),
     "models.flagged": ("标记", "flagged"),
     "models.unflagged": ("未标记", "not flagged"),
     "models.not_measured": ("未测量。", "Not measured."),

@@ -18,6 +18,7 @@ from credit_api.console.views.home import MODELS
 from credit_api.schemas.common import Id
 from federated.errors import DataMissing
 from federated.registry.card import Facts
+from federated.registry.card_texts import group_name, privacy_text, segment_name
 from federated.registry.decisions import Act
 from federated.registry.drift import Verdict
 from federated.registry.feature_drift import ColumnDrift
@@ -60,9 +61,11 @@ def models_page(page: Page) -> Response:
         decides=champion is not None and me in champion.participants and page.principal().kind == "bank",
         monitoring=None if champion is None else page.parts.network.monitoring(at),
         features=None if champion is None else _features(page, at),
+        privacy="" if champion is None else privacy_text(champion.privacy, page.lang),
+        segment_name=segment_name,
+        group_name=group_name,
         fairness=() if champion is None else oversight.fairness(champion.version),
         panels=charts.metric_panels(champion.metrics, MODELS) if champion else (),
-        names=[name for name in MODELS if champion and name in champion.metrics],
     )
 
 
