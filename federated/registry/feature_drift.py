@@ -3,6 +3,8 @@
 Each node counts its own customers in the bins of the champion's manifest (`Node.column_counts`) and the counts of a
 role are added. What leaves a node is rounded down to tens: a count above zero is read as the middle of its ten, and a
 zero as what the reference leads to expect, at most nine, so that rounding alone never looks like drift.
+The operator sees the tens, everyone else only indices and verdicts; whoever sees the tens before and after one consent
+is withdrawn may learn a bin of that customer, if a count crossed a ten.
 
 All columns are looked at together, so their p-values are corrected for their number by Holm's step-down ("A simple
 sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2), 1979). It bounds the chance of
