@@ -18,6 +18,7 @@ from federated.registry.decisions import Act
 from federated.registry.lifecycle import Event, Role
 from federated.registry.oversight import Oversight
 from federated.registry.store import ModelRegistry
+from federated.serving import Network
 
 models_app = typer.Typer(no_args_is_help=True, help="Approve, appoint and watch model versions.")
 out = Console()
@@ -133,6 +134,27 @@ def monitor(home: Home = Path("var")) -> None:
             )
 
 
+@models_app.command("drift")
+def drift(home: Home = Path("var")) -> None:
+    """How the customers of today differ from the champion's training rows, column by column, counted at the nodes."""
+    with _refusals():
+        network = Network.open(_models_home(home))
+        try:
+            found = network.feature_drift(system_clock())
+        finally:
+            network.close()
+    title = f"columns of {found.version}, p-values corrected for their number"
+    table = Table("party", "column", "rows", "PSI", "p-value", "verdict", title=title)
+    for each in found.ranked():
+        rows, psi, p_value = each.drift.rows, each.drift.psi, each.drift.p_value
+        figures = (f"{psi:.4f}", f"{p_value:.4f}") if rows else ("not measured", "not measured")
+        table.add_row(each.role, each.feature.column, f"{rows:,}", *figures, each.drift.verdict)
+    out.print(table)
+    out.print(f"counted at: {', '.join(found.counted) or 'no node'}")
+    if found.unavailable:
+        out.print(f"not counted, their customers are missing: {', '.join(found.unavailable)}", style="yellow")
+
+
 def _say(event: Event) -> None:
     role = event.details.get("role")
     out.print(
@@ -142,16 +164,29 @@ def _say(event: Event) -> None:
 
 @contextmanager
 def _oversight(home: Path) -> Iterator[Oversight]:
-    """Open a home's models; a mistyped folder is an error, not a new empty registry."""
+    """Open a home's models."""
+    found = _models_home(home)
+    oversight = Oversight(found, ModelRegistry(found))
+    try:
+        with _refusals():
+            yield oversight
+    finally:
+        oversight.close()
+
+
+def _models_home(home: Path) -> Path:
+    """Where a home keeps its models; a mistyped folder is an error, not a new empty registry."""
     found = next((each for each in (home, home / "network") if (each / "registry").is_dir()), None)
     if found is None:
         err.print(f"no models under {home}: is --home right?", style="red", markup=False)
         raise typer.Exit(REFUSED)
-    oversight = Oversight(found, ModelRegistry(found))
+    return found
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        yield oversight
+        yield
     except FederatedError as error:
         err.print(f"error {error.code}: {error.detail}", style="red", markup=False)
         raise typer.Exit(REFUSED) from error
-    finally:
-        oversight.close()

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from federated.registry.card import SMALL_CHANCE
 from financing.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
 
 NOTHING = "—"
@@ -66,6 +67,11 @@ def figure(number: float) -> str:
     return f"{number:.4f}"
 
 
+def chance(p_value: float) -> str:
+    """A p-value: a small one is not a zero."""
+    return f"{p_value:.4f}" if p_value >= SMALL_CHANCE else f"< {SMALL_CHANCE:.4f}"
+
+
 def moment(at: datetime | None) -> str:
     """A time in China, to the minute."""
     return NOTHING if at is None else at.astimezone(CHINA_TIME).strftime("%Y-%m-%d %H:%M")
@@ -121,6 +127,7 @@ FILTERS = {
         capacity,
         count,
         figure,
+        chance,
         moment,
         day,
         brief,

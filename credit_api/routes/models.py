@@ -19,6 +19,7 @@ from credit_api.schemas.models import (
     ApprovalIn,
     EventOut,
     FairnessOut,
+    FeatureDriftOut,
     ModelOut,
     MonitoringOut,
     ReasonIn,
@@ -47,6 +48,13 @@ def monitoring(parts: PartsDep, principal: PrincipalDep) -> MonitoringOut:
     """What the scores of the last 90 days show: drift from the held-out rows by basis, challenger beside champion."""
     require_kind(principal, *READERS)
     return MonitoringOut.of(parts.network.monitoring(parts.clock()))
+
+
+@router.get("/models/drift")
+def feature_drift(parts: PartsDep, principal: PrincipalDep) -> FeatureDriftOut:
+    """How the customers of today differ from the champion's training rows, column by column, counted at the nodes."""
+    require_kind(principal, *READERS)
+    return FeatureDriftOut.of(parts.network.feature_drift(parts.clock()))
 
 
 @router.get("/models/{version}")

@@ -10,6 +10,7 @@ from pydantic import Field
 from credit_api.schemas.common import RequestModel, ResponseModel, Text
 from federated.registry.drift import Drift
 from federated.registry.fairness import GroupFairness
+from federated.registry.feature_drift import ColumnDrift, FeatureDrift
 from federated.registry.lifecycle import Event, Kind, Lifecycle, Role, Status
 from federated.registry.manifest import Explanation, Manifest
 from federated.registry.monitoring import Shadow
@@ -192,6 +193,56 @@ class MonitoringOut(ResponseModel):
             drift=[DriftOut.of(basis, each) for basis, each in sorted(found.drift.items())],
             challenger=found.challenger,
             shadow=None if found.shadow is None else ShadowOut.of(found.shadow),
+        )
+
+
+class ColumnDriftOut(ResponseModel):
+    """A column of the customers of today against the training rows."""
+
+    role: str = Field(description="bank or grid")
+    column: str
+    name_zh: str
+    name_en: str
+    reference_rows: int
+    rows: int = Field(description="to about ten a node and bin: nodes report whole tens")
+    psi: float = Field(description="population stability index; 0 where there are no rows")
+    p_value: float = Field(description="corrected by Holm for the number of columns")
+    significant: bool
+    verdict: Literal["stable", "watch", "drifted", "too_few"]
+
+    @classmethod
+    def of(cls, found: ColumnDrift) -> Self:
+        return cls(
+            role=found.role,
+            column=found.feature.column,
+            name_zh=found.feature.zh,
+            name_en=found.feature.en,
+            reference_rows=found.drift.reference_rows,
+            rows=found.drift.rows,
+            psi=found.drift.psi,
+            p_value=found.drift.p_value,
+            significant=found.drift.significant,
+            verdict=found.drift.verdict.value,
+        )
+
+
+class FeatureDriftOut(ResponseModel):
+    """Columns by falling index. `unavailable` took part in training and did not count; their customers are missing."""
+
+    champion: str
+    at: datetime
+    counted: list[str]
+    unavailable: list[str]
+    columns: list[ColumnDriftOut]
+
+    @classmethod
+    def of(cls, found: FeatureDrift) -> Self:
+        return cls(
+            champion=found.version,
+            at=found.at,
+            counted=list(found.counted),
+            unavailable=list(found.unavailable),
+            columns=[ColumnDriftOut.of(each) for each in found.ranked()],
         )
 
 

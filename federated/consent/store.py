@@ -127,12 +127,12 @@ class ConsentStore:
         ).fetchone()
         return int(row[0])
 
-    def subjects_allowing(self, bank_id: str, purpose: Purpose, scope: DataScope, at: datetime) -> set[str]:
-        """Subjects with at least one consent towards `bank_id` that allows this use at `at`."""
+    def subjects_allowing(self, bank_id: str | None, purpose: Purpose, scope: DataScope, at: datetime) -> set[str]:
+        """Subjects with at least one consent towards `bank_id`, or any bank for None, that allows this use at `at`."""
         moment = to_micros(at)
         rows = self._db.execute(
-            "SELECT DISTINCT subject_id FROM consents WHERE bank_id = ? AND valid_from_us <= ? AND valid_until_us > ?"
-            " AND (withdrawn_at_us IS NULL OR withdrawn_at_us > ?)"
+            "SELECT DISTINCT subject_id FROM consents WHERE bank_id = COALESCE(?, bank_id)"
+            " AND valid_from_us <= ? AND valid_until_us > ? AND (withdrawn_at_us IS NULL OR withdrawn_at_us > ?)"
             " AND ' ' || purposes || ' ' LIKE ? AND ' ' || scope || ' ' LIKE ?",
             (bank_id, moment, moment, moment, f"% {purpose} %", f"% {scope} %"),
         )

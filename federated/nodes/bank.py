@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from federated.consent.record import ConsentRecord
+from federated.consent.record import ConsentRecord, Purpose
 from federated.errors import ConsentMissing, NotPermitted
 from federated.models.scorer import PartyScorer
 from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
@@ -44,6 +44,11 @@ class BankNode(Node):
         if record is None or record.bank_id != self.org_id:
             raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
         return record
+
+    def reviewed_subjects(self, at: datetime) -> set[str]:
+        """Subjects whose consent towards this bank opens its file for loan review at `at`."""
+        with self.store.consents() as consents:
+            return consents.subjects_allowing(self.org_id, Purpose.LOAN_REVIEW, self.party.scope, at)
 
     def partial(
         self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True

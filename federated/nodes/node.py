@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from federated.consent.record import ConsentRecord, Purpose, check
-from federated.errors import NodeUnavailable
+from federated.errors import NodeUnavailable, SchemaMismatch
+from federated.models.binning import Binning, IntArray
 from federated.models.encoding import FloatArray
 from federated.models.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.scorer import PartyScorer
@@ -21,7 +22,7 @@ from federated.nodes.schema import FeatureSchema, PartySchema
 from federated.nodes.store import NodeStore
 
 MASK_STATE = "mask key"
-LEAST_COUNTED = 10
+COUNTED_IN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +163,37 @@ class Node:
         logit, contributions = scorer.explain(read, seed)
         return PartialScore(self.org_id, masked(logit, mask), self._ranked(scorer, read, contributions))
 
-    def column_counts(self, cuts: dict[str, tuple[float, ...]], bank_id: str, at: datetime) -> dict[str, FloatArray]:
-        """How this node's customers fall into bins of each column, missing last: only those who allow loan review.
+    def column_counts(self, cuts: Mapping[str, Sequence[float]], at: datetime) -> dict[str, IntArray]:
+        """How this node's customers fall into bins of each column at `at`, missing last: (cuts + 2,) a column.
 
-        For drift against the training rows. A bin of fewer than `LEAST_COUNTED` customers is reported as 0.
+        Counted once each are those whose consent opens this kind of data for loan review. Counts leave in whole
+        `COUNTED_IN`s, rounded down: fewer are 0, and because every count is rounded the total of another column does
+        not give one away. Raises `SchemaMismatch` for a column that this party does not lend on, `CorruptData`,
+        `NodeUnavailable`.
         """
-        with self.store.consents() as consents:
-            allowed = consents.subjects_allowing(bank_id, Purpose.LOAN_REVIEW, self.party.scope, at)
-        table = self.store.table()
+        columns = {self.party.columns[j]: j for j in self._lending.tolist()}
+        for column in cuts:
+            if column not in columns:
+                detail = f"{self.org_id} counts no column {column}: unknown, or protected"
+                raise SchemaMismatch(detail, party=self.org_id, column=column)
+        try:
+            allowed, table = self.reviewed_subjects(at), self.store.table()
+        except sqlite3.Error as error:
+            raise NodeUnavailable(f"{self.org_id} cannot read its store", node=self.org_id) from error
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
+        binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
+        codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])
         found = {}
-        for column, edges in cuts.items():
-            values = table.values[rows, self.party.columns.index(column)]
-            code = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, "left"))
-            counts = np.bincount(code.astype(np.int64), minlength=len(edges) + 2).astype(np.float64)
-            found[column] = np.where(counts < LEAST_COUNTED, 0.0, counts)
+        for j, (column, edges) in enumerate(cuts.items()):
+            counts = np.bincount(codes[:, j], minlength=binning.size)
+            kept = np.append(counts[: len(edges) + 1], counts[-1])
+            found[column] = kept // COUNTED_IN * COUNTED_IN
         return found
+
+    def reviewed_subjects(self, at: datetime) -> set[str]:
+        """Subjects with a consent, towards any bank, that opens this node's kind of data for loan review at `at`."""
+        with self.store.consents() as consents:
+            return consents.subjects_allowing(None, Purpose.LOAN_REVIEW, self.party.scope, at)
 
     def _ranked(self, scorer: PartyScorer, values: FloatArray, contributions: FloatArray) -> tuple[RankedReason, ...]:
         return tuple(
@@ -190,10 +206,10 @@ class Node:
         feature = self.party.features[number]
         stem = f"{self.party.code_prefix}{number + 1:02d}"
         if np.isnan(value):
-            return Reason(f"{stem}M", f"缺少数据:{feature.zh}", f"no data on: {feature.en}")
+            return Reason(f"{stem}M", f"缺少数据：{feature.zh}", f"no data on: {feature.en}")
         low, high = scorer.band(j, value)
         band_zh, band_en = (
-            f"(在客户中处于 {low}%–{high}% 分位)",
+            f"（在客户中处于 {low}%–{high}% 分位）",
             f" (between the {low} % and {high} % marks of customers)",
         )
         if value >= scorer.tables.reference[j]:

@@ -145,7 +145,7 @@ class NodeStore:
         """One subject's features (columns,), or None if this node has no file of the subject."""
         with self._lock:
             row = self._db.execute("SELECT features FROM files WHERE subject_id = ?", (subject_id,)).fetchone()
-        return None if row is None else self._unpack(row[0])
+        return None if row is None else self._unpack([row[0]])[0]
 
     def table(self) -> Table:
         """The whole file of this node."""
@@ -153,18 +153,18 @@ class NodeStore:
             rows = self._db.execute(
                 "SELECT subject_id, features, label, fold FROM files ORDER BY subject_id"
             ).fetchall()
-        columns = len(self.schema.party(self.role).columns)
-        values = np.array([self._unpack(row[1]) for row in rows]).reshape(len(rows), columns)
+        values = self._unpack([row[1] for row in rows])
         labels = np.array([-1 if row[2] is None else row[2] for row in rows], dtype=np.int64)
         folds = np.array([-1 if row[3] is None else row[3] for row in rows], dtype=np.int64)
         return Table(tuple(row[0] for row in rows), values, labels, folds)
 
-    def _unpack(self, blob: bytes) -> FloatArray:
+    def _unpack(self, blobs: Sequence[bytes]) -> FloatArray:
+        """Stored files as (files, columns). Raises `CorruptData` naming the column of an infinite value."""
         columns = self.schema.party(self.role).columns
-        if len(blob) != 8 * len(columns):
+        if any(len(blob) != 8 * len(columns) for blob in blobs):
             raise CorruptData(f"{self.org_id}: a stored file has the wrong length", party=self.org_id)
-        values = np.frombuffer(blob, dtype="<f8").astype(np.float64)
-        for j in np.flatnonzero(np.isinf(values)):
+        values = np.frombuffer(b"".join(blobs), dtype="<f8").astype(np.float64).reshape(len(blobs), len(columns))
+        for j in np.flatnonzero(np.isinf(values).any(axis=0)):
             column = columns[int(j)]
             raise CorruptData(
                 f"{self.org_id}: column {column} holds an infinite value", party=self.org_id, column=column

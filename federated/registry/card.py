@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.record import utc
-from federated.registry.card_texts import Language, text, text_or
+from federated.registry.card_texts import Language, group_name, privacy_text, segment_name, text, text_or
 from federated.registry.drift import Drift
 from federated.registry.fairness import GroupFairness, fairness
 from federated.registry.lifecycle import Lifecycle
 from federated.registry.manifest import Manifest
 
 FIGURES = ("auc", "ks", "brier", "ece")
+SMALL_CHANCE = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,10 @@ class _Words:
     def number(self, value: float | None, digits: int = 4) -> str:
         return self("not_measured") if value is None else f"{value:.{digits}f}"
 
+    def chance(self, p_value: float | None) -> str:
+        """A small p-value is not a zero."""
+        return "< 0.0001" if p_value is not None and p_value < SMALL_CHANCE else self.number(p_value)
+
     def count(self, value: float | None) -> str:
         return self("not_measured") if value is None else f"{value:,.0f}"
 
@@ -147,7 +152,7 @@ def _intended_use(words: _Words, manifest: Manifest) -> Section:
 
 
 def _factors(words: _Words, manifest: Manifest) -> Section:
-    segments = dict.fromkeys(each.segment for each in manifest.segments)
+    segments = dict.fromkeys(segment_name(each.segment, words.language) for each in manifest.segments)
     columns = [(words("columns"), manifest.columns), (words("excluded"), manifest.excluded_columns)]
     facts = [
         (f"{label} ({words.name('party', party)})", words.listed(names))
@@ -162,7 +167,7 @@ def _evaluation_data(words: _Words, manifest: Manifest) -> Section:
     rows = manifest.metrics.get("federated", {}).get("rows")
     facts = Facts(
         (
-            (words("origin"), manifest.data_origin),
+            (words("origin"), words.name("origin", manifest.data_origin)),
             (words("fold"), str(manifest.held_out_fold)),
             (words("rows"), words.count(rows)),
         )
@@ -177,7 +182,7 @@ def _training_data(words: _Words, manifest: Manifest) -> Section:
     return Section(
         words("training_data"),
         (
-            Facts(((words("origin"), manifest.data_origin), consent)),
+            Facts(((words("origin"), words.name("origin", manifest.data_origin)), consent)),
             Table(words("aligned"), words.header("pair", "rows"), aligned),
             Table(words("data_hash"), words.header("party", "data_hash"), hashes),
         ),
@@ -186,11 +191,11 @@ def _training_data(words: _Words, manifest: Manifest) -> Section:
 
 def _analyses(words: _Words, manifest: Manifest, drift: Mapping[str, Drift] | None) -> Section:
     metrics = tuple(
-        (name, *(words.number(found.get(key)) for key in FIGURES), words.count(found.get("rows")))
+        (words.name("model", name), *(words.number(found.get(key)) for key in FIGURES), words.count(found.get("rows")))
         for name, found in sorted(manifest.metrics.items())
     )
     folds = tuple(
-        (name, key, words.number(value))
+        (words.name("model", name), key, words.number(value))
         for name, found in sorted(manifest.cross_fold.items())
         for key, value in sorted(found.items())
     )
@@ -223,7 +228,8 @@ def _figures(words: _Words, stem: str, found: Mapping[str, object]) -> Iterator[
         if isinstance(value, Mapping):
             yield from _figures(words, f"{stem}{key}.", value)
         else:
-            yield f"{stem}{key}", _plain(words, value)
+            shown = words.name("method", value) if key == "method" and isinstance(value, str) else _plain(words, value)
+            yield words.name("figure", f"{stem}{key}"), shown
 
 
 def _plain(words: _Words, value: object) -> str:
@@ -239,8 +245,8 @@ def _plain(words: _Words, value: object) -> str:
 def _segments(words: _Words, manifest: Manifest) -> Table:
     rows = tuple(
         (
-            each.segment,
-            each.group,
+            segment_name(each.segment, words.language),
+            group_name(each.segment, each.group, words.language),
             words.count(each.rows),
             words.count(each.defaults),
             words.count(each.approved),
@@ -260,7 +266,7 @@ def _drift(words: _Words, drift: Mapping[str, Drift]) -> Table:
             words.name("basis", basis),
             words.count(found.rows),
             words.number(found.psi if found.rows else None),
-            words.number(found.p_value if found.rows else None),
+            words.chance(found.p_value if found.rows else None),
             words.name("verdict", found.verdict),
         )
         for basis, found in sorted(drift.items())
@@ -274,7 +280,7 @@ def _ethics(words: _Words, manifest: Manifest) -> Section:
         "segment", "group", "benchmark", "approval_rate", "impact_ratio", "p_value", "opportunity", "calibration_gap"
     )
     spent = words.listed(f"{who} {words.number(epsilon)}" for who, epsilon in sorted(manifest.privacy_spent.items()))
-    privacy = (words("privacy"), manifest.privacy)
+    privacy = (words("privacy"), privacy_text(manifest.privacy, words.language))
     facts = Facts((privacy, (words("privacy_spent"), spent if manifest.privacy_spent else words("not_measured"))))
     table = Table(words("fairness"), (*header, words("flagged")), rows)
     return Section(
@@ -285,12 +291,12 @@ def _ethics(words: _Words, manifest: Manifest) -> Section:
 def _fairness_row(words: _Words, of: GroupFairness) -> tuple[str, ...]:
     flag = words("not_measured") if of.impact_ratio is None else words("yes" if of.flagged else "no")
     return (
-        of.segment,
-        of.group,
-        of.benchmark or words("none"),
+        segment_name(of.segment, words.language),
+        group_name(of.segment, of.group, words.language),
+        group_name(of.segment, of.benchmark, words.language) if of.benchmark else words("none"),
         words.number(of.approval_rate),
         words.number(of.impact_ratio),
-        words.number(of.p_value),
+        words.chance(of.p_value),
         words.number(of.opportunity_difference),
         words.number(of.calibration_gap),
         flag,

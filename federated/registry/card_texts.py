@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from federated.registry.manifest import PRIVACY_NONE
+
 Language = Literal["zh", "en"]
 
 _TEXTS: dict[str, tuple[str, str]] = {
@@ -58,8 +60,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "role.challenger": ("挑战者（影子评分）", "challenger: it scores in shadow"),
     # intended use
     "purpose": ("所依据的授权用途", "Consent that training rests on"),
-    "purpose.credit_application": ("信贷申请", "credit application"),
-    "purpose.loan_review": ("贷后检查", "loan review"),
+    "purpose.credit_application": ("贷款申请", "credit application"),
+    "purpose.loan_review": ("贷后管理", "loan review"),
     "purpose.model_training": ("模型训练", "model training"),
     "use_text": (
         "供参与银行评估本行、经本人授权的客户的违约概率。评分是一项依据，不单独决定授信；不用于未授权的客户，"
@@ -76,7 +78,28 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "columns": ("使用的列", "Columns used"),
     "excluded": ("排除的列", "Columns left out"),
     "party.bank": ("银行", "bank"),
-    "party.grid": ("电网公司", "grid company"),
+    "party.grid": ("供电公司", "grid company"),
+    "segment.bank": ("银行", "bank"),
+    "segment.relationship": ("合作年限", "years with the bank"),
+    "segment.self_generation": ("自有光伏", "own photovoltaics"),
+    "segment.sex": ("性别", "sex"),
+    "segment.marriage": ("婚姻", "marital status"),
+    "segment.age": ("年龄", "age"),
+    "group.relationship.under 2 years": ("不满 2 年", "under 2 years"),
+    "group.relationship.2-8 years": ("2–8 年", "2–8 years"),
+    "group.relationship.over 8 years": ("8 年以上", "over 8 years"),
+    "group.self_generation.no own plant": ("没有电站", "no own plant"),
+    "group.self_generation.own plant": ("有电站", "own plant"),
+    "group.sex.male": ("男", "male"),
+    "group.sex.female": ("女", "female"),
+    "group.marriage.unknown": ("不详", "unknown"),
+    "group.marriage.married": ("已婚", "married"),
+    "group.marriage.single": ("未婚", "single"),
+    "group.marriage.other": ("其他", "other"),
+    "group.age.30 and under": ("30 岁及以下", "30 and under"),
+    "group.age.31-40": ("31–40 岁", "31–40"),
+    "group.age.41-50": ("41–50 岁", "41–50"),
+    "group.age.over 50": ("50 岁以上", "over 50"),
     # metrics
     "metrics_text": (
         "AUC 与 KS 衡量区分能力；Brier 与 ECE（期望校准误差）衡量概率是否可信，越小越好。均在留出数据上测得，"
@@ -100,6 +123,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     # data
     "fold": ("留出折", "Held-out fold"),
     "rows": ("行数", "Rows"),
+    "origin.generated": ("程序生成", "generated"),
+    "origin.taiwan-default-credit-2005": (
+        "中国台湾信用卡客户，2005 年（taiwan-default-credit-2005）",
+        "credit card clients in Taiwan, 2005 (taiwan-default-credit-2005)",
+    ),
     "origin": ("数据来源", "Origin of the data"),
     "participants": ("参与方", "Participants"),
     "aligned": ("对齐行数", "Aligned rows"),
@@ -108,6 +136,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "data_hash": ("数据 SHA-256", "SHA-256 of its data"),
     # analyses
     "model": ("模型", "Model"),
+    "model.federated": ("联邦：银行与供电公司", "federated, bank and grid"),
+    "model.bank_only": ("联邦：仅银行", "federated, banks only"),
+    "model.label_holder_only": ("XGBoost：仅银行数据", "XGBoost, bank data only"),
+    "model.xgboost": ("XGBoost：集中全部数据", "XGBoost, all data pooled"),
+    "figure.method": ("方法", "method"),
+    "figure.own": ("单独校准的银行", "banks with a line of their own"),
+    "figure.ece.none": ("ECE，不校准", "ECE, uncalibrated"),
+    "figure.ece.platt": ("ECE，Platt 校准", "ECE, Platt"),
+    "figure.ece.isotonic": ("ECE，保序校准", "ECE, isotonic"),
+    "method.none": ("不校准", "none"),
+    "method.platt": ("Platt 校准", "Platt"),
+    "method.isotonic": ("保序校准", "isotonic"),
     "figure": ("数值项", "Figure"),
     "value": ("数值", "Value"),
     "cross_fold": ("多折结果", "Over several folds"),
@@ -135,6 +175,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "flagged": ("标记", "Flagged"),
     "privacy": ("隐私", "Privacy"),
     "privacy_spent": ("隐私预算 ε", "Privacy spent, ε"),
+    "privacy_none": (
+        "未使用隐私预算：该版本的训练没有安全聚合，也没有差分隐私；汇总数、残差与部分分值未加保护地发给网络运营方与另一方。",
+        PRIVACY_NONE,
+    ),
     "consent_text": (
         "训练与评分只涉及授权在有效期内的客户；授权可随时撤回，撤回后不再评分，但已训练的模型保留所学。",
         "Only customers whose consent is in force enter training and scoring. Consent can be withdrawn at any time: "
@@ -150,7 +194,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The figures hold for data of the origin above; another population needs validation of its own.",
     ),
     "one_logit_text": (
-        "各方各出一个分值相加，银行列与电网列之间的交互无法表达。",
+        "各方各出一个分值相加，银行列与供电公司列之间的交互无法表达。",
         "Each party contributes one logit and these are summed: interactions between bank and grid columns are out of "
         "reach.",
     ),
@@ -169,3 +213,18 @@ def text(key: str, language: Language) -> str:
 def text_or(key: str, otherwise: str, language: Language) -> str:
     """The words for a key, or `otherwise` where there are none: names of data stay as they are."""
     return text(key, language) if key in _TEXTS else otherwise
+
+
+def segment_name(segment: str, language: Language) -> str:
+    """What a segment is called; its own name where no words are on hand."""
+    return text_or(f"segment.{segment}", segment, language)
+
+
+def group_name(segment: str, group: str, language: Language) -> str:
+    """What a group of a segment is called; its own name where no words are on hand."""
+    return text_or(f"group.{segment}.{group}", group, language)
+
+
+def privacy_text(statement: str, language: Language) -> str:
+    """A manifest's statement of privacy in the reader's language; one that is not known stays as it was written."""
+    return text("privacy_none", language) if statement == PRIVACY_NONE else statement

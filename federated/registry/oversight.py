@@ -53,15 +53,19 @@ class Oversight:
         """Manifests of all registered versions, oldest first. Raises `ModelCorrupt`."""
         return [self.governance.manifest(version) for version in self.lifecycle().versions]
 
+    def appointed(self) -> Manifest:
+        """The champion's manifest, also after its approval lapsed. Raises `ModelNotFound`, `ModelCorrupt`."""
+        champion = self.lifecycle().champion
+        if champion is None:
+            raise ModelNotFound(f"no champion of {self.model} was appointed", model=self.model)
+        return self.governance.manifest(champion)
+
     def monitoring(self, at: datetime) -> Monitoring:
         """The last `MONITORED` days, also of a champion whose approval has lapsed.
 
         Raises `ModelNotFound` if none was appointed, `ModelCorrupt`.
         """
-        standing, until = self.lifecycle(), utc(at)
-        if standing.champion is None:
-            raise ModelNotFound(f"no champion of {self.model} was appointed", model=self.model)
-        manifest = self.governance.manifest(standing.champion)
+        manifest, standing, until = self.appointed(), self.lifecycle(), utc(at)
         since = until - MONITORED
         drift = self.scores.drift(manifest.version, manifest.score_reference, since)
         if standing.challenger is None:

@@ -11,6 +11,7 @@ who consented to it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from federated.errors import (
     SchemaMismatch,
     ScopeNotCovered,
 )
+from federated.models.binning import IntArray
 from federated.models.reasons import Reason, top_reasons
 from federated.models.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
@@ -37,6 +39,7 @@ from federated.nodes.node import PartialRequest, PartialScore, Peer
 from federated.nodes.store import NodeStore
 from federated.registry.card import Card
 from federated.registry.card_texts import Language
+from federated.registry.feature_drift import FeatureDrift, feature_drift
 from federated.registry.manifest import Manifest
 from federated.registry.monitoring import Answered
 from federated.registry.oversight import Monitoring, Oversight
@@ -48,6 +51,8 @@ from federated.serving.recording import Recorder
 PAGE = 100
 # How long a grid company may take for its share before the bank is answered without it.
 GRID_DEADLINE_S = 2.0
+# How long a node may take to count its customers before it is named as not counted.
+COUNT_DEADLINE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Network:
         self._lock = threading.Lock()
         self._keys: dict[str, bytes] = {}
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
+        # Counting takes a node much longer than a share, and must not take a score's turn.
+        self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
 
     @staticmethod
     def open(home: Path) -> Network:
@@ -107,7 +114,8 @@ class Network:
     def close(self) -> None:
         """Close every node's store and the score log."""
         self._recorder.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._counters):
+            pool.shutdown(wait=False, cancel_futures=True)
         for node in (*self._banks.values(), *self._grids.values()):
             node.store.close()
         self.oversight.close()
@@ -203,6 +211,38 @@ class Network:
         """What the scores answered so far show. Raises `ModelNotFound`, `ModelCorrupt`."""
         self._recorder.settle()
         return self.oversight.monitoring(at)
+
+    def feature_drift(self, at: datetime) -> FeatureDrift:
+        """How the customers whom nodes may review at `at` differ from the champion's training rows, column by column.
+
+        Also of a champion whose approval has lapsed. Nodes that took part in its training count, all at once; one that
+        is down, broken, slower than `COUNT_DEADLINE_S` or without one of the columns is named as unavailable. Raises
+        `ModelNotFound`, `ModelCorrupt`.
+        """
+        manifest = self.oversight.appointed()
+        nodes: dict[str, BankNode | GridNode] = {**self._banks, **self._grids}
+        moment = utc(at)
+        asked = {
+            org_id: self._counters.submit(nodes[org_id].column_counts, self._cuts(manifest, nodes[org_id].role), moment)
+            for org_id in manifest.participants
+            if org_id in nodes
+        }
+        counted: dict[str, dict[str, dict[str, IntArray]]] = {role: {} for role in manifest.feature_reference}
+        deadline = time.monotonic() + COUNT_DEADLINE_S
+        for org_id, answer in asked.items():
+            try:
+                counts = answer.result(timeout=max(0.0, deadline - time.monotonic()))
+            except (NodeUnavailable, CorruptData, SchemaMismatch, TimeoutError):
+                continue
+            counted.setdefault(nodes[org_id].role, {})[org_id] = counts
+        answered = sorted(org_id for by_node in counted.values() for org_id in by_node)
+        missing = sorted(set(manifest.participants) - set(answered))
+        columns = feature_drift(manifest.feature_reference, counted)
+        return FeatureDrift(manifest.version, manifest.schema_id, moment, columns, tuple(answered), tuple(missing))
+
+    @staticmethod
+    def _cuts(manifest: Manifest, role: str) -> dict[str, tuple[float, ...]]:
+        return {column: each.cuts for column, each in manifest.feature_reference.get(role, {}).items()}
 
     def card(self, version: str, language: Language, at: datetime) -> Card:
         """A version's model card as of `at`. Raises `VersionNotFound`, `ModelCorrupt`."""

@@ -61,7 +61,7 @@ def test_versions_are_read_by_those_whom_they_concern(world):
     assert first == found[0]
     assert [each["kind"] for each in first["history"]] == ["registered", "approved", "appointed"]
     assert first["registered_by"] != first["approved_by"]
-    for path in ("", "/monitoring", "/v0001", "/v0001/card", "/v0001/fairness"):
+    for path in ("", "/monitoring", "/drift", "/v0001", "/v0001/card", "/v0001/fairness"):
         assert world.get("verifier-cqc", f"/v1/models{path}", status=403).json()["code"] == "forbidden"
     for path in ("/v0009", "/v0009/card", "/v0009/fairness"):
         assert world.get("bank-gusu", f"/v1/models{path}", status=404).json()["code"] == "version_not_found"
@@ -190,3 +190,19 @@ def test_fairness_has_a_row_for_each_group_of_the_manifest(world):
     rows = world.get("bank-gusu", "/v1/models/v0001/fairness")
     assert {(each["segment"], each["group"]) for each in rows}
     assert all(each["flagged"] is False or each["impact_ratio"] < 0.8 for each in rows)
+
+
+def test_columns_of_todays_customers_stand_beside_the_training_rows(world):
+    for who in ("bank-taihu", "grid-sip", "registry-sip"):
+        found = world.get(who, "/v1/models/drift")
+        assert (found["champion"], found["unavailable"]) == ("v0001", [])
+    columns = found["columns"]
+    held = world.parts.network.champion(world.now).columns
+    assert {(each["role"], each["column"]) for each in columns} == {(r, c) for r in held for c in held[r]}
+    assert [each["psi"] for each in columns] == sorted((each["psi"] for each in columns), reverse=True)
+    assert {each["verdict"] for each in columns} == {"stable"}
+    assert all(each["name_zh"] and each["name_en"] for each in columns)
+    world.parts.network.grid_node("grid-sip").store.close()
+    found = world.get("bank-gusu", "/v1/models/drift")
+    assert found["unavailable"] == ["grid-sip"]
+    assert "grid-sip" not in found["counted"]

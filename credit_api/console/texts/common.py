@@ -25,6 +25,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "base.first": ("回到开头", "Back to the start"),
     "base.next": ("下一页", "Next page"),
     "base.comma": ("、", ", "),
+    "base.colon": ("：", ": "),
     "base.yes": ("是", "yes"),
     "base.no": ("否", "no"),
     "theme.auto": ("系统", "System"),

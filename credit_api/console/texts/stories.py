@@ -57,7 +57,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home.held_out": ("留出集表现", "Held-out performance"),
     "home.held_out_text": (
         "同一留出集（第 {fold} 折，{rows} 条）上的四项指标；每项各用自己的刻度，● 为最优。",
-        "Four metrics on the same held-out fold ({fold}, {rows} rows), each on its own scale; ● marks the best.",
+        "Four metrics on the same {rows} held-out rows (fold {fold}), each on its own scale; ● marks the best.",
     ),
     "home.begin_head": ("选择身份，走完整个流程", "Choose whom to act as"),
     "home.begin_text": (
@@ -188,8 +188,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No score was given; the refusal itself is in the log.",
     ),
     "models.champion": ("在用模型 {version}", "Serving model {version}"),
-    "models.metrics": ("指标", "Metrics"),
-    "models.model": ("模型", "Model"),
     "models.manifest": ("清单", "Manifest"),
     "models.created": ("训练时间", "Trained"),
     "models.schema": ("特征规范", "Feature schema"),
@@ -228,6 +226,32 @@ TEXTS: dict[str, tuple[str, str]] = {
     "models.equal_decisions": ("在 {cut_off} 分处结论一致", "Same side of {cut_off} points"),
     "models.swaps": ("换入 / 换出", "Swapped in / out"),
     "models.correlation": ("相关系数", "Correlation"),
+    "models.features": ("今天的客户与训练数据", "Customers of today against the training rows"),
+    "models.features_text": (
+        "各机构在本地统计已授权贷后管理的客户，只报出各分箱按十取整的人数。变化最大的列在最前；"
+        "p 值已按列数校正（Holm）。",
+        "Each party counts its own customers whose consent covers loan review and reports whole tens by bin. The "
+        "column that moved most comes first; p-values are corrected for the number of columns (Holm).",
+    ),
+    "models.features_none": (
+        "没有一列明显偏离训练数据。",
+        "No column has moved noticeably from the training rows.",
+    ),
+    "models.features_moved": (
+        "已偏离训练数据的列：{names}。请查明原因；已漂移的列需要重新验证模型。",
+        "Moved from the training rows: {names}. Find out why; after drift the model has to be validated anew.",
+    ),
+    "models.features_missing": (
+        "未能统计：{names}。其客户不在下表之内。",
+        "Not counted: {names}. Their customers are missing below.",
+    ),
+    "models.features_unmeasured": (
+        "可统计的客户太少，部分或全部列无法判断。",
+        "Too few customers could be counted to judge some or all columns.",
+    ),
+    "models.features_more": ("其余 {count} 列", "The other {count} columns"),
+    "models.column": ("列", "Column"),
+    "models.customers": ("约 {count} 位客户", "about {count} customers"),
     "models.fairness": ("公平性", "Fairness"),
     "models.fairness_text": (
         "各组与同一维度中通过率最高的组相比；影响比低于 0.8 且差异显著才标记。",
@@ -235,8 +259,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "significant.",
     ),
     "models.group": ("组别", "Group"),
-    "models.approval_rate": ("通过率", "Approved"),
     "models.impact_ratio": ("影响比", "Ratio"),
+    "models.of_rows": ("{count} 位中通过 {rate}", "{rate} of {count} approved"),
+    "models.scored": ("{count} 笔评分", "{count} scores"),
     "models.flagged": ("标记", "flagged"),
     "models.unflagged": ("未标记", "not flagged"),
     "models.not_measured": ("未测量。", "Not measured."),

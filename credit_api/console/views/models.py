@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -17,13 +18,17 @@ from credit_api.console.views.home import MODELS
 from credit_api.schemas.common import Id
 from federated.errors import DataMissing
 from federated.registry.card import Facts
+from federated.registry.card_texts import group_name, privacy_text, segment_name
 from federated.registry.decisions import Act
+from federated.registry.drift import Verdict
+from federated.registry.feature_drift import ColumnDrift
 from federated.registry.lifecycle import Event, Role, Status
 from financing.services.context import Context
 
 router = APIRouter(include_in_schema=False)
 # How long before an approval lapses the page begins to warn.
 WARNING = timedelta(days=30)
+COLUMNS_SHOWN = 6
 
 
 @router.get("/console/models")
@@ -55,9 +60,41 @@ def models_page(page: Page) -> Response:
         rollback_to=None if target is None else standing.champions[target],
         decides=champion is not None and me in champion.participants and page.principal().kind == "bank",
         monitoring=None if champion is None else page.parts.network.monitoring(at),
+        features=None if champion is None else _features(page, at),
+        privacy="" if champion is None else privacy_text(champion.privacy, page.lang),
+        segment_name=segment_name,
+        group_name=group_name,
         fairness=() if champion is None else oversight.fairness(champion.version),
         panels=charts.metric_panels(champion.metrics, MODELS) if champion else (),
-        names=[name for name in MODELS if champion and name in champion.metrics],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturePanel:
+    """Columns by falling drift, the first of them shown at once; the names of those that moved and of silent nodes."""
+
+    first: list[ColumnDrift]
+    others: list[ColumnDrift]
+    moved: str
+    drifted: bool
+    unmeasured: bool
+    unavailable: str
+
+
+def _features(page: Page, at: datetime) -> FeaturePanel:
+    found = page.parts.network.feature_drift(at)
+    ranked = found.ranked()
+    verdicts = {each.drift.verdict for each in ranked}
+    comma = page.t("base.comma")
+    moved = [each for each in ranked if each.drift.verdict in (Verdict.WATCH, Verdict.DRIFTED)]
+    shown = max(COLUMNS_SHOWN, len(moved))
+    return FeaturePanel(
+        first=ranked[:shown],
+        others=ranked[shown:],
+        moved=comma.join(each.feature.zh if page.lang == "zh" else each.feature.en for each in moved),
+        drifted=Verdict.DRIFTED in verdicts,
+        unmeasured=Verdict.TOO_FEW in verdicts,
+        unavailable=comma.join(page.name(each) for each in found.unavailable),
     )
 
 

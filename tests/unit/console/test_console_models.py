@@ -97,3 +97,24 @@ def test_the_card_is_in_the_readers_language(browser):
     assert "Ethical considerations" in browser.get(f"{PAGE}/v0001").text
     browser.client.cookies.set("tanxin_lang", "zh")
     assert "伦理与公平" in browser.get(f"{PAGE}/v0001").text
+
+
+def test_the_page_says_which_column_moved_and_who_did_not_count(world, browser, monkeypatch):
+    assert "No column has moved noticeably" in browser.get(PAGE).text
+    network = world.parts.network
+    for each in network.bank_ids:
+        node = network.bank_node(each)
+        counts = node.column_counts
+
+        def moved(cuts, at, counts=counts):
+            found = counts(cuts, at)
+            found["leverage"] = found["leverage"][::-1].copy()
+            return found
+
+        monkeypatch.setattr(node, "column_counts", moved)
+    network.grid_node("grid-sip").store.close()
+    shown = browser.get(PAGE).text
+    assert "Moved from the training rows: total liabilities / total assets." in shown
+    assert "Not counted: SIP power supply company (sandbox)" in shown
+    browser.client.cookies.set("tanxin_lang", "zh")
+    assert "已偏离训练数据的列：资产负债率" in browser.get(PAGE).text

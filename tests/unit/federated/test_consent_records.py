@@ -120,6 +120,7 @@ def test_the_bulk_answer_agrees_with_the_single_check():
     at = START + timedelta(days=1)
     found = store.subjects_allowing("bank-gusu", Purpose.MODEL_TRAINING, DataScope.BANK_FILE, at)
     assert found == {"b"}
+    assert store.subjects_allowing(None, Purpose.MODEL_TRAINING, DataScope.BANK_FILE, at) == {"b", "e"}
 
 
 def test_codes_are_unique_and_stable():

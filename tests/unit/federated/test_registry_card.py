@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hand_made import AT, DAY, manifest
 
+from federated.nodes.schema import load_schemas
 from federated.registry import decisions
 from federated.registry.card import Table, model_card
 from federated.registry.card_markdown import markdown
@@ -13,6 +14,7 @@ from federated.registry.card_texts import _TEXTS
 from federated.registry.decisions import Act
 from federated.registry.drift import Drift
 from federated.registry.lifecycle import Role, fold
+from federated.registry.manifest import SegmentFigures
 
 TITLES = {
     "en": [
@@ -76,8 +78,11 @@ def test_who_decided_what_is_told():
     assert "审批已到期" in card("zh", at=AT + 366 * DAY)
 
 
-@pytest.mark.parametrize(("language", "missing"), [("en", "not measured"), ("zh", "未测量")])
-def test_what_was_not_measured_is_no_zero(language, missing):
+@pytest.mark.parametrize(
+    ("language", "ours", "missing"),
+    [("en", "federated, bank and grid", "not measured"), ("zh", "联邦：银行与供电公司", "未测量")],
+)
+def test_what_was_not_measured_is_no_zero(language, ours, missing):
     bare = replace(
         manifest(),
         segments=(),
@@ -86,7 +91,7 @@ def test_what_was_not_measured_is_no_zero(language, missing):
         privacy_spent={"bank-gusu": None},
     )
     shown = card(language, bare)
-    assert f"| federated | 0.7712 | {missing} | {missing} | {missing} | {missing} |" in shown
+    assert f"| {ours} | 0.7712 | {missing} | {missing} | {missing} | {missing} |" in shown
     assert f"bank-gusu {missing}" in shown
     assert not re.search(r"\b0\.0000\b", shown)
     # held-out rows, metrics, folds, calibration, segments, drift, fairness, privacy
@@ -119,3 +124,26 @@ def test_every_text_has_both_languages():
         assert english, key
         assert re.search(r"[\u4e00-\u9fff]", chinese), key
         assert not re.search(r"[\u4e00-\u9fff]", english), key
+
+
+def test_segments_figures_and_privacy_are_in_the_readers_language():
+    made = manifest(
+        calibration={"method": "isotonic", "own": [], "ece": {"none": 0.034}},
+        segments=(
+            SegmentFigures("self_generation", "own plant", 600, 120, 330, 300, 0.21, 0.14, 0.02, 0.76),
+            SegmentFigures("self_generation", "no own plant", 600, 60, 590, 500, 0.11, 0.12, 0.01, 0.78),
+            SegmentFigures("colour", "green", 600, 60, 480, 450, 0.11, 0.12, 0.01, 0.78),
+        ),
+    )
+    shown = card("zh", made)
+    for words in ("自有光伏 | 有电站", "没有电站 | 0.5500", "colour | green", "保序校准", "没有安全聚合", "< 0.0001"):
+        assert words.replace("<", "\\<") in shown, words
+    assert "No privacy budget" not in shown
+    assert "a statement of its own" in card("zh", replace(made, privacy="a statement of its own"))
+
+
+def test_every_segment_of_every_schema_has_words():
+    for schema in load_schemas().values():
+        for segment in (*schema.bank.segments, *schema.grid.segments):
+            assert f"segment.{segment.name}" in _TEXTS
+            assert {f"group.{segment.name}.{group}" for group in segment.groups} <= set(_TEXTS)

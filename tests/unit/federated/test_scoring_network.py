@@ -169,7 +169,7 @@ def test_reasons_tell_a_band_and_never_a_value(network, trained):
             assert text in texts
             assert int(low) % 20 == int(high) % 20 == 0
             assert 0 <= int(low) < int(high) <= 100
-            assert reason.zh.endswith(f"(在客户中处于 {low}%–{high}% 分位)")
+            assert reason.zh.endswith(f"（在客户中处于 {low}%–{high}% 分位）")
 
 
 def test_neutralising_a_stated_reason_improves_the_score(trained):

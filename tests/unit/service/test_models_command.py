@@ -80,3 +80,11 @@ def test_a_mistyped_home_is_refused_and_not_made(tmp_path):
     assert found.exit_code == 2
     assert "no models under" in found.stderr
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_drift_of_columns_needs_the_nodes_and_names_what_moved(tanxin, trained_network):
+    tanxin("drift", refused="data_missing")
+    found = CliRunner().invoke(app, ["models", "drift", "--home", str(trained_network)], env={"COLUMNS": "200"})
+    assert found.exit_code == 0, found.output
+    assert "load_factor" in found.stdout
+    assert "counted at: bank-gusu, bank-jinji, bank-taihu, grid-gaoxin, grid-sip" in found.stdout
