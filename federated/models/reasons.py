@@ -21,10 +21,10 @@ from federated.models.scaling import PDO
 PAIRS = 32
 MAX_REASONS = 4
 POINT = math.log(2.0) / PDO
-# Below one point of the score a contribution is sampling noise, or nothing a customer could notice.
-MIN_CONTRIBUTION = POINT
 # What leaves a node is a strength in steps of this many points, so the sum behind it cannot be added up again.
 STRENGTH_POINTS = 5
+# What would round to no step at all is noise of training or sampling, and nothing a customer could act on.
+MIN_CONTRIBUTION = POINT * STRENGTH_POINTS / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def strength_of(contribution: float) -> int:
 
 
 def strongest(contributions: FloatArray) -> list[int]:
-    """At most four features (by number) that raise the logit by a point or more, strongest first."""
+    """At most four features (by number) that lower the score by half a strength step or more, strongest first."""
     order = np.argsort(-contributions, kind="stable")[:MAX_REASONS]
     return [int(j) for j in order if contributions[j] >= MIN_CONTRIBUTION]
 
