@@ -15,7 +15,7 @@ from credit_api.errors import Forbidden
 from credit_api.inquiries import Inquiry, inquiries_from, inquiry_t
 from credit_api.wiring import Parts
 from federated.consent.record import ConsentRecord
-from federated.errors import ConsentMissing
+from federated.errors import ConsentMissing, NodeUnavailable
 from financing.persistence.unit_of_work import UnitOfWork
 
 
@@ -41,8 +41,18 @@ def consents_of(parts: Parts, subject_id: str) -> list[ConsentRecord]:
 
 
 def withdraw_own(parts: Parts, subject_id: str, consent_id: str, at: datetime) -> ConsentRecord:
-    """Withdraw one of the subject's own consents everywhere. Raises `ConsentMissing`, `NodeUnavailable`."""
-    for record in consents_of(parts, subject_id):
-        if record.consent_id == consent_id:
-            return parts.network.withdraw_consent(consent_id, record.bank_id, at)
+    """Withdraw one of the subject's own consents everywhere, whatever other banks' nodes do meanwhile.
+
+    Raises `ConsentMissing`, and `NodeUnavailable` if the consent may be at a bank whose node does not answer.
+    """
+    network = parts.network
+    silent = [*network.broken_ids]
+    for bank in network.bank_ids:
+        try:
+            if any(record.consent_id == consent_id for record in network.consents_of(subject_id, bank)):
+                return network.withdraw_consent(consent_id, bank, at)
+        except NodeUnavailable:
+            silent.append(bank)
+    if silent:
+        raise NodeUnavailable(f"no such consent was found; {', '.join(silent)} cannot be asked", node=silent[0])
     raise ConsentMissing("no such consent of this subject", consent_id=consent_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from datetime import datetime
 import numpy as np
 
 from federated.consent.record import ConsentRecord, Purpose, check
-from federated.errors import NodeUnavailable, SchemaMismatch
+from federated.errors import SchemaMismatch
 from federated.models.binning import Binning, IntArray
 from federated.models.encoding import FloatArray
 from federated.models.reasons import RankedReason, Reason, strength_of, strongest
@@ -148,14 +147,11 @@ class Node:
         the shadow of another is not `explained`. Raises consent errors, `NodeUnavailable` if the node cannot read its
         own store.
         """
-        try:
-            self.check_consent(request)
-            values = self.store.values_of(request.subject_id)
-            mask = 0 if peer is None or values is None else self._mask(request, peer)
-        except sqlite3.Error as error:
-            raise NodeUnavailable(f"{self.org_id} cannot read its store", node=self.org_id) from error
+        self.check_consent(request)
+        values = self.store.values_of(request.subject_id)
         if values is None:
             return None
+        mask = 0 if peer is None else self._mask(request, peer)
         read = values[self._lending]
         if not explained:
             return PartialScore(self.org_id, masked(float(scorer.logits(read[None, :])[0]), mask), ())
@@ -176,10 +172,7 @@ class Node:
             if column not in columns:
                 detail = f"{self.org_id} counts no column {column}: unknown, or protected"
                 raise SchemaMismatch(detail, party=self.org_id, column=column)
-        try:
-            allowed, table = self.reviewed_subjects(at), self.store.table()
-        except sqlite3.Error as error:
-            raise NodeUnavailable(f"{self.org_id} cannot read its store", node=self.org_id) from error
+        allowed, table = self.reviewed_subjects(at), self.store.table()
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
         codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from federated.consent.store import ConsentStore
-from federated.errors import CorruptData, DataMissing
+from federated.errors import CorruptData, DataMissing, NodeUnavailable
 from federated.models.encoding import FloatArray
 from federated.nodes.checks import check_table
 from federated.nodes.schema import FeatureSchema, load_schema
@@ -119,9 +119,20 @@ class NodeStore:
             self._db.close()
 
     @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The connection, for one thread at a time. Raises `NodeUnavailable` if the file cannot be read or written."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                raise NodeUnavailable(f"{self.org_id} cannot use its store", node=self.org_id) from error
+
+    @contextmanager
     def consents(self, *, write: bool = False) -> Iterator[ConsentStore]:
         """The consents of this node inside one transaction."""
-        with self._lock:
+        with self._held():
             self._db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
                 yield self._consents
@@ -133,23 +144,23 @@ class NodeStore:
     def subjects(self, limit: int, after: str) -> list[str]:
         """Subject ids in order, those after `after`, at most `limit`."""
         query = "SELECT subject_id FROM files WHERE subject_id > ? ORDER BY subject_id LIMIT ?"
-        with self._lock:
+        with self._held():
             return [row[0] for row in self._db.execute(query, (after, limit))]
 
     def count(self) -> int:
         """How many subjects this node has a file of."""
-        with self._lock:
+        with self._held():
             return int(self._db.execute("SELECT COUNT(*) FROM files").fetchone()[0])
 
     def values_of(self, subject_id: str) -> FloatArray | None:
         """One subject's features (columns,), or None if this node has no file of the subject."""
-        with self._lock:
+        with self._held():
             row = self._db.execute("SELECT features FROM files WHERE subject_id = ?", (subject_id,)).fetchone()
         return None if row is None else self._unpack([row[0]])[0]
 
     def table(self) -> Table:
         """The whole file of this node."""
-        with self._lock:
+        with self._held():
             rows = self._db.execute(
                 "SELECT subject_id, features, label, fold FROM files ORDER BY subject_id"
             ).fetchall()
@@ -181,12 +192,12 @@ class NodeStore:
     def alignment(self, peer: str) -> tuple[str, ...]:
         """Own subject ids in the order agreed with `peer`; empty if none was agreed."""
         query = "SELECT subject_id FROM alignments WHERE peer = ? ORDER BY position"
-        with self._lock:
+        with self._held():
             return tuple(row[0] for row in self._db.execute(query, (peer,)))
 
     def peers(self) -> tuple[str, ...]:
         """Parties with which an alignment exists, in order."""
-        with self._lock:
+        with self._held():
             return tuple(row[0] for row in self._db.execute("SELECT DISTINCT peer FROM alignments ORDER BY peer"))
 
     def put_state(self, entries: Mapping[str, bytes]) -> None:
@@ -196,7 +207,7 @@ class NodeStore:
 
     def state(self, key: str) -> bytes | None:
         """Run state under `key`, or None."""
-        with self._lock:
+        with self._held():
             row = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 

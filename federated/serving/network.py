@@ -121,6 +121,11 @@ class Network:
         self.oversight.close()
 
     @property
+    def broken_ids(self) -> tuple[str, ...]:
+        """Nodes whose store could not be opened, in order."""
+        return tuple(sorted(self._broken))
+
+    @property
     def bank_ids(self) -> tuple[str, ...]:
         """The banks of this network, in order."""
         return tuple(self._banks)

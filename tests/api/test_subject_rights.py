@@ -43,3 +43,13 @@ def test_nobody_reads_or_withdraws_for_another(sqlite_world):
     path = f"/v1/subject/consents/{consent['consent_id']}/withdrawal"
     world.assert_refused("dev-b", path, None, "consent_missing")
     assert [each["consent_id"] for each in world.get("dev-b", "/v1/subject/consents")] != [consent["consent_id"]]
+
+
+def test_one_banks_broken_node_does_not_hold_a_withdrawal_up(sqlite_world):
+    world = sqlite_world
+    _, consent, body = scored_firm(world)
+    world.parts.network.bank_node("bank-taihu").store.close()
+    world.assert_refused("dev-a", "/v1/subject/consents/con_unknown/withdrawal", None, "node_unavailable", status=503)
+    world.post("dev-a", f"/v1/subject/consents/{consent['consent_id']}/withdrawal")
+    world.assert_refused("bank-gusu", "/v1/scores", body, "consent_withdrawn", status=403)
+    assert world.get("dev-a", "/v1/subject/consents", status=503).json()["code"] == "node_unavailable"
