@@ -18,7 +18,7 @@ from federated.models.binning import Binning, IntArray
 from federated.models.boosting import Trees
 from federated.models.convex import Basis
 from federated.models.encoding import FloatArray, RampEncoder
-from federated.models.party import Weights, forward
+from federated.models.members import Weights, forward
 from federated.models.scorecard import EvidenceBasis
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -113,7 +113,7 @@ class ConvexFunction:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFunction:
-    """Small networks on quantile ramps, evaluated by `models.party.forward`."""
+    """Small networks on quantile ramps, evaluated by `models.members.forward`."""
 
     encoder: RampEncoder
     weights: Weights

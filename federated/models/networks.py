@@ -1,4 +1,4 @@
-"""Torch side of a party's function: training. `federated.models.party` evaluates the same numbers without torch.
+"""Torch side of a party's function: training. `federated.models.members` evaluates the same numbers without torch.
 
 A party holds a few small two-hidden-layer networks ("members") of the same shape and different initialisation, trained
 side by side in one batched matrix product; their mean is the party's logit (deep ensembles, Lakshminarayanan et al.,
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from federated.models.party import N_LAYERS, Weights
+from federated.models.members import N_LAYERS, Weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -44,7 +44,7 @@ def initial_weights(width: int, hidden: int, members: int, bias: float, seed: in
 
 
 class PartyNetwork(nn.Module):
-    """`members` networks on one encoded batch. Names and shapes of weights are those of `models.party.forward`."""
+    """`members` networks on one encoded batch. Names and shapes of weights are those of `models.members.forward`."""
 
     def __init__(self, weights: Weights, dropout: float = 0.0) -> None:
         super().__init__()

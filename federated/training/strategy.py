@@ -13,7 +13,7 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp.strategy import FedAvg, Strategy
 
 from federated.errors import TrainingFailed
-from federated.models.party import Weights
+from federated.models.members import Weights
 
 # A strategy logs every aggregation; a run has its own progress.
 logging.getLogger("flwr").setLevel(logging.WARNING)

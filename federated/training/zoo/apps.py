@@ -20,8 +20,8 @@ from federated.models.categories import CategoryMap
 from federated.models.convex import gradient_of, grams_of, pair_cells
 from federated.models.encoding import FloatArray
 from federated.models.functions import ConvexFunction, function_of
+from federated.models.members import Weights, forward
 from federated.models.networks import FitSettings, Loss, fit, logistic_loss, quadratic_loss
-from federated.models.party import Weights, forward
 from federated.models.sketch import sketch
 from federated.training.encoders import encoder_of
 from federated.training.messages import Answer, Arrays, Content, answering, prefixed

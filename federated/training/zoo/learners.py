@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from federated.models.boosting import Histogram, Trees, grow
 from federated.models.encoding import FloatArray
 from federated.models.functions import NetworkFunction, PartyFunction, TreeFunction
+from federated.models.members import Weights
 from federated.models.networks import initial_weights
-from federated.models.party import Weights
 from federated.training.messages import Arrays, prefixed
 from federated.training.strategy import averaged
 from federated.training.zoo.session import Config, Side, ZooSession, added

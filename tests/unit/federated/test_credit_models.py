@@ -10,9 +10,9 @@ from federated.engines.in_process import InProcessGrid
 from federated.errors import CorruptData, ModelCorrupt, TrainingFailed
 from federated.models.encoding import RampEncoder
 from federated.models.functions import NetworkFunction, function_of
+from federated.models.members import forward
 from federated.models.metrics import ScoreHistogram, metrics_of
 from federated.models.networks import FitSettings, PartyNetwork, fit, initial_weights, logistic_loss, quadratic_loss
-from federated.models.party import forward
 from federated.models.reasons import RankedReason, Reason, sampled_contributions, strength_of, strongest, top_reasons
 from federated.models.scaling import grade_of, probability_of, score_of
 from federated.models.sketch import merge, sketch
