@@ -65,13 +65,24 @@ class Trees:
         return np.asarray(right & (feature >= 0), dtype=np.int64)
 
     def predict(self, codes: IntArray, missing: int) -> FloatArray:
-        """Sum (rows,) over all trees. Rows are walked in pieces, so memory stays small."""
-        total = np.zeros(len(codes))
-        trees = np.arange(len(self.feature))[:, None]
-        piece = max(1, 2_000_000 // max(1, len(self.feature)))
-        for start in range(0, len(codes), piece):
-            part = slice(start, start + piece)
-            total[part] = self.value[trees, self.leaves(codes[part], missing)].sum(axis=0)
+        """Sum (rows,) over all trees of `codes` (rows, features)."""
+        if len(codes) < len(self.feature):
+            trees = np.arange(len(self.feature))[:, None]
+            return np.asarray(self.value[trees, self.leaves(codes, missing)].sum(axis=0), dtype=np.float64)
+        # Many rows: one tree after the other, so that what is gathered stays in the cache.
+        total, rows = np.zeros(len(codes)), np.arange(len(codes))
+        for feature, cut, missing_left, value in zip(
+            self.feature, self.cut, self.missing_left, self.value, strict=True
+        ):
+            node = np.zeros(len(codes), dtype=np.int64)
+            for _ in range(self.depth):
+                asked = feature[node]
+                code = codes[rows, np.maximum(asked, 0)]
+                right = code > cut[node]
+                absent = code == missing
+                right[absent] = ~missing_left[node[absent]]
+                node = 2 * node + 1 + (right & (asked >= 0))
+            total += value[node - len(feature)]
         return total
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
