@@ -23,6 +23,7 @@ from simulations.worlds.credit_population import generate_population
 
 FIRMS = 400
 SCORERS = 2
+STAGGERED, STAGGER_S = 50, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def _race(network: Network, at: datetime, subject: str, bank: str, number: int) 
     for thread in threads:
         thread.start()
     under_way.wait()
+    # The withdrawal falls on another point of a score each time, before, amid and after the first ones.
+    time.sleep(number % STAGGERED * STAGGER_S)
     started = time.perf_counter()
     network.withdraw_consent(consent.consent_id, bank, datetime.now(UTC))
     done = time.perf_counter()
