@@ -104,11 +104,18 @@ def _cells(path: Path, number: int, row: dict[str, str | None], columns: tuple[s
 
 
 def _finished(output: Path) -> Iterator[dict[str, str]]:
-    """Rows with an answer. A last line that was cut short is taken away first, so that it is asked again."""
+    """Rows with an answer. A last line that was cut short is taken away first, so that it is asked again.
+
+    Raises `BatchRefused`, the file untouched, for one of another program or with the columns of an earlier version:
+    rows of this one would land in the wrong columns.
+    """
     if not output.exists() or output.stat().st_size == 0:
         return
     with output.open("rb+") as file:
         content = file.read()
+        header = f"{','.join((*ASKED, *ANSWERED))}\r\n".encode()
+        if not content.startswith(header) and not header.startswith(content):
+            raise BatchRefused("output_not_ours", f"{output}: has other columns than are written now; name a new file")
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             file.truncate(whole)

@@ -87,7 +87,11 @@ def test_a_batch_that_is_wrong_itself(batch, tmp_path):
         with pytest.raises(BatchRefused) as refusal:
             score_rows(tmp_path / name, output, url, "k", QUIET)
         assert refusal.value.code == "corrupt_data"
-    (tmp_path / "other.csv").write_text("something,else\n1,2\n")
-    with pytest.raises(BatchRefused) as refusal:
-        score_rows(source, tmp_path / "other.csv", url, "k", QUIET)
-    assert refusal.value.code == "output_not_ours"
+    # Another program's file, one with an earlier version's columns, one without a whole line: all left as they are.
+    older = b"subject_id,consent_id,purpose,status,code,score\r\nTW-1,C-1,loan_review,score,,600\r\nTW-2,C"
+    for foreign in (b"something,else\n1,2\n3", older, b"no line at all"):
+        (tmp_path / "other.csv").write_bytes(foreign)
+        with pytest.raises(BatchRefused) as refusal:
+            score_rows(source, tmp_path / "other.csv", url, "k", QUIET)
+        assert refusal.value.code == "output_not_ours"
+        assert (tmp_path / "other.csv").read_bytes() == foreign
