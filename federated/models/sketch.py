@@ -8,13 +8,11 @@ with fewer than `MIN_ROWS` observed values of a feature report none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from federated.errors import CorruptData
-from federated.models.encoding import FloatArray, RampEncoder
+from federated.models.encoding import FloatArray
 
 POINTS = 256
 MIN_ROWS = 20
@@ -46,24 +44,3 @@ def weighted_quantile(points: FloatArray, weights: FloatArray, ranks: FloatArray
     cumulative = np.cumsum(weights[order])
     index = np.searchsorted(cumulative, ranks * cumulative[-1], side="left")
     return np.asarray(points[order][np.minimum(index, len(points) - 1)], dtype=np.float64)
-
-
-def merge(sketches: Sequence[QuantileSketch], bins: int, columns: Sequence[str], party: str) -> RampEncoder:
-    """Build an encoder with at most `bins` ramps a feature from all nodes' sketches.
-
-    Raises `CorruptData` naming party and column if no node has enough observed values of a feature.
-    """
-    ranks = np.linspace(0.0, 1.0, bins + 1)
-    edges: list[FloatArray] = []
-    reference = np.zeros(len(columns))
-    for j, column in enumerate(columns):
-        given = [s for s in sketches if s.counts[j] > 0]
-        if not given:
-            raise CorruptData(f"{party}: column {column} has no observed values", party=party, column=column)
-        points = np.concatenate([s.points[j] for s in given])
-        weights = np.concatenate([np.full(len(s.points[j]), s.counts[j] / len(s.points[j])) for s in given])
-        if not np.all(np.isfinite(points)):
-            raise CorruptData(f"{party}: column {column} has a non-finite quantile", party=party, column=column)
-        edges.append(np.unique(weighted_quantile(points, weights, ranks)))
-        reference[j] = weighted_quantile(points, weights, np.array([0.5]))[0]
-    return RampEncoder(tuple(edges), reference)

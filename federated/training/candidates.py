@@ -10,9 +10,7 @@ import numpy as np
 
 from federated.errors import CorruptData, TrainingFailed
 from federated.models.calibration import NONE, Calibration, chosen, isotonic, platt
-from federated.models.convex import Basis
 from federated.models.encoding import FloatArray
-from federated.models.functions import ConvexFunction, TreeFunction
 from federated.models.metrics import CELLS, LOGIT_BOUND, Metrics, ScoreHistogram
 from federated.models.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.scorer import PartyScorer
@@ -173,14 +171,3 @@ def references(session: ZooSession) -> dict[str, dict[str, FeatureReference]]:
             kept = [*row[: len(cuts) + 1].tolist(), int(row[-1])]
             found[side.role][column] = FeatureReference(tuple(cuts.tolist()), tuple(kept))
     return found
-
-
-def require_additive(result: ZooResult) -> None:
-    """Raise `TrainingFailed` unless the explainable blend was trained, as functions that tables can hold."""
-    for name in ADDITIVE:
-        for function in result.functions.get(name, [None]):
-            tabular = isinstance(function, TreeFunction) or (
-                isinstance(function, ConvexFunction) and isinstance(function.basis, Basis)
-            )
-            if not tabular:
-                raise TrainingFailed("the additive blend was not trained")

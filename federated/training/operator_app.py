@@ -15,12 +15,13 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
+from federated.errors import TrainingFailed
 from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.registry.manifest import FeatureReference
 from federated.training.alignment import Alignment, Participants, add_alignment, align, participants
-from federated.training.candidates import Blender, Candidate, candidate_of, references, require_additive
+from federated.training.candidates import Blender, Candidate, candidate_of, references
 from federated.training.messages import Switchboard
 from federated.training.node_rows import NodeSource
 from federated.training.zoo.apps import zoo_app
@@ -91,11 +92,12 @@ def operator_app(plan: RunPlan, observers: Observers) -> ServerApp:
 
 
 def _fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int, progress: Progress) -> FoldReport:
+    if not set(ADDITIVE) <= set(plan.learners):
+        raise TrainingFailed(f"a run trains {', '.join(ADDITIVE)}, whatever else it trains")
     opening: Config = {"fold": fold, "at_us": plan.at_us}
     started = time.perf_counter()
     session = ZooSession(board, plan.settings, progress, opening | {"joint": 1})
     result = fit_zoo(session, plan.learners, started)
-    require_additive(result)
     wanted = ["federated_additive"] + (["federated"] if set(plan.learners) - set(ADDITIVE) else [])
     blender = Blender(session, result, people.schema, plan.cut_off)
     joint = {name: blender.blend(name) for name in wanted}

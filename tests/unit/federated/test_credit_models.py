@@ -8,6 +8,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
 from federated.engines.in_process import InProcessGrid
 from federated.errors import CorruptData, ModelCorrupt, TrainingFailed
+from federated.models.binning import merge_bins
 from federated.models.encoding import RampEncoder
 from federated.models.functions import NetworkFunction, function_of
 from federated.models.members import forward
@@ -15,7 +16,7 @@ from federated.models.metrics import ScoreHistogram, metrics_of
 from federated.models.networks import FitSettings, PartyNetwork, fit, initial_weights, logistic_loss, quadratic_loss
 from federated.models.reasons import RankedReason, Reason, sampled_contributions, strength_of, strongest, top_reasons
 from federated.models.scaling import grade_of, probability_of, score_of
-from federated.models.sketch import merge, sketch
+from federated.models.sketch import sketch
 from federated.training.strategy import averaged
 
 RNG = np.random.default_rng(7)
@@ -23,7 +24,7 @@ RNG = np.random.default_rng(7)
 
 def party_model(features=5, seed=3):
     values = RNG.normal(size=(400, features))
-    encoder = merge([sketch(values)], 12, [f"x{j}" for j in range(features)], "bank")
+    _, encoder = merge_bins([sketch(values)], 64, 12, [f"x{j}" for j in range(features)], "bank")
     weights = initial_weights(encoder.width, 8, 3, -1.0, seed)
     rng = np.random.default_rng(seed)
     weights["w2"] = rng.normal(size=weights["w2"].shape).astype(np.float32)
@@ -71,14 +72,15 @@ def test_a_function_survives_its_arrays_and_refuses_broken_ones():
 def test_merged_edges_are_those_of_the_pooled_rows_within_the_sketch_error():
     parts = [RNG.normal(loc, 1 + loc, size=n)[:, None] for loc, n in ((0.0, 3_000), (1.0, 500), (2.0, 1_500))]
     pooled = np.concatenate(parts)[:, 0]
-    encoder = merge([sketch(p) for p in parts], 10, ["x"], "bank")
+    _, encoder = merge_bins([sketch(p) for p in parts], 64, 10, ["x"], "bank")
     ranks = np.searchsorted(np.sort(pooled), encoder.edges[0][1:-1]) / len(pooled)
     assert np.abs(ranks - np.linspace(0.1, 0.9, 9)).max() < 0.01
 
 
-def test_a_column_nobody_observed_is_named():
-    with pytest.raises(CorruptData, match="column b"):
-        merge([sketch(np.column_stack([RNG.normal(size=50), np.full(50, np.nan)]))], 8, ["a", "b"], "grid")
+def test_a_column_nobody_observed_keeps_only_that_it_is_missing():
+    seen = sketch(np.column_stack([RNG.normal(size=50), np.full(50, np.nan)]))
+    binning, encoder = merge_bins([seen], 64, 8, ["a", "b"], "grid")
+    assert (len(binning.cuts[1]), len(encoder.edges[1])) == (0, 1)
 
 
 def test_metrics_are_sklearns():
