@@ -17,6 +17,7 @@ from rich.console import Console
 
 from credit_api.auth.keys import issue
 from credit_api.batch import BatchRefused, score_rows
+from credit_api.consent_cli import consent_app
 from credit_api.database import migrate
 from credit_api.documents import errors_text, openapi_text
 from credit_api.main import create_app
@@ -42,6 +43,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
+app.add_typer(consent_app, name="consent")
 out = Console()
 err = Console(stderr=True)
 REFUSED = 2

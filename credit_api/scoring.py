@@ -11,7 +11,7 @@ from credit_api.auth.keys import Principal
 from credit_api.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
 from credit_api.schemas.credit import ScoreIn, ScoreOut
 from credit_api.wiring import Parts
-from federated.consent.record import DataScope, Purpose, check
+from federated.consent.record import Purpose
 from federated.errors import FederatedError
 from federated.serving import ScoreQuery
 from financing.lending.assessment import CreditAssessment, NoFile
@@ -61,12 +61,6 @@ def usable_assessment(parts: Parts, connection: Connection, inquiry_id: str, ban
     Raises what `inquiry_of` refuses, and `ConsentWithdrawn`, `ConsentExpired` and their kin.
     """
     inquiry = inquiry_of(connection, inquiry_id, bank_id)
-    check(
-        parts.network.consent(inquiry.consent_id, bank_id),
-        subject_id=inquiry.subject_id,
-        bank_id=bank_id,
-        purpose=Purpose(inquiry.purpose),
-        scope=DataScope.BANK_FILE,
-        at=parts.clock(),
-    )
+    purpose = Purpose(inquiry.purpose)
+    parts.network.usable_consent(inquiry.consent_id, bank_id, inquiry.subject_id, purpose, parts.clock())
     return assessment_of(inquiry)

@@ -1,4 +1,4 @@
-"""What a firm may know and do about itself: its consents, who asked for its score, and withdrawal.
+"""What a firm may know and do about itself: its consents, who asked and what was used, and withdrawal.
 
 征信业管理条例 articles 17 and 18: a subject may look into its own record, and inquiries need its consent; PIPL articles
 15 and 45: consent may be withdrawn, and one's data consulted. A firm acts through its own key, never through a bank's.
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -15,8 +16,28 @@ from credit_api.errors import Forbidden
 from credit_api.inquiries import Inquiry, inquiries_from, inquiry_t
 from credit_api.wiring import Parts
 from federated.consent.record import ConsentRecord
+from federated.consent.uses import Use
 from federated.errors import ConsentMissing, NodeUnavailable
 from financing.persistence.unit_of_work import UnitOfWork
+
+# Who told of a withdrawal, where it was not a bank.
+SUBJECT = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUse:
+    """One use of a subject's data, and the organisation at whose node it happened."""
+
+    held_by: str
+    use: Use
+
+
+def uses_of(parts: Parts, subject_id: str, limit: int) -> tuple[list[NodeUse], tuple[str, ...]]:
+    """What all nodes did with a subject's data and refused, newest first; and the nodes that cannot tell now."""
+    by_node, silent = parts.network.uses_of(subject_id)
+    found = [NodeUse(node, use) for node, uses in by_node.items() for use in uses]
+    found.sort(key=lambda each: (each.use.at, each.use.number), reverse=True)
+    return found[:limit], silent
 
 
 def own_subject(parts: Parts, principal: Principal) -> str:
@@ -40,17 +61,19 @@ def consents_of(parts: Parts, subject_id: str) -> list[ConsentRecord]:
     return [record for bank in network.bank_ids for record in network.consents_of(subject_id, bank)]
 
 
-def withdraw_own(parts: Parts, subject_id: str, consent_id: str, at: datetime) -> ConsentRecord:
+def withdraw_own(parts: Parts, subject_id: str, consent_id: str, at: datetime, signature: bytes = b"") -> ConsentRecord:
     """Withdraw one of the subject's own consents everywhere, whatever other banks' nodes do meanwhile.
 
-    Raises `ConsentMissing`, and `NodeUnavailable` if the consent may be at a bank whose node does not answer.
+    With the subject's `signature` every node keeps the proof; without, the call itself is on record as the subject's.
+    Raises `ConsentMissing`, `ConsentSignatureInvalid`, and `NodeUnavailable` if the consent may be at a bank whose node
+    does not answer.
     """
     network = parts.network
     silent = [*network.broken_ids]
     for bank in network.bank_ids:
         try:
             if any(record.consent_id == consent_id for record in network.consents_of(subject_id, bank)):
-                return network.withdraw_consent(consent_id, bank, at)
+                return network.withdraw_consent(consent_id, bank, at, by=SUBJECT, signature=signature)
         except NodeUnavailable:
             silent.append(bank)
     if silent:

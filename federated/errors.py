@@ -52,6 +52,30 @@ class ConsentConflict(FederatedError):
     code = "consent_conflict"
 
 
+class ConsentSignatureInvalid(FederatedError):
+    """The consent is not signed by its subject with a key that the node's identity authority attests for this time."""
+
+    code = "consent_signature_invalid"
+
+
+class QueryBudgetSpent(FederatedError):
+    """The bank has asked this grid company about this subject, or about all together, as often as a period allows."""
+
+    code = "query_budget_spent"
+
+
+class UseLogTampered(FederatedError):
+    """A node's log of uses is not what was written there. The node answers nothing until that is looked into."""
+
+    code = "use_log_tampered"
+
+
+class StoreOutdated(FederatedError):
+    """A node's store was written by an earlier version, whose consents were not signed: start a new home."""
+
+    code = "store_outdated"
+
+
 class InvalidConsent(FederatedError):
     """The consent's own terms contradict each other (empty purposes, interval that ends before it starts)."""
 

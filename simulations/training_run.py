@@ -6,8 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from federated.serving.building import CreditTables, read_taiwan
+from federated.training.alignment import AlignmentStep
 from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
@@ -24,13 +26,22 @@ def train_and_report(
 ) -> Report:
     """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
     tables = load_tables(data, firms, seed)
-    with console.status("starting") as status:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting", total=None)
 
         def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-            status.update(f"fold {fold}, {phase}, round {number}: validation loss {loss:.4f}")
+            line = f"fold {fold}, {phase}, round {number}: validation loss {loss:.4f}"
+            progress.update(bar, description=line, total=None)
+
+        def aligning(step: AlignmentStep) -> None:
+            line = f"aligning {step.bank} with {step.grid}: {step.action}"
+            progress.update(bar, description=line, completed=step.done, total=step.total)
 
         reporter = Reporter(
-            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True), round=rounds
+            say=lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True),
+            round=rounds,
+            aligning=aligning,
         )
         result = run(tables, folds=folds, settings=ZooSettings(seed=seed), at=at, home=home, reporter=reporter)
     for manifest in result.manifests:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
 from fastapi.responses import Response
@@ -34,6 +35,9 @@ REFUSALS = (ApiError, FinancingError, FederatedError)
 HIDDEN = frozenset({"csrf", "key", "form"})
 TEXT_MAX = 400
 _effects = threading.Lock()
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Done(BaseModel):
@@ -70,6 +74,20 @@ class Post:
         if len(value) > TEXT_MAX:
             raise FieldInvalid(f"{name}: at most {TEXT_MAX} characters", name)
         return value
+
+    def document(self, name: str) -> str:
+        """A pasted document of several lines. Raises `FieldInvalid` when it is missing; a form's size is limited."""
+        value = self.fields.get(name, [""])[0].strip()
+        if not value:
+            raise FieldInvalid(f"{name}: a value is needed", name)
+        return value
+
+    def choices(self, name: str, kind: type[Choice]) -> frozenset[Choice]:
+        """The boxes that are on. Raises `FieldInvalid` for one that the form does not offer."""
+        try:
+            return frozenset(kind(each) for each in self.many(name))
+        except ValueError:
+            raise FieldInvalid(f"{name}: unknown choice", name) from None
 
     def many(self, name: str) -> list[str]:
         return [value for value in self.fields.get(name, []) if value]

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit_after, id_from_key, require_kind
+from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit_after, require_kind
+from credit_api.consents import record_signed
 from credit_api.inquiries import inquiries
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id, ResponseModel
-from credit_api.schemas.credit import ConsentIn, ConsentOut, ScoreIn, ScoreOut
+from credit_api.schemas.credit import ConsentIn, ConsentOut, ScoreIn, ScoreOut, WithdrawalIn
 from credit_api.scoring import ask_score
-from federated.consent.record import ConsentRecord
 from financing.services.context import Context
 
 router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
@@ -27,20 +27,11 @@ class CustomerOut(ResponseModel):
 def give_consent(
     body: ConsentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
-    """Record a subject's consent towards the calling bank, at the bank's node and at every grid company's."""
+    """Record a consent that its subject signed towards the calling bank, at its node and at every grid company's."""
     require_kind(principal, "bank")
 
     def effect(context: Context) -> ConsentOut:
-        record = ConsentRecord(
-            consent_id=id_from_key("con", context.actor.id, key),
-            subject_id=body.subject_id,
-            bank_id=context.actor.id,
-            purposes=frozenset(body.purposes),
-            scope=frozenset(body.scope),
-            valid_from=body.valid_from,
-            valid_until=body.valid_until,
-        )
-        return ConsentOut.of(parts.network.record_consent(record))
+        return ConsentOut.of(record_signed(parts, context.actor.id, body))
 
     return commit_after(parts, principal, key, request, body, effect)
 
@@ -63,15 +54,22 @@ def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> Co
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
 def withdraw_consent(
-    consent_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+    consent_id: Id,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+    body: WithdrawalIn | None = None,
 ) -> Response:
-    """Withdraw a consent everywhere. The next score under it is refused."""
+    """Withdraw a consent everywhere, on the subject's word or with its signature. The next score is refused."""
     require_kind(principal, "bank")
 
     def effect(context: Context) -> ConsentOut:
-        return ConsentOut.of(parts.network.withdraw_consent(consent_id, context.actor.id, context.at))
+        signature = bytes.fromhex(body.signature) if body else b""
+        bank = context.actor.id
+        return ConsentOut.of(parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature))
 
-    return commit_after(parts, principal, key, request, None, effect, status=200)
+    return commit_after(parts, principal, key, request, body, effect, status=200)
 
 
 @router.get("/customers")

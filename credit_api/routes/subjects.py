@@ -12,8 +12,9 @@ from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit_a
 from credit_api.inquiries import Inquiry
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id, ResponseModel, TextPair
-from credit_api.schemas.credit import ConsentOut
-from credit_api.subject_rights import consents_of, inquiries_on, own_subject, withdraw_own
+from credit_api.schemas.credit import ConsentOut, WithdrawalIn
+from credit_api.subject_rights import NodeUse, consents_of, inquiries_on, own_subject, uses_of, withdraw_own
+from federated.consent.uses import Action
 from financing.services.context import Context
 
 router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
@@ -55,12 +56,58 @@ class InquiryAboutMe(ResponseModel):
         )
 
 
+class UseOfMyData(ResponseModel):
+    """One use, as logged at the node of the organisation that holds the data.
+
+    `subjects` is of how many firms data were used in the same act, this one included.
+    """
+
+    held_by: str
+    number: int = Field(description="of the entry in that node's log")
+    at: datetime
+    action: Action
+    on_behalf_of: str
+    purpose: str | None
+    consent_id: str
+    outcome: str = Field(description="`answered`, `no_file`, or the code of a refusal; of a withdrawal its signature")
+    subjects: int
+
+    @classmethod
+    def of(cls, found: NodeUse) -> UseOfMyData:
+        use = found.use
+        return cls(
+            held_by=found.held_by,
+            number=use.number,
+            at=use.at,
+            action=use.action,
+            on_behalf_of=use.organisation,
+            purpose=use.purpose or None,
+            consent_id=use.consent_id,
+            outcome=use.outcome,
+            subjects=use.size,
+        )
+
+
+class UsesOfMyData(ResponseModel):
+    """`cannot_tell` names nodes that are down, or whose log was tampered with: what they did is not known here."""
+
+    uses: list[UseOfMyData]
+    cannot_tell: list[str]
+
+
 @router.get("/inquiries")
 def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[InquiryAboutMe]:
     """Every inquiry about the calling firm by any bank, refused ones too, newest first."""
     subject = own_subject(parts, principal)
     with parts.reading() as connection:
         return [InquiryAboutMe.of(found) for found in inquiries_on(connection, subject, limit)]
+
+
+@router.get("/uses")
+def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> UsesOfMyData:
+    """What every bank's and grid company's node did with the calling firm's data, and what it refused, newest first."""
+    found, silent = uses_of(parts, own_subject(parts, principal), limit)
+    return UsesOfMyData(uses=[UseOfMyData.of(each) for each in found], cannot_tell=list(silent))
 
 
 @router.get("/consents")
@@ -71,12 +118,18 @@ def list_my_consents(parts: PartsDep, principal: PrincipalDep) -> list[ConsentOu
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
 def withdraw_my_consent(
-    consent_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+    consent_id: Id,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+    body: WithdrawalIn | None = None,
 ) -> Response:
     """Withdraw one of the calling firm's own consents everywhere. The next score under it is refused."""
     subject = own_subject(parts, principal)
 
     def effect(context: Context) -> ConsentOut:
-        return ConsentOut.of(withdraw_own(parts, subject, consent_id, context.at))
+        signature = bytes.fromhex(body.signature) if body else b""
+        return ConsentOut.of(withdraw_own(parts, subject, consent_id, context.at, signature))
 
-    return commit_after(parts, principal, key, request, None, effect, status=200)
+    return commit_after(parts, principal, key, request, body, effect, status=200)

@@ -8,18 +8,64 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from credit_api.schemas.common import Id, Moment, RequestModel, ResponseModel, TextPair
-from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
 from federated.serving import NoFile, Score
+
+Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="Ed25519, 64 bytes in hex")]
+PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, 32 bytes in hex")]
+
+
+class KeyIn(RequestModel):
+    """The identity authority's attestation that a public key is the subject's. `valid_until` is exclusive."""
+
+    public_key: PublicKey
+    valid_from: Moment
+    valid_until: Moment
+    signature: Signature
 
 
 class ConsentIn(RequestModel):
-    """What a subject agreed to towards the calling bank. `valid_until` is exclusive."""
+    """What a subject signed towards the calling bank, and with which key. `valid_until` is exclusive.
 
+    The signed bytes are described in docs/api.md.
+    """
+
+    consent_id: Id
     subject_id: Id
+    bank_id: Id
     purposes: Annotated[list[Purpose], Field(min_length=1)]
     scope: Annotated[list[DataScope], Field(min_length=1)]
     valid_from: Moment
     valid_until: Moment
+    signature: Signature
+    key: KeyIn
+
+    def record(self) -> ConsentRecord:
+        """The record to be checked and kept. Raises `InvalidConsent` for contradictory terms."""
+        key = KeyAttestation(
+            self.subject_id,
+            bytes.fromhex(self.key.public_key),
+            self.key.valid_from,
+            self.key.valid_until,
+            bytes.fromhex(self.key.signature),
+        )
+        return ConsentRecord(
+            consent_id=self.consent_id,
+            subject_id=self.subject_id,
+            bank_id=self.bank_id,
+            purposes=frozenset(self.purposes),
+            scope=frozenset(self.scope),
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
+            signature=bytes.fromhex(self.signature),
+            key=key,
+        )
+
+
+class WithdrawalIn(RequestModel):
+    """The subject's signature under the withdrawal. A withdrawal stands without it too: it can only stop things."""
+
+    signature: Signature
 
 
 class ConsentOut(ResponseModel):
@@ -31,6 +77,9 @@ class ConsentOut(ResponseModel):
     valid_from: datetime
     valid_until: datetime
     withdrawn_at: datetime | None
+    withdrawn_by: str | None = Field(description="a bank's id, or `subject`")
+    signature: str = Field(description="the subject's, Ed25519, in hex")
+    public_key: str = Field(description="that verifies it, in hex")
 
     @classmethod
     def of(cls, record: ConsentRecord) -> Self:
@@ -43,6 +92,9 @@ class ConsentOut(ResponseModel):
             valid_from=record.valid_from,
             valid_until=record.valid_until,
             withdrawn_at=record.withdrawn_at,
+            withdrawn_by=record.withdrawn_by or None,
+            signature=record.signature.hex(),
+            public_key="" if record.key is None else record.key.public_key.hex(),
         )
 
 

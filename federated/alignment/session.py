@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from federated.alignment import psi
 from federated.errors import AlignmentFailed
@@ -25,14 +25,14 @@ class AlignmentSession:
         self._store = store
         self._peer = peer
 
-    def blind(self, subjects: Iterable[str]) -> bytes:
-        """Start: draw a fresh secret, shuffle, and return own blinded points."""
-        order = sorted(subjects)
+    def blind(self, elements: Mapping[str, bytes]) -> bytes:
+        """Start: draw a fresh secret, shuffle, and return own blinded points. `elements`: subject to `psi.element`."""
+        order = sorted(elements)
         secrets.SystemRandom().shuffle(order)
         secret = psi.new_secret()
         self._forget()
         self._store.put_state({self._key("secret"): secret, self._key("order"): json.dumps(order).encode()})
-        return psi.blind(secret, order)
+        return psi.blind(secret, [elements[subject] for subject in order])
 
     def double(self, other_blinded: bytes) -> bytes:
         """Tags of the peer's points under both secrets; kept here, and returned in the peer's order."""

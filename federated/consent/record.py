@@ -1,4 +1,4 @@
-"""The consent record and its check. Pure: times are arguments, nothing is read from a clock.
+"""The consent record: what a subject signed, with what, and whether it was withdrawn since.
 
 The record follows the elements that the Personal Information Protection Law of the PRC asks for (Articles 14–17, 23):
 who, for what purpose, which kinds of data, for how long, and the right to withdraw at any time (Article 15).
@@ -10,16 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from federated.errors import (
-    ConsentConflict,
-    ConsentExpired,
-    ConsentMissing,
-    ConsentWithdrawn,
-    InvalidConsent,
-    InvalidTime,
-    PurposeNotCovered,
-    ScopeNotCovered,
-)
+from federated.errors import ConsentConflict, InvalidConsent, InvalidTime
 
 
 class Purpose(StrEnum):
@@ -45,10 +36,31 @@ def utc(at: datetime, name: str = "at") -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyAttestation:
+    """An identity authority's word that a public key (Ed25519, 32 bytes) is the subject's, from when until when.
+
+    `valid_from` is included, `valid_until` excluded, both UTC; `signature` (64 bytes) is the authority's over all the
+    rest. Raises `InvalidTime` for naive datetimes.
+    """
+
+    subject_id: str
+    public_key: bytes
+    valid_from: datetime
+    valid_until: datetime
+    signature: bytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "valid_from", utc(self.valid_from, "valid_from"))
+        object.__setattr__(self, "valid_until", utc(self.valid_until, "valid_until"))
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentRecord:
     """One subject's consent towards one bank. `valid_from` is included, `valid_until` excluded, both UTC.
 
-    Raises `InvalidConsent` for contradictory terms and `InvalidTime` for naive datetimes.
+    `signature` is the subject's over the terms, `key` attests with which key; without them a record is a draft, and
+    every node refuses it. `withdrawn_by` says who told of a withdrawal. Raises `InvalidConsent` for contradictory terms
+    and `InvalidTime` for naive datetimes.
     """
 
     consent_id: str
@@ -58,7 +70,10 @@ class ConsentRecord:
     scope: frozenset[DataScope]
     valid_from: datetime
     valid_until: datetime
+    signature: bytes = b""
+    key: KeyAttestation | None = None
     withdrawn_at: datetime | None = None
+    withdrawn_by: str = ""
 
     def __post_init__(self) -> None:
         for name in ("consent_id", "subject_id", "bank_id"):
@@ -75,44 +90,16 @@ class ConsentRecord:
         if self.withdrawn_at is not None:
             object.__setattr__(self, "withdrawn_at", utc(self.withdrawn_at, "withdrawn_at"))
 
-    def withdrawn(self, at: datetime) -> ConsentRecord:
+    def withdrawn(self, at: datetime, by: str = "") -> ConsentRecord:
         """The same consent withdrawn at `at`. The first withdrawal stands."""
-        return self if self.withdrawn_at is not None else replace(self, withdrawn_at=utc(at))
+        return self if self.withdrawn_at is not None else replace(self, withdrawn_at=utc(at), withdrawn_by=by)
 
-    def same_terms(self, other: ConsentRecord) -> bool:
-        """Whether both state the same terms, leaving withdrawal aside."""
-        return replace(self, withdrawn_at=None) == replace(other, withdrawn_at=None)
-
-
-def check(
-    record: ConsentRecord | None,
-    *,
-    subject_id: str,
-    bank_id: str,
-    purpose: Purpose,
-    scope: DataScope,
-    at: datetime,
-) -> ConsentRecord:
-    """Return the record if it allows this use at `at`; raise otherwise. Fails closed.
-
-    A record of another subject or bank is answered as missing, so a guess of an id discloses nothing.
-    Raises `ConsentMissing`, `ConsentWithdrawn`, `ConsentExpired`, `PurposeNotCovered`, `ScopeNotCovered`.
-    """
-    moment = utc(at)
-    if record is None or record.subject_id != subject_id or record.bank_id != bank_id:
-        raise ConsentMissing("no such consent of this subject towards this bank")
-    if record.withdrawn_at is not None and record.withdrawn_at <= moment:
-        raise ConsentWithdrawn("the subject withdrew this consent", consent_id=record.consent_id)
-    if not record.valid_from <= moment < record.valid_until:
-        raise ConsentExpired("the consent does not cover this time", consent_id=record.consent_id)
-    if purpose not in record.purposes:
-        raise PurposeNotCovered(f"the consent does not cover {purpose}", consent_id=record.consent_id)
-    if scope not in record.scope:
-        raise ScopeNotCovered(f"the consent does not open {scope} data", consent_id=record.consent_id)
-    return record
+    def terms(self) -> ConsentRecord:
+        """The terms alone: without signature, key and withdrawal."""
+        return replace(self, signature=b"", key=None, withdrawn_at=None, withdrawn_by="")
 
 
 def require_same_terms(known: ConsentRecord, offered: ConsentRecord) -> None:
     """Raise `ConsentConflict` unless `offered` repeats `known`: a consent is recorded again, never edited."""
-    if not known.same_terms(offered):
+    if known.terms() != offered.terms():
         raise ConsentConflict("this consent id is recorded with other terms", consent_id=known.consent_id)

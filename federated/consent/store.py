@@ -1,41 +1,43 @@
-"""Consents inside one node's own SQLite file."""
+"""Consents inside one node's own SQLite file, with their signatures; withdrawals are read from the log of uses."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Set
+from contextlib import suppress
+from datetime import datetime
 
-from federated.consent.record import ConsentRecord, DataScope, Purpose, require_same_terms, utc
-from federated.errors import ConsentMissing
+from federated.consent.instants import from_micros, to_micros
+from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose, require_same_terms, utc
+from federated.consent.signature import require_signed_withdrawal, signed
+from federated.consent.uses import Action, Use, UseLog
+from federated.errors import ConsentMissing, ConsentSignatureInvalid, InvalidConsent
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS consents (
   consent_id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, bank_id TEXT NOT NULL,
   purposes TEXT NOT NULL, scope TEXT NOT NULL,
-  valid_from_us INTEGER NOT NULL, valid_until_us INTEGER NOT NULL, withdrawn_at_us INTEGER,
+  valid_from_us INTEGER NOT NULL, valid_until_us INTEGER NOT NULL,
+  signature BLOB NOT NULL, public_key BLOB NOT NULL,
+  key_from_us INTEGER NOT NULL, key_until_us INTEGER NOT NULL, key_signature BLOB NOT NULL,
   CHECK (valid_until_us > valid_from_us)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS consents_by_subject ON consents (bank_id, subject_id);
 """
-COLUMNS = "consent_id, subject_id, bank_id, purposes, scope, valid_from_us, valid_until_us, withdrawn_at_us"
-Row = tuple[str, str, str, str, str, int, int, int | None]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COLUMNS = (
+    "c.consent_id, c.subject_id, c.bank_id, c.purposes, c.scope, c.valid_from_us, c.valid_until_us, c.signature,"
+    " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, w.at_us, w.organisation"
+)
+TABLES = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
+IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND (w.at_us IS NULL OR w.at_us > ?)"
+UNSIGNED = "unsigned"
+Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes]
+Row = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes, int | None, str | None]
 
 
-def to_micros(at: datetime) -> int:
-    """Whole microseconds since 1970 in UTC: sortable in SQL and free of rounding."""
-    delta = utc(at) - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-def from_micros(value: int) -> datetime:
-    """The UTC datetime `value` microseconds after 1970."""
-    seconds, micros = divmod(value, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
-
-
-def _to_row(record: ConsentRecord) -> Row:
+def _to_row(record: ConsentRecord) -> Stored:
+    if record.key is None or not record.signature:
+        raise ConsentSignatureInvalid("a draft is not stored", consent_id=record.consent_id)
     return (
         record.consent_id,
         record.subject_id,
@@ -44,96 +46,141 @@ def _to_row(record: ConsentRecord) -> Row:
         " ".join(sorted(record.scope)),
         to_micros(record.valid_from),
         to_micros(record.valid_until),
-        None if record.withdrawn_at is None else to_micros(record.withdrawn_at),
+        record.signature,
+        record.key.public_key,
+        to_micros(record.key.valid_from),
+        to_micros(record.key.valid_until),
+        record.key.signature,
     )
 
 
 def _from_row(row: Row) -> ConsentRecord:
-    return ConsentRecord(
-        consent_id=row[0],
-        subject_id=row[1],
-        bank_id=row[2],
-        purposes=frozenset(Purpose(p) for p in row[3].split()),
-        scope=frozenset(DataScope(s) for s in row[4].split()),
-        valid_from=from_micros(row[5]),
-        valid_until=from_micros(row[6]),
-        withdrawn_at=None if row[7] is None else from_micros(row[7]),
-    )
+    """A stored consent. Raises `ConsentSignatureInvalid` for a row that holds what no consent can say."""
+    try:
+        return ConsentRecord(
+            consent_id=row[0],
+            subject_id=row[1],
+            bank_id=row[2],
+            purposes=frozenset(Purpose(p) for p in row[3].split()),
+            scope=frozenset(DataScope(s) for s in row[4].split()),
+            valid_from=from_micros(row[5]),
+            valid_until=from_micros(row[6]),
+            signature=row[7],
+            key=KeyAttestation(row[1], row[8], from_micros(row[9]), from_micros(row[10]), row[11]),
+            withdrawn_at=None if row[12] is None else from_micros(row[12]),
+            withdrawn_by=row[13] or "",
+        )
+    except (ValueError, OverflowError, OSError, InvalidConsent) as error:
+        raise ConsentSignatureInvalid("a stored consent is not what was signed", consent_id=row[0]) from error
 
 
 class ConsentStore:
-    """The consents a node knows. The caller owns the connection, its lock and its transaction."""
+    """The consents a node knows, and its log of uses. The caller owns the connection, its lock and its transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self.uses = UseLog(connection)
         connection.executescript(SCHEMA)
 
     def get(self, consent_id: str) -> ConsentRecord | None:
-        """The consent with this id, or None."""
-        row = self._db.execute(f"SELECT {COLUMNS} FROM consents WHERE consent_id = ?", (consent_id,)).fetchone()  # noqa: S608
+        """The consent with this id, or None. Raises `ConsentSignatureInvalid` for a row that cannot be one."""
+        row = self._db.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE c.consent_id = ?", (consent_id,)).fetchone()  # noqa: S608
         return None if row is None else _from_row(row)
 
     def add(self, record: ConsentRecord) -> ConsentRecord:
-        """Store a consent; recording the same terms again returns what is stored. Raises `ConsentConflict`."""
+        """Store a consent; recording the same terms again returns what is stored, withdrawn if it was.
+
+        Raises `ConsentConflict`, `ConsentSignatureInvalid` for a draft.
+        """
         known = self.get(record.consent_id)
         if known is not None:
             require_same_terms(known, record)
             return known
         self.add_many([record])
-        return record
+        return self.get(record.consent_id) or record
 
     def add_many(self, records: Iterable[ConsentRecord]) -> None:
         """Store many new consents at once. Raises `sqlite3.IntegrityError` if one id is known already."""
         self._db.executemany(
-            f"INSERT INTO consents ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            (_to_row(record) for record in records),
+            "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (_to_row(each) for each in records)
         )
 
-    def withdraw(self, consent_id: str, bank_id: str, at: datetime) -> ConsentRecord:
-        """Mark a consent withdrawn at `at`; the first withdrawal stands. Raises `ConsentMissing`."""
+    def withdraw(self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b"") -> ConsentRecord:
+        """Withdraw a consent from `at` on, on the word of `by`; the first withdrawal stands.
+
+        Without the subject's signature too: that can only stop uses. Raises `ConsentMissing`, and
+        `ConsentSignatureInvalid` for a signature that is not the subject's.
+        """
         known = self.get(consent_id)
         if known is None or known.bank_id != bank_id:
             raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
-        record = known.withdrawn(at)
-        self._db.execute(
-            "UPDATE consents SET withdrawn_at_us = ? WHERE consent_id = ?",
-            (None if record.withdrawn_at is None else to_micros(record.withdrawn_at), consent_id),
-        )
-        return record
+        if signature:
+            require_signed_withdrawal(known, signature)
+        if known.withdrawn_at is None:
+            outcome = signature.hex() or UNSIGNED
+            self.uses.append(Use(utc(at), Action.WITHDRAWAL, by, "", outcome, known.subject_id, consent_id))
+        return known.withdrawn(at, by)
+
+    def withdrawal_signature(self, consent_id: str) -> bytes:
+        """The subject's signature under a withdrawal; empty if there is no withdrawal, or an unsigned one."""
+        found = self._db.execute(
+            "SELECT outcome FROM uses WHERE action = 'withdrawal' AND consent_id = ?", (consent_id,)
+        ).fetchone()
+        return b"" if found is None or found[0] == UNSIGNED else bytes.fromhex(found[0])
 
     def of_bank(self, bank_id: str, limit: int, after: str) -> list[ConsentRecord]:
-        """Consents towards a bank in order of id, those after `after`, at most `limit`."""
-        rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM consents WHERE bank_id = ? AND consent_id > ? ORDER BY consent_id LIMIT ?",  # noqa: S608
-            (bank_id, after, limit),
-        )
-        return [_from_row(row) for row in rows]
+        """Consents towards a bank in order of id, those after `after`, at most `limit`; unreadable rows left out."""
+        return self._records("c.bank_id = ? AND c.consent_id > ?", (bank_id, after), limit)
 
     def of_subject(self, bank_id: str, subject_id: str) -> list[ConsentRecord]:
-        """A subject's consents towards a bank, in order of id."""
-        rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM consents WHERE bank_id = ? AND subject_id = ? ORDER BY consent_id",  # noqa: S608
-            (bank_id, subject_id),
-        )
-        return [_from_row(row) for row in rows]
+        """A subject's consents towards a bank, in order of id; unreadable rows left out."""
+        return self._records("c.bank_id = ? AND c.subject_id = ?", (bank_id, subject_id))
 
     def count_in_force(self, bank_id: str, at: datetime) -> int:
         """How many consents towards a bank cover `at` and are not withdrawn."""
-        moment = to_micros(at)
-        row = self._db.execute(
-            "SELECT COUNT(*) FROM consents WHERE bank_id = ? AND valid_from_us <= ? AND valid_until_us > ?"
-            " AND (withdrawn_at_us IS NULL OR withdrawn_at_us > ?)",
-            (bank_id, moment, moment, moment),
-        ).fetchone()
-        return int(row[0])
+        query = f"SELECT COUNT(*) FROM {TABLES} WHERE c.bank_id = ? AND {IN_FORCE}"  # noqa: S608
+        return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 3)).fetchone()[0])
 
-    def subjects_allowing(self, bank_id: str | None, purpose: Purpose, scope: DataScope, at: datetime) -> set[str]:
-        """Subjects with at least one consent towards `bank_id`, or any bank for None, that allows this use at `at`."""
-        moment = to_micros(at)
+    def allowing(
+        self,
+        bank_id: str | None,
+        purpose: Purpose,
+        scopes: Set[DataScope],
+        at: datetime,
+        authority: bytes,
+        among: Set[str],
+    ) -> dict[str, ConsentRecord]:
+        """Of the subjects `among`, those with a signed consent that allows this use at `at`, and that consent.
+
+        Towards `bank_id`, or any bank for None. Where several allow it, the one that lasts longest counts, of these the
+        one with the last id: two nodes that hold the same consents choose the same. Rows that are not signed open
+        nothing.
+        """
+        found = self._in_force(bank_id, purpose, scopes, at, among)
+        good = [record for record, fine in zip(found, signed(found, authority), strict=True) if fine]
+        good = [record for record in good if record.key and record.key.valid_from <= utc(at) < record.key.valid_until]
+        good.sort(key=lambda record: (record.valid_until, record.consent_id))
+        return {record.subject_id: record for record in good}
+
+    def _in_force(
+        self, bank_id: str | None, purpose: Purpose, scopes: Set[DataScope], at: datetime, among: Set[str]
+    ) -> list[ConsentRecord]:
+        covered = "".join(" AND ' ' || c.scope || ' ' LIKE ?" for _ in scopes)
+        where = f"c.bank_id = COALESCE(?, c.bank_id) AND {IN_FORCE} AND ' ' || c.purposes || ' ' LIKE ?{covered}"
+        words = [f"% {word} %" for word in (purpose, *sorted(scopes))]
+        return self._records(where, (bank_id, *[to_micros(at)] * 3, *words), among=among)
+
+    def _records(
+        self, where: str, values: tuple[object, ...], limit: int = -1, among: Set[str] | None = None
+    ) -> list[ConsentRecord]:
         rows = self._db.execute(
-            "SELECT DISTINCT subject_id FROM consents WHERE bank_id = COALESCE(?, bank_id)"
-            " AND valid_from_us <= ? AND valid_until_us > ? AND (withdrawn_at_us IS NULL OR withdrawn_at_us > ?)"
-            " AND ' ' || purposes || ' ' LIKE ? AND ' ' || scope || ' ' LIKE ?",
-            (bank_id, moment, moment, moment, f"% {purpose} %", f"% {scope} %"),
+            f"SELECT {COLUMNS} FROM {TABLES} WHERE {where} ORDER BY c.consent_id LIMIT ?",  # noqa: S608
+            (*values, limit),
         )
-        return {row[0] for row in rows}
+        found = []
+        for row in rows:
+            if among is not None and row[1] not in among:
+                continue
+            with suppress(ConsentSignatureInvalid):
+                found.append(_from_row(row))
+        return found

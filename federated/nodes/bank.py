@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from federated.consent.record import ConsentRecord, Purpose
-from federated.errors import ConsentMissing, NotPermitted
+from federated.consent.uses import NO_FILE, Action
+from federated.errors import ConsentMissing, FederatedError, NotPermitted
 from federated.models.scorer import PartyScorer
 from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
 
@@ -45,10 +46,38 @@ class BankNode(Node):
             raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
         return record
 
-    def reviewed_subjects(self, at: datetime) -> set[str]:
-        """Subjects whose consent towards this bank opens its file for loan review at `at`."""
+    def withdrawal_signature(self, consent_id: str) -> bytes:
+        """The subject's signature under the withdrawal of a consent; empty for an unsigned one or none."""
         with self.store.consents() as consents:
-            return consents.subjects_allowing(self.org_id, Purpose.LOAN_REVIEW, self.party.scope, at)
+            return consents.withdrawal_signature(consent_id)
+
+    def usable_consent(self, consent_id: str, subject_id: str, purpose: Purpose, at: datetime) -> ConsentRecord:
+        """A consent towards this bank that opens its file for this purpose at `at`. Raises what `check` raises."""
+        with self.store.consents() as consents:
+            return self._allowed(consents, PartialRequest(self.org_id, subject_id, consent_id, purpose, at, ""))
+
+    def admits(self, request: PartialRequest) -> bool:
+        """Whether this bank has a file of the subject; asked before anybody else is.
+
+        A refusal and a missing file end the query here and are logged; what goes on is logged with its answer. Raises
+        consent errors.
+        """
+        refusal = None
+        with self.store.consents(write=True) as consents:
+            try:
+                self._allowed(consents, request)
+            except FederatedError as error:
+                refusal = error
+            known = refusal is not None or self.has_file(request.subject_id)
+            if refusal is not None or not known:
+                self._log(consents, request, Action.SCORE, NO_FILE if refusal is None else refusal.code)
+        if refusal is not None:
+            raise refusal
+        return known
+
+    def reviewed_consents(self, at: datetime) -> dict[str, str]:
+        """As `Node.reviewed_consents`, towards this bank."""
+        return self._reviewed(self.org_id, at)
 
     def partial(
         self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True

@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from federated.nodes.node import Node
+from federated.consent.store import ConsentStore
+from federated.consent.uses import Action
+from federated.nodes.budget import QueryBudget, default_budget
+from federated.nodes.node import Node, PartialRequest
+
+BUDGET_STATE = "query budget"
 
 
 class GridNode(Node):
     """Holds the electricity side. Consents reach it as copies of those given to a bank, and it checks them itself."""
 
     role = "grid"
+
+    @property
+    def budget(self) -> QueryBudget:
+        """How often banks may ask this node: what it set itself, else the common default."""
+        own = self.store.state(BUDGET_STATE)
+        return default_budget() if own is None else QueryBudget.from_bytes(own)
+
+    def set_budget(self, budget: QueryBudget) -> None:
+        """Let this node answer so often from now on; earlier answers count."""
+        self.store.put_state({BUDGET_STATE: budget.to_bytes()})
+
+    def _within_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
+        """A shadow score is free only beside the very answer it shadows: who asks does not decide what counts."""
+        if action is Action.SHADOW_SCORE and consents.uses.was_answered(
+            request.bank_id, request.subject_id, request.consent_id, request.at
+        ):
+            return action
+        self.budget.require(consents, request.bank_id, request.subject_id, request.at)
+        return Action.SCORE

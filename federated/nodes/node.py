@@ -10,8 +10,12 @@ from datetime import datetime
 
 import numpy as np
 
-from federated.consent.record import ConsentRecord, Purpose, check
-from federated.errors import SchemaMismatch
+from federated.consent.checking import check
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.signature import require_signed, signed
+from federated.consent.store import ConsentStore
+from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
+from federated.errors import ConsentSignatureInvalid, FederatedError, SchemaMismatch
 from federated.models.binning import Binning, IntArray
 from federated.models.encoding import FloatArray
 from federated.models.reasons import RankedReason, Reason, strength_of, strongest
@@ -83,29 +87,48 @@ class Node:
         return self.schema.party(self.role)
 
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
-        """Store a consent; the same terms again change nothing. Raises `ConsentConflict`."""
+        """Store a consent that its subject signed; the same terms again change nothing, also not a withdrawal.
+
+        Raises `ConsentSignatureInvalid`, `ConsentConflict`.
+        """
+        require_signed(record, self.store.authority)
         with self.store.consents(write=True) as consents:
             return consents.add(record)
 
     def record_consents(self, records: Iterable[ConsentRecord]) -> None:
-        """Store many new consents in one transaction."""
+        """Store many new consents in one transaction. Raises `ConsentSignatureInvalid`; nothing is stored then."""
+        given = list(records)
+        for record, good in zip(given, signed(given, self.store.authority), strict=True):
+            if not good:
+                raise ConsentSignatureInvalid("the subject did not sign this consent", consent_id=record.consent_id)
         with self.store.consents(write=True) as consents:
-            consents.add_many(records)
+            consents.add_many(given)
 
-    def withdraw_consent(self, consent_id: str, bank_id: str, at: datetime) -> ConsentRecord:
-        """Mark a consent withdrawn from `at` on. Raises `ConsentMissing`."""
+    def withdraw_consent(
+        self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
+    ) -> ConsentRecord:
+        """Withdraw a consent from `at` on, on the word of `by`. Raises `ConsentMissing`, `ConsentSignatureInvalid`."""
         with self.store.consents(write=True) as consents:
-            return consents.withdraw(consent_id, bank_id, at)
+            return consents.withdraw(consent_id, bank_id, at, by, signature)
 
     def consent(self, consent_id: str) -> ConsentRecord | None:
-        """The consent with this id as this node knows it."""
+        """The consent with this id as this node knows it. Raises `ConsentSignatureInvalid` for a spoilt row."""
         with self.store.consents() as consents:
             return consents.get(consent_id)
 
-    def check_consent(self, request: PartialRequest) -> ConsentRecord:
-        """Raise a consent error unless the named consent opens this node's kind of data for the request."""
+    def uses_of(self, subject_id: str) -> list[Use]:
+        """What this node did with a subject's data and what it refused, newest first.
+
+        The whole log is verified before it is read. Raises `UseLogTampered`.
+        """
+        with self.store.consents() as consents:
+            consents.uses.verify()
+            return consents.uses.of_subject(subject_id)
+
+    def _allowed(self, consents: ConsentStore, request: PartialRequest) -> ConsentRecord:
         return check(
-            self.consent(request.consent_id),
+            consents.get(request.consent_id),
+            authority=self.store.authority,
             subject_id=request.subject_id,
             bank_id=request.bank_id,
             purpose=request.purpose,
@@ -113,10 +136,58 @@ class Node:
             at=request.at,
         )
 
-    def training_subjects(self, bank_id: str, at: datetime) -> set[str]:
-        """Subjects whose consent towards `bank_id` opens this node's kind of data for model training at `at`."""
+    def _admit(self, request: PartialRequest, action: Action) -> FloatArray | None:
+        """The subject's values, None without a file, once consent is checked and the use is in the log.
+
+        One transaction: what is answered was logged before, and a withdrawal comes before it or after it. Raises
+        consent errors and `QueryBudgetSpent`, which are logged as well.
+        """
+        values, refusal = None, None
+        with self.store.consents(write=True) as consents:
+            try:
+                self._allowed(consents, request)
+                values = self.store.values_of(request.subject_id)
+                if values is not None:
+                    action = self._within_budget(consents, request, action)
+            except FederatedError as error:
+                refusal = error
+            outcome = NO_FILE if values is None else ANSWERED
+            self._log(consents, request, action, outcome if refusal is None else refusal.code)
+        if refusal is not None:
+            raise refusal
+        return values
+
+    def _within_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
+        """What the use counts as. A grid company refuses here what a bank may not ask any more."""
+        del consents, request
+        return action
+
+    @staticmethod
+    def _log(consents: ConsentStore, request: PartialRequest, action: Action, outcome: str) -> None:
+        purpose = request.purpose.value
+        consents.uses.append(
+            Use(request.at, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
+        )
+
+    def training_consents(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, ConsentRecord]:
+        """Own customers whose signed consent towards `bank_id` covers model training at `at`, each with that consent.
+
+        It opens this node's kind of data, or both kinds if rows are to be `aligned`. The log of uses is verified first:
+        it is where withdrawals stand. Raises `UseLogTampered`.
+        """
+        scopes = frozenset(DataScope) if aligned else frozenset({self.party.scope})
+        own = self.store.subject_ids()
         with self.store.consents() as consents:
-            return consents.subjects_allowing(bank_id, Purpose.MODEL_TRAINING, self.party.scope, at)
+            consents.uses.verify()
+            return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own)
+
+    def log_batch(
+        self, action: Action, organisation: str, purpose: Purpose, at: datetime, used: Mapping[str, str]
+    ) -> None:
+        """Note that the data of many subjects were used, each under its consent (`used`: subject to consent id)."""
+        if used:
+            with self.store.consents(write=True) as consents:
+                consents.uses.append_batch(Use(at, action, organisation, purpose.value, ANSWERED), used)
 
     def public_key(self) -> bytes:
         """This node's public key for masks, 32 bytes. Its private key is made at first use and stays in its store."""
@@ -141,14 +212,13 @@ class Node:
     def partial(
         self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
     ) -> PartialScore | None:
-        """This node's share of a customer's logit, None without a file. Consent is checked first.
+        """This node's share of a customer's logit, None without a file. Consent is checked and the use logged first.
 
         Masked towards `peer`; without a peer the share is the whole score and is not masked. A version that runs in
-        the shadow of another is not `explained`. Raises consent errors, `NodeUnavailable` if the node cannot read its
-        own store.
+        the shadow of another is not `explained`. Raises consent errors, `QueryBudgetSpent` (grid companies), and
+        `NodeUnavailable` if the node cannot use its own store.
         """
-        self.check_consent(request)
-        values = self.store.values_of(request.subject_id)
+        values = self._admit(request, Action.SCORE if explained else Action.SHADOW_SCORE)
         if values is None:
             return None
         mask = 0 if peer is None else self._mask(request, peer)
@@ -172,7 +242,8 @@ class Node:
             if column not in columns:
                 detail = f"{self.org_id} counts no column {column}: unknown, or protected"
                 raise SchemaMismatch(detail, party=self.org_id, column=column)
-        allowed, table = self.reviewed_subjects(at), self.store.table()
+        allowed, table = self.reviewed_consents(at), self.store.table()
+        self.log_batch(Action.REVIEW, self.org_id, Purpose.LOAN_REVIEW, at, allowed)
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
         codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])
@@ -183,10 +254,19 @@ class Node:
             found[column] = kept // COUNTED_IN * COUNTED_IN
         return found
 
-    def reviewed_subjects(self, at: datetime) -> set[str]:
-        """Subjects with a consent, towards any bank, that opens this node's kind of data for loan review at `at`."""
+    def reviewed_consents(self, at: datetime) -> dict[str, str]:
+        """Own customers with a signed consent, towards any bank, that opens this node's data for loan review at `at`.
+
+        Each with the id of the consent. Raises `UseLogTampered`.
+        """
+        return self._reviewed(None, at)
+
+    def _reviewed(self, bank_id: str | None, at: datetime) -> dict[str, str]:
+        own = self.store.subject_ids()
         with self.store.consents() as consents:
-            return consents.subjects_allowing(None, Purpose.LOAN_REVIEW, self.party.scope, at)
+            consents.uses.verify()
+            found = consents.allowing(bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own)
+        return {subject: record.consent_id for subject, record in found.items()}
 
     def _ranked(self, scorer: PartyScorer, values: FloatArray, contributions: FloatArray) -> tuple[RankedReason, ...]:
         return tuple(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from federated.consent.store import ConsentStore
-from federated.errors import CorruptData, DataMissing, NodeUnavailable
+from federated.errors import CorruptData, DataMissing, NodeUnavailable, StoreOutdated, UseLogTampered
 from federated.models.encoding import FloatArray
 from federated.nodes.checks import check_table
 from federated.nodes.schema import FeatureSchema, load_schema
@@ -27,7 +27,11 @@ CREATE TABLE alignments (
   peer TEXT NOT NULL, position INTEGER NOT NULL, subject_id TEXT NOT NULL, PRIMARY KEY (peer, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE undelivered (peer TEXT NOT NULL, consent_id TEXT NOT NULL, PRIMARY KEY (peer, consent_id))
+  STRICT, WITHOUT ROWID;
 """
+# Since format 2 consents are signed, and a store pins the key of the authority that attests its subjects' keys.
+FORMAT = "2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,20 @@ class NodeStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
+            if meta.get("format") != FORMAT and "org_id" in meta:
+                raise StoreOutdated(f"{path.name} was written by another version; choose another home", file=path.name)
+            self.authority: bytes = bytes.fromhex(meta["authority"])
             self.org_id: str = meta["org_id"]
             self.role: str = meta["role"]
             self.data_origin: str = meta["data_origin"]
             self.data_sha256: str = meta["data_sha256"]
             self.schema: FeatureSchema = load_schema(meta["schema_id"])
             self._consents = ConsentStore(self._db)
-        except (sqlite3.DatabaseError, KeyError) as error:
+            self._consents.uses.verify()
+        except (UseLogTampered, StoreOutdated):
+            self._db.close()
+            raise
+        except (sqlite3.DatabaseError, KeyError, ValueError) as error:
             self._db.close()
             raise CorruptData(f"{path.name} is not a node store: {error}", file=path.name) from error
 
@@ -79,12 +90,16 @@ class NodeStore:
         role: str,
         schema: FeatureSchema,
         data_origin: str,
+        authority: bytes,
         subjects: Sequence[str],
         values: FloatArray,
         labels: Sequence[int] | None = None,
         folds: Sequence[int] | None = None,
     ) -> NodeStore:
-        """Write a new store from a checked table. Raises `CorruptData` or `SchemaMismatch` before writing."""
+        """Write a new store from a checked table; `authority` is the public key (32 bytes) that attests subjects' keys.
+
+        Raises `CorruptData` or `SchemaMismatch` before writing.
+        """
         check_table(org_id, schema.party(role).columns, subjects, values, labels)
         path.parent.mkdir(parents=True, exist_ok=True)
         for stale in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
@@ -101,6 +116,8 @@ class NodeStore:
             db.execute("BEGIN")
             db.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", rows)
             meta = {
+                "format": FORMAT,
+                "authority": authority.hex(),
                 "org_id": org_id,
                 "role": role,
                 "schema_id": schema.schema_id,
@@ -181,6 +198,28 @@ class NodeStore:
                 f"{self.org_id}: column {column} holds an infinite value", party=self.org_id, column=column
             )
         return values
+
+    def owe(self, peers: Iterable[str], consent_id: str) -> None:
+        """Note that these nodes have to be told of a withdrawal."""
+        with self._transaction():
+            rows = ((peer, consent_id) for peer in peers)
+            self._db.executemany("INSERT OR IGNORE INTO undelivered VALUES (?, ?)", rows)
+
+    def owed(self) -> list[tuple[str, str]]:
+        """Withdrawals that other nodes were not told of yet: (node, consent id), in order."""
+        with self._held():
+            return list(self._db.execute("SELECT peer, consent_id FROM undelivered ORDER BY peer, consent_id"))
+
+    def settle(self, peers: Iterable[str], consent_id: str) -> None:
+        """Note that these nodes were told."""
+        with self._transaction():
+            rows = ((peer, consent_id) for peer in peers)
+            self._db.executemany("DELETE FROM undelivered WHERE peer = ? AND consent_id = ?", rows)
+
+    def subject_ids(self) -> frozenset[str]:
+        """Everyone of whom this node has a file."""
+        with self._held():
+            return frozenset(row[0] for row in self._db.execute("SELECT subject_id FROM files"))
 
     def put_alignment(self, peer: str, subjects: Sequence[str]) -> None:
         """Replace the ordered intersection shared with `peer`."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.consent.store import to_micros
+from federated.consent.instants import to_micros
 from federated.errors import CorruptData
 from federated.registry.drift import Drift, drift, score_counts
 

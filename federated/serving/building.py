@@ -21,6 +21,7 @@ from federated.nodes.checks import check_table, numbers, read_csv
 from federated.nodes.grid import GridNode
 from federated.nodes.schema import FeatureSchema, load_schema
 from federated.nodes.store import NodeStore, table_digest
+from federated.serving.wallet import Wallet
 
 BANKS = ("bank-gusu", "bank-jinji", "bank-taihu")
 GRIDS = ("grid-sip", "grid-gaoxin")
@@ -122,20 +123,25 @@ def _taiwan_ids(rows: Sequence[Sequence[str]], party: str) -> tuple[str, ...]:
     return tuple(f"TW-{int(row[0]):05d}" for row in rows)
 
 
-def standing_consents(tables: CreditTables, valid_from: datetime, valid_until: datetime) -> list[ConsentRecord]:
+def standing_consents(
+    tables: CreditTables, wallet: Wallet, valid_from: datetime, valid_until: datetime
+) -> list[ConsentRecord]:
     """One consent `CONS-<subject>` per subject towards its bank, with the purposes and scopes that the tables state.
 
-    The Taiwan set comes without consents; these records stand in for them so that every later step can check one.
+    The Taiwan set comes without consents; these records stand in for them, signed by a sandbox's wallet, so that every
+    later step can check one.
     """
     return [
-        ConsentRecord(
-            consent_id=f"CONS-{subject}",
-            subject_id=subject,
-            bank_id=bank,
-            purposes=ALL_PURPOSES if trains else SERVICE_PURPOSES,
-            scope=ALL_SCOPES if opens else frozenset({DataScope.BANK_FILE}),
-            valid_from=valid_from,
-            valid_until=valid_until,
+        wallet.sign(
+            ConsentRecord(
+                consent_id=f"CONS-{subject}",
+                subject_id=subject,
+                bank_id=bank,
+                purposes=ALL_PURPOSES if trains else SERVICE_PURPOSES,
+                scope=ALL_SCOPES if opens else frozenset({DataScope.BANK_FILE}),
+                valid_from=valid_from,
+                valid_until=valid_until,
+            )
         )
         for subject, bank, trains, opens in zip(
             tables.subjects, tables.bank_of, tables.trains, tables.opens_electricity, strict=True
@@ -166,11 +172,13 @@ def _parts(tables: CreditTables) -> list[_Part]:
     return parts
 
 
-def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentRecord]) -> None:
+def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentRecord], authority: bytes) -> None:
     """Write one store per bank and grid company under `home`/nodes, with the consents that concern it.
 
-    If the stores exist with exactly this data they are kept, their consents included. Raises `HomeOccupied` if they
-    hold other data, `CorruptData` or `SchemaMismatch` before anything is written.
+    `authority` is the public key (32 bytes) that every node trusts for subjects' keys. If the stores exist with exactly
+    this data they are kept, their consents included. Raises `HomeOccupied` if they hold other data, `StoreOutdated` if
+    an earlier version wrote them, `ConsentSignatureInvalid`, and `CorruptData` or `SchemaMismatch` before anything is
+    written.
     """
     parts = _parts(tables)
     for part in parts:
@@ -186,6 +194,7 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
             role=part.role,
             schema=tables.schema,
             data_origin=tables.schema.data_origin,
+            authority=authority,
             subjects=part.subjects,
             values=part.values,
             labels=part.labels,

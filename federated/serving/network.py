@@ -14,20 +14,24 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from federated.consent.record import ConsentRecord, Purpose, require_same_terms, utc
-from federated.consent.store import from_micros, to_micros
+from federated.consent.instants import from_micros, to_micros
+from federated.consent.record import ConsentRecord, Purpose, utc
+from federated.consent.uses import Use
 from federated.errors import (
     ConsentMissing,
     CorruptData,
     DataMissing,
+    FederatedError,
     NodeUnavailable,
     NotPermitted,
     SchemaMismatch,
     ScopeNotCovered,
+    UseLogTampered,
 )
 from federated.models.binning import IntArray
 from federated.models.reasons import Reason, top_reasons
@@ -45,6 +49,7 @@ from federated.registry.monitoring import Answered
 from federated.registry.oversight import Monitoring, Oversight
 from federated.registry.store import ModelRegistry
 from federated.registry.weights import ScoringModel
+from federated.serving import consents
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder
 
@@ -74,7 +79,7 @@ class Network:
         grids: Mapping[str, GridNode],
         registry: ModelRegistry,
         oversight: Oversight,
-        broken: Mapping[str, CorruptData] | None = None,
+        broken: Mapping[str, FederatedError] | None = None,
     ) -> None:
         self._banks = dict(sorted(banks.items()))
         self._grids = dict(sorted(grids.items()))
@@ -93,23 +98,29 @@ class Network:
     def open(home: Path) -> Network:
         """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData` if none opens.
 
-        A node whose store cannot be read counts as down: its own customers get `NodeUnavailable`, others go on.
+        A node whose store cannot be read, or whose log of uses was tampered with, counts as down: its own customers get
+        `NodeUnavailable`, others go on. Raises `StoreOutdated` for stores of an earlier version.
         """
         paths = sorted((home / "nodes").glob("*.db"))
         if not paths:
             raise DataMissing(f"no node stores under {home / 'nodes'}")
-        stores, broken = [], {}
+        stores: list[NodeStore] = []
+        broken: dict[str, FederatedError] = {}
         for path in paths:
             try:
                 stores.append(NodeStore(path))
-            except CorruptData as error:
+            except (CorruptData, UseLogTampered) as error:
                 broken[path.stem] = error
         if not any(store.role == "bank" for store in stores):
             raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
         banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}
         grids = {s.org_id: GridNode(s) for s in stores if s.role == "grid"}
         registry = ModelRegistry(home)
-        return Network(banks, grids, registry, Oversight(home, registry), broken)
+        network = Network(banks, grids, registry, Oversight(home, registry), broken)
+        for bank in banks.values():
+            with suppress(NodeUnavailable):
+                consents.deliver(bank, grids)
+        return network
 
     def close(self) -> None:
         """Close every node's store and the score log."""
@@ -152,33 +163,34 @@ class Network:
             raise NotPermitted(f"{grid_id} is not a grid company of this network", grid_id=grid_id) from None
 
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
-        """Record a consent at the bank's node and at every grid company's node.
+        """Record a consent that its subject signed, at every node. See `consents.record`."""
+        return consents.record(self.bank_node(record.bank_id), self._grids, record)
 
-        Grid companies are written first: if that is interrupted the bank has no consent and a score is refused.
-        Recording the same terms again changes nothing. Raises `NotPermitted`, `ConsentConflict`.
-        """
-        bank = self.bank_node(record.bank_id)
-        # One consent id names one consent in the whole network, so a conflict anywhere is found before any write.
-        for node in (bank, *self._grids.values()):
-            known = node.consent(record.consent_id)
-            if known is not None:
-                require_same_terms(known, record)
-        for grid in self._grids.values():
-            grid.record_consent(record)
-        return bank.record_consent(record)
+    def withdraw_consent(
+        self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
+    ) -> ConsentRecord:
+        """Withdraw a consent everywhere, on the word of `by`, with the subject's `signature` if it signed.
 
-    def withdraw_consent(self, consent_id: str, bank_id: str, at: datetime) -> ConsentRecord:
-        """Withdraw a consent everywhere, the bank first: its refusal alone already stops every score.
-
-        Raises `NotPermitted`, `ConsentMissing`, `InvalidTime`.
+        See `consents.withdraw`. Raises `NotPermitted`, `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
         """
         bank = self.bank_node(bank_id)
-        bank.own_consent(consent_id)
-        record = bank.withdraw_consent(consent_id, bank_id, at)
-        for grid in self._grids.values():
-            if grid.consent(consent_id) is not None:
-                grid.withdraw_consent(consent_id, bank_id, at)
-        return record
+        # A node that could not be opened may be a grid company: it is told once it is back.
+        absent = tuple(self._broken)
+        return consents.withdraw(bank, self._grids, absent, consent_id, at, by, signature)
+
+    def uses_of(self, subject_id: str) -> tuple[dict[str, list[Use]], tuple[str, ...]]:
+        """What each node did with a subject's data, newest first, and the nodes that cannot tell.
+
+        A node whose log of uses was tampered with is among those that cannot.
+        """
+        found, silent = consents.uses_of((*self._banks.values(), *self._grids.values()), subject_id)
+        return found, tuple(sorted((*silent, *self._broken)))
+
+    def usable_consent(
+        self, consent_id: str, bank_id: str, subject_id: str, purpose: Purpose, at: datetime
+    ) -> ConsentRecord:
+        """A consent that opens the bank's file for this purpose at `at`. Raises consent errors, `NotPermitted`."""
+        return self.bank_node(bank_id).usable_consent(consent_id, subject_id, purpose, at)
 
     def consent(self, consent_id: str, bank_id: str) -> ConsentRecord:
         """A consent towards this bank. Raises `NotPermitted`, `ConsentMissing`."""
@@ -261,13 +273,14 @@ class Network:
         If the consent does not open electricity data, no grid company has a file, or one does not answer in time, the
         bank-only companion answers, and `basis` and `electricity` say so. The champion scores; a challenger does so in
         its shadow, which no answer shows. Raises consent errors, `NotPermitted`, `InvalidTime`, `ModelNotFound`,
-        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node).
+        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node), and
+        `QueryBudgetSpent` of a grid company: no bank-only answer stands in for it, so that nobody plays one answer off
+        against the other.
         """
         at = utc(query.at)
         bank = self.bank_node(query.bank_id)
         request = PartialRequest(query.bank_id, query.subject_id, query.consent_id, Purpose(query.purpose), at, "")
-        bank.check_consent(request)
-        if not bank.has_file(query.subject_id):
+        if not bank.admits(request):
             return NoFile(query.subject_id, at)
         manifest = self.champion(at)
         found = self._evaluate(request, manifest, self._grids.values())

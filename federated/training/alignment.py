@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
+from federated.alignment.psi import element
 from federated.alignment.session import AlignmentSession
-from federated.consent.store import from_micros
+from federated.consent.instants import from_micros
+from federated.consent.record import Purpose
+from federated.consent.uses import Action
 from federated.errors import AlignmentFailed, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -37,6 +40,23 @@ class Alignment:
     rows: dict[str, int]
 
 
+STEPS = ("blind", "double", "match")
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentStep:
+    """How far an alignment is: what comes next between whom, and steps done out of all."""
+
+    bank: str
+    grid: str
+    action: str
+    done: int
+    total: int
+
+
+Report = Callable[[AlignmentStep], None]
+
+
 def participants(board: Switchboard) -> Participants:
     """Ask everybody who they are. Raises `SchemaMismatch` if nodes disagree, `TrainingFailed` if a role is empty."""
     cards = board.introduce()
@@ -54,14 +74,19 @@ def participants(board: Switchboard) -> Participants:
     return Participants(banks, grids, schema, origin, {org: c.text("data_sha256") for org, c in cards.items()})
 
 
-def align(board: Switchboard, people: Participants, at_us: int, report: Callable[[str, str], None]) -> Alignment:
+def align(board: Switchboard, people: Participants, at_us: int, report: Report) -> Alignment:
     """Intersect every bank with every grid company. Raises `NoOverlap` naming who shares no customer with anybody."""
     started = time.perf_counter()
+    pairs = [(bank, grid) for bank in people.banks for grid in people.grids]
+    total = len(pairs) * len(STEPS)
     rows = {}
-    for bank in people.banks:
-        for grid in people.grids:
-            report(bank, grid)
-            rows[f"{bank}|{grid}"] = _align_pair(board, bank, grid, at_us)
+    for number, (bank, grid) in enumerate(pairs):
+        steps = [
+            AlignmentStep(bank, grid, action, number * len(STEPS) + place, total) for place, action in enumerate(STEPS)
+        ]
+        rows[f"{bank}|{grid}"] = _align_pair(board, bank, grid, at_us, steps, report)
+    if pairs:
+        report(AlignmentStep(*pairs[-1], "done", total, total))
     if not any(rows.values()):
         raise NoOverlap("no bank shares a consented customer with any grid company", column="id")
     for org in (*people.banks, *people.grids):
@@ -71,30 +96,27 @@ def align(board: Switchboard, people: Participants, at_us: int, report: Callable
     return Alignment(time.perf_counter() - started, rows)
 
 
-def _align_pair(board: Switchboard, bank: str, grid: str, at_us: int) -> int:
-    def both(action: str, to_bank: Content, to_grid: Content) -> tuple[bytes, bytes]:
-        answers = board.ask(action, {bank: to_bank, grid: to_grid})
-        return answers[bank].points("points"), answers[grid].points("points")
+def _align_pair(
+    board: Switchboard, bank: str, grid: str, at_us: int, steps: Sequence[AlignmentStep], report: Report
+) -> int:
+    blind, double, match = steps
+
+    def both(step: AlignmentStep, to_bank: Content, to_grid: Content) -> dict[str, Content]:
+        report(step)
+        return board.ask(f"query.align_{step.action}", {bank: to_bank, grid: to_grid})
 
     start: dict[str, int | str] = {"at_us": at_us, "bank_id": bank}
-    of_bank, of_grid = both(
-        "query.align_blind", Content(config=start | {"peer": grid}), Content(config=start | {"peer": bank})
-    )
-    grid_tags, bank_tags = both(
-        "query.align_double",
-        Content(config={"peer": grid, "points": of_grid}),
-        Content(config={"peer": bank, "points": of_bank}),
-    )
-    matched = board.ask(
-        "query.align_match",
-        {
-            bank: Content(config={"peer": grid, "points": bank_tags}),
-            grid: Content(config={"peer": bank, "points": grid_tags}),
-        },
-    )
+    blinded = both(blind, Content(config=start | {"peer": grid}), Content(config=start | {"peer": bank}))
+    tags = both(double, _to(grid, blinded[grid].points("points")), _to(bank, blinded[bank].points("points")))
+    # Each party doubled the other's points: its answer goes back to their owner.
+    matched = both(match, _to(grid, tags[grid].points("points")), _to(bank, tags[bank].points("points")))
     if matched[bank].points("digest") != matched[grid].points("digest"):
         raise AlignmentFailed(f"{bank} and {grid} found different customers in common", party=bank, peer=grid)
     return matched[grid].integer("rows")
+
+
+def _to(peer: str, points: bytes) -> Content:
+    return Content(config={"peer": peer, "points": points})
 
 
 def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
@@ -106,9 +128,12 @@ def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
         peer, bank_id = content.text("peer"), content.text("bank_id")
         if node.role == "bank" and bank_id != node.org_id:
             raise AlignmentFailed(f"{node.org_id} does not align on behalf of {bank_id}")
-        allowed = node.training_subjects(bank_id, from_micros(content.integer("at_us")))
-        own = set(node.store.table().subjects)
-        return Content(config={"points": AlignmentSession(node.store, peer).blind(allowed & own)})
+        at = from_micros(content.integer("at_us"))
+        consents = node.training_consents(bank_id, at, aligned=True)
+        used = {subject: record.consent_id for subject, record in consents.items()}
+        node.log_batch(Action.ALIGNMENT, bank_id, Purpose.MODEL_TRAINING, at, used)
+        elements = {subject: element(subject, record.signature) for subject, record in consents.items()}
+        return Content(config={"points": AlignmentSession(node.store, peer).blind(elements)})
 
     @app.query("align_double")
     @answering

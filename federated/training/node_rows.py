@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.consent.store import from_micros
+from federated.consent.instants import from_micros
+from federated.consent.record import Purpose
+from federated.consent.uses import Action
 from federated.errors import CorruptData
 from federated.models.categories import RawTable
 from federated.nodes.bank import BankNode
@@ -50,10 +52,9 @@ class NodeSource:
         groups = _groups(self.node, table.values)
         row = {subject: i for i, subject in enumerate(table.subjects)}
         if isinstance(self.node, GridNode):
-            peers = {bank: self._aligned(bank, row, self._allowed(bank, at)) for bank in self.node.store.peers()}
-            return GridRows(self.org_id, raw, peers, groups)
-        allowed = self._allowed(self.org_id, at)
-        peers = self._peers(row, allowed)
+            return GridRows(self.org_id, raw, self._of_banks(row, at), groups)
+        allowed = self._allowed(self.org_id, at, aligned=False)
+        peers = self._peers(row, set(self._allowed(self.org_id, at, aligned=True)))
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         aligned = np.zeros(len(table.subjects), dtype=np.bool_)
         for rows in peers.values():
@@ -64,10 +65,26 @@ class NodeSource:
             detail = f"{self.org_id}: column y has one class only among training rows"
             raise CorruptData(detail, party=self.org_id, column="y")
         held_out = consented & (table.folds == fold) & aligned
+        read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
+        self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
         return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups)
 
-    def _allowed(self, bank_id: str, at: datetime) -> set[str]:
-        return self.node.training_subjects(bank_id, at)
+    def _of_banks(self, row: dict[str, int], at: datetime) -> dict[str, Positions]:
+        """A grid company's own row behind each position of each bank, −1 where consent has since ended."""
+        found = {}
+        for bank in self.node.store.peers():
+            allowed = self._allowed(bank, at, aligned=True)
+            found[bank] = self._aligned(bank, row, set(allowed))
+            read = set(self.node.store.alignment(bank)) & set(allowed)
+            self._log(bank, at, {subject: allowed[subject] for subject in read})
+        return found
+
+    def _allowed(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, str]:
+        found = self.node.training_consents(bank_id, at, aligned=aligned)
+        return {subject: record.consent_id for subject, record in found.items()}
+
+    def _log(self, bank_id: str, at: datetime, used: dict[str, str]) -> None:
+        self.node.log_batch(Action.TRAINING, bank_id, Purpose.MODEL_TRAINING, at, used)
 
     def _aligned(self, peer: str, row: dict[str, int], allowed: set[str]) -> Positions:
         own = self.node.store.alignment(peer)

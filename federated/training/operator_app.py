@@ -20,7 +20,7 @@ from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.registry.manifest import FeatureReference
-from federated.training.alignment import Alignment, Participants, add_alignment, align, participants
+from federated.training.alignment import Alignment, AlignmentStep, Participants, add_alignment, align, participants
 from federated.training.candidates import Blender, Candidate, candidate_of, references
 from federated.training.messages import Switchboard
 from federated.training.node_rows import NodeSource
@@ -65,7 +65,7 @@ class Observers:
     aligned: Callable[[Participants, Alignment], None]
     fold: Callable[[FoldReport], None]
     progress: Callable[[int], Progress]
-    aligning: Callable[[str, str], None]
+    aligning: Callable[[AlignmentStep], None]
 
 
 def node_app(node: BankNode | GridNode) -> ClientApp:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn
+from federated.nodes.budget import QueryBudget
 from federated.registry.decisions import Act
 from federated.registry.governance import Governance
 from federated.registry.lifecycle import Role
 from federated.registry.store import ModelRegistry
 from federated.serving import Network, ScoreQuery
+from federated.serving.wallet import Wallet
 from federated.training.zoo.run import ADDITIVE
 from federated.training.zoo.settings import ConvexSettings, ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
@@ -44,8 +46,12 @@ def measure_withdrawal(races: int) -> WithdrawalRaces:
     """Each race: two threads score one customer without pause while a third withdraws the consent."""
     with tempfile.TemporaryDirectory(prefix="tanxin-races-") as folder:
         network, at, subject, bank = _network(Path(folder))
+        wallet = Wallet.open(Path(folder))
+        # The same customer is asked about tens of thousands of times: what races is the consent, not the budget.
+        for grid in network.grid_ids:
+            network.grid_node(grid).set_budget(QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0))
         try:
-            outcomes = [_race(network, at, subject, bank, number) for number in range(races)]
+            outcomes = [_race(network, wallet, at, subject, bank, number) for number in range(races)]
         finally:
             network.close()
     waits = sorted(outcome.withdrawal_ms for outcome in outcomes)
@@ -80,11 +86,11 @@ def _network(home: Path) -> tuple[Network, datetime, str, str]:
     return Network.open(home), at, tables.subjects[row], tables.bank_of[row]
 
 
-def _race(network: Network, at: datetime, subject: str, bank: str, number: int) -> _Outcome:
-    consent = ConsentRecord(
+def _race(network: Network, wallet: Wallet, at: datetime, subject: str, bank: str, number: int) -> _Outcome:
+    draft = ConsentRecord(
         f"RACE-{number}", subject, bank, frozenset(Purpose), frozenset(DataScope), at, at + timedelta(days=30)
     )
-    network.record_consent(consent)
+    consent = network.record_consent(wallet.sign(draft))
     returned = threading.Event()
     under_way = threading.Barrier(SCORERS + 1)
     counts = {"leaks": 0, "in_flight": 0}
@@ -112,7 +118,7 @@ def _race(network: Network, at: datetime, subject: str, bank: str, number: int) 
     # The withdrawal falls on another point of a score each time, before, amid and after the first ones.
     time.sleep(number % STAGGERED * STAGGER_S)
     started = time.perf_counter()
-    network.withdraw_consent(consent.consent_id, bank, datetime.now(UTC))
+    network.withdraw_consent(consent.consent_id, bank, datetime.now(UTC), by=bank)
     done = time.perf_counter()
     returned.set()
     for thread in threads:

@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from federated.consent.document import as_document
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.serving.wallet import Wallet
 from financing.metering.readings import ReadingBatch
 from financing.metering.research_files import import_half_hourly_kw
 from simulations.worlds.api_client import ApiClient
@@ -68,8 +71,13 @@ class Firm:
     inquiry_id: str
 
 
-def seed_sandbox(api: ApiClient, started_at: datetime, energy: Path | None, say: Callable[[str], None]) -> None:
-    """Bring the whole world in. Raises `Refused` where the API refuses, which a second run then continues from."""
+def seed_sandbox(
+    api: ApiClient, started_at: datetime, energy: Path | None, wallet: Wallet, say: Callable[[str], None]
+) -> None:
+    """Bring the whole world in; customers sign with the sandbox's `wallet`.
+
+    Raises `Refused` where the API refuses, which a second run then continues from.
+    """
     started_at = started_at.astimezone(UTC).replace(microsecond=0)
     say("deposits and a price history")
     _deposits(api, BANKS, 2_000_000_000)
@@ -77,7 +85,7 @@ def seed_sandbox(api: ApiClient, started_at: datetime, energy: Path | None, say:
     say("approval of the credit models")
     _appoint_models(api)
     say(f"{len(DEVELOPERS)} firms: consents and scores at {len(BANKS)} banks")
-    firms = _firms(api, started_at)
+    firms = _firms(api, started_at, wallet)
     _admit(api, BUYERS, "buyer")
     _deposits(api, [buyer for buyer, *_ in BUYERS], 30_000_000)
     roofs = _roofs(started_at.year - 1, energy)
@@ -148,7 +156,7 @@ def _prices(api: ApiClient, started_at: datetime) -> None:
         api.post(EXCHANGE, "/v1/prices", body, key=f"seed:price:{day.date()}")
 
 
-def _firms(api: ApiClient, started_at: datetime) -> list[Firm]:
+def _firms(api: ApiClient, started_at: datetime, wallet: Wallet) -> list[Firm]:
     """Each bank asks about some customers under consent; its two best-scored ones are the firms that own plants."""
     firms: list[Firm] = []
     subjects: dict[str, str] = {}
@@ -158,13 +166,7 @@ def _firms(api: ApiClient, started_at: datetime) -> list[Firm]:
         answers = []
         for customer in api.get(bank, "/v1/customers", limit=CANDIDATES):
             subject_id = customer["subject_id"]
-            consent = {
-                "subject_id": subject_id,
-                "purposes": ["credit_application", "loan_review"],
-                "scope": ["bank_file", "electricity"],
-                "valid_from": datetime(started_at.year, 1, 1, tzinfo=UTC).isoformat(),
-                "valid_until": datetime(started_at.year + 2, 1, 1, tzinfo=UTC).isoformat(),
-            }
+            consent = _signed_consent(wallet, bank, subject_id, started_at.year)
             recorded = api.post(bank, "/v1/consents", consent, key=f"seed:consent:{subject_id}")
             inquiry = {
                 "subject_id": subject_id,
@@ -179,6 +181,23 @@ def _firms(api: ApiClient, started_at: datetime) -> list[Firm]:
             firms.append(Firm(developer, bank, answer["inquiry_id"]))
     _admit(api, DEVELOPERS, "developer", subjects)
     return firms
+
+
+def _signed_consent(wallet: Wallet, bank: str, subject_id: str, year: int) -> dict[str, Any]:
+    """What a customer hands to its bank: the same document whenever the seeding is run again."""
+    return as_document(
+        wallet.sign(
+            ConsentRecord(
+                consent_id=f"con_seed_{subject_id}",
+                subject_id=subject_id,
+                bank_id=bank,
+                purposes=frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW}),
+                scope=frozenset(DataScope),
+                valid_from=datetime(year, 1, 1, tzinfo=UTC),
+                valid_until=datetime(year + 2, 1, 1, tzinfo=UTC),
+            )
+        )
+    )
 
 
 def _roofs(year: int, energy: Path | None) -> list[Roof]:

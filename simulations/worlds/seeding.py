@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from federated.errors import FederatedError
+from federated.serving.wallet import Wallet
 from financing.errors import FinancingError
 from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.sandbox import seed_sandbox
@@ -19,8 +21,15 @@ class SeedingFailed(RuntimeError):
 
 
 def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Console) -> None:
-    """Seed the service at `url`. The keys file gains the keys of admitted organisations. Raises `SeedingFailed`."""
+    """Seed the service at `url`; the sandbox's wallet lies beside the keys file, under `network`.
+
+    The keys file gains the keys of admitted organisations. Raises `SeedingFailed`.
+    """
     content = json.loads(keys_file.read_text("utf-8"))
+    try:
+        wallet = Wallet.open(keys_file.parent / "network")
+    except FederatedError as error:
+        raise SeedingFailed(f"{error.code}: {error.detail}") from error
     with httpx.Client(base_url=url, timeout=120.0, trust_env=False) as http, console.status("seeding") as status:
         api = ApiClient(http, content["keys"])
 
@@ -29,7 +38,7 @@ def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Cons
             console.print(f"  {line}", highlight=False, markup=False)
 
         try:
-            seed_sandbox(api, datetime.fromisoformat(content["started_at"]), energy, say)
+            seed_sandbox(api, datetime.fromisoformat(content["started_at"]), energy, wallet, say)
         except (Refused, httpx.HTTPError, FinancingError) as error:
             raise SeedingFailed(str(error)) from error
         finally:

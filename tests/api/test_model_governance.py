@@ -112,13 +112,7 @@ def test_the_same_key_sent_at_once_decides_once(world):
 def test_an_expired_champion_scores_nothing_until_it_is_approved_anew(world):
     subject = world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
     world.now = START + timedelta(days=366)
-    given = {
-        "subject_id": subject,
-        "purposes": ["credit_application"],
-        "scope": ["bank_file"],
-        "valid_from": START.isoformat(),
-        "valid_until": (world.now + timedelta(days=30)).isoformat(),
-    }
+    given = world.signed("bank-gusu", subject, scope=["bank_file"], until=world.now + timedelta(days=30))
     consent = world.post("bank-gusu", "/v1/consents", given)["consent_id"]
     asked = {"subject_id": subject, "consent_id": consent, "purpose": "credit_application"}
     world.assert_refused("bank-gusu", "/v1/scores", asked, "model_expired", status=503)

@@ -8,9 +8,11 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_whole_story_in_the_browser(person, story_world):
-    # The bank records a consent and asks for its customer's score.
+    # The firm signs a consent; its bank records what it was handed and asks for the score.
+    person.act_as("dev-a").open("/console/record").fill("sign", bank_id="bank-gusu").send("sign")
+    signed = person.one("#signed-consent").get_attribute("value")
     person.act_as("bank-gusu").open(f"/console/scores/{story_world.subject_id}")
-    person.send("consent")
+    person.fill("consent", signed=signed).send("consent")
     assert "consent is recorded" in person.text(".notice.good")
     person.send("ask")
     assert person.path.startswith("/console/inquiries/inq_")

@@ -12,6 +12,7 @@ from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan
+from federated.serving.wallet import Wallet
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 
@@ -70,7 +71,7 @@ def test_from_consent_to_refusal(tmp_path, source):
         valid_from=AT,
         valid_until=AT + timedelta(days=90),
     )
-    network.record_consent(consent)
+    consent = network.record_consent(Wallet.open(home).sign(consent))
     query = ScoreQuery(bank, subject, consent.consent_id, Purpose.CREDIT_APPLICATION, now)
     score = network.score(query)
     assert isinstance(score, Score)
@@ -83,11 +84,11 @@ def test_from_consent_to_refusal(tmp_path, source):
     stranger = ConsentRecord(
         "C-stranger", "NOBODY-1", bank, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=90)
     )
-    network.record_consent(stranger)
+    network.record_consent(Wallet.open(home).sign(stranger))
     unknown = ScoreQuery(bank, "NOBODY-1", "C-stranger", Purpose.CREDIT_APPLICATION, now)
     assert network.score(unknown) == NoFile("NOBODY-1", now)
 
-    network.withdraw_consent(consent.consent_id, bank, now + timedelta(minutes=1))
+    network.withdraw_consent(consent.consent_id, bank, now + timedelta(minutes=1), by=bank)
     later = ScoreQuery(bank, subject, consent.consent_id, Purpose.CREDIT_APPLICATION, now + timedelta(hours=1))
     with pytest.raises(ConsentWithdrawn):
         network.score(later)

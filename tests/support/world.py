@@ -12,6 +12,9 @@ from credit_api.main import create_app
 from credit_api.sandbox import FOUNDERS
 from credit_api.settings import Settings
 from credit_api.wiring import assemble
+from federated.consent.document import as_document
+from federated.consent.record import ConsentRecord
+from federated.serving.wallet import Wallet
 from financing.persistence.unit_of_work import UnitOfWork
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -24,6 +27,7 @@ class World:
         self._numbers = count(1)
         parts.clock = lambda: self.now
         self.subjects = {}
+        self.wallet = Wallet.open(parts.settings.network_home)
 
     @classmethod
     @contextmanager
@@ -185,14 +189,22 @@ class World:
     # the customer's story
 
     def consent(self, bank, subject_id, scope=("bank_file", "electricity")):
-        body = {
-            "subject_id": subject_id,
-            "purposes": ["credit_application"],
-            "scope": list(scope),
-            "valid_from": START.isoformat(),
-            "valid_until": (START + timedelta(days=365)).isoformat(),
-        }
-        return self.post(bank, "/v1/consents", body)
+        return self.post(bank, "/v1/consents", self.signed(bank, subject_id, scope=scope))
+
+    def signed(
+        self, bank, subject_id, *, purposes=("credit_application",), scope=("bank_file", "electricity"), until=None
+    ):
+        """A consent as its subject signed it, fresh each time: the body that a bank posts."""
+        draft = ConsentRecord(
+            consent_id=f"con_{next(self._numbers)}",
+            subject_id=subject_id,
+            bank_id=bank,
+            purposes=frozenset(purposes),
+            scope=frozenset(scope),
+            valid_from=START,
+            valid_until=until or START + timedelta(days=365),
+        )
+        return as_document(self.wallet.sign(draft))
 
     def score(self, bank, subject_id, **scope):
         consent = self.consent(bank, subject_id, **scope)

@@ -119,6 +119,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "customer.no_file": ("本行无档案", "No file at this bank"),
     "consent.record": ("记录授权", "Record a consent"),
     "consent.record_button": ("记录授权", "Record consent"),
+    "consent.record_text": (
+        "授权由客户用自己的密钥签署，银行不能代签。请粘贴客户交来的已签署授权；沙盒中的企业可在“我的记录”页签署，"
+        "其他客户用命令 tanxin consent sign。",
+        "A consent is signed by the customer with its own key; a bank cannot make one. Paste the signed consent "
+        "that the customer handed over: a firm of the sandbox signs on its page My record, any other customer by the "
+        "command tanxin consent sign.",
+    ),
+    "consent.signed": ("已签署的授权", "Signed consent"),
     "consent.purposes": ("用途", "Purposes"),
     "consent.purpose": ("用途", "Purpose"),
     "consent.scope": ("数据范围", "Data"),
@@ -171,6 +179,40 @@ TEXTS: dict[str, tuple[str, str]] = {
     "record.asked": ("谁查询过", "Who asked"),
     "record.who": ("机构", "Organisation"),
     "record.nobody": ("还没有机构查询过。", "Nobody has asked yet."),
+    "record.uses": ("数据被怎样使用", "How the data were used"),
+    "record.uses_text": (
+        "每家银行与供电公司的节点各自记录：谁为何目的、依据哪份授权使用了本企业的数据，包括隐私对齐与模型训练，以及拒绝了什么。",
+        "Every bank's and grid company's node keeps its own log: on whose behalf, for what purpose and under which "
+        "consent it used this firm's data, in alignment and training too, and what it refused.",
+    ),
+    "record.cannot_tell": (
+        "以下节点现在无法说明：{nodes}",
+        "These nodes cannot tell now: {nodes}",
+    ),
+    "record.held_by": ("数据所在机构", "At"),
+    "record.what": ("做了什么", "What"),
+    "record.for_whom": ("为谁", "On behalf of"),
+    "record.outcome": ("结果", "Outcome"),
+    "record.firms": ("涉及企业数", "Firms in the act"),
+    "record.no_uses": ("还没有使用过。", "Nothing was used yet."),
+    "record.yourself": ("本企业", "This firm"),
+    "record.sign": ("签署授权", "Sign a consent"),
+    "record.sign_text": (
+        "仅限沙盒：服务代本企业保管密钥。真实环境中，密钥只在企业自己手里。签署只生成文件，由银行记录后才生效。",
+        "Sandbox only: the service keeps this firm's key. In reality the key is in nobody's hands but the firm's. "
+        "Signing makes a document; it takes effect once the bank records it.",
+    ),
+    "record.sign_button": ("签署", "Sign"),
+    "record.signed": ("已签署，请把以下文件交给银行。", "Signed. Hand this document to the bank."),
+    "record.bank": ("授权给", "Bank"),
+    "use.score": ("评分", "Score"),
+    "use.shadow_score": ("影子评分（挑战者模型）", "Shadow score (challenger)"),
+    "use.alignment": ("隐私对齐", "Private alignment"),
+    "use.training": ("模型训练", "Model training"),
+    "use.review": ("贷后监测统计", "Counts for review"),
+    "use.withdrawal": ("撤回授权", "Consent withdrawn"),
+    "use.answered": ("已使用", "Used"),
+    "use.no_file": ("无记录", "No file"),
     "record.consents": ("本企业的授权", "Consents of this firm"),
     "score.basis": ("数据来源", "Basis"),
     "score.valid_until": ("有效期至", "Valid until"),

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from pydantic import ValidationError
 
-from credit_api.commands import id_from_key
+from credit_api.consents import record_signed
 from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
 from credit_api.console.queries import inquiries_about, inquiry_of
 from credit_api.inquiries import inquiries
 from credit_api.schemas.common import Id
-from credit_api.schemas.credit import ScoreIn, ScoreOut
+from credit_api.schemas.credit import ConsentIn, ScoreIn, ScoreOut
 from credit_api.scoring import ask_score
-from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.record import Purpose
 from federated.errors import DataMissing
-from financing.quantities import business_date
 from financing.services.context import Context
 
 router = APIRouter(include_in_schema=False)
 PAGE = 25
 LOG = 100
-CONSENT_DAYS = 365
-Choice = TypeVar("Choice", Purpose, DataScope)
 
 
 @router.get("/console/scores")
@@ -93,40 +90,26 @@ def customer_page(page: Page, subject_id: str) -> Response:
         asked=asked,
         at=at,
         purposes=list(Purpose),
-        scopes=list(DataScope),
-        today=business_date(at),
-        until=business_date(at) + timedelta(days=CONSENT_DAYS),
     )
 
 
 @router.post("/console/scores/{subject_id}/consents")
 def give_consent(post: PostDep, subject_id: Id) -> Response:
-    """Record what the customer agreed to, at the bank's node and at every grid company's."""
+    """Record what the customer signed, at the bank's node and at every grid company's."""
     page = post.page
     page.principal("bank")
 
     def effect(context: Context) -> Done:
-        key, _ = post.idempotency()
-        record = ConsentRecord(
-            consent_id=id_from_key("con", context.actor.id, key),
-            subject_id=subject_id,
-            bank_id=context.actor.id,
-            purposes=_choices(post.many("purposes"), Purpose, "purposes"),
-            scope=_choices(post.many("scope"), DataScope, "scope"),
-            valid_from=post.start_of("valid_from"),
-            valid_until=post.end_of("valid_until"),
-        )
-        page.parts.network.record_consent(record)
+        try:
+            given = ConsentIn.model_validate_json(post.document("signed"))
+        except ValidationError:
+            raise FieldInvalid("signed: this is no signed consent", "signed") from None
+        if given.subject_id != subject_id:
+            raise FieldInvalid("signed: this is another customer's consent", "signed")
+        record_signed(page.parts, context.actor.id, given)
         return Done(to=f"/console/scores/{subject_id}#ask", flash="consent_recorded")
 
     return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
-
-
-def _choices(given: list[str], kind: type[Choice], field: str) -> frozenset[Choice]:
-    try:
-        return frozenset(kind(each) for each in given)
-    except ValueError:
-        raise FieldInvalid(f"{field}: unknown choice", field) from None
 
 
 @router.post("/console/scores/{subject_id}/withdrawals/{consent_id}")
@@ -136,7 +119,8 @@ def withdraw_consent(post: PostDep, subject_id: Id, consent_id: Id) -> Response:
     page.principal("bank")
 
     def effect(context: Context) -> Done:
-        page.parts.network.withdraw_consent(consent_id, context.actor.id, context.at)
+        bank = context.actor.id
+        page.parts.network.withdraw_consent(consent_id, bank, context.at, by=bank)
         return Done(to=f"/console/scores/{subject_id}", flash="consent_withdrawn")
 
     return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
@@ -149,7 +133,8 @@ def ask(post: PostDep, subject_id: Id) -> Response:
     principal = page.principal("bank")
 
     def effect(_context: Context) -> Done:
-        purpose = next(iter(_choices([post.text("purpose")], Purpose, "purpose")))
+        post.text("purpose")
+        purpose = next(iter(post.choices("purpose", Purpose)))
         asked = ScoreIn(subject_id=subject_id, consent_id=post.text("consent_id"), purpose=purpose)
         answer = ask_score(page.parts, principal, asked)
         return Done(to=f"/console/inquiries/{answer.inquiry_id}", flash="score_answered")

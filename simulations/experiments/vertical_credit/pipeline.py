@@ -14,8 +14,8 @@ import torch
 from flwr.app import Context, RecordDict
 from sklearn.model_selection import StratifiedKFold
 
+from federated.consent.instants import to_micros
 from federated.consent.record import Purpose
-from federated.consent.store import to_micros
 from federated.engines.in_process import OPERATOR_NODE_ID, InProcessGrid, Seat
 from federated.errors import TrainingFailed
 from federated.models.metrics import Metrics
@@ -26,7 +26,8 @@ from federated.registry.governance import Governance
 from federated.registry.manifest import Explanation, Manifest
 from federated.registry.store import MODEL_NAME, ModelRegistry
 from federated.serving.building import CreditTables, build_nodes, standing_consents
-from federated.training.alignment import Alignment, Participants
+from federated.serving.wallet import Wallet
+from federated.training.alignment import Alignment, AlignmentStep, Participants
 from federated.training.candidates import Candidate
 from federated.training.operator_app import COMPANION, FoldReport, Observers, RunPlan, node_app, operator_app
 from federated.training.zoo.run import ALL
@@ -77,10 +78,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Where progress goes: one line of text, and the loss of each round."""
+    """Where progress goes: one line of text, the loss of each round, and each step of the alignment."""
 
     say: Callable[[str], None]
     round: Callable[[int, str, int, float], None]
+    aligning: Callable[[AlignmentStep], None] = lambda _: None
 
 
 def with_folds(tables: CreditTables, seed: int) -> CreditTables:
@@ -130,7 +132,9 @@ def _cut_off() -> int:
 def _train(result: RunResult, home: Path, reporter: Reporter) -> None:
     tables, at = result.tables, result.at
     reporter.say(f"writing node stores for {len(tables.subjects):,} subjects ({tables.schema.data_origin})")
-    build_nodes(home, tables, standing_consents(tables, at, at + timedelta(days=365 * CONSENT_YEARS)))
+    wallet = Wallet.at(home)
+    consents = standing_consents(tables, wallet, at, at + timedelta(days=365 * CONSENT_YEARS))
+    build_nodes(home, tables, consents, wallet.authority)
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
     try:
         apps = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in stores]
@@ -163,7 +167,7 @@ def _observers(result: RunResult, reporter: Reporter) -> Observers:
         aligned=aligned,
         fold=fold,
         progress=lambda number: lambda phase, step, loss: reporter.round(number, phase, step, loss),
-        aligning=lambda bank, grid: reporter.say(f"aligning {bank} with {grid}"),
+        aligning=reporter.aligning,
     )
 
 

@@ -1,16 +1,31 @@
 """Consent and scores in the console: refusals are logged and shown, no file is its own answer."""
 
+import json
+import re
+from html import unescape
+
 from test_console_forms import Browser
 
 
-def consent(browser, subject, **changes):
-    fields = browser.hidden(f"/console/scores/{subject}", "consent") | {
+def consent(browser, subject, document, status=303):
+    fields = browser.hidden(f"/console/scores/{subject}", "consent") | {"signed": json.dumps(document)}
+    return browser.post(f"/console/scores/{subject}/consents", fields, status=status)
+
+
+def sign(browser, **changes):
+    fields = browser.hidden("/console/record", "sign") | {
+        "bank_id": "bank-gusu",
         "purposes": ["credit_application"],
         "scope": ["bank_file", "electricity"],
         "valid_from": "2026-11-22",
         "valid_until": "2027-11-21",
     }
-    return browser.post(f"/console/scores/{subject}/consents", fields | changes, status=changes.pop("status", 303))
+    status = changes.pop("status", 200)
+    return browser.post("/console/record/signatures", fields | changes, status=status).text
+
+
+def signed_on(page):
+    return json.loads(unescape(re.search(r'<textarea id="signed-consent"[^>]*>(.*?)</textarea>', page, re.DOTALL)[1]))
 
 
 def ask(browser, subject, consent_id, purpose="credit_application", status=303):
@@ -29,7 +44,7 @@ def test_a_score_under_consent_and_what_refuses_it(sqlite_world):
     subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
     assert subject in browser.get("/console/scores").text
     assert subject in browser.get(f"/console/scores?subject={subject[:-1]}").text
-    consent(browser, subject)
+    consent(browser, subject, sqlite_world.signed("bank-gusu", subject))
     consent_id = own_consent(sqlite_world, subject)
 
     page = browser.get(ask(browser, subject, consent_id).headers["location"]).text
@@ -52,7 +67,7 @@ def test_a_score_under_consent_and_what_refuses_it(sqlite_world):
 def test_a_score_form_sent_twice_is_one_inquiry(sqlite_world):
     browser = Browser(sqlite_world).act_as("bank-gusu")
     subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
-    consent(browser, subject)
+    consent(browser, subject, sqlite_world.signed("bank-gusu", subject))
     fields = browser.hidden(f"/console/scores/{subject}", "ask") | {
         "consent_id": own_consent(sqlite_world, subject),
         "purpose": "credit_application",
@@ -65,7 +80,7 @@ def test_a_score_form_sent_twice_is_one_inquiry(sqlite_world):
 
 def test_no_file_is_an_answer_of_its_own(sqlite_world):
     browser = Browser(sqlite_world).act_as("bank-gusu")
-    consent(browser, "FIRM-99999")
+    consent(browser, "FIRM-99999", sqlite_world.signed("bank-gusu", "FIRM-99999"))
     assert "No file at this bank" in browser.get("/console/scores/FIRM-99999").text
     answer = ask(browser, "FIRM-99999", own_consent(sqlite_world, "FIRM-99999"))
     page = browser.get(answer.headers["location"]).text
@@ -73,12 +88,49 @@ def test_no_file_is_an_answer_of_its_own(sqlite_world):
     assert "gauge-score" not in page
 
 
-def test_contradictory_terms_are_refused(sqlite_world):
+def test_a_firm_signs_on_its_own_page_and_the_bank_records_that(sqlite_world):
+    subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
+    sqlite_world.admit("dev-a", "developer", subject)
+    firm, bank = Browser(sqlite_world).act_as("dev-a"), Browser(sqlite_world).act_as("bank-gusu")
+    document = signed_on(sign(firm))
+    assert document["consent_id"] not in bank.get(f"/console/scores/{subject}").text
+    consent(bank, subject, document)
+    answer = ask(bank, subject, document["consent_id"])
+    assert 'class="gauge-score"' in bank.get(answer.headers["location"]).text
+    record = firm.get("/console/record").text
+    assert record[record.index('id="uses"') :].count("<td>Score</td>") >= 2
+
+
+def test_contradictory_terms_are_not_signed(sqlite_world):
+    subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
+    sqlite_world.admit("dev-a", "developer", subject)
+    browser = Browser(sqlite_world).act_as("dev-a")
+    assert "invalid_consent" in sign(browser, valid_until="2026-11-20", status=422)
+    assert "invalid_consent" in sign(browser, purposes=[], status=422)
+    assert "invalid_request" in sign(browser, purposes=["curiosity"], status=422)
+    assert "invalid_request" in sign(browser, valid_from="soon", status=422)
+    assert sqlite_world.parts.network.consents_of(subject, "bank-gusu")[0].consent_id.startswith("CONS-")
+
+
+def test_a_bank_records_only_what_its_customer_signed(sqlite_world):
     browser = Browser(sqlite_world).act_as("bank-gusu")
-    assert "invalid_consent" in consent(browser, "FIRM-1", valid_until="2026-11-20", status=422).text
-    assert "invalid_consent" in consent(browser, "FIRM-1", purposes=[], status=422).text
-    assert "invalid_request" in consent(browser, "FIRM-1", purposes=["curiosity"], status=422).text
-    assert "invalid_request" in consent(browser, "FIRM-1", valid_from="soon", status=422).text
+    document = sqlite_world.signed("bank-gusu", "FIRM-1")
+    assert "invalid_request" in consent(browser, "FIRM-1", {"subject_id": "FIRM-1"}, status=422).text
+    assert "invalid_request" in consent(browser, "FIRM-2", document, status=422).text
+    edited = document | {"purposes": ["model_training"]}
+    assert "consent_signature_invalid" in consent(browser, "FIRM-1", edited, status=403).text
+    other = sqlite_world.signed("bank-jinji", "FIRM-1")
+    assert "not_permitted" in consent(browser, "FIRM-1", other, status=403).text
+
+
+def test_nobody_signs_for_a_firm_where_there_is_no_wallet(sqlite_world):
+    subject = sqlite_world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
+    sqlite_world.admit("dev-a", "developer", subject)
+    browser = Browser(sqlite_world).act_as("dev-a")
+    fields = browser.hidden("/console/record", "sign")
+    (sqlite_world.parts.settings.network_home / "sandbox-wallet.json").unlink()
+    assert "form-sign" not in browser.get("/console/record").text
+    browser.post("/console/record/signatures", fields | {"bank_id": "bank-gusu"}, status=403)
 
 
 def test_another_banks_inquiry_is_not_found(sqlite_world):

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from federated.consent.record import ConsentRecord, DataScope, Purpose, check
-from federated.consent.store import ConsentStore, from_micros, to_micros
+from federated.consent.checking import check
+from federated.consent.instants import from_micros, to_micros
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.store import ConsentStore
 from federated.errors import (
     ConsentConflict,
     ConsentExpired,
@@ -17,9 +19,10 @@ from federated.errors import (
     ScopeNotCovered,
     error_codes,
 )
+from federated.serving.wallet import Wallet
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-RECORD = ConsentRecord(
+DRAFT = ConsentRecord(
     consent_id="C-1",
     subject_id="S-1",
     bank_id="bank-gusu",
@@ -28,10 +31,13 @@ RECORD = ConsentRecord(
     valid_from=START,
     valid_until=START + timedelta(days=10),
 )
+WALLET = Wallet(b"s" * 32, b"a" * 32)
+RECORD = WALLET.sign(DRAFT)
 
 
 def ask(record, **changes):
     use = {
+        "authority": WALLET.authority,
         "subject_id": "S-1",
         "bank_id": "bank-gusu",
         "purpose": Purpose.CREDIT_APPLICATION,
@@ -96,31 +102,61 @@ def test_the_store_keeps_terms_and_never_edits_them():
     assert store.add(RECORD) == RECORD
     assert store.add(RECORD) == RECORD
     with pytest.raises(ConsentConflict):
-        store.add(replace(RECORD, subject_id="S-2"))
-    withdrawn = store.withdraw("C-1", "bank-gusu", START + timedelta(days=3))
+        store.add(signed(subject_id="S-2"))
+    withdrawn = store.withdraw("C-1", "bank-gusu", START + timedelta(days=3), "bank-gusu")
+    assert (withdrawn.withdrawn_at, withdrawn.withdrawn_by) == (START + timedelta(days=3), "bank-gusu")
     assert store.get("C-1") == withdrawn
     assert store.add(RECORD) == withdrawn
+    assert store.withdraw("C-1", "bank-gusu", START + timedelta(days=4), "subject") == withdrawn
     with pytest.raises(ConsentMissing):
-        store.withdraw("C-1", "bank-jinji", START)
+        store.withdraw("C-1", "bank-jinji", START, "bank-jinji")
     assert [r.consent_id for r in store.of_bank("bank-gusu", 10, "")] == ["C-1"]
     assert store.of_bank("bank-gusu", 10, "C-1") == []
+
+
+def signed(**changes):
+    return WALLET.sign(replace(DRAFT, **changes))
 
 
 def test_the_bulk_answer_agrees_with_the_single_check():
     store = ConsentStore(sqlite3.connect(":memory:"))
     both = frozenset(Purpose)
     records = [
-        replace(RECORD, consent_id="a", subject_id="a"),
-        replace(RECORD, consent_id="b", subject_id="b", purposes=both),
-        replace(RECORD, consent_id="c", subject_id="c", purposes=both, withdrawn_at=START),
-        replace(RECORD, consent_id="d", subject_id="d", purposes=both, valid_until=START + timedelta(hours=1)),
-        replace(RECORD, consent_id="e", subject_id="e", purposes=both, bank_id="bank-jinji"),
+        signed(consent_id="a", subject_id="a"),
+        signed(consent_id="b", subject_id="b", purposes=both),
+        signed(consent_id="c", subject_id="c", purposes=both),
+        signed(consent_id="d", subject_id="d", purposes=both, valid_until=START + timedelta(hours=1)),
+        signed(consent_id="e", subject_id="e", purposes=both, bank_id="bank-jinji"),
+        replace(signed(consent_id="f", subject_id="f"), purposes=both),
+        signed(consent_id="g", subject_id="nobody's customer", purposes=both),
     ]
     store.add_many(records)
+    store.withdraw("c", "bank-gusu", START, "subject")
     at = START + timedelta(days=1)
-    found = store.subjects_allowing("bank-gusu", Purpose.MODEL_TRAINING, DataScope.BANK_FILE, at)
-    assert found == {"b"}
-    assert store.subjects_allowing(None, Purpose.MODEL_TRAINING, DataScope.BANK_FILE, at) == {"b", "e"}
+
+    def allowing(bank_id):
+        return store.allowing(
+            bank_id, Purpose.MODEL_TRAINING, {DataScope.BANK_FILE}, at, WALLET.authority, frozenset("abcdef")
+        )
+
+    assert set(allowing("bank-gusu")) == {"b"}
+    assert set(allowing(None)) == {"b", "e"}
+
+
+def test_of_several_consents_both_sides_choose_the_same():
+    both, scopes = frozenset(Purpose), frozenset(DataScope)
+    terms = {"purposes": both, "scope": scopes}
+    records = [
+        signed(consent_id="x", **terms, valid_until=START + timedelta(days=9)),
+        signed(consent_id="a", **terms, valid_until=START + timedelta(days=20)),
+        signed(consent_id="b", **terms, valid_until=START + timedelta(days=20)),
+        signed(consent_id="z", purposes=both, valid_until=START + timedelta(days=30)),
+    ]
+    for order in (records, records[::-1]):
+        store = ConsentStore(sqlite3.connect(":memory:"))
+        store.add_many(order)
+        found = store.allowing("bank-gusu", Purpose.MODEL_TRAINING, scopes, START, WALLET.authority, {"S-1"})
+        assert found["S-1"] == records[2]
 
 
 def test_codes_are_unique_and_stable():

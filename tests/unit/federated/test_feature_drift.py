@@ -21,7 +21,9 @@ from federated.registry.drift import Verdict
 from federated.registry.feature_drift import feature_drift, holm
 from federated.registry.manifest import FeatureReference
 from federated.serving import Network
+from federated.serving.wallet import Wallet
 
+WALLET = Wallet(b"s" * 32, b"a" * 32)
 NOW = AT + timedelta(days=1)
 REFERENCE = FeatureReference((1.0, 2.0, 3.0), (2_000, 2_000, 2_000, 2_000, 40))
 
@@ -137,8 +139,8 @@ def test_a_withdrawn_consent_is_not_counted(network, trained):
     bank = network.bank_node("bank-gusu")
     cuts = {"leverage": ()}
     before = bank.column_counts(cuts, NOW)["leverage"].sum()
-    for subject in sorted(bank.reviewed_subjects(NOW))[:50]:
-        network.withdraw_consent(f"CONS-{subject}", "bank-gusu", NOW)
+    for subject in sorted(bank.reviewed_consents(NOW))[:50]:
+        network.withdraw_consent(f"CONS-{subject}", "bank-gusu", NOW, by="bank-gusu")
     after = bank.column_counts(cuts, NOW + timedelta(seconds=1))["leverage"].sum()
     assert 30 <= before - after <= 70
 
@@ -157,19 +159,22 @@ def grid(tmp_path):
         role="grid",
         schema=schema,
         data_origin="generated",
+        authority=WALLET.authority,
         subjects=subjects,
         values=values,
     )
     node = GridNode(store)
     node.record_consents(
-        ConsentRecord(
-            f"{bank}-{subject}",
-            subject,
-            bank,
-            frozenset({Purpose.LOAN_REVIEW}),
-            frozenset(DataScope),
-            AT,
-            AT + timedelta(days=30),
+        WALLET.sign(
+            ConsentRecord(
+                f"{bank}-{subject}",
+                subject,
+                bank,
+                frozenset({Purpose.LOAN_REVIEW}),
+                frozenset(DataScope),
+                AT,
+                AT + timedelta(days=30),
+            )
         )
         for subject in subjects
         for bank in ("bank-a", "bank-b")
@@ -195,6 +200,7 @@ def test_unknown_and_protected_columns_are_not_counted(grid, tmp_path):
         role="grid",
         schema=schema,
         data_origin="taiwan",
+        authority=WALLET.authority,
         subjects=["S"],
         values=np.ones((1, len(schema.grid.columns))),
     )

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 from small_network import ADDITIVE, AT, SMALL
 
-from federated.consent.store import to_micros
+from federated.consent.instants import to_micros
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.schema import load_schema, load_schemas
 from federated.nodes.store import NodeStore
+from federated.serving import Network
 from federated.serving.building import build_nodes, standing_consents
+from federated.serving.wallet import Wallet
 from federated.training.alignment import align, participants
 from federated.training.messages import Switchboard
 from federated.training.operator_app import node_app
@@ -69,7 +71,8 @@ def test_a_run_can_be_repeated_exactly(trained, tmp_path):
 
 def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
     tables = with_folds(generate_population(600, seed=3), 2024)
-    build_nodes(tmp_path, tables, standing_consents(tables, AT, AT + timedelta(days=1)))
+    wallet = Wallet.at(tmp_path)
+    build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=1)), wallet.authority)
     with sqlite3.connect(tmp_path / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET features = ?", (np.full(8, np.inf).tobytes(),))
     with pytest.raises(CorruptData, match="grid-sip refused: grid-sip: column usage_trend_12m holds an infinite value"):
@@ -81,8 +84,11 @@ def test_withdrawn_subjects_do_not_enter_the_next_training(trained, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(trained[0], home)
     tables = trained[1].tables
-    with sqlite3.connect(home / "nodes" / "bank-gusu.db") as db:
-        db.execute("UPDATE consents SET withdrawn_at_us = 0 WHERE subject_id < 'FIRM-00700'")
+    network = Network.open(home)
+    for subject, bank in zip(tables.subjects, tables.bank_of, strict=True):
+        if bank == "bank-gusu" and subject < "FIRM-00700":
+            network.withdraw_consent(f"CONS-{subject}", bank, AT, by=bank)
+    network.close()
     result = quick(tables, home)
     assert result.manifests[0].version == "v0003"
     aligned = {s for g in ("grid-sip", "grid-gaoxin") for s in NodeStore(home / "nodes" / "bank-gusu.db").alignment(g)}
@@ -100,7 +106,9 @@ def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
 def test_a_party_with_other_ids_is_named(tmp_path):
     tables = generate_population(600, seed=3)
     home = tmp_path / "home"
-    build_nodes(home, with_folds(tables, 2024), standing_consents(tables, AT, AT + timedelta(days=9)))
+    wallet = Wallet.at(home)
+    consents = standing_consents(tables, wallet, AT, AT + timedelta(days=9))
+    build_nodes(home, with_folds(tables, 2024), consents, wallet.authority)
     with sqlite3.connect(home / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET subject_id = 'X' || subject_id")
     seats = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in open_stores(home)]
@@ -108,7 +116,7 @@ def test_a_party_with_other_ids_is_named(tmp_path):
     board = Switchboard(grid)
     people = participants(board)
     with pytest.raises(NoOverlap, match="grid-sip: column id has no consented customer in common") as refusal:
-        align(board, people, to_micros(AT), lambda *_: None)
+        align(board, people, to_micros(AT), lambda _: None)
     assert refusal.value.context == {"party": "grid-sip", "column": "id"}
 
 
@@ -118,7 +126,7 @@ def open_stores(home):
 
 def test_a_home_with_other_data_is_left_alone(trained):
     with pytest.raises(HomeOccupied):
-        build_nodes(trained[0], generate_population(600, seed=9), [])
+        build_nodes(trained[0], generate_population(600, seed=9), [], b"a" * 32)
 
 
 def broken(**changes):
@@ -140,13 +148,13 @@ def broken(**changes):
 )
 def test_bad_tables_name_party_and_column_before_anything_is_written(tmp_path, tables, message):
     with pytest.raises(CorruptData, match=message):
-        build_nodes(tmp_path, tables(), [])
+        build_nodes(tmp_path, tables(), [], b"a" * 32)
     assert not (tmp_path / "nodes").exists()
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
     with pytest.raises(SchemaMismatch, match="bank-gusu: expected 8 columns"):
-        build_nodes(tmp_path, broken(bank_values=np.zeros((600, 7))), [])
+        build_nodes(tmp_path, broken(bank_values=np.zeros((600, 7))), [], b"a" * 32)
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path):

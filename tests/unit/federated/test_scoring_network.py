@@ -29,6 +29,7 @@ from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, Peer
 from federated.registry.store import ModelRegistry
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
+from federated.serving.wallet import Wallet
 
 NOW = AT + timedelta(days=1)
 
@@ -39,6 +40,11 @@ def network(trained, tmp_path):
     opened = Network.open(tmp_path / "home")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def wallet(trained):
+    return Wallet.open(trained[0])
 
 
 def query(subject, bank, **changes):
@@ -195,22 +201,21 @@ def test_a_version_that_reads_other_columns_is_refused(network, trained):
     assert refusal.value.context["party"] == "grid-gaoxin"
 
 
-def test_a_subject_without_a_file_is_an_answer_of_its_own(network):
-    network.record_consent(
-        ConsentRecord(
-            "C-new", "FIRM-99999", "bank-gusu", frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9)
-        )
+def test_a_subject_without_a_file_is_an_answer_of_its_own(network, wallet):
+    draft = ConsentRecord(
+        "C-new", "FIRM-99999", "bank-gusu", frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9)
     )
+    network.record_consent(wallet.sign(draft))
     assert network.score(query("FIRM-99999", "bank-gusu", consent_id="C-new")) == NoFile("FIRM-99999", NOW)
 
 
-def test_a_bank_cannot_score_another_banks_customer(network, trained):
+def test_a_bank_cannot_score_another_banks_customer(network, wallet, trained):
     subject, bank, _ = rows(trained[1])[0]
     other = next(b for b in network.bank_ids if b != bank)
     with pytest.raises(ConsentMissing):
         network.score(query(subject, other))
     own = ConsentRecord("C-x", subject, other, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9))
-    network.record_consent(own)
+    network.record_consent(wallet.sign(own))
     assert isinstance(network.score(query(subject, other, consent_id="C-x")), NoFile)
     with pytest.raises(NotPermitted):
         network.score(query(subject, "grid-sip"))
@@ -233,19 +238,19 @@ def test_consent_is_needed_for_this_purpose_at_this_time(network, trained):
         )
 
 
-def test_a_withdrawn_consent_stops_the_next_score(network, trained):
+def test_a_withdrawn_consent_stops_the_next_score(network, wallet, trained):
     subject, bank, _ = rows(trained[1])[0]
     assert isinstance(network.score(query(subject, bank)), Score)
     other = next(b for b in network.bank_ids if b != bank)
     with pytest.raises(ConsentMissing):
-        network.withdraw_consent(f"CONS-{subject}", other, NOW)
-    record = network.withdraw_consent(f"CONS-{subject}", bank, NOW)
-    assert record.withdrawn_at == NOW
+        network.withdraw_consent(f"CONS-{subject}", other, NOW, by=other)
+    record = network.withdraw_consent(f"CONS-{subject}", bank, NOW, by=bank)
+    assert (record.withdrawn_at, record.withdrawn_by) == (NOW, bank)
     with pytest.raises(ConsentWithdrawn):
         network.score(query(subject, bank))
     assert all(network.grid_node(g).consent(f"CONS-{subject}").withdrawn_at == NOW for g in network.grid_ids)
     with pytest.raises(ConsentConflict):
-        network.record_consent(replace(record, withdrawn_at=None, valid_until=AT + timedelta(days=5)))
+        network.record_consent(wallet.sign(replace(record.terms(), valid_until=AT + timedelta(days=5))))
 
 
 def test_customers_and_consents_are_paged(network):

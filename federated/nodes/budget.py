@@ -1,0 +1,71 @@
+"""How often a bank may ask a grid company: about one customer, and about all together, in a sliding period.
+
+A bank that holds its own share of a model can subtract it from every score. One answer about a customer tells it the
+grid company's share to half a point; answers to the same question under a changed own file tell it more digits, and
+answers about customers whose electricity data the bank knows from elsewhere tell it the function. Guarantee: within
+any `window` a node's answers to one bank stay within the numbers below, counted in the node's own store before the
+answer leaves. Threat model: the bank, alone or with the operator. Not covered: what the allowed answers tell, several
+banks that pool what they were told, and a bank that has patience.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
+
+from federated.consent.store import ConsentStore
+from federated.errors import QueryBudgetSpent
+
+
+@dataclass(frozen=True, slots=True)
+class QueryBudget:
+    """At most `per_subject` answers about one customer and, to a bank in all, the larger of two numbers.
+
+    These are `per_bank_min` and `per_consent` times the bank's consents in force, each within `window`.
+    """
+
+    window: timedelta
+    per_subject: int
+    per_bank_min: int
+    per_consent: float
+
+    def to_bytes(self) -> bytes:
+        """As a node keeps it."""
+        fields = (self.window.total_seconds(), self.per_subject, self.per_bank_min, self.per_consent)
+        return json.dumps(fields).encode()
+
+    @staticmethod
+    def from_bytes(raw: bytes) -> QueryBudget:
+        """The reverse of `to_bytes`."""
+        seconds, per_subject, per_bank_min, per_consent = json.loads(raw)
+        return QueryBudget(timedelta(seconds=seconds), per_subject, per_bank_min, per_consent)
+
+    def require(self, consents: ConsentStore, bank_id: str, subject_id: str, at: datetime) -> None:
+        """Raise `QueryBudgetSpent` with the instant from which on there is room, unless one more answer fits."""
+        log, since = consents.uses, at - self.window
+        oldest = log.nth_last_answer(bank_id, self.per_subject, since, subject_id)
+        if oldest is not None:
+            raise self._spent("this customer", oldest, self.per_subject)
+        if log.nth_last_answer(bank_id, self.per_bank_min, since) is None:
+            return
+        allowed = max(self.per_bank_min, int(self.per_consent * consents.count_in_force(bank_id, at)))
+        oldest = log.nth_last_answer(bank_id, allowed, since)
+        if oldest is not None:
+            raise self._spent("all customers", oldest, allowed)
+
+    def _spent(self, whom: str, oldest: datetime, allowed: int) -> QueryBudgetSpent:
+        days = self.window / timedelta(days=1)
+        detail = f"the bank was answered {allowed} times about {whom} within {days:g} days"
+        return QueryBudgetSpent(detail, retry_at=(oldest + self.window).isoformat())
+
+
+@cache
+def default_budget() -> QueryBudget:
+    """The budget of `budget.toml`, for nodes that set none of their own."""
+    raw = tomllib.loads(resources.files("federated.nodes").joinpath("budget.toml").read_text("utf-8"))
+    window = timedelta(days=raw["window_days"])
+    return QueryBudget(window, int(raw["per_subject"]), int(raw["per_bank_min"]), float(raw["per_consent"]))

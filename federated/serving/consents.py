@@ -1,0 +1,81 @@
+"""A consent at all nodes of a network: recorded and withdrawn in an order that fails closed, and who used what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+
+from federated.consent.record import ConsentRecord, require_same_terms
+from federated.consent.signature import require_signed
+from federated.consent.uses import Use
+from federated.errors import ConsentMissing, NodeUnavailable, UseLogTampered
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+
+
+def record(bank: BankNode, grids: Mapping[str, GridNode], given: ConsentRecord) -> ConsentRecord:
+    """Record a consent that its subject signed at the bank's node and at every grid company's.
+
+    Grid companies are written first: if that is interrupted the bank has no consent and a score is refused. Recording
+    the same terms again changes nothing, least of all a withdrawal. Raises `ConsentSignatureInvalid`,
+    `ConsentConflict`, `NodeUnavailable`.
+    """
+    # One consent id names one consent in the whole network, so a conflict anywhere is found before any write.
+    for node in (bank, *grids.values()):
+        require_signed(given, node.store.authority)
+        known = node.consent(given.consent_id)
+        if known is not None:
+            require_same_terms(known, given)
+    for grid in grids.values():
+        grid.record_consent(given)
+    return bank.record_consent(given)
+
+
+def withdraw(
+    bank: BankNode,
+    grids: Mapping[str, GridNode],
+    absent: Iterable[str],
+    consent_id: str,
+    at: datetime,
+    by: str,
+    signature: bytes,
+) -> ConsentRecord:
+    """Withdraw a consent at the bank first: its refusal alone already stops every score.
+
+    A grid company that does not answer, or is among the `absent`, is told once it does (`deliver`). Raises
+    `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
+    """
+    bank.own_consent(consent_id)
+    # Noted before the withdrawal, so that none is forgotten if this is interrupted; nothing is told before it stands.
+    bank.store.owe((*grids, *absent), consent_id)
+    found = bank.withdraw_consent(consent_id, bank.org_id, at, by, signature)
+    deliver(bank, grids)
+    return found
+
+
+def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
+    """Tell grid companies of the withdrawals at a bank that they have not heard of yet."""
+    told: dict[str, list[str]] = {}
+    for peer, consent_id in bank.store.owed():
+        grid, known = grids.get(peer), bank.consent(consent_id)
+        if grid is None or known is None or known.withdrawn_at is None:
+            continue
+        signature = bank.withdrawal_signature(consent_id)
+        with suppress(NodeUnavailable, ConsentMissing):
+            grid.withdraw_consent(consent_id, bank.org_id, known.withdrawn_at, known.withdrawn_by, signature)
+            told.setdefault(consent_id, []).append(peer)
+    for consent_id, peers in told.items():
+        bank.store.settle(peers, consent_id)
+
+
+def uses_of(nodes: Iterable[BankNode | GridNode], subject_id: str) -> tuple[dict[str, list[Use]], list[str]]:
+    """What each node did with a subject's data, newest first, and the nodes that cannot tell or were tampered with."""
+    found: dict[str, list[Use]] = {}
+    silent = []
+    for node in nodes:
+        try:
+            found[node.org_id] = node.uses_of(subject_id)
+        except (NodeUnavailable, UseLogTampered):
+            silent.append(node.org_id)
+    return found, silent

@@ -1,0 +1,81 @@
+"""The sandbox's wallet: it signs as any subject, and attests keys as the identity authority. For sandboxes only.
+
+In a real network every subject keeps its own key, on a card or a phone, and the authority (an electronic-signature
+service under 电子签名法, article 16) attests it; nobody else holds either. A sandbox has nobody to play those parts, so
+this file does. Whoever reads it can sign for everyone: it must not exist where real people's data are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from federated.consent.record import ConsentRecord, KeyAttestation
+from federated.consent.signature import attest, public_of, sign, sign_withdrawal
+from federated.errors import CorruptData, DataMissing
+
+FILE = "sandbox-wallet.json"
+NOTE = "Sandbox only: whoever holds this file signs as any subject and as the identity authority."
+ATTESTED_FROM, ATTESTED_UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Two secrets of 32 bytes: the seed of all subjects' keys, and the authority's own key."""
+
+    seed: bytes
+    authority_secret: bytes
+
+    @staticmethod
+    def at(home: Path) -> Wallet:
+        """The wallet under `home`, made with fresh secrets if there is none yet; readable by its owner only."""
+        path = home / FILE
+        if path.exists():
+            return Wallet.open(home)
+        made = Wallet(secrets.token_bytes(32), secrets.token_bytes(32))
+        home.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            content = {"note": NOTE, "seed": made.seed.hex(), "authority": made.authority_secret.hex()}
+            file.write(json.dumps(content, indent=1) + "\n")
+        return made
+
+    @staticmethod
+    def open(home: Path) -> Wallet:
+        """The wallet under `home`. Raises `DataMissing` if there is none, `CorruptData` if it cannot be read."""
+        path = home / FILE
+        if not path.is_file():
+            raise DataMissing("there is no sandbox wallet here; subjects sign with keys of their own", file=FILE)
+        try:
+            raw = json.loads(path.read_text("utf-8"))
+            return Wallet(bytes.fromhex(raw["seed"]), bytes.fromhex(raw["authority"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptData(f"{FILE} cannot be read: {error}", file=FILE) from error
+
+    @property
+    def authority(self) -> bytes:
+        """The authority's public key (32 bytes), which nodes pin."""
+        return public_of(self.authority_secret)
+
+    def sign(self, draft: ConsentRecord) -> ConsentRecord:
+        """The draft signed as its subject, with an attestation of the key."""
+        secret = self._secret(draft.subject_id)
+        return sign(draft, secret, self._attested(draft.subject_id, public_of(secret)))
+
+    def sign_withdrawal(self, record: ConsentRecord) -> bytes:
+        """The subject's signature (64 bytes) over the withdrawal of its consent."""
+        return sign_withdrawal(record, self._secret(record.subject_id))
+
+    def _secret(self, subject_id: str) -> bytes:
+        # A key for each of any number of subjects, without a list of them.
+        return HKDFExpand(SHA256(), 32, b"tanxin sandbox subject " + subject_id.encode()).derive(self.seed)
+
+    def _attested(self, subject_id: str, public_key: bytes) -> KeyAttestation:
+        return attest(self.authority_secret, subject_id, public_key, ATTESTED_FROM, ATTESTED_UNTIL)
