@@ -187,8 +187,10 @@ def privacy(
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
 ) -> None:
-    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals against scores."""
+    """Alignment and aggregation beside their peers; the vertical exchange, probing and extraction; withdrawals."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
+    from simulations.benchmarks.extraction import measure_extraction  # noqa: PLC0415
+    from simulations.benchmarks.probing import measure_probing  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
     from simulations.benchmarks.vertical import measure_vertical  # noqa: PLC0415
     from simulations.benchmarks.withdrawal import measure_withdrawal  # noqa: PLC0415
@@ -199,6 +201,8 @@ def privacy(
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
         "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
         "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
+        "probing": asdict(measure_probing(1_000 if quick else 10_000)),
+        "extraction": asdict(measure_extraction(600, 20) if quick else measure_extraction(3_000, 60)),
     }
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")

@@ -25,11 +25,6 @@ class GridNode(Node):
         """Let this node answer so often from now on; earlier answers count."""
         self.store.put_state({BUDGET_STATE: budget.to_bytes()})
 
-    def _within_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
-        """A shadow score is free only beside the very answer it shadows: who asks does not decide what counts."""
-        if action is Action.SHADOW_SCORE and consents.uses.was_answered(
-            request.bank_id, request.subject_id, request.consent_id, request.at
-        ):
-            return action
-        self.budget.require(consents, request.bank_id, request.subject_id, request.at)
-        return Action.SCORE
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+        if action is Action.SCORE:
+            self.budget.require(consents, request.bank_id, request.subject_id, request.at)

@@ -148,7 +148,8 @@ class Node:
                 self._allowed(consents, request)
                 values = self.store.values_of(request.subject_id)
                 if values is not None:
-                    action = self._within_budget(consents, request, action)
+                    action = self._counted_as(consents, request, action)
+                    self._require_budget(consents, request, action)
             except FederatedError as error:
                 refusal = error
             outcome = NO_FILE if values is None else ANSWERED
@@ -157,10 +158,16 @@ class Node:
             raise refusal
         return values
 
-    def _within_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
-        """What the use counts as. A grid company refuses here what a bank may not ask any more."""
-        del consents, request
-        return action
+    def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
+        """A shadow score is one only beside the very answer it shadows: who asks does not decide what counts."""
+        beside = action is Action.SHADOW_SCORE and (
+            self.role == "bank"
+            or consents.uses.was_answered(request.bank_id, request.subject_id, request.consent_id, request.at)
+        )
+        return Action.SHADOW_SCORE if beside else Action.SCORE
+
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+        """A grid company refuses here what a bank may not ask any more; a bank asks itself as often as it likes."""
 
     @staticmethod
     def _log(consents: ConsentStore, request: PartialRequest, action: Action, outcome: str) -> None:

@@ -12,16 +12,9 @@ from pathlib import Path
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn
 from federated.nodes.budget import QueryBudget
-from federated.registry.decisions import Act
-from federated.registry.governance import Governance
-from federated.registry.lifecycle import Role
-from federated.registry.store import ModelRegistry
 from federated.serving import Network, ScoreQuery
 from federated.serving.wallet import Wallet
-from federated.training.zoo.run import ADDITIVE
-from federated.training.zoo.settings import ConvexSettings, ZooSettings
-from simulations.experiments.vertical_credit.pipeline import Reporter, run
-from simulations.worlds.credit_population import generate_population
+from simulations.benchmarks.scored_network import scored_network
 
 FIRMS = 400
 SCORERS = 2
@@ -45,7 +38,10 @@ class WithdrawalRaces:
 def measure_withdrawal(races: int) -> WithdrawalRaces:
     """Each race: two threads score one customer without pause while a third withdraws the consent."""
     with tempfile.TemporaryDirectory(prefix="tanxin-races-") as folder:
-        network, at, subject, bank = _network(Path(folder))
+        at = datetime.now(UTC)
+        network, tables = scored_network(Path(folder), FIRMS, at)
+        row = next(i for i, joint in enumerate(tables.joint) if joint)
+        subject, bank = tables.subjects[row], tables.bank_of[row]
         wallet = Wallet.open(Path(folder))
         # The same customer is asked about tens of thousands of times: what races is the consent, not the budget.
         for grid in network.grid_ids:
@@ -70,20 +66,6 @@ class _Outcome:
     in_flight: int
     withdrawal_ms: float
     refused_after_ms: float
-
-
-def _network(home: Path) -> tuple[Network, datetime, str, str]:
-    at = datetime.now(UTC)
-    tables = generate_population(FIRMS, seed=1)
-    settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
-    quiet = Reporter(lambda _: None, lambda *_: None)
-    result = run(tables, folds=1, settings=settings, at=at, home=home, reporter=quiet, learners=ADDITIVE)
-    governance = Governance(home, ModelRegistry(home))
-    version = result.manifests[0].version
-    governance.approve(version, Act("bank-gusu", at))
-    governance.appoint(version, Role.CHAMPION, Act("bank-gusu", at))
-    row = next(i for i, joint in enumerate(tables.joint) if joint)
-    return Network.open(home), at, tables.subjects[row], tables.bank_of[row]
 
 
 def _race(network: Network, wallet: Wallet, at: datetime, subject: str, bank: str, number: int) -> _Outcome:

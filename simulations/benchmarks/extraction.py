@@ -1,0 +1,183 @@
+"""Score-query extraction by an insider of a bank, against a running network, without and with the query budget."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.consent.record import Purpose
+from federated.errors import QueryBudgetSpent
+from federated.models.scaling import PDO, score_of
+from federated.nodes.budget import QueryBudget, default_budget
+from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
+from federated.registry.store import ModelRegistry
+from federated.registry.weights import ScoringModel
+from federated.serving import Network, Score, ScoreQuery
+from federated.serving.building import CreditTables
+from simulations.benchmarks.scored_network import scored_network
+
+BANK = "bank-gusu"
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+UNLIMITED = QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0)
+POINTS = PDO / np.log(2.0)
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """On generated firms. `r2_…` of the grid company's function, on customers that were not asked about.
+
+    Fitted by an insider of a bank who knows the electricity columns of that many customers from elsewhere. `share_r2`
+    is of the shares themselves, each from one answer. `open_points_…` is how much one customer's share is left open, in
+    score points, mean over customers, after that many answers under changed own files. `answered_about_one` of
+    `asked_about_one` queries and `answered_over` of `asked_over` (everyone five times) fit the default budget, the
+    latter with the least number a bank may always ask lowered to the size of this small network.
+    """
+
+    firms: int
+    r2_few: float
+    r2_some: float
+    r2_all: float
+    queries_few: int
+    queries_some: int
+    queries_all: int
+    share_r2: float
+    open_points_one: float
+    asked_about_one: int
+    open_points_unlimited: float
+    answered_about_one: int
+    open_points_within_budget: float
+    asked_over: int
+    answered_over: int
+
+
+def measure_extraction(firms: int, repeats: int, victims: int = 5) -> Extraction:
+    """Train on `firms` generated firms and attack: once about everyone, and `repeats` times about each of `victims`."""
+    with tempfile.TemporaryDirectory(prefix="tanxin-extraction-") as folder:
+        network, tables = scored_network(Path(folder), firms, AT)
+        try:
+            insider = _Insider(Path(folder), network, tables)
+            return _measure(insider, network, repeats, victims)
+        finally:
+            network.close()
+
+
+def _measure(insider: _Insider, network: Network, repeats: int, victims: int) -> Extraction:
+    rows = insider.rows
+    rng = np.random.default_rng(2024)
+    _set_budget(network, UNLIMITED)
+    shares = np.array([insider.ask(int(row), [], 1).middle for row in rows])
+    truth = insider.true_shares(rows)
+    columns = insider.grid_values(rows)
+    asked = [max(len(rows) // 20, 10), len(rows) // 4, len(rows) // 2]
+    held = np.arange(len(rows)) >= asked[-1]
+    r2 = [fitted_r2(columns[:k], shares[:k], columns[held], truth[held]) for k in asked]
+    chosen = rng.choice(rows, victims, replace=False)
+    others = rng.permutation(rows)[: repeats - 1].tolist()
+    wide = [insider.ask(int(row), others, repeats).width for row in chosen]
+    # A month later nothing that was answered so far counts any more.
+    insider.at += default_budget().window + timedelta(days=1)
+    _set_budget(network, default_budget())
+    within = []
+    answered = 0
+    for row in chosen:
+        before = insider.answered
+        within.append(insider.ask(int(row), others, repeats).width)
+        answered = insider.answered - before
+    insider.at += default_budget().window + timedelta(days=1)
+    _set_budget(network, replace(default_budget(), per_bank_min=len(rows) // 4))
+    before, all_over = insider.answered, [row for _ in range(5) for row in rows]
+    for row in all_over:
+        insider.ask(int(row), [], 1)
+    one = [insider.first_width(int(row)) for row in chosen]
+    return Extraction(
+        firms=len(insider.tables.subjects),
+        r2_few=r2[0],
+        r2_some=r2[1],
+        r2_all=r2[2],
+        queries_few=asked[0],
+        queries_some=asked[1],
+        queries_all=asked[2],
+        share_r2=float(1 - np.sum((truth - shares) ** 2) / np.sum((truth - truth.mean()) ** 2)),
+        open_points_one=float(np.mean(one) * POINTS),
+        asked_about_one=repeats,
+        open_points_unlimited=float(np.mean(wide) * POINTS),
+        answered_about_one=answered,
+        open_points_within_budget=float(np.mean(within) * POINTS),
+        asked_over=len(all_over),
+        answered_over=insider.answered - before,
+    )
+
+
+def _set_budget(network: Network, budget: QueryBudget) -> None:
+    for grid in network.grid_ids:
+        network.grid_node(grid).set_budget(budget)
+
+
+class _Insider:
+    """Somebody at the bank with its model, its files and its key to the score query."""
+
+    def __init__(self, home: Path, network: Network, tables: CreditTables) -> None:
+        self.network, self.tables, self.at, self.answered = network, tables, AT + timedelta(hours=1), 0
+        manifest = network.champion(AT)
+        self._model: ScoringModel = ModelRegistry(home).load(manifest.model, manifest.version)
+        self._file = home / "nodes" / f"{BANK}.db"
+        self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
+        self._first: dict[int, float] = {}
+
+    def ask(self, row: int, borrowed: Sequence[int], times: int) -> Bounds:
+        """Ask about one customer, then again under the files of `borrowed` customers; the bounds that follow."""
+        scores, own = [], []
+        for source in [row, *borrowed][:times]:
+            values = self.tables.bank_values[source]
+            if source != row or len(borrowed):
+                self._write(row, values)
+            score = self._query(row)
+            if score is not None:
+                scores.append(score)
+                own.append(float(self._model.joint_bank.logits(self._lending(values[None, :], "bank"))[0]))
+        if borrowed:
+            self._write(row, self.tables.bank_values[row])
+        found = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
+        if scores:
+            self._first.setdefault(row, found.width)
+        return found
+
+    def first_width(self, row: int) -> float:
+        """How much the first answer about a customer left open, in logits."""
+        return self._first[row]
+
+    def true_shares(self, rows: NDArray[np.int64]) -> Values:
+        """What the insider is after: the grid company's logits of customers."""
+        return self._model.joint_grid.logits(self.grid_values(rows))
+
+    def grid_values(self, rows: NDArray[np.int64]) -> Values:
+        """The grid company's columns of customers."""
+        return self._lending(self.tables.grid_values[rows], "grid")
+
+    def _lending(self, values: Values, role: str) -> Values:
+        return values[:, list(self.tables.schema.party(role).lending)]
+
+    def _query(self, row: int) -> int | None:
+        self.at += timedelta(seconds=1)
+        subject = self.tables.subjects[row]
+        query = ScoreQuery(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, self.at)
+        try:
+            answer = self.network.score(query)
+        except QueryBudgetSpent:
+            return None
+        self.answered += 1
+        return answer.score if isinstance(answer, Score) else None
+
+    def _write(self, row: int, values: Values) -> None:
+        packed = np.ascontiguousarray(values, dtype="<f8").tobytes()
+        with sqlite3.connect(self._file) as db:
+            db.execute("UPDATE files SET features = ? WHERE subject_id = ?", (packed, self.tables.subjects[row]))
+        db.close()

@@ -1,0 +1,30 @@
+"""A small network of generated firms with a champion, for measurements that need scores and not their quality."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from federated.registry.decisions import Act
+from federated.registry.governance import Governance
+from federated.registry.lifecycle import Role
+from federated.registry.store import ModelRegistry
+from federated.serving import Network
+from federated.serving.building import CreditTables
+from federated.training.zoo.run import ADDITIVE
+from federated.training.zoo.settings import ConvexSettings, ZooSettings
+from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.worlds.credit_population import generate_population
+
+
+def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, CreditTables]:
+    """Train on generated firms under `home`, approve and appoint at `at`, and open. The caller closes it."""
+    tables = generate_population(firms, seed=1)
+    settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
+    quiet = Reporter(lambda _: None, lambda *_: None)
+    result = run(tables, folds=1, settings=settings, at=at, home=home, reporter=quiet, learners=ADDITIVE)
+    governance = Governance(home, ModelRegistry(home))
+    version = result.manifests[0].version
+    governance.approve(version, Act("bank-gusu", at))
+    governance.appoint(version, Role.CHAMPION, Act("bank-gusu", at))
+    return Network.open(home), tables

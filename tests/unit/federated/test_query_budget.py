@@ -1,0 +1,142 @@
+"""A grid company counts what a bank is answered, in its own store, and refuses beyond its budget."""
+
+import shutil
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from small_network import AT
+
+from federated.consent.record import Purpose
+from federated.consent.uses import Action
+from federated.errors import QueryBudgetSpent
+from federated.nodes.budget import QueryBudget, default_budget
+from federated.nodes.node import PartialRequest
+from federated.privacy.attacks.score_extraction import bounds_of, fitted_r2
+from federated.serving import Electricity, Network, ScoreQuery
+
+NOW = AT + timedelta(days=1)
+SMALL = QueryBudget(timedelta(days=30), per_subject=2, per_bank_min=3, per_consent=0.0)
+
+
+@pytest.fixture
+def home(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def network(home):
+    opened = Network.open(home)
+    for grid in opened.grid_ids:
+        opened.grid_node(grid).set_budget(SMALL)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def firms(trained):
+    """Joint customers of one bank that grid-sip serves."""
+    tables = trained[1].tables
+    return [
+        tables.subjects[i]
+        for i in range(len(tables.subjects))
+        if tables.joint[i] and (tables.bank_of[i], tables.grid_of[i]) == ("bank-gusu", "grid-sip")
+    ]
+
+
+def ask(network, subject, at=NOW):
+    return network.score(ScoreQuery("bank-gusu", subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, at))
+
+
+def test_one_customer_is_answered_about_so_often_and_again_when_the_period_has_passed(network, firms):
+    first = ask(network, firms[0])
+    assert ask(network, firms[0], NOW + timedelta(days=1)).score == first.score
+    with pytest.raises(QueryBudgetSpent) as refusal:
+        ask(network, firms[0], NOW + timedelta(days=2))
+    assert refusal.value.code == "query_budget_spent"
+    assert datetime.fromisoformat(refusal.value.context["retry_at"]) == NOW + timedelta(days=30)
+    # Another customer is another matter, and the refusal itself spent nothing.
+    assert ask(network, firms[1], NOW + timedelta(days=2)).electricity is Electricity.INCLUDED
+    assert ask(network, firms[0], NOW + timedelta(days=30)).score == first.score
+
+
+def test_all_customers_together_have_a_budget_too(network, firms):
+    for subject in firms[:3]:
+        ask(network, subject)
+    with pytest.raises(QueryBudgetSpent, match="all customers"):
+        ask(network, firms[3])
+
+
+def test_a_bank_with_many_consents_is_answered_more(network, firms):
+    network.grid_node("grid-sip").set_budget(replace(SMALL, per_consent=1.0))
+    assert all(ask(network, subject) for subject in firms[:10])
+
+
+def test_what_was_answered_is_remembered_over_a_restart(home, network, firms):
+    for _ in range(2):
+        ask(network, firms[0])
+    network.close()
+    opened = Network.open(home)
+    assert opened.grid_node("grid-sip").budget == SMALL
+    with pytest.raises(QueryBudgetSpent):
+        ask(opened, firms[0])
+    opened.close()
+
+
+def test_refusals_are_on_record_and_asking_with_an_earlier_time_gains_nothing(network, firms):
+    for _ in range(2):
+        ask(network, firms[0])
+    with pytest.raises(QueryBudgetSpent):
+        ask(network, firms[0], NOW - timedelta(hours=3))
+    newest = network.grid_node("grid-sip").uses_of(firms[0])[0]
+    assert (newest.action, newest.outcome) == (Action.SCORE, "query_budget_spent")
+
+
+def test_a_shadow_is_free_only_beside_the_answer_it_shadows(network, firms):
+    grid, model = network.grid_node("grid-sip"), network._model(network.champion(NOW))
+    request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0001")
+    ask(network, firms[0])
+    for _ in range(5):
+        assert grid.partial(request, model.joint_grid, None, explained=False)
+    later = replace(request, at=NOW + timedelta(minutes=1))
+    assert grid.partial(later, model.joint_grid, None, explained=False)
+    with pytest.raises(QueryBudgetSpent):
+        grid.partial(replace(request, at=NOW + timedelta(minutes=2)), model.joint_grid, None, explained=False)
+    actions = [use.action for use in grid.uses_of(firms[0])]
+    assert actions.count(Action.SHADOW_SCORE) == 5
+
+
+def test_bank_only_answers_spend_nothing(network, trained):
+    tables = trained[1].tables
+    row = next(i for i in range(len(tables.subjects)) if not tables.grid_of[i] and tables.bank_of[i] == "bank-gusu")
+    for _ in range(6):
+        assert ask(network, tables.subjects[row]).electricity is not Electricity.INCLUDED
+
+
+def test_an_honest_bank_does_not_notice_the_default(home, firms):
+    budget = default_budget()
+    opened = Network.open(home)
+    # An application, a correction, and a review a month later; every customer at once.
+    for day in (0, 1, 31):
+        for subject in firms[:20]:
+            assert ask(opened, subject, NOW + timedelta(days=day))
+    opened.close()
+    assert budget.per_subject >= 4
+    assert QueryBudget.from_bytes(budget.to_bytes()) == budget
+
+
+def test_an_insider_bounds_a_share_from_scores_and_fits_a_function_to_shares():
+    def scored(logit):
+        return round(600 - 57.7 * logit)
+
+    truth, own = 0.4321, [0.0, 0.003, 0.011, -0.007, 0.0093]
+    found = bounds_of([scored(each + truth) for each in own], own, scored)
+    assert found.low <= truth <= found.high
+    assert found.width < bounds_of([scored(truth)], [0.0], scored).width <= 1 / 57.7 + 1e-9
+    rng = np.random.default_rng(5)
+    columns = rng.normal(size=(400, 3))
+    shares = np.abs(columns[:, 0]) - 0.5 * columns[:, 1]
+    assert fitted_r2(columns[:300], shares[:300], columns[300:], shares[300:]) > 0.9
+    assert fitted_r2(columns[:300], rng.permutation(shares[:300]), columns[300:], shares[300:]) < 0.2
