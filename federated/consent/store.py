@@ -23,12 +23,14 @@ CREATE TABLE IF NOT EXISTS consents (
   CHECK (valid_until_us > valid_from_us)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS consents_by_subject ON consents (bank_id, subject_id);
+CREATE TABLE IF NOT EXISTS undelivered (peer TEXT NOT NULL, consent_id TEXT NOT NULL, PRIMARY KEY (peer, consent_id))
+  STRICT, WITHOUT ROWID;
 """
 COLUMNS = (
     "c.consent_id, c.subject_id, c.bank_id, c.purposes, c.scope, c.valid_from_us, c.valid_until_us, c.signature,"
     " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, w.at_us, w.organisation"
 )
-TABLES = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
+CONSENTS = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
 IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND (w.at_us IS NULL OR w.at_us > ?)"
 UNSIGNED = "unsigned"
 Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes]
@@ -84,7 +86,7 @@ class ConsentStore:
 
     def get(self, consent_id: str) -> ConsentRecord | None:
         """The consent with this id, or None. Raises `ConsentSignatureInvalid` for a row that cannot be one."""
-        row = self._db.execute(f"SELECT {COLUMNS} FROM {TABLES} WHERE c.consent_id = ?", (consent_id,)).fetchone()  # noqa: S608
+        row = self._db.execute(f"SELECT {COLUMNS} FROM {CONSENTS} WHERE c.consent_id = ?", (consent_id,)).fetchone()  # noqa: S608
         return None if row is None else _from_row(row)
 
     def add(self, record: ConsentRecord) -> ConsentRecord:
@@ -121,6 +123,19 @@ class ConsentStore:
             self.uses.append(Use(utc(at), Action.WITHDRAWAL, by, "", outcome, known.subject_id, consent_id))
         return known.withdrawn(at, by)
 
+    def owe(self, peers: Iterable[str], consent_id: str) -> None:
+        """Note that these nodes have to be told of a withdrawal."""
+        rows = ((peer, consent_id) for peer in peers)
+        self._db.executemany("INSERT OR IGNORE INTO undelivered VALUES (?, ?)", rows)
+
+    def owed(self) -> list[tuple[str, str]]:
+        """Withdrawals that other nodes were not told of yet: (node, consent id), in order."""
+        return list(self._db.execute("SELECT peer, consent_id FROM undelivered ORDER BY peer, consent_id"))
+
+    def settle(self, told: Iterable[tuple[str, str]]) -> None:
+        """Note that nodes were told: (node, consent id)."""
+        self._db.executemany("DELETE FROM undelivered WHERE peer = ? AND consent_id = ?", told)
+
     def withdrawal_signature(self, consent_id: str) -> bytes:
         """The subject's signature under a withdrawal; empty if there is no withdrawal, or an unsigned one."""
         found = self._db.execute(
@@ -138,7 +153,7 @@ class ConsentStore:
 
     def count_in_force(self, bank_id: str, at: datetime) -> int:
         """How many consents towards a bank cover `at` and are not withdrawn."""
-        query = f"SELECT COUNT(*) FROM {TABLES} WHERE c.bank_id = ? AND {IN_FORCE}"  # noqa: S608
+        query = f"SELECT COUNT(*) FROM {CONSENTS} WHERE c.bank_id = ? AND {IN_FORCE}"  # noqa: S608
         return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 3)).fetchone()[0])
 
     def allowing(
@@ -174,7 +189,7 @@ class ConsentStore:
         self, where: str, values: tuple[object, ...], limit: int = -1, among: Set[str] | None = None
     ) -> list[ConsentRecord]:
         rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM {TABLES} WHERE {where} ORDER BY c.consent_id LIMIT ?",  # noqa: S608
+            f"SELECT {COLUMNS} FROM {CONSENTS} WHERE {where} ORDER BY c.consent_id LIMIT ?",  # noqa: S608
             (*values, limit),
         )
         found = []

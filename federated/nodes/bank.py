@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
-from federated.errors import ConsentMissing, FederatedError, NotPermitted
+from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
 from federated.models.scorer import PartyScorer
 from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
 
@@ -46,10 +48,31 @@ class BankNode(Node):
             raise ConsentMissing("no such consent towards this bank", consent_id=consent_id)
         return record
 
-    def withdrawal_signature(self, consent_id: str) -> bytes:
-        """The subject's signature under the withdrawal of a consent; empty for an unsigned one or none."""
+    def withdraw_own(
+        self, consent_id: str, at: datetime, by: str, signature: bytes, tell: Iterable[str]
+    ) -> ConsentRecord:
+        """As `withdraw_consent`, noting in the same transaction whom to `tell`."""
+        with self.store.consents(write=True) as consents:
+            record = consents.withdraw(consent_id, self.org_id, at, by, signature)
+            consents.owe(tell, consent_id)
+            return record
+
+    def undelivered(self) -> list[tuple[str, ConsentRecord, bytes]]:
+        """Withdrawals that nodes were not told of yet: node, withdrawn consent, and the subject's signature if any."""
+        found = []
         with self.store.consents() as consents:
-            return consents.withdrawal_signature(consent_id)
+            for peer, consent_id in consents.owed():
+                # A row that somebody spoilt meanwhile does not hold the others up.
+                with suppress(ConsentSignatureInvalid):
+                    record = consents.get(consent_id)
+                    if record is not None:
+                        found.append((peer, record, consents.withdrawal_signature(consent_id)))
+        return found
+
+    def settle(self, told: Iterable[tuple[str, str]]) -> None:
+        """Note that nodes were told: (node, consent id)."""
+        with self.store.consents(write=True) as consents:
+            consents.settle(told)
 
     def usable_consent(self, consent_id: str, subject_id: str, purpose: Purpose, at: datetime) -> ConsentRecord:
         """A consent towards this bank that opens its file for this purpose at `at`. Raises what `check` raises."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 
-from federated.consent.store import ConsentStore
+from federated.consent.uses import UseLog
 from federated.errors import QueryBudgetSpent
 
 
@@ -25,7 +26,8 @@ from federated.errors import QueryBudgetSpent
 class QueryBudget:
     """At most `per_subject` answers about one customer and, to a bank in all, the larger of two numbers.
 
-    These are `per_bank_min` and `per_consent` times the bank's consents in force, each within `window`.
+    These are `per_bank_min` and `per_consent` times the node's customers who consented towards the bank, each within
+    `window`.
     """
 
     window: timedelta
@@ -44,15 +46,18 @@ class QueryBudget:
         seconds, per_subject, per_bank_min, per_consent = json.loads(raw)
         return QueryBudget(timedelta(seconds=seconds), per_subject, per_bank_min, per_consent)
 
-    def require(self, consents: ConsentStore, bank_id: str, subject_id: str, at: datetime) -> None:
-        """Raise `QueryBudgetSpent` with the instant from which on there is room, unless one more answer fits."""
-        log, since = consents.uses, at - self.window
+    def require(self, log: UseLog, consented: Callable[[], int], bank_id: str, subject_id: str, at: datetime) -> None:
+        """Raise `QueryBudgetSpent` with the instant from which on there is room, unless one more answer fits.
+
+        `consented` counts the node's customers with a consent in force towards the bank; asked only where it matters.
+        """
+        since = at - self.window
         oldest = log.nth_last_answer(bank_id, self.per_subject, since, subject_id)
         if oldest is not None:
             raise self._spent("this customer", oldest, self.per_subject)
         if log.nth_last_answer(bank_id, self.per_bank_min, since) is None:
             return
-        allowed = max(self.per_bank_min, int(self.per_consent * consents.count_in_force(bank_id, at)))
+        allowed = max(self.per_bank_min, int(self.per_consent * consented()))
         oldest = log.nth_last_answer(bank_id, allowed, since)
         if oldest is not None:
             raise self._spent("all customers", oldest, allowed)

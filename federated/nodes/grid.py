@@ -27,4 +27,8 @@ class GridNode(Node):
 
     def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
         if action is Action.SCORE:
-            self.budget.require(consents, request.bank_id, request.subject_id, request.at)
+
+            def consented() -> int:
+                return self.store.own_consented(request.bank_id, request.at)
+
+            self.budget.require(consents.uses, consented, request.bank_id, request.subject_id, request.at)

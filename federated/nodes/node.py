@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from federated.consent.checking import check
-from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.consent.signature import require_signed, signed
+from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.store import ConsentStore
 from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
-from federated.errors import ConsentSignatureInvalid, FederatedError, SchemaMismatch
+from federated.errors import FederatedError, SchemaMismatch
 from federated.models.binning import Binning, IntArray
 from federated.models.encoding import FloatArray
 from federated.models.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.scorer import PartyScorer
+from federated.nodes.consenting import ConsentingNode
 from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key
-from federated.nodes.schema import FeatureSchema, PartySchema
 from federated.nodes.store import NodeStore
 
 MASK_STATE = "mask key"
@@ -62,68 +61,14 @@ class PartialScore:
     ranked: tuple[RankedReason, ...]
 
 
-class Node:
+class Node(ConsentingNode):
     """Base of both kinds of node. Everything it knows is in its own store."""
 
-    role = ""
-
     def __init__(self, store: NodeStore) -> None:
-        if store.role != self.role:
-            raise TypeError(f"{store.org_id} is a {store.role}, not a {self.role}")
-        self.store = store
-        self.org_id = store.org_id
+        super().__init__(store)
         self._lending = np.array(store.schema.party(store.role).lending, dtype=np.int64)
         self._keys: dict[Peer, bytes] = {}
         self._gate = threading.Lock()
-
-    @property
-    def schema(self) -> FeatureSchema:
-        """The feature schema of this node's network."""
-        return self.store.schema
-
-    @property
-    def party(self) -> PartySchema:
-        """This node's half of the schema."""
-        return self.schema.party(self.role)
-
-    def record_consent(self, record: ConsentRecord) -> ConsentRecord:
-        """Store a consent that its subject signed; the same terms again change nothing, also not a withdrawal.
-
-        Raises `ConsentSignatureInvalid`, `ConsentConflict`.
-        """
-        require_signed(record, self.store.authority)
-        with self.store.consents(write=True) as consents:
-            return consents.add(record)
-
-    def record_consents(self, records: Iterable[ConsentRecord]) -> None:
-        """Store many new consents in one transaction. Raises `ConsentSignatureInvalid`; nothing is stored then."""
-        given = list(records)
-        for record, good in zip(given, signed(given, self.store.authority), strict=True):
-            if not good:
-                raise ConsentSignatureInvalid("the subject did not sign this consent", consent_id=record.consent_id)
-        with self.store.consents(write=True) as consents:
-            consents.add_many(given)
-
-    def withdraw_consent(
-        self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
-    ) -> ConsentRecord:
-        """Withdraw a consent from `at` on, on the word of `by`. Raises `ConsentMissing`, `ConsentSignatureInvalid`."""
-        with self.store.consents(write=True) as consents:
-            return consents.withdraw(consent_id, bank_id, at, by, signature)
-
-    def consent(self, consent_id: str) -> ConsentRecord | None:
-        """The consent with this id as this node knows it. Raises `ConsentSignatureInvalid` for a spoilt row."""
-        with self.store.consents() as consents:
-            return consents.get(consent_id)
-
-    def uses_of(self, subject_id: str) -> list[Use]:
-        """What this node did with a subject's data and what it refused, newest first.
-
-        The whole log is verified before it is read. Raises `UseLogTampered`.
-        """
-        with self.store.consents() as consents:
-            consents.uses.verify()
-            return consents.uses.of_subject(subject_id)
 
     def _allowed(self, consents: ConsentStore, request: PartialRequest) -> ConsentRecord:
         return check(
@@ -175,26 +120,6 @@ class Node:
         consents.uses.append(
             Use(request.at, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
         )
-
-    def training_consents(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, ConsentRecord]:
-        """Own customers whose signed consent towards `bank_id` covers model training at `at`, each with that consent.
-
-        It opens this node's kind of data, or both kinds if rows are to be `aligned`. The log of uses is verified first:
-        it is where withdrawals stand. Raises `UseLogTampered`.
-        """
-        scopes = frozenset(DataScope) if aligned else frozenset({self.party.scope})
-        own = self.store.subject_ids()
-        with self.store.consents() as consents:
-            consents.uses.verify()
-            return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own)
-
-    def log_batch(
-        self, action: Action, organisation: str, purpose: Purpose, at: datetime, used: Mapping[str, str]
-    ) -> None:
-        """Note that the data of many subjects were used, each under its consent (`used`: subject to consent id)."""
-        if used:
-            with self.store.consents(write=True) as consents:
-                consents.uses.append_batch(Use(at, action, organisation, purpose.value, ANSWERED), used)
 
     def public_key(self) -> bytes:
         """This node's public key for masks, 32 bytes. Its private key is made at first use and stays in its store."""
@@ -260,20 +185,6 @@ class Node:
             kept = np.append(counts[: len(edges) + 1], counts[-1])
             found[column] = kept // COUNTED_IN * COUNTED_IN
         return found
-
-    def reviewed_consents(self, at: datetime) -> dict[str, str]:
-        """Own customers with a signed consent, towards any bank, that opens this node's data for loan review at `at`.
-
-        Each with the id of the consent. Raises `UseLogTampered`.
-        """
-        return self._reviewed(None, at)
-
-    def _reviewed(self, bank_id: str | None, at: datetime) -> dict[str, str]:
-        own = self.store.subject_ids()
-        with self.store.consents() as consents:
-            consents.uses.verify()
-            found = consents.allowing(bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own)
-        return {subject: record.consent_id for subject, record in found.items()}
 
     def _ranked(self, scorer: PartyScorer, values: FloatArray, contributions: FloatArray) -> tuple[RankedReason, ...]:
         return tuple(

@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from federated.consent.store import ConsentStore
+from federated.consent.instants import to_micros
+from federated.consent.store import CONSENTS, IN_FORCE, ConsentStore
 from federated.errors import CorruptData, DataMissing, NodeUnavailable, StoreOutdated, UseLogTampered
 from federated.models.encoding import FloatArray
 from federated.nodes.checks import check_table
@@ -27,8 +29,6 @@ CREATE TABLE alignments (
   peer TEXT NOT NULL, position INTEGER NOT NULL, subject_id TEXT NOT NULL, PRIMARY KEY (peer, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE undelivered (peer TEXT NOT NULL, consent_id TEXT NOT NULL, PRIMARY KEY (peer, consent_id))
-  STRICT, WITHOUT ROWID;
 """
 # Since format 2 consents are signed, and a store pins the key of the authority that attests its subjects' keys.
 FORMAT = "2"
@@ -169,6 +169,15 @@ class NodeStore:
         with self._held():
             return int(self._db.execute("SELECT COUNT(*) FROM files").fetchone()[0])
 
+    def own_consented(self, bank_id: str, at: datetime) -> int:
+        """Of how many subjects with a file here a consent towards a bank covers `at` and is not withdrawn."""
+        query = (
+            f"SELECT COUNT(DISTINCT c.subject_id) FROM {CONSENTS} JOIN files f ON f.subject_id = c.subject_id"  # noqa: S608
+            f" WHERE c.bank_id = ? AND {IN_FORCE}"
+        )
+        with self._held():
+            return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 3)).fetchone()[0])
+
     def values_of(self, subject_id: str) -> FloatArray | None:
         """One subject's features (columns,), or None if this node has no file of the subject."""
         with self._held():
@@ -198,23 +207,6 @@ class NodeStore:
                 f"{self.org_id}: column {column} holds an infinite value", party=self.org_id, column=column
             )
         return values
-
-    def owe(self, peers: Iterable[str], consent_id: str) -> None:
-        """Note that these nodes have to be told of a withdrawal."""
-        with self._transaction():
-            rows = ((peer, consent_id) for peer in peers)
-            self._db.executemany("INSERT OR IGNORE INTO undelivered VALUES (?, ?)", rows)
-
-    def owed(self) -> list[tuple[str, str]]:
-        """Withdrawals that other nodes were not told of yet: (node, consent id), in order."""
-        with self._held():
-            return list(self._db.execute("SELECT peer, consent_id FROM undelivered ORDER BY peer, consent_id"))
-
-    def settle(self, peers: Iterable[str], consent_id: str) -> None:
-        """Note that these nodes were told."""
-        with self._transaction():
-            rows = ((peer, consent_id) for peer in peers)
-            self._db.executemany("DELETE FROM undelivered WHERE peer = ? AND consent_id = ?", rows)
 
     def subject_ids(self) -> frozenset[str]:
         """Everyone of whom this node has a file."""

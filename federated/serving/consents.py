@@ -46,27 +46,23 @@ def withdraw(
     A grid company that does not answer, or is among the `absent`, is told once it does (`deliver`). Raises
     `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
     """
-    bank.own_consent(consent_id)
-    # Noted before the withdrawal, so that none is forgotten if this is interrupted; nothing is told before it stands.
-    bank.store.owe((*grids, *absent), consent_id)
-    found = bank.withdraw_consent(consent_id, bank.org_id, at, by, signature)
+    found = bank.withdraw_own(consent_id, at, by, signature, (*grids, *absent))
     deliver(bank, grids)
     return found
 
 
 def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
     """Tell grid companies of the withdrawals at a bank that they have not heard of yet."""
-    told: dict[str, list[str]] = {}
-    for peer, consent_id in bank.store.owed():
-        grid, known = grids.get(peer), bank.consent(consent_id)
-        if grid is None or known is None or known.withdrawn_at is None:
+    told = []
+    for peer, record, signature in bank.undelivered():
+        grid = grids.get(peer)
+        if grid is None or record.withdrawn_at is None:
             continue
-        signature = bank.withdrawal_signature(consent_id)
         with suppress(NodeUnavailable, ConsentMissing):
-            grid.withdraw_consent(consent_id, bank.org_id, known.withdrawn_at, known.withdrawn_by, signature)
-            told.setdefault(consent_id, []).append(peer)
-    for consent_id, peers in told.items():
-        bank.store.settle(peers, consent_id)
+            grid.withdraw_consent(record.consent_id, bank.org_id, record.withdrawn_at, record.withdrawn_by, signature)
+            told.append((peer, record.consent_id))
+    if told:
+        bank.settle(told)
 
 
 def uses_of(nodes: Iterable[BankNode | GridNode], subject_id: str) -> tuple[dict[str, list[Use]], list[str]]:

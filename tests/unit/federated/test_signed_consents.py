@@ -267,13 +267,15 @@ def test_a_grid_company_that_was_down_learns_of_a_withdrawal_later(trained, home
     with pytest.raises(ConsentWithdrawn):
         network.score(ScoreQuery(bank, subject, given.consent_id, Purpose.LOAN_REVIEW, NOW))
     assert network.grid_node("grid-gaoxin").consent(given.consent_id).withdrawn_at == NOW
-    assert network.bank_node(bank).store.owed() == [("grid-sip", given.consent_id)]
+    assert [(peer, record.consent_id) for peer, record, _ in network.bank_node(bank).undelivered()] == [
+        ("grid-sip", given.consent_id)
+    ]
     network.close()
     network = Network.open(home)
     told = network.grid_node("grid-sip").consent(given.consent_id)
     assert (told.withdrawn_at, told.withdrawn_by) == (NOW, bank)
     assert network.grid_node("grid-sip").uses_of(subject)[0].outcome != "unsigned"
-    assert network.bank_node(bank).store.owed() == []
+    assert network.bank_node(bank).undelivered() == []
     network.close()
 
 
