@@ -31,6 +31,7 @@ from federated.errors import (
     NotPermitted,
     SchemaMismatch,
     ScopeNotCovered,
+    StoreOutdated,
     UseLogTampered,
 )
 from federated.models.binning import IntArray
@@ -111,6 +112,10 @@ class Network:
                 stores.append(NodeStore(path))
             except (CorruptData, UseLogTampered) as error:
                 broken[path.stem] = error
+            except StoreOutdated:
+                for store in stores:
+                    store.close()
+                raise
         if not any(store.role == "bank" for store in stores):
             raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
         banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}

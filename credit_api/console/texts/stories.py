@@ -120,7 +120,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "consent.record": ("记录授权", "Record a consent"),
     "consent.record_button": ("记录授权", "Record consent"),
     "consent.record_text": (
-        "授权由客户用自己的密钥签署，银行不能代签。请粘贴客户交来的已签署授权；沙盒中的企业可在“我的记录”页签署，"
+        "授权由客户用自己的密钥签署，银行不能代签。请粘贴客户交来的已签署授权；沙盒中的企业可在“我的征信”页签署，"
         "其他客户用命令 tanxin consent sign。",
         "A consent is signed by the customer with its own key; a bank cannot make one. Paste the signed consent "
         "that the customer handed over: a firm of the sandbox signs on its page My record, any other customer by the "

@@ -171,3 +171,27 @@ def test_schemas_are_worded_in_both_languages():
             assert all(f.zh and f.en and f.high_zh and f.high_en and f.low_zh and f.low_en for f in party.features)
     with pytest.raises(SchemaMismatch):
         load_schema("unknown")
+
+
+def test_consents_widened_in_every_store_file_bring_nobody_into_alignment(trained, tmp_path):
+    home, tables = tmp_path / "home", trained[1].tables
+    shutil.copytree(trained[0], home)
+    narrow = set(np.array(tables.subjects)[~(tables.trains & tables.opens_electricity)])
+    assert len(narrow) > 50
+    for path in (home / "nodes").glob("*.db"):
+        with sqlite3.connect(path) as db:
+            db.execute(
+                "UPDATE consents SET purposes = 'credit_application loan_review model_training',"
+                " scope = 'bank_file electricity'"
+            )
+        db.close()
+    stores = open_stores(home)
+    seats = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in stores]
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(seats, start=2)}))
+    steps = []
+    found = align(board, participants(board), to_micros(AT), steps.append)
+    assert sum(found.rows.values()) == int(tables.joint.sum())
+    assert not any(narrow & set(store.alignment(peer)) for store in stores for peer in store.peers())
+    # What a progress bar shows: every step of every pair, in order, up to all of them.
+    assert [step.done for step in steps] == list(range(19))
+    assert {step.total for step in steps} == {18}
