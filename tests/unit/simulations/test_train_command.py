@@ -12,6 +12,7 @@ from federated.nodes.store import NodeStore
 from federated.registry.governance import Governance
 from federated.registry.store import ModelRegistry
 from federated.serving.building import build_nodes, read_taiwan, standing_consents
+from federated.serving.wallet import Wallet
 from federated.training.messages import Content
 from federated.training.node_rows import NodeSource
 from simulations.cli import app
@@ -138,7 +139,8 @@ def test_missing_and_unreadable_files_are_refused(tmp_path):
 
 def test_rivals_train_and_are_measured_on_the_rows_of_the_joint_model(tmp_path):
     tables = with_folds(generate_population(900, 4), 2024)
-    build_nodes(tmp_path, tables, standing_consents(tables, AT, AT.replace(year=2027)))
+    wallet = Wallet.at(tmp_path)
+    build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT.replace(year=2027)), wallet.authority)
     rows = fold_rows(tables, 1, 2024)
     assert not np.any(rows.fitting & rows.validation)
     assert rows.validation.sum() == pytest.approx(0.15 * (rows.fitting.sum() + rows.validation.sum()), abs=2)
