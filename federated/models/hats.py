@@ -1,6 +1,6 @@
 """Rows as integers whose size is known beforehand: hat functions over knots, and one cell a level.
 
-In every column a row holds non-negative integers that add up to `UNIT`: it lies between two knots (and is shared between
+In every column a row holds non-negative integers that add up to `UNIT`: it lies between two knots (and is shared by
 them), in one level, or in the cell for what is missing. With the constant there are `blocks` such groups, so the
 squared length of a row is at most blocks · UNIT² and no entry is beyond UNIT, whatever the row holds. Privacy bounds
 rest on exactly this.

@@ -4,10 +4,10 @@ A release adds discrete Gaussian noise of `multiplier` times the farthest that o
 `steps` times over; with `sampling` < 1 each record takes part in a step with that probability, by itself and unseen.
 
 Why continuous accounting holds for integers: for a shift μ of whole units, E_Q[(P/Q)^k] of the discrete Gaussian is
-exp(k(k−1)‖μ‖²/2σ²)·Σ exp(−‖x−kμ‖²/2σ²) / Σ exp(−‖x‖²/2σ²), and the sums are equal because kμ is a point of the lattice.
-So at integer orders all moments are those of the Gaussian, and with them the Poisson-sampled moments, which are binomial
-sums of these (Mironov, Talwar, Zhang 2019, section 3.3; x → μ − x is the symmetry that their theorem 5 asks for). That a
-sum of several draws is not quite one draw is `slack`, which is added.
+exp(k(k−1)‖μ‖²/2σ²)·Σ exp(−‖x−kμ‖²/2σ²) / Σ exp(−‖x‖²/2σ²), and the sums are equal because kμ is a point of the lattice. So
+at integer orders all moments are those of the Gaussian, and with them the Poisson-sampled moments, which are binomial
+sums of these (Mironov, Talwar, Zhang 2019, section 3.3; x → μ − x is the symmetry that their theorem 5 asks for). That
+a sum of several draws is not quite one draw is `slack`, which is added.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ORDERS = (*range(2, 65), 80, 96, 128, 192, 256, 384, 512, 1024)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What leaves a bank in one stage of a run: `steps` noisy sums. `slack` is a step's max divergence (see `noise`)."""
+    """What leaves a bank in one stage of a run: `steps` noisy sums. `slack`: a step's max divergence (see `noise`)."""
 
     multiplier: float
     sampling: float = 1.0
@@ -85,7 +85,9 @@ def multiplier_for(epsilon: float, delta: float) -> float:
     return high
 
 
-def steps_multiplier(epsilon: float, delta: float, sampling: float, steps: int, before: Sequence[Release] = ()) -> float:
+def steps_multiplier(
+    epsilon: float, delta: float, sampling: float, steps: int, before: Sequence[Release] = ()
+) -> float:
     """The multiplier with which `steps` sampled sums, after `before`, cost `epsilon` at `delta` altogether."""
     low, high = 0.1, 1e5
     for _ in range(40):

@@ -15,7 +15,7 @@ from federated.models.encoding import FloatArray
 from federated.models.hats import IntArray
 from federated.privacy.differential.edges import COUNT
 
-CELLS = 48
+CELLS = 24
 # Fitted values of ½(2y − 1) lie between −½ and ½ but for what noise adds.
 REACH = 0.6
 LENGTH = 2 * CELLS
@@ -38,8 +38,8 @@ def score_counts(scores: FloatArray, labels: NDArray[np.int64]) -> IntArray:
 
 
 def calibrated(noisy: FloatArray) -> Calibration:
-    """Platt's line and the AUC of noisy counts (LENGTH,) in units. Negative counts count as none."""
-    good, bad = np.maximum(np.reshape(noisy, (2, CELLS)) / COUNT, 0.0)
+    """Platt's line and the AUC of noisy counts (LENGTH,) in units, after noise below 0 was taken from the others."""
+    good, bad = (_projected(row / COUNT) for row in np.reshape(noisy, (2, CELLS)))
     middle = (np.arange(CELLS) + 0.5) / CELLS * 2 * REACH - REACH
 
     def loss(line: FloatArray) -> tuple[float, FloatArray]:
@@ -57,3 +57,15 @@ def calibrated(noisy: FloatArray) -> Calibration:
     pairs = float(good.sum() * bad.sum())
     auc = float(np.sum(bad * (below + 0.5 * good)) / pairs) if pairs else 0.5
     return Calibration(max(float(slope), 0.0), float(level), auc)
+
+
+def _projected(counts: FloatArray) -> FloatArray:
+    """The nearest counts without negative ones and with the same total, which cutting at 0 would overstate.
+
+    Projection onto a simplex (Held, Wolfe and Crowder 1974).
+    """
+    total = max(float(counts.sum()), 0.0)
+    falling = np.sort(counts)[::-1]
+    excess = (np.cumsum(falling) - total) / np.arange(1, len(counts) + 1)
+    level = excess[np.flatnonzero(falling > excess)[-1]] if total > 0 else falling[0]
+    return np.asarray(np.maximum(counts - level, 0.0))

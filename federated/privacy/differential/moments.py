@@ -1,8 +1,8 @@
 """Second moments of bounded integer rows with labels: all that a ridge regression needs, in one vector.
 
-For a row x (see `models.hats`: ‖x‖² ≤ K·U² and 0 ≤ x_i ≤ U) with label y the vector holds x_i·x_j for i ≤ j, then s·(2y − 1)·x
-with s = ⌊√K·U/2⌋. Its squared length is at most ½((K·U²)² + K·U²·U²) + s²·K·U²: the upper triangle counts each product once,
-Σ_{i≤j} x_i²x_j² = ½(‖x‖⁴ + Σx_i⁴), and Σx_i⁴ ≤ U²·‖x‖².
+For a row x (see `models.hats`: ‖x‖² ≤ K·U² and 0 ≤ x_i ≤ U) with label y the vector holds x_i·x_j for i ≤ j, then
+s·(2y − 1)·x with s = ⌊√K·U/2⌋. Its squared length is at most ½((K·U²)² + K·U²·U²) + s²·K·U²: the upper triangle counts
+each product once, Σ_{i≤j} x_i²x_j² = ½(‖x‖⁴ + Σx_i⁴), and Σx_i⁴ ≤ U²·‖x‖².
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from federated.models.encoding import FloatArray
 from federated.models.hats import UNIT, IntArray
 
-# Ridge over the noise that a random symmetric matrix has in any direction, σ·√width; chosen on fold 0 of the Taiwan set.
+# Ridge over what a random symmetric matrix has in any direction, σ·√width; chosen on fold 0 of the Taiwan set.
 RIDGE = 2.0
 LEAST_RIDGE = 1e-4
 

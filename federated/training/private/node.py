@@ -1,0 +1,192 @@
+"""A bank's side of a private run, without messages: its policy, what it agreed to, and the noisy vectors it lets go."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import PrivacyPlanRefused
+from federated.models.encoding import FloatArray
+from federated.models.hats import HatBasis, IntArray
+from federated.models.public_ranges import PublicTable, load_ranges
+from federated.privacy.budget import PrivacyLedger, Receipt
+from federated.privacy.differential.counts import score_counts
+from federated.privacy.differential.edges import edge_counts
+from federated.privacy.differential.moments import MomentShape, moment_vector
+from federated.privacy.differential.noise import DiscreteGaussian, NoiseSource
+from federated.training.private.network import Sampler, gradient_sum, parameter_count
+from federated.training.private.plan import AdditivePlan, NetworkPlan, Plan, Stage, run_name
+
+# Half of what float64, and the ring of secure sums, hold exactly.
+EXACT = 2**52
+# What a plan may ask of a node's machine, whatever it would pay.
+MOST_CELLS, MOST_KNOTS, MOST_HIDDEN = 4_096, 64, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a bank insists on besides its budget: how many other banks' noise and masks it relies on."""
+
+    least_threshold: int = 3
+    least_colluding: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateRows:
+    """A bank's rows: `values` (rows, columns of the public table), `labels` in {0, 1}, `training` and `counted` masks.
+
+    Edges, moments and gradients come from `training` rows; scores are counted over `counted` rows. These may be the same:
+    a model that hardly knows a record ranks it no better than others.
+    """
+
+    dataset: str
+    values: FloatArray
+    labels: NDArray[np.int64]
+    training: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Open:
+    plan: Plan
+    public: PublicTable
+    rows: PrivateRows
+    due: list[str]
+    receipt: Receipt
+    basis: HatBasis | None = None
+    made: int = field(default=0)
+
+
+class PrivateNode:
+    """`rows` gives the rows for the columns of a public table, read when a plan is accepted; `clock` dates the ledger.
+
+    What is open is kept in memory only: after a restart a run that was agreed to is spent and cannot go on.
+    """
+
+    def __init__(
+        self,
+        org_id: str,
+        rows: Callable[[PublicTable], PrivateRows],
+        ledger: PrivacyLedger,
+        clock: Callable[[], datetime],
+        policy: Policy | None = None,
+        noise: NoiseSource | None = None,
+        sampler: Sampler | None = None,
+    ) -> None:
+        self.org_id = org_id
+        self._rows, self._ledger, self._clock = rows, ledger, clock
+        self._policy = policy or Policy()
+        self._noise: NoiseSource = noise or DiscreteGaussian()
+        self._sampler = sampler or Sampler()
+        self._open: dict[str, _Open] = {}
+        self._gate = threading.Lock()
+
+    def agree(self, plan: Plan) -> Receipt:
+        """Check the plan against the own policy, and reserve all of its cost. Raises `PrivacyPlanRefused`,
+
+        `PrivacyBudgetMissing`, `PrivacyBudgetExceeded` or `PrivacyLedgerCorrupt`; then nothing of the run leaves here.
+        """
+        public = self._checked(plan)
+        stages = plan.stages(public)
+        rows = self._rows(public)
+        cost = [stage.charged(plan.circle, self.org_id) for stage in stages]
+        # Noise that cannot be drawn is refused before it is paid for.
+        for stage in stages:
+            self._noise.integers(stage.share(plan.circle), 1)
+        with self._gate:
+            receipt = self._ledger.reserve(run_name(plan), rows.dataset, cost, self._clock())
+            due = [s.name for s in stages for _ in range(s.release.steps)]
+            self._open[run_name(plan)] = _Open(plan, public, rows, due, receipt)
+        return receipt
+
+    def _checked(self, plan: Plan) -> PublicTable:
+        circle, policy = plan.circle, self._policy
+        circle.weight(self.org_id)
+        if circle.threshold < policy.least_threshold or circle.colluding < policy.least_colluding:
+            detail = (
+                f"{self.org_id} insists on a threshold of {policy.least_threshold} and noise that holds "
+                f"against {policy.least_colluding} colluding banks"
+            )
+            raise PrivacyPlanRefused(detail, bank=self.org_id)
+        public = load_ranges(plan.table)
+        public = public if plan.protected else public.unprotected()
+        if public.digest != plan.digest:
+            raise PrivacyPlanRefused(f"{self.org_id} knows other public ranges of {plan.table}", bank=self.org_id)
+        if isinstance(plan, AdditivePlan):
+            if not (2 <= plan.knots <= MOST_KNOTS and plan.knots <= plan.edge_cells <= MOST_CELLS):
+                raise PrivacyPlanRefused(f"{plan.knots} knots from {plan.edge_cells} cells")
+        elif not 1 <= plan.hidden <= MOST_HIDDEN or plan.parameters != parameter_count(public, plan.hidden):
+            raise PrivacyPlanRefused(f"a network of {plan.hidden} hidden units has no {plan.parameters} parameters")
+        return public
+
+    def vector(self, run: str, name: str, arrays: Mapping[str, NDArray[np.generic]], threshold: int) -> IntArray:
+        """The noisy integers of one stage, weighted; each stage of a run once and in order.
+
+        Raises `PrivacyPlanRefused` for anything that was not agreed to.
+        """
+        with self._gate:
+            found = self._open.get(run)
+            if found is None:
+                raise PrivacyPlanRefused(f"{self.org_id} has agreed to no such run", bank=self.org_id)
+            if threshold != found.plan.circle.threshold:
+                raise PrivacyPlanRefused(f"{self.org_id} agreed to another threshold", bank=self.org_id)
+            if not found.due or found.due[0] != name:
+                raise PrivacyPlanRefused(f"{self.org_id}: {name} is not what comes next in this run", bank=self.org_id)
+            # Struck off before anything is computed: an attempt that fails later is spent.
+            found.due.pop(0)
+            stage, plain = self._plain(found, name, arrays)
+        circle = found.plan.circle
+        noise = self._noise.integers(stage.share(circle), stage.length)
+        weight = circle.weight(self.org_id)
+        if int(np.abs(plain).max(initial=0)) * weight >= EXACT or int(np.abs(noise).max(initial=0)) >= EXACT:
+            raise PrivacyPlanRefused(
+                f"{self.org_id}: weighted sums or noise leave the exact integers", bank=self.org_id
+            )
+        return np.asarray(plain * weight + noise, dtype=np.int64)
+
+    def _plain(self, found: _Open, name: str, arrays: Mapping[str, NDArray[np.generic]]) -> tuple[Stage, IntArray]:
+        """A stage and its vector before weight and noise."""
+        plan, rows = found.plan, found.rows
+        training, labels = rows.values[rows.training], rows.labels[rows.training]
+        if isinstance(plan, NetworkPlan):
+            (stage,) = plan.stages(found.public)
+            weights = np.asarray(arrays["weights"], dtype=np.float64)
+            taken = self._sampler.taken(len(labels), plan.sampling)
+            values = training[taken]
+            return stage, gradient_sum(found.public, plan.hidden, weights, values, labels[taken], plan.clip)
+        if name == "edges":
+            return plan.stage(name, found.public), edge_counts(found.public, training, plan.edge_cells)
+        if name == "moments":
+            found.basis = agreed_basis(found.public, plan, arrays)
+            shape = MomentShape(found.basis.width, found.basis.blocks)
+            units = found.basis.units(training)
+            return plan.stage(name, found.public, found.basis), moment_vector(units, labels, shape)
+        if found.basis is None:
+            raise PrivacyPlanRefused(f"{self.org_id}: scores were asked for before there is a basis", bank=self.org_id)
+        beta = np.asarray(arrays["beta"], dtype=np.float64)
+        if beta.shape != (found.basis.width,) or not np.all(np.isfinite(beta)):
+            raise PrivacyPlanRefused(f"{self.org_id}: coefficients do not fit the basis", bank=self.org_id)
+        scores = found.basis.units(rows.values[rows.counted]) @ beta
+        return plan.stage(name, found.public), score_counts(scores, rows.labels[rows.counted])
+
+
+def agreed_basis(public: PublicTable, plan: AdditivePlan, arrays: Mapping[str, NDArray[np.generic]]) -> HatBasis:
+    """The basis of the knots that the operator sends. Raises `PrivacyPlanRefused` for knots that were not agreed to.
+
+    Any ascending knots keep the bound, so a bank need not know how the operator came by them.
+    """
+    knots = {}
+    for column in public.columns:
+        if hasattr(column, "levels"):
+            continue
+        sent = np.asarray(arrays.get(f"knots/{column.column}", np.zeros(0)), dtype=np.float64)
+        fits = sent.ndim == 1 and 2 <= len(sent) <= plan.knots and np.all(np.isfinite(sent))
+        if not fits or not np.all(np.diff(sent) > 0):
+            raise PrivacyPlanRefused(f"knots of {column.column} do not ascend or are too many", column=column.column)
+        knots[column.column] = sent
+    return HatBasis(public, knots)
