@@ -70,6 +70,11 @@ class PublicTable:
         """Column names in order."""
         return tuple(c.column for c in self.columns)
 
+    @property
+    def measures(self) -> tuple[tuple[int, Measure], ...]:
+        """The columns that need knots, with their places."""
+        return tuple((j, c) for j, c in enumerate(self.columns) if isinstance(c, Measure))
+
     def unprotected(self) -> PublicTable:
         """The table without the columns that a lender may not decide on."""
         kept = tuple(c for c in self.columns if not c.protected)

@@ -4,9 +4,9 @@ A release adds discrete Gaussian noise of `multiplier` times the farthest that o
 `steps` times over; with `sampling` < 1 each record takes part in a step with that probability, by itself and unseen.
 
 Why continuous accounting holds for integers: for a shift μ of whole units, E_Q[(P/Q)^k] of the discrete Gaussian is
-exp(k(k−1)‖μ‖²/2σ²)·Σ exp(−‖x−kμ‖²/2σ²) / Σ exp(−‖x‖²/2σ²), and the sums are equal because kμ is a point of the lattice. So
-at integer orders all moments are those of the Gaussian, and with them the Poisson-sampled moments, which are binomial
-sums of these (Mironov, Talwar, Zhang 2019, section 3.3; x → μ − x is the symmetry that their theorem 5 asks for). That
+exp(k(k−1)‖μ‖²/2σ²)·Σ exp(−‖x−kμ‖²/2σ²) / Σ exp(−‖x‖²/2σ²), and the sums are equal, kμ being a lattice point. So at
+integer orders all moments are those of the Gaussian, and with them the Poisson-sampled moments, which are binomial sums
+of these (Mironov, Talwar, Zhang 2019, section 3.3; x → μ − x is the symmetry that their theorem 5 asks for). That
 a sum of several draws is not quite one draw is `slack`, which is added.
 """
 

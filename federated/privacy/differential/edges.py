@@ -11,31 +11,26 @@ import numpy as np
 from federated.errors import CorruptData
 from federated.models.encoding import FloatArray
 from federated.models.hats import IntArray
-from federated.models.public_ranges import Measure, PublicTable
+from federated.models.public_ranges import PublicTable
 
 # Units of one count: fine enough that noise of a few counts is a fine integer grid.
 COUNT = 16
 
 
-def measures(public: PublicTable) -> tuple[tuple[int, Measure], ...]:
-    """The columns that need knots, with their places."""
-    return tuple((j, c) for j, c in enumerate(public.columns) if isinstance(c, Measure))
-
-
 def edge_length(public: PublicTable, cells: int) -> int:
     """Numbers in the vector of counts."""
-    return len(measures(public)) * (cells + 1)
+    return len(public.measures) * (cells + 1)
 
 
 def edge_bound_squared(public: PublicTable) -> int:
     """Square of the farthest that one record moves the counts, in units."""
-    return len(measures(public)) * COUNT**2
+    return len(public.measures) * COUNT**2
 
 
 def edge_counts(public: PublicTable, values: FloatArray, cells: int) -> IntArray:
     """Counts in units, (edge_length,), of `values` (rows, columns)."""
     found = []
-    for j, column in measures(public):
+    for j, column in public.measures:
         low, high = column.ends
         known = ~np.isnan(values[:, j])
         if not known.all() and not column.optional:
@@ -53,7 +48,7 @@ def knots_from(public: PublicTable, noisy: FloatArray, cells: int, knots: int) -
     Post-processing: negative counts count as none, and a column whose counts are all noise gets its range's ends.
     """
     found = {}
-    for (_, column), row in zip(measures(public), np.reshape(noisy, (-1, cells + 1)), strict=True):
+    for (_, column), row in zip(public.measures, np.reshape(noisy, (-1, cells + 1)), strict=True):
         low, high = column.ends
         edges = np.linspace(low, high, cells + 1)
         mass = np.concatenate([[0.0], np.cumsum(np.maximum(row[:-1], 0.0))])

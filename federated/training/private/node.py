@@ -40,8 +40,8 @@ class Policy:
 class PrivateRows:
     """A bank's rows: `values` (rows, columns of the public table), `labels` in {0, 1}, `training` and `counted` masks.
 
-    Edges, moments and gradients come from `training` rows; scores are counted over `counted` rows. These may be the same:
-    a model that hardly knows a record ranks it no better than others.
+    Edges, moments and gradients come from `training` rows; scores are counted over `counted` rows. These may be the
+    same: a model that hardly knows a record ranks it no better than others.
     """
 
     dataset: str
@@ -181,9 +181,7 @@ def agreed_basis(public: PublicTable, plan: AdditivePlan, arrays: Mapping[str, N
     Any ascending knots keep the bound, so a bank need not know how the operator came by them.
     """
     knots = {}
-    for column in public.columns:
-        if hasattr(column, "levels"):
-            continue
+    for _, column in public.measures:
         sent = np.asarray(arrays.get(f"knots/{column.column}", np.zeros(0)), dtype=np.float64)
         fits = sent.ndim == 1 and 2 <= len(sent) <= plan.knots and np.all(np.isfinite(sent))
         if not fits or not np.all(np.diff(sent) > 0):

@@ -19,7 +19,7 @@ from federated.models.public_ranges import PublicTable
 from federated.privacy.differential.accountant import Release
 from federated.privacy.differential.bounding import GRID
 from federated.privacy.differential.counts import BOUND_SQUARED, LENGTH
-from federated.privacy.differential.edges import edge_bound_squared, edge_length, measures
+from federated.privacy.differential.edges import edge_bound_squared, edge_length
 from federated.privacy.differential.moments import MomentShape
 from federated.privacy.differential.noise import closeness, share_scale
 
@@ -112,7 +112,7 @@ class AdditivePlan:
 
     def stages(self, public: PublicTable) -> tuple[Stage, ...]:
         """All stages in their order; without columns to find edges of there is no first one."""
-        names = ("edges", "moments", "counts") if measures(public) else ("moments", "counts")
+        names = ("edges", "moments", "counts") if public.measures else ("moments", "counts")
         return tuple(self.stage(name, public) for name in names)
 
 
@@ -147,7 +147,7 @@ KINDS: Mapping[str, type[AdditivePlan] | type[NetworkPlan]] = {"additive": Addit
 
 def moment_shape(public: PublicTable, knots: int) -> MomentShape:
     """The largest shape that `knots` a measure can lead to: what the moments are charged for before edges are known."""
-    basis = HatBasis(public, {c.column: np.linspace(*c.ends, knots) for _, c in measures(public)})
+    basis = HatBasis(public, {c.column: np.linspace(*c.ends, knots) for _, c in public.measures})
     return MomentShape(basis.width, basis.blocks)
 
 
