@@ -34,7 +34,7 @@ class Attacked:
 
 
 def shadows(table: PrivateTable, rows: NDArray[np.int64], epsilon: float | None, models: int, seed: int) -> Attacked:
-    """Train `models` on random halves of `rows`, noised for `epsilon` (None: not at all); attack each with the others."""
+    """Train `models` on random halves of `rows`, noised for `epsilon` (None: not), attack each by the others."""
     public = table.public
     values, labels = table.values[rows], table.labels[rows]
     plan = (
@@ -42,10 +42,9 @@ def shadows(table: PrivateTable, rows: NDArray[np.int64], epsilon: float | None,
         if epsilon is None
         else additive_plan(public.table, circle_of(bank_names()), epsilon, DELTA, protected=True)
     )
-    # Balanced halves: each pair of models splits the records between them, so every record is in half of all.
+    # Drawn independently: a shadow on exactly the records that a target lacks would give the target away.
     rng = np.random.default_rng(seed)
-    halves = [rng.permutation(len(rows)) < len(rows) // 2 for _ in range((models + 1) // 2)]
-    member = np.array([m for half in halves for m in (half, ~half)][:models])
+    member = np.array([rng.permutation(len(rows)) < len(rows) // 2 for _ in range(models)])
     noise = DiscreteGaussian()
     seen = np.array(
         [confidence(transcript(public, values[m], labels[m], plan, noise).model.scores(values), labels) for m in member]

@@ -78,7 +78,7 @@ def measured(
     seed: int = 2024,
     steps: int = 150,
 ) -> PrivateFold:
-    """Train and score held-out rows; ε = ∞ is the additive model from sums without noise, which no node would answer."""
+    """Train and score held-out rows; ε = ∞ is the additive model from sums without noise, which no node gives."""
     started = time.perf_counter()
     if math.isinf(epsilon):
         public, training = public_of(table.public.table, protected), ~held_out
