@@ -104,8 +104,8 @@ def table_text(report: Json) -> str:
         columns = "all" if m["protected_columns"] else "unprotected"
         realised = m["realised"] if isinstance(m["realised"], str) else f"{m['realised']:.2f}"
         wire = f"{m['exchanges']} | {m['bytes'] / 1e6:.1f}" if m["exchanges"] else "– | –"
-        cells = (f"{m['auc']:.4f} ±{m['auc_sd']:.4f}", f"{m['auc_lowest']:.4f}")
-        cells += tuple(f"{m[name]:.4f}" for name in ("ks", "brier", "ece"))
+        cells = [f"{m['auc']:.4f} ±{m['auc_sd']:.4f}", f"{m['auc_lowest']:.4f}"]
+        cells += [f"{m[name]:.4f}" for name in ("ks", "brier", "ece")]
         lines.append(
             f"| {m['mechanism']} | {columns} | {m['epsilon']} | {' | '.join(cells)} | {realised} "
             f"| {m['seconds']:.1f} | {wire} |"

@@ -17,6 +17,7 @@ from federated.models.encoding import FloatArray
 from federated.models.public_ranges import PublicTable, load_ranges
 from federated.nodes.checks import numbers, read_csv
 from federated.privacy.budget import Budget, PrivacyLedger
+from federated.privacy.ledgers import ledger_path
 from federated.training.messages import Switchboard
 from federated.training.private.app import private_app
 from federated.training.private.node import PrivateNode, PrivateRows
@@ -97,11 +98,6 @@ def dealt_nodes(
 
         nodes[bank] = PrivateNode(bank, rows, ledger, now)
     return nodes
-
-
-def ledger_path(home: Path, bank: str) -> Path:
-    """Where a bank keeps its privacy ledger: beside its store, in a file of its own."""
-    return home / "nodes" / f"{bank}.privacy.db"
 
 
 def switchboard(nodes: Mapping[str, PrivateNode]) -> Switchboard:
