@@ -220,7 +220,7 @@ def privacy(
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
 ) -> None:
-    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals, private training."""
+    """Alignment and aggregation beside their peers, the vertical exchange under attack, withdrawals, privacy."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.differential import measure_differential  # noqa: PLC0415
     from simulations.benchmarks.membership import measure_membership  # noqa: PLC0415
@@ -236,7 +236,7 @@ def privacy(
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
         "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
         "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
-        "differential": asdict(measure_differential(rows, 1 if quick else 5, 10 if quick else 150)),
+        "differential": asdict(measure_differential(rows, 1 if quick else 5, 40 if quick else 150)),
         "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 10_000)),
     }
     if as_json:

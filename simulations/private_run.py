@@ -68,7 +68,7 @@ def private_report(
 
 
 def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int, seed: int) -> Report:
-    paths = [p for p in sorted((home / "nodes").glob("bank-*.db")) if not p.name.endswith(".privacy.db")]
+    paths = sorted((home / "nodes").glob("bank-*.db"))
     if not paths:
         raise DataMissing(f"no bank's store is in {home / 'nodes'}: `tanxin train --home` makes them", file=str(home))
     with ExitStack() as stack:

@@ -7,7 +7,8 @@ from pathlib import Path
 from federated.nodes.bank import BankNode
 from federated.privacy.budget import PrivacyLedger
 
-SUFFIX = ".privacy.db"
+# Not `.db`: everything in that folder that ends so is a node store.
+SUFFIX = ".privacy.sqlite"
 
 
 def dataset_of(node: BankNode) -> str:

@@ -42,7 +42,7 @@ class Release:
         """The release as it concerns a bank of weight `own`, where noise was measured for the `largest` weight."""
         if not 0 < own <= largest:
             raise PrivacyPlanRefused(f"a weight of {own} is not between 0 and the largest, {largest}")
-        return replace(self, multiplier=self.multiplier * largest / own)
+        return replace(self, multiplier=self.multiplier * (largest / own))
 
     def event(self) -> dp_accounting.DpEvent:
         """The release as `dp-accounting` knows it."""
@@ -74,6 +74,8 @@ def multiplier_for(epsilon: float, delta: float) -> float:
 
     Split over stages with shares that add up to 1, multiplier/√share each, Gaussians compose to the same cost.
     """
+    # A run that is split into stages costs the same but for the last digits, and must not exceed by those.
+    epsilon *= 1.0 - 1e-9
     low, high = 1e-2, 1.0
     while epsilon_of([Release(high)], delta) > epsilon:
         low, high = high, 2.0 * high
@@ -90,7 +92,7 @@ def steps_multiplier(
 ) -> float:
     """The multiplier with which `steps` sampled sums, after `before`, cost `epsilon` at `delta` altogether."""
     low, high = 0.1, 1e5
-    for _ in range(40):
+    for _ in range(24):
         middle = math.sqrt(low * high)
         cost = epsilon_of([*before, Release(middle, sampling, steps)], delta)
         low, high = (low, middle) if cost <= epsilon else (middle, high)

@@ -26,6 +26,9 @@ from federated.training.private.plan import AdditivePlan, NetworkPlan, Plan, Sta
 EXACT = 2**52
 # What a plan may ask of a node's machine, whatever it would pay.
 MOST_CELLS, MOST_KNOTS, MOST_HIDDEN = 4_096, 64, 256
+MOST_SENT = 1e6
+# How far floating point may carry a knot beyond the range's end.
+EDGE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class PrivateNode:
         """
         public = self._checked(plan)
         stages = plan.stages(public)
-        rows = self._rows(public)
+        rows = self._fitting(public)
         cost = [stage.charged(plan.circle, self.org_id) for stage in stages]
         # Noise that cannot be drawn is refused before it is paid for.
         for stage in stages:
@@ -103,6 +106,19 @@ class PrivateNode:
             due = [s.name for s in stages for _ in range(s.release.steps)]
             self._open[run_name(plan)] = _Open(plan, public, rows, due, receipt)
         return receipt
+
+    def _fitting(self, public: PublicTable) -> PrivateRows:
+        """The rows, checked before anything leaves: a refusal halfway would tell the operator about a record."""
+        rows = self._rows(public)
+        shape = (len(rows.labels), len(public.columns))
+        fits = rows.values.shape == shape and bool(np.isin(rows.labels, (0, 1)).all())
+        used = rows.values[rows.training | rows.counted] if fits else np.zeros((0, len(public.columns)))
+        for column, missing in zip(public.columns, np.isnan(used).any(axis=0), strict=True):
+            fits = fits and (column.optional or not missing)
+        if not fits:
+            # Which row or column it is stays here.
+            raise PrivacyPlanRefused(f"{self.org_id}: its rows do not fit the public columns", bank=self.org_id)
+        return rows
 
     def _checked(self, plan: Plan) -> PublicTable:
         circle, policy = plan.circle, self._policy
@@ -155,7 +171,7 @@ class PrivateNode:
         training, labels = rows.values[rows.training], rows.labels[rows.training]
         if isinstance(plan, NetworkPlan):
             (stage,) = plan.stages(found.public)
-            weights = np.asarray(arrays["weights"], dtype=np.float64)
+            weights = self._sent(arrays, "weights", stage.length)
             taken = self._sampler.taken(len(labels), plan.sampling)
             values = training[taken]
             return stage, gradient_sum(found.public, plan.hidden, weights, values, labels[taken], plan.clip)
@@ -168,11 +184,16 @@ class PrivateNode:
             return plan.stage(name, found.public, found.basis), moment_vector(units, labels, shape)
         if found.basis is None:
             raise PrivacyPlanRefused(f"{self.org_id}: scores were asked for before there is a basis", bank=self.org_id)
-        beta = np.asarray(arrays["beta"], dtype=np.float64)
-        if beta.shape != (found.basis.width,) or not np.all(np.isfinite(beta)):
-            raise PrivacyPlanRefused(f"{self.org_id}: coefficients do not fit the basis", bank=self.org_id)
+        beta = self._sent(arrays, "beta", found.basis.width)
         scores = found.basis.units(rows.values[rows.counted]) @ beta
         return plan.stage(name, found.public), score_counts(scores, rows.labels[rows.counted])
+
+    def _sent(self, arrays: Mapping[str, NDArray[np.generic]], name: str, length: int) -> FloatArray:
+        """What the operator sent, if it cannot overflow for one record and not for another."""
+        found = np.asarray(arrays.get(name, np.zeros(0)), dtype=np.float64)
+        if found.shape != (length,) or not np.all(np.abs(found) <= MOST_SENT):
+            raise PrivacyPlanRefused(f"{self.org_id}: {name} of another length, or beyond bounds", bank=self.org_id)
+        return found
 
 
 def agreed_basis(public: PublicTable, plan: AdditivePlan, arrays: Mapping[str, NDArray[np.generic]]) -> HatBasis:
@@ -183,8 +204,11 @@ def agreed_basis(public: PublicTable, plan: AdditivePlan, arrays: Mapping[str, N
     knots = {}
     for _, column in public.measures:
         sent = np.asarray(arrays.get(f"knots/{column.column}", np.zeros(0)), dtype=np.float64)
-        fits = sent.ndim == 1 and 2 <= len(sent) <= plan.knots and np.all(np.isfinite(sent))
+        low, high = column.ends
+        fits = sent.ndim == 1 and 2 <= len(sent) <= plan.knots and np.all((sent >= low - EDGE) & (sent <= high + EDGE))
         if not fits or not np.all(np.diff(sent) > 0):
-            raise PrivacyPlanRefused(f"knots of {column.column} do not ascend or are too many", column=column.column)
+            raise PrivacyPlanRefused(
+                f"knots of {column.column} do not ascend in range, or are too many", column=column.column
+            )
         knots[column.column] = sent
     return HatBasis(public, knots)

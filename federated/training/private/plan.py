@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -166,6 +166,9 @@ def plan_from(text: str) -> Plan:
         inside = Circle(
             tuple(str(b) for b in circle["banks"]), circle["threshold"], circle["colluding"], tuple(circle["weights"])
         )
+        for each in fields(cls):
+            if each.name != "circle" and type(raw[each.name]).__name__ != each.type:
+                raise PrivacyPlanRefused(f"{each.name} of a plan is not of type {each.type}")
         plan = cls(circle=inside, **raw)
     except (KeyError, TypeError, ValueError) as error:
         raise PrivacyPlanRefused(f"a plan cannot be read: {error}") from error

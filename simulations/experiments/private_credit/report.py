@@ -24,7 +24,7 @@ VARIANTS = (("additive", True, 3), ("additive", False, 3), ("network", True, 1))
 
 
 def run_experiment(
-    table: PrivateTable, *, epsilons: Sequence[float], folds: int, models: int, trials: int, say: Say
+    table: PrivateTable, *, epsilons: Sequence[float], folds: int, models: int, trials: int, say: Say, steps: int = 150
 ) -> Json:
     """Held-out figures of every mechanism at every ε, and both membership attacks. Raises `FederatedError`."""
     masks = folds_of(table)[:folds]
@@ -35,7 +35,7 @@ def run_experiment(
                 continue
             runs = [
                 [
-                    measured(table, mask, epsilon, kind=kind, protected=protected, seed=SEED + again)
+                    measured(table, mask, epsilon, kind=kind, protected=protected, seed=SEED + again, steps=steps)
                     for again in range(1 if math.isinf(epsilon) else repeats)
                 ]
                 for mask in masks
