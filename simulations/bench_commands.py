@@ -96,7 +96,7 @@ def private_credit(
     ] = None,
     folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
     models: Annotated[int, typer.Option(min=8, help="Shadow models of the membership attack.")] = 96,
-    trials: Annotated[int, typer.Option(min=40, help="Runs with and without a canary.")] = 10_000,
+    trials: Annotated[int, typer.Option(min=40, help="Runs with and without a canary.")] = 6_000,
     epsilons: Annotated[str, typer.Option(help="ε of the runs, with commas between; inf is no noise.")] = EPSILONS,
     picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file (needs matplotlib).")] = None,
 ) -> None:
@@ -237,7 +237,7 @@ def privacy(
         "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
         "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
         "differential": asdict(measure_differential(rows, 1 if quick else 5, 40 if quick else 150)),
-        "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 10_000)),
+        "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 6_000)),
     }
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")

@@ -113,7 +113,7 @@ class PrivateNode:
         shape = (len(rows.labels), len(public.columns))
         fits = rows.values.shape == shape and bool(np.isin(rows.labels, (0, 1)).all())
         used = rows.values[rows.training | rows.counted] if fits else np.zeros((0, len(public.columns)))
-        for column, missing in zip(public.columns, np.isnan(used).any(axis=0), strict=True):
+        for column, missing in zip(public.columns, np.isnan(used).sum(axis=0).tolist(), strict=True):
             fits = fits and (column.optional or not missing)
         if not fits:
             # Which row or column it is stays here.

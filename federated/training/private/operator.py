@@ -61,7 +61,7 @@ def network_plan(
     hidden: int = 8,
     steps: int = 150,
     sampling: float = 0.1,
-    clip: float = 0.5,
+    clip: float = 1.0,
 ) -> NetworkPlan:
     """A plan of private gradient descent that costs at most `epsilon` at `delta`."""
     public = public_of(table, protected)

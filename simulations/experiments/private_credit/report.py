@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +15,9 @@ import numpy as np
 from simulations.experiments.private_credit.attacks import canaries, shadows
 from simulations.experiments.private_credit.run import DELTA, PrivateFold, measured
 from simulations.experiments.private_credit.world import BANKS, PrivateTable, folds_of, load_table
+
+TABLE_START = "<!-- table: made from the report files by private_credit.report, do not edit -->"
+TABLE_END = "<!-- end of table -->"
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -125,6 +129,16 @@ def table_text(report: Json) -> str:
         seen = " | ".join(f"{part[key]:.2f}" for part in (t, m) for key in ("epsilon", "gaussian"))
         lines.append(f"| {c['claimed']:g} | {seen} | {t['trials']:,} |")
     return "\n".join(lines)
+
+
+def update_readme(folder: Path) -> str:
+    """Rewrite the tables in `folder`/README.md from `folder`/reports/*.json; return the new text."""
+    tables = [table_text(json.loads(p.read_text("utf-8"))) for p in sorted((folder / "reports").glob("*.json"))]
+    readme = folder / "README.md"
+    before, rest = readme.read_text("utf-8").split(TABLE_START)
+    updated = before + TABLE_START + "\n\n" + "\n\n".join(tables) + "\n\n" + TABLE_END + rest.split(TABLE_END)[1]
+    readme.write_text(updated, "utf-8")
+    return updated
 
 
 def draw(report: Json, path: Path) -> Path:
