@@ -18,6 +18,7 @@ from federated.models.encoding import FloatArray
 from federated.models.public_ranges import Levels, Measure, PublicTable
 
 UNIT = 256
+MOST_BETA = 64.0
 IntArray = NDArray[np.int64]
 
 
@@ -65,6 +66,16 @@ class HatBasis:
             start += size
         out[:, -1] = UNIT
         return out
+
+
+def scored(units: IntArray, beta: FloatArray) -> FloatArray:
+    """Scores (rows,) of `units` (rows, width) with `beta` (width,), |beta| ≤ `MOST_BETA`: exact sums of rounded terms.
+
+    Coefficients count in 2^−30 and products stay below 2^53, so a row's score is the same whatever rows are beside it,
+    which a sum in floating point does not promise.
+    """
+    whole = np.rint(np.clip(beta, -MOST_BETA, MOST_BETA) * 2.0**30)
+    return np.asarray((units.astype(np.float64) @ whole) / 2.0**30)
 
 
 def _share(part: IntArray, rows: NDArray[np.int64], at: FloatArray, knots: FloatArray) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.errors import CorruptData, PrivacyPlanRefused
-from federated.models.hats import UNIT, HatBasis
+from federated.models.hats import UNIT, HatBasis, scored
 from federated.models.public_ranges import load_ranges
 from federated.privacy.attacks.canaries import gaussian_epsilon
 from federated.privacy.differential.accountant import Release, epsilon_of, multiplier_for, steps_multiplier
@@ -58,7 +58,8 @@ def test_a_record_more_moves_no_sum_farther_than_claimed(data):
     assert moments[0].shape == (shape.length,)
     assert moved(*moments) <= shape.bound_squared
     beta = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=basis.width, max_size=basis.width)))
-    counts = [score_counts(units[:n] @ beta, labels[:n]) for n in (4, 3)]
+    counts = [score_counts(scored(units[:n], beta), labels[:n]) for n in (4, 3)]
+    assert np.array_equal(scored(units, beta)[:3], scored(units[:3], beta))
     assert moved(*counts) <= BOUND_SQUARED
 
 

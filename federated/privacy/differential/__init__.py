@@ -9,7 +9,9 @@ protocol as far as noise of their own goes, and free to lie otherwise. Vectors t
 only sums over at least `threshold` banks are seen; each bank adds discrete Gaussian noise of variance
 σ²/(threshold − colluding) to its integers before they are masked. The sum over any survivors then holds noise of
 variance σ² or more that none of those people knows. Every number that leaves a bank is inside the account: bin edges,
-moments, counts of scores. What is not hidden: that the bank takes part, the public ranges of columns, the plan.
+moments, counts of scores. What is not hidden: that the bank takes part, the public ranges of columns, the plan, and
+how long an answer takes. What one record contributes is computed from that record alone; where a library works on many
+at once (gradients of a network) that holds but for the last digits of a double, before rounding to a coarse grid.
 
 Bounding (`bounding`, `edges`, `moments`, `counts`) and noising (`noise`) are apart: the first proves how far one record
 can move an integer vector, the second adds noise to that length, `accountant` turns both into ε. No floating-point

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federated.models.encoding import FloatArray
-from federated.models.hats import UNIT, HatBasis
+from federated.models.hats import UNIT, HatBasis, scored
 from federated.models.public_ranges import PublicTable
 from federated.privacy.differential.counts import Calibration
 from federated.training.private.network import logits
@@ -25,7 +25,7 @@ class PrivateAdditive:
 
     def scores(self, values: FloatArray) -> FloatArray:
         """Scores (rows,) around ½(2·P − 1) of `values` (rows, columns)."""
-        return np.asarray(self.basis.units(values) @ self.beta, dtype=np.float64)
+        return np.asarray(scored(self.basis.units(values), self.beta))
 
     def logits(self, values: FloatArray) -> FloatArray:
         """Calibrated log-odds (rows,)."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from federated.errors import PrivacyPlanRefused
 from federated.models.encoding import FloatArray
-from federated.models.hats import HatBasis, IntArray
+from federated.models.hats import MOST_BETA, HatBasis, IntArray, scored
 from federated.models.public_ranges import PublicTable, load_ranges
 from federated.privacy.budget import PrivacyLedger, Receipt
 from federated.privacy.differential.counts import score_counts
@@ -156,6 +156,8 @@ class PrivateNode:
             # Struck off before anything is computed: an attempt that fails later is spent.
             found.due.pop(0)
             stage, plain = self._plain(found, name, arrays)
+            if not found.due:
+                del self._open[run]
         circle = found.plan.circle
         noise = self._noise.integers(stage.share(circle), stage.length)
         weight = circle.weight(self.org_id)
@@ -171,7 +173,7 @@ class PrivateNode:
         training, labels = rows.values[rows.training], rows.labels[rows.training]
         if isinstance(plan, NetworkPlan):
             (stage,) = plan.stages(found.public)
-            weights = self._sent(arrays, "weights", stage.length)
+            weights = self._sent(arrays, "weights", stage.length, MOST_SENT)
             taken = self._sampler.taken(len(labels), plan.sampling)
             values = training[taken]
             return stage, gradient_sum(found.public, plan.hidden, weights, values, labels[taken], plan.clip)
@@ -184,14 +186,14 @@ class PrivateNode:
             return plan.stage(name, found.public, found.basis), moment_vector(units, labels, shape)
         if found.basis is None:
             raise PrivacyPlanRefused(f"{self.org_id}: scores were asked for before there is a basis", bank=self.org_id)
-        beta = self._sent(arrays, "beta", found.basis.width)
-        scores = found.basis.units(rows.values[rows.counted]) @ beta
+        beta = self._sent(arrays, "beta", found.basis.width, MOST_BETA)
+        scores = scored(found.basis.units(rows.values[rows.counted]), beta)
         return plan.stage(name, found.public), score_counts(scores, rows.labels[rows.counted])
 
-    def _sent(self, arrays: Mapping[str, NDArray[np.generic]], name: str, length: int) -> FloatArray:
+    def _sent(self, arrays: Mapping[str, NDArray[np.generic]], name: str, length: int, most: float) -> FloatArray:
         """What the operator sent, if it cannot overflow for one record and not for another."""
         found = np.asarray(arrays.get(name, np.zeros(0)), dtype=np.float64)
-        if found.shape != (length,) or not np.all(np.abs(found) <= MOST_SENT):
+        if found.shape != (length,) or not np.all(np.abs(found) <= most):
             raise PrivacyPlanRefused(f"{self.org_id}: {name} of another length, or beyond bounds", bank=self.org_id)
         return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.hats import UNIT
+from federated.models.hats import UNIT, scored
 from federated.models.public_ranges import PublicTable
 from federated.privacy.attacks.canaries import Audit, audited, direction
 from federated.privacy.attacks.membership import Membership, attacked, confidence, likelihood_ratios
@@ -124,7 +124,7 @@ def _ratio(
     pairs = {
         "edges": (edge_counts(public, values, plan.edge_cells), edge_counts(public, canary, plan.edge_cells)),
         "moments": (moment_vector(units, labels, shape), moment_vector(own, one, shape)),
-        "counts": (score_counts(units @ beta, labels), score_counts(own @ beta, one)),
+        "counts": (score_counts(scored(units, beta), labels), score_counts(scored(own, beta), one)),
     }
     total = 0.0
     for name, (base, move) in pairs.items():

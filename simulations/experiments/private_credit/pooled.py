@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.models.encoding import FloatArray
-from federated.models.hats import HatBasis, IntArray
+from federated.models.hats import HatBasis, IntArray, scored
 from federated.models.public_ranges import PublicTable
 from federated.privacy.differential.counts import calibrated, score_counts
 from federated.privacy.differential.edges import edge_counts, knots_from
@@ -63,5 +63,5 @@ def transcript(
     units = basis.units(values)
     moments = release("moments", moment_vector(units, labels, shape), basis)
     beta = solved(moments, shape, deviations["moments"])
-    counts = release("counts", score_counts(units @ beta, labels))
+    counts = release("counts", score_counts(scored(units, beta), labels))
     return Transcript(sums, deviations, PrivateAdditive(basis, beta, calibrated(counts)))

@@ -256,7 +256,7 @@ def test_private_gradient_descent_runs_on_the_same_ledger(tmp_path):
     assert run.realised <= run.epsilon <= 4.0
     assert spent(tmp_path, "bank-1").epsilon == run.epsilon
     assert np.isfinite(run.model.logits(TABLE.values[:5])).all()
-    with pytest.raises(PrivacyPlanRefused, match="not what comes next"):
+    with pytest.raises(PrivacyPlanRefused, match="no such run"):
         nodes["bank-1"].vector(run.run, "gradient", {"weights": run.model.weights}, 4)
     wrong = replace(plan, parameters=plan.parameters + 1)
     with pytest.raises(PrivacyPlanRefused, match="parameters"):
