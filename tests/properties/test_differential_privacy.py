@@ -92,6 +92,9 @@ def test_clipping_is_never_exceeded_rounding_included(length, clip, size, seed, 
 def test_a_gradient_that_is_not_finite_is_refused_and_not_dropped():
     with pytest.raises(CorruptData):
         clipped(np.array([[1.0, np.nan]]), 1.0)
+    for clip in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(PrivacyPlanRefused):
+            clipped(np.zeros((1, 2)), clip)
 
 
 @settings(max_examples=60, deadline=None)

@@ -136,6 +136,36 @@ def test_what_was_acknowledged_before_a_kill_is_spent(tmp_path):
     assert book.accounts()[0].runs == ()
 
 
+RACER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from federated.errors import PrivacyBudgetExceeded
+from federated.privacy.budget import PrivacyLedger
+from federated.privacy.differential.accountant import Release
+book = PrivacyLedger(Path(sys.argv[1]))
+sys.stdin.readline()
+try:
+    for i in range(99):
+        book.reserve(f"run-{sys.argv[2]}-{i}", "file", [Release(4.0)], datetime(2026, 11, 25, tzinfo=UTC))
+except PrivacyBudgetExceeded:
+    pass
+"""
+
+
+def test_racing_processes_cannot_overspend(tmp_path):
+    book = ledger(tmp_path)
+    most = max(n for n in range(40) if epsilon_of([Release(4.0)] * n, DELTA) <= 4.0)
+    command = [sys.executable, "-c", RACER, str(tmp_path / "bank.privacy.db")]
+    racers = [subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, text=True) for i in range(3)]
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.close()
+    assert [racer.wait() for racer in racers] == [0, 0, 0]
+    (account,) = book.accounts()
+    assert len(account.runs) == most
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.errors import CorruptData
+from federated.errors import CorruptData, PrivacyPlanRefused
 from federated.models.encoding import FloatArray
 
 IntArray = NDArray[np.int64]
@@ -19,8 +19,11 @@ def clipped(vectors: FloatArray, clip: float, bound: int = GRID) -> IntArray:
     """Each of `vectors` (records, length) scaled to length `clip` if longer, then to integers of length ≤ `bound`.
 
     A `clip` becomes `bound` − √length/2 units: rounding moves an entry by at most ½, so the integer vector is never
-    longer than `bound`. A record whose vector is not finite is refused with `CorruptData`: dropping it would tell.
+    longer than `bound`. Raises `PrivacyPlanRefused` for a clip that is no length. A record whose vector is not finite
+    is refused with `CorruptData`: dropping it would tell.
     """
+    if not (math.isfinite(clip) and clip > 0):
+        raise PrivacyPlanRefused(f"a clip is a positive length, not {clip}")
     if not np.all(np.isfinite(vectors)):
         raise CorruptData("a record's gradient is not finite")
     room = bound - rounding_room(vectors.shape[1])

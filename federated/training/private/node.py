@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from federated.models.encoding import FloatArray
 from federated.models.hats import MOST_BETA, HatBasis, IntArray, scored
 from federated.models.public_ranges import PublicTable, load_ranges
 from federated.privacy.budget import PrivacyLedger, Receipt
+from federated.privacy.differential.accountant import epsilon_of
 from federated.privacy.differential.counts import score_counts
 from federated.privacy.differential.edges import edge_counts
 from federated.privacy.differential.moments import MomentShape, moment_vector
@@ -26,6 +28,7 @@ from federated.training.private.plan import AdditivePlan, NetworkPlan, Plan, Sta
 EXACT = 2**52
 # What a plan may ask of a node's machine, whatever it would pay.
 MOST_CELLS, MOST_KNOTS, MOST_HIDDEN = 4_096, 64, 256
+MOST_STEPS, CLIPS = 10_000, (1e-6, 1e6)
 MOST_SENT = 1e6
 # How far floating point may carry a knot beyond the range's end.
 EDGE = 1e-9
@@ -33,10 +36,16 @@ EDGE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a bank insists on besides its budget: how many other banks' noise and masks it relies on."""
+    """What a bank insists on besides its budget.
+
+    How many banks at least are in a sum, how many of them may collude without harm, and the ε at `delta` that one run
+    may cost whatever the budget still holds.
+    """
 
     least_threshold: int = 3
     least_colluding: int = 1
+    most_epsilon: float = math.inf
+    delta: float = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,9 @@ class PrivateNode:
         stages = plan.stages(public)
         rows = self._fitting(public)
         cost = [stage.charged(plan.circle, self.org_id) for stage in stages]
+        if epsilon_of(cost, self._policy.delta) > self._policy.most_epsilon:
+            detail = f"{self.org_id} spends at most ε = {self._policy.most_epsilon:g} on one run"
+            raise PrivacyPlanRefused(detail, bank=self.org_id)
         # Noise that cannot be drawn is refused before it is paid for.
         for stage in stages:
             self._noise.integers(stage.share(plan.circle), 1)
@@ -136,6 +148,8 @@ class PrivateNode:
         if isinstance(plan, AdditivePlan):
             if not (2 <= plan.knots <= MOST_KNOTS and plan.knots <= plan.edge_cells <= MOST_CELLS):
                 raise PrivacyPlanRefused(f"{plan.knots} knots from {plan.edge_cells} cells")
+        elif not (CLIPS[0] <= plan.clip <= CLIPS[1] and plan.steps <= MOST_STEPS):
+            raise PrivacyPlanRefused(f"a clip of {plan.clip} over {plan.steps} steps")
         elif not 1 <= plan.hidden <= MOST_HIDDEN or plan.parameters != parameter_count(public, plan.hidden):
             raise PrivacyPlanRefused(f"a network of {plan.hidden} hidden units has no {plan.parameters} parameters")
         return public

@@ -170,9 +170,10 @@ def plan_from(text: str) -> Plan:
             if each.name != "circle" and type(raw[each.name]).__name__ != each.type:
                 raise PrivacyPlanRefused(f"{each.name} of a plan is not of type {each.type}")
         plan = cls(circle=inside, **raw)
+        again = plan_text(plan)
     except (KeyError, TypeError, ValueError) as error:
         raise PrivacyPlanRefused(f"a plan cannot be read: {error}") from error
-    if plan_text(plan) != text:
+    if again != text:
         raise PrivacyPlanRefused("a plan says something else than it was read as")
     return plan
 

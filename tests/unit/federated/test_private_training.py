@@ -178,6 +178,26 @@ def test_a_plan_that_a_bank_does_not_allow_is_refused_before_it_is_paid(tmp_path
     assert spent(tmp_path, "bank-1").runs == ()
 
 
+def test_a_bank_may_spend_less_on_one_run_than_its_budget_holds(tmp_path):
+    given = nodes_in(tmp_path)["bank-1"]
+    node = PrivateNode("bank-1", given._rows, given._ledger, now, Policy(most_epsilon=1.0))
+    with pytest.raises(PrivacyPlanRefused, match="at most ε = 1 on one run"):
+        node.agree(plan_of(4.0))
+    assert spent(tmp_path, "bank-1").runs == ()
+    node.agree(plan_of(1.0))
+
+
+def test_steps_and_clips_are_the_banks_to_refuse(tmp_path):
+    node = nodes_in(tmp_path)["bank-1"]
+    good = network_plan("generated-firms", circle_of(BANKS), 4.0, DELTA, protected=True, hidden=4, steps=6)
+    for wrong in ({"clip": 0.0}, {"clip": -1.0}, {"steps": 10**6}, {"sampling": 1.5}, {"multiplier": 0.01}):
+        with pytest.raises((PrivacyPlanRefused, PrivacyBudgetExceeded)):
+            node.agree(replace(good, **wrong))
+    with pytest.raises(PrivacyPlanRefused):
+        plan_from(plan_text(good).replace('"clip":1.0', '"clip":NaN'))
+    assert spent(tmp_path, "bank-1").runs == ()
+
+
 def test_a_plan_is_read_as_it_was_written_or_not_at_all():
     plan = plan_of()
     assert plan_from(plan_text(plan)) == plan

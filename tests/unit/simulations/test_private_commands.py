@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from federated.errors import PrivacyPlanRefused
+from federated.models.public_ranges import load_ranges
+from federated.nodes.bank import BankNode
+from federated.nodes.store import NodeStore
 from federated.privacy.attacks.canaries import Audit
 from federated.serving.building import build_nodes, standing_consents
+from federated.training.private.stored import stored_rows
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.membership import measure_membership
 from simulations.cli import app
@@ -59,6 +64,24 @@ def test_banks_grant_a_run_spends_and_the_next_is_refused(home):
     # A ledger beside a store is no node store: the same home can be opened and built again.
     tables = with_folds(generate_population(3_000, seed=2024), 2024)
     build_nodes(home, tables, standing_consents(tables, AT, AT + timedelta(days=3650)))
+
+
+def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
+    store = NodeStore(home / "nodes" / "bank-jinji.db")
+    try:
+        node = BankNode(store)
+        rows = stored_rows(node, lambda: AT, 0)
+        public = load_ranges("generated-firms")
+        found = rows(public)
+        table, allowed = store.table(), node.training_subjects("bank-jinji", AT)
+        wanted = [s in allowed and f != 0 for s, f in zip(table.subjects, table.folds, strict=True)]
+        assert found.training.tolist() == found.counted.tolist() == wanted
+        assert 0 < found.training.sum() < (table.folds != 0).sum()
+        assert found.dataset == "generated-firms/bank_file"
+        with pytest.raises(PrivacyPlanRefused, match="trains on no column LIMIT_BAL"):
+            rows(load_ranges("taiwan-raw"))
+    finally:
+        store.close()
 
 
 def test_a_home_without_banks_is_told_so(tmp_path):
