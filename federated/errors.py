@@ -130,6 +130,30 @@ class AggregationFailed(FederatedError):
     code = "aggregation_failed"
 
 
+class PrivacyPlanRefused(FederatedError):
+    """The node's own policy does not allow what the operator proposes, or asks for outside an accepted plan."""
+
+    code = "privacy_plan_refused"
+
+
+class PrivacyBudgetExceeded(FederatedError):
+    """With this run, all runs of the data set together would cost more than the node's own (ε, δ) budget."""
+
+    code = "privacy_budget_exceeded"
+
+
+class PrivacyBudgetMissing(FederatedError):
+    """The node has granted no privacy budget for this data set, so nothing may leave it."""
+
+    code = "privacy_budget_missing"
+
+
+class PrivacyLedgerCorrupt(FederatedError):
+    """The node's privacy ledger is not what was written there; nothing is spent before that is resolved."""
+
+    code = "privacy_ledger_corrupt"
+
+
 class NodeUnavailable(FederatedError):
     """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
 

@@ -17,6 +17,7 @@ from federated.errors import FederatedError
 
 bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")
 REFUSED = 2
+EPSILONS = "0.5,1,2,4,8,inf"
 DATA = Path("../shared/data/credit")
 CACHE = Path("var/bench/credit")
 PSI_PEER = Path("var/bench/openmined-psi")
@@ -86,6 +87,38 @@ def single_score(
         line = f"{name}: median {timed['median_us']:.0f} µs, 95 % below {timed['p95_us']:.0f} µs"
         Console().print(line, highlight=False)
     Console().print(f"neutralising a stated reason improves the score in {report['neutralised_better']:.1%}")
+
+
+@bench.command("private-credit")
+def private_credit(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the Taiwan set in its own units; without it, generated firms.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
+    models: Annotated[int, typer.Option(min=8, help="Shadow models of the membership attack.")] = 96,
+    trials: Annotated[int, typer.Option(min=40, help="Runs with and without a canary.")] = 6_000,
+    epsilons: Annotated[str, typer.Option(help="ε of the runs, with commas between; inf is no noise.")] = EPSILONS,
+    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file (needs matplotlib).")] = None,
+) -> None:
+    """The experiment of private credit as JSON: accuracy and attacks by ε."""
+    from simulations.experiments.private_credit.report import draw, run_experiment  # noqa: PLC0415
+    from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    try:
+        report = run_experiment(
+            load_table(data, 12_000, 2024),
+            epsilons=[float(part) for part in epsilons.split(",")],
+            folds=folds,
+            models=models,
+            trials=trials,
+            say=lambda line: progress.print(line, highlight=False, soft_wrap=True),
+        )
+    except FederatedError as error:
+        _refuse(error, progress)
+    if picture is not None:
+        draw(report, picture)
+    sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 @bench.command("credit-plots")
@@ -187,15 +220,19 @@ def privacy(
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
 ) -> None:
-    """Alignment and aggregation beside their peers; the vertical exchange, probing and extraction; withdrawals."""
+    """Alignment and aggregation beside their peers, every attack that was tried, withdrawals, private training."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
+    from simulations.benchmarks.differential import measure_differential  # noqa: PLC0415
     from simulations.benchmarks.extraction import measure_extraction  # noqa: PLC0415
+    from simulations.benchmarks.membership import measure_membership  # noqa: PLC0415
     from simulations.benchmarks.probing import measure_probing  # noqa: PLC0415
     from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
     from simulations.benchmarks.vertical import measure_vertical  # noqa: PLC0415
     from simulations.benchmarks.withdrawal import measure_withdrawal  # noqa: PLC0415
+    from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
     from simulations.training_run import load_tables  # noqa: PLC0415
 
+    rows = load_table(data, 4_000 if quick else 12_000, 2024)
     report: dict[str, dict[str, Any]] = {
         "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
@@ -203,6 +240,8 @@ def privacy(
         "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
         "probing": asdict(measure_probing(1_000 if quick else 10_000)),
         "extraction": asdict(measure_extraction(600, 20) if quick else measure_extraction(3_000, 60)),
+        "differential": asdict(measure_differential(rows, 1 if quick else 5, 40 if quick else 150)),
+        "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 6_000)),
     }
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")

@@ -15,9 +15,12 @@ from rich.table import Table
 
 from federated.errors import FederatedError
 from simulations.bench_commands import bench
+from simulations.private_commands import privacy, private
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
+app.add_typer(private, name="private")
+app.add_typer(privacy, name="privacy")
 REFUSED = 2
 
 

@@ -164,16 +164,20 @@ class Switchboard:
         self._asked = {m.metadata.message_id: self._orgs[m.metadata.dst_node_id] for m in messages}
         return replies
 
+    def asked(self, reply: Message) -> str:
+        """The organisation that a reply to the last exchange answers for."""
+        return self._asked.get(reply.metadata.reply_to_message_id, "an unknown node")
+
     def read_all(self, replies: Iterable[Message]) -> dict[str, Content]:
         """Contents of the replies to the last exchange, by organisation."""
-        named = ((self._asked.get(r.metadata.reply_to_message_id, "an unknown node"), r) for r in replies)
+        named = ((self.asked(r), r) for r in replies)
         return {org: self.read(reply, org) for org, reply in named}
 
     def read_present(self, replies: Iterable[Message]) -> dict[str, Content]:
         """As `read_all`, without nodes that failed or refused."""
         found: dict[str, Content] = {}
         for reply in replies:
-            org = self._asked.get(reply.metadata.reply_to_message_id, "an unknown node")
+            org = self.asked(reply)
             with suppress(FederatedError):
                 found[org] = self.read(reply, org)
         return found

@@ -1,0 +1,216 @@
+"""A node's own privacy ledger: what every run cost each of its data sets, written before anything is sent.
+
+One SQLite file of its own beside the node's store. It is append-only (triggers refuse updates and deletes), every event
+carries the hash of the one before, and each append is one immediate transaction with full synchronisation: once
+`reserve` returns, the cost is on the disk, and a crash after that counts as spent. Nothing is ever given back. Two runs
+that race are decided one after the other, by processes as by threads.
+
+Budgets are the node's: (ε, δ) for a data set by its name, which outlives changes of its rows. A run fits if
+the accountant, over *all* releases of the data set so far and the new ones together, stays within ε at δ; adding up ε
+would overstate it, and a new name would forget it. Raising a budget is an event as well. What the chain cannot show is
+that events at the very end were cut off: whoever holds a later `head` (each run's receipt has one) can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from federated.consent.record import utc
+from federated.errors import (
+    FederatedError,
+    PrivacyBudgetExceeded,
+    PrivacyBudgetMissing,
+    PrivacyLedgerCorrupt,
+    PrivacyPlanRefused,
+)
+from federated.privacy.differential.accountant import Release, as_numbers, epsilon_of, from_numbers
+
+FIRST = "0" * 64
+TABLES = """
+CREATE TABLE IF NOT EXISTS events (
+  number INTEGER PRIMARY KEY, body TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS events_are_final BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER IF NOT EXISTS events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'append only'); END;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that all runs over a data set may cost together."""
+
+    epsilon: float
+    delta: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0 and 0 < self.delta < 1):
+            raise PrivacyPlanRefused(f"a budget is a positive ε and a δ below 1, not ({self.epsilon}, {self.delta})")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That a run was reserved: its number in the ledger, the ledger's last hash, and ε spent so far with it."""
+
+    number: int
+    head: str
+    epsilon: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One data set: its budget, ε spent at the budget's δ, and the runs that spent it."""
+
+    dataset: str
+    budget: Budget
+    epsilon: float
+    runs: tuple[str, ...]
+
+    @property
+    def left(self) -> float:
+        """ε still there. A run may cost more than this and fit, since composition is not addition."""
+        return max(self.budget.epsilon - self.epsilon, 0.0)
+
+
+@dataclass(slots=True)
+class _Book:
+    budget: Budget | None
+    releases: list[Release]
+    runs: list[str]
+
+
+class PrivacyLedger:
+    """The ledger at `path`, which appears with the first event. Safe to share between threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def grant(self, dataset: str, budget: Budget, at: datetime) -> None:
+        """Set the budget of a data set from now on, by the node's own decision."""
+        body = {"kind": "grant", "dataset": dataset, "epsilon": budget.epsilon, "delta": budget.delta}
+        with self._writing() as database:
+            _append(database, body, at)
+
+    def reserve(self, run: str, dataset: str, releases: Sequence[Release], at: datetime) -> Receipt:
+        """Spend a run's releases. Raises `PrivacyBudgetMissing`, `PrivacyBudgetExceeded`, or for a run that was
+
+        reserved before `PrivacyPlanRefused`; then nothing is spent. Raises `PrivacyLedgerCorrupt`.
+        """
+        if not releases:
+            raise PrivacyPlanRefused("a run releases something", run=run)
+        with self._writing() as database:
+            books = _books(_chain(database))
+            book = books.get(dataset)
+            if book is None or book.budget is None:
+                raise PrivacyBudgetMissing(f"no privacy budget is granted for {dataset}", dataset=dataset)
+            if any(run in other.runs for other in books.values()):
+                raise PrivacyPlanRefused("this run was reserved before", run=run)
+            spent = epsilon_of([*book.releases, *releases], book.budget.delta)
+            if not spent <= book.budget.epsilon:
+                detail = (
+                    f"all runs over {dataset} would cost ε = {spent:.4g} at δ = {book.budget.delta:g}, "
+                    f"granted are {book.budget.epsilon:g}"
+                )
+                raise PrivacyBudgetExceeded(detail, dataset=dataset, budget=book.budget.epsilon, would_be=spent)
+            body = {"kind": "reserve", "dataset": dataset, "run": run, "releases": [as_numbers(r) for r in releases]}
+            number, head = _append(database, body, at)
+        return Receipt(number, head, spent)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """Every data set that a budget was granted for, by name. Raises `PrivacyLedgerCorrupt`."""
+        if not self._path.is_file():
+            return ()
+        with self._open() as database:
+            books = _books(_chain(database))
+        return tuple(
+            Account(name, book.budget, epsilon_of(book.releases, book.budget.delta), tuple(book.runs))
+            for name, book in sorted(books.items())
+            if book.budget is not None
+        )
+
+    def head(self) -> str:
+        """The last hash, after the whole chain was checked. Raises `PrivacyLedgerCorrupt`."""
+        if not self._path.is_file():
+            return FIRST
+        with self._open() as database:
+            chain = _chain(database)
+        return chain[-1][1] if chain else FIRST
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        database: sqlite3.Connection | None = None
+        try:
+            # A connection a call: threads and processes are kept apart by the file's own lock.
+            database = sqlite3.connect(self._path, timeout=60.0, isolation_level=None)
+            # A rollback journal with EXTRA also makes the journal's removal durable, so a commit survives power loss.
+            database.execute("PRAGMA journal_mode = DELETE")
+            database.execute("PRAGMA synchronous = EXTRA")
+            yield database
+        except sqlite3.DatabaseError as error:
+            raise PrivacyLedgerCorrupt(f"{self._path.name} cannot be used: {error}", file=self._path.name) from error
+        finally:
+            if database is not None:
+                database.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                for statement in TABLES.strip().split(";\n"):
+                    database.execute(statement)
+                yield database
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+
+
+def _append(database: sqlite3.Connection, body: dict[str, Any], at: datetime) -> tuple[int, str]:
+    chain = _chain(database)
+    number, previous = len(chain) + 1, chain[-1][1] if chain else FIRST
+    text = json.dumps({**body, "at": utc(at).isoformat(), "number": number}, sort_keys=True, allow_nan=False)
+    head = _hash(previous, text)
+    database.execute("INSERT INTO events VALUES (?, ?, ?)", (number, text, head))
+    return number, head
+
+
+def _hash(previous: str, text: str) -> str:
+    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+
+
+def _chain(database: sqlite3.Connection) -> list[tuple[dict[str, Any], str]]:
+    """All events with their hashes, checked. Raises `PrivacyLedgerCorrupt` naming the event."""
+    chain: list[tuple[dict[str, Any], str]] = []
+    previous = FIRST
+    rows = database.execute("SELECT number, body, sha256 FROM events ORDER BY number").fetchall()
+    for place, (number, text, found) in enumerate(rows, start=1):
+        if number != place or found != _hash(previous, text):
+            raise PrivacyLedgerCorrupt(f"event {place} is not what was written there", event=place)
+        chain.append((json.loads(text), found))
+        previous = found
+    return chain
+
+
+def _books(chain: list[tuple[dict[str, Any], str]]) -> dict[str, _Book]:
+    books: dict[str, _Book] = {}
+    for place, (body, _) in enumerate(chain, start=1):
+        try:
+            book = books.setdefault(str(body["dataset"]), _Book(None, [], []))
+            if body["kind"] == "grant":
+                book.budget = Budget(float(body["epsilon"]), float(body["delta"]))
+            else:
+                book.releases.extend(from_numbers(r) for r in body["releases"])
+                book.runs.append(str(body["run"]))
+        except (KeyError, TypeError, ValueError, FederatedError) as error:
+            raise PrivacyLedgerCorrupt(f"event {place} cannot be read: {error}", event=place) from error
+    return books

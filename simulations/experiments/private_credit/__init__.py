@@ -1,0 +1,1 @@
+"""What record-level differential privacy costs, and what it stops, on real and generated rows."""

@@ -1,0 +1,115 @@
+"""`tanxin private …`: train under differential privacy. `tanxin privacy …`: budgets that banks grant, what is left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from federated.errors import FederatedError
+
+private = typer.Typer(no_args_is_help=True, help="Train among banks under record-level differential privacy.")
+privacy = typer.Typer(no_args_is_help=True, help="Privacy budgets: each bank's own, in a ledger of its own.")
+REFUSED = 2
+Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder with the banks' stores and ledgers.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+def _refuse(error: FederatedError) -> NoReturn:
+    line = f"error {error.code}: {error.detail}"
+    Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(REFUSED) from error
+
+
+@private.command("train")
+def train(
+    home: Annotated[
+        Path | None, typer.Option(help="The banks' stores, as `tanxin train --home` left them, with their ledgers.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Without --home: folder with the Taiwan set in its own units.")
+    ] = None,
+    epsilon: Annotated[float, typer.Option(min=0.01, max=100.0, help="ε of this run.")] = 4.0,
+    delta: Annotated[float, typer.Option(min=1e-12, max=1e-3, help="δ of this run.")] = 1e-5,
+    network: Annotated[bool, typer.Option("--network", help="Private gradient descent instead.")] = False,
+    fold: Annotated[int, typer.Option(min=0, max=4, help="The fold that is held out.")] = 0,
+    firms: Annotated[int, typer.Option(min=1_000, max=100_000, help="Without --home and --data: firms.")] = 12_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of generated firms, dealing, and initial weights.")] = 2024,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a private run to the banks; what leaves them is noised, and paid for in their own ledgers first."""
+    try:
+        # Torch and Flower take seconds to load; other commands of the same script do not pay for them.
+        from simulations.private_run import private_report  # noqa: PLC0415
+
+        report = private_report(
+            home=home, data=data, epsilon=epsilon, delta=delta, network=network, fold=fold, firms=firms, seed=seed
+        )
+    except FederatedError as error:
+        _refuse(error)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        return
+    for name, value in report.items():
+        if name not in ("contributions", "plan"):
+            sys.stdout.write(f"{name:14} {value:.6g}\n" if isinstance(value, float) else f"{name:14} {value}\n")
+
+
+@privacy.command("grant")
+def grant(
+    bank: Annotated[str, typer.Option(help="The bank whose officer decides this.")],
+    epsilon: Annotated[float, typer.Option(help="The most that all runs together may cost.")],
+    home: Home = Path("var"),
+    delta: Annotated[float, typer.Option(help="δ at which ε is counted.")] = 1e-5,
+    dataset: Annotated[str, typer.Option(help="The data set; the bank's customers' file if not given.")] = "",
+) -> None:
+    """Grant a data set a budget, from now on. Nothing leaves a bank that has granted none."""
+    from federated.nodes.bank import BankNode  # noqa: PLC0415
+    from federated.nodes.store import NodeStore  # noqa: PLC0415
+    from federated.privacy.budget import Budget, PrivacyLedger  # noqa: PLC0415
+    from federated.privacy.ledgers import dataset_of, ledger_path  # noqa: PLC0415
+
+    try:
+        if not dataset:
+            with ExitStack() as stack:
+                store = NodeStore(home / "nodes" / f"{bank}.db")
+                stack.callback(store.close)
+                dataset = dataset_of(BankNode(store))
+        PrivacyLedger(ledger_path(home, bank)).grant(dataset, Budget(epsilon, delta), datetime.now(UTC))
+    except FederatedError as error:
+        _refuse(error)
+    Console().print(f"{bank} grants {dataset} ε = {epsilon:g} at δ = {delta:g}", highlight=False, soft_wrap=True)
+
+
+@privacy.command("budget")
+def budget(home: Home = Path("var"), as_json: AsJson = False) -> None:
+    """What each bank has granted, spent and left, from its ledger, whose chain is checked first."""
+    from federated.privacy.ledgers import ledgers_in  # noqa: PLC0415
+
+    found: list[dict[str, Any]] = []
+    try:
+        for bank, ledger in ledgers_in(home).items():
+            head = ledger.head()
+            for account in ledger.accounts():
+                found.append({"bank": bank} | asdict(account) | {"left": account.left, "head": head})
+    except FederatedError as error:
+        _refuse(error)
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        return
+    table = Table(title=f"Privacy budgets in {home}")
+    for heading in ("bank", "data set", "ε spent", "ε granted", "ε left", "δ", "runs"):
+        table.add_column(heading)
+    for each in found:
+        spent, granted, left = (f"{v:.4g}" for v in (each["epsilon"], each["budget"]["epsilon"], each["left"]))
+        delta = f"{each['budget']['delta']:g}"
+        table.add_row(each["bank"], each["dataset"], spent, granted, left, delta, str(len(each["runs"])))
+    Console().print(table)

@@ -1,0 +1,122 @@
+"""From command-line choices to the report of one private run: whose rows, whose ledgers, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from federated.errors import DataMissing
+from federated.models.metrics import metrics_of
+from federated.nodes.bank import BankNode
+from federated.nodes.store import NodeStore
+from federated.privacy.budget import Budget, PrivacyLedger
+from federated.privacy.ledgers import ledger_path
+from federated.training.private.model import PrivateAdditive, PrivateRun
+from federated.training.private.node import PrivateNode
+from federated.training.private.operator import (
+    additive_plan,
+    circle_of,
+    network_plan,
+    train_additive,
+    train_network,
+)
+from federated.training.private.plan import plan_text
+from federated.training.private.stored import stored_rows
+from simulations.experiments.private_credit.world import dealt_nodes, folds_of, load_table, switchboard
+
+Report = dict[str, Any]
+
+
+def private_report(
+    *,
+    home: Path | None,
+    data: Path | None,
+    epsilon: float,
+    delta: float,
+    network: bool,
+    fold: int,
+    firms: int,
+    seed: int,
+) -> Report:
+    """Train once. With `home` over the banks' own stores and ledgers, which must have granted budgets; the run's
+
+    report is kept in `home`/private. Without it over a table dealt to five banks, which grant exactly this run.
+    Raises `FederatedError`.
+    """
+    torch.set_num_threads(1)
+    if home is not None:
+        report = _in_home(home, epsilon, delta, network, fold, seed)
+        kept = home / "private" / f"{report['run']}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        return report
+    table = load_table(data, firms, seed)
+    held_out = folds_of(table)[fold]
+    with tempfile.TemporaryDirectory(prefix="tanxin-private-") as scratch:
+        nodes = dealt_nodes(table, held_out, Path(scratch), seed, grant=Budget(epsilon, delta))
+        run = _trained(nodes, table.public.table, epsilon, delta, network, seed)
+    public = run.model.basis.public if isinstance(run.model, PrivateAdditive) else run.model.public
+    found = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
+    return _report(run, table.data_origin) | {"held_out_auc": found.auc, "held_out_ece": found.ece}
+
+
+def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int, seed: int) -> Report:
+    paths = sorted((home / "nodes").glob("bank-*.db"))
+    if not paths:
+        raise DataMissing(f"no bank's store is in {home / 'nodes'}: `tanxin train --home` makes them", file=str(home))
+    with ExitStack() as stack:
+        nodes, origins, tables = {}, set(), set()
+        for path in paths:
+            store = NodeStore(path)
+            stack.callback(store.close)
+            bank = BankNode(store)
+            rows = stored_rows(bank, _now, fold)
+            nodes[bank.org_id] = PrivateNode(bank.org_id, rows, PrivacyLedger(ledger_path(home, bank.org_id)), _now)
+            origins.add(store.data_origin)
+            tables.add(store.schema.schema_id)
+        run = _trained(nodes, min(tables), epsilon, delta, network, seed)
+        return _report(run, ", ".join(sorted(origins)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _trained(
+    nodes: dict[str, PrivateNode], table: str, epsilon: float, delta: float, network: bool, seed: int
+) -> PrivateRun:
+    circle, board = circle_of(list(nodes)), switchboard(nodes)
+    if network:
+        return train_network(board, network_plan(table, circle, epsilon, delta), delta, seed=seed)
+    return train_additive(board, additive_plan(table, circle, epsilon, delta), delta)
+
+
+def _report(run: PrivateRun, data_origin: str) -> Report:
+    found: Report = {
+        "run": run.run,
+        "data_origin": data_origin,
+        "mechanism": "additive" if isinstance(run.model, PrivateAdditive) else "network",
+        "epsilon": run.epsilon,
+        "delta": run.delta,
+        "realised": run.realised,
+        "agreed": list(run.agreed),
+        "refused": dict(run.refused),
+        "survivors": sorted(set(run.agreed).intersection(*run.survivors)),
+        "heads": dict(run.heads),
+        "exchanges": run.exchanges,
+        "bytes": run.bytes,
+        "plan": json.loads(plan_text(run.plan)),
+    }
+    if isinstance(run.model, PrivateAdditive):
+        tables = run.model.contributions()
+        found["contributions"] = {name: np.round(cells, 6).tolist() for name, cells in tables.items()}
+        found["level"] = run.model.calibration.level
+        found["counted_auc"] = run.model.calibration.auc
+    return found
