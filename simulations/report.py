@@ -15,9 +15,12 @@ Report = dict[str, Any]
 TABLE_START = "<!-- table: made from the report files by simulations.report, do not edit -->"
 TABLE_END = "<!-- end of table -->"
 NAMES = {
-    "federated": "federated, the default blend",
-    "federated_additive": "federated, explainable (exact reasons)",
-    "bank_only": "federated, banks only (the companion)",
+    "protected": "federated, protected: on shares and secure sums",
+    "protected_additive": "federated, protected, explainable (exact reasons)",
+    "protected_bank_only": "federated, protected, banks only (the companion)",
+    "federated": "federated, the zoo's blend, unprotected",
+    "federated_additive": "federated, the zoo's explainable blend, unprotected (exact reasons)",
+    "bank_only": "federated, the zoo, banks only (the companion)",
     "label_holder_only": "XGBoost, bank columns in one place",
     "xgboost": "XGBoost, both parties' columns in one place",
 }
@@ -36,7 +39,8 @@ def report_of(result: RunResult) -> Report:
         "subjects": len(result.tables.subjects),
         "seed": result.settings.seed,
         "folds": len(result.folds),
-        "config": result.settings.as_config(),
+        "config": result.settings.as_config() if result.plan.learners else {},
+        "protected_config": None if result.plan.protected is None else result.plan.protected.as_config(),
         "models": models,
         "alignment": {
             "seconds": 0.0 if alignment is None else alignment.seconds,
@@ -89,15 +93,18 @@ def table_of(report: Report) -> str:
 def _paired(report: Report) -> list[str]:
     """Fold-by-fold differences of AUC with their standard error: most of the spread between folds is shared."""
     models = report["models"]
-    ours = models["federated"]["auc_folds"] if "federated" in models else []
-    if len(ours) < 2:
-        return []
-    found = []
-    for name in (name for name in NAMES if name in models and name != "federated"):
-        gaps = [a - b for a, b in zip(ours, models[name]["auc_folds"], strict=True)]
-        error = stdev(gaps) / len(gaps) ** 0.5
-        found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
-    return ["", f"Paired differences of federated AUC over the folds: {'; '.join(found)}."]
+    lines = []
+    for ours in (name for name in ("protected", "federated") if name in models):
+        folds = models[ours]["auc_folds"]
+        if len(folds) < 2:
+            continue
+        found = []
+        for name in (name for name in NAMES if name in models and name != ours):
+            gaps = [a - b for a, b in zip(folds, models[name]["auc_folds"], strict=True)]
+            error = stdev(gaps) / len(gaps) ** 0.5
+            found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
+        lines += ["", f"Paired differences of the AUC of {ours} over the folds: {'; '.join(found)}."]
+    return lines
 
 
 def update_readme(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from federated.serving.building import CreditTables, read_taiwan
 from federated.training.alignment import AlignmentStep
+from federated.training.protected.settings import ProtectedSettings
+from federated.training.zoo.run import ALL
 from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
@@ -21,8 +24,24 @@ def load_tables(data: Path | None, firms: int, seed: int) -> CreditTables:
     return generate_population(firms, seed) if data is None else read_taiwan(data, seed)
 
 
+class Protection(StrEnum):
+    """What a run trains: a model under protection, the zoo without any, or both beside each other."""
+
+    SHARES = "shares"
+    NONE = "none"
+    BOTH = "both"
+
+
 def train_and_report(
-    *, data: Path | None, folds: int, seed: int, home: Path | None, firms: int, at: datetime, console: Console
+    *,
+    data: Path | None,
+    folds: int,
+    seed: int,
+    home: Path | None,
+    firms: int,
+    at: datetime,
+    console: Console,
+    protection: Protection = Protection.SHARES,
 ) -> Report:
     """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
     tables = load_tables(data, firms, seed)
@@ -31,7 +50,8 @@ def train_and_report(
         bar = progress.add_task("starting", total=None)
 
         def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-            line = f"fold {fold}, {phase}, round {number}: validation loss {loss:.4f}"
+            what = "steepest gradient" if phase.endswith("protected") else "validation loss"
+            line = f"fold {fold}, {phase}, round {number}: {what} {loss:.4f}"
             progress.update(bar, description=line, total=None)
 
         def aligning(step: AlignmentStep) -> None:
@@ -43,7 +63,16 @@ def train_and_report(
             round=rounds,
             aligning=aligning,
         )
-        result = run(tables, folds=folds, settings=ZooSettings(seed=seed), at=at, home=home, reporter=reporter)
+        result = run(
+            tables,
+            folds=folds,
+            settings=ZooSettings(seed=seed),
+            at=at,
+            home=home,
+            reporter=reporter,
+            learners=() if protection is Protection.SHARES else ALL,
+            protected=None if protection is Protection.NONE else ProtectedSettings(seed=seed),
+        )
     for manifest in result.manifests:
         console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")
     if result.manifests:

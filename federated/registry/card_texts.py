@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from federated.registry.manifest import PRIVACY_NONE
+from federated.registry.manifest import PRIVACY_NONE, PRIVACY_SHARES
 
 Language = Literal["zh", "en"]
 
@@ -179,6 +179,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "未使用隐私预算：该版本的训练没有安全聚合，也没有差分隐私；汇总数、残差与部分分值未加保护地发给网络运营方与另一方。",
         PRIVACY_NONE,
     ),
+    "privacy_shares": (
+        "受保护训练：银行与电网公司之间以秘密分享计算残差，各方之和经安全聚合；网络运营方只见汇总数，任何一方都读不到另一方的单行数据。未使用差分隐私，没有消耗隐私预算。",
+        PRIVACY_SHARES,
+    ),
     "consent_text": (
         "训练与评分只涉及授权在有效期内的客户；授权可随时撤回，撤回后不再评分，但已训练的模型保留所学。",
         "Only customers whose consent is in force enter training and scoring. Consent can be withdrawn at any time: "
@@ -225,6 +229,9 @@ def group_name(segment: str, group: str, language: Language) -> str:
     return text_or(f"group.{segment}.{group}", group, language)
 
 
+STATEMENTS = {PRIVACY_NONE: "privacy_none", PRIVACY_SHARES: "privacy_shares"}
+
+
 def privacy_text(statement: str, language: Language) -> str:
     """A manifest's statement of privacy in the reader's language; one that is not known stays as it was written."""
-    return text("privacy_none", language) if statement == PRIVACY_NONE else statement
+    return text(STATEMENTS[statement], language) if statement in STATEMENTS else statement

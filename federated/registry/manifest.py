@@ -15,6 +15,11 @@ PRIVACY_NONE = (
     "No privacy budget was spent: this version was trained without secure aggregation and without differential "
     "privacy; sums, residuals and partial logits travelled unprotected to the network operator and the other side."
 )
+PRIVACY_SHARES = (
+    "Trained under protection: residuals on shares between banks and grid companies, sums under secure aggregation; "
+    "the network operator read sums only, and neither side a row of the other. No differential privacy: no privacy "
+    "budget was spent."
+)
 FORMAT = 2
 Json = dict[str, Any]
 

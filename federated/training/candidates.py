@@ -87,7 +87,7 @@ class Blender:
             for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
         }
         figures = {"method": calibration.method, "own": sorted(own), "ece": eces}
-        return Blend(learners, scorers, calibration, own, self._measured(audited, figures))
+        return Blend(learners, scorers, calibration, own, measured_of(self.schema, self.cut_off, audited, figures))
 
     def _scorer(self, weights: FloatArray, side: int) -> PartyScorer:
         parts = {
@@ -102,15 +102,22 @@ class Blender:
         tables = tabulated(additive, where.binning, where.encoder.reference, constant)
         return PartyScorer(tables, where.bands, tuple(part for name, part in parts.items() if name not in ADDITIVE))
 
-    def _measured(self, audited: Mapping[tuple[str, str], ScoreHistogram], calibration: dict[str, Any]) -> Measured:
-        whole = audited["all", "0"]
-        groups = {s.name: s.groups for party in (self.schema.bank, self.schema.grid) for s in party.segments}
-        segments = [
-            segment_figures(name, groups[name][int(group)] if name in groups else group, histogram, self.cut_off)
-            for (name, group), histogram in sorted(audited.items())
-            if name != "all"
-        ]
-        return Measured(whole.metrics(), calibration, tuple(segments), score_bands(whole))
+
+def measured_of(
+    schema: FeatureSchema,
+    cut_off: int,
+    audited: Mapping[tuple[str, str], ScoreHistogram],
+    calibration: dict[str, Any],
+) -> Measured:
+    """Figures from held-out histograms by (segment, group number), ("all", "0") among them."""
+    whole = audited["all", "0"]
+    groups = {s.name: s.groups for party in (schema.bank, schema.grid) for s in party.segments}
+    segments = [
+        segment_figures(name, groups[name][int(group)] if name in groups else group, histogram, cut_off)
+        for (name, group), histogram in sorted(audited.items())
+        if name != "all"
+    ]
+    return Measured(whole.metrics(), calibration, tuple(segments), score_bands(whole))
 
 
 def candidate_of(joint: Blend, alone: Blend) -> Candidate:

@@ -51,6 +51,11 @@ class Content:
             raise TrainingFailed(f"message field {key} is not bytes")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """A list of texts of the config, empty if it is absent."""
+        value = self.config.get(key)
+        return [str(v) for v in value] if isinstance(value, list) else []
+
     def _scalar(self, key: str) -> Scalar:
         value = self.config.get(key)
         if value is None or isinstance(value, list):

@@ -1,15 +1,15 @@
 """The network operator's `ServerApp`: introduces nodes, relays the alignment once, and trains the asked folds.
 
-The operator holds no customer data. In this version it relays blinded points (which tell it nothing but set sizes) and
-unprotected residuals, curvatures and partial logits, from which it can read training labels by position, though not
-whose they are.
+The operator holds no customer data. It relays blinded points, which tell it nothing but set sizes. Protected training
+(`training.protected`) opens sums only to it; the zoo without protection has it relay residuals, curvatures and partial
+logits, from which it can read training labels by position, though not whose they are.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flwr.app import Context
 from flwr.clientapp import ClientApp
@@ -21,24 +21,29 @@ from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.registry.manifest import FeatureReference
 from federated.training.alignment import Alignment, AlignmentStep, Participants, add_alignment, align, participants
-from federated.training.candidates import Blender, Candidate, candidate_of, references
+from federated.training.candidates import Blend, Blender, Candidate, candidate_of, references
 from federated.training.messages import Switchboard
 from federated.training.node_rows import NodeSource
-from federated.training.zoo.apps import zoo_app
+from federated.training.protected.candidate import protected_blend
+from federated.training.protected.node import Identity, ProtectedApp
+from federated.training.protected.operator import ProtectedTraining
+from federated.training.protected.settings import ProtectedSettings
+from federated.training.zoo.apps import Opened, zoo_app
 from federated.training.zoo.run import ADDITIVE, ALL, Cost, fit_zoo
 from federated.training.zoo.session import Config, Progress, ZooSession
 from federated.training.zoo.settings import ZooSettings
 
 COMPANION = "bank_only"
+PROTECTED, PROTECTED_ADDITIVE, PROTECTED_COMPANION = "protected", "protected_additive", "protected_bank_only"
 
 
 @dataclass(frozen=True, slots=True)
 class FoldReport:
-    """One trained fold: candidates by blend, the bank-only companion's held-out metrics, and what each cost."""
+    """One trained fold: candidates by blend, held-out metrics of their bank-only companions, and what each cost."""
 
     fold: int
     candidates: dict[str, Candidate]
-    companion: Metrics
+    companions: dict[str, Metrics]
     feature_reference: dict[str, dict[str, FeatureReference]]
     cost: dict[str, Cost]
 
@@ -48,7 +53,8 @@ class RunPlan:
     """What the operator is asked to do. `at_us` is the instant consents are checked at (µs since 1970, UTC).
 
     `cut_off` is the lowest score that is approved, for figures by segment. `learners` must hold the additive ones;
-    with deep trees or networks among them there is a second candidate, the default blend.
+    with deep trees or networks among them there is a second candidate, the default blend. With `protected`, a candidate
+    is trained under protection; `learners` may then be empty.
     """
 
     folds: tuple[int, ...]
@@ -56,6 +62,7 @@ class RunPlan:
     cut_off: int
     settings: ZooSettings = field(default_factory=ZooSettings)
     learners: tuple[str, ...] = ALL
+    protected: ProtectedSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +75,13 @@ class Observers:
     aligning: Callable[[AlignmentStep], None]
 
 
-def node_app(node: BankNode | GridNode) -> ClientApp:
-    """The `ClientApp` of a bank or grid company: alignment, and the zoo over its own store."""
-    app = zoo_app(NodeSource(node))
+def node_app(node: BankNode | GridNode, identity: Identity) -> ClientApp:
+    """The `ClientApp` of a bank or grid company: alignment, the zoo and protected training over its own store."""
+
+    def protected(app: ClientApp, opened: Opened) -> None:
+        ProtectedApp(node.org_id, identity, opened).add_to(app)
+
+    app = zoo_app(NodeSource(node), protected)
     add_alignment(app, node)
     return app
 
@@ -92,8 +103,27 @@ def operator_app(plan: RunPlan, observers: Observers) -> ServerApp:
 
 
 def _fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int, progress: Progress) -> FoldReport:
+    parts = []
+    if plan.learners:
+        parts.append(_zoo_fold(board, people, plan, fold, progress))
+    if plan.protected is not None:
+        parts.append(_protected_fold(board, people, plan, fold, progress, plan.protected))
+    if not parts:
+        raise TrainingFailed("a run trains the zoo's learners, a protected model, or both")
+    candidates, companions, costs = ({k: v for p in parts for k, v in getattr(p, n).items()} for n in FOLDED)
+    return FoldReport(fold, candidates, companions, parts[0].feature_reference, costs)
+
+
+FOLDED = ("candidates", "companions", "cost")
+
+
+def _companion(progress: Progress) -> Progress:
+    return lambda name, number, loss: progress(f"{COMPANION} {name}", number, loss)
+
+
+def _zoo_fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int, progress: Progress) -> FoldReport:
     if not set(ADDITIVE) <= set(plan.learners):
-        raise TrainingFailed(f"a run trains {', '.join(ADDITIVE)}, whatever else it trains")
+        raise TrainingFailed(f"the zoo trains {', '.join(ADDITIVE)}, whatever else it trains")
     opening: Config = {"fold": fold, "at_us": plan.at_us}
     started = time.perf_counter()
     session = ZooSession(board, plan.settings, progress, opening | {"joint": 1})
@@ -103,13 +133,37 @@ def _fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int, pr
     joint = {name: blender.blend(name) for name in wanted}
     reference = references(session)
     started = time.perf_counter()
-
-    def alone_progress(name: str, number: int, loss: float) -> None:
-        progress(f"{COMPANION} {name}", number, loss)
-
-    lone = ZooSession(board, plan.settings, alone_progress, opening | {"joint": 0})
+    lone = ZooSession(board, plan.settings, _companion(progress), opening | {"joint": 0})
     lone_result = fit_zoo(lone, ADDITIVE, started)
     alone = Blender(lone, lone_result, people.schema, plan.cut_off).blend("federated_additive")
     costs = {name: result.cost[name] for name in wanted} | {COMPANION: lone_result.cost["federated_additive"]}
     candidates = {name: candidate_of(blend, alone) for name, blend in joint.items()}
-    return FoldReport(fold, candidates, alone.measured.metrics, reference, costs)
+    return FoldReport(fold, candidates, {COMPANION: alone.measured.metrics}, reference, costs)
+
+
+def _protected_fold(
+    board: Switchboard, people: Participants, plan: RunPlan, fold: int, progress: Progress, settings: ProtectedSettings
+) -> FoldReport:
+    blends: dict[str, Blend] = {}
+    costs: dict[str, Cost] = {}
+    reference: dict[str, dict[str, FeatureReference]] = {}
+    exact = settings.exact()
+    for name, own, joint in (
+        (PROTECTED_ADDITIVE, exact, 1),
+        (PROTECTED, settings, 1),
+        (PROTECTED_COMPANION, exact, 0),
+    ):
+        started, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
+        shown = progress if joint else _companion(progress)
+        opening: Config = {"fold": fold, "at_us": plan.at_us, "joint": joint}
+        # Every side has as many ramps a feature as protected training asks for.
+        session = ZooSession(board, replace(plan.settings, ramps=own.ramps), shown, opening)
+        training = ProtectedTraining(session, own)
+        training.fit()
+        blends[name] = protected_blend(training, people.schema, plan.cut_off)
+        exchanges, size = board.traffic.exchanges - before[0], board.traffic.bytes - before[1]
+        costs[name] = Cost(time.perf_counter() - started, exchanges, size)
+        reference = reference or references(session)
+    alone = blends.pop(PROTECTED_COMPANION)
+    candidates = {name: candidate_of(blend, alone) for name, blend in blends.items()}
+    return FoldReport(fold, candidates, {PROTECTED_COMPANION: alone.measured.metrics}, reference, costs)

@@ -14,10 +14,10 @@ from federated.errors import AggregationFailed
 from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking
 from federated.privacy.secure_aggregation.operator import Operator
 from federated.privacy.secure_aggregation.party import Party
-from federated.privacy.secure_aggregation.ring import BITS, FloatArray
+from federated.privacy.secure_aggregation.ring import BITS, FloatArray, RingArray, decoded
 from federated.training.messages import Content, Switchboard, answering, pack
 
-Vector = Callable[[Content], FloatArray]
+Vector = Callable[[Content], FloatArray | RingArray]
 
 
 def add_secure_sum(
@@ -27,7 +27,7 @@ def add_secure_sum(
 
     Counts and metrics belong inside the vector: whatever else an answer held would be read by the operator.
     """
-    rounds: dict[bytes, tuple[Party, FloatArray]] = {}
+    rounds: dict[bytes, tuple[Party, FloatArray | RingArray]] = {}
     seen: set[bytes] = set()
 
     def party(content: Content) -> Party:
@@ -93,15 +93,36 @@ def plan_of(content: Content) -> Plan:
 
 
 def secure_sum(
-    board: Switchboard, orgs: Sequence[str], length: int, degree: int, threshold: int, request: Content
+    board: Switchboard,
+    orgs: Sequence[str],
+    length: int,
+    degree: int,
+    threshold: int,
+    request: Content,
+    bits: int = BITS,
 ) -> tuple[FloatArray, frozenset[str]]:
-    """Sum (length,) of the vectors that nodes make of `request`, and whose vectors are in it.
+    """As `secure_ring_sum`, as numbers."""
+    total, survivors = secure_ring_sum(board, orgs, length, degree, threshold, request, bits)
+    return decoded(total, bits), survivors
 
-    A node that fails or refuses a step drops out. Raises `AggregationFailed` when too few are left.
+
+def secure_ring_sum(
+    board: Switchboard,
+    orgs: Sequence[str],
+    length: int,
+    degree: int,
+    threshold: int,
+    request: Content,
+    bits: int = BITS,
+) -> tuple[RingArray, frozenset[str]]:
+    """Sum (length,) modulo 2^64 of the vectors that nodes make of `request`, and whose vectors are in it.
+
+    `bits` stand after the point, also of vectors that nodes give as integers modulo 2^64. A node that fails or refuses
+    a step drops out. Raises `AggregationFailed` when too few are left.
     """
-    plan = Plan(secrets.token_bytes(16), degree, threshold, length, BITS)
+    plan = Plan(secrets.token_bytes(16), degree, threshold, length, bits)
     operator = Operator(plan)
-    numbers = {"degree": degree, "threshold": threshold, "length": length, "bits": BITS}
+    numbers = {"degree": degree, "threshold": threshold, "length": length, "bits": bits}
     opening = Content(request.arrays, {**request.config, **numbers, "round": plan.round_id})
     tag = {"round": plan.round_id}
     cards = _answers(board, "query.secure_advertise", dict.fromkeys(orgs, opening))
@@ -138,7 +159,7 @@ def secure_sum(
         )
         for org, c in released.items()
     }
-    return operator.unmasked(shares), survivors
+    return operator.unmasked_ring(shares), survivors
 
 
 def _answers(board: Switchboard, action: str, requests: Mapping[str, Content]) -> dict[str, Content]:

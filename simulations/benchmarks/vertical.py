@@ -1,4 +1,4 @@
-"""What protecting the vertical exchange costs, and what a grid company can still tell of labels, in one run."""
+"""What protecting the vertical exchange costs, and what either side can still tell of the other's rows, in one run."""
 
 from __future__ import annotations
 
@@ -6,86 +6,141 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from federated.models.binning import merge_bins
+from federated.engines.in_process import InProcessGrid, Seat
+from federated.models.categories import RawTable
 from federated.models.metrics import metrics_of
-from federated.models.sketch import sketch
-from federated.privacy.attacks.label_inference import from_gradients, from_residuals, inferred
-from federated.privacy.vertical.party import Party
-from federated.privacy.vertical.training import train
+from federated.privacy.attacks import feature_inference, label_inference
 from federated.serving.building import CreditTables
+from federated.training.messages import Switchboard
+from federated.training.protected.node import FIT, HELD_OUT, Identity, ProtectedApp
+from federated.training.protected.operator import ProtectedTraining
+from federated.training.protected.settings import ProtectedSettings
+from federated.training.zoo.apps import zoo_app
+from federated.training.zoo.rows import BankRows, GridRows
+from federated.training.zoo.session import ZooSession
+from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import with_folds
 
-RAMPS, RIDGE, ROUNDS, FOLD = 24, 8.0, 20, 0
+FOLD, KNOWN_SHARE = 0, 0.05
+BANK, GRID = "bank", "grid"
 Matrix = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectedVertical:
-    """Held-out AUC of one convex additive model, trained in one place and under protection; attacks on training labels.
+    """Held-out AUC of one protected model, and of the same columns fitted in one place by logistic regression.
 
-    `…_raw` counts what the grid company's own function says anyway, `…_beyond` does not: 0.5 is nothing.
+    Attacks on labels are AUC by the sole grid company (`…_raw` counts what its own function says anyway, `…_beyond`
+    does not: 0.5 is nothing), attacks on electricity columns the gain in R² of the bank, each in the clear and
+    protected.
     """
 
     data_origin: str
     rows: int
-    plain_auc: float
+    columns: tuple[int, int]
     protected_auc: float
-    auc_cost: float
-    attack_on_residuals_beyond: float
-    attack_on_residuals_raw: float
-    attack_on_protected_beyond: float
-    attack_on_protected_raw: float
+    same_columns_auc: float
+    shares_cost: float
+    label_attack_in_clear_beyond: float
+    label_attack_in_clear_raw: float
+    label_attack_protected_beyond: float
+    label_attack_protected_raw: float
+    own_function_auc: float
+    feature_attack_in_clear_gain: float
+    feature_attack_protected_gain: float
     seconds: float
     exchanges: int
     bytes: int
 
 
 def measure_vertical(tables: CreditTables, seed: int) -> ProtectedVertical:
-    """One fold, all customers of both sides as one bank and one grid company, protected columns left out."""
+    """One fold, all customers of both sides as one bank and one grid company, protected columns left out.
+
+    With one of either side what a side's gradient says, it says to one party, which is the worst case for it.
+    """
     tables = with_folds(tables, seed)
-    training = tables.joint & (tables.folds != FOLD)
-    held_out = tables.joint & (tables.folds == FOLD)
-    bank = _ramps(tables.bank_values[:, list(tables.schema.bank.lending)], training)
-    bank = np.hstack([np.ones((len(bank), 1)), bank])
-    grid = _ramps(tables.grid_values[:, list(tables.schema.grid.lending)], training)
-    labels = tables.labels
-    both = np.hstack([bank, grid])
-    pooled = LogisticRegression(C=1.0 / RIDGE, fit_intercept=False, max_iter=1_000).fit(
-        both[training], labels[training]
-    )
-    plain = metrics_of(both[held_out] @ pooled.coef_[0], labels[held_out]).auc
-    ridge = np.full(bank.shape[1], RIDGE)
-    ridge[0] = 1e-3
-    owner = Party(bank[training], ridge, labels[training].astype(np.float64))
-    other = Party(grid[training], np.full(grid.shape[1], RIDGE))
+    settings = ProtectedSettings(seed=seed)
+    seen: tuple[list[Matrix], list[Matrix]] = ([], [])
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables), start=2)}))
     started = time.perf_counter()
-    run = train(owner, other, ROUNDS)
+    session = ZooSession(board, ZooSettings(ramps=settings.ramps), lambda *_: None)
+    run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
+    run.fit()
     seconds = time.perf_counter() - started
-    protected = metrics_of(bank[held_out] @ owner.beta + grid[held_out] @ other.beta, labels[held_out]).auc
-    own = other.logits()
-    p = 1.0 / (1.0 + np.exp(-(owner.logits() + own)))
-    clear = inferred(from_residuals(labels[training] - p), labels[training], own)
-    hidden = inferred(from_gradients(other.columns, np.array(other.seen)), labels[training], own)
+    marks, labels = run.marks[BANK, GRID], tables.labels[tables.joint].astype(np.int64)
+    fit, held_out = marks == FIT, marks == HELD_OUT
+    values = _values(tables)
+    columns = [basis.columns(v).astype(np.float64) for basis, v in zip(run.bases, values, strict=True)]
+    logits = [c @ beta for c, beta in zip(columns, run.betas, strict=True)]
+    same = _same_columns(run, columns, labels, fit, held_out)
+    own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
+    clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
+    guesses = label_inference.from_gradients(columns[1][fit], np.array(seen[1]), own, session.rate)
+    hidden = label_inference.strongest(guesses, labels[fit], own)
+    bank_sees = feature_inference.from_gradients(columns[0][fit], np.array(seen[0]), labels[fit])
+    told = feature_inference.from_partial_logits(own)
+    features = [
+        feature_inference.reconstructed(values[0][fit], given, values[1][fit], KNOWN_SHARE, seed)
+        for given in (told, bank_sees)
+    ]
+    protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     return ProtectedVertical(
         data_origin=tables.schema.data_origin,
-        rows=int(training.sum()),
-        plain_auc=plain,
+        rows=int(fit.sum()),
+        columns=(run.bases[0].width, run.bases[1].width),
         protected_auc=protected,
-        auc_cost=plain - protected,
-        attack_on_residuals_beyond=clear.beyond,
-        attack_on_residuals_raw=clear.raw,
-        attack_on_protected_beyond=hidden.beyond,
-        attack_on_protected_raw=hidden.raw,
+        same_columns_auc=same,
+        shares_cost=same - protected,
+        label_attack_in_clear_beyond=clear.beyond,
+        label_attack_in_clear_raw=clear.raw,
+        label_attack_protected_beyond=hidden.beyond,
+        label_attack_protected_raw=hidden.raw,
+        own_function_auc=metrics_of(own, labels[fit]).auc,
+        feature_attack_in_clear_gain=features[0].gain,
+        feature_attack_protected_gain=features[1].gain,
         seconds=seconds,
-        exchanges=run.exchanges,
-        bytes=run.bytes,
+        exchanges=board.traffic.exchanges,
+        bytes=board.traffic.bytes,
     )
 
 
-def _ramps(values: Matrix, training: NDArray[np.bool_]) -> Matrix:
-    names = [str(j) for j in range(values.shape[1])]
-    _, encoder = merge_bins([sketch(values[training])], 64, RAMPS, names, "bank")
-    return encoder.encode(values).astype(np.float64)
+def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:
+    bank, grid = tables.schema.bank, tables.schema.grid
+    own = (tables.bank_values[tables.joint], tables.grid_values[tables.joint])
+    return own[0][:, list(bank.lending)], own[1][:, list(grid.lending)]
+
+
+def _apps(tables: CreditTables) -> list[ClientApp]:
+    """One bank and one grid company over all customers whom both know, in the same order."""
+    bank, grid = _values(tables)
+    here = np.arange(len(bank))
+    folds = tables.folds[tables.joint]
+    labels = tables.labels[tables.joint].astype(np.int64)
+    raw = [RawTable(tuple(str(j) for j in range(v.shape[1])), v, {}) for v in (bank, grid)]
+    rows: dict[str, BankRows | GridRows] = {
+        BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}),
+        GRID: GridRows(GRID, raw[1], {BANK: here}),
+    }
+    signing = {name: Ed25519PrivateKey.generate() for name in rows}
+    known = {name: key.public_key() for name, key in signing.items()}
+
+    def app(name: str) -> ClientApp:
+        identity = Identity(signing[name], known)
+        return zoo_app(rows[name], lambda app, opened: ProtectedApp(name, identity, opened).add_to(app))
+
+    return [app(name) for name in rows]
+
+
+def _same_columns(run: ProtectedTraining, columns: list[Matrix], labels: Labels, training: Mask, held: Mask) -> float:
+    """Held-out AUC of the same columns and ridges fitted in one place."""
+    root = np.sqrt(np.concatenate([basis.penalty(run.settings.ridge) for basis in run.bases]))
+    scaled = np.hstack(columns) / root
+    pooled = LogisticRegression(C=1.0, fit_intercept=False, max_iter=2_000).fit(scaled[training], labels[training])
+    return metrics_of(np.asarray(scaled[held] @ pooled.coef_[0]), labels[held]).auc

@@ -7,16 +7,20 @@ this function cannot tell apart (equal-mass strata of it), so it is what the exc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from federated.models.metrics import metrics_of
 
 FloatArray = NDArray[np.float64]
 STRATA = 50
+# How much of the default probability's spread the attacker lays to its own function when it guesses the other part.
+SLOPES = (0.5, 0.8, 1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,36 @@ def from_residuals(residual: FloatArray) -> FloatArray:
     return np.asarray(np.sign(residual), dtype=np.float64)
 
 
-def from_gradients(columns: FloatArray, gradients: FloatArray) -> FloatArray:
-    """Guess (rows,) from gradients (steps, width) of the own `columns` (rows, width).
+def from_gradients(
+    columns: FloatArray, gradients: FloatArray, own_logits: FloatArray, rate: float
+) -> Mapping[str, FloatArray]:
+    """Guesses (rows,) from gradients (steps, width) of the own `columns` (rows, width), by name.
 
-    The least-squares residual vector that the first gradient fits, the one in which no model has taken anything from
-    the labels yet: of all vectors with that gradient the one of smallest norm, since nothing else tells them apart.
+    Of all residual vectors with a gradient, the one of smallest norm, since nothing else tells them apart: from the
+    first step, the mean of all, and the last; and from the last with Xᵀp put back, as far as the own function
+    (`own_logits`) says p, so that what is left is Xᵀy. `rate` is the overall rate of default, which is public.
     """
     width = columns.shape[1]
-    gram = columns.T @ columns + 1e-6 * np.eye(width)
-    return np.asarray(columns @ scipy.linalg.solve(gram, gradients[0], assume_a="pos"), dtype=np.float64)
+    factor = scipy.linalg.cho_factor(columns.T @ columns + 1e-3 * np.eye(width))
+
+    def least(gradient: FloatArray) -> FloatArray:
+        return np.asarray(columns @ scipy.linalg.cho_solve(factor, gradient), dtype=np.float64)
+
+    found = {
+        "first": least(gradients[0]),
+        "mean": least(gradients.mean(axis=0)),
+        "last": least(gradients[-1]),
+    }
+    for slope in SLOPES:
+        shift = brentq(lambda a, s=slope: float(_logistic(a + s * own_logits).mean()) - rate, -30.0, 30.0)
+        found[f"last, {slope} of the own function put back"] = least(
+            gradients[-1] + columns.T @ _logistic(shift + slope * own_logits)
+        )
+    return found
+
+
+def _logistic(z: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / (1.0 + np.exp(-z)), dtype=np.float64)
 
 
 def inferred(guess: FloatArray, labels: NDArray[np.int64], own_logits: FloatArray, strata: int = STRATA) -> Inferred:
@@ -53,6 +78,11 @@ def inferred(guess: FloatArray, labels: NDArray[np.int64], own_logits: FloatArra
             weighted += pairs * metrics_of(_ranks(guess[rows]), labels[rows]).auc
             total += pairs
     return Inferred(metrics_of(_ranks(guess), labels).auc, weighted / total if total else 0.5)
+
+
+def strongest(guesses: Mapping[str, FloatArray], labels: NDArray[np.int64], own_logits: FloatArray) -> Inferred:
+    """The best of several guesses. Picking it with the labels in hand flatters the attacker, which is the safe side."""
+    return max((inferred(guess, labels, own_logits) for guess in guesses.values()), key=lambda found: found.beyond)
 
 
 def _ranks(guess: FloatArray) -> FloatArray:

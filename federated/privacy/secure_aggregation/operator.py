@@ -56,6 +56,10 @@ class Operator:
 
     def unmasked(self, released: Mapping[str, Unmasking]) -> FloatArray:
         """After step 5: the sum over all survivors, (length,). Raises `AggregationFailed` if shares are too few."""
+        return decoded(self.unmasked_ring(released), self.plan.bits)
+
+    def unmasked_ring(self, released: Mapping[str, Unmasking]) -> RingArray:
+        """As `unmasked`, as integers modulo 2^64."""
         dropped = set(self._sent) - self.survivors
         total = self._total
         for name in sorted(self.survivors):
@@ -72,7 +76,7 @@ class Operator:
             for other in near:
                 mask = stream(pair_key(key, self._ads[other].mask_key, self.plan), self.plan.length)
                 total = total - mask if other < name else total + mask
-        return decoded(np.asarray(total, dtype=np.uint64), self.plan.bits)
+        return np.asarray(total, dtype=np.uint64)
 
     def _seed(self, name: str, shares: Mapping[str, bytes | None]) -> bytes:
         places = {other: place for place, other in enumerate((*self._near[name], name), start=1)}

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from federated.errors import AggregationFailed
 from federated.privacy.secure_aggregation.graph import neighbours
 from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking, survivors_text
-from federated.privacy.secure_aggregation.ring import FloatArray, encoded, stream
+from federated.privacy.secure_aggregation.ring import FloatArray, RingArray, encoded, stream
 from federated.privacy.secure_aggregation.sharing import SEED_BYTES, SHARE_BYTES, split
 
 STEPS = ("advertise", "share", "mask", "confirm", "unmask", "done")
@@ -109,8 +109,11 @@ class Party:
         agreed = self._share_key.exchange(X25519PublicKey.from_public_bytes(self._ads[other].share_key))
         return ChaCha20Poly1305(derived(agreed, f"shares {sender} {receiver}", self._plan))
 
-    def mask(self, values: FloatArray, shares: Mapping[str, bytes]) -> Masked:
-        """Step 3: keep the neighbours' shares; return the vector masked towards all neighbours who sent theirs."""
+    def mask(self, values: FloatArray | RingArray, shares: Mapping[str, bytes]) -> Masked:
+        """Step 3: keep the neighbours' shares; return the vector masked towards all neighbours who sent theirs.
+
+        Integers modulo 2^64 are summed as they are, numbers in fixed point.
+        """
         self._step("mask")
         if values.shape != (self._plan.length,):
             raise AggregationFailed(f"{self.name}: a vector of {values.shape} where {self._plan.length} were agreed")
@@ -124,7 +127,10 @@ class Party:
             self._held[other] = (opened[:SHARE_BYTES], opened[SHARE_BYTES:])
         if len(self._held) < self._plan.threshold:
             raise AggregationFailed(f"{self.name}: with itself only {len(self._held)} parties hold shares")
-        total = encoded(values, len(self._ads), self._plan.bits)
+        if values.dtype == np.uint64:
+            total = np.asarray(values, dtype=np.uint64)
+        else:
+            total = encoded(np.asarray(values, dtype=np.float64), len(self._ads), self._plan.bits)
         total = total + stream(derived(self._own_seed, "own stream", self._plan), self._plan.length)
         for other in self._held.keys() - {self.name}:
             mask = stream(pair_key(self._mask_key, self._ads[other].mask_key, self._plan), self._plan.length)

@@ -1,47 +1,51 @@
-"""The operator as dealer: random numbers whose products are shared between the two parties. It sees nothing else."""
+"""The operator as dealer of one pair: random factors whose products the pair shares. It sees no data.
+
+Each party draws its own masks from a key of its own; the dealer draws the same ones, and what it has to send is one
+correction a product, to one of the two: as many numbers as the product has, whatever the size of its factors.
+"""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from federated.privacy.secure_aggregation.ring import stream
-from federated.privacy.vertical.ring import Ring
+from federated.privacy.vertical.ring import Ring, Tape
+
+KEY_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Half:
-    """One party's part of a dealt product: its own factor's mask, and its share of the masks' product."""
-
-    mask: Ring
-    product: Ring
-
-
+@dataclass
 class Dealer:
-    """Deals for one training run, from AES-256 in counter mode under a fresh key."""
+    """Deals to one bank and one grid company over `rows` common rows, for one run. Draws in the parties' order."""
 
-    def __init__(self) -> None:
-        self._key, self._dealt = secrets.token_bytes(32), 0
-        self._columns: dict[str, Ring] = {}
+    rows: int
+    keys: dict[str, bytes] = field(
+        default_factory=lambda: {role: secrets.token_bytes(KEY_BYTES) for role in ("bank", "grid")}
+    )
 
-    def _uniform(self, shape: tuple[int, ...]) -> Ring:
-        self._dealt += 1
-        return stream(self._key, int(np.prod(shape)), self._dealt).reshape(shape)
+    def __post_init__(self) -> None:
+        self._tapes = {role: Tape(key) for role, key in self.keys.items()}
+        self._masks: dict[str, Ring] = {}
 
-    def elementwise(self, rows: int) -> tuple[Half, Half]:
-        """Masks a, b (rows,) and shares of a·b."""
-        a, b, share = (self._uniform((rows,)) for _ in range(3))
-        return Half(a, share), Half(b, a * b - share)
+    def columns(self, widths: dict[str, int]) -> None:
+        """Masks of both parties' columns, drawn once: the same columns enter every step."""
+        for role, width in widths.items():
+            self._masks[role] = self._tapes[role].draw(self.rows, width)
 
-    def columns(self, owner: str, shape: tuple[int, ...]) -> Ring:
-        """A mask (rows, columns) for the columns of `owner`, dealt once: the same columns enter every step."""
-        self._columns[owner] = self._uniform(shape)
-        return self._columns[owner]
+    def products(self, count: int) -> Ring:
+        """The grid company's corrections (count, rows) of products of a vector of the bank and one of its own."""
+        found = []
+        for _ in range(count):
+            a, share = (self._tapes["bank"].draw(self.rows) for _ in range(2))
+            b = self._tapes["grid"].draw(self.rows)
+            found.append(a * b - share)
+        return np.array(found)
 
-    def gradient(self, owner: str) -> tuple[Ring, Half]:
-        """For one step: the owner's share of Aᵀb, and the other party's mask b (rows,) with its share."""
-        mask = self._columns[owner]
-        b, share = self._uniform((mask.shape[0],)), self._uniform((mask.shape[1],))
-        return share, Half(b, mask.T @ b - share)
+    def gradient(self, owner: str) -> Ring:
+        """The other party's correction (width,) of (the owner's columns)ᵀ · (a vector of the other's)."""
+        other = "grid" if owner == "bank" else "bank"
+        mask = self._masks[owner]
+        share = self._tapes[owner].draw(mask.shape[1])
+        return np.asarray(self._tapes[other].draw(self.rows) @ mask - share)

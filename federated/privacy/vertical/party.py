@@ -1,81 +1,103 @@
-"""One side of the protocol: its columns, coefficients and shares. What it hands out is uniform, or a sum it owes."""
+"""One side of one pair: its columns and shares. What it hands to the other side is uniform to whoever sees it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
-from federated.privacy.vertical.dealer import Half
+from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import (
     COLUMN_BITS,
-    GRADIENT_BITS,
     LOGIT_BITS,
     MOST_ROWS,
     RESIDUAL_BITS,
     FloatArray,
     Ring,
+    Tape,
     fixed,
-    floating,
 )
 
-# Steps with ¼·XᵀX in place of the Hessian converge for any factor below 2.
-RELAXATION = 1.8
+ZERO = np.uint64(0)
 
 
 @dataclass
-class Party:
-    """`columns` (rows, width) in [0, 1]; `labels` (rows,) at the bank, None at the grid company; `ridge` a column."""
+class PairSide:
+    """`columns` (rows, width) in [0, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
+
+    `tape` is this side's of the pair's dealer. A step is `open` → `cross` → `cube` → `hand_over` or `receive`; what
+    `open`, `cross` and `hand_over` return goes to the other side, encrypted, because the dealer could unmask it.
+    Raises `AggregationFailed` for rows or shapes that do not fit.
+    """
 
     columns: FloatArray
-    ridge: FloatArray
+    tape: Tape
+    curve: Curve
     labels: FloatArray | None = None
-    seen: list[FloatArray] = field(default_factory=list)
+    _others: Ring = field(init=False)
+    _residual: Ring = field(init=False)
 
     def __post_init__(self) -> None:
         if len(self.columns) > MOST_ROWS:
             raise AggregationFailed(f"more than {MOST_ROWS} rows do not fit the ring: train on a sample")
-        self.beta = np.zeros(self.columns.shape[1])
         self._ring = fixed(self.columns, COLUMN_BITS, 1.0)
-        bound = 0.25 * self.columns.T @ self.columns + np.diag(self.ridge)
-        self._bound = scipy.linalg.cho_factor(bound)
 
-    def logits(self) -> FloatArray:
-        """The own part of every row's logit, in clear: it never leaves this party."""
-        return np.asarray(self.columns @ self.beta, dtype=np.float64)
+    @property
+    def is_bank(self) -> bool:
+        """Whether this side holds the labels."""
+        return self.labels is not None
 
-    def scaled(self, curve: Curve) -> Ring:
-        """The own share of u. The bank's holds the centre; both are bounded, so that no cube leaves the ring."""
-        centre = 0.0 if self.labels is None else curve.centre
-        return fixed(np.clip((self.logits() - centre) / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
+    @property
+    def seen_columns(self) -> FloatArray:
+        """The columns (rows, width) as they enter products, in steps of 2^-7."""
+        return np.asarray(self._ring / 2.0**COLUMN_BITS, dtype=np.float64)
 
-    def residual(self, curve: Curve, u: Ring, square: Ring, cube: Ring) -> Ring:
-        """The own share of y − σ(z), from the own shares of u, u² and u³."""
-        share = curve.share(u, square, cube, constant=self.labels is not None)
+    def hidden_columns(self) -> Ring:
+        """The own columns behind a mask that is drawn once: (rows, width), for the other side."""
+        return self._ring - self.tape.draw(*self._ring.shape)
+
+    def take_hidden(self, hidden: Ring) -> None:
+        """Keep the other side's hidden columns."""
+        if hidden.ndim != 2 or len(hidden) != len(self._ring):
+            raise AggregationFailed(f"hidden columns of {hidden.shape} came for {len(self._ring)} rows")
+        self._others = hidden
+
+    def open(self, logits: FloatArray) -> Ring:
+        """Start a step at the own part of the logits (rows,): the first factor (1, rows) behind a mask."""
+        # The bank's share holds the centre; both are bounded, so that no cube leaves the ring.
+        centre = self.curve.centre if self.is_bank else 0.0
+        self._u = fixed(np.clip((logits - centre) / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
+        self._products = Products([self._u], self.tape, is_bank=self.is_bank)
+        return self._products.opened
+
+    def cross(self, opened: Ring, corrections: Ring | None) -> Ring:
+        """From the other side's opened factor (1, rows): u² on shares; the factors (2, rows) of u³ behind masks."""
+        crossed = self._products.shares(opened, corrections)[0]
+        self._square = self._u * self._u + np.uint64(2) * crossed
+        # (u + w)·(square_b + square_g), of which each side computes the product of what it holds alone.
+        factors = [self._u, self._square] if self.is_bank else [self._square, self._u]
+        self._products = Products(factors, self.tape, is_bank=self.is_bank)
+        return self._products.opened
+
+    def cube(self, opened: Ring, corrections: Ring | None) -> None:
+        """From the other side's opened factors: the own share of the residual y − σ(z)."""
+        parts = self._products.shares(opened, corrections)
+        cube = self._u * self._square + parts[0] + parts[1]
+        share = self.curve.share(self._u, self._square, cube, constant=self.is_bank)
         if self.labels is None:
-            return np.asarray(np.uint64(0) - share)
-        return np.asarray(fixed(self.labels, RESIDUAL_BITS, 1.0) - share)
+            self._residual = np.asarray(ZERO - share)
+        else:
+            self._residual = np.asarray(fixed(self.labels, RESIDUAL_BITS, 1.0) - share)
 
-    def hidden_columns(self, mask: Ring) -> Ring:
-        """The own columns behind a mask that is dealt once, for the other party."""
-        self._mask = mask
-        return self._ring - mask
+    def hand_over(self, correction: Ring) -> tuple[Ring, Ring]:
+        """For the other side's gradient: the own residual share behind a mask, and the own share of that gradient."""
+        mask = self.tape.draw(len(self._residual))
+        return np.asarray(self._residual - mask), np.asarray(correction + mask @ self._others)
 
-    def owed(self, half: Half, hidden: Ring) -> Ring:
-        """As the other party: its share of (owner's columns)ᵀ · (own residual share), once the mask is dealt."""
-        return np.asarray(half.product + hidden.T @ half.mask)
-
-    def gradient(self, dealt: Ring, masked_residual: Ring, owed: Ring, own: Ring) -> FloatArray:
-        """The own gradient: the other's residual share through the dealt product, and the own share in clear."""
-        total = dealt + self._ring.T @ masked_residual + owed + self._ring.T @ own
-        found = floating(np.asarray(total), GRADIENT_BITS)
-        self.seen.append(found)
-        return found
-
-    def step(self, gradient: FloatArray) -> None:
-        """Move the own coefficients."""
-        penalised = gradient - self.ridge * self.beta
-        self.beta = self.beta + RELAXATION * scipy.linalg.cho_solve(self._bound, penalised)
+    def receive(self, masked: Ring) -> Ring:
+        """The own share (width,) of the own gradient, from the other side's masked residual share."""
+        if masked.shape != self._residual.shape:
+            raise AggregationFailed(f"a masked residual of {masked.shape} came for {len(self._residual)} rows")
+        return np.asarray(self.tape.draw(self._ring.shape[1]) + (masked + self._residual) @ self._ring)

@@ -7,6 +7,8 @@ from datetime import datetime
 
 import numpy as np
 
+from federated.consent.record import Purpose
+from federated.consent.uses import Action
 from federated.errors import PrivacyPlanRefused
 from federated.models.public_ranges import PublicTable
 from federated.nodes.bank import BankNode
@@ -26,9 +28,12 @@ def stored_rows(node: BankNode, clock: Callable[[], datetime], fold: int) -> Cal
             if name not in lending:
                 detail = f"{node.org_id} trains on no column {name}: unknown, or protected"
                 raise PrivacyPlanRefused(detail, bank=node.org_id, column=name)
-        table, allowed = node.store.table(), node.training_subjects(node.org_id, clock())
+        at = clock()
+        table, allowed = node.store.table(), node.training_consents(node.org_id, at, aligned=False)
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         training = consented & (table.folds != fold)
+        used = {s: allowed[s].consent_id for s, own in zip(table.subjects, training.tolist(), strict=True) if own}
+        node.log_batch(Action.TRAINING, node.org_id, Purpose.MODEL_TRAINING, at, used)
         values = table.values[:, [lending[name] for name in public.names]]
         return PrivateRows(dataset_of(node), values, table.labels, training, training)
 

@@ -6,6 +6,7 @@ what this node tells (`tell` = 1), so a block of many steps is one exchange when
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from federated.training.zoo.finished import audit, blend, calibrate, groups, hel
 from federated.training.zoo.node import ZooNode
 from federated.training.zoo.rows import BankRows, GivenRows, GridRows, RowSource, gathered, inner_folds, spread
 
+Opened = Callable[[], ZooNode]
+
 
 class _Place:
     """One node's source of rows, and its state in the joint model that is being trained."""
@@ -38,8 +41,11 @@ class _Place:
         self.node: ZooNode | None = None
 
 
-def zoo_app(rows: RowSource | BankRows | GridRows) -> ClientApp:
-    """The app of one node, over given rows or over a source that is read at every opening."""
+def zoo_app(rows: RowSource | BankRows | GridRows, add: Callable[[ClientApp, Opened], None] | None = None) -> ClientApp:
+    """The app of one node, over given rows or over a source that is read at every opening.
+
+    `add` adds what else the app answers about the node of the joint model that is open.
+    """
     app = ClientApp()
     place = _Place(GivenRows(rows) if isinstance(rows, BankRows | GridRows) else rows)
     handlers: dict[str, Any] = {
@@ -66,14 +72,20 @@ def zoo_app(rows: RowSource | BankRows | GridRows) -> ClientApp:
         app.query(name)(answering(_bound(place, handler)))
     for name, handler in {"trees": _trees, "sums": _sums, "network": _network}.items():
         app.train(name)(answering(_bound(place, handler)))
+    if add is not None:
+        add(app, lambda: _node_of(place))
     return app
+
+
+def _node_of(place: _Place) -> ZooNode:
+    if place.node is None:
+        raise TrainingFailed(f"{place.source.org_id}: no joint model was opened")
+    return place.node
 
 
 def _bound(place: _Place, handler: Any) -> Answer:
     def answer(content: Content, _: Context) -> Content:
-        if place.node is None:
-            raise TrainingFailed(f"{place.source.org_id}: no joint model was opened")
-        result: Content = handler(place.node, content)
+        result: Content = handler(_node_of(place), content)
         return result
 
     return answer

@@ -27,6 +27,8 @@ from federated.training.zoo.settings import ZooSettings
 
 Config = dict[str, Values]
 LEAST_RAMPS, MOST_COLUMNS = 8, 400
+# Ranks between which random trees may split a feature.
+SPLITS = 64
 Progress = Callable[[str, int, float], None]
 
 
@@ -41,6 +43,7 @@ class Side:
     binning: Binning = field(default_factory=lambda: Binning(()))
     encoder: RampEncoder = field(default_factory=lambda: RampEncoder((), np.zeros(0)))
     bands: FloatArray = field(default_factory=lambda: np.zeros((0, len(BAND_RANKS))))
+    quantiles: FloatArray = field(default_factory=lambda: np.zeros((0, SPLITS)))
     news: dict[str, Arrays] = field(default_factory=dict)
 
     def take_news(self) -> dict[str, Arrays]:
@@ -107,6 +110,7 @@ class ZooSession:
         bins = s.bins_for(self.training_rows)
         side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
         side.bands = merged_quantiles(sketches, BAND_RANKS)
+        side.quantiles = merged_quantiles(sketches, (np.arange(SPLITS) + 0.5) / SPLITS)
         cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
         agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +22,28 @@ from federated.errors import TrainingFailed
 from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import signing_key
 from federated.nodes.store import NodeStore
 from federated.registry.governance import Governance
-from federated.registry.manifest import Explanation, Manifest
+from federated.registry.manifest import PRIVACY_NONE, PRIVACY_SHARES, Explanation, Manifest
 from federated.registry.store import MODEL_NAME, ModelRegistry
 from federated.serving.building import CreditTables, build_nodes, standing_consents
 from federated.serving.wallet import Wallet
 from federated.training.alignment import Alignment, AlignmentStep, Participants
 from federated.training.candidates import Candidate
-from federated.training.operator_app import COMPANION, FoldReport, Observers, RunPlan, node_app, operator_app
+from federated.training.operator_app import (
+    COMPANION,
+    PROTECTED,
+    PROTECTED_ADDITIVE,
+    PROTECTED_COMPANION,
+    FoldReport,
+    Observers,
+    RunPlan,
+    node_app,
+    operator_app,
+)
+from federated.training.protected.node import Identity
+from federated.training.protected.settings import ProtectedSettings
 from federated.training.zoo.run import ALL
 from federated.training.zoo.settings import ZooSettings
 from financing.parameters import load_parameters
@@ -38,8 +52,8 @@ from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
 SPLITS = 5
 CONSENT_YEARS = 3
 OPERATOR = "operator"
-# The order in which candidates are registered: the one with exact reasons first.
-CANDIDATES = ("federated_additive", "federated")
+# The order in which candidates are registered: protected ones first, and of two kin the one with exact reasons.
+CANDIDATES = (PROTECTED_ADDITIVE, PROTECTED, "federated_additive", "federated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +119,18 @@ def run(
     threads: int = 1,
     learners: tuple[str, ...] = ALL,
     by: str = OPERATOR,
+    protected: ProtectedSettings | None = None,
 ) -> RunResult:
     """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
+
+    `learners` are the zoo's, trained without protection, none if empty; with `protected` a model is trained under it.
 
     `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads` are torch's: more
     than one gains little on small networks and loses much on a busy machine. A registered version does not score
     before somebody else than `by` has approved it. Raises `FederatedError`; nothing is registered then.
     """
     torch.set_num_threads(threads)
-    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), settings, learners)
+    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), settings, learners, protected)
     result = RunResult(with_folds(tables, settings.seed), plan, at)
     if home is not None:
         _train(result, home, reporter)
@@ -137,7 +154,12 @@ def _train(result: RunResult, home: Path, reporter: Reporter) -> None:
     build_nodes(home, tables, consents, wallet.authority)
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
     try:
-        apps = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in stores]
+        signing = {store.org_id: signing_key(store) for store in stores}
+        known = {org: key.public_key() for org, key in signing.items()}
+        apps = [
+            node_app(BankNode(s) if s.role == "bank" else GridNode(s), Identity(signing[s.org_id], known))
+            for s in stores
+        ]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
         operator_app(result.plan, _observers(result, reporter))(grid, context)
@@ -154,9 +176,10 @@ def _observers(result: RunResult, reporter: Reporter) -> Observers:
     def fold(report: FoldReport) -> None:
         if result.first is None:
             result.first = report
-        for name in (*CANDIDATES, COMPANION):
+        for name in (*CANDIDATES, PROTECTED_COMPANION, COMPANION):
             if name in report.cost:
-                metrics = report.companion if name == COMPANION else report.candidates[name].measured.metrics
+                alone = report.companions.get(name)
+                metrics = alone if alone is not None else report.candidates[name].measured.metrics
                 cost = report.cost[name]
                 _add(result, name, ModelFold(metrics, cost.seconds, cost.exchanges, cost.bytes))
         _baselines(result, report.fold)
@@ -207,8 +230,10 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
     if people is None or alignment is None:
         raise TrainingFailed("the run ended before its participants were aligned, nothing is registered")
     candidate: Candidate = report.candidates[name]
-    # Within a manifest `federated` is the version itself.
-    beside = {"federated": name, COMPANION: COMPANION, "label_holder_only": "label_holder_only", "xgboost": "xgboost"}
+    # Within a manifest `federated` is the version itself, and `bank_only` its own companion.
+    protected = name in (PROTECTED, PROTECTED_ADDITIVE)
+    companion = PROTECTED_COMPANION if protected else COMPANION
+    beside = {"federated": name, COMPANION: companion, "label_holder_only": "label_holder_only", "xgboost": "xgboost"}
     shown = {title: result.models[source] for title, source in beside.items()}
     parties = {"bank": people.schema.bank, "grid": people.schema.grid}
     return Manifest(
@@ -226,7 +251,7 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
         explanation=Explanation.EXACT if candidate.exact else Explanation.SAMPLED,
         columns={role: tuple(p.columns[j] for j in p.lending) for role, p in parties.items()},
         excluded_columns={role: tuple(f.column for f in p.features if f.protected) for role, p in parties.items()},
-        config=json.loads(json.dumps(result.settings.as_config())),
+        config=_config(result, name),
         seed=result.settings.seed,
         held_out_fold=report.fold,
         aligned_rows=alignment.rows,
@@ -237,8 +262,16 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
         segments=candidate.measured.segments,
         score_reference={"joint": candidate.measured.score_bands, "bank_only": candidate.alone_bands},
         feature_reference=report.feature_reference,
+        privacy=PRIVACY_SHARES if protected else PRIVACY_NONE,
         privacy_spent=dict.fromkeys((*people.banks, *people.grids)),
     )
+
+
+def _config(result: RunResult, name: str) -> dict[str, Any]:
+    own = result.plan.protected
+    settings = {PROTECTED: own, PROTECTED_ADDITIVE: own and own.exact()}.get(name) or result.settings
+    config: dict[str, Any] = json.loads(json.dumps(settings.as_config()))
+    return config
 
 
 def figures(parts: list[ModelFold]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from federated.privacy.vertical.training import Wire, product, residual_shares, train
 
 from federated.errors import AggregationFailed
 from federated.privacy.attacks.label_inference import from_gradients, from_residuals, inferred
@@ -10,7 +11,6 @@ from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import Party
 from federated.privacy.vertical.ring import COLUMN_BITS, GRADIENT_BITS, RESIDUAL_BITS, fixed, floating
-from federated.privacy.vertical.training import Wire, product, residual_shares, train
 from simulations.benchmarks.vertical import measure_vertical
 from simulations.worlds.credit_population import generate_population
 
