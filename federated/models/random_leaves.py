@@ -9,12 +9,13 @@ a little better and are explained by sampling.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.binning import Binning
+from federated.models.binning import Binning, IntArray
 from federated.models.boosting import Trees
 from federated.models.convex import CONSTANT_RIDGE, Basis
 from federated.models.encoding import Float32Array, FloatArray, RampEncoder
@@ -89,6 +90,22 @@ class RandomLeaves:
         """Whether the function is a sum of functions of at most two features."""
         return self.trees.depth <= EXACT_DEPTH
 
+    @property
+    def ramps(self) -> IntArray:
+        """Numbers of the columns that are no leaves."""
+        return np.arange(1 + self.encoder.width)
+
+    def leaves_of(self, trees: Sequence[int]) -> IntArray:
+        """Numbers of the columns of these trees, in their order."""
+        starts = 1 + self.encoder.width + self._a_tree * np.asarray(trees, dtype=np.int64)
+        return np.asarray((starts[:, None] + np.arange(self._a_tree)).ravel(), dtype=np.int64)
+
+    def with_trees(self, trees: Sequence[int]) -> RandomLeaves:
+        """The same columns with these trees only."""
+        chosen = np.asarray(trees, dtype=np.int64)
+        t = self.trees
+        return replace(self, trees=Trees(t.feature[chosen], t.cut[chosen], t.missing_left[chosen], t.value[chosen]))
+
     def penalty(self, ridge: float) -> FloatArray:
         """Ridge of every column, (width,)."""
         out = np.full(self.width, ridge)
@@ -116,3 +133,26 @@ class RandomLeaves:
         value[:, :-1] = beta[start:].reshape(len(value), self._a_tree)
         trees = Trees(self.trees.feature, self.trees.cut, self.trees.missing_left, value)
         return ramps, TreeFunction(self.binning, trees, np.zeros(len(value), dtype=np.int64), 1, 0.0)
+
+
+def best_trees(basis: RandomLeaves, curvature: FloatArray, gradient: FloatArray, most: int) -> list[int]:
+    """At most `most` trees of `basis`, chosen one after the other: the one whose leaves lower the quadratic loss most.
+
+    `curvature` (width, width), with the ridge on its diagonal, and `gradient` (width,) at the ramps' optimum are sums
+    over rows; given those taken before, a tree is worth gᵀH⁻¹g of its leaves (block orthogonal matching pursuit: Pati,
+    Rezaiifar, Krishnaprasad, 1993; Eldar, Kuppinger, Bölcskei, 2010).
+    """
+    blocks = [basis.leaves_of([k]) for k in range(len(basis.trees.feature))]
+    chosen: list[int] = []
+    taken = basis.ramps
+    left = gradient
+    for _ in range(min(most, len(blocks))):
+        gains = [
+            -np.inf if k in chosen else float(left[b] @ np.linalg.solve(curvature[np.ix_(b, b)], left[b]))
+            for k, b in enumerate(blocks)
+        ]
+        chosen.append(int(np.argmax(gains)))
+        taken = np.concatenate([taken, blocks[chosen[-1]]])
+        step = np.linalg.solve(curvature[np.ix_(taken, taken)], gradient[taken])
+        left = gradient - curvature[:, taken] @ step
+    return sorted(chosen)

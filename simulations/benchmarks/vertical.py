@@ -82,13 +82,18 @@ def measure_vertical(tables: CreditTables, seed: int) -> ProtectedVertical:
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    guesses = label_inference.from_gradients(columns[1][fit], np.array(seen[1]), own, session.rate)
+    of_ramps, of_all = (np.array(part) for part in (seen[1][: settings.ramp_rounds], seen[1][settings.ramp_rounds :]))
+    ramps = label_inference.from_gradients(columns[1][fit][:, run.bases[1].ramps], of_ramps, own, session.rate)
+    guesses = label_inference.from_gradients(columns[1][fit], of_all, own, session.rate)
+    guesses = {**guesses, **{f"ramps: {name}": guess for name, guess in ramps.items()}}
     hidden = label_inference.strongest(guesses, labels[fit], own)
-    bank_sees = feature_inference.from_gradients(columns[0][fit], np.array(seen[0]), labels[fit])
+    of_bank = np.array(seen[0][settings.ramp_rounds :])
+    bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
+    # Labels are the bank's own: what they say of electricity is no news to it.
+    known = np.hstack([values[0], labels[:, None].astype(np.float64)])[fit]
     told = feature_inference.from_partial_logits(own)
     features = [
-        feature_inference.reconstructed(values[0][fit], given, values[1][fit], KNOWN_SHARE, seed)
-        for given in (told, bank_sees)
+        feature_inference.reconstructed(known, given, values[1][fit], KNOWN_SHARE, seed) for given in (told, bank_sees)
     ]
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     return ProtectedVertical(

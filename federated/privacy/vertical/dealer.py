@@ -10,10 +10,12 @@ import secrets
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.privacy.vertical.ring import Ring, Tape
 
 KEY_BYTES = 32
+IntArray = NDArray[np.int64]
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Dealer:
         """Masks of both parties' columns, drawn once: the same columns enter every step."""
         for role, width in widths.items():
             self._masks[role] = self._tapes[role].draw(self.rows, width)
+
+    def keep(self, columns: dict[str, IntArray]) -> None:
+        """Go on with these columns of either side."""
+        for role, kept in columns.items():
+            self._masks[role] = self._masks[role][:, kept]
 
     def products(self, count: int) -> Ring:
         """The grid company's corrections (count, rows) of products of a vector of the bank and one of its own."""

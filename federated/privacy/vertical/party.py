@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
@@ -21,6 +22,7 @@ from federated.privacy.vertical.ring import (
 )
 
 ZERO = np.uint64(0)
+IntArray = NDArray[np.int64]
 
 
 @dataclass
@@ -63,6 +65,10 @@ class PairSide:
         if hidden.ndim != 2 or len(hidden) != len(self._ring):
             raise AggregationFailed(f"hidden columns of {hidden.shape} came for {len(self._ring)} rows")
         self._others = hidden
+
+    def keep(self, own: IntArray, others: IntArray) -> None:
+        """Go on with these own columns and these of the other side; what was hidden stays as it was."""
+        self._ring, self._others = self._ring[:, own], self._others[:, others]
 
     def open(self, logits: FloatArray) -> Ring:
         """Start a step at the own part of the logits (rows,): the first factor (1, rows) behind a mask."""

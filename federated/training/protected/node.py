@@ -94,7 +94,7 @@ class ProtectedApp:
         """Let the app answer protected training's messages, and take part in secure sums."""
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
-            "columns": self._columns, "hide": self._hide, "open": self._open, "cross": self._cross,
+            "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "logits": self._logits,
             "multiply": self._multiply, "deal": self._deal, "count": self._count, "histogram": self._histogram,
         }.items():  # fmt: skip
@@ -199,6 +199,14 @@ class ProtectedApp:
             state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), tape, curve, labels)
             out[f"hidden/{peer}"] = self._sealed(peer, state.sides[peer].hidden_columns())
         return Content(out)
+
+    def _keep(self, content: Content) -> Content:
+        """Go on with fewer columns: `own` are this side's, `others` the other side's."""
+        state, kept = self.state, {n: np.asarray(content.arrays[n], dtype=np.int64) for n in ("own", "others")}
+        state.columns = state.columns[:, kept["own"]]
+        for side in state.sides.values():
+            side.keep(kept["own"], kept["others"])
+        return Content()
 
     def _open(self, content: Content) -> Content:
         state = self.state

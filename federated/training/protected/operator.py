@@ -15,8 +15,9 @@ import numpy as np
 import scipy.linalg
 
 from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
+from federated.models.binning import IntArray
 from federated.models.encoding import FloatArray
-from federated.models.random_leaves import RandomLeaves, random_trees
+from federated.models.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import GRADIENT_BITS
@@ -63,21 +64,60 @@ class ProtectedTraining:
         return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
-        """Agree on columns, then step after step of the banks' and the grid companies' coefficients."""
+        """Agree on columns, fit ramps, choose trees, and fit all that is kept: steps of one side after the other."""
+        s = self.settings
         self._introduce()
         if self.joint:
             self._mark()
-        factors = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
+        grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
         self.betas = [np.zeros(basis.width) for basis in self.bases]
         self.betas[0][0] = self.session.prior
         dealers = self._hide() if self.joint else {}
-        for number in range(self.settings.rounds):
+        self._steps(s.ramp_rounds, grams, [basis.ramps for basis in self.bases], dealers)
+        chosen = [self._choose(k, gram, dealers) for k, gram in enumerate(grams)]
+        kept = [
+            np.concatenate([basis.ramps, basis.leaves_of(trees)])
+            for basis, trees in zip(self.bases, chosen, strict=True)
+        ]
+        self._keep(kept, dealers)
+        self.bases = [basis.with_trees(trees) for basis, trees in zip(self.bases, chosen, strict=True)]
+        self.betas = [beta[own] for beta, own in zip(self.betas, kept, strict=True)]
+        grams = [gram[np.ix_(own, own)] for gram, own in zip(grams, kept, strict=True)]
+        self._steps(s.rounds, grams, [np.arange(len(own)) for own in kept], dealers)
+
+    def _steps(self, rounds: int, grams: list[FloatArray], moved: list[IntArray], dealers: dict[Pair, Dealer]) -> None:
+        """`rounds` steps a side of the coefficients `moved`."""
+        ridge = self.settings.ridge
+        factors = []
+        for gram, basis, own in zip(grams, self.bases, moved, strict=True):
+            bound = 0.25 * gram[np.ix_(own, own)] + np.diag(basis.penalty(ridge)[own])
+            try:
+                factors.append(scipy.linalg.cho_factor(bound))
+            except np.linalg.LinAlgError as error:
+                raise TrainingFailed(f"a side's columns have no solvable system: {error}") from error
+        for number in range(rounds):
             for k, basis in enumerate(self.bases):
-                gradient = self._gradient(k, dealers) if self.joint else self._clear_gradient()
+                own = moved[k]
+                gradient = self._gradient(k, dealers)[own]
                 self.watch(k, gradient)
-                penalised = gradient - basis.penalty(self.settings.ridge) * self.betas[k]
-                self.betas[k] = self.betas[k] + RELAXATION * scipy.linalg.cho_solve(factors[k], penalised)
+                penalised = gradient - (basis.penalty(ridge) * self.betas[k])[own]
+                self.betas[k][own] += RELAXATION * scipy.linalg.cho_solve(factors[k], penalised)
                 self.session.progress("protected", number, float(np.abs(penalised).max()))
+
+    def _choose(self, k: int, gram: FloatArray, dealers: dict[Pair, Dealer]) -> list[int]:
+        """The trees of a side that lower the loss most, by the gradient of all candidates, which no node is shown."""
+        basis, rate = self.bases[k], self.session.rate
+        most = self.settings.most_trees(k, sum(self.pairs.values()), basis)
+        penalty = basis.penalty(self.settings.ridge)
+        gradient = self._gradient(k, dealers) - penalty * self.betas[k]
+        return best_trees(basis, rate * (1.0 - rate) * gram + np.diag(penalty), gradient, most)
+
+    def _keep(self, kept: list[IntArray], dealers: dict[Pair, Dealer]) -> None:
+        for k, side in enumerate(self.session.sides):
+            others = kept[1 - k] if self.joint else np.zeros(0, dtype=np.int64)
+            self.ask("keep", dict.fromkeys(side.orgs, Content({"own": kept[k], "others": others})))
+        for dealer in dealers.values():
+            dealer.keep(dict(zip(("bank", "grid"), kept, strict=True)))
 
     def ask(self, action: str, requests: dict[str, Content]) -> dict[str, Content]:
         """One message to each of these nodes."""
@@ -130,10 +170,10 @@ class ProtectedTraining:
         }
         self.ask("mark", {grid: Content(dict(arrays)) for grid, arrays in told.items()})
 
-    def _columns(self, k: int, side: Side) -> tuple[FloatArray, bool]:
-        """Agree on a side's columns, and factor the bound of its Hessian."""
+    def _columns(self, k: int, side: Side) -> FloatArray:
+        """Agree on a side's columns, and sum up their Gram matrix."""
         s = self.settings
-        trees = random_trees(side.binning, side.quantiles, s.trees[k], s.depth[k], s.seed * 10 + k)
+        trees = random_trees(side.binning, side.quantiles, s.candidates[k], s.depth, s.seed * 10 + k)
         basis = RandomLeaves(side.encoder, side.binning, trees, s.tree_ridge[k])
         self.bases.append(basis)
         config: dict[str, Values] = self.drawn | {"tree_ridge": s.tree_ridge[k]}
@@ -142,12 +182,7 @@ class ProtectedTraining:
         upper = np.triu_indices(width)
         gram = np.zeros((width, width))
         gram[upper] = self.summed(f"gram {side.role}", len(upper[0]), BITS)
-        gram = gram + gram.T - np.diag(np.diag(gram))
-        try:
-            factor, lower = scipy.linalg.cho_factor(0.25 * gram + np.diag(basis.penalty(s.ridge)))
-        except np.linalg.LinAlgError as error:
-            raise TrainingFailed(f"the {side.role}s' columns have no solvable system: {error}") from error
-        return np.asarray(factor), bool(lower)
+        return np.asarray(gram + gram.T - np.diag(np.diag(gram)))
 
     @property
     def pairs(self) -> dict[Pair, int]:
@@ -185,6 +220,8 @@ class ProtectedTraining:
 
     def _gradient(self, k: int, dealers: dict[Pair, Dealer]) -> FloatArray:
         """The gradient of side `k` at the current coefficients: shares of all parties, opened as their sum alone."""
+        if not self.joint:
+            return self._clear_gradient()
         owner = ("bank", "grid")[k]
         opening = {org: Content({"beta": self.betas[i]}) for i, s in enumerate(self.session.sides) for org in s.orgs}
         opened = self.ask("open", opening)
@@ -199,13 +236,13 @@ class ProtectedTraining:
             extra[other][f"gradient/{peer}"] = dealer.gradient(owner)
         handed = self.ask("residual", self.across(crossed, "opened", dealers, extra))
         self.ask("gradient", self.across(handed, "masked", dealers))
-        return self.summed("gradient", self.bases[k].width, GRADIENT_BITS)
+        return self.summed("gradient", len(self.betas[k]), GRADIENT_BITS)
 
     def _clear_gradient(self) -> FloatArray:
         """The banks' gradient where no grid company takes part."""
         request = Content({"beta": self.betas[0]}, dict(self.drawn))
         self.ask("clear", dict.fromkeys(self.orgs, request))
-        return self.summed("gradient", self.bases[0].width, BITS)
+        return self.summed("gradient", len(self.betas[0]), BITS)
 
     def evaluated(self, pair: Pair) -> Marks:
         """Marks of the pair's positions that are set aside or held out, in order."""
