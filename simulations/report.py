@@ -15,8 +15,7 @@ Report = dict[str, Any]
 TABLE_START = "<!-- table: made from the report files by simulations.report, do not edit -->"
 TABLE_END = "<!-- end of table -->"
 NAMES = {
-    "protected": "federated, protected: on shares and secure sums",
-    "protected_additive": "federated, protected, explainable (exact reasons)",
+    "protected": "federated, protected: on shares and secure sums (exact reasons)",
     "protected_bank_only": "federated, protected, banks only (the companion)",
     "federated": "federated, the zoo's blend, unprotected",
     "federated_additive": "federated, the zoo's explainable blend, unprotected (exact reasons)",

@@ -34,7 +34,7 @@ from federated.training.zoo.session import Config, Progress, ZooSession
 from federated.training.zoo.settings import ZooSettings
 
 COMPANION = "bank_only"
-PROTECTED, PROTECTED_ADDITIVE, PROTECTED_COMPANION = "protected", "protected_additive", "protected_bank_only"
+PROTECTED, PROTECTED_COMPANION = "protected", "protected_bank_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +147,18 @@ def _protected_fold(
     blends: dict[str, Blend] = {}
     costs: dict[str, Cost] = {}
     reference: dict[str, dict[str, FeatureReference]] = {}
-    exact = settings.exact()
-    for name, own, joint in (
-        (PROTECTED_ADDITIVE, exact, 1),
-        (PROTECTED, settings, 1),
-        (PROTECTED_COMPANION, exact, 0),
-    ):
+    for name, joint in ((PROTECTED, 1), (PROTECTED_COMPANION, 0)):
         started, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
         shown = progress if joint else _companion(progress)
         opening: Config = {"fold": fold, "at_us": plan.at_us, "joint": joint}
         # Every side has as many ramps a feature as protected training asks for.
-        session = ZooSession(board, replace(plan.settings, ramps=own.ramps), shown, opening)
-        training = ProtectedTraining(session, own)
+        session = ZooSession(board, replace(plan.settings, ramps=settings.ramps), shown, opening)
+        training = ProtectedTraining(session, settings)
         training.fit()
         blends[name] = protected_blend(training, people.schema, plan.cut_off)
         exchanges, size = board.traffic.exchanges - before[0], board.traffic.bytes - before[1]
         costs[name] = Cost(time.perf_counter() - started, exchanges, size)
         reference = reference or references(session)
-    alone = blends.pop(PROTECTED_COMPANION)
-    candidates = {name: candidate_of(blend, alone) for name, blend in blends.items()}
+    alone = blends[PROTECTED_COMPANION]
+    candidates = {PROTECTED: candidate_of(blends[PROTECTED], alone)}
     return FoldReport(fold, candidates, {PROTECTED_COMPANION: alone.measured.metrics}, reference, costs)

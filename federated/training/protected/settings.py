@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
-from federated.models.random_leaves import EXACT_DEPTH, RandomLeaves
+from federated.models.random_leaves import RandomLeaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +15,15 @@ class ProtectedSettings:
 
     A grid company's coefficients say the more of single labels the more there are: it gets one for `rows_a_column`
     rows, or its ramps alone. `rounds` steps a side follow; `set_aside` is the share of training rows that is kept for
-    calibration; `degree` is that of the graph of secure sums where there are many nodes. Tuned on folds 0, 1 and 3 of
-    the Taiwan set.
+    calibration; `degree` is that of the graph of secure sums where there are many nodes. Tuned on the
+    Taiwan set's folds.
     """
 
     ramps: int = 8
-    candidates: tuple[int, int] = (150, 150)
-    trees: tuple[int, int] = (40, 25)
-    depth: int = 3
-    ridge: float = 16.0
+    candidates: tuple[int, int] = (400, 400)
+    trees: tuple[int, int] = (60, 50)
+    depth: int = 2
+    ridge: float = 20.0
     tree_ridge: tuple[float, float] = (12.0, 4.0)
     ramp_rounds: int = 4
     rows_a_column: int = 100
@@ -42,7 +42,3 @@ class ProtectedSettings:
             return self.trees[0]
         left = rows // self.rows_a_column - len(basis.ramps)
         return min(self.trees[1], max(left, 0) // len(basis.leaves_of([0])))
-
-    def exact(self) -> ProtectedSettings:
-        """As these, with trees so shallow that reasons are exact."""
-        return replace(self, candidates=(200, 200), trees=(60, 60), depth=EXACT_DEPTH)

@@ -34,7 +34,6 @@ from federated.training.candidates import Candidate
 from federated.training.operator_app import (
     COMPANION,
     PROTECTED,
-    PROTECTED_ADDITIVE,
     PROTECTED_COMPANION,
     FoldReport,
     Observers,
@@ -52,8 +51,8 @@ from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
 SPLITS = 5
 CONSENT_YEARS = 3
 OPERATOR = "operator"
-# The order in which candidates are registered: protected ones first, and of two kin the one with exact reasons.
-CANDIDATES = (PROTECTED_ADDITIVE, PROTECTED, "federated_additive", "federated")
+# The order in which candidates are registered: those with exact reasons first.
+CANDIDATES = (PROTECTED, "federated_additive", "federated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +230,7 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
         raise TrainingFailed("the run ended before its participants were aligned, nothing is registered")
     candidate: Candidate = report.candidates[name]
     # Within a manifest `federated` is the version itself, and `bank_only` its own companion.
-    protected = name in (PROTECTED, PROTECTED_ADDITIVE)
+    protected = name == PROTECTED
     companion = PROTECTED_COMPANION if protected else COMPANION
     beside = {"federated": name, COMPANION: companion, "label_holder_only": "label_holder_only", "xgboost": "xgboost"}
     shown = {title: result.models[source] for title, source in beside.items()}
@@ -269,7 +268,7 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
 
 def _config(result: RunResult, name: str) -> dict[str, Any]:
     own = result.plan.protected
-    settings = {PROTECTED: own, PROTECTED_ADDITIVE: own and own.exact()}.get(name) or result.settings
+    settings = own if name == PROTECTED and own is not None else result.settings
     config: dict[str, Any] = json.loads(json.dumps(settings.as_config()))
     return config
 

@@ -12,6 +12,7 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import signing_key
 from federated.nodes.schema import load_schema, load_schemas
 from federated.nodes.store import NodeStore
 from federated.serving import Network
@@ -20,6 +21,7 @@ from federated.serving.wallet import Wallet
 from federated.training.alignment import align, participants
 from federated.training.messages import Switchboard
 from federated.training.operator_app import node_app
+from federated.training.protected.node import Identity
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
 from simulations.worlds.credit_population import generate_population
 
@@ -111,13 +113,20 @@ def test_a_party_with_other_ids_is_named(tmp_path):
     build_nodes(home, with_folds(tables, 2024), consents, wallet.authority)
     with sqlite3.connect(home / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET subject_id = 'X' || subject_id")
-    seats = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in open_stores(home)]
+    seats = apps_of(open_stores(home))
     grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(seats, start=2)})
     board = Switchboard(grid)
     people = participants(board)
     with pytest.raises(NoOverlap, match="grid-sip: column id has no consented customer in common") as refusal:
         align(board, people, to_micros(AT), lambda _: None)
     assert refusal.value.context == {"party": "grid-sip", "column": "id"}
+
+
+def apps_of(stores):
+    signing = {store.org_id: signing_key(store) for store in stores}
+    known = {org: key.public_key() for org, key in signing.items()}
+    nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
+    return [node_app(node, Identity(signing[node.org_id], known)) for node in nodes]
 
 
 def open_stores(home):
@@ -186,7 +195,7 @@ def test_consents_widened_in_every_store_file_bring_nobody_into_alignment(traine
             )
         db.close()
     stores = open_stores(home)
-    seats = [node_app(BankNode(s) if s.role == "bank" else GridNode(s)) for s in stores]
+    seats = apps_of(stores)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(seats, start=2)}))
     steps = []
     found = align(board, participants(board), to_micros(AT), steps.append)

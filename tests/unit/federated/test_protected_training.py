@@ -17,7 +17,7 @@ from federated.privacy.vertical.curve import Curve
 from federated.registry.manifest import PRIVACY_SHARES, Explanation
 from federated.registry.store import ModelRegistry
 from federated.training.messages import Content, Switchboard, unpack
-from federated.training.operator_app import PROTECTED, PROTECTED_ADDITIVE, PROTECTED_COMPANION
+from federated.training.operator_app import PROTECTED, PROTECTED_COMPANION
 from federated.training.protected.evaluation import LEAST_CELL, judged
 from federated.training.protected.node import FIT, Identity, ProtectedApp
 from federated.training.protected.operator import ProtectedTraining
@@ -219,7 +219,7 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
     settings = replace(SMALL, ramps=6)
     result = run(tables, folds=1, settings=settings, at=AT, home=tmp_path, reporter=quiet, learners=(), protected=FEW)
     assert set(result.models) == {
-        PROTECTED, PROTECTED_ADDITIVE, PROTECTED_COMPANION, "label_holder_only", "xgboost",
+        PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",
     }  # fmt: skip
     registry = ModelRegistry(tmp_path)
     for manifest in result.manifests:

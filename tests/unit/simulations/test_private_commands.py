@@ -14,6 +14,7 @@ from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.canaries import Audit
 from federated.serving.building import build_nodes, standing_consents
+from federated.serving.wallet import Wallet
 from federated.training.private.stored import stored_rows
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.membership import measure_membership
@@ -34,8 +35,9 @@ def run(*words):
 def home(tmp_path_factory):
     found = tmp_path_factory.mktemp("home")
     tables = with_folds(generate_population(3_000, seed=2024), 2024)
-    consents = standing_consents(tables, AT, AT + timedelta(days=3650))
-    build_nodes(found, tables, consents)
+    wallet = Wallet.at(found)
+    consents = standing_consents(tables, wallet, AT, AT + timedelta(days=3650))
+    build_nodes(found, tables, consents, wallet.authority)
     return found
 
 
@@ -63,7 +65,8 @@ def test_banks_grant_a_run_spends_and_the_next_is_refused(home):
     assert "5" in run("privacy", "budget", "--home", home).stdout
     # A ledger beside a store is no node store: the same home can be opened and built again.
     tables = with_folds(generate_population(3_000, seed=2024), 2024)
-    build_nodes(home, tables, standing_consents(tables, AT, AT + timedelta(days=3650)))
+    wallet = Wallet.at(home)
+    build_nodes(home, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=3650)), wallet.authority)
 
 
 def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
@@ -73,11 +76,15 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         rows = stored_rows(node, lambda: AT, 0)
         public = load_ranges("generated-firms")
         found = rows(public)
-        table, allowed = store.table(), node.training_subjects("bank-jinji", AT)
+        table, allowed = store.table(), node.training_consents("bank-jinji", AT, aligned=False)
         wanted = [s in allowed and f != 0 for s, f in zip(table.subjects, table.folds, strict=True)]
         assert found.training.tolist() == found.counted.tolist() == wanted
         assert 0 < found.training.sum() < (table.folds != 0).sum()
         assert found.dataset == "generated-firms/bank_file"
+        # Whose rows were trained on is in the node's log, one entry under each customer's consent.
+        with store.consents() as consents:
+            subject = next(s for s, own in zip(table.subjects, wanted, strict=True) if own)
+            assert any(use.action == "training" for use in consents.uses.of_subject(subject))
         with pytest.raises(PrivacyPlanRefused, match="trains on no column LIMIT_BAL"):
             rows(load_ranges("taiwan-raw"))
     finally:

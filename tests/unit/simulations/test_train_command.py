@@ -47,15 +47,25 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["data_origin"], report["folds"], report["seed"]) == ("generated", 1, 2024)
-    assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
-    federated = report["models"]["federated"]
-    assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(federated)
+    protected = {"protected", "protected_bank_only"}
+    assert protected | {"label_holder_only", "xgboost"} == set(report["models"])
+    for name in protected:
+        assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(report["models"][name])
     assert report["alignment"]["ids"] > 300
-    assert report["registered"] == ["v0001", "v0002"]
+    assert report["registered"] == ["v0001"]
     standing = Governance(tmp_path, ModelRegistry(tmp_path)).lifecycle()
     assert {each.registered_by for each in standing.versions.values()} == {"operator"}
     assert standing.champion is None
     assert "aligned" in done.stderr
+
+
+def test_the_zoo_is_trained_without_protection_where_that_is_asked_for():
+    done = invoke("--firms", "400", "--folds", "1", "--protection", "none", "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
+    refused = invoke("--protection", "some")
+    assert (refused.exit_code, "shares, none or both" in refused.stderr) == (2, True)
 
 
 def test_files_become_tables_with_the_ids_of_both_parties(tmp_path):
