@@ -30,7 +30,7 @@ from simulations.benchmarks.vertical import measure_vertical
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 
-FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=(4, 4), depth=2, rounds=25, ramp_rounds=3)
+FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=(4, 4), depth=2, rounds=25, ramp_rounds=3, rows_a_column=20)
 BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")
 
 
