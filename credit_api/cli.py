@@ -67,8 +67,8 @@ def run(
     data: Annotated[
         Path | None, typer.Option(help="Folder with credit/ and energy/; found by itself if usual.")
     ] = None,
-    host: str = "127.0.0.1",
-    port: int = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
 ) -> None:
     """The sandbox: train the network, seed the books over the API, and serve it until Ctrl-C. Data are kept."""
     settings = Settings(home=home, database_url=database_url, host=host, port=port, sandbox=True, data=_data(data))
