@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 from hand_made import in_use
-from small_network import LEARNERS, SMALL
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan
 from federated.serving.wallet import Wallet
+from federated.training.protected.settings import ProtectedSettings
+from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 
@@ -43,10 +44,14 @@ def test_from_consent_to_refusal(tmp_path, source):
     tables, home, seen = source(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
-    result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1, learners=LEARNERS)
+    # As `tanxin train` does it: under protection.
+    settings = ProtectedSettings()
+    result = run(
+        tables, folds=1, settings=ZooSettings(), at=AT, home=home, reporter=reporter, learners=(), protected=settings
+    )
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
-    joint = result.models["federated"][0]
+    joint = result.models["protected"][0]
     assert joint.metrics.auc > 0.6
     assert joint.exchanges > 0
 
@@ -56,7 +61,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     in_use(home, AT)
     champion = network.champion(AT)
     assert champion.data_origin == tables.schema.data_origin
-    assert champion.metrics["federated"]["auc"] == result.models["federated_additive"][0].metrics.auc
+    assert champion.metrics["federated"]["auc"] == result.models["protected"][0].metrics.auc
 
     subject = next(s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint)
     bank = tables.bank_of[tables.subjects.index(subject)]
