@@ -59,6 +59,7 @@ class ProtectedNode:
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    told_logits: bool = False
 
     @property
     def is_bank(self) -> bool:
@@ -255,8 +256,14 @@ class ProtectedApp:
         return Content()
 
     def _logits(self, content: Content) -> Content:
-        """The own part of the logits of rows set aside and held out, behind the pair's masks."""
+        """The own part of the logits of rows set aside and held out, behind the pair's masks, once a run.
+
+        A second answer under the same masks would give the operator the difference of two logits of one side.
+        """
         state = self.state
+        if state.told_logits:
+            raise TrainingFailed(f"{self.name}: logits are told once a run")
+        state.told_logits = True
         state.beta = np.asarray(content.arrays["beta"], dtype=np.float64)
         out: Arrays = {}
         for peer in sorted(state.marks):

@@ -155,6 +155,8 @@ def test_counts_on_shares_are_those_of_the_rows(fitted):
             rows, defaults = found.held_out.groups[name, str(group)]
             own = held & (member == bool(group))
             assert (rows.sum(), defaults.sum()) == (own.sum(), labels[own].sum())
+    with pytest.raises(TrainingFailed, match="logits are told once a run"):
+        judged(training, segments, -1.0)
     by_bank = found.held_out.groups["bank", "bank-a"][0].sum()
     assert by_bank == (held & (world.of_bank == 0)).sum()
     exact = metrics_of(world.logits(training)[held], labels[held])
