@@ -11,7 +11,7 @@ from simulations.cli import app
 def test_json_is_all_there_is_on_stdout(tmp_path, monkeypatch):
     monkeypatch.setattr("simulations.benchmarks.alignment._peer", lambda *_: None)
     monkeypatch.setattr(
-        "simulations.benchmarks.withdrawal.measure_withdrawal", lambda races: measure_withdrawal(min(races, 3))
+        "simulations.benchmarks.privacy.measure_withdrawal", lambda races: measure_withdrawal(min(races, 3))
     )
     done = CliRunner().invoke(app, ["bench", "privacy", "--quick", "--json", "--peer", str(tmp_path)])
     assert done.exit_code == 0, done.stderr
