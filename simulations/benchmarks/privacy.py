@@ -1,4 +1,4 @@
-"""`tanxin bench privacy` part by part: what each measures, in a quick and in its full size, with progress on the way."""
+"""`tanxin bench privacy` part by part: what each measures, quick and in full, with progress on the way."""
 
 from __future__ import annotations
 
