@@ -221,6 +221,18 @@ def privacy(
     ] = None,
 ) -> None:
     """Alignment and aggregation beside their peers, every attack that was tried, withdrawals, private training."""
+    report = measure_privacy(quick=quick, peer=peer, data=data)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=1) + "\n")
+        return
+    for part, figures in report.items():
+        for name, value in figures.items():
+            shown = "not measured" if value is None else value if isinstance(value, str) else f"{value:,.8g}"
+            sys.stdout.write(f"{part:20} {name:28} {shown}\n")
+
+
+def measure_privacy(*, quick: bool, peer: Path | None, data: Path | None) -> dict[str, dict[str, Any]]:
+    """Every part of the privacy bench with its fields. `peer` None leaves openmined-psi out."""
     from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
     from simulations.benchmarks.differential import measure_differential  # noqa: PLC0415
     from simulations.benchmarks.extraction import measure_extraction  # noqa: PLC0415
@@ -233,7 +245,7 @@ def privacy(
     from simulations.training_run import load_tables  # noqa: PLC0415
 
     rows = load_table(data, 4_000 if quick else 12_000, 2024)
-    report: dict[str, dict[str, Any]] = {
+    return {
         "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
         "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
         "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
@@ -243,10 +255,3 @@ def privacy(
         "differential": asdict(measure_differential(rows, 1 if quick else 5, 40 if quick else 150)),
         "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 6_000)),
     }
-    if as_json:
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        return
-    for part, figures in report.items():
-        for name, value in figures.items():
-            shown = "not measured" if value is None else value if isinstance(value, str) else f"{value:,.8g}"
-            sys.stdout.write(f"{part:20} {name:28} {shown}\n")

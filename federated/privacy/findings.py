@@ -1,4 +1,4 @@
-"""What a bench measured of the figures that claims rest on: value, unprotected beside it, bound, and what came of it."""
+"""What a bench measured of the figures that claims rest on: value, unprotected beside it, bound, verdict."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def _find(figure: Figure, part: Mapping[str, Any]) -> Finding:
     return Finding(figure.id, value, unprotected, bound, at_least, origin, verdict)
 
 
-def _verdict(
-    figure: Figure, part: Mapping[str, Any], origin: str, value: float | None, bound: float | None
-) -> Verdict:
+def _verdict(figure: Figure, part: Mapping[str, Any], origin: str, value: float | None, bound: float | None) -> Verdict:
     if value is None:
         return Verdict.NOT_MEASURED
     if bound is None or not origin.startswith(figure.bound_on):
