@@ -18,12 +18,13 @@ KEPT = "privacy-report.json"
 
 
 class Verdict(StrEnum):
-    """Against the bound; `open` is measured where no bound applies, which is not a pass."""
+    """Against the bound. `open` is measured without a bound, `undecided` too short or on other data: neither passes."""
 
     MET = "met"
     MISSED = "missed"
     NOT_MEASURED = "not_measured"
     OPEN = "open"
+    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,10 @@ def _find(figure: Figure, part: Mapping[str, Any]) -> Finding:
 def _verdict(figure: Figure, part: Mapping[str, Any], origin: str, value: float | None, bound: float | None) -> Verdict:
     if value is None:
         return Verdict.NOT_MEASURED
-    if bound is None or not origin.startswith(figure.bound_on):
+    if bound is None:
         return Verdict.OPEN
+    if not origin.startswith(figure.bound_on):
+        return Verdict.UNDECIDED
     kept = value >= bound if figure.at_least is not None else value <= bound
     if not kept:
         return Verdict.MISSED
@@ -70,7 +73,7 @@ def _verdict(figure: Figure, part: Mapping[str, Any], origin: str, value: float 
         # A short run cannot pass what was asked of a long one, though it can fail it.
         size = number(part.get(figure.needs[0]))
         if size is None or size < figure.needs[1]:
-            return Verdict.OPEN
+            return Verdict.UNDECIDED
     return Verdict.MET
 
 

@@ -38,6 +38,11 @@ def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
         _dumbbells(axes[0], attacks, "Attacks, left is safer (grey line: nothing learnt)")
         _dumbbells(axes[1], opened, "What an attack leaves open, right is safer")
         _margins(axes[2], bounds)
+        handles = [
+            axes[0].scatter([], [], color=BARE, label="unprotected"),
+            axes[0].scatter([], [], color=KEPT, label="protected"),
+        ]
+        axes[0].legend(handles=handles, loc="upper left", frameon=False, fontsize=9)
         figure.savefig(path, dpi=120, metadata={"Software": None})
         pyplot.close(figure)
     return path
@@ -68,26 +73,28 @@ def _dumbbells(axes: Any, rows: list[Row], title: str) -> None:
         if found.bound is not None:
             axes.plot([found.bound] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=2.2)
             axes.text(found.bound, y - 0.34, f"bound {shown(found.bound)}", ha="left", va="bottom", fontsize=7.5)
-        right = found.value
+        right = max(v for v in (found.value, found.unprotected, found.bound) if v is not None)
         if found.unprotected is not None:
             axes.plot([found.value, found.unprotected], [y, y], color="#d9dedb", linewidth=5, zorder=1)
             axes.scatter([found.unprotected], [y], s=85, color=BARE, zorder=2)
-            right = max(right, found.unprotected)
         colour = MISSED if found.verdict is Verdict.MISSED else KEPT
         axes.scatter([found.value], [y], s=85, color=colour, zorder=3)
-        text = f"  {shown(found.unprotected)} → {shown(found.value)}" if found.unprotected is not None else shown(right)
-        axes.text(right, y, f" {text}", va="center", fontsize=9)
-    handles = [
-        axes.scatter([], [], color=BARE, label="unprotected"),
-        axes.scatter([], [], color=KEPT, label="protected"),
-    ]
-    axes.legend(handles=handles, loc="lower right", ncols=2, frameon=False, fontsize=8, bbox_to_anchor=(1, 1))
+        text = (
+            f"  {shown(found.unprotected)} → {shown(found.value)}"
+            if found.unprotected is not None
+            else f"  {shown(found.value)}"
+        )
+        axes.text(right, y, text, va="center", fontsize=9)
 
 
 def _margins(axes: Any, rows: list[Row]) -> None:
-    _lines(axes, rows, "Bounds: how many times better than asked (right of the line: met)")
+    _lines(
+        axes,
+        rows,
+        "Bounds: how many times better than asked (right of the line: met; grey: run too short or other data)",
+    )
     axes.set_xscale("log")
-    axes.set_xlim(NARROWEST, 3 * WIDEST)
+    axes.set_xlim(NARROWEST, 4 * WIDEST)
     axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3×", "1×", "3×", "10×", "≥ 30×"])
     axes.minorticks_off()
     axes.axvline(1, color=INK, linewidth=2.2, zorder=1)
@@ -101,7 +108,7 @@ def _margins(axes: Any, rows: list[Row]) -> None:
         said = f"{shown(found.value)} {'≥' if found.at_least else '≤'} {shown(found.bound)}"
         if found.verdict is not Verdict.MET:
             said = f"{shown(found.value)}, bound {'≥' if found.at_least else '≤'} {shown(found.bound)}: " + (
-                "missed" if found.verdict is Verdict.MISSED else "too short a run or other data, no verdict"
+                "missed" if found.verdict is Verdict.MISSED else "no verdict"
             )
         axes.text(max(times, 1) * 1.06, y, said, va="center", fontsize=9)
 
