@@ -91,7 +91,7 @@ def _margins(axes: Any, rows: list[Row]) -> None:
     _lines(
         axes,
         rows,
-        "Bounds: how many times better than asked (right of the line: met; grey: run too short or other data)",
+        "Times better than the bound (grey: run too short)",
     )
     axes.set_xscale("log")
     axes.set_xlim(NARROWEST, 4 * WIDEST)
