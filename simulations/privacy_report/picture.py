@@ -29,7 +29,7 @@ def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
     opened = [row for row in rows if row[0].kind in (Kind.EXTRACTION, Kind.INVERSION)]
     bounds = [row for row in rows if row[0].bounded]
     heights = [len(part) + 1.2 for part in (attacks, opened, bounds)]
-    settings = {"font.size": 10, "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK}
+    settings: Any = {"font.size": 10, "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK}
     with pyplot.rc_context(settings):
         figure, axes = pyplot.subplots(
             3, 1, figsize=(12, 0.5 * sum(heights) + 1.2), height_ratios=heights, layout="constrained"

@@ -69,5 +69,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.functions": ("函数", "functions"),
     "about.scores": ("评分", "scores"),
     "about.membership": ("是否参加训练", "training membership"),
+    "about.groups": ("所属组", "groups"),
+    "about.reasons": ("理由", "reasons"),
     "about.asked": ("查询了谁", "who was asked about"),
 }

@@ -49,5 +49,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "privacyabout.functions": ("函数", "functions"),
     "privacyabout.scores": ("评分", "scores"),
     "privacyabout.membership": ("是否参加训练", "training membership"),
+    "privacyabout.groups": ("所属组", "groups"),
+    "privacyabout.reasons": ("理由", "reasons"),
     "privacyabout.asked": ("查询了谁", "who was asked about"),
 }
