@@ -119,9 +119,10 @@ class Claims:
     figures: Mapping[str, Figure]
 
     def of(self, phases: tuple[Phase, ...]) -> tuple[Claim, ...]:
-        """The claims about these phases, by party."""
-        order = list(Party)
-        return tuple(sorted((c for c in self.claims if c.phase in phases), key=lambda c: order.index(c.party)))
+        """The claims about these phases, by party, then in the order in which phases come."""
+        parties, times = list(Party), list(Phase)
+        own = (claim for claim in self.claims if claim.phase in phases)
+        return tuple(sorted(own, key=lambda claim: (parties.index(claim.party), times.index(claim.phase))))
 
 
 AFTER = (Phase.CALIBRATION, Phase.REGISTRY, Phase.SCORING, Phase.INQUIRIES)
