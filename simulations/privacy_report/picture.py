@@ -94,7 +94,7 @@ def _margins(axes: Any, rows: list[Row]) -> None:
         "Times better than the bound (grey: run too short)",
     )
     axes.set_xscale("log")
-    axes.set_xlim(NARROWEST, 4 * WIDEST)
+    axes.set_xlim(NARROWEST, 6 * WIDEST)
     axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3×", "1×", "3×", "10×", "≥ 30×"])
     axes.minorticks_off()
     axes.axvline(1, color=INK, linewidth=2.2, zorder=1)
