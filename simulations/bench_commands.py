@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -219,9 +218,20 @@ def privacy(
     data: Annotated[
         Path | None, typer.Option(help="Folder with FATE's Taiwan files; without it, generated firms.")
     ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A part's name; may be given several times.")] = None,
 ) -> None:
     """Alignment and aggregation beside their peers, every attack that was tried, withdrawals, private training."""
-    report = measure_privacy(quick=quick, peer=peer, data=data)
+    from simulations.benchmarks.privacy import measured, parts_of  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    parts = parts_of(data, peer, quick=quick)
+    if only and (unknown := set(only) - set(parts)):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: {', '.join(parts)}", param_hint="--only")
+    chosen = {name: part for name, part in parts.items() if not only or name in only}
+    try:
+        report = measured(chosen, lambda line: progress.print(line, highlight=False, markup=False))
+    except FederatedError as error:
+        _refuse(error, progress)
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")
         return
@@ -229,29 +239,3 @@ def privacy(
         for name, value in figures.items():
             shown = "not measured" if value is None else value if isinstance(value, str) else f"{value:,.8g}"
             sys.stdout.write(f"{part:20} {name:28} {shown}\n")
-
-
-def measure_privacy(*, quick: bool, peer: Path | None, data: Path | None) -> dict[str, dict[str, Any]]:
-    """Every part of the privacy bench with its fields. `peer` None leaves openmined-psi out."""
-    from simulations.benchmarks.alignment import measure_alignment  # noqa: PLC0415
-    from simulations.benchmarks.differential import measure_differential  # noqa: PLC0415
-    from simulations.benchmarks.extraction import measure_extraction  # noqa: PLC0415
-    from simulations.benchmarks.membership import measure_membership  # noqa: PLC0415
-    from simulations.benchmarks.probing import measure_probing  # noqa: PLC0415
-    from simulations.benchmarks.secure_aggregation import measure_aggregation  # noqa: PLC0415
-    from simulations.benchmarks.vertical import measure_vertical  # noqa: PLC0415
-    from simulations.benchmarks.withdrawal import measure_withdrawal  # noqa: PLC0415
-    from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
-    from simulations.training_run import load_tables  # noqa: PLC0415
-
-    rows = load_table(data, 4_000 if quick else 12_000, 2024)
-    return {
-        "alignment": asdict(measure_alignment(5_000 if quick else 100_000, peer)),
-        "secure_aggregation": asdict(measure_aggregation(20, 400) if quick else measure_aggregation()),
-        "vertical": asdict(measure_vertical(load_tables(data, 4_000 if quick else 12_000, 2024), 2024)),
-        "withdrawal": asdict(measure_withdrawal(100 if quick else 10_000)),
-        "probing": asdict(measure_probing(1_000 if quick else 10_000)),
-        "extraction": asdict(measure_extraction(600, 20) if quick else measure_extraction(3_000, 60)),
-        "differential": asdict(measure_differential(rows, 1 if quick else 5, 40 if quick else 150)),
-        "membership": asdict(measure_membership(rows, 12 if quick else 96, 400 if quick else 6_000)),
-    }

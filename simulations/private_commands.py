@@ -138,9 +138,13 @@ def report(
         runs_in(home)  # An empty home is refused before minutes are spent on measuring.
         figures = {} if bench is None else read_bench(bench)
         if quick:
-            from simulations.bench_commands import PSI_PEER, measure_privacy  # noqa: PLC0415
+            from simulations.bench_commands import PSI_PEER  # noqa: PLC0415
+            from simulations.benchmarks.privacy import measured, parts_of  # noqa: PLC0415
 
-            figures = measure_privacy(quick=True, peer=PSI_PEER, data=data)
+            progress = Console(stderr=True)
+            figures = measured(
+                parts_of(data, PSI_PEER, quick=True), lambda line: progress.print(line, highlight=False, markup=False)
+            )
         found = write_report(home, figures, load_claims(), datetime.now(UTC), out)
     except FederatedError as error:
         _refuse(error)

@@ -11,7 +11,7 @@ from simulations.cli import app
 def test_json_is_all_there_is_on_stdout(tmp_path, monkeypatch):
     monkeypatch.setattr("simulations.benchmarks.alignment._peer", lambda *_: None)
     monkeypatch.setattr(
-        "simulations.benchmarks.withdrawal.measure_withdrawal", lambda races: measure_withdrawal(min(races, 3))
+        "simulations.benchmarks.privacy.measure_withdrawal", lambda races: measure_withdrawal(min(races, 3))
     )
     done = CliRunner().invoke(app, ["bench", "privacy", "--quick", "--json", "--peer", str(tmp_path)])
     assert done.exit_code == 0, done.stderr
@@ -20,7 +20,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path, monkeypatch):
     assert report["alignment"]["peer_ids_per_core_s"] is None
     assert report["secure_aggregation"]["ours_error"] <= report["secure_aggregation"]["ours_error_bound"]
     assert report["vertical"]["data_origin"] == "generated"
-    assert report["vertical"]["attack_on_residuals_beyond"] == 1.0
+    assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)

@@ -112,9 +112,11 @@ def test_an_empty_home_a_broken_run_and_a_broken_bench_are_refused(home, tmp_pat
 
 def test_quick_measures_first_and_shows_it(home, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("simulations.bench_commands.measure_privacy", lambda **given: asked.append(given) or BENCH)
+    monkeypatch.setattr("simulations.benchmarks.privacy.parts_of", lambda *_, quick: asked.append(quick) or {})
+    monkeypatch.setattr("simulations.benchmarks.privacy.measured", lambda *_: BENCH)
     assert run("--home", home, "--quick", "--out", tmp_path / "out").exit_code == 0
-    assert asked[0]["quick"] is True
+    assert asked == [True]
+    assert kept(home)[1]["label_attack"].value == 0.63
 
 
 def test_figures_are_shown_as_they_are():
