@@ -1,15 +1,16 @@
-"""Documents made from the code, committed, and compared by a test: the OpenAPI document and the list of error codes."""
+"""Documents made from the code, committed, and compared by a test: OpenAPI, error codes, claims about privacy."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from credit_api.errors import STATUS, ApiError
 from credit_api.main import create_app
 from credit_api.wiring import Parts
 from federated.errors import FederatedError
+from federated.privacy.claims import Claim, Figure, Phase, load_claims
 from financing.errors import FinancingError
 
 HEAD = """\
@@ -21,6 +22,13 @@ command stores nothing, and its idempotency key stays usable. This page is made 
 
 | code | status | meaning |
 |---|---|---|
+"""
+CLAIMS_HEAD = """\
+# Claims about privacy
+
+Who sees what, phase by phase, from `federated/privacy/claims.toml`; what is meant is told in [privacy.md](privacy.md).
+Figures are measured by `tanxin bench privacy` and shown by `tanxin privacy report`. A claim without an attack is one
+that nothing has tried. This page is made by `tanxin documents`.
 """
 OWN = {
     "invalid_request": "The request does not fit its schema; `errors` names each field and the rule it breaks.",
@@ -50,6 +58,43 @@ def openapi_text() -> str:
     # Describing the routes touches no part of a running service.
     document = create_app(cast(Parts, None)).openapi()
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def claims_text() -> str:
+    """docs/privacy-claims.md."""
+    claims = load_claims()
+    parts = [CLAIMS_HEAD]
+    for phase in Phase:
+        parts += [
+            f"## {phase.value}\n",
+            "| claim | sees | mechanism | threat model | attack and bounds |",
+            "|---|---|---|---|---|",
+        ]
+        parts += [_claim_row(claim, claims.figures) for claim in claims.of((phase,))]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _claim_row(claim: Claim, figures: Mapping[str, Figure]) -> str:
+    sees = claim.sees[1] + (" (by design)" if claim.seen else "")
+    mechanism = [f"`{each}`" for each in claim.mechanism] + [f"ADR {each:04d}" for each in claim.adr]
+    attack = [f"`{claim.attack}`" if claim.attack else "none tried"]
+    attack += [_bound_text(figures[name]) for name in claim.figures]
+    name = (
+        f'<a id="{claim.id}"></a>`{claim.id}` ({claim.party.value.replace("_", " ")}: {claim.about.replace("_", " ")})'
+    )
+    cells = (name, sees, ", ".join(mechanism) or "none", claim.threat[1], "; ".join(attack))
+    return f"| {' | '.join(cells)} |"
+
+
+def _bound_text(figure: Figure) -> str:
+    named = f"`{figure.part}.{figure.protected}`"
+    if figure.at_least is not None:
+        return f"{named} ≥ {figure.at_least:g}"
+    if figure.at_most is not None:
+        kept = f"{figure.minus_from} − {named}" if figure.minus_from else named
+        return f"{kept} ≤ {figure.at_most:g}"
+    return f"{named} ≤ `{figure.at_most_field}`" if figure.at_most_field else named
 
 
 def _subclasses(base: type[Exception]) -> Iterator[type[Exception]]:

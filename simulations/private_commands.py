@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -113,3 +114,43 @@ def budget(home: Home = Path("var"), as_json: AsJson = False) -> None:
         delta = f"{each['budget']['delta']:g}"
         table.add_row(each["bank"], each["dataset"], spent, granted, left, delta, str(len(each["runs"])))
     Console().print(table)
+
+
+@privacy.command("report")
+def report(
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.png and report.json.")],
+    home: Home = Path("var"),
+    bench: Annotated[
+        Path | None, typer.Option(help="What `tanxin bench privacy --json` printed; its figures are shown.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Without --bench: run the short bench now.")] = False,
+    data: Annotated[Path | None, typer.Option(help="With --quick: folder with FATE's Taiwan files.")] = None,
+) -> None:
+    """Who sees what in each run of a home, under which mechanism, with which leakage measured."""
+    from federated.privacy.claims import load_claims  # noqa: PLC0415
+    from federated.privacy.findings import read_bench  # noqa: PLC0415
+    from simulations.privacy_report.report import write_report  # noqa: PLC0415
+    from simulations.privacy_report.runs import runs_in  # noqa: PLC0415
+
+    if bench is not None and quick:
+        raise typer.BadParameter("either --bench or --quick", param_hint="--quick")
+    try:
+        runs_in(home)  # An empty home is refused before minutes are spent on measuring.
+        figures = {} if bench is None else read_bench(bench)
+        if quick:
+            from simulations.bench_commands import PSI_PEER  # noqa: PLC0415
+            from simulations.benchmarks.privacy import measured, parts_of  # noqa: PLC0415
+
+            progress = Console(stderr=True)
+            figures = measured(
+                parts_of(data, PSI_PEER, quick=True), lambda line: progress.print(line, highlight=False, markup=False)
+            )
+        found = write_report(home, figures, load_claims(), datetime.now(UTC), out)
+    except FederatedError as error:
+        _refuse(error)
+    counts = Counter(each["verdict"] for each in found["findings"])
+    said = ", ".join(f"{counts[verdict]} {verdict.replace('_', ' ')}" for verdict in sorted(counts))
+    console = Console()
+    console.print(f"{len(found['runs'])} runs; figures: {said}", highlight=False, soft_wrap=True)
+    for name in ("report.html", "report.png", "report.json"):
+        console.print(str(out / name), highlight=False, soft_wrap=True)

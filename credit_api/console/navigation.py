@@ -38,6 +38,7 @@ LINKS = (
     Link("/console/registry", "nav.registry", ("registry",), ("/console/claims", "/console/projects")),
     Link("/console/market", "nav.market", KINDS),
     Link("/console/models", "nav.models", ("bank", "grid", "registry")),
+    Link("/console/privacy", "nav.privacy", ("bank", "grid", "registry")),
     Link("/console/ledger", "nav.ledger", KINDS),
 )
 START = {

@@ -66,6 +66,7 @@ def pages(story_world):
             "/console/models",
             "/console/models/v0001",
             "/console/models/v0002",
+            "/console/privacy",
             *everyone,
         ],
         "dev-a": [

@@ -39,6 +39,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nav.registry": ("登记签发", "Registry"),
     "nav.market": ("市场", "Market"),
     "nav.models": ("模型", "Models"),
+    "nav.privacy": ("隐私", "Privacy"),
     "nav.record": ("我的征信", "My record"),
     "nav.ledger": ("账本", "Ledger"),
     "kind.bank": ("银行", "Bank"),

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from credit_api.documents import error_classes, errors_text, openapi_text
+from credit_api.documents import claims_text, error_classes, errors_text, openapi_text
 from credit_api.errors import STATUS
 from credit_api.settings import Settings
 
@@ -16,6 +16,14 @@ def test_the_openapi_document_is_the_committed_one():
 
 def test_the_list_of_errors_is_the_committed_one():
     assert errors_text() == (ROOT / "docs/errors.md").read_text("utf-8"), "run `make documents`"
+
+
+def test_the_claims_about_privacy_are_the_committed_ones_and_every_link_to_one_leads_there():
+    claims = (ROOT / "docs/privacy-claims.md").read_text("utf-8")
+    assert claims_text() == claims, "run `make documents`"
+    linked = re.findall(r"privacy-claims\.md#([a-z-]+)\)", (ROOT / "docs/privacy.md").read_text("utf-8"))
+    there = set(re.findall(r'<a id="([a-z-]+)">', claims))
+    assert set(linked) == there
 
 
 def test_every_code_has_one_status_and_every_status_a_code():
