@@ -237,5 +237,5 @@ def privacy(
         return
     for part, figures in report.items():
         for name, value in figures.items():
-            shown = "not measured" if value is None else value if isinstance(value, str) else f"{value:,.8g}"
+            shown = f"{value:,.8g}" if isinstance(value, int | float) else value or "not measured"
             sys.stdout.write(f"{part:20} {name:28} {shown}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,12 +60,12 @@ class ProtectedVertical:
     bytes: int
 
 
-def measure_vertical(tables: CreditTables, seed: int) -> ProtectedVertical:
-    """One fold, all customers of both sides as one bank and one grid company, protected columns left out.
+def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> ProtectedVertical:
+    """One fold, customers of both sides (at most `most`) as one bank and one grid company, protected columns left out.
 
     With one of either side what a side's gradient says, it says to one party, which is the worst case for it.
     """
-    tables = with_folds(tables, seed)
+    tables = _some(with_folds(tables, seed), seed, most)
     settings = ProtectedSettings(seed=seed)
     seen: tuple[list[Matrix], list[Matrix]] = ([], [])
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables), start=2)}))
@@ -114,6 +114,15 @@ def measure_vertical(tables: CreditTables, seed: int) -> ProtectedVertical:
         exchanges=board.traffic.exchanges,
         bytes=board.traffic.bytes,
     )
+
+
+def _some(tables: CreditTables, seed: int, most: int) -> CreditTables:
+    """The same tables with at most `most` customers whom both sides know, drawn by `seed`."""
+    shared = np.flatnonzero(tables.joint)
+    kept = np.random.default_rng(seed).permutation(shared)[:most]
+    trains = np.zeros(len(tables.trains), dtype=np.bool_)
+    trains[kept] = True
+    return replace(tables, trains=trains)
 
 
 def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:

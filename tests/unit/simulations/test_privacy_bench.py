@@ -29,3 +29,16 @@ def test_json_is_all_there_is_on_stdout(tmp_path, monkeypatch):
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
     assert extraction["answered_over"] < extraction["asked_over"]
+
+
+def test_one_part_is_printed_line_by_line():
+    done = CliRunner().invoke(
+        app, ["bench", "privacy", "--quick", "--only", "vertical", "--only", "secure_aggregation"]
+    )
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"vertical", "secure_aggregation"}
+    assert any(line.split()[1:] == ["data_origin", "generated"] for line in lines)
+    assert "2 of 2: vertical" in done.stderr
+    refused = CliRunner().invoke(app, ["bench", "privacy", "--only", "nothing"])
+    assert (refused.exit_code, "nothing: alignment" in refused.stderr) == (2, True)
