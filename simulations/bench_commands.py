@@ -120,6 +120,36 @@ def private_credit(
     sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+@bench.command("poisoned-banks")
+def poisoned_banks(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the Taiwan set in its own units; without it, generated firms.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file (needs matplotlib).")] = None,
+) -> None:
+    """Banks that poison a run, one and two of five, in every mode: accuracy and backdoors."""
+    from simulations.experiments.poisoned_banks.report import draw, run_experiment, table_text  # noqa: PLC0415
+    from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    try:
+        report = run_experiment(
+            load_table(data, 12_000, 2024),
+            folds=folds,
+            say=lambda line: progress.print(line, highlight=False, soft_wrap=True),
+        )
+    except FederatedError as error:
+        _refuse(error, progress)
+    if picture is not None:
+        draw(report, picture)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(table_text(report) + "\n")
+
+
 @bench.command("credit-plots")
 def credit_plots(
     dataset: Annotated[str, typer.Option(help="A public set.")] = "taiwan",

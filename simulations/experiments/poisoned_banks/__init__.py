@@ -1,0 +1,1 @@
+"""Banks that poison a horizontal run, with and without robust aggregation."""
