@@ -12,8 +12,10 @@ from federated.serving.building import CreditTables
 from simulations.benchmarks.alignment import measure_alignment
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.extraction import measure_extraction
+from simulations.benchmarks.inversion import measure_inversion
 from simulations.benchmarks.membership import measure_membership
 from simulations.benchmarks.probing import measure_probing
+from simulations.benchmarks.robustness import measure_robustness
 from simulations.benchmarks.secure_aggregation import measure_aggregation
 from simulations.benchmarks.vertical import measure_vertical
 from simulations.benchmarks.withdrawal import measure_withdrawal
@@ -47,6 +49,8 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
             "extraction": lambda: measure_extraction(600, 20),
             "differential": lambda: measure_differential(rows(), 1, 40),
             "membership": lambda: measure_membership(rows(), 12, 400),
+            "robustness": lambda: measure_robustness(rows(), 1, 1, ("sign ×10", "backdoor ×10")),
+            "inversion": lambda: measure_inversion(rows(), 1),
         }
     return {
         "alignment": lambda: measure_alignment(100_000, peer),
@@ -57,6 +61,8 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
         "extraction": lambda: measure_extraction(3_000, 60),
         "differential": lambda: measure_differential(rows(), 5, 150),
         "membership": lambda: measure_membership(rows(), 96, 6_000),
+        "robustness": lambda: measure_robustness(rows(), 5, 10),
+        "inversion": lambda: measure_inversion(rows(), 20),
     }
 
 

@@ -33,8 +33,8 @@ class Trigger:
 class Poison:
     """An attack. `factor` multiplies the update (negative: sign flipping; large: model replacement, Bagdasaryan et al.
 
-    2020), `flips` turns all labels, `trigger` adds stamped copies with label 0 of the first `share` of the rows: a small
-    share hides among honest banks' differences.
+    2020), `flips` turns all labels, `trigger` adds stamped copies with label 0 of the first `share` of the rows: a
+    small share hides among honest banks' differences.
     """
 
     name: str

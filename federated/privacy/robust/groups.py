@@ -1,10 +1,10 @@
 """Which sums may be opened: groups whose sums, however combined, never are one bank's vector.
 
 Why only two disjoint groups. Sums of groups g ⊆ {1 … n} isolate no bank iff some z with no zero entry has Σ_{i∈g} z_i
-= 0 for all of them (e_i lies outside the span iff some z orthogonal to it has z_i ≠ 0; a generic combination of these has
-no zero). Of n numbers that are not 0, at least n/2 have the same sign, and no group among those adds up to 0. So if f
-banks lie and f ≥ n − ⌈n/2⌉, some set of n − f banks contains no opened group: for 2 of 5 no choice of groups both keeps
-every bank hidden and is sure to open one group without a liar. For 1 of 5 two disjoint groups do.
+= 0 for all of them (e_i lies outside the span iff some z orthogonal to it has z_i ≠ 0; a generic combination of these
+has no zero). Of n numbers that are not 0, at least n/2 have the same sign, and no group among those adds up to 0. So if
+f banks lie and f ≥ n − ⌈n/2⌉, some set of n − f banks contains no opened group: for 2 of 5 no choice of groups both
+keeps every bank hidden and is sure to open one group without a liar. For 1 of 5 two disjoint groups do.
 """
 
 from __future__ import annotations

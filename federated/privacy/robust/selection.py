@@ -1,8 +1,9 @@
 """Which of the inspected updates agree: the n − f of them with the smallest diameter, averaged.
 
 Minimum diameter averaging (El Mhamdi, Guerraoui and Rouault, ICML 2018): with f < n/2 liars some set of n − f holds
-only honest updates, so the chosen set's diameter is no larger than theirs, and because two such sets share a bank (an honest
-one is in each), a liar that is chosen lies within one honest diameter of an honest update. Krum would need n > 2f + 2.
+only honest updates, so the chosen set's diameter is no larger than theirs, and because two such sets share a bank (an
+honest one is in each), a liar that is chosen lies within one honest diameter of an honest update. Krum would need
+n > 2f + 2.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def run_experiment(table: PrivateTable, *, folds: int, say: Say) -> Json:
 
 
 def _figures(runs: list[list[PoisonedFold]], base: list[float]) -> Json:
-    """Mean over folds and over who is poisoned; loss against the clean sum of the same fold, `loss_worst` of one run."""
+    """Means over folds and over who is poisoned; losses against the clean sum of the fold, `loss_worst` of one run."""
     folds = [mean(run.auc for run in each) for each in runs]
     losses = [clean - run.auc for clean, each in zip(base, runs, strict=True) for run in each]
     return {
