@@ -99,7 +99,7 @@ def test_seeding_again_changes_nothing(sandbox):
 
 def test_researcher(tmp_path):
     output = run(BLOCKS["A researcher's first five minutes"], tmp_path, "")
-    assert "federated" in output
+    assert "protected" in output
     assert "xgboost" in output
     assert "group_over_each" in output
 
