@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -97,24 +98,18 @@ def private_credit(
     models: Annotated[int, typer.Option(min=8, help="Shadow models of the membership attack.")] = 96,
     trials: Annotated[int, typer.Option(min=40, help="Runs with and without a canary.")] = 6_000,
     epsilons: Annotated[str, typer.Option(help="ε of the runs, with commas between; inf is no noise.")] = EPSILONS,
-    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file (needs matplotlib).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file.")] = None,
 ) -> None:
     """The experiment of private credit as JSON: accuracy and attacks by ε."""
     from simulations.experiments.private_credit.report import draw, run_experiment  # noqa: PLC0415
     from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
 
-    progress = Console(stderr=True)
-    try:
-        report = run_experiment(
-            load_table(data, 12_000, 2024),
-            epsilons=[float(part) for part in epsilons.split(",")],
-            folds=folds,
-            models=models,
-            trials=trials,
-            say=lambda line: progress.print(line, highlight=False, soft_wrap=True),
+    wanted = [float(part) for part in epsilons.split(",")]
+    report = _experiment(
+        lambda say: run_experiment(
+            load_table(data, 12_000, 2024), epsilons=wanted, folds=folds, models=models, trials=trials, say=say
         )
-    except FederatedError as error:
-        _refuse(error, progress)
+    )
     if picture is not None:
         draw(report, picture)
     sys.stdout.write(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -127,21 +122,13 @@ def poisoned_banks(
     ] = None,
     folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file (needs matplotlib).")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw to this PNG file.")] = None,
 ) -> None:
     """Banks that poison a run, one and two of five, in every mode: accuracy and backdoors."""
     from simulations.experiments.poisoned_banks.report import draw, run_experiment, table_text  # noqa: PLC0415
     from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
 
-    progress = Console(stderr=True)
-    try:
-        report = run_experiment(
-            load_table(data, 12_000, 2024),
-            folds=folds,
-            say=lambda line: progress.print(line, highlight=False, soft_wrap=True),
-        )
-    except FederatedError as error:
-        _refuse(error, progress)
+    report = _experiment(lambda say: run_experiment(load_table(data, 12_000, 2024), folds=folds, say=say))
     if picture is not None:
         draw(report, picture)
     if as_json:
@@ -150,13 +137,22 @@ def poisoned_banks(
         sys.stdout.write(table_text(report) + "\n")
 
 
+def _experiment(work: Callable[[Callable[[str], None]], dict[str, Any]]) -> dict[str, Any]:
+    """An experiment's report, with progress on stderr; a refusal is printed and ends the command."""
+    progress = Console(stderr=True)
+    try:
+        return work(lambda line: progress.print(line, highlight=False, soft_wrap=True))
+    except FederatedError as error:
+        _refuse(error, progress)
+
+
 @bench.command("credit-plots")
 def credit_plots(
     dataset: Annotated[str, typer.Option(help="A public set.")] = "taiwan",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = PLOTS,
     data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
 ) -> None:
-    """Draw ROC curves, calibration and contributions of one fold (needs matplotlib)."""
+    """Draw ROC curves, calibration and contributions of one fold."""
     from simulations.experiments.credit_zoo.plots import draw  # noqa: PLC0415
 
     for path in _one(dataset, data, lambda table, plan, say: draw(table, plan, out, say)):

@@ -10,10 +10,9 @@ from typing import Any
 
 from federated.nodes.schema import FeatureSchema
 from simulations.experiments.vertical_credit.pipeline import RunResult, figures
+from simulations.tables import rewrite_tables
 
 Report = dict[str, Any]
-TABLE_START = "<!-- table: made from the report files by simulations.report, do not edit -->"
-TABLE_END = "<!-- end of table -->"
 NAMES = {
     "protected": "federated, protected: on shares and secure sums (exact reasons)",
     "protected_bank_only": "federated, protected, banks only (the companion)",
@@ -108,11 +107,4 @@ def _paired(report: Report) -> list[str]:
 
 def update_readme(folder: Path) -> str:
     """Rewrite the table in `folder`/README.md from `folder`/reports/*.json; return the new text."""
-    tables = [table_of(json.loads(p.read_text("utf-8"))) for p in sorted((folder / "reports").glob("*.json"))]
-    readme = folder / "README.md"
-    text = readme.read_text("utf-8")
-    before, rest = text.split(TABLE_START)
-    after = rest.split(TABLE_END)[1]
-    updated = before + TABLE_START + "\n\n" + "\n\n".join(tables) + "\n\n" + TABLE_END + after
-    readme.write_text(updated, "utf-8")
-    return updated
+    return rewrite_tables(folder, lambda reports: [table_of(report) for report in reports])

@@ -13,6 +13,7 @@ from functools import wraps
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
@@ -51,10 +52,28 @@ class Content:
             raise TrainingFailed(f"message field {key} is not bytes")
         return value
 
+    def array(self, key: str) -> NDArray[np.generic]:
+        """An array. Raises `TrainingFailed` if it is absent."""
+        if key not in self.arrays:
+            raise TrainingFailed(f"message lacks the array {key}")
+        return self.arrays[key]
+
+    def floats(self, key: str) -> NDArray[np.float64]:
+        """An array of finite numbers. Raises `TrainingFailed` if it is absent or holds anything else."""
+        found = self.array(key)
+        if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+            raise TrainingFailed(f"the array {key} of a message holds something else than finite numbers")
+        return np.asarray(found, dtype=np.float64)
+
     def texts(self, key: str) -> list[str]:
         """A list of texts of the config, empty if it is absent."""
         value = self.config.get(key)
         return [str(v) for v in value] if isinstance(value, list) else []
+
+    def blobs(self, key: str) -> list[bytes]:
+        """A list of byte strings of the config, empty if it is absent."""
+        value = self.config.get(key)
+        return [v for v in value if isinstance(v, bytes)] if isinstance(value, list) else []
 
     def _scalar(self, key: str) -> Scalar:
         value = self.config.get(key)
@@ -105,6 +124,18 @@ def answering(handler: Answer) -> Handler:
         return Message(reply, reply_to=message)
 
     return handle
+
+
+def named_app(org_id: str) -> ClientApp:
+    """An app that says whose it is, and so far nothing else."""
+    app = ClientApp()
+
+    @app.query("hello")
+    @answering
+    def hello(_: Content, __: Context) -> Content:
+        return Content(config={"org_id": org_id})
+
+    return app
 
 
 @dataclass

@@ -19,13 +19,14 @@ from federated.errors import TrainingFailed
 from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import Identity
 from federated.registry.manifest import FeatureReference
 from federated.training.alignment import Alignment, AlignmentStep, Participants, add_alignment, align, participants
 from federated.training.candidates import Blend, Blender, Candidate, candidate_of, references
 from federated.training.messages import Switchboard
 from federated.training.node_rows import NodeSource
 from federated.training.protected.candidate import protected_blend
-from federated.training.protected.node import Identity, ProtectedApp
+from federated.training.protected.node import ProtectedApp
 from federated.training.protected.operator import ProtectedTraining
 from federated.training.protected.settings import ProtectedSettings
 from federated.training.zoo.apps import Opened, zoo_app
@@ -79,7 +80,7 @@ def node_app(node: BankNode | GridNode, identity: Identity) -> ClientApp:
     """The `ClientApp` of a bank or grid company: alignment, the zoo and protected training over its own store."""
 
     def protected(app: ClientApp, opened: Opened) -> None:
-        ProtectedApp(node.org_id, identity, opened).add_to(app)
+        ProtectedApp(identity, opened).add_to(app)
 
     app = zoo_app(NodeSource(node), protected)
     add_alignment(app, node)

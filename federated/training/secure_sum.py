@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from federated.errors import AggregationFailed
+from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking
 from federated.privacy.secure_aggregation.operator import Operator
 from federated.privacy.secure_aggregation.party import Party
@@ -20,13 +20,13 @@ from federated.training.messages import Content, Switchboard, answering, pack
 Vector = Callable[[Content], FloatArray | RingArray]
 
 
-def add_secure_sum(
-    app: ClientApp, name: str, signing: Ed25519PrivateKey, known: Mapping[str, Ed25519PublicKey], vector: Vector
-) -> None:
+def add_secure_sum(app: ClientApp, identity: Identity, vector: Vector) -> None:
     """Let a node's app take part in rounds; `vector` makes the node's numbers from the request that opened the round.
 
-    Counts and metrics belong inside the vector: whatever else an answer held would be read by the operator.
+    Counts and metrics belong inside the vector: whatever else an answer held would be read by the operator. A round
+    whose sum might be over fewer nodes than the identity's `least` is refused before a vector is made.
     """
+    name = identity.name
     rounds: dict[bytes, tuple[Party, FloatArray | RingArray]] = {}
     seen: set[bytes] = set()
 
@@ -42,20 +42,22 @@ def add_secure_sum(
         plan = plan_of(content)
         if plan.round_id in seen:
             raise AggregationFailed(f"{name}: a round's id is used once")
+        if plan.threshold < identity.least:
+            raise AggregationFailed(f"{name}: a sum that may be over {plan.threshold} nodes hides nobody")
         seen.add(plan.round_id)
         values = vector(content)
         if values.shape != (plan.length,):
             raise AggregationFailed(f"{name}: a vector of {values.shape} where {plan.length} were agreed")
         rounds.clear()
-        rounds[plan.round_id] = (Party(name, signing, known, plan), values)
+        rounds[plan.round_id] = (Party(name, identity.signing, identity.known, plan), values)
         ad = party(content).advertise()
         return Content(config={"share_key": ad.share_key, "mask_key": ad.mask_key, "signature": ad.signature})
 
     @app.query("secure_share")
     @answering
     def share(content: Content, _: Context) -> Content:
-        names = _texts(content, "names")
-        keys = (_blobs(content, field) for field in ("share_key", "mask_key", "signature"))
+        names = content.texts("names")
+        keys = (content.blobs(field) for field in ("share_key", "mask_key", "signature"))
         ads = {who: Advertisement(who, *rest) for who, *rest in zip(names, *keys, strict=True)}
         sealed = party(content).share(ads)
         return Content(config={"names": list(sealed), "shares": list(sealed.values())})
@@ -63,19 +65,19 @@ def add_secure_sum(
     @app.query("secure_mask")
     @answering
     def mask(content: Content, _: Context) -> Content:
-        inbox = dict(zip(_texts(content, "names"), _blobs(content, "shares"), strict=True))
+        inbox = dict(zip(content.texts("names"), content.blobs("shares"), strict=True))
         values = rounds[content.points("round")][1] if content.points("round") in rounds else np.zeros(0)
         return Content({"masked": party(content).mask(values, inbox).values})
 
     @app.query("secure_confirm")
     @answering
     def confirm(content: Content, _: Context) -> Content:
-        return Content(config={"signature": party(content).confirm(frozenset(_texts(content, "names")))})
+        return Content(config={"signature": party(content).confirm(frozenset(content.texts("names")))})
 
     @app.query("secure_unmask")
     @answering
     def unmask(content: Content, _: Context) -> Content:
-        signatures = dict(zip(_texts(content, "names"), _blobs(content, "signatures"), strict=True))
+        signatures = dict(zip(content.texts("names"), content.blobs("signatures"), strict=True))
         released = party(content).unmask(signatures)
         rounds.clear()
         return Content(
@@ -139,7 +141,7 @@ def secure_ring_sum(
     )
     sent = _answers(board, "query.secure_share", dict.fromkeys(ads, listed))
     inboxes = operator.shared(
-        {org: dict(zip(_texts(c, "names"), _blobs(c, "shares"), strict=True)) for org, c in sent.items()}
+        {org: dict(zip(c.texts("names"), c.blobs("shares"), strict=True)) for org, c in sent.items()}
     )
     requests = {
         org: Content(config=tag | {"names": list(box), "shares": list(box.values())}) for org, box in inboxes.items()
@@ -154,8 +156,8 @@ def secure_ring_sum(
     released = _answers(board, "query.secure_unmask", dict.fromkeys(signed, confirmed))
     shares = {
         org: Unmasking(
-            dict(zip(_texts(c, "stream_names"), _blobs(c, "streams"), strict=True)),
-            dict(zip(_texts(c, "key_names"), _blobs(c, "keys"), strict=True)),
+            dict(zip(c.texts("stream_names"), c.blobs("streams"), strict=True)),
+            dict(zip(c.texts("key_names"), c.blobs("keys"), strict=True)),
         )
         for org, c in released.items()
     }
@@ -166,13 +168,3 @@ def _answers(board: Switchboard, action: str, requests: Mapping[str, Content]) -
     """Answers of those who gave one: whoever fails or refuses has dropped out."""
     messages = [Message(pack(content), board.node_ids[org], action) for org, content in requests.items()]
     return board.read_present(board.exchange_present(messages))
-
-
-def _texts(content: Content, field: str) -> list[str]:
-    value = content.config.get(field)
-    return [str(v) for v in value] if isinstance(value, list) else []
-
-
-def _blobs(content: Content, field: str) -> list[bytes]:
-    value = content.config.get(field)
-    return [v for v in value if isinstance(v, bytes)] if isinstance(value, list) else []

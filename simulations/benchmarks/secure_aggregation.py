@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.client.mod import secaggplus_mod
 from flwr.clientapp import ClientApp
@@ -22,11 +21,11 @@ from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECOR
 from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.training.messages import Content, Switchboard, answering
+from federated.nodes.identity import Identity, fresh_identities
+from federated.training.messages import Content, Switchboard, named_app
 from federated.training.secure_sum import add_secure_sum, secure_sum
 
 Vectors = NDArray[np.float64]
-Keys = Mapping[str, Ed25519PrivateKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,8 @@ def _clocked(run: Callable[[], Vectors]) -> tuple[float, Vectors]:
 
 def _ours(vectors: Vectors, dropped: set[int], degree: int, threshold: int) -> tuple[float, Vectors]:
     count, length = vectors.shape
-    signing = {f"client-{i}": Ed25519PrivateKey.generate() for i in range(count)}
-    known = {name: key.public_key() for name, key in signing.items()}
-    apps = [_party_app(name, signing, known, vectors[i]) for i, name in enumerate(signing)]
+    known = fresh_identities(f"client-{i}" for i in range(count))
+    apps = [_party_app(identity, vectors[i]) for i, identity in enumerate(known.values())]
     # Gone when vectors are asked for: keys were advertised and shared by then.
     seats = {
         i + 2: Seat(_Leaving(app, "query.secure_mask", 1) if i in dropped else app, {}) for i, app in enumerate(apps)
@@ -92,7 +90,7 @@ def _ours(vectors: Vectors, dropped: set[int], degree: int, threshold: int) -> t
     board.introduce()
 
     def run() -> Vectors:
-        total, survivors = secure_sum(board, list(signing), length + 1, degree, threshold, Content())
+        total, survivors = secure_sum(board, list(known), length + 1, degree, threshold, Content())
         if total[-1] != len(survivors):
             raise ArithmeticError("the masked count is not the number of survivors")
         return np.asarray(total[:-1] / total[-1])
@@ -115,15 +113,9 @@ class _Leaving(ClientApp):
         return self._app(message, context)
 
 
-def _party_app(name: str, signing: Keys, known: Mapping[str, Ed25519PublicKey], vector: Vectors) -> ClientApp:
-    app = ClientApp()
-
-    @app.query("hello")
-    @answering
-    def hello(_: Content, __: Context) -> Content:
-        return Content(config={"org_id": name})
-
-    add_secure_sum(app, name, signing[name], known, lambda _: np.append(vector, 1.0))
+def _party_app(identity: Identity, vector: Vectors) -> ClientApp:
+    app = named_app(identity.name)
+    add_secure_sum(app, identity, lambda _: np.append(vector, 1.0))
     return app
 
 

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -14,12 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.categories import RawTable
 from federated.models.metrics import metrics_of
+from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks import feature_inference, label_inference
 from federated.serving.building import CreditTables
 from federated.training.messages import Switchboard
-from federated.training.protected.node import FIT, HELD_OUT, Identity, ProtectedApp
+from federated.training.protected.node import ProtectedApp
 from federated.training.protected.operator import ProtectedTraining
 from federated.training.protected.settings import ProtectedSettings
+from federated.training.protected.state import FIT, HELD_OUT
 from federated.training.zoo.apps import zoo_app
 from federated.training.zoo.rows import BankRows, GridRows
 from federated.training.zoo.session import ZooSession
@@ -91,9 +92,9 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
     known = np.hstack([values[0], labels[:, None].astype(np.float64)])[fit]
-    told = feature_inference.from_partial_logits(own)
     features = [
-        feature_inference.reconstructed(known, given, values[1][fit], KNOWN_SHARE, seed) for given in (told, bank_sees)
+        feature_inference.reconstructed(known, given, values[1][fit], KNOWN_SHARE, seed)
+        for given in (own[:, None], bank_sees)
     ]
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     return ProtectedVertical(
@@ -142,12 +143,10 @@ def _apps(tables: CreditTables) -> list[ClientApp]:
         BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}),
         GRID: GridRows(GRID, raw[1], {BANK: here}),
     }
-    signing = {name: Ed25519PrivateKey.generate() for name in rows}
-    known = {name: key.public_key() for name, key in signing.items()}
+    known = fresh_identities(rows)
 
     def app(name: str) -> ClientApp:
-        identity = Identity(signing[name], known)
-        return zoo_app(rows[name], lambda app, opened: ProtectedApp(name, identity, opened).add_to(app))
+        return zoo_app(rows[name], lambda app, opened: ProtectedApp(known[name], opened).add_to(app))
 
     return [app(name) for name in rows]
 

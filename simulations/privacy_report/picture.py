@@ -9,6 +9,7 @@ from typing import Any
 
 from federated.privacy.claims import Claims, Figure, Kind
 from federated.privacy.findings import Finding, Verdict
+from simulations.drawing import pyplot, saved
 from simulations.privacy_report.page import shown
 
 BARE, KEPT, MISSED, QUIET, INK = "#c8553d", "#0b6b53", "#a3232b", "#8a958f", "#15211c"
@@ -18,20 +19,15 @@ Row = tuple[Figure, Finding]
 
 def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
     """Write a PNG. What was not measured keeps its line and says so."""
-    # Only this command draws, and matplotlib takes a second to load.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
     rows = [(claims.figures[name], found) for name, found in findings.items()]
     attacks = [row for row in rows if row[0].kind is Kind.ATTACK]
     opened = [row for row in rows if row[0].kind in (Kind.EXTRACTION, Kind.INVERSION)]
     bounds = [row for row in rows if row[0].bounded]
     heights = [len(part) + 1.2 for part in (attacks, opened, bounds)]
     settings: Any = {"font.size": 10, "axes.edgecolor": QUIET, "text.color": INK, "axes.labelcolor": INK}
-    with pyplot.rc_context(settings):
-        figure, axes = pyplot.subplots(
+    plots = pyplot()
+    with plots.rc_context(settings):
+        figure, axes = plots.subplots(
             3, 1, figsize=(12, 0.5 * sum(heights) + 1.2), height_ratios=heights, layout="constrained"
         )
         figure.suptitle("Who could learn what: unprotected, protected, and the bound", fontsize=15, weight="bold")
@@ -43,9 +39,7 @@ def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
             axes[0].scatter([], [], color=KEPT, label="protected"),
         ]
         axes[0].legend(handles=handles, loc="upper left", frameon=False, fontsize=9)
-        figure.savefig(path, dpi=120, metadata={"Software": None})
-        pyplot.close(figure)
-    return path
+        return saved(figure, path, dpi=120)
 
 
 def _lines(axes: Any, rows: list[Row], title: str) -> None:

@@ -22,23 +22,17 @@ TREES = 80
 class Reconstructed:
     """R² on customers that the attacker did not know, of the column that it gains most on.
 
-    `before` from its own columns, `after` with what it saw; `gain` is at least 0, the mean gain is over all columns.
+    `before` from its own columns, `after` with what it saw.
     """
 
     column: int
     before: float
     after: float
-    mean_gain: float
 
     @property
     def gain(self) -> float:
-        """What seeing adds."""
+        """What seeing adds, at least 0."""
         return max(self.after - self.before, 0.0)
-
-
-def from_partial_logits(told: FloatArray) -> FloatArray:
-    """What is seen (rows, seen) where partial logits travel in the clear: themselves."""
-    return told[:, None] if told.ndim == 1 else told
 
 
 def from_gradients(columns: FloatArray, gradients: FloatArray, labels: NDArray[np.int64]) -> FloatArray:
@@ -71,5 +65,4 @@ def reconstructed(
         scores.append(pair)
     table = np.array(scores)
     best = int((table[:, 1] - table[:, 0]).argmax())
-    gains = np.maximum(table[:, 1] - table[:, 0], 0.0)
-    return Reconstructed(best, float(table[best, 0]), float(table[best, 1]), float(gains.mean()))
+    return Reconstructed(best, float(table[best, 0]), float(table[best, 1]))

@@ -8,13 +8,13 @@ their sizes; one that changes, repeats or reorders them is found out. Signing ke
 from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from federated.errors import AggregationFailed
+from federated.nodes.identity import Identity
 
 
 def card_text(run_id: bytes, name: str, key: bytes) -> bytes:
@@ -23,15 +23,13 @@ def card_text(run_id: bytes, name: str, key: bytes) -> bytes:
 
 
 class Introduction:
-    """One node's key of a run. `known` are the public signing keys of all nodes."""
+    """One node's key of a run, signed."""
 
-    def __init__(
-        self, name: str, signing: Ed25519PrivateKey, known: dict[str, Ed25519PublicKey], run_id: bytes
-    ) -> None:
-        self.name, self._known, self._run_id = name, known, run_id
+    def __init__(self, identity: Identity, run_id: bytes) -> None:
+        self.name, self._known, self._run_id = identity.name, identity.known, run_id
         self._key = X25519PrivateKey.generate()
         self.public = self._key.public_key().public_bytes_raw()
-        self.signature = signing.sign(card_text(run_id, name, self.public))
+        self.signature = identity.signing.sign(card_text(run_id, self.name, self.public))
 
     def channel(self, peer: str, key: bytes, signature: bytes) -> Channel:
         """The channel with a peer. Raises `AggregationFailed` for a key that the peer did not sign."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
 from federated.errors import PrivacyPlanRefused
 from federated.models.encoding import FloatArray
+from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.ring import BITS
-from federated.training.messages import Content, answering
+from federated.training.messages import Content, answering, named_app
 from federated.training.private.node import PrivateNode
 from federated.training.private.plan import plan_from
 from federated.training.secure_sum import add_secure_sum
 
 
-def private_app(node: PrivateNode, signing: Ed25519PrivateKey, known: Mapping[str, Ed25519PublicKey]) -> ClientApp:
-    """The `ClientApp` of a bank. `known` are the banks' signing keys: the operator cannot make banks up."""
-    app = ClientApp()
-
-    @app.query("hello")
-    @answering
-    def hello(_: Content, __: Context) -> Content:
-        return Content(config={"org_id": node.org_id})
+def private_app(node: PrivateNode, identity: Identity) -> ClientApp:
+    """The `ClientApp` of a bank."""
+    app = named_app(node.org_id)
 
     @app.query("private_agree")
     @answering
@@ -41,5 +34,5 @@ def private_app(node: PrivateNode, signing: Ed25519PrivateKey, known: Mapping[st
         # The ring counts in 2^−BITS; units are integers below 2^53, so both divisions are exact.
         return np.asarray(units / 2.0**BITS, dtype=np.float64)
 
-    add_secure_sum(app, node.org_id, signing, known, vector)
+    add_secure_sum(app, identity, vector)
     return app

@@ -20,9 +20,10 @@ from federated.privacy.vertical.counting import Counter
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import Ring, floating
 from federated.training.messages import Arrays, Content, Values
-from federated.training.protected import node as at_node
-from federated.training.protected.node import HELD_OUT, SET_ASIDE, SUM_BITS
+from federated.training.protected import judging
+from federated.training.protected.judging import SUM_BITS
 from federated.training.protected.operator import Pair, ProtectedTraining
+from federated.training.protected.state import HELD_OUT, SET_ASIDE
 
 LEAST_CELL = 20
 
@@ -192,6 +193,6 @@ def _alone(run: ProtectedTraining) -> Judged:
     """Banks only: each counts its own logits in fixed cells, and the counts are added up securely."""
     request = Content({"beta": run.betas[0]}, dict(run.drawn))
     run.ask("histogram", dict.fromkeys(run.orgs, request))
-    counts = run.summed("histogram", 4 * at_node.CELLS, 0).reshape(2, 2, at_node.CELLS)
-    middles = (np.arange(at_node.CELLS) + 0.5) / at_node.CELLS * 2 * at_node.REACH - at_node.REACH
+    counts = run.summed("histogram", 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
+    middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
     return Judged(*(Counted(middles, part.sum(axis=0), part[1], {}) for part in counts))

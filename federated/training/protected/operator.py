@@ -22,8 +22,8 @@ from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.training.messages import Arrays, Content, Values, prefixed
-from federated.training.protected.node import FIT, HELD_OUT, SET_ASIDE, Marks
 from federated.training.protected.settings import ProtectedSettings
+from federated.training.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks
 from federated.training.secure_sum import secure_ring_sum
 from federated.training.zoo.session import Side, ZooSession
 

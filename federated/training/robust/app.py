@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federated.errors import PrivacyPlanRefused
 from federated.models.encoding import FloatArray
-from federated.privacy.robust.groups import LEAST_GROUP
-from federated.training.messages import Content, answering
+from federated.nodes.identity import Identity
+from federated.training.messages import Content, answering, named_app
 from federated.training.robust.node import INSPECTED, SECURE
 from federated.training.secure_sum import add_secure_sum
 
@@ -33,14 +31,9 @@ class Bank(Protocol):
         ...
 
 
-def robust_app(node: Bank, signing: Ed25519PrivateKey, known: Mapping[str, Ed25519PublicKey]) -> ClientApp:
-    """The `ClientApp` of a bank. `known` are the banks' signing keys."""
-    app = ClientApp()
-
-    @app.query("hello")
-    @answering
-    def hello(_: Content, __: Context) -> Content:
-        return Content(config={"org_id": node.org_id})
+def robust_app(node: Bank, identity: Identity) -> ClientApp:
+    """The `ClientApp` of a bank."""
+    app = named_app(node.org_id)
 
     @app.query("robust_inspected")
     @answering
@@ -53,12 +46,7 @@ def robust_app(node: Bank, signing: Ed25519PrivateKey, known: Mapping[str, Ed255
         return Content({"losses": node.losses(content.text("table"), content.under("candidates"))})
 
     def vector(content: Content) -> FloatArray:
-        listed = content.config.get("group")
-        group = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
-        # Secure sums take a threshold of one; that would be the bank's own vector.
-        if content.integer("threshold") < LEAST_GROUP:
-            raise PrivacyPlanRefused(f"{node.org_id}: a sum of fewer than two banks", bank=node.org_id)
-        return node.update(content.text("table"), SECURE, group)
+        return node.update(content.text("table"), SECURE, tuple(content.texts("group")))
 
-    add_secure_sum(app, node.org_id, signing, known, vector)
+    add_secure_sum(app, identity, vector)
     return app

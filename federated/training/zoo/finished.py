@@ -40,16 +40,11 @@ def _out_of_fold(node: ZooNode, names: list[str]) -> FloatArray:
 
 
 def blend(node: ZooNode, content: Content) -> Content:
-    names = [str(name) for name in _list(content, "names")]
+    names = content.texts("names")
     rows = node.training
     logits = _out_of_fold(node, names)[:, rows]
     sums = BlendSums.of(np.asarray(content.arrays["weights"], float), logits, _labels(node)[rows])
     return Content({"gradient": sums.gradient, "hessian": sums.hessian, "loss": np.array([sums.loss])})
-
-
-def _list(content: Content, key: str) -> list[Any]:
-    value = content.config.get(key)
-    return list(value) if isinstance(value, list) else []
 
 
 def _labels(node: ZooNode) -> Any:
@@ -63,7 +58,7 @@ def calibrate(node: ZooNode, content: Content) -> Content:
 
     The two numbers stay at the bank.
     """
-    names = [str(name) for name in _list(content, "names")]
+    names = content.texts("names")
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)
     rows = node.training
     labels = _labels(node)[rows]
@@ -74,7 +69,7 @@ def calibrate(node: ZooNode, content: Content) -> Content:
 
 def held_out(node: ZooNode, content: Content) -> Content:
     """Score histograms of blends of finished learners: `blend/<name>` holds weights, the constant last."""
-    names = [str(name) for name in _list(content, "names")]
+    names = content.texts("names")
     if not isinstance(node.rows, BankRows):
         raise CorruptData(f"{node.rows.org_id} has no labels")
     rows = node.rows.held_out
@@ -90,7 +85,7 @@ def held_out(node: ZooNode, content: Content) -> Content:
 
 
 def _blended_out_of_fold(node: ZooNode, content: Content) -> FloatArray:
-    names = [str(name) for name in _list(content, "names")]
+    names = content.texts("names")
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)
     return np.asarray(weights[:-1] @ _out_of_fold(node, names) + weights[-1], dtype=np.float64)
 
@@ -129,7 +124,7 @@ def groups(node: ZooNode, content: Content) -> Content:
 
 def audit(node: ZooNode, content: Content) -> Content:
     """Held-out histograms of a blend's calibrated logits: of all rows, and of every group that is large enough."""
-    names = [str(name) for name in _list(content, "names")]
+    names = content.texts("names")
     labels = _labels(node)
     assert isinstance(node.rows, BankRows)
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)

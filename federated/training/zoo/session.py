@@ -193,18 +193,13 @@ def column_behind(basis: Basis | EvidenceBasis, entry: int, names: Sequence[str]
 def side_of(role: str, cards: Mapping[str, Content]) -> Side:
     """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
     orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
-    columns = [tuple(str(c) for c in _texts(cards[org], "columns")) for org in orgs]
+    columns = [tuple(cards[org].texts("columns")) for org in orgs]
     for org, found in zip(orgs, columns, strict=True):
         if found != columns[0]:
             odd = sorted(set(found) ^ set(columns[0])) or ["in another order"]
             detail = f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}"
             raise SchemaMismatch(detail, party=org, column=odd[0])
     return Side(role, orgs, columns[0] if columns else ())
-
-
-def _texts(content: Content, key: str) -> list[str]:
-    value = content.config.get(key)
-    return [str(v) for v in value] if isinstance(value, list) else []
 
 
 def turned(name: str, told: Mapping[str, Arrays], to: Sequence[str]) -> dict[str, Arrays]:

@@ -13,6 +13,7 @@ from federated.models.encoding import FloatArray
 from federated.models.metrics import ECE_BINS, metrics_of
 from federated.models.tables import AdditiveTables
 from federated.training.zoo.run import ZooResult, additive_tables, train_zoo
+from simulations.drawing import pyplot, saved
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Say, fold_masks, vertical_grid
 from simulations.experiments.credit_zoo.datasets import BenchTable
@@ -24,32 +25,24 @@ Logits = dict[str, FloatArray]
 
 
 def draw(table: BenchTable, plan: BenchPlan, folder: Path, say: Say) -> list[Path]:
-    """Train fold 0 and write roc.png, calibration.png and contributions.png to `folder`. Needs matplotlib."""
-    # Only this command draws; matplotlib is a development dependency.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    """Train fold 0 and write roc.png, calibration.png and contributions.png to `folder`."""
     held_out = fold_masks(table.labels, table.name)[0]
     say(f"{table.name}: training fold 0")
     result = train_zoo(vertical_grid(table, held_out), plan.settings, lambda *_: None)
     sides = [numeric_columns(raw, ~held_out) for raw in (table.holder, table.other)]
     logits = _logits(table, held_out, result, [values for _, values in sides], plan)
     labels = table.labels[held_out]
-    folder.mkdir(parents=True, exist_ok=True)
+    plots = pyplot()
     tables = [additive_tables(result, side) for side in (0, 1)]
     pictures = {
-        "roc.png": _roc(pyplot, table.name, logits, labels),
-        "calibration.png": _calibration(pyplot, table.name, logits, labels),
-        "contributions.png": _contributions(pyplot, table.name, tables, sides, held_out),
+        "roc.png": _roc(plots, table.name, logits, labels),
+        "calibration.png": _calibration(plots, table.name, logits, labels),
+        "contributions.png": _contributions(plots, table.name, tables, sides, held_out),
     }
     written = []
     for name, figure in pictures.items():
         figure.tight_layout()
-        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
-        pyplot.close(figure)
-        written.append(folder / name)
+        written.append(saved(figure, folder / name))
     return written
 
 

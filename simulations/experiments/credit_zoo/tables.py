@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from simulations.report import TABLE_END, TABLE_START
+from simulations.tables import rewrite_tables
 
 Json = dict[str, Any]
 VERTICAL = (
@@ -122,14 +121,11 @@ def speed_table(report: Json) -> str:
 
 def update_readme(folder: Path) -> str:
     """Rewrite the tables in `folder`/README.md from `folder`/reports/*.json; return the new text."""
-    found = [json.loads(path.read_text("utf-8")) for path in sorted((folder / "reports").glob("*.json"))]
-    vertical = [r for r in found if "models" in r]
-    parts = [overview(vertical), *(vertical_table(r) for r in vertical)]
-    parts += [horizontal_table(r) for r in found if "settings" in r]
-    parts += [speed_table(r) for r in found if "neutralised_better" in r]
-    readme = folder / "README.md"
-    before, rest = readme.read_text("utf-8").split(TABLE_START)
-    after = rest.split(TABLE_END)[1]
-    updated = before + TABLE_START + "\n\n" + "\n\n".join(parts) + "\n\n" + TABLE_END + after
-    readme.write_text(updated, "utf-8")
-    return updated
+
+    def tables(found: list[dict[str, Any]]) -> list[str]:
+        vertical = [r for r in found if "models" in r]
+        parts = [overview(vertical), *(vertical_table(r) for r in vertical)]
+        parts += [horizontal_table(r) for r in found if "settings" in r]
+        return parts + [speed_table(r) for r in found if "neutralised_better" in r]
+
+    return rewrite_tables(folder, tables)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from simulations.drawing import pyplot, saved
 from simulations.experiments.poisoned_banks.run import MODES, REFUSED_SHARE, PoisonedFold, attacks, measured
 from simulations.experiments.private_credit.world import BANKS, PrivateTable, bank_names, folds_of
+from simulations.tables import rewrite_tables
 
-TABLE_START = "<!-- table: made from the report files by poisoned_banks.report, do not edit -->"
-TABLE_END = "<!-- end of table -->"
 SEED = 2024
 
 Json = dict[str, Any]
@@ -85,23 +84,12 @@ def table_text(report: Json) -> str:
 
 def update_readme(folder: Path) -> str:
     """Rewrite the table in `folder`/README.md from `folder`/reports/*.json; return the new text."""
-    tables = [table_text(json.loads(p.read_text("utf-8"))) for p in sorted((folder / "reports").glob("*.json"))]
-    readme = folder / "README.md"
-    before, rest = readme.read_text("utf-8").split(TABLE_START)
-    updated = before + TABLE_START + "\n\n" + "\n\n".join(tables) + "\n\n" + TABLE_END + rest.split(TABLE_END)[1]
-    readme.write_text(updated, "utf-8")
-    return updated
+    return rewrite_tables(folder, lambda reports: [table_text(report) for report in reports])
 
 
 def draw(report: Json, path: Path) -> Path:
-    """AUC and backdoor success with two of five banks poisoned, by attack and mode. Needs matplotlib."""
-    # Only this command draws; matplotlib is a development dependency.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    figure, sides = pyplot.subplots(1, 2, figsize=(11, 4.6), sharey=True)
+    """AUC and backdoor success with two of five banks poisoned, by attack and mode."""
+    figure, sides = pyplot().subplots(1, 2, figsize=(11, 4.6), sharey=True)
     names = ["none", *dict.fromkeys(run["attack"] for run in report["runs"] if run["poisoned"])]
     parts = (("auc", "held-out AUC (± sd of folds)"), ("backdoor", "refused customers that the trigger lets in"))
     for axes, (key, title) in zip(sides, parts, strict=True):
@@ -116,7 +104,4 @@ def draw(report: Json, path: Path) -> Path:
     sides[1].legend(loc="lower right", fontsize=8)
     figure.suptitle(f"{report['dataset']}: 2 of 5 banks poisoned, mean over all pairs")
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    pyplot.close(figure)
-    return path
+    return saved(figure, path)

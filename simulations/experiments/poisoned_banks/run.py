@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding import FloatArray
 from federated.models.metrics import metrics_of
+from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.poisoning import Poison, Trigger
 from federated.training.messages import Switchboard
 from federated.training.robust.app import Bank, robust_app
@@ -83,9 +83,8 @@ def dealt(
 
 def switchboard(banks: Mapping[str, Bank]) -> Switchboard:
     """The operator's way to these banks over an in-process Flower grid; signing keys are made for the run."""
-    signing = {name: Ed25519PrivateKey.generate() for name in banks}
-    known = {name: key.public_key() for name, key in signing.items()}
-    seats = {i + 2: Seat(robust_app(bank, signing[b], known), {}) for i, (b, bank) in enumerate(banks.items())}
+    known = fresh_identities(banks)
+    seats = {i + 2: Seat(robust_app(bank, known[b]), {}) for i, (b, bank) in enumerate(banks.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()
     return board

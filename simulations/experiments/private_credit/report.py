@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from simulations.drawing import pyplot, saved
 from simulations.experiments.private_credit.attacks import canaries, shadows
 from simulations.experiments.private_credit.run import DELTA, PrivateFold, measured
 from simulations.experiments.private_credit.world import BANKS, PrivateTable, folds_of, load_table
-
-TABLE_START = "<!-- table: made from the report files by private_credit.report, do not edit -->"
-TABLE_END = "<!-- end of table -->"
+from simulations.tables import rewrite_tables
 
 Json = dict[str, Any]
 Say = Callable[[str], None]
@@ -132,24 +130,13 @@ def table_text(report: Json) -> str:
 
 
 def update_readme(folder: Path) -> str:
-    """Rewrite the tables in `folder`/README.md from `folder`/reports/*.json; return the new text."""
-    tables = [table_text(json.loads(p.read_text("utf-8"))) for p in sorted((folder / "reports").glob("*.json"))]
-    readme = folder / "README.md"
-    before, rest = readme.read_text("utf-8").split(TABLE_START)
-    updated = before + TABLE_START + "\n\n" + "\n\n".join(tables) + "\n\n" + TABLE_END + rest.split(TABLE_END)[1]
-    readme.write_text(updated, "utf-8")
-    return updated
+    """Rewrite the table in `folder`/README.md from `folder`/reports/*.json; return the new text."""
+    return rewrite_tables(folder, lambda reports: [table_text(report) for report in reports])
 
 
 def draw(report: Json, path: Path) -> Path:
-    """AUC against ε with its spread, and the attacks beside it. Needs matplotlib."""
-    # Only this command draws; matplotlib is a development dependency.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10.5, 4.4))
+    """AUC against ε with its spread, and the attacks beside it."""
+    figure, (left, right) = pyplot().subplots(1, 2, figsize=(10.5, 4.4))
     finite = [m for m in report["mechanisms"] if m["epsilon"] != "inf"]
     for kind, protected, _ in VARIANTS:
         own = [m for m in finite if (m["mechanism"], m["protected_columns"]) == (kind, protected)]
@@ -188,7 +175,4 @@ def draw(report: Json, path: Path) -> Path:
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-    pyplot.close(figure)
-    return path
+    return saved(figure, path)

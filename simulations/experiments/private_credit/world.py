@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
@@ -16,6 +15,7 @@ from federated.errors import DataMissing
 from federated.models.encoding import FloatArray
 from federated.models.public_ranges import PublicTable, load_ranges
 from federated.nodes.checks import numbers, read_csv
+from federated.nodes.identity import fresh_identities
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import ledger_path
 from federated.training.messages import Switchboard
@@ -102,9 +102,8 @@ def dealt_nodes(
 
 def switchboard(nodes: Mapping[str, PrivateNode]) -> Switchboard:
     """The operator's way to these banks over an in-process Flower grid; signing keys are made for the run."""
-    signing = {bank: Ed25519PrivateKey.generate() for bank in nodes}
-    known = {bank: key.public_key() for bank, key in signing.items()}
-    seats = {i + 2: Seat(private_app(node, signing[b], known), {}) for i, (b, node) in enumerate(nodes.items())}
+    known = fresh_identities(nodes)
+    seats = {i + 2: Seat(private_app(node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()
     return board

@@ -22,7 +22,7 @@ from federated.errors import TrainingFailed
 from federated.models.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
-from federated.nodes.identity import signing_key
+from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.registry.governance import Governance
 from federated.registry.manifest import PRIVACY_NONE, PRIVACY_SHARES, Explanation, Manifest
@@ -41,7 +41,6 @@ from federated.training.operator_app import (
     node_app,
     operator_app,
 )
-from federated.training.protected.node import Identity
 from federated.training.protected.settings import ProtectedSettings
 from federated.training.zoo.run import ALL
 from federated.training.zoo.settings import ZooSettings
@@ -153,12 +152,8 @@ def _train(result: RunResult, home: Path, reporter: Reporter) -> None:
     build_nodes(home, tables, consents, wallet.authority)
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
     try:
-        signing = {store.org_id: signing_key(store) for store in stores}
-        known = {org: key.public_key() for org, key in signing.items()}
-        apps = [
-            node_app(BankNode(s) if s.role == "bank" else GridNode(s), Identity(signing[s.org_id], known))
-            for s in stores
-        ]
+        known = stored_identities(stores)
+        apps = [node_app(BankNode(s) if s.role == "bank" else GridNode(s), known[s.org_id]) for s in stores]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
         operator_app(result.plan, _observers(result, reporter))(grid, context)

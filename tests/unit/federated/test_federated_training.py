@@ -12,7 +12,7 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
-from federated.nodes.identity import signing_key
+from federated.nodes.identity import stored_identities
 from federated.nodes.schema import load_schema, load_schemas
 from federated.nodes.store import NodeStore
 from federated.serving import Network
@@ -21,7 +21,6 @@ from federated.serving.wallet import Wallet
 from federated.training.alignment import align, participants
 from federated.training.messages import Switchboard
 from federated.training.operator_app import node_app
-from federated.training.protected.node import Identity
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
 from simulations.worlds.credit_population import generate_population
 
@@ -123,10 +122,9 @@ def test_a_party_with_other_ids_is_named(tmp_path):
 
 
 def apps_of(stores):
-    signing = {store.org_id: signing_key(store) for store in stores}
-    known = {org: key.public_key() for org, key in signing.items()}
+    known = stored_identities(stores)
     nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
-    return [node_app(node, Identity(signing[node.org_id], known)) for node in nodes]
+    return [node_app(node, known[node.org_id]) for node in nodes]
 
 
 def open_stores(home):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from small_network import AT, SMALL
 
 from federated.engines.in_process import InProcessGrid, Seat
@@ -13,15 +12,17 @@ from federated.models.calibration import NONE
 from federated.models.categories import RawTable
 from federated.models.metrics import metrics_of
 from federated.models.random_leaves import best_trees
+from federated.nodes.identity import fresh_identities
 from federated.privacy.vertical.curve import Curve
 from federated.registry.manifest import PRIVACY_SHARES, Explanation
 from federated.registry.store import ModelRegistry
 from federated.training.messages import Content, Switchboard, unpack
 from federated.training.operator_app import PROTECTED, PROTECTED_COMPANION
 from federated.training.protected.evaluation import LEAST_CELL, judged
-from federated.training.protected.node import FIT, Identity, ProtectedApp
+from federated.training.protected.node import ProtectedApp
 from federated.training.protected.operator import ProtectedTraining
 from federated.training.protected.settings import ProtectedSettings
+from federated.training.protected.state import FIT
 from federated.training.zoo.apps import zoo_app
 from federated.training.zoo.rows import BankRows, GridRows
 from federated.training.zoo.session import ZooSession
@@ -63,12 +64,9 @@ class World:
             peers = {b: np.flatnonzero(self.of_bank[own] == i) for i, b in enumerate(BANKS)}
             table = RawTable(("s", "t", "u", "v"), self.grid[own], {})
             rows[grid] = GridRows(grid, table, peers, {"solar": self.group[own]})
-        signing = {name: Ed25519PrivateKey.generate() for name in rows}
-        known = {name: key.public_key() for name, key in signing.items()}
+        known = fresh_identities(rows)
         return {
-            name: zoo_app(
-                r, lambda app, opened, n=name: ProtectedApp(n, Identity(signing[n], known), opened).add_to(app)
-            )
+            name: zoo_app(r, lambda app, opened, n=name: ProtectedApp(known[n], opened).add_to(app))
             for name, r in rows.items()
         }
 

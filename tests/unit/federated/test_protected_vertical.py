@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federated.errors import AggregationFailed
+from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.label_inference import from_gradients, from_residuals, inferred, strongest
 from federated.privacy.vertical.channel import Introduction
 from federated.privacy.vertical.counting import Counter, answer, deal
@@ -145,9 +145,7 @@ def test_counts_by_cell_are_exact_and_nobody_but_the_operator_sees_them():
 
 @pytest.fixture
 def channels():
-    signing = {name: Ed25519PrivateKey.generate() for name in ("bank", "grid")}
-    known = {name: key.public_key() for name, key in signing.items()}
-    met = {name: Introduction(name, key, known, b"run") for name, key in signing.items()}
+    met = {name: Introduction(each, b"run") for name, each in fresh_identities(("bank", "grid")).items()}
     return met, {a: met[a].channel(b, met[b].public, met[b].signature) for a, b in (("bank", "grid"), ("grid", "bank"))}
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, PrivacyPlanRefused
 from federated.models.public_ranges import load_ranges
+from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.poisoning import Poison
 from federated.privacy.differential.moments import MomentShape
 from federated.privacy.robust.bounding import bounded
@@ -74,10 +74,9 @@ def test_a_node_refuses_modes_groups_and_second_sums(table):
 
 
 def test_a_bank_that_allows_secure_sums_only_is_not_inspected(table, mask):
-    signing = {name: Ed25519PrivateKey.generate() for name in NAMES}
-    known = {name: key.public_key() for name, key in signing.items()}
+    known = fresh_identities(NAMES)
     rows = RobustRows(table.public.table, table.values[~mask][:300], table.labels[~mask][:300])
-    apps = [robust_app(RobustNode(name, rows), signing[name], known) for name in NAMES]
+    apps = [robust_app(RobustNode(name, rows), known[name]) for name in NAMES]
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     board.introduce()
     with pytest.raises(AggregationFailed, match="0 updates"):

@@ -4,14 +4,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from flwr.app import Context
-from flwr.clientapp import ClientApp
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed
+from federated.nodes.identity import fresh_identities
 from federated.privacy.secure_aggregation.ring import BITS
-from federated.training.messages import Content, Switchboard, answering
+from federated.training.messages import Content, Switchboard, named_app
 from federated.training.secure_sum import add_secure_sum, secure_sum
 from simulations.benchmarks.secure_aggregation import _Leaving, measure_aggregation
 
@@ -19,18 +17,11 @@ NAMES = [f"bank-{i}" for i in range(5)]
 
 
 def board(vectors, leaving=()):
-    signing = {name: Ed25519PrivateKey.generate() for name in NAMES}
-    known = {name: key.public_key() for name, key in signing.items()}
+    known = fresh_identities(NAMES)
     seats = {}
     for i, name in enumerate(NAMES):
-        app = ClientApp()
-
-        @app.query("hello")
-        @answering
-        def hello(_: Content, __: Context, name=name) -> Content:
-            return Content(config={"org_id": name})
-
-        add_secure_sum(app, name, signing[name], known, lambda content, i=i: vectors[i] * content.number("times"))
+        app = named_app(name)
+        add_secure_sum(app, known[name], lambda content, i=i: vectors[i] * content.number("times"))
         seats[i + 2] = Seat(_Leaving(app, dict(leaving)[name], 1) if name in dict(leaving) else app, {})
     found = Switchboard(InProcessGrid(seats))
     found.introduce()
@@ -76,3 +67,15 @@ def test_the_bench_sums_the_same_numbers_both_ways():
     cost = measure_aggregation(12, 50, shares=7, threshold=4, dropout=0.0)
     assert cost.ours_error <= cost.ours_error_bound
     assert cost.flower_error < 1e-5
+
+
+def test_a_sum_that_hides_nobody_is_refused_before_a_vector_is_made():
+    vectors = np.random.default_rng(4).normal(size=(5, 7))
+    asked, request = board(vectors), Content(config={"times": 1.0})
+    with pytest.raises(AggregationFailed, match="0 parties sent a vector"):
+        secure_sum(asked, NAMES[:1], 7, 4, 1, request)
+    with pytest.raises(AggregationFailed):
+        secure_sum(asked, NAMES, 7, 4, 1, request)
+    opening = Content(config={"round": b"r", "degree": 4, "threshold": 1, "length": 7, "bits": BITS, "times": 1.0})
+    with pytest.raises(AggregationFailed, match="a sum that may be over 1 nodes hides nobody"):
+        asked.ask("query.secure_advertise", {NAMES[0]: opening})

@@ -15,7 +15,7 @@ from simulations.experiments.credit_zoo import horizontal
 from simulations.experiments.credit_zoo.bench import BenchPlan
 from simulations.experiments.credit_zoo.datasets import load_csv
 from simulations.experiments.credit_zoo.tables import horizontal_table, overview, update_readme, vertical_table
-from simulations.report import TABLE_END, TABLE_START
+from simulations.tables import TABLE_END, TABLE_START
 
 TREES = TreeSettings(GrowSettings(3, 0.2, 1.0, 1.0, 9, 0.8), 0.8, 4, 3, 1)
 SMALL = ZooSettings(

@@ -18,7 +18,8 @@ from federated.training.node_rows import NodeSource
 from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
-from simulations.report import TABLE_END, TABLE_START, table_of, update_readme
+from simulations.report import table_of, update_readme
+from simulations.tables import TABLE_END, TABLE_START
 from simulations.worlds.credit_population import generate_population
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
