@@ -1,11 +1,13 @@
 """How this network's content sits in Flower messages, and how the operator asks nodes and hears refusals.
 
 A node that refuses answers with a `refusal` record (code, detail) instead of raising, so that the code survives any
-engine. Any other failure arrives as the engine's error reply. Either way the operator raises, naming the node.
+engine; of an error that is nobody's refusal it says the kind only. A node that is gone arrives as the engine's error
+reply. Either way the operator raises, naming the node.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from federated.errors import FederatedError, TrainingFailed, error_codes
 
+log = logging.getLogger(__name__)
 Arrays = dict[str, NDArray[np.generic]]
 Scalar = int | float | str | bytes | bool
 Values = int | float | str | bytes | bool | list[int] | list[float] | list[str] | list[bytes] | list[bool]
@@ -112,18 +115,29 @@ def prefixed(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> Arrays:
 
 
 def answering(handler: Answer) -> Handler:
-    """Turn a function from content to content into a Flower handler that answers domain errors as refusals."""
+    """Turn a function from content to content into a Flower handler that answers domain errors as refusals.
+
+    Any other error is a refusal too, naming its kind alone: its text may hold a value of a row, and an engine would
+    hand it to the operator. The text stays in the node's own log.
+    """
 
     @wraps(handler)
     def handle(message: Message, context: Context) -> Message:
         try:
             reply = pack(handler(unpack(message.content), context))
         except FederatedError as error:
-            refusal = ConfigRecord({"code": error.code, "detail": error.detail})
-            reply = RecordDict({"refusal": refusal})
+            reply = _refused(error)
+        except Exception as error:  # whatever it is, its text must not leave the node
+            log.exception("a message could not be answered")
+            kind = type(error).__name__
+            reply = _refused(TrainingFailed(f"a message could not be answered ({kind}); the node's own log says why"))
         return Message(reply, reply_to=message)
 
     return handle
+
+
+def _refused(error: FederatedError) -> RecordDict:
+    return RecordDict({"refusal": ConfigRecord({"code": error.code, "detail": error.detail})})
 
 
 def named_app(org_id: str) -> ClientApp:

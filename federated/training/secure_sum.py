@@ -17,6 +17,8 @@ from federated.privacy.secure_aggregation.party import Party
 from federated.privacy.secure_aggregation.ring import BITS, FloatArray, RingArray, decoded
 from federated.training.messages import Content, Switchboard, answering, pack
 
+# A vector beyond this (half a gigabyte) is nobody's model, and would only exhaust the node.
+MOST_NUMBERS, RING_BITS = 1 << 26, 64
 Vector = Callable[[Content], FloatArray | RingArray]
 
 
@@ -89,9 +91,11 @@ def add_secure_sum(app: ClientApp, identity: Identity, vector: Vector) -> None:
 
 
 def plan_of(content: Content) -> Plan:
-    """The plan in the message that opens a round."""
-    numbers = (content.integer(field) for field in ("degree", "threshold", "length", "bits"))
-    return Plan(content.points("round"), *numbers)
+    """The plan in the message that opens a round. Raises `AggregationFailed` for numbers that no round can have."""
+    degree, threshold, length, bits = (content.integer(name) for name in ("degree", "threshold", "length", "bits"))
+    if degree < 0 or threshold < 1 or not 0 < length <= MOST_NUMBERS or not 0 <= bits < RING_BITS:
+        raise AggregationFailed(f"no round has degree {degree}, threshold {threshold}, {length} numbers of {bits} bits")
+    return Plan(content.points("round"), degree, threshold, length, bits)
 
 
 def secure_sum(

@@ -18,6 +18,8 @@ from federated.errors import AggregationFailed
 from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.ring import Ring, Tape
 
+MOST_COUNTS = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
@@ -29,7 +31,9 @@ class Dealt:
 
 
 def deal(rows: int, cells: int, vectors: int) -> Dealt:
-    """As the dealer."""
+    """As the dealer. Raises `AggregationFailed` for counts that are none, or too many to be anybody's."""
+    if not (cells > 0 and vectors > 0 and cells * vectors <= MOST_COUNTS):
+        raise AggregationFailed(f"{cells} cells of {vectors} vectors cannot be counted")
     operator, holder = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
     tape = Tape(operator)
     mask, share = tape.draw(rows, cells), tape.draw(cells, vectors)

@@ -141,6 +141,9 @@ def test_counts_by_cell_are_exact_and_nobody_but_the_operator_sees_them():
         answer(vectors[:10], dealt.holder_key, dealt.correction, counter.hidden)
     with pytest.raises(AggregationFailed, match="hidden vectors"):
         counter.own(opened[:10])
+    for cells, vectors in ((0, 3), (9, -1), (1 << 20, 2)):
+        with pytest.raises(AggregationFailed, match="cannot be counted"):
+            deal(700, cells, vectors)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.errors import AggregationFailed
+from federated.errors import AggregationFailed, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.privacy.secure_aggregation.ring import BITS
 from federated.training.messages import Content, Switchboard, named_app
@@ -79,3 +79,26 @@ def test_a_sum_that_hides_nobody_is_refused_before_a_vector_is_made():
     opening = Content(config={"round": b"r", "degree": 4, "threshold": 1, "length": 7, "bits": BITS, "times": 1.0})
     with pytest.raises(AggregationFailed, match="a sum that may be over 1 nodes hides nobody"):
         asked.ask("query.secure_advertise", {NAMES[0]: opening})
+
+
+@pytest.mark.parametrize("wrong", [{"length": 1 << 40}, {"length": 0}, {"degree": -1}, {"threshold": 0}, {"bits": 64}])
+def test_a_round_that_nobody_can_mean_is_refused(wrong):
+    asked = board(np.zeros((5, 7)))
+    numbers = {"round": b"r", "degree": 4, "threshold": 3, "length": 7, "bits": BITS, "times": 1.0} | wrong
+    with pytest.raises(AggregationFailed, match="no round has degree"):
+        asked.ask("query.secure_advertise", {NAMES[0]: Content(config=numbers)})
+
+
+def test_what_goes_wrong_inside_a_node_is_told_without_its_text():
+    app, identity = named_app("bank-0"), fresh_identities(["bank-0"])["bank-0"]
+
+    def vector(_: Content):
+        raise ValueError("customer TW-00001 owes 120000")
+
+    add_secure_sum(app, identity, vector)
+    asked = Switchboard(InProcessGrid({2: Seat(app, {})}))
+    asked.introduce()
+    numbers = {"round": b"r", "degree": 4, "threshold": 3, "length": 7, "bits": BITS}
+    with pytest.raises(TrainingFailed, match=r"could not be answered \(ValueError\)") as refusal:
+        asked.ask("query.secure_advertise", {"bank-0": Content(config=numbers)})
+    assert "TW-00001" not in str(refusal.value)
