@@ -104,7 +104,10 @@ def private_credit(
     from simulations.experiments.private_credit.report import draw, run_experiment  # noqa: PLC0415
     from simulations.experiments.private_credit.world import load_table  # noqa: PLC0415
 
-    wanted = [float(part) for part in epsilons.split(",")]
+    try:
+        wanted = [float(part) for part in epsilons.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter("numbers with commas between", param_hint="--epsilons") from error
     report = _experiment(
         lambda say: run_experiment(
             load_table(data, 12_000, 2024), epsilons=wanted, folds=folds, models=models, trials=trials, say=say

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,17 +72,13 @@ def grant(
     dataset: Annotated[str, typer.Option(help="The data set; the bank's customers' file if not given.")] = "",
 ) -> None:
     """Grant a data set a budget, from now on. Nothing leaves a bank that has granted none."""
-    from federated.nodes.bank import BankNode  # noqa: PLC0415
-    from federated.nodes.store import NodeStore  # noqa: PLC0415
     from federated.privacy.budget import Budget, PrivacyLedger  # noqa: PLC0415
-    from federated.privacy.ledgers import dataset_of, ledger_path  # noqa: PLC0415
+    from federated.privacy.ledgers import customers_of, ledger_path  # noqa: PLC0415
 
     try:
-        if not dataset:
-            with ExitStack() as stack:
-                store = NodeStore(home / "nodes" / f"{bank}.db")
-                stack.callback(store.close)
-                dataset = dataset_of(BankNode(store))
+        # Asked also where another data set is named: a ledger belongs to a bank of this home.
+        customers = customers_of(home, bank)
+        dataset = dataset or customers
         PrivacyLedger(ledger_path(home, bank)).grant(dataset, Budget(epsilon, delta), datetime.now(UTC))
     except FederatedError as error:
         _refuse(error)
@@ -93,10 +88,11 @@ def grant(
 @privacy.command("budget")
 def budget(home: Home = Path("var"), as_json: AsJson = False) -> None:
     """What each bank has granted, spent and left, from its ledger, whose chain is checked first."""
-    from federated.privacy.ledgers import ledgers_in  # noqa: PLC0415
+    from federated.privacy.ledgers import banks_in, ledgers_in  # noqa: PLC0415
 
     found: list[dict[str, Any]] = []
     try:
+        banks_in(home)
         for bank, ledger in ledgers_in(home).items():
             head = ledger.head()
             for account in ledger.accounts():
@@ -148,6 +144,8 @@ def report(
         found = write_report(home, figures, load_claims(), datetime.now(UTC), out)
     except FederatedError as error:
         _refuse(error)
+    except OSError as error:
+        raise typer.BadParameter(f"nothing can be written there: {error.strerror}", param_hint="--out") from error
     counts = Counter(each["verdict"] for each in found["findings"])
     said = ", ".join(f"{counts[verdict]} {verdict.replace('_', ' ')}" for verdict in sorted(counts))
     console = Console()

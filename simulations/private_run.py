@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from federated.errors import DataMissing
 from federated.models.metrics import metrics_of
 from federated.nodes.bank import BankNode
+from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.privacy.budget import Budget, PrivacyLedger
-from federated.privacy.ledgers import ledger_path
+from federated.privacy.ledgers import banks_in, ledger_path
+from federated.training.messages import Switchboard
 from federated.training.private.model import PrivateAdditive, PrivateRun
 from federated.training.private.node import PrivateNode
 from federated.training.private.operator import (
@@ -61,27 +62,28 @@ def private_report(
     held_out = folds_of(table)[fold]
     with tempfile.TemporaryDirectory(prefix="tanxin-private-") as scratch:
         nodes = dealt_nodes(table, held_out, Path(scratch), seed, grant=Budget(epsilon, delta))
-        run = _trained(nodes, table.public.table, epsilon, delta, network, seed)
+        board = switchboard(nodes)
+        run = _trained(board, list(nodes), table.public.table, epsilon, delta, network, seed)
     public = run.model.basis.public if isinstance(run.model, PrivateAdditive) else run.model.public
     found = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
     return _report(run, table.data_origin) | {"held_out_auc": found.auc, "held_out_ece": found.ece}
 
 
 def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int, seed: int) -> Report:
-    paths = sorted((home / "nodes").glob("bank-*.db"))
-    if not paths:
-        raise DataMissing(f"no bank's store is in {home / 'nodes'}: `tanxin train --home` makes them", file=str(home))
+    names = banks_in(home)
     with ExitStack() as stack:
-        nodes, origins, tables = {}, set(), set()
-        for path in paths:
-            store = NodeStore(path)
+        nodes, origins, tables, stores = {}, set(), set(), []
+        for name in names:
+            store = NodeStore(home / "nodes" / f"{name}.db")
             stack.callback(store.close)
+            stores.append(store)
             bank = BankNode(store)
             rows = stored_rows(bank, _now, fold)
             nodes[bank.org_id] = PrivateNode(bank.org_id, rows, PrivacyLedger(ledger_path(home, bank.org_id)), _now)
             origins.add(store.data_origin)
             tables.add(store.schema.schema_id)
-        run = _trained(nodes, min(tables), epsilon, delta, network, seed)
+        board = switchboard(nodes, stored_identities(stores))
+        run = _trained(board, list(nodes), min(tables), epsilon, delta, network, seed)
         return _report(run, ", ".join(sorted(origins)))
 
 
@@ -90,9 +92,9 @@ def _now() -> datetime:
 
 
 def _trained(
-    nodes: dict[str, PrivateNode], table: str, epsilon: float, delta: float, network: bool, seed: int
+    board: Switchboard, banks: list[str], table: str, epsilon: float, delta: float, network: bool, seed: int
 ) -> PrivateRun:
-    circle, board = circle_of(list(nodes)), switchboard(nodes)
+    circle = circle_of(banks)
     if network:
         return train_network(board, network_plan(table, circle, epsilon, delta), delta, seed=seed)
     return train_additive(board, additive_plan(table, circle, epsilon, delta), delta)

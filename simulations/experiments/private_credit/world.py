@@ -15,7 +15,7 @@ from federated.errors import DataMissing
 from federated.models.encoding import FloatArray
 from federated.models.public_ranges import PublicTable, load_ranges
 from federated.nodes.checks import numbers, read_csv
-from federated.nodes.identity import fresh_identities
+from federated.nodes.identity import Identity, fresh_identities
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import ledger_path
 from federated.training.messages import Switchboard
@@ -100,9 +100,9 @@ def dealt_nodes(
     return nodes
 
 
-def switchboard(nodes: Mapping[str, PrivateNode]) -> Switchboard:
-    """The operator's way to these banks over an in-process Flower grid; signing keys are made for the run."""
-    known = fresh_identities(nodes)
+def switchboard(nodes: Mapping[str, PrivateNode], given: Mapping[str, Identity] | None = None) -> Switchboard:
+    """The operator's way to these banks over an in-process Flower grid; keys are made for the run if none are `given`."""
+    known = given or fresh_identities(nodes)
     seats = {i + 2: Seat(private_app(node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()

@@ -91,10 +91,37 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         store.close()
 
 
-def test_a_home_without_banks_is_told_so(tmp_path):
-    assert "data_missing" in run("private", "train", "--home", tmp_path).stderr
-    assert run("privacy", "grant", "--home", tmp_path, "--bank", "bank-gusu", "--epsilon", 1).exit_code == 2
-    assert json.loads(run("privacy", "budget", "--home", tmp_path, "--json").stdout) == []
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("private", "train"),
+        ("privacy", "grant", "--bank", "bank-gusu", "--epsilon", 1),
+        ("privacy", "budget", "--json"),
+        ("privacy", "report", "--out", "somewhere"),
+    ],
+)
+def test_a_home_without_banks_is_told_so(tmp_path, words):
+    done = run(*words, "--home", tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "error data_missing" in done.stderr
+
+
+@pytest.mark.parametrize("bank", ["grid-sip", "nobody", "../nodes/bank-gusu", "../../etc/passwd"])
+def test_only_a_bank_of_the_home_grants(home, bank):
+    before = sorted(path.name for path in (home / "nodes").iterdir())
+    for more in ((), ("--dataset", "anything")):
+        done = run("privacy", "grant", "--home", home, "--bank", bank, "--epsilon", 1, *more)
+        assert done.exit_code == 2
+        assert f"error data_missing: {bank} is no bank of" in done.stderr
+    assert sorted(path.name for path in (home / "nodes").iterdir()) == before
+
+
+def test_words_that_are_no_numbers_and_folders_that_are_files_are_refused(home, tmp_path):
+    assert "numbers with commas between" in run("bench", "private-credit", "--epsilons", "1,x").stderr
+    (tmp_path / "file").write_text("", "utf-8")
+    done = run("privacy", "report", "--home", home, "--out", tmp_path / "file")
+    assert done.exit_code == 2
+    assert done.exception is None or isinstance(done.exception, SystemExit)
 
 
 def test_a_dealt_table_trains_without_a_home():
