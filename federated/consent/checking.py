@@ -35,7 +35,8 @@ def check(
     if record is None or record.subject_id != subject_id or record.bank_id != bank_id:
         raise ConsentMissing("no such consent of this subject towards this bank")
     require_signed(record, authority)
-    if record.withdrawn_at is not None and record.withdrawn_at <= moment:
+    # Whatever the moment: it is the asker's word, and an earlier one must not bring a withdrawn consent back.
+    if record.withdrawn_at is not None:
         raise ConsentWithdrawn("the subject withdrew this consent", consent_id=record.consent_id)
     if not record.valid_from <= moment < record.valid_until:
         raise ConsentExpired("the consent does not cover this time", consent_id=record.consent_id)

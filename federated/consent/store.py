@@ -31,7 +31,9 @@ COLUMNS = (
     " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, w.at_us, w.organisation"
 )
 CONSENTS = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
-IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND (w.at_us IS NULL OR w.at_us > ?)"
+# A withdrawal counts from the moment it is known, whatever instant is asked about: that instant is the asker's word, and
+# an earlier one must not bring a withdrawn consent back.
+IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND w.at_us IS NULL"
 UNSIGNED = "unsigned"
 Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes]
 Row = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes, int | None, str | None]
@@ -154,7 +156,7 @@ class ConsentStore:
     def count_in_force(self, bank_id: str, at: datetime) -> int:
         """How many consents towards a bank cover `at` and are not withdrawn."""
         query = f"SELECT COUNT(*) FROM {CONSENTS} WHERE c.bank_id = ? AND {IN_FORCE}"  # noqa: S608
-        return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 3)).fetchone()[0])
+        return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 2)).fetchone()[0])
 
     def allowing(
         self,
@@ -183,7 +185,7 @@ class ConsentStore:
         covered = "".join(" AND ' ' || c.scope || ' ' LIKE ?" for _ in scopes)
         where = f"c.bank_id = COALESCE(?, c.bank_id) AND {IN_FORCE} AND ' ' || c.purposes || ' ' LIKE ?{covered}"
         words = [f"% {word} %" for word in (purpose, *sorted(scopes))]
-        return self._records(where, (bank_id, *[to_micros(at)] * 3, *words), among=among)
+        return self._records(where, (bank_id, *[to_micros(at)] * 2, *words), among=among)
 
     def _records(
         self, where: str, values: tuple[object, ...], limit: int = -1, among: Set[str] | None = None

@@ -176,7 +176,7 @@ class NodeStore:
             f" WHERE c.bank_id = ? AND {IN_FORCE}"
         )
         with self._held():
-            return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 3)).fetchone()[0])
+            return int(self._db.execute(query, (bank_id, *[to_micros(at)] * 2)).fetchone()[0])
 
     def values_of(self, subject_id: str) -> FloatArray | None:
         """One subject's features (columns,), or None if this node has no file of the subject."""

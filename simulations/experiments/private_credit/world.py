@@ -101,7 +101,7 @@ def dealt_nodes(
 
 
 def switchboard(nodes: Mapping[str, PrivateNode], given: Mapping[str, Identity] | None = None) -> Switchboard:
-    """The operator's way to these banks over an in-process Flower grid; keys are made for the run if none are `given`."""
+    """The operator's way to these banks over an in-process Flower grid; keys are made for the run if none are given."""
     known = given or fresh_identities(nodes)
     seats = {i + 2: Seat(private_app(node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
     board = Switchboard(InProcessGrid(seats))

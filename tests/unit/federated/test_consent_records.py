@@ -71,8 +71,9 @@ def test_everything_else_is_refused(record, changes, error):
     assert caught.value.code == error.code
 
 
-def test_a_use_before_the_withdrawal_was_allowed():
-    assert ask(RECORD.withdrawn(START + timedelta(days=5)))
+def test_an_earlier_instant_does_not_bring_a_withdrawn_consent_back():
+    with pytest.raises(ConsentWithdrawn):
+        ask(RECORD.withdrawn(START + timedelta(days=5)))
 
 
 def test_the_first_withdrawal_stands():
@@ -131,7 +132,8 @@ def test_the_bulk_answer_agrees_with_the_single_check():
         signed(consent_id="g", subject_id="nobody's customer", purposes=both),
     ]
     store.add_many(records)
-    store.withdraw("c", "bank-gusu", START, "subject")
+    # Asked about the day before it was withdrawn, it opens nothing either.
+    store.withdraw("c", "bank-gusu", START + timedelta(days=2), "subject")
     at = START + timedelta(days=1)
 
     def allowing(bank_id):
