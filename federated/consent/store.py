@@ -31,8 +31,8 @@ COLUMNS = (
     " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, w.at_us, w.organisation"
 )
 CONSENTS = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
-# A withdrawal counts from the moment it is known, whatever instant is asked about: that instant is the asker's word, and
-# an earlier one must not bring a withdrawn consent back.
+# A withdrawal counts from the moment it is known, whatever instant is asked about: that instant is the asker's word,
+# and an earlier one must not bring a withdrawn consent back.
 IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND w.at_us IS NULL"
 UNSIGNED = "unsigned"
 Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes]

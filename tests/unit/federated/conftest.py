@@ -1,7 +1,10 @@
+import shutil
+
 import pytest
 from hand_made import in_use
 from small_network import AT, LEARNERS, SMALL
 
+from federated.serving import Network
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 
@@ -15,3 +18,18 @@ def trained(tmp_path_factory):
     result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1, learners=LEARNERS)
     in_use(home, AT)
     return home, result
+
+
+@pytest.fixture
+def home(trained, tmp_path):
+    """A copy of the trained home, to be spoilt."""
+    shutil.copytree(trained[0], tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def network(home):
+    """The network of that copy."""
+    opened = Network.open(home)
+    yield opened
+    opened.close()

@@ -1,6 +1,5 @@
 """Feature drift: an unchanged population is stable, a shifted column is named, small cells stay at the node."""
 
-import shutil
 import sqlite3
 import threading
 from dataclasses import replace
@@ -26,19 +25,6 @@ from federated.serving.wallet import Wallet
 WALLET = Wallet(b"s" * 32, b"a" * 32)
 NOW = AT + timedelta(days=1)
 REFERENCE = FeatureReference((1.0, 2.0, 3.0), (2_000, 2_000, 2_000, 2_000, 40))
-
-
-@pytest.fixture
-def home(trained, tmp_path):
-    shutil.copytree(trained[0], tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def network(home):
-    opened = Network.open(home)
-    yield opened
-    opened.close()
 
 
 def set_column(home, org_id, column, value):

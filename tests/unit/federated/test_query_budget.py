@@ -1,6 +1,5 @@
 """A grid company counts what a bank is answered, in its own store, and refuses beyond its budget."""
 
-import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,12 +17,6 @@ from federated.serving import Electricity, Network, ScoreQuery
 
 NOW = AT + timedelta(days=1)
 SMALL = QueryBudget(timedelta(days=30), per_subject=2, per_bank_min=3, per_consent=0.0)
-
-
-@pytest.fixture
-def home(trained, tmp_path):
-    shutil.copytree(trained[0], tmp_path / "home")
-    return tmp_path / "home"
 
 
 @pytest.fixture

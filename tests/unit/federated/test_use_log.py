@@ -1,6 +1,5 @@
 """The log of uses tells a subject exactly what was done, and shows when somebody rewrote it."""
 
-import shutil
 import sqlite3
 from dataclasses import replace
 from datetime import timedelta
@@ -107,19 +106,6 @@ def test_what_was_taken_out_or_put_in_breaks_it_too(db, log, statement):
     db.execute(statement)
     with pytest.raises(UseLogTampered):
         log.verify()
-
-
-@pytest.fixture
-def home(trained, tmp_path):
-    shutil.copytree(trained[0], tmp_path / "home")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def network(home):
-    opened = Network.open(home)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
