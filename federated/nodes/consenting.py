@@ -86,12 +86,21 @@ class ConsentingNode:
             return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own)
 
     def log_batch(
-        self, action: Action, organisation: str, purpose: Purpose, at: datetime, used: Mapping[str, str]
+        self,
+        action: Action,
+        organisation: str,
+        purpose: Purpose,
+        at: datetime,
+        used: Mapping[str, str],
+        outcome: str = ANSWERED,
     ) -> None:
-        """Note that the data of many subjects were used, each under its consent (`used`: subject to consent id)."""
+        """Note that the data of many subjects were used, each under its consent (`used`: subject to consent id).
+
+        `outcome` is the code of the refusal where the use was refused.
+        """
         if used:
             with self.store.consents(write=True) as consents:
-                consents.uses.append_batch(Use(at, action, organisation, purpose.value, ANSWERED), used)
+                consents.uses.append_batch(Use(at, action, organisation, purpose.value, outcome), used)
 
     def reviewed_consents(self, at: datetime) -> dict[str, str]:
         """Own customers with a signed consent, towards any bank, that opens this node's data for loan review at `at`.

@@ -11,7 +11,8 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.errors import PrivacyPlanRefused
+from federated.consent.uses import ANSWERED
+from federated.errors import FederatedError, PrivacyPlanRefused
 from federated.models.encoding import FloatArray
 from federated.models.hats import MOST_BETA, HatBasis, IntArray, scored
 from federated.models.public_ranges import PublicTable, load_ranges
@@ -53,7 +54,8 @@ class PrivateRows:
     """A bank's rows: `values` (rows, columns of the public table), `labels` in {0, 1}, `training` and `counted` masks.
 
     Edges, moments and gradients come from `training` rows; scores are counted over `counted` rows. These may be the
-    same: a model that hardly knows a record ranks it no better than others.
+    same: a model that hardly knows a record ranks it no better than others. `log` notes in the bank's log of uses that
+    they were read for a run, with what came of it: `answered`, or the code of a refusal.
     """
 
     dataset: str
@@ -61,6 +63,7 @@ class PrivateRows:
     labels: NDArray[np.int64]
     training: NDArray[np.bool_]
     counted: NDArray[np.bool_]
+    log: Callable[[str], None] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -114,7 +117,13 @@ class PrivateNode:
         for stage in stages:
             self._noise.integers(stage.share(plan.circle), 1)
         with self._gate:
-            receipt = self._ledger.reserve(run_name(plan), rows.dataset, cost, self._clock())
+            try:
+                receipt = self._ledger.reserve(run_name(plan), rows.dataset, cost, self._clock())
+            except FederatedError as refusal:
+                rows.log(refusal.code)
+                raise
+            # Before anything leaves: a log that cannot be written ends the run, whose cost stays spent.
+            rows.log(ANSWERED)
             due = [s.name for s in stages for _ in range(s.release.steps)]
             self._open[run_name(plan)] = _Open(plan, public, rows, due, receipt)
         return receipt

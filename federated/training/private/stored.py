@@ -33,8 +33,11 @@ def stored_rows(node: BankNode, clock: Callable[[], datetime], fold: int) -> Cal
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         training = consented & (table.folds != fold)
         used = {s: allowed[s].consent_id for s, own in zip(table.subjects, training.tolist(), strict=True) if own}
-        node.log_batch(Action.TRAINING, node.org_id, Purpose.MODEL_TRAINING, at, used)
+
+        def log(outcome: str) -> None:
+            node.log_batch(Action.TRAINING, node.org_id, Purpose.MODEL_TRAINING, at, used, outcome)
+
         values = table.values[:, [lending[name] for name in public.names]]
-        return PrivateRows(dataset_of(node), values, table.labels, training, training)
+        return PrivateRows(dataset_of(node), values, table.labels, training, training, log)
 
     return rows

@@ -81,10 +81,12 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         assert found.training.tolist() == found.counted.tolist() == wanted
         assert 0 < found.training.sum() < (table.folds != 0).sum()
         assert found.dataset == "generated-firms/bank_file"
-        # Whose rows were trained on is in the node's log, one entry under each customer's consent.
-        with store.consents() as consents:
-            subject = next(s for s, own in zip(table.subjects, wanted, strict=True) if own)
-            assert any(use.action == "training" for use in consents.uses.of_subject(subject))
+        # Whose rows were read is in the node's log: of the run that was answered, and of the one that was refused.
+        subject = next(s for s, own in zip(table.subjects, wanted, strict=True) if own)
+        uses = [use for use in node.uses_of(subject) if use.action == "training"]
+        assert [use.outcome for use in uses] == ["privacy_budget_exceeded", "answered", "privacy_budget_missing"]
+        found.log("answered")
+        assert len([use for use in node.uses_of(subject) if use.action == "training"]) == 4
         with pytest.raises(PrivacyPlanRefused, match="trains on no column LIMIT_BAL"):
             rows(load_ranges("taiwan-raw"))
     finally:
