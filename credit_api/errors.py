@@ -102,6 +102,7 @@ STATUS: Mapping[str, int] = {
     "serial_invalid": 422,
     "offer_expired": 409,
     "overpayment_refused": 409,
+    "signature_invalid": 422,
     "idempotency_key_missing": 400,
     "idempotency_key_reused": 422,
     "ledger_tampered": 500,

@@ -14,11 +14,13 @@ from sqlalchemy import Connection, Engine
 from credit_api.auth.keys import Principal
 from credit_api.database import migrate
 from credit_api.settings import Settings
+from credit_api.signers import FileSigner
 from federated.serving import Network
 from financing.parameters import Parameters, load_parameters
 from financing.persistence.database import open_engine
 from financing.persistence.writer import Writer
 from financing.services.context import Actor, Context
+from financing.signing import Signer
 
 
 def system_clock() -> datetime:
@@ -38,6 +40,7 @@ class Parts:
     engine: Engine
     writer: Writer
     parameters: Parameters
+    signer: Signer
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
     _network: Network | None = field(default=None, repr=False)
@@ -58,6 +61,7 @@ class Parts:
             at=self.clock(),
             new_id=self.new_id,
             parameters=self.parameters,
+            signer=self.signer,
         )
 
     @contextmanager
@@ -85,4 +89,5 @@ def assemble(settings: Settings) -> Parts:
         engine=engine,
         writer=Writer(engine),
         parameters=load_parameters(),
+        signer=FileSigner(settings.home / "signing"),
     )

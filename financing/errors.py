@@ -206,3 +206,9 @@ class OverpaymentRefused(FinancingError):
     """A repayment is larger than the debt on its date."""
 
     code = "overpayment_refused"
+
+
+class SignatureInvalid(FinancingError):
+    """A signature does not belong to this document and key, or the signer has no such key."""
+
+    code = "signature_invalid"

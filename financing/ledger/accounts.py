@@ -9,35 +9,54 @@ from financing.errors import QuantityOutOfRange
 
 CNY_CODE = "CNY"
 CREDIT_PREFIX = "PHCER:"
+PACKAGE_PREFIX = "PKG:"
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What an account counts: `CNY` in fen, or the credits of one issuance (`PHCER:<issuance id>`) in kg CO2e.
+    """What an account counts: `CNY` in fen; the credits of one issuance (`PHCER:<issuance id>`) or the units of one
+    package (`PKG:<package id>`), both in kg CO2e.
 
-    One asset an issuance keeps method, region, project and vintage attached to every balance.
+    One asset an issuance keeps method, region, project and vintage attached to every balance. A package's units are
+    backed one to one by the credits in its custody.
     """
 
     code: str
 
     def __post_init__(self) -> None:
-        if self.code != CNY_CODE and not (self.code.startswith(CREDIT_PREFIX) and len(self.code) > len(CREDIT_PREFIX)):
+        named = any(self.code.startswith(prefix) and self.code != prefix for prefix in (CREDIT_PREFIX, PACKAGE_PREFIX))
+        if self.code != CNY_CODE and not named:
             raise QuantityOutOfRange(f"{self.code!r} is not an asset of this ledger")
 
     @classmethod
     def credits(cls, issuance_id: str) -> Asset:
         return cls(CREDIT_PREFIX + issuance_id)
 
+    @classmethod
+    def units(cls, package_id: str) -> Asset:
+        return cls(PACKAGE_PREFIX + package_id)
+
     @property
     def is_money(self) -> bool:
         return self.code == CNY_CODE
 
     @property
+    def is_package(self) -> bool:
+        return self.code.startswith(PACKAGE_PREFIX)
+
+    @property
     def issuance_id(self) -> str:
-        """The issuance behind a credit asset; raises `QuantityOutOfRange` for money."""
-        if self.is_money:
-            raise QuantityOutOfRange("money has no issuance")
+        """The issuance behind a credit asset; raises `QuantityOutOfRange` for money and package units."""
+        if not self.code.startswith(CREDIT_PREFIX):
+            raise QuantityOutOfRange("only credits have an issuance", asset=self.code)
         return self.code.removeprefix(CREDIT_PREFIX)
+
+    @property
+    def package_id(self) -> str:
+        """The package behind units; raises `QuantityOutOfRange` for money and credits."""
+        if not self.is_package:
+            raise QuantityOutOfRange("only units have a package", asset=self.code)
+        return self.code.removeprefix(PACKAGE_PREFIX)
 
 
 CNY = Asset(CNY_CODE)
@@ -48,10 +67,16 @@ class AccountKind(StrEnum):
 
     CASH = "cash"  # settlement balance
     SETTLEMENT = "settlement"  # the payment system outside: the mirror of all cash brought in
-    ISSUED = "issued"  # the registry's obligation: minus everything ever issued
-    HOLDING = "holding"  # credits free to sell, pledge or retire
+    ISSUED = "issued"  # the registry's obligation: minus everything ever issued, credits and package units alike
+    HOLDING = "holding"  # credits or units free to sell, pledge or retire
     PLEDGED = "pledged"  # credits under a posted pledge (reference: pledge id)
+    ESCROW = "escrow"  # credits, units or money set aside for a sale (reference: offer, order or auction id)
+    FROZEN = "frozen"  # credits of the owner that the registry has frozen (reference: freeze id)
+    BUFFER = "buffer"  # credits withheld at issuance against reversal, in the registry's name
+    PACKAGED = "packaged"  # credits in custody behind a package's units (reference: package id)
     RETIRED = "retired"  # credits used up for good
+    CANCELLED = "cancelled"  # credits withdrawn without any use: revoked, or struck off with a cancelled claim
+    EXPORTED = "exported"  # credits locked for good because another region's registry minted them
     LOAN_PRINCIPAL = "loan_principal"  # a bank's claim (reference: loan id)
     LOAN_PRINCIPAL_OWED = "loan_principal_owed"  # the borrower's mirror of it
     LOAN_INTEREST = "loan_interest"
@@ -92,6 +117,10 @@ def cash(owner_id: str) -> AccountKey:
 
 def holding(owner_id: str, asset: Asset) -> AccountKey:
     return AccountKey(owner_id, AccountKind.HOLDING, asset)
+
+
+def escrow(owner_id: str, asset: Asset, reference: str) -> AccountKey:
+    return AccountKey(owner_id, AccountKind.ESCROW, asset, reference)
 
 
 def pledged(owner_id: str, asset: Asset, pledge_id: str) -> AccountKey:

@@ -15,7 +15,14 @@ from financing.quantities import Carbon, Money, checked_int64
 class EntryKind(StrEnum):
     FUNDING = "funding"
     ISSUANCE = "issuance"
+    PACKAGING = "packaging"
+    REDEMPTION = "redemption"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    ESCROW = "escrow"
+    ESCROW_RETURN = "escrow_return"
     TRADE = "trade"
+    PENALTY = "penalty"
     PLEDGE = "pledge"
     RELEASE = "release"
     DISBURSEMENT = "disbursement"
@@ -23,6 +30,8 @@ class EntryKind(StrEnum):
     REPAYMENT = "repayment"
     DISPOSAL = "disposal"
     RETIREMENT = "retirement"
+    CANCELLATION = "cancellation"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)

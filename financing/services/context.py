@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from financing.errors import NotPermitted
 from financing.parameters import Parameters
+from financing.signing import NoKeys, Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Context:
     at: datetime
     new_id: Callable[[str], str]
     parameters: Parameters
+    signer: Signer = field(default_factory=NoKeys)
 
     def require_kind(self, *kinds: str) -> None:
         """Raise `NotPermitted` unless the actor is an organisation of one of these kinds."""

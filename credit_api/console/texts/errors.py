@@ -19,6 +19,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "duplicate_reading": ("读数重复", "Readings are on record already"),
     "period_overlap": ("期间重叠", "The period overlaps another claim"),
     "period_already_issued": ("该期间已签发", "Credits were issued for this period"),
+    "signature_invalid": ("签名无效", "The signature is not valid"),
     "conflict_of_interest": ("利益冲突", "Conflict of interest"),
     "unbalanced_entry": ("分录不平", "The entry does not balance"),
     "insufficient_balance": ("余额不足", "Insufficient balance"),

@@ -4,10 +4,10 @@ Revision ID: 0001
 Revises:
 """
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
+
+from credit_api.migrations.rules import rules
 
 revision = "0001"
 down_revision = None
@@ -587,14 +587,8 @@ def upgrade() -> None:
     with op.batch_alter_table("offer", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_offer_buyer_id"), ["buyer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_offer_seller_id"), ["seller_id"], unique=False)
-    for statement in _rules():
+    for statement in rules(revision, op.get_bind().dialect.name):
         op.get_bind().exec_driver_sql(statement)
-
-
-def _rules() -> list[str]:
-    """The triggers that keep the books true, in the dialect of this database."""
-    path = Path(__file__).parent.parent / "sql" / f"{revision}_{op.get_bind().dialect.name}.sql"
-    return [part.strip() for part in path.read_text("utf-8").split("--end") if part.strip()]
 
 
 def downgrade() -> None:
