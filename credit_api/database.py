@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, lending, registry
+from financing.persistence.tables import books, custody, lending, registry
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-DECLARED = (tables, books, lending, registry)  # importing a module declares its tables
+DECLARED = (tables, books, custody, lending, registry)  # importing a module declares its tables
 
 
 def metadata() -> MetaData:
@@ -25,6 +26,24 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     """Bring the database's schema to `revision`; a database that is there already is left as it is."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.execution_options(tanxin_writer=True).begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    with engine.execution_options(tanxin_writer=True).connect() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if sqlite:
+            # SQLite changes a table by building it again; its references must not be followed meanwhile, and are
+            # checked before the commit instead (https://www.sqlite.org/lang_altertable.html#otheralter).
+            _raw(connection, "PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+                if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise RuntimeError("the migration would leave references that lead nowhere; nothing was changed")
+        finally:
+            if sqlite:
+                _raw(connection, "PRAGMA foreign_keys=ON")
+
+
+def _raw(connection: Connection, statement: str) -> None:
+    """Run a statement outside of any transaction."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(statement)

@@ -15,6 +15,10 @@ from financing.persistence.unit_of_work import UnitOfWork
 
 FOUNDERS = (
     Organisation("registry-sip", "registry", "园区碳普惠登记中心(沙盒)", "SIP carbon registry (sandbox)"),
+    Organisation("registry-hailing", "registry", "泰州海陵登记机构(沙盒)", "Hailing registry, Taizhou (sandbox)"),
+    Organisation("registry-chuzhou", "registry", "滁州登记机构(沙盒)", "Chuzhou registry (sandbox)"),
+    Organisation("registry-chengdu", "registry", "成都登记机构(沙盒)", "Chengdu registry (sandbox)"),
+    Organisation("registry-jiaxing", "registry", "嘉兴登记机构(沙盒)", "Jiaxing registry (sandbox)"),
     Organisation("exchange-seee", "exchange", "环境能源交易所(沙盒)", "Environment exchange (sandbox)"),
     Organisation("verifier-cqc", "verifier", "核查机构(沙盒)", "Verifier (sandbox)"),
     Organisation("bank-gusu", "bank", "姑苏银行(沙盒)", "Gusu Bank (sandbox)"),

@@ -106,6 +106,30 @@ class CreditsPledged(InsufficientBalance):
     code = "credits_pledged"
 
 
+class CreditsFrozen(InsufficientBalance):
+    """The units exist but the registry has frozen them: they stay where they are until it lifts or revokes."""
+
+    code = "credits_frozen"
+
+
+class ProjectSuspended(FinancingError):
+    """The registry has suspended the project: nothing is claimed or issued for it."""
+
+    code = "project_suspended"
+
+
+class DoubleClaim(FinancingError):
+    """The same energy, site or vehicle is claimed under another scheme, or by another claim of this one."""
+
+    code = "double_claim"
+
+
+class NotEligible(FinancingError):
+    """The credits do not meet a package's criteria, or a region's recognition."""
+
+    code = "not_eligible"
+
+
 class PriceMissing(FinancingError):
     """No price observation exists for the asset: its value is unknown, not zero."""
 

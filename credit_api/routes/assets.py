@@ -17,6 +17,7 @@ from credit_api.schemas.assets import (
     HeadOut,
     IssuanceIn,
     IssuanceOut,
+    IssuedOut,
     PeriodIn,
     PeriodOut,
     ProjectIn,
@@ -35,8 +36,9 @@ from financing.quantities import INT64_MAX, Carbon, Energy, Period
 from financing.registry.projects import Declarations, Location
 from financing.registry.retirement import require_certificate_number
 from financing.services.context import Context
-from financing.services.issuance import RetireCredits, issue_credits, retire_credits
+from financing.services.issuance import issue_credits
 from financing.services.registration import NewMeter, RegisterProject, load_readings, register_project
+from financing.services.retiring import Purpose, RetireCredits, retire_credits
 from financing.services.verification import StatePeriod, SubmitPeriod, state_period, submit_period
 
 router = APIRouter(prefix="/v1", tags=["assets"], responses=PROBLEMS)
@@ -190,14 +192,14 @@ async def state(
     return await commit(parts, principal, key, request, body, run)
 
 
-@router.post("/issuances", status_code=201, response_model=IssuanceOut)
+@router.post("/issuances", status_code=201, response_model=IssuedOut)
 async def issue(
     body: IssuanceIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
-    """Issue the credits of an accepted period to the project's owner, as the registry."""
+    """Issue the whole tonnes of an accepted period to the owner, as the registry; the rest is carried over."""
 
-    def run(unit: UnitOfWork, context: Context) -> IssuanceOut:
-        return IssuanceOut.of(issue_credits(unit, context, body.monitoring_period_id))
+    def run(unit: UnitOfWork, context: Context) -> IssuedOut:
+        return IssuedOut.of(issue_credits(unit, context, body.monitoring_period_id), body.monitoring_period_id)
 
     return await commit(parts, principal, key, request, body, run)
 
@@ -247,7 +249,9 @@ async def retire(
     """Retire credits of the caller's holding for good. There is no way back."""
 
     def run(unit: UnitOfWork, context: Context) -> CertificateOut:
-        command = RetireCredits(body.issuance_id, Carbon(body.quantity_kg), body.beneficiary, body.purpose)
+        command = RetireCredits(
+            body.issuance_id, Carbon(body.quantity_kg), Purpose(body.beneficiary, body.purpose, body.period())
+        )
         return CertificateOut.of(retire_credits(unit, context, command))
 
     return await commit(parts, principal, key, request, body, run)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from credit_api.schemas.common import Id, Kg, Moment, RequestModel, ResponseModel, Text, TextPair, Wh
 from financing.metering.readings import ReadingBatch
 from financing.persistence.ledger_store import Balance
 from financing.persistence.registry_store import Issuance
-from financing.quantities import INT64_MAX
+from financing.quantities import INT64_MAX, Period
 from financing.registry.monitoring import MonitoringPeriod
 from financing.registry.projects import Project
 from financing.registry.retirement import Retirement
+from financing.services.issuance import Issued
 
 
 class MeterIn(RequestModel):
@@ -182,9 +183,38 @@ class IssuanceIn(RequestModel):
     monitoring_period_id: Id
 
 
-class IssuanceOut(ResponseModel):
-    issuance_id: str
+class IssuedOut(ResponseModel):
+    """What a period gave. `issuance_id` is null when less than a tonne came together: all of it is carried over."""
+
+    issuance_id: str | None
     monitoring_period_id: str
+    quantity_kg: int = Field(description="issued in whole tonnes, the buffer included")
+    buffer_kg: int
+    carried_in_kg: int
+    carried_out_kg: int
+    serials: list[str]
+
+    @classmethod
+    def of(cls, issued: Issued, monitoring_period_id: str) -> Self:
+        carried = issued.carried
+        return cls(
+            issuance_id=issued.issuance.issuance_id if issued.issuance else None,
+            monitoring_period_id=monitoring_period_id,
+            quantity_kg=carried.issued.kg,
+            buffer_kg=carried.buffer.kg,
+            carried_in_kg=carried.carried_in.kg,
+            carried_out_kg=carried.carried_out.kg,
+            serials=[block.serial for block in issued.blocks],
+        )
+
+
+class IssuanceOut(ResponseModel):
+    """Credits that exist: of a monitoring period, or minted for credits that another region's registry locked."""
+
+    issuance_id: str
+    registry_id: str
+    monitoring_period_id: str | None
+    transfer_id: str | None
     project_id: str
     project_code: str
     owner_id: str
@@ -197,7 +227,9 @@ class IssuanceOut(ResponseModel):
     def of(cls, issuance: Issuance) -> Self:
         return cls(
             issuance_id=issuance.issuance_id,
+            registry_id=issuance.registry_id,
             monitoring_period_id=issuance.period_id,
+            transfer_id=issuance.transfer_id,
             project_id=issuance.project_id,
             project_code=issuance.project_code,
             owner_id=issuance.owner_id,
@@ -235,6 +267,19 @@ class RetirementIn(RequestModel):
     quantity_kg: Kg
     beneficiary: Text
     purpose: Text
+    period_from: Moment | None = Field(default=None, description="start of the emissions that are offset")
+    period_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.period_from is None) is not (self.period_until is None):
+            raise ValueError("period_from and period_until come together")
+        return self
+
+    def period(self) -> Period | None:
+        if self.period_from is None or self.period_until is None:
+            return None
+        return Period(self.period_from, self.period_until)
 
 
 class CertificateOut(ResponseModel):

@@ -71,7 +71,6 @@ class AccountKind(StrEnum):
     HOLDING = "holding"  # credits or units free to sell, pledge or retire
     PLEDGED = "pledged"  # credits under a posted pledge (reference: pledge id)
     ESCROW = "escrow"  # credits, units or money set aside for a sale (reference: offer, order or auction id)
-    FROZEN = "frozen"  # credits of the owner that the registry has frozen (reference: freeze id)
     BUFFER = "buffer"  # credits withheld at issuance against reversal, in the registry's name
     PACKAGED = "packaged"  # credits in custody behind a package's units (reference: package id)
     RETIRED = "retired"  # credits used up for good

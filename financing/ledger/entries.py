@@ -17,8 +17,6 @@ class EntryKind(StrEnum):
     ISSUANCE = "issuance"
     PACKAGING = "packaging"
     REDEMPTION = "redemption"
-    FREEZE = "freeze"
-    THAW = "thaw"
     ESCROW = "escrow"
     ESCROW_RETURN = "escrow_return"
     TRADE = "trade"

@@ -23,7 +23,9 @@ from financing.parameters.records import (
     PlausibilityLimits,
     PrimeRate,
     PvMethodology,
+    Recognition,
     Record,
+    Region,
 )
 
 PARAMETER_ROOT = Path(__file__).parent
@@ -60,6 +62,8 @@ class Parameters:
     collateral_classes: Table[CollateralClass]
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
+    regions: Table[Region]
+    recognitions: Table[Recognition]
     hashes: Mapping[str, str]
 
     def grid_factor(self, key: str, on: date) -> GridFactor:
@@ -81,6 +85,19 @@ class Parameters:
     def product(self, key: str, on: date) -> LendingProduct:
         return self.products.find(key, on)
 
+    def region(self, key: str, on: date) -> Region:
+        return self.regions.find(key, on)
+
+    def region_of(self, registry_id: str, on: date) -> Region:
+        """The region whose registry this is. Raises `ParameterMissing`."""
+        for region in self.regions.records:
+            if region.registry_id == registry_id and region.holds_on(on):
+                return region
+        raise ParameterMissing(f"no region has the registry {registry_id}", registry_id=registry_id, on=str(on))
+
+    def recognition(self, from_region: str, to_region: str, on: date) -> Recognition:
+        return self.recognitions.find(f"{from_region}-{to_region}", on)
+
     def prime_rate(self, term: str, on: date) -> PrimeRate:
         return self.prime_rates.find(term, on)
 
@@ -96,6 +113,8 @@ def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
         collateral_classes=_table(root, "collateral_classes.toml", CollateralClass, "collateral class", hashes),
         products=_table(root, "products/*.toml", LendingProduct, "product", hashes),
         prime_rates=_table(root, "lpr.toml", PrimeRate, "prime rate", hashes),
+        regions=_table(root, "regions.toml", Region, "region", hashes),
+        recognitions=_table(root, "recognitions.toml", Recognition, "recognition", hashes),
         hashes=MappingProxyType(hashes),
     )
     _require_nothing_unread(root, hashes)
@@ -170,6 +189,11 @@ def _require_references(parameters: Parameters) -> None:
     for methodology in parameters.pv_methodologies.records:
         named = {methodology.factor_key, *methodology.factor_alternatives}
         _require_known(methodology, "grid factor", named, parameters.grid_factors.names())
+    for region in parameters.regions.records:
+        _require_known(region, "grid factor", {region.factor_key}, parameters.grid_factors.names())
+    for recognition in parameters.recognitions.records:
+        named = {recognition.from_region, recognition.to_region}
+        _require_known(recognition, "region", named, parameters.regions.names())
     for product in parameters.products.records:
         _require_known(product, "class", set(product.eligible_classes), parameters.collateral_classes.names())
         _require_known(product, "prime rate", {product.lpr_term}, parameters.prime_rates.names())

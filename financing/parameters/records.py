@@ -209,6 +209,34 @@ class LendingProduct(Record):
         return next((Rate(row.spread_bps) for row in self.rate_grid if row.grade == grade), None)
 
 
+class Region(Record):
+    """A region with a registry of its own. `registry_code` opens its serial numbers."""
+
+    registry_id: str
+    registry_code: str = Field(pattern=r"^[A-Z]{2,8}$")
+    name_zh: str
+    name_en: str
+    factor_key: str
+
+
+class Recognition(Record):
+    """How one region takes another's credits: kilogram for kilogram, or at its own grid factor and never for more.
+
+    `methodologies` are the codes it takes; none means all.
+    """
+
+    from_region: str
+    to_region: str
+    mode: Literal["recognise", "requantify"]
+    methodologies: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _between_two(self) -> Self:
+        if self.from_region == self.to_region:
+            raise ValueError("a region does not recognise itself")
+        return self
+
+
 class PrimeRate(Record):
     """Loan prime rate of one term; `key` is the term (1Y, 5Y)."""
 

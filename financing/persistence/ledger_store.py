@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
 
-from financing.errors import CreditsPledged, InsufficientBalance, InvalidState, LedgerTampered, NotFound
+from financing.errors import CreditsFrozen, CreditsPledged, InsufficientBalance, InvalidState, LedgerTampered, NotFound
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
-from financing.ledger.entries import Entry, Posting
+from financing.ledger.entries import Entry, EntryKind, Posting
 from financing.persistence.columns import table_of
 from financing.persistence.tables.books import AccountRow, EntryRow, HoldRow, PostingRow
 from financing.quantities import checked_int64
@@ -22,6 +22,8 @@ account = table_of(AccountRow)
 entry = table_of(EntryRow)
 posting = table_of(PostingRow)
 hold = table_of(HoldRow)
+
+FREEZE_REFERENCE = "freeze:"  # what a hold for a freeze refers to, so that a refusal can say why
 
 # Built once: on the write path, building a statement costs as much as running it.
 _FIND_ACCOUNT = select(account).where(
@@ -103,16 +105,48 @@ class LedgerStore:
         Raises `InsufficientBalance` (`CreditsPledged` if the units exist but are pledged) when an account would fall
         below its floor less holds or rise above its ceiling. Nothing is stored then.
         """
-        balances = {line.account: self._open(line.account) for line in draft.postings}
-        for line in draft.postings:
-            self._require_bounds(line, balances[line.account])
         head = self.head()
-        entry_id = head.entry_id + 1
-        # By account id, not by name: the order must not depend on a database's collation.
-        lines = sorted(
-            (_seal(line, balances[line.account]) for line in draft.postings), key=lambda line: line.account_id
+        balances, lines = self._write(head.entry_id + 1, draft.postings)
+        digest = self.seal(head, draft.kind, draft.reference, lines, at=at, actor_id=actor_id)
+        return PostedEntry(head.entry_id + 1, digest, {key: balance.account_id for key, balance in balances.items()})
+
+    def add_lines(self, entry_id: int, amounts: Mapping[AccountKey, int]) -> None:
+        """Write postings of an entry that is not sealed yet; raises as `post`."""
+        self._write(entry_id, [Posting(key, amount) for key, amount in amounts.items()])
+
+    def seal(
+        self,
+        after: LedgerHead,
+        kind: EntryKind,
+        reference: str,
+        lines: Sequence[SealedLine],
+        *,
+        at: datetime,
+        actor_id: str,
+    ) -> str:
+        """Close the entry `after` the head over all its postings, in account order; returns its hash."""
+        entry_id, previous = after.entry_id + 1, after.hash
+        digest = entry_hash(previous, SealedEntry(entry_id, kind.value, reference, _stamp(at), lines))
+        self._connection.execute(
+            _ADD_ENTRY,
+            {
+                "id": entry_id,
+                "kind": kind.value,
+                "reference": reference,
+                "at": at,
+                "actor_id": actor_id,
+                "previous_hash": previous,
+                "hash": digest,
+            },
         )
-        digest = entry_hash(head.hash, SealedEntry(entry_id, draft.kind.value, draft.reference, _stamp(at), lines))
+        return digest
+
+    def _write(self, entry_id: int, postings: Sequence[Posting]) -> tuple[dict[AccountKey, Balance], list[SealedLine]]:
+        balances = {line.account: self._open(line.account) for line in postings}
+        for line in postings:
+            self._require_bounds(line, balances[line.account])
+        # By account id, not by name: the order must not depend on a database's collation.
+        lines = sorted((_seal(line, balances[line.account]) for line in postings), key=lambda line: line.account_id)
         self._connection.execute(
             _ADD_POSTING,
             [
@@ -126,19 +160,7 @@ class LedgerStore:
                 for line in lines
             ],
         )
-        self._connection.execute(
-            _ADD_ENTRY,
-            {
-                "id": entry_id,
-                "kind": draft.kind.value,
-                "reference": draft.reference,
-                "at": at,
-                "actor_id": actor_id,
-                "previous_hash": head.hash,
-                "hash": digest,
-            },
-        )
-        return PostedEntry(entry_id, digest, {key: balance.account_id for key, balance in balances.items()})
+        return balances, lines
 
     def reserve(
         self, hold_id: str, key: AccountKey, amount: int, *, reference: str, at: datetime, expires_at: datetime | None
@@ -168,6 +190,21 @@ class LedgerStore:
         )
         if done.rowcount != 1:
             raise InvalidState("nothing is reserved under this reference", reference=reference)
+
+    def close_holds_like(self, prefix: str, state: str, *, at: datetime) -> int:
+        """End every pending hold whose reference starts with `prefix`; returns how many there were."""
+        return self._connection.execute(
+            update(hold)
+            .where(hold.c.reference.startswith(prefix, autoescape=True), hold.c.state == "pending")
+            .values(state=state, closed_at=at)
+        ).rowcount
+
+    def by_id(self, account_id: int) -> Balance:
+        """The balance of a stored account. Raises `NotFound`."""
+        row = self._connection.execute(select(account).where(account.c.id == account_id)).first()
+        if row is None:
+            raise NotFound("no such account", account_id=account_id)
+        return _balance(row)
 
     def verify(self) -> LedgerHead:
         """Recompute every hash and every balance from the postings alone.
@@ -238,6 +275,9 @@ class LedgerStore:
     def _refuse(self, line: Posting, balance: Balance) -> None:
         facts = {"account": str(line.account), "available": balance.available, "amount": -line.amount}
         if line.account.kind is AccountKind.HOLDING:
+            frozen = self._frozen(balance.account_id)
+            if frozen and balance.available + frozen >= -line.amount:
+                raise CreditsFrozen("these credits are frozen by the registry", **facts, frozen=frozen)
             pledged = self._connection.execute(
                 select(func.coalesce(func.sum(account.c.posted), 0)).where(
                     account.c.owner_id == line.account.owner_id,
@@ -250,6 +290,17 @@ class LedgerStore:
                     "these credits are pledged or reserved", **facts, pledged=int(pledged), reserved=balance.held
                 )
         raise InsufficientBalance("the available balance does not cover the amount", **facts)
+
+    def _frozen(self, account_id: int) -> int:
+        return int(
+            self._connection.execute(
+                select(func.coalesce(func.sum(hold.c.amount), 0)).where(
+                    hold.c.account_id == account_id,
+                    hold.c.state == "pending",
+                    hold.c.reference.like(f"{FREEZE_REFERENCE}%"),
+                )
+            ).scalar_one()
+        )
 
     def entries(self, *, organisation_id: str | None, limit: int, before: int | None) -> list[dict[str, Any]]:
         """Entries newest first with their postings, of one organisation's accounts or (None) of all."""

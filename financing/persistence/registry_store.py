@@ -21,12 +21,14 @@ from financing.persistence.tables.registry import (
     MonitoringPeriodRow,
     ProjectRow,
     ReadingRow,
+    RetirementLineRow,
     RetirementRow,
 )
 from financing.quantities import Carbon, Period
 from financing.registry.monitoring import MonitoringPeriod
 from financing.registry.projects import Project
 from financing.registry.retirement import Retirement
+from financing.registry.serials import SerialText
 
 project_t = table_of(ProjectRow)
 meter_t = table_of(MeterRow)
@@ -35,6 +37,7 @@ period_t = table_of(MonitoringPeriodRow)
 claim_t = table_of(MeterClaimRow)
 issuance_t = table_of(IssuanceRow)
 retirement_t = table_of(RetirementRow)
+retirement_line_t = table_of(RetirementLineRow)
 
 _projects = Codec(Project)
 _periods = Codec(MonitoringPeriod)
@@ -53,10 +56,15 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """Credits issued for one monitoring period; `asset_class` is what valuation and products know them by."""
+    """Credits issued for one monitoring period, or minted for another region's (`transfer_id`).
+
+    `asset_class` is what valuation and products know them by.
+    """
 
     issuance_id: str
-    period_id: str
+    registry_id: str
+    registry_code: str
+    period_id: str | None
     project_id: str
     owner_id: str
     asset_class: str
@@ -67,6 +75,12 @@ class Issuance:
     last_day: date
     quantity: Carbon
     issued_at: datetime
+    transfer_id: str | None = None
+
+    @property
+    def methodology(self) -> str:
+        """The methodology's code, without its version."""
+        return self.methodology_tag.rstrip("0123456789")
 
 
 class RegistryStore:
@@ -269,6 +283,9 @@ class RegistryStore:
         self._connection.execute(
             insert(issuance_t).values(
                 id=issuance.issuance_id,
+                registry_id=issuance.registry_id,
+                registry_code=issuance.registry_code,
+                transfer_id=issuance.transfer_id,
                 period_id=issuance.period_id,
                 project_id=issuance.project_id,
                 owner_id=issuance.owner_id,
@@ -289,6 +306,19 @@ class RegistryStore:
             raise NotFound("no such issuance", issuance_id=issuance_id)
         return _issuance(row)
 
+    def issuance_of(self, text: SerialText) -> Issuance | None:
+        """The issuance whose credits carry such a serial number."""
+        row = self._connection.execute(
+            select(issuance_t).where(
+                issuance_t.c.registry_code == text.registry_code,
+                issuance_t.c.methodology_tag == text.methodology_tag,
+                issuance_t.c.project_code == text.project_code,
+                issuance_t.c.first_day == text.first_day,
+                issuance_t.c.last_day == text.last_day,
+            )
+        ).first()
+        return _issuance(row) if row else None
+
     def issuances(self) -> list[Issuance]:
         rows = self._connection.execute(select(issuance_t).order_by(issuance_t.c.issued_at, issuance_t.c.id))
         return [_issuance(row) for row in rows]
@@ -296,18 +326,27 @@ class RegistryStore:
     def next_retirement_number(self) -> int:
         return 1 + (self._connection.execute(select(func.max(retirement_t.c.number))).scalar_one() or 0)
 
-    def add_retirement(self, retirement: Retirement, *, number: int, issuance_id: str, entry_id: int) -> None:
+    def add_retirement(self, retirement: Retirement, *, number: int, entry_id: int) -> None:
         self._connection.execute(
             insert(retirement_t).values(
                 certificate_number=retirement.certificate_number,
                 number=number,
                 retired_by=retirement.retired_by,
-                issuance_id=issuance_id,
                 quantity_kg=retirement.quantity.kg,
                 record=_retirements.encode(retirement),
                 entry_id=entry_id,
                 retired_at=retirement.retired_at,
             )
+        )
+        used: dict[str, int] = {}
+        for block in retirement.blocks:
+            used[block.issuance_id] = used.get(block.issuance_id, 0) + block.quantity.kg
+        self._connection.execute(
+            insert(retirement_line_t),
+            [
+                {"certificate_number": retirement.certificate_number, "issuance_id": each, "quantity_kg": kilograms}
+                for each, kilograms in used.items()
+            ],
         )
 
     def retirement(self, certificate_number: str) -> Retirement:
@@ -328,6 +367,8 @@ class RegistryStore:
 def _issuance(row: Row[Any]) -> Issuance:
     return Issuance(
         row.id,
+        row.registry_id,
+        row.registry_code,
         row.period_id,
         row.project_id,
         row.owner_id,
@@ -339,4 +380,5 @@ def _issuance(row: Row[Any]) -> Issuance:
         row.last_day,
         Carbon(row.quantity_kg),
         row.issued_at,
+        row.transfer_id,
     )

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from financing.errors import LedgerTampered
+from financing.errors import CreditsFrozen, LedgerTampered
 from financing.ledger.accounts import AccountKind
 from financing.persistence.columns import table_of
-from financing.persistence.ledger_store import account
+from financing.persistence.ledger_store import account, entry
+from financing.persistence.tables.custody import FreezeRow
 from financing.persistence.tables.registry import IssuanceRow, SerialBlockRow
 from financing.quantities import Carbon
-from financing.registry.serials import SerialBlock, take_from
+from financing.registry.serials import SerialBlock, cut, take_from, without
 
 block_t = table_of(SerialBlockRow)
 issuance_t = table_of(IssuanceRow)
+freeze_t = table_of(FreezeRow)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialStay:
+    """Kilograms of an issuance in one account: from which entry on, and until which (None: still there)."""
+
+    first_kg: int
+    last_kg: int
+    owner_id: str
+    account: str
+    reference: str
+    entry_kind: str
+    at: datetime
+    since_entry_id: int
+    until_entry_id: int | None
+
+
+_BLOCKS = select(
+    block_t,
+    issuance_t.c.methodology_tag,
+    issuance_t.c.project_code,
+    issuance_t.c.vintage,
+    issuance_t.c.first_day,
+    issuance_t.c.last_day,
+    issuance_t.c.registry_code,
+).join(issuance_t, issuance_t.c.id == block_t.c.issuance_id)
+_HELD = _BLOCKS.where(block_t.c.account_id == bindparam("account_id"), block_t.c.until_entry_id.is_(None)).order_by(
+    block_t.c.issuance_id, block_t.c.first_kg
+)
+_FROZEN = select(freeze_t.c.first_kg, freeze_t.c.last_kg).where(
+    freeze_t.c.issuance_id == bindparam("issuance_id"), freeze_t.c.state == "active"
+)
 
 
 class SerialStore:
@@ -45,19 +81,97 @@ class SerialStore:
     ) -> tuple[SerialBlock, ...]:
         """Move `quantity` from one account to another and return the serials that moved."""
         rows = [row for row in self._rows(source_id) if row.issuance_id == issuance_id]
-        stay, taken = take_from(tuple(_block(row) for row in rows), quantity)
-        kept = {(block.first_kg, block.last_kg) for block in stay}
-        touched = [row for row in rows if (row.first_kg, row.last_kg) not in kept]
-        self._connection.execute(
-            update(block_t).where(block_t.c.id.in_([row.id for row in touched])).values(until_entry_id=entry_id)
+        frozen = self.frozen(issuance_id)
+        free = tuple(part for row in rows for part in without(_block(row), frozen))
+        if frozen and sum(part.quantity.kg for part in free) < quantity.kg:
+            raise CreditsFrozen("some of these credits are frozen", issuance_id=issuance_id, asked_kg=quantity.kg)
+        _, taken = take_from(free, quantity)
+        return self._relocate(
+            rows, [(part.first_kg, part.last_kg) for part in taken], source_id, target_id=target_id, entry_id=entry_id
         )
-        known = {(row.first_kg, row.last_kg) for row in rows}
-        for block in stay:
-            if (block.first_kg, block.last_kg) not in known:
-                self.open(block, account_id=source_id, entry_id=entry_id)
-        for block in taken:
-            self.open(block, account_id=target_id, entry_id=entry_id)
-        return tuple(taken)
+
+    def move_range(
+        self, *, issuance_id: str, source_id: int, target_id: int, first_kg: int, last_kg: int, entry_id: int
+    ) -> tuple[SerialBlock, ...]:
+        """Move just these kilograms, as far as the source holds them, and return the serials that moved."""
+        rows = [row for row in self._rows(source_id) if row.issuance_id == issuance_id]
+        ranges = [
+            (max(row.first_kg, first_kg), min(row.last_kg, last_kg))
+            for row in rows
+            if row.first_kg <= last_kg and first_kg <= row.last_kg
+        ]
+        return self._relocate(rows, ranges, source_id, target_id=target_id, entry_id=entry_id)
+
+    def frozen(self, issuance_id: str) -> list[tuple[int, int]]:
+        """The kilogram ranges of an issuance under an active freeze."""
+        rows = self._connection.execute(_FROZEN, {"issuance_id": issuance_id})
+        return [(row.first_kg, row.last_kg) for row in rows]
+
+    def standing(self, issuance_id: str, first_kg: int, last_kg: int) -> list[tuple[int, SerialBlock]]:
+        """Which account holds which of these kilograms now: (account id, block), in serial order."""
+        found = self._connection.execute(
+            _BLOCKS.where(
+                block_t.c.issuance_id == issuance_id,
+                block_t.c.until_entry_id.is_(None),
+                block_t.c.first_kg <= last_kg,
+                block_t.c.last_kg >= first_kg,
+            ).order_by(block_t.c.first_kg)
+        )
+        return [
+            (row.account_id, cut(_block(row), max(row.first_kg, first_kg), min(row.last_kg, last_kg))) for row in found
+        ]
+
+    def past(self, issuance_id: str, first_kg: int, last_kg: int) -> list[SerialStay]:
+        """Everywhere these kilograms have ever been, oldest first."""
+        found = self._connection.execute(
+            select(
+                block_t.c.first_kg,
+                block_t.c.last_kg,
+                block_t.c.since_entry_id,
+                block_t.c.until_entry_id,
+                account.c.owner_id,
+                account.c.kind,
+                account.c.reference,
+                entry.c.kind.label("entry_kind"),
+                entry.c.at,
+            )
+            .join(account, account.c.id == block_t.c.account_id)
+            .join(entry, entry.c.id == block_t.c.since_entry_id)
+            .where(block_t.c.issuance_id == issuance_id, block_t.c.first_kg <= last_kg, block_t.c.last_kg >= first_kg)
+            .order_by(block_t.c.since_entry_id, block_t.c.first_kg)
+        )
+        return [
+            SerialStay(
+                max(row.first_kg, first_kg),
+                min(row.last_kg, last_kg),
+                row.owner_id,
+                row.kind,
+                row.reference,
+                row.entry_kind,
+                row.at,
+                row.since_entry_id,
+                row.until_entry_id,
+            )
+            for row in found
+        ]
+
+    def _relocate(
+        self, rows: list[Row[Any]], ranges: list[tuple[int, int]], source_id: int, *, target_id: int, entry_id: int
+    ) -> tuple[SerialBlock, ...]:
+        moved: list[SerialBlock] = []
+        for row in rows:
+            mine = [(first, last) for first, last in ranges if row.first_kg <= first <= row.last_kg]
+            if not mine:
+                continue
+            self._connection.execute(update(block_t).where(block_t.c.id == row.id).values(until_entry_id=entry_id))
+            block = _block(row)
+            for rest in without(block, mine):
+                self.open(rest, account_id=source_id, entry_id=entry_id)
+            for first, last in mine:
+                part = cut(block, first, last)
+                self.open(part, account_id=target_id, entry_id=entry_id)
+                moved.append(part)
+        return tuple(moved)
 
     def verify(self) -> int:
         """Check that every account's serials add up to its ledger balance; returns the number of open blocks.
@@ -73,7 +187,7 @@ class SerialStore:
         rows = self._connection.execute(
             select(account.c.id, account.c.posted, func.coalesce(sums.c.kg, 0).label("kg"))
             .join(sums, sums.c.account_id == account.c.id, isouter=True)
-            .where(account.c.asset != "CNY", account.c.kind != AccountKind.ISSUED.value)
+            .where(account.c.asset.like("PHCER:%"), account.c.kind != AccountKind.ISSUED.value)
         )
         for row in rows:
             if row.posted != row.kg:
@@ -83,20 +197,7 @@ class SerialStore:
         ).scalar_one()
 
     def _rows(self, account_id: int) -> list[Row[Any]]:
-        query = (
-            select(
-                block_t,
-                issuance_t.c.methodology_tag,
-                issuance_t.c.project_code,
-                issuance_t.c.vintage,
-                issuance_t.c.first_day,
-                issuance_t.c.last_day,
-            )
-            .join(issuance_t, issuance_t.c.id == block_t.c.issuance_id)
-            .where(block_t.c.account_id == account_id, block_t.c.until_entry_id.is_(None))
-            .order_by(block_t.c.issuance_id, block_t.c.first_kg)
-        )
-        return list(self._connection.execute(query))
+        return list(self._connection.execute(_HELD, {"account_id": account_id}))
 
 
 def _block(row: Row[Any]) -> SerialBlock:
@@ -110,4 +211,5 @@ def _block(row: Row[Any]) -> SerialBlock:
         first_kg=row.first_kg,
         last_kg=row.last_kg,
         history=tuple(row.history),
+        registry_code=row.registry_code,
     )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from financing.persistence.custody_store import CustodyStore
+from financing.persistence.guard_store import GuardStore
 from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
 from financing.persistence.organisation_store import OrganisationStore
+from financing.persistence.package_store import PackageStore
 from financing.persistence.registry_store import RegistryStore
 from financing.persistence.serial_store import SerialStore
+from financing.persistence.transfer_store import TransferStore
 
 
 class UnitOfWork:
@@ -22,6 +26,10 @@ class UnitOfWork:
         self.ledger = LedgerStore(connection)
         self.serials = SerialStore(connection)
         self.registry = RegistryStore(connection)
+        self.custody = CustodyStore(connection)
+        self.guard = GuardStore(connection)
+        self.packages = PackageStore(connection)
+        self.transfers = TransferStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
         self.idempotency = IdempotencyStore(connection)

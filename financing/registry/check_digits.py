@@ -7,9 +7,13 @@ wrong digit and every swap of two adjacent digits is found.
 
 from __future__ import annotations
 
+import re
+
 from financing.errors import SerialInvalid
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-"
+ALLOWED = re.compile(f"[{ALPHABET}]*")
+NUMBERS = str.maketrans({character: str(number) for number, character in enumerate(ALPHABET)})
 
 
 def check_digits(text: str) -> str:
@@ -30,7 +34,6 @@ def without_check(identifier: str) -> str:
 
 
 def _number(text: str) -> int:
-    try:
-        return int("".join(str(ALPHABET.index(character)) for character in text))
-    except ValueError as error:
-        raise SerialInvalid("only 0-9, A-Z and hyphens occur in an identifier", text=text) from error
+    if not ALLOWED.fullmatch(text):
+        raise SerialInvalid("only 0-9, A-Z and hyphens occur in an identifier", text=text)
+    return int(text.translate(NUMBERS))

@@ -139,8 +139,11 @@ def reject(claim: MonitoringPeriod, statement: VerificationStatement) -> Monitor
     return replace(claim, state=MonitoringState.REJECTED, statement=statement)
 
 
-def mark_issued(claim: MonitoringPeriod, issuance_id: str) -> MonitoringPeriod:
-    """Record that credits were issued. Raises `PeriodAlreadyIssued` the second time, `InvalidState` if not accepted."""
+def mark_issued(claim: MonitoringPeriod, issuance_id: str | None) -> MonitoringPeriod:
+    """Record that credits were issued, or (None) that all of it was carried over.
+
+    Raises `PeriodAlreadyIssued` the second time, `InvalidState` if not accepted.
+    """
     if claim.state is MonitoringState.ISSUED:
         raise PeriodAlreadyIssued("credits were issued for this period", issuance_id=claim.issuance_id)
     _require_state(claim, MonitoringState.ACCEPTED)

@@ -1,13 +1,15 @@
 """Serial blocks: every issued kilogram has a number; a block is a run of them that is never re-used.
 
-Text: `SIP-PHCER-{meth}-{project}-{vintage}-{periodStart}-{periodEnd}-{from}-{to}-{check}`. Dates are the first and
-last calendar day in China, `from` and `to` the first and last kilogram, inclusive, counted from 1 in each issuance.
-Project and period name the issuance, since a period is issued once.
+Text: `{registry}-PHCER-{meth}-{project}-{vintage}-{periodStart}-{periodEnd}-{from}-{to}-{check}`; the registry code of
+Suzhou Industrial Park is SIP. Dates are the first and last calendar day in China, `from` and `to` the first and last
+kilogram, inclusive, counted from 1 in each issuance. Project and period name the issuance, since a period is issued
+once; credits minted from another region's carry the number of the import (X and eight digits) as project code.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -15,9 +17,10 @@ from financing.errors import QuantityOutOfRange, SerialInvalid
 from financing.quantities import Carbon, Period
 from financing.registry.check_digits import with_check, without_check
 
-PREFIX = "SIP-PHCER"
+HOME = "SIP"
+REGISTRY_CODE = re.compile(r"[A-Z]{2,8}")
 SERIAL = re.compile(
-    r"SIP-PHCER-(?P<meth>[A-Z]+[0-9]+)-(?P<project>[A-Z0-9]{1,16})-(?P<vintage>\d{4})"
+    r"(?P<registry>[A-Z]{2,8})-PHCER-(?P<meth>[A-Z]+[0-9]+)-(?P<project>[A-Z0-9]{1,16})-(?P<vintage>\d{4})"
     r"-(?P<start>\d{8})-(?P<end>\d{8})-(?P<first>[1-9]\d{0,17})-(?P<last>[1-9]\d{0,17})"
 )
 
@@ -33,10 +36,11 @@ class SerialText:
     last_day: date
     first_kg: int
     last_kg: int
+    registry_code: str = HOME
 
     def __str__(self) -> str:
         days = f"{self.first_day:%Y%m%d}-{self.last_day:%Y%m%d}"
-        body = f"{PREFIX}-{self.methodology_tag}-{self.project_code}-{self.vintage:04d}-{days}"
+        body = f"{self.registry_code}-PHCER-{self.methodology_tag}-{self.project_code}-{self.vintage:04d}-{days}"
         return with_check(f"{body}-{self.first_kg}-{self.last_kg}")
 
 
@@ -54,6 +58,7 @@ class SerialBlock:
     first_kg: int
     last_kg: int
     history: tuple[str, ...] = ()
+    registry_code: str = HOME
 
     def __post_init__(self) -> None:
         if not 1 <= self.first_kg <= self.last_kg:
@@ -74,12 +79,19 @@ class SerialBlock:
                 self.last_day,
                 self.first_kg,
                 self.last_kg,
+                self.registry_code,
             )
         )
 
 
 def issue_block(
-    *, issuance_id: str, methodology_tag: str, project_code: str, period: Period, quantity: Carbon
+    *,
+    issuance_id: str,
+    methodology_tag: str,
+    project_code: str,
+    period: Period,
+    quantity: Carbon,
+    registry_code: str = HOME,
 ) -> SerialBlock:
     """The first block of an issuance: kilograms 1 to `quantity`. Raises `QuantityOutOfRange` for nothing to issue."""
     return SerialBlock(
@@ -91,6 +103,7 @@ def issue_block(
         last_day=period.last_day(),
         first_kg=1,
         last_kg=quantity.require_positive().kg,
+        registry_code=registry_code,
     )
 
 
@@ -132,6 +145,33 @@ def take_from(blocks: tuple[SerialBlock, ...], quantity: Carbon) -> tuple[list[S
     return stay, taken
 
 
+def cut(block: SerialBlock, first_kg: int, last_kg: int) -> SerialBlock:
+    """The part of a block from `first_kg` to `last_kg`; it remembers the block it came from.
+
+    Raises `QuantityOutOfRange` for kilograms outside the block.
+    """
+    if not block.first_kg <= first_kg <= last_kg <= block.last_kg:
+        raise QuantityOutOfRange("these kilograms lie outside the block", serial=block.serial, first=first_kg)
+    if (first_kg, last_kg) == (block.first_kg, block.last_kg):
+        return block
+    return replace(block, first_kg=first_kg, last_kg=last_kg, history=(*block.history, block.serial))
+
+
+def without(block: SerialBlock, ranges: Iterable[tuple[int, int]]) -> list[SerialBlock]:
+    """What is left of a block without the kilograms of `ranges` (inclusive, in any order), in serial order."""
+    left: list[SerialBlock] = []
+    position = block.first_kg
+    for first, last in sorted(ranges):
+        if last < position or first > block.last_kg:
+            continue
+        if first > position:
+            left.append(cut(block, position, first - 1))
+        position = last + 1
+    if position <= block.last_kg:
+        left.append(cut(block, position, block.last_kg))
+    return left
+
+
 def parse_serial(text: str) -> SerialText:
     """Read a serial number. Raises `SerialInvalid` for wrong check digits, form, dates or range."""
     match = SERIAL.fullmatch(without_check(text))
@@ -141,7 +181,7 @@ def parse_serial(text: str) -> SerialText:
     start, end = _day(match["start"], text), _day(match["end"], text)
     if first > last or start > end or not start.year == end.year == vintage:
         raise SerialInvalid("the serial number contradicts itself", serial=text)
-    return SerialText(match["meth"], match["project"], vintage, start, end, first, last)
+    return SerialText(match["meth"], match["project"], vintage, start, end, first, last, match["registry"])
 
 
 def _day(digits: str, text: str) -> date:

@@ -1,52 +1,62 @@
-"""Issue credits for an accepted period, and retire them for good."""
+"""Issue credits for an accepted period in whole tonnes, carry the remainder over, withhold the buffer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from financing.errors import ProjectSuspended
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind, balanced, transfer
 from financing.persistence.registry_store import Issuance
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Period
+from financing.quantities import Carbon
 from financing.registry import monitoring
-from financing.registry.retirement import Retirement, retire
-from financing.registry.serials import issue_block
+from financing.registry.carry_over import CarryOver, whole_tonnes
+from financing.registry.serials import HOME, SerialBlock, cut, issue_block
 from financing.services.context import Context
-from financing.services.moves import move_credits
+from financing.services.overlap import settle_certificates
 
 ASSET_CLASS = {"PV": "PHCER"}  # what valuation and products call the credits of a methodology
 
 
 @dataclass(frozen=True, slots=True)
-class RetireCredits:
-    issuance_id: str
-    quantity: Carbon
-    beneficiary: str
-    purpose: str
-    period: Period | None = None
+class Issued:
+    """What a period gave: the issuance and its serials, or None when all of it was carried over."""
+
+    issuance: Issuance | None
+    blocks: tuple[SerialBlock, ...]
+    carried: CarryOver
 
 
-def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str) -> Issuance:
-    """Issue the reduction of an accepted period to the project's owner, as one serial block.
+def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str) -> Issued:
+    """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 
-    Raises `NotPermitted`, `PeriodAlreadyIssued`, `InvalidState`, `QuantityOutOfRange` for a reduction of nothing.
+    Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
+    `PeriodAlreadyIssued`, `InvalidState`, `ProjectSuspended`.
     """
     context.require_kind("registry")
     claim = unit.registry.period(monitoring_period_id)
     project = unit.registry.project(claim.project_id)
-    issuance_id = context.new_id("iss")
-    issued = monitoring.mark_issued(claim, issuance_id)
-    quantity = claim.reduction.reduction.require_positive()
+    if unit.custody.suspension(project.project_id) is not None:
+        raise ProjectSuspended("the project is suspended", project_id=project.project_id)
+    carried = whole_tonnes(claim.reduction.reduction, unit.custody.remainder(project.project_id))
+    issuance_id = context.new_id("iss") if carried.issued else None
+    unit.registry.save_period(monitoring.mark_issued(claim, issuance_id))
+    unit.custody.add_carry_over(claim.monitoring_period_id, project.project_id, carried)
+    settle_certificates(unit, claim.monitoring_period_id)
+    if issuance_id is None:
+        return Issued(None, (), carried)
     block = issue_block(
         issuance_id=issuance_id,
         methodology_tag=project.methodology_tag,
         project_code=project.code,
         period=claim.period,
-        quantity=quantity,
+        quantity=carried.issued,
     )
     issuance = Issuance(
         issuance_id=issuance_id,
+        registry_id=context.actor.id,
+        registry_code=HOME,
         period_id=claim.monitoring_period_id,
         project_id=project.project_id,
         owner_id=project.owner,
@@ -56,44 +66,29 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
         vintage=block.vintage,
         first_day=block.first_day,
         last_day=block.last_day,
-        quantity=quantity,
+        quantity=carried.issued,
         issued_at=context.at,
     )
-    unit.registry.save_period(issued)
     unit.registry.add_issuance(issuance)
-    asset = Asset.credits(issuance_id)
-    target = holding(project.owner, asset)
-    source = AccountKey(context.actor.id, AccountKind.ISSUED, asset)
-    entry = balanced(EntryKind.ISSUANCE, issuance_id, transfer(source, target, quantity))
+    return Issued(issuance, mint(unit, context, issuance, block, carried.buffer), carried)
+
+
+def mint(
+    unit: UnitOfWork, context: Context, issuance: Issuance, block: SerialBlock, buffer: Carbon
+) -> tuple[SerialBlock, ...]:
+    """Book a new issuance: the head of the block to its owner, its tail (`buffer`) to the registry's buffer."""
+    asset = Asset.credits(issuance.issuance_id)
+    source = AccountKey(issuance.registry_id, AccountKind.ISSUED, asset)
+    parts: list[tuple[AccountKey, SerialBlock]] = []
+    border = block.last_kg - buffer.kg
+    if border >= block.first_kg:
+        parts.append((holding(issuance.owner_id, asset), cut(block, block.first_kg, border)))
+    if buffer:
+        kept = AccountKey(issuance.registry_id, AccountKind.BUFFER, asset)
+        parts.append((kept, cut(block, border + 1, block.last_kg)))
+    postings = [line for target, part in parts for line in transfer(source, target, part.quantity)]
+    entry = balanced(EntryKind.ISSUANCE, issuance.issuance_id, postings)
     posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
-    return issuance
-
-
-def retire_credits(unit: UnitOfWork, context: Context, command: RetireCredits) -> Retirement:
-    """Use up credits of the actor's holding, irreversibly, and number the certificate.
-
-    Raises `CreditsPledged`, `InsufficientBalance`, `NotFound`, `QuantityOutOfRange`.
-    """
-    issuance = unit.registry.issuance(command.issuance_id)
-    number = unit.registry.next_retirement_number()
-    moved = move_credits(
-        unit,
-        context,
-        EntryKind.RETIREMENT,
-        reference=f"retirement:{number}",
-        source=holding(context.actor.id, Asset.credits(issuance.issuance_id)),
-        target=AccountKey(context.actor.id, AccountKind.RETIRED, Asset.credits(issuance.issuance_id)),
-        quantity=command.quantity,
-    )
-    retirement = retire(
-        number=number,
-        retired_by=context.actor.id,
-        beneficiary=command.beneficiary,
-        purpose=command.purpose,
-        period=command.period,
-        blocks=moved.blocks,
-        at=context.at,
-    )
-    unit.registry.add_retirement(retirement, number=number, issuance_id=issuance.issuance_id, entry_id=moved.entry_id)
-    return retirement
+    for target, part in parts:
+        unit.serials.open(part, account_id=posted.account_ids[target], entry_id=posted.entry_id)
+    return tuple(part for _, part in parts)

@@ -14,6 +14,7 @@ from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Period, business_date
 from financing.registry.projects import Declarations, Location, Project, require_new_project
 from financing.services.context import Context
+from financing.services.overlap import guard_project
 
 PLAUSIBILITY = "pv"
 
@@ -65,6 +66,7 @@ def register_project(unit: UnitOfWork, context: Context, command: RegisterProjec
         declarations=command.declarations,
     )
     require_new_project(project, unit.registry.clashing_projects(project))
+    guard_project(unit, project)
     for meter in command.meters:
         unit.organisations.require_kind(meter.measured_by, "grid")
     meters = [

@@ -14,6 +14,7 @@ from financing.registry import monitoring
 from financing.registry.monitoring import MonitoringPeriod
 from financing.registry.verification import VerificationStatement
 from financing.services.context import Context
+from financing.services.overlap import free_certificates, freeze_certificates, guard_claim
 from financing.services.registration import PLAUSIBILITY
 
 
@@ -44,6 +45,7 @@ def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> 
     project = unit.registry.project(command.project_id)
     context.require_party(project.owner)
     period = command.period
+    guard_claim(unit, project, period, command.green_power_sold)
     on = business_date(context.at)
     methodology = context.parameters.pv_methodology(project.methodology_version, on)
     limits = context.parameters.plausibility(PLAUSIBILITY, on)
@@ -72,6 +74,7 @@ def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> 
         at=context.at,
     )
     unit.registry.add_period(claim)
+    freeze_certificates(unit, project.meter_ids, period, claim.monitoring_period_id)
     return claim
 
 
@@ -97,6 +100,8 @@ def state_period(unit: UnitOfWork, context: Context, command: StatePeriod) -> Mo
         monitoring.accept(claim, statement) if command.opinion == "positive" else monitoring.reject(claim, statement)
     )
     unit.registry.save_period(decided)
+    if command.opinion == "negative":
+        free_certificates(unit, claim.monitoring_period_id)
     return decided
 
 

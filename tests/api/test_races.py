@@ -9,8 +9,8 @@ from financing.errors import CreditsPledged, FinancingError
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Price
 from financing.services.context import Actor, Context
-from financing.services.issuance import RetireCredits, retire_credits
 from financing.services.pledging import ReservePledge, reserve_pledge
+from financing.services.retiring import Purpose, RetireCredits, retire_credits
 from financing.services.trading import MakeOffer, make_offer
 
 
@@ -28,7 +28,7 @@ def commands(issuance_id, quantity, context):
     """The three ways to dispose of the same units."""
     pledge = ReservePledge("bank-gusu", issuance_id, quantity, "phcer_pledge_loan")
     offer = MakeOffer("buyer-a", issuance_id, quantity, Price(3_000), context.at + timedelta(days=1))
-    retirement = RetireCredits(issuance_id, quantity, "x", "y")
+    retirement = RetireCredits(issuance_id, quantity, Purpose("x", "y"))
     return (
         lambda unit: reserve_pledge(unit, context, pledge),
         lambda unit: make_offer(unit, context, offer),

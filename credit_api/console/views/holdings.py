@@ -19,9 +19,9 @@ from financing.parameters.records import LendingProduct
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import business_date
 from financing.services.context import Context
-from financing.services.issuance import RetireCredits, retire_credits
 from financing.services.marks import marks_of, value_lots
 from financing.services.pledging import ReservePledge, reserve_pledge
+from financing.services.retiring import Purpose, RetireCredits, retire_credits
 from financing.services.trading import MakeOffer, make_offer
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
@@ -165,7 +165,9 @@ def use_up(post: PostDep) -> Response:
 
     def run(unit: UnitOfWork, context: Context) -> Done:
         command = RetireCredits(
-            post.text("issuance_id"), post.tonnes("quantity"), post.text("beneficiary"), post.text("purpose")
+            post.text("issuance_id"),
+            post.tonnes("quantity"),
+            Purpose(post.text("beneficiary"), post.text("purpose")),
         )
         retired = retire_credits(unit, context, command)
         return Done(to=f"/certificates/{retired.certificate_number}", flash="retired")

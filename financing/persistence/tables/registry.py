@@ -75,10 +75,18 @@ class MeterClaimRow(SQLModel, table=True):
 
 
 class IssuanceRow(SQLModel, table=True):
+    """Credits of one monitoring period, or minted for credits that another region's registry locked (`transfer_id`)."""
+
     __tablename__: ClassVar[str] = "issuance"
-    __table_args__ = (CheckConstraint("quantity_kg > 0", name="issuance_quantity"),)
+    __table_args__ = (
+        CheckConstraint("quantity_kg > 0", name="issuance_quantity"),
+        CheckConstraint("(period_id IS NULL) <> (transfer_id IS NULL)", name="issuance_origin"),
+    )
     id: str = Field(primary_key=True)
-    period_id: str = Field(foreign_key="monitoring_period.id", unique=True)
+    registry_id: str = Field(foreign_key="organisation.id", index=True)
+    registry_code: str
+    period_id: str | None = Field(foreign_key="monitoring_period.id", unique=True)
+    transfer_id: str | None = Field(default=None, unique=True)
     project_id: str = Field(foreign_key="project.id", index=True)
     owner_id: str = Field(foreign_key="organisation.id", index=True)
     asset_class: str
@@ -117,8 +125,17 @@ class RetirementRow(SQLModel, table=True):
     certificate_number: str = Field(primary_key=True)
     number: int = Field(unique=True, sa_type=Int64)
     retired_by: str = Field(foreign_key="organisation.id", index=True)
-    issuance_id: str = Field(foreign_key="issuance.id")
     quantity_kg: int = Field(sa_type=Int64)
     record: dict[str, Any] = Field(sa_type=JSON)
     entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
     retired_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class RetirementLineRow(SQLModel, table=True):
+    """What a retirement used of each issuance."""
+
+    __tablename__: ClassVar[str] = "retirement_line"
+    __table_args__ = (CheckConstraint("quantity_kg > 0", name="retirement_line_quantity"),)
+    certificate_number: str = Field(primary_key=True, foreign_key="retirement.certificate_number")
+    issuance_id: str = Field(primary_key=True, foreign_key="issuance.id", index=True)
+    quantity_kg: int = Field(sa_type=Int64)

@@ -1,0 +1,37 @@
+"""Whole tonnes out of kilograms: what does not fill a tonne is carried to the project's next period.
+
+A tonne that is filled over two periods has the vintage of the later one, in which it became whole; the record of each
+period says how many kilograms came in and went on, so every tonne can be traced to the readings of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from financing.errors import QuantityOutOfRange
+from financing.quantities import KG_PER_TONNE, Carbon
+
+
+@dataclass(frozen=True, slots=True)
+class CarryOver:
+    """`carried_in + reduction = issued + carried_out`; `buffer` is the part of `issued` withheld against reversal."""
+
+    carried_in: Carbon
+    reduction: Carbon
+    issued: Carbon
+    buffer: Carbon
+    carried_out: Carbon
+
+
+def whole_tonnes(reduction: Carbon, carried_in: Carbon, buffer: Carbon = Carbon(0)) -> CarryOver:
+    """Split what a period gives into whole tonnes and a remainder below one. `buffer` is withheld of the tonnes.
+
+    Raises `QuantityOutOfRange` for a remainder of a tonne or more, or a buffer above what is issued.
+    """
+    if not 0 <= carried_in.kg < KG_PER_TONNE:
+        raise QuantityOutOfRange("a remainder is less than a tonne", carried_in_kg=carried_in.kg)
+    total = reduction.require_non_negative() + carried_in
+    issued = total.whole_tonnes()
+    if not Carbon(0) <= buffer <= issued:
+        raise QuantityOutOfRange("the buffer is part of what is issued", buffer_kg=buffer.kg, issued_kg=issued.kg)
+    return CarryOver(carried_in, reduction, issued, buffer, total - issued)

@@ -1,0 +1,164 @@
+"""Make a package, put credits in for units, and take credits out for units again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from financing.errors import InvalidState, NotEligible
+from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
+from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.persistence.bulk_packaging import package_holdings
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Carbon, business_date
+from financing.registry.packages import Criteria, Package, Redemption, require_eligible, taken
+from financing.registry.retirement import Retirement
+from financing.registry.serials import SerialBlock
+from financing.services.context import Context
+from financing.services.moves import move_credits
+from financing.services.retiring import Purpose, retire_lots
+
+
+@dataclass(frozen=True, slots=True)
+class MakePackage:
+    code: str
+    name: str
+    asset_class: str
+    criteria: Criteria
+    redemption: Redemption
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Credits that went into custody, and the units made for them (kg each way)."""
+
+    entry_id: int
+    issuances: int
+    quantity: Carbon
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """Serials that came out of custody for units."""
+
+    entry_id: int
+    quantity: Carbon
+    blocks: tuple[SerialBlock, ...]
+
+
+def make_package(unit: UnitOfWork, context: Context, command: MakePackage) -> Package:
+    """Define a standard product, as the registry that will keep its credits.
+
+    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing` for an unknown asset class, `SerialInvalid`.
+    """
+    context.require_kind("registry")
+    context.parameters.collateral_class(command.asset_class, business_date(context.at))
+    package = Package(
+        package_id=context.new_id("pkg"),
+        code=command.code,
+        name=command.name,
+        registry_id=context.actor.id,
+        asset_class=command.asset_class,
+        criteria=command.criteria,
+        redemption=command.redemption,
+    )
+    unit.packages.add(package, context.at)
+    return package
+
+
+def close_package(unit: UnitOfWork, context: Context, package_id: str) -> Package:
+    """Take no more credits in; units stay tradable and redeemable."""
+    package = unit.packages.get(package_id)
+    context.require_party(package.registry_id)
+    if package.state != "open":
+        raise InvalidState("the package is closed", package_id=package_id)
+    unit.packages.close(package_id)
+    return unit.packages.get(package_id)
+
+
+def put_in(unit: UnitOfWork, context: Context, package_id: str, issuance_id: str, quantity: Carbon) -> Packed:
+    """Give credits of the actor's holding into custody and get as many units.
+
+    Raises `NotEligible`, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`.
+    """
+    package = unit.packages.get(package_id)
+    require_eligible(package, unit.packages.candidate(issuance_id))
+    asset, units = Asset.credits(issuance_id), Asset.units(package_id)
+    minted = transfer(
+        AccountKey(package.registry_id, AccountKind.ISSUED, units), holding(context.actor.id, units), quantity
+    )
+    moved = move_credits(
+        unit,
+        context,
+        EntryKind.PACKAGING,
+        reference=package_id,
+        source=holding(context.actor.id, asset),
+        target=AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id),
+        quantity=quantity,
+        with_postings=minted,
+    )
+    return Packed(moved.entry_id, 1, quantity)
+
+
+def put_everything_in(unit: UnitOfWork, context: Context, package_id: str) -> Packed:
+    """Give every free holding of the actor that the package takes into custody, in one entry, set-based.
+
+    Holdings of which a part is set aside or frozen stay out. Raises `NotEligible` when there is none.
+    """
+    package = unit.packages.get(package_id)
+    if package.state != "open":
+        raise NotEligible("the package does not take these credits: state", package=package.code, criterion="state")
+    done = package_holdings(
+        unit.connection, unit.packages.eligible(package, context.actor.id), package, context.actor.id, context.at
+    )
+    return Packed(done.entry_id, done.issuances, Carbon(done.quantity_kg))
+
+
+def redeem(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon) -> Redeemed:
+    """Give units back and get the credits behind them, by the package's own rule.
+
+    Raises `InsufficientBalance` for units the actor does not hold, `CreditsFrozen` when the rule takes frozen ones.
+    """
+    package = unit.packages.get(package_id)
+    custody = unit.packages.custody(package)
+    shares = taken(package.redemption, np.array([each.quantity.kg for each in custody], dtype=np.int64), quantity.kg)
+    legs = [
+        (Asset.credits(each.issuance_id), Carbon(int(share)))
+        for each, share in zip(custody, shares, strict=True)
+        if share
+    ]
+    units, owner = Asset.units(package_id), context.actor.id
+    postings = [
+        *transfer(holding(owner, units), AccountKey(package.registry_id, AccountKind.ISSUED, units), quantity),
+        *(
+            line
+            for asset, share in legs
+            for line in transfer(
+                AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id), holding(owner, asset), share
+            )
+        ),
+    ]
+    entry = balanced(EntryKind.REDEMPTION, package_id, postings)
+    posted = unit.ledger.post(entry, at=context.at, actor_id=owner)
+    blocks: list[SerialBlock] = []
+    for asset, share in legs:
+        blocks += unit.serials.move(
+            issuance_id=asset.issuance_id,
+            source_id=posted.account_ids[AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id)],
+            target_id=posted.account_ids[holding(owner, asset)],
+            quantity=share,
+            entry_id=posted.entry_id,
+        )
+    return Redeemed(posted.entry_id, quantity, tuple(blocks))
+
+
+def retire_units(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon, purpose: Purpose) -> Retirement:
+    """Redeem units and retire what came out under one certificate, in one commit."""
+    redeemed = redeem(unit, context, package_id, quantity)
+    lots: dict[str, int] = {}
+    for block in redeemed.blocks:
+        lots[block.issuance_id] = lots.get(block.issuance_id, 0) + block.quantity.kg
+    return retire_lots(
+        unit, context, [(issuance_id, Carbon(kilograms)) for issuance_id, kilograms in lots.items()], purpose
+    )
