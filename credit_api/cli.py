@@ -19,7 +19,7 @@ from credit_api.auth.keys import issue
 from credit_api.batch import BatchRefused, score_rows
 from credit_api.consent_cli import consent_app
 from credit_api.database import migrate
-from credit_api.documents import claims_text, errors_text, openapi_text
+from credit_api.documents import claims_text, errors_text, guide_text, openapi_text
 from credit_api.main import create_app
 from credit_api.models_cli import models_app
 from credit_api.sandbox import found, is_seeded, mark_seeded
@@ -115,8 +115,13 @@ def score_file(
 
 @app.command()
 def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed documents.")] = Path("docs")) -> None:
-    """Write the documents that are made from the code: openapi.json, errors.md and privacy-claims.md."""
-    made = {"openapi.json": openapi_text(), "errors.md": errors_text(), "privacy-claims.md": claims_text()}
+    """Write what is made from the code: openapi.json, errors.md, privacy-claims.md and the tables of api.md."""
+    made = {
+        "openapi.json": openapi_text(),
+        "errors.md": errors_text(),
+        "privacy-claims.md": claims_text(),
+        "api.md": guide_text((folder / "api.md").read_text("utf-8")),
+    }
     for name, text in made.items():
         (folder / name).write_text(text, encoding="utf-8")
         out.print(f"wrote {folder / name}")

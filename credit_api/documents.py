@@ -1,8 +1,9 @@
-"""Documents made from the code, committed, and compared by a test: OpenAPI, error codes, claims about privacy."""
+"""Documents made from the code, committed, and compared by a test: OpenAPI, error codes, claims, route tables."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -30,6 +31,7 @@ Who sees what, phase by phase, from `federated/privacy/claims.toml`; what is mea
 Figures are measured by `tanxin bench privacy` and shown by `tanxin privacy report`. A claim without an attack is one
 that nothing has tried. This page is made by `tanxin documents`.
 """
+GUIDE_TABLE = re.compile(r"(?P<mark><!-- routes: (?P<tag>\w+) -->)\n.*?<!-- end -->", re.DOTALL)
 OWN = {
     "invalid_request": "The request does not fit its schema; `errors` names each field and the rule it breaks.",
     "method_not_allowed": "The route exists, but not for this method.",
@@ -58,6 +60,22 @@ def openapi_text() -> str:
     # Describing the routes touches no part of a running service.
     document = create_app(cast(Parts, None)).openapi()
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def guide_text(guide: str) -> str:
+    """docs/api.md with the table after every `<!-- routes: TAG -->` made anew from the routes of that tag."""
+    paths = json.loads(openapi_text())["paths"]
+
+    def table(match: re.Match[str]) -> str:
+        rows = [
+            f"| {method.upper()} | `{path}` | {' '.join(described['description'].split())} |"
+            for path, methods in paths.items()
+            for method, described in methods.items()
+            if match["tag"] in described.get("tags", [])
+        ]
+        return "\n".join([match["mark"], "| | route | |", "|---|---|---|", *rows, "<!-- end -->"])
+
+    return GUIDE_TABLE.sub(table, guide)
 
 
 def claims_text() -> str:

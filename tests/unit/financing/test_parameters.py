@@ -34,6 +34,8 @@ def test_every_record_is_dated_cited_and_hashed():
         parameters.collateral_classes,
         parameters.products,
         parameters.prime_rates,
+        parameters.regions,
+        parameters.recognitions,
     )
     for record in (record for table in tables for record in table.records):
         assert record.source.title
@@ -122,6 +124,8 @@ def test_every_parameter_file_and_key_is_documented():
         parameters.collateral_classes,
         parameters.products,
         parameters.prime_rates,
+        parameters.regions,
+        parameters.recognitions,
     )
     for table in tables:
         for field in type(table.records[0]).model_fields:

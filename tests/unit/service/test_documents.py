@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from credit_api.documents import claims_text, error_classes, errors_text, openapi_text
+from credit_api.documents import claims_text, error_classes, errors_text, guide_text, openapi_text
 from credit_api.errors import STATUS
 from credit_api.settings import Settings
 
@@ -41,6 +41,7 @@ def test_every_setting_is_documented():
 
 def test_every_route_is_in_the_guide():
     guide = (ROOT / "docs/api.md").read_text("utf-8")
+    assert guide_text(guide) == guide, "run: tanxin documents"
     routes = re.findall(r'^  "(/v1/[^"]+)": \{', openapi_text(), re.MULTILINE)
     assert len(routes) > 30
     missing = [route for route in routes if f"`{route}`" not in guide]
