@@ -37,7 +37,7 @@ moving = Table(
     "moving_holding",
     MetaData(),
     Column("account_id", BigInteger, primary_key=True),
-    Column("asset", String, nullable=False),
+    Column("asset", String, nullable=False, unique=True),
     Column("quantity", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
     prefixes=["TEMPORARY"],

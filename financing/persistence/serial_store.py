@@ -121,6 +121,19 @@ class SerialStore:
             (row.account_id, cut(_block(row), max(row.first_kg, first_kg), min(row.last_kg, last_kg))) for row in found
         ]
 
+    def arrived(self, entry_id: int) -> list[SerialBlock]:
+        """The blocks that changed account with an entry: what was cut off and stayed is left out."""
+        found = self._connection.execute(
+            _BLOCKS.where(block_t.c.since_entry_id == entry_id).order_by(block_t.c.issuance_id, block_t.c.first_kg)
+        ).all()
+        left = {
+            (row.issuance_id, row.account_id)
+            for row in self._connection.execute(
+                select(block_t.c.issuance_id, block_t.c.account_id).where(block_t.c.until_entry_id == entry_id)
+            )
+        }
+        return [_block(row) for row in found if (row.issuance_id, row.account_id) not in left]
+
     def past(self, issuance_id: str, first_kg: int, last_kg: int) -> list[SerialStay]:
         """Everywhere these kilograms have ever been, oldest first."""
         found = self._connection.execute(

@@ -17,7 +17,7 @@ from financing.registry.retirement import Retirement
 from financing.registry.serials import SerialBlock
 from financing.services.context import Context
 from financing.services.moves import move_credits
-from financing.services.retiring import Purpose, retire_lots
+from financing.services.retiring import Purpose, record_retirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,44 +121,57 @@ def redeem(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon
     Raises `InsufficientBalance` for units the actor does not hold, `CreditsFrozen` when the rule takes frozen ones.
     """
     package = unit.packages.get(package_id)
+    return _take_out(unit, context, package, quantity, AccountKind.HOLDING, EntryKind.REDEMPTION, package_id)
+
+
+def retire_units(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon, purpose: Purpose) -> Retirement:
+    """Retire the credits behind units under one certificate: straight out of custody, so that just these are used up.
+
+    Raises as `redeem`.
+    """
+    number = unit.registry.next_retirement_number()
+    out = _take_out(
+        unit,
+        context,
+        unit.packages.get(package_id),
+        quantity,
+        AccountKind.RETIRED,
+        EntryKind.RETIREMENT,
+        f"retirement:{number}",
+    )
+    return record_retirement(unit, context, number, out.blocks, out.entry_id, purpose)
+
+
+def _take_out(
+    unit: UnitOfWork,
+    context: Context,
+    package: Package,
+    quantity: Carbon,
+    into: AccountKind,
+    kind: EntryKind,
+    reference: str,
+) -> Redeemed:
+    """Give units back, and move the credits that the package's rule picks to an account of the actor, in one entry."""
     custody = unit.packages.custody(package)
-    shares = taken(package.redemption, np.array([each.quantity.kg for each in custody], dtype=np.int64), quantity.kg)
-    legs = [
-        (Asset.credits(each.issuance_id), Carbon(int(share)))
-        for each, share in zip(custody, shares, strict=True)
-        if share
-    ]
-    units, owner = Asset.units(package_id), context.actor.id
-    postings = [
-        *transfer(holding(owner, units), AccountKey(package.registry_id, AccountKind.ISSUED, units), quantity),
-        *(
-            line
-            for asset, share in legs
-            for line in transfer(
-                AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id), holding(owner, asset), share
-            )
-        ),
-    ]
-    entry = balanced(EntryKind.REDEMPTION, package_id, postings)
-    posted = unit.ledger.post(entry, at=context.at, actor_id=owner)
+    held = np.array([each.quantity.kg for each in custody], dtype=np.int64)
+    shares = taken(package.redemption, held, quantity.kg)
+    owner, units = context.actor.id, Asset.units(package.package_id)
+    legs: list[tuple[AccountKey, AccountKey, Carbon]] = []
+    for each, share in zip(custody, shares.tolist(), strict=True):
+        if share:
+            asset = Asset.credits(each.issuance_id)
+            kept = AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package.package_id)
+            legs.append((kept, AccountKey(owner, into, asset), Carbon(share)))
+    given_back = transfer(holding(owner, units), AccountKey(package.registry_id, AccountKind.ISSUED, units), quantity)
+    postings = [*given_back, *(line for leg in legs for line in transfer(*leg))]
+    posted = unit.ledger.post(balanced(kind, reference, postings), at=context.at, actor_id=owner)
     blocks: list[SerialBlock] = []
-    for asset, share in legs:
+    for source, target, share in legs:
         blocks += unit.serials.move(
-            issuance_id=asset.issuance_id,
-            source_id=posted.account_ids[AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id)],
-            target_id=posted.account_ids[holding(owner, asset)],
+            issuance_id=source.asset.issuance_id,
+            source_id=posted.account_ids[source],
+            target_id=posted.account_ids[target],
             quantity=share,
             entry_id=posted.entry_id,
         )
     return Redeemed(posted.entry_id, quantity, tuple(blocks))
-
-
-def retire_units(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon, purpose: Purpose) -> Retirement:
-    """Redeem units and retire what came out under one certificate, in one commit."""
-    redeemed = redeem(unit, context, package_id, quantity)
-    lots: dict[str, int] = {}
-    for block in redeemed.blocks:
-        lots[block.issuance_id] = lots.get(block.issuance_id, 0) + block.quantity.kg
-    return retire_lots(
-        unit, context, [(issuance_id, Carbon(kilograms)) for issuance_id, kilograms in lots.items()], purpose
-    )

@@ -72,16 +72,28 @@ def retire_lots(unit: UnitOfWork, context: Context, lots: list[tuple[str, Carbon
             quantity=quantity,
             entry_id=posted.entry_id,
         )
+    return record_retirement(unit, context, number, tuple(blocks), posted.entry_id, purpose)
+
+
+def record_retirement(
+    unit: UnitOfWork,
+    context: Context,
+    number: int,
+    blocks: tuple[SerialBlock, ...],
+    entry_id: int,
+    purpose: Purpose,
+) -> Retirement:
+    """Number and keep the certificate of credits that an entry has just used up."""
     retirement = retire(
         number=number,
-        retired_by=owner,
+        retired_by=context.actor.id,
         beneficiary=purpose.beneficiary,
         purpose=purpose.purpose,
         period=purpose.period,
-        blocks=tuple(blocks),
+        blocks=blocks,
         at=context.at,
     )
-    unit.registry.add_retirement(retirement, number=number, entry_id=posted.entry_id)
+    unit.registry.add_retirement(retirement, number=number, entry_id=entry_id)
     return retirement
 
 

@@ -1,0 +1,355 @@
+"""Ten thousand random commands on credits, on SQLite and PostgreSQL, beside an independent auditor of every kilogram:
+issued = held + pledged + escrow + packaged + retired + cancelled + exported, for each serial number, all the time."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from credit_auditor import CreditAuditor
+
+from financing.errors import FinancingError
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Carbon, Price
+from financing.registry.packages import Criteria, Redemption
+from financing.services.context import Actor, Context
+from financing.services.issuance import issue_credits
+from financing.services.oversight import FreezeSerials, freeze_serials, lift_freeze, revoke_frozen
+from financing.services.packaging import MakePackage, make_package, put_in, redeem, retire_units
+from financing.services.pledging import (
+    PostPledge,
+    ReservePledge,
+    post_pledge,
+    release_pledge,
+    reserve_pledge,
+    void_pledge,
+)
+from financing.services.retiring import CancelCredits, Purpose, RetireCredits, cancel_credits, retire_credits
+from financing.services.trading import MakeOffer, make_offer, settle_offer, withdraw_offer
+from financing.services.transferring import SendCredits, mint_transfer, refuse_transfer, send_credits
+
+COMMANDS = 10_000
+HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
+FIRST = datetime(2025, 3, 1, tzinfo=UTC)
+PURPOSE = Purpose("somebody", "something")
+
+
+class Machine:
+    """Draws a command, runs it through the services as the API does, and tells the auditor what came of it."""
+
+    def __init__(self, world, seed):
+        self.world, self.rng, self.auditor = world, Random(seed), CreditAuditor()
+        self.counts = Counter()
+        self.offers, self.reserved, self.posted, self.sent, self.freezes = {}, {}, {}, {}, {}
+        self.owner_of_issuance = {}
+        self._found()
+
+    def _found(self):
+        world = self.world
+        self.loan, pledge, issuance = world.loan("bank-gusu", "dev-a", pledge_kg=400_000, amount_fen=100_000)
+        for name, kind in HOLDERS.items():
+            if name != "dev-a":
+                world.admit(name, kind)
+            world.fund(name, 10**12)
+        self._on_record(issuance, "dev-a")
+        self.auditor.where[issuance["issuance_id"]][-400_000:] = self.auditor.place(
+            "pledged", "dev-a", pledge["pledge_id"]
+        )
+        self.posted[pledge["pledge_id"]] = (issuance["issuance_id"], 400_000)
+        self.claims = []
+        for owner in ("dev-a", "dev-b"):
+            code = f"M{owner[-1].upper()}"
+            project = world.project(owner, code)
+            world.post("grid-sip", f"/v1/meters/M-{code}/readings", world.readings_body(40))
+            for day in range(40):
+                claim = world.claim(owner, project, first=FIRST + timedelta(days=day), days=1)
+                world.accept(claim)
+                self.claims.append((owner, claim["monitoring_period_id"]))
+        self.rng.shuffle(self.claims)
+        self.packages = [
+            self.run("registry-sip", "registry", make_package, MakePackage(f"P{n}", f"P{n}", "PHCER", Criteria(), rule))
+            for n, rule in enumerate(Redemption)
+        ]
+
+    def _on_record(self, issued, owner):
+        self.auditor.issue(issued["issuance_id"], issued["serials"], owner)
+
+    def run(self, who, kind, service, *arguments):
+        context = Context(
+            Actor(who, kind),
+            self.world.now,
+            self.world.parts.new_id,
+            self.world.parts.parameters,
+            self.world.parts.signer,
+        )
+        return self.world.parts.writer.execute(lambda unit: service(unit, context, *arguments))
+
+    def step(self):
+        name = self.rng.choice(STEPS)
+        try:
+            done = getattr(self, name)()
+        except FinancingError as refusal:
+            self.counts[f"refused {refusal.code}"] += 1
+        else:
+            if done is False:
+                return False
+            self.counts[name] += 1
+        return True
+
+    def attempt(self, issuance, owner, quantity, call):
+        """Run a command on a holding and hold its outcome against what the auditor says must be."""
+        must = self.auditor.must(issuance, owner, quantity)
+        try:
+            done = call()
+        except FinancingError:
+            assert must is not True, (issuance, owner, quantity)
+            raise
+        assert must is not False, (issuance, owner, quantity)
+        return done
+
+    def draw(self):
+        owner = self.rng.choice(sorted(HOLDERS))
+        issuances = sorted(self.auditor.where)
+        own = [each for each in issuances if self.auditor.at(each, "holding", owner, "")[0]]
+        issuance = self.rng.choice(own if own and self.rng.random() < 0.9 else issuances)
+        held, _ = self.auditor.at(issuance, "holding", owner, "")
+        small = (1, 7, 100, 999, 1_000, 1_000, 2_000)
+        quantity = held + 1 if self.rng.random() < 0.1 else self.rng.choice((*small, max(1, held // 2)))
+        return owner, issuance, quantity
+
+    def issue(self):
+        if not self.claims:
+            return False
+        owner, period_id = self.claims.pop()
+        issued = self.run("registry-sip", "registry", issue_credits, period_id)
+        if issued.issuance is not None:
+            self.auditor.issue(issued.issuance.issuance_id, [block.serial for block in issued.blocks], owner)
+        return None
+
+    def retire(self):
+        owner, issuance, quantity = self.draw()
+        quantity = quantity if quantity > 2_000 and self.rng.random() < 0.1 else min(quantity, 100)
+        command = RetireCredits(issuance, Carbon(quantity), PURPOSE)
+        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], retire_credits, command))
+        self.auditor.move(done.serials, ("holding", owner, ""), ("retired", owner, ""), quantity)
+
+    def cancel(self):
+        owner, issuance, quantity = self.draw()
+        quantity = min(quantity, 50)
+        command = CancelCredits(issuance, Carbon(quantity), "test")
+        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], cancel_credits, command))
+        self.auditor.move(done.serials, ("holding", owner, ""), ("cancelled", owner, ""), quantity)
+
+    def offer(self):
+        owner, issuance, quantity = self.draw()
+        buyer = self.rng.choice([name for name in sorted(HOLDERS) if name != owner])
+        quantity = max(1_000, quantity // 1_000 * 1_000)
+        command = MakeOffer(buyer, issuance, Carbon(quantity), Price(3_000), self.world.now + timedelta(days=1))
+        stored = self.run(owner, HOLDERS[owner], make_offer, command)
+        self.offers[stored.offer.offer_id] = (owner, buyer, issuance, quantity)
+        self.auditor.set_aside[owner, issuance] += quantity
+
+    def settle(self):
+        if not self.offers:
+            return False
+        offer_id = self.rng.choice(sorted(self.offers))
+        owner, buyer, issuance, quantity = self.offers[offer_id]
+        before = self.auditor.at(issuance, "holding", buyer, "")
+
+        def accept(unit, context):
+            stored = unit.market.offer(offer_id)
+            return settle_offer(unit, context, stored)
+
+        stored = self.run(buyer, HOLDERS[buyer], accept)
+        with self.world.parts.reading() as connection:
+            blocks = UnitOfWork(connection).serials.arrived(stored.entry_id)
+        self.auditor.move([b.serial for b in blocks], ("holding", owner, ""), ("holding", buyer, ""), quantity)
+        del self.offers[offer_id]
+        self.auditor.set_aside[owner, issuance] -= quantity
+        assert self.auditor.at(issuance, "holding", buyer, "")[0] == before[0] + quantity
+        return None
+
+    def withdraw(self):
+        if not self.offers:
+            return False
+        offer_id = self.rng.choice(sorted(self.offers))
+        owner, _, issuance, quantity = self.offers[offer_id]
+        self.run(owner, HOLDERS[owner], withdraw_offer, offer_id)
+        del self.offers[offer_id]
+        self.auditor.set_aside[owner, issuance] -= quantity
+        return None
+
+    def reserve(self):
+        _, issuance, quantity = self.draw()
+        command = ReservePledge("bank-gusu", issuance, Carbon(quantity), "phcer_pledge_loan")
+        stored = self.run("dev-a", "developer", reserve_pledge, command)
+        self.reserved[stored.pledge.pledge_id] = (issuance, quantity)
+        self.auditor.set_aside["dev-a", issuance] += quantity
+
+    def post(self):
+        if not self.reserved:
+            return False
+        pledge_id = self.rng.choice(sorted(self.reserved))
+        issuance, quantity = self.reserved[pledge_id]
+        if self.rng.random() < 0.3:
+            self.run("bank-gusu", "bank", void_pledge, pledge_id)
+        else:
+            with self.world.parts.reading() as connection:
+                head = UnitOfWork(connection).ledger.head().entry_id
+            self.run("bank-gusu", "bank", post_pledge, PostPledge(pledge_id, self.loan["loan_id"], "R"))
+            with self.world.parts.reading() as connection:
+                blocks = UnitOfWork(connection).serials.arrived(head + 1)
+            self.auditor.move(
+                [b.serial for b in blocks], ("holding", "dev-a", ""), ("pledged", "dev-a", pledge_id), quantity
+            )
+            self.posted[pledge_id] = (issuance, quantity)
+        del self.reserved[pledge_id]
+        self.auditor.set_aside["dev-a", issuance] -= quantity
+        return None
+
+    def release(self):
+        if len(self.posted) < 2:
+            return False
+        pledge_id = self.rng.choice(sorted(self.posted))
+        issuance, quantity = self.posted[pledge_id]
+        part = self.rng.choice((1, quantity))
+        with self.world.parts.reading() as connection:
+            head = UnitOfWork(connection).ledger.head().entry_id
+        self.run("bank-gusu", "bank", release_pledge, pledge_id, Carbon(part))
+        with self.world.parts.reading() as connection:
+            blocks = UnitOfWork(connection).serials.arrived(head + 1)
+        self.auditor.move([b.serial for b in blocks], ("pledged", "dev-a", pledge_id), ("holding", "dev-a", ""), part)
+        if part == quantity:
+            del self.posted[pledge_id]
+        else:
+            self.posted[pledge_id] = (issuance, quantity - part)
+        return None
+
+    def freeze(self):
+        issuance = self.rng.choice(sorted(self.auditor.where))
+        total = len(self.auditor.where[issuance])
+        first = self.rng.randint(1, total)
+        last = min(total, first + self.rng.choice((0, 500, 5_000)))
+        registry = self.registry_of(issuance)
+        overlap = self.auditor.frozen[issuance][first - 1 : last].any()
+        try:
+            order = self.run(registry, "registry", freeze_serials, FreezeSerials(issuance, "test", first, last))
+        except FinancingError:
+            assert overlap
+            raise
+        assert not overlap
+        self.auditor.frozen[issuance][first - 1 : last] = True
+        self.freezes[order.freeze_id] = (registry, issuance, first, last)
+
+    def thaw(self):
+        if not self.freezes:
+            return False
+        freeze_id = self.rng.choice(sorted(self.freezes))
+        registry, issuance, first, last = self.freezes[freeze_id]
+        span = slice(first - 1, last)
+        if self.rng.random() < 0.7:
+            self.run(registry, "registry", lift_freeze, freeze_id)
+            self.auditor.frozen[issuance][span] = False
+        else:
+            done = self.run(registry, "registry", revoke_frozen, freeze_id)
+            self.auditor.frozen[issuance][span] = False
+            for each in done:
+                self.auditor.move(
+                    each.serials, ("holding", each.owner_id, ""), ("cancelled", each.owner_id, ""), each.quantity.kg
+                )
+            assert sum(each.quantity.kg for each in done) == last - first + 1
+        del self.freezes[freeze_id]
+        return None
+
+    def registry_of(self, issuance):
+        with self.world.parts.reading() as connection:
+            return UnitOfWork(connection).registry.issuance(issuance).registry_id
+
+    def pack(self):
+        owner, issuance, quantity = self.draw()
+        package = self.rng.choice(self.packages)
+        if self.registry_of(issuance) != package.registry_id:
+            return False
+        done = self.attempt(
+            issuance,
+            owner,
+            quantity,
+            lambda: self.run(owner, HOLDERS[owner], put_in, package.package_id, issuance, Carbon(quantity)),
+        )
+        with self.world.parts.reading() as connection:
+            blocks = UnitOfWork(connection).serials.arrived(done.entry_id)
+        self.auditor.move(
+            [b.serial for b in blocks],
+            ("holding", owner, ""),
+            ("packaged", package.registry_id, package.package_id),
+            quantity,
+        )
+        self.auditor.units[owner, package.package_id] += quantity
+        return None
+
+    def unpack(self):
+        owner, package = self.rng.choice(sorted(HOLDERS)), self.rng.choice(self.packages)
+        held = self.auditor.units[owner, package.package_id]
+        if not held:
+            return False
+        quantity = self.rng.choice((1, min(held, 1_000), held, held + 1))
+        kept = ("packaged", package.registry_id, package.package_id)
+        if self.rng.random() < 0.5:
+            out = self.run(owner, HOLDERS[owner], redeem, package.package_id, Carbon(quantity))
+            self.auditor.move([b.serial for b in out.blocks], kept, ("holding", owner, ""), quantity)
+        else:
+            done = self.run(owner, HOLDERS[owner], retire_units, package.package_id, Carbon(quantity), PURPOSE)
+            self.auditor.move(done.serials, kept, ("retired", owner, ""), quantity)
+        assert quantity <= held
+        self.auditor.units[owner, package.package_id] -= quantity
+        return None
+
+    def send(self):
+        owner, issuance, quantity = self.draw()
+        region = self.rng.choice(("hailing", "chengdu", "chuzhou", "jiaxing", "suzhou"))
+        command = SendCredits(issuance, Carbon(quantity), region)
+        sent = self.run(owner, HOLDERS[owner], send_credits, command)
+        assert self.auditor.must(issuance, owner, quantity) is not False
+        self.auditor.move(sent.serials, ("holding", owner, ""), ("escrow", owner, sent.transfer_id), quantity)
+        self.sent[sent.transfer_id] = sent
+
+    def arrive(self):
+        if not self.sent:
+            return False
+        sent = self.sent[self.rng.choice(sorted(self.sent))]
+        locked = ("escrow", sent.owner_id, sent.transfer_id)
+        if self.rng.random() < 0.5:
+            self.run(sent.to_registry, "registry", refuse_transfer, sent.transfer_id)
+            self.auditor.move(sent.serials, locked, ("holding", sent.owner_id, ""), sent.quantity.kg)
+        else:
+            done = self.run(sent.to_registry, "registry", mint_transfer, sent.transfer_id)
+            self.auditor.move(sent.serials, locked, ("exported", sent.owner_id, ""), sent.quantity.kg)
+            assert done.minted.kg <= sent.quantity.kg
+            with self.world.parts.reading() as connection:
+                unit = UnitOfWork(connection)
+                blocks = [block for _, block in unit.serials.standing(done.minted_issuance_id, 1, done.minted.kg)]
+            self.auditor.issue(done.minted_issuance_id, [block.serial for block in blocks], sent.owner_id)
+        del self.sent[sent.transfer_id]
+        return None
+
+
+STEPS = (
+    *("issue", "retire", "retire", "cancel", "offer", "offer", "settle", "settle", "withdraw", "reserve", "post"),
+    *("release", "freeze", "thaw", "pack", "pack", "unpack", "send", "arrive"),
+)
+
+
+@pytest.mark.timeout(900)
+def test_ten_thousand_random_commands_conserve_every_kilogram(world):
+    machine = Machine(world, seed=2026)
+    for number in range(1, COMMANDS + 1):
+        while machine.step() is False:
+            pass
+        if number % 1_000 == 0:
+            with world.parts.reading() as connection:
+                assert machine.auditor.agrees(UnitOfWork(connection).ledger.balances())
+    world.verify()
+    done = {name for name in machine.counts if not name.startswith("refused")}
+    assert set(STEPS) <= done, machine.counts
+    assert {"refused credits_frozen", "refused insufficient_balance", "refused credits_pledged"} <= set(machine.counts)
+    print(machine.counts.most_common())
