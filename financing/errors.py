@@ -226,6 +226,24 @@ class OfferExpired(FinancingError):
     code = "offer_expired"
 
 
+class AuctionClosed(FinancingError):
+    """Bids are not taken: the auction has not opened, has closed, or its time to reveal is over or not come."""
+
+    code = "auction_closed"
+
+
+class BidTooLow(FinancingError):
+    """The bid is below the start, the best bid plus the increment, or the asking price."""
+
+    code = "bid_too_low"
+
+
+class CommitmentMismatch(FinancingError):
+    """The revealed bid is not the one that was committed to."""
+
+    code = "commitment_mismatch"
+
+
 class OverpaymentRefused(FinancingError):
     """A repayment is larger than the debt on its date."""
 

@@ -26,6 +26,7 @@ from financing.parameters.records import (
     Recognition,
     Record,
     Region,
+    TradingRules,
 )
 
 PARAMETER_ROOT = Path(__file__).parent
@@ -62,6 +63,7 @@ class Parameters:
     collateral_classes: Table[CollateralClass]
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
+    trading_rules: Table[TradingRules]
     regions: Table[Region]
     recognitions: Table[Recognition]
     hashes: Mapping[str, str]
@@ -84,6 +86,9 @@ class Parameters:
 
     def product(self, key: str, on: date) -> LendingProduct:
         return self.products.find(key, on)
+
+    def trading(self, key: str, on: date) -> TradingRules:
+        return self.trading_rules.find(key, on)
 
     def region(self, key: str, on: date) -> Region:
         return self.regions.find(key, on)
@@ -113,6 +118,7 @@ def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
         collateral_classes=_table(root, "collateral_classes.toml", CollateralClass, "collateral class", hashes),
         products=_table(root, "products/*.toml", LendingProduct, "product", hashes),
         prime_rates=_table(root, "lpr.toml", PrimeRate, "prime rate", hashes),
+        trading_rules=_table(root, "trading_rules.toml", TradingRules, "trading rule", hashes),
         regions=_table(root, "regions.toml", Region, "region", hashes),
         recognitions=_table(root, "recognitions.toml", Recognition, "recognition", hashes),
         hashes=MappingProxyType(hashes),

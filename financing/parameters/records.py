@@ -8,6 +8,7 @@ D computed from verified data, I our inference, R recollection to confirm before
 from __future__ import annotations
 
 from datetime import date
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -207,6 +208,22 @@ class LendingProduct(Record):
     def spread_of(self, grade: str) -> Rate | None:
         """Spread of `grade`, or None when the grade is outside the credit standard."""
         return next((Rate(row.spread_bps) for row in self.rate_grid if row.grade == grade), None)
+
+
+class TradingRules(Record):
+    """Fees, deposits and times of auctions and over-the-counter sales; a fee is one side's."""
+
+    fee_per_100k: int = Field(strict=True, ge=0, le=10_000)
+    deposit_bps: Bps
+    extension_minutes: int = Field(strict=True, ge=0, le=60)
+    reveal_hours_min: int = Field(strict=True, ge=1, le=240)
+    pay_days: Days
+    listing_days_max: Days
+    deal_days_max: Days
+
+    def fee_on(self, amount: Money) -> Money:
+        """What one side pays on `amount`, half to even."""
+        return amount.scaled_half_even(Fraction(self.fee_per_100k, 100_000))
 
 
 class Region(Record):

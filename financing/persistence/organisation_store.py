@@ -62,6 +62,15 @@ class OrganisationStore:
             raise NotFound(f"no such {' or '.join(kinds)}", organisation_id=organisation_id)
         return found
 
+    def exchange(self) -> Organisation:
+        """The exchange that collects fees. Raises `NotFound` when there is none."""
+        row = self._connection.execute(
+            select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
+        ).first()
+        if row is None:
+            raise NotFound("there is no exchange")
+        return _organisation(row)
+
     def all(self) -> list[Organisation]:
         rows = self._connection.execute(select(organisation).order_by(organisation.c.kind, organisation.c.id))
         return [_organisation(row) for row in rows]

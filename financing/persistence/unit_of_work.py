@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from financing.persistence.auction_store import AuctionStore
 from financing.persistence.custody_store import CustodyStore
 from financing.persistence.guard_store import GuardStore
 from financing.persistence.idempotency_store import IdempotencyStore
@@ -14,6 +15,7 @@ from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.package_store import PackageStore
 from financing.persistence.registry_store import RegistryStore
 from financing.persistence.serial_store import SerialStore
+from financing.persistence.trading_store import TradingStore
 from financing.persistence.transfer_store import TransferStore
 
 
@@ -30,6 +32,8 @@ class UnitOfWork:
         self.guard = GuardStore(connection)
         self.packages = PackageStore(connection)
         self.transfers = TransferStore(connection)
+        self.trading = TradingStore(connection)
+        self.auctions = AuctionStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
         self.idempotency = IdempotencyStore(connection)

@@ -34,6 +34,7 @@ def test_every_record_is_dated_cited_and_hashed():
         parameters.collateral_classes,
         parameters.products,
         parameters.prime_rates,
+        parameters.trading_rules,
         parameters.regions,
         parameters.recognitions,
     )
