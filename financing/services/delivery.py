@@ -54,8 +54,6 @@ def deliver(
     sale: Delivery,
     channel: str,
     reference: str,
-    *,
-    kind: EntryKind = EntryKind.TRADE,
 ) -> tuple[Booked, Quote]:
     """Settle a sale: the exchange gets both fees. Raises `InsufficientBalance`, `CreditsFrozen`; nothing moves then."""
     exchange = unit.organisations.exchange().id
