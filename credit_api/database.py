@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, custody, lending, registry, trading
+from financing.persistence.tables import books, custody, lending, neutrality, registry, trading
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-DECLARED = (tables, books, custody, lending, registry, trading)  # importing a module declares its tables
+DECLARED = (tables, books, custody, lending, neutrality, registry, trading)  # importing a module declares its tables
 
 
 def metadata() -> MetaData:

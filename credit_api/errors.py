@@ -105,6 +105,7 @@ STATUS: Mapping[str, int] = {
     "plausibility_failed": 409,
     "serial_invalid": 422,
     "offer_expired": 409,
+    "residual_not_covered": 409,
     "auction_closed": 409,
     "bid_too_low": 409,
     "commitment_mismatch": 409,

@@ -16,12 +16,18 @@ class Settings(BaseSettings):
     database_url: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
+    public_url: str = ""
     sandbox: bool = False
     data: Path | None = None
 
     @property
     def url(self) -> str:
         return self.database_url or f"sqlite:///{(self.home / 'tanxin.db').resolve()}"
+
+    @property
+    def address(self) -> str:
+        """Where people reach the service: what QR codes on certificates point to."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
 
     @property
     def network_home(self) -> Path:

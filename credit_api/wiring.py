@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 
 from credit_api.auth.keys import Principal
+from credit_api.certificates.authority import Authority
 from credit_api.database import migrate
 from credit_api.settings import Settings
 from credit_api.signers import FileSigner
@@ -41,6 +42,7 @@ class Parts:
     writer: Writer
     parameters: Parameters
     signer: Signer
+    authority: Authority
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
     _network: Network | None = field(default=None, repr=False)
@@ -90,4 +92,5 @@ def assemble(settings: Settings) -> Parts:
         writer=Writer(engine),
         parameters=load_parameters(),
         signer=FileSigner(settings.home / "signing"),
+        authority=Authority(settings.home / "signing" / "documents"),
     )

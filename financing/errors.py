@@ -226,6 +226,12 @@ class OfferExpired(FinancingError):
     code = "offer_expired"
 
 
+class ResidualNotCovered(FinancingError):
+    """The retirements matched to a claim of neutrality are less than its residual emissions."""
+
+    code = "residual_not_covered"
+
+
 class AuctionClosed(FinancingError):
     """Bids are not taken: the auction has not opened, has closed, or its time to reveal is over or not come."""
 

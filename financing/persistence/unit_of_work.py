@@ -11,6 +11,7 @@ from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
+from financing.persistence.neutrality_store import NeutralityStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.package_store import PackageStore
 from financing.persistence.registry_store import RegistryStore
@@ -34,6 +35,7 @@ class UnitOfWork:
         self.transfers = TransferStore(connection)
         self.trading = TradingStore(connection)
         self.auctions = AuctionStore(connection)
+        self.neutrality = NeutralityStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
         self.idempotency = IdempotencyStore(connection)

@@ -7,7 +7,16 @@ import pytest
 from credit_api.documents import openapi_text
 
 DOCUMENT = json.loads(openapi_text())
-PUBLIC = {"/healthz", "/v1/ledger/head", "/v1/certificates/{certificate_number}"}
+PUBLIC = {
+    "/healthz",
+    "/v1/ledger/head",
+    "/v1/certificates/{certificate_number}",
+    "/v1/certificates/{certificate_number}/document",
+    "/v1/neutrality-certificates/{certificate_number}",
+    "/v1/neutrality-certificates/{certificate_number}/document",
+    "/v1/green-certificates/{certificate_number}/document",
+    "/v1/certificate-authority",
+}
 ROUTES = [
     (method, path, described)
     for path, methods in DOCUMENT["paths"].items()

@@ -230,8 +230,8 @@ def test_another_region_never_mints_more_than_was_locked(kilograms):
             assert minted.kg == kilograms
         else:
             assert minted.kg == kilograms * abroad.mg_per_kwh // home.mg_per_kwh
+    strict = parameters.recognition("suzhou", "chengdu", on)
     with pytest.raises(NotEligible):
-        strict = parameters.recognition("suzhou", "chengdu", on)
         mintable(Carbon(1_000), strict, "WETLAND", home, abroad)
 
 

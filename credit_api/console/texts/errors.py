@@ -19,6 +19,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "duplicate_reading": ("读数重复", "Readings are on record already"),
     "period_overlap": ("期间重叠", "The period overlaps another claim"),
     "period_already_issued": ("该期间已签发", "Credits were issued for this period"),
+    "residual_not_covered": ("注销量不足以抵消剩余排放", "The residual is not covered"),
     "auction_closed": ("拍卖未开放或已截止", "The auction takes no bids now"),
     "bid_too_low": ("出价过低", "The bid is too low"),
     "commitment_mismatch": ("与封存报价不符", "Not the bid that was sealed"),

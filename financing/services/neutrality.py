@@ -1,0 +1,72 @@
+"""Draft a claim of carbon neutrality, match retirements to it, and have it certified or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import Carbon, Period
+from financing.registry import neutrality as rules
+from financing.registry.neutrality import FootprintLine, NeutralityClaim, ReductionLine
+from financing.services.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class DraftClaim:
+    subject: str
+    boundary: str
+    period: Period
+    footprint: tuple[FootprintLine, ...]
+    reductions: tuple[ReductionLine, ...]
+
+
+def draft_claim(unit: UnitOfWork, context: Context, command: DraftClaim) -> NeutralityClaim:
+    """State what was emitted and reduced in a period that is over. Raises `QuantityOutOfRange`, `PeriodInvalid`."""
+    claim = NeutralityClaim(
+        claim_id=context.new_id("neu"),
+        entity=context.actor.id,
+        subject=command.subject,
+        boundary=command.boundary,
+        period=command.period,
+        footprint=command.footprint,
+        reductions=command.reductions,
+        drafted_at=context.at,
+    )
+    unit.neutrality.add(claim)
+    return claim
+
+
+def match_retirement(
+    unit: UnitOfWork, context: Context, claim_id: str, certificate_number: str, quantity: Carbon
+) -> NeutralityClaim:
+    """Use up part of a retirement for the actor's claim. Raises as `neutrality.match`."""
+    claim = unit.neutrality.get(claim_id)
+    context.require_party(claim.entity)
+    retirement = unit.registry.retirement(certificate_number)
+    matched = rules.match(claim, retirement, quantity, unit.neutrality.matched(certificate_number))
+    unit.neutrality.add_match(context.new_id("mch"), claim_id, matched.matches[-1])
+    unit.neutrality.save(matched)
+    return matched
+
+
+def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> NeutralityClaim:
+    """Certify a claim whose residual is covered, as a verifier that is not its entity, and sign the certificate.
+
+    Raises `NotPermitted`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
+    """
+    context.require_kind("verifier")
+    claim = unit.neutrality.get(claim_id)
+    number = unit.neutrality.next_number()
+    certified = rules.certify(claim, context.actor.id, number, context.at)
+    signed = replace(certified, signature=context.signer.sign(context.actor.id, certified.message()))
+    unit.neutrality.save(signed, number=number)
+    return signed
+
+
+def refuse_claim(unit: UnitOfWork, context: Context, claim_id: str, remarks: str) -> NeutralityClaim:
+    """Refuse a claim as a verifier: what it had matched is free again."""
+    context.require_kind("verifier")
+    refused = rules.refuse(unit.neutrality.get(claim_id), context.actor.id, remarks, context.at)
+    unit.neutrality.free_matches(claim_id)
+    unit.neutrality.save(refused)
+    return refused
