@@ -22,6 +22,7 @@ from credit_api.routes import (
     models,
     neutrality,
     organisations,
+    public_data,
     registry,
     subjects,
     trading,
@@ -63,7 +64,19 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.middleware("http")(_annotate)
-    for routes in (organisations, credit, subjects, models, assets, registry, neutrality, market, trading, lending):
+    for routes in (
+        organisations,
+        credit,
+        subjects,
+        models,
+        assets,
+        registry,
+        neutrality,
+        public_data,
+        market,
+        trading,
+        lending,
+    ):
         app.include_router(routes.router)
     console.mount(app)
 

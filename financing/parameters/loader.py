@@ -23,6 +23,7 @@ from financing.parameters.records import (
     PlausibilityLimits,
     PrimeRate,
     PvMethodology,
+    PvSubsidy,
     Recognition,
     Record,
     Region,
@@ -64,6 +65,7 @@ class Parameters:
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
     trading_rules: Table[TradingRules]
+    pv_subsidies: Table[PvSubsidy]
     regions: Table[Region]
     recognitions: Table[Recognition]
     hashes: Mapping[str, str]
@@ -89,6 +91,9 @@ class Parameters:
 
     def trading(self, key: str, on: date) -> TradingRules:
         return self.trading_rules.find(key, on)
+
+    def pv_subsidy(self, key: str, on: date) -> PvSubsidy:
+        return self.pv_subsidies.find(key, on)
 
     def region(self, key: str, on: date) -> Region:
         return self.regions.find(key, on)
@@ -119,6 +124,7 @@ def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
         products=_table(root, "products/*.toml", LendingProduct, "product", hashes),
         prime_rates=_table(root, "lpr.toml", PrimeRate, "prime rate", hashes),
         trading_rules=_table(root, "trading_rules.toml", TradingRules, "trading rule", hashes),
+        pv_subsidies=_table(root, "pv_subsidies.toml", PvSubsidy, "subsidy", hashes),
         regions=_table(root, "regions.toml", Region, "region", hashes),
         recognitions=_table(root, "recognitions.toml", Recognition, "recognition", hashes),
         hashes=MappingProxyType(hashes),

@@ -226,6 +226,21 @@ class TradingRules(Record):
         return amount.scaled_half_even(Fraction(self.fee_per_100k, 100_000))
 
 
+class PvSubsidy(Record):
+    """A programme that pays for generation of distributed PV: fen a kWh for some years, with yield to estimate by."""
+
+    name_zh: str
+    name_en: str
+    fen_per_kwh: int = Field(strict=True, gt=0)
+    years: int = Field(strict=True, gt=0, le=25)
+    capacity_w_min: int = Field(strict=True, gt=0)
+    capacity_w_max: int = Field(strict=True, gt=0)
+    yield_h_min: int = Field(strict=True, gt=0)
+    yield_h_max: int = Field(strict=True, gt=0)
+    degradation_first_bps: Bps
+    degradation_bps: Bps
+
+
 class Region(Record):
     """A region with a registry of its own. `registry_code` opens its serial numbers."""
 

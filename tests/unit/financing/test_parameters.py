@@ -35,6 +35,7 @@ def test_every_record_is_dated_cited_and_hashed():
         parameters.products,
         parameters.prime_rates,
         parameters.trading_rules,
+        parameters.pv_subsidies,
         parameters.regions,
         parameters.recognitions,
     )

@@ -1,0 +1,1 @@
+"""Public data as tables: CSV, XLSX, and the shape that the Climate Action Data Trust exchanges."""
