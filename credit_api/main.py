@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from credit_api import errors
 from credit_api.commands import PartsDep
 from credit_api.console import app as console
-from credit_api.routes import assets, credit, lending, market, models, organisations, subjects
+from credit_api.routes import assets, credit, lending, market, measuring, models, organisations, subjects
 from credit_api.routes.problems import add_problem_schemas
 from credit_api.wiring import Parts
 from financing.persistence.unit_of_work import UnitOfWork
@@ -52,7 +52,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.middleware("http")(_annotate)
-    for routes in (organisations, credit, subjects, models, assets, market, lending):
+    for routes in (organisations, credit, subjects, models, assets, measuring, market, lending):
         app.include_router(routes.router)
     console.mount(app)
 

@@ -8,9 +8,12 @@ from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
+from financing.persistence.metering_store import MeteringStore
+from financing.persistence.methodology_store import MethodologyStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.registry_store import RegistryStore
 from financing.persistence.serial_store import SerialStore
+from financing.persistence.verification_store import VerificationStore
 
 
 class UnitOfWork:
@@ -24,4 +27,7 @@ class UnitOfWork:
         self.registry = RegistryStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
+        self.metering = MeteringStore(connection)
+        self.methodologies = MethodologyStore(connection)
+        self.verification = VerificationStore(connection)
         self.idempotency = IdempotencyStore(connection)

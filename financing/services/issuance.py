@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
-from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.entries import EntryKind, Posting, balanced, transfer
 from financing.persistence.registry_store import Issuance
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Period
 from financing.registry import monitoring
 from financing.registry.retirement import Retirement, retire
-from financing.registry.serials import issue_block
+from financing.registry.serials import issue_block, take_tail
 from financing.services.context import Context
+from financing.services.methodologies import pinned
 from financing.services.moves import move_credits
-
-ASSET_CLASS = {"PV": "PHCER"}  # what valuation and products call the credits of a methodology
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class RetireCredits:
 
 
 def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str) -> Issuance:
-    """Issue the reduction of an accepted period to the project's owner, as one serial block.
+    """Issue the reduction of an accepted period to the project's owner, less what goes to the buffer.
 
     Raises `NotPermitted`, `PeriodAlreadyIssued`, `InvalidState`, `QuantityOutOfRange` for a reduction of nothing.
     """
@@ -50,7 +49,7 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
         period_id=claim.monitoring_period_id,
         project_id=project.project_id,
         owner_id=project.owner,
-        asset_class=ASSET_CLASS[project.methodology],
+        asset_class=pinned(unit, context, project).file.asset_class,
         methodology_tag=block.methodology_tag,
         project_code=block.project_code,
         vintage=block.vintage,
@@ -64,9 +63,18 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
     asset = Asset.credits(issuance_id)
     target = holding(project.owner, asset)
     source = AccountKey(context.actor.id, AccountKind.ISSUED, asset)
-    entry = balanced(EntryKind.ISSUANCE, issuance_id, transfer(source, target, quantity))
+    buffer = AccountKey(context.actor.id, AccountKind.BUFFER, asset)
+    shares = {target: claim.reduction.credited, buffer: claim.reduction.buffer}
+    postings: list[Posting] = []
+    for account, share in shares.items():
+        if share:
+            postings += transfer(source, account, share)
+    entry = balanced(EntryKind.ISSUANCE, issuance_id, postings)
     posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
+    rest, withheld = take_tail(block, claim.reduction.buffer) if claim.reduction.buffer else (block, None)
+    for account, part in ((target, rest), (buffer, withheld)):
+        if part is not None:
+            unit.serials.open(part, account_id=posted.account_ids[account], entry_id=posted.entry_id)
     return issuance
 
 

@@ -17,6 +17,7 @@ from credit_api.console.queries import daily_kwh
 from credit_api.schemas.common import Id
 from financing.errors import NotPermitted
 from financing.ledger.accounts import AccountKind, cash
+from financing.metering.node import Span
 from financing.persistence.registry_store import Issuance
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Energy, Money, Period, business_date
@@ -117,9 +118,12 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
         found = unit.registry.project(project_id)
         if found.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
             raise NotPermitted("this project is another organisation's", project_id=project_id)
-        meters = [(meter, unit.registry.reading_span(meter.meter_id)) for meter in unit.registry.meters(project_id)]
+        meters = [
+            (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
+            for meter in unit.registry.meters(project_id)
+        ]
         claims = [claim for claim in unit.registry.periods(owner_id=found.owner) if claim.project_id == project_id]
-        daily = daily_kwh(connection, project_id, days)
+        daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
     starts, ends = _unclaimed([claim.period for claim in claims], [span for _, span in meters])
     return page.render(
         "project.html",
@@ -145,12 +149,10 @@ def daily_charts(daily: list[tuple[datetime, float]]) -> tuple[BarChart, ...]:
     )
 
 
-def _unclaimed(
-    claimed: list[Period], spans: list[tuple[int, datetime | None, datetime | None]]
-) -> tuple[date | None, date | None]:
+def _unclaimed(claimed: list[Period], spans: list[Span]) -> tuple[date | None, date | None]:
     """The calendar days from the end of the last claim (or the first reading) to the last reading."""
-    firsts = [span[1] for span in spans if span[1] is not None]
-    lasts = [span[2] for span in spans if span[2] is not None]
+    firsts = [span.first for span in spans if span.first is not None]
+    lasts = [span.last for span in spans if span.last is not None]
     if not firsts:
         return None, None
     start = max([min(firsts), *(period.end for period in claimed)])

@@ -10,7 +10,7 @@ from credit_api.console.posting import Done, FieldInvalid, PostDep, apply
 from financing.metering.csv_readings import parse_readings
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.context import Context
-from financing.services.registration import load_readings
+from financing.services.metering import load_readings
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +26,7 @@ def meters_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         found = [
-            (project, meter, unit.registry.reading_span(meter.meter_id))
+            (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
             for project in unit.registry.projects()
             for meter in unit.registry.meters(project.project_id)
             if meter.measured_by == me
