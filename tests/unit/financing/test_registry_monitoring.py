@@ -173,7 +173,7 @@ def test_totals_reduction_and_project_belong_together():
         ({"declarations": Declarations(True, False, True)}, DeclarationMissing),
         ({"code": "roof-1"}, SerialInvalid),
         ({"capacity_w": 0}, QuantityOutOfRange),
-        ({"meter_ids": ()}, QuantityOutOfRange),
+        ({"capacity_w": None}, QuantityOutOfRange),
         ({"meter_ids": ("M1", "M1")}, QuantityOutOfRange),
         ({"location": Location("x", 91.0, 0.0)}, QuantityOutOfRange),
         ({"grid_connected_on": date(2024, 7, 1)}, PeriodInvalid),
