@@ -1,7 +1,7 @@
 """From metered and declared quantities to a reduction: one engine for every methodology file.
 
-What is booked is rounded down to the kilogram once, at the end; the buffer is rounded up, so that the owner never gets
-a gram of it.
+What is booked is rounded down to the kilogram once, at the end; the buffer is rounded up, so that it is never
+below its share of what is issued.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from financing.methodology.expressions import Quantity, parse_expression
 from financing.methodology.reduction import InputValue, ParameterValue, Reduction, Rules, Step
 from financing.methodology.units import CARBON, Unit, parse_unit
 from financing.parameters.methodologies import PERIOD_YEARS, DeclaredInput, MeteredInput
-from financing.quantities import BPS_PER_UNIT, CHINA_TIME, Carbon, Energy, Period, floor_div
+from financing.quantities import BPS_PER_UNIT, CHINA_TIME, Carbon, Energy, Period, ceil_div, floor_div
 
 EVIDENCE_MAX = 400
 
@@ -193,8 +193,7 @@ def _kilograms(result_kg: Fraction, rules: Rules) -> tuple[Carbon, Carbon]:
     # Emissions above the baseline make no reduction; they are never booked as a negative one.
     net = max(result_kg, Fraction(0)) * (1 - deducted)
     total = Carbon(floor_div(net))
-    credited = Carbon(floor_div(net * Fraction(BPS_PER_UNIT - rules.buffer_bps, BPS_PER_UNIT)))
-    return total, total - credited
+    return total, Carbon(ceil_div(Fraction(total.kg * rules.buffer_bps, BPS_PER_UNIT)))
 
 
 def _all_exports(metered: Mapping[str, Metered]) -> Energy | None:
