@@ -14,7 +14,9 @@ from rich.console import Console
 from credit_api.settings import Settings
 from credit_api.wiring import assemble
 from financing.errors import FinancingError
+from financing.methodology.definition import compiled
 from financing.methodology.reduction import shown
+from financing.parameters import load_parameters
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.context import Actor, Context
 from financing.services.explaining import Explanation, explain
@@ -66,6 +68,22 @@ def explain_serial(
         sys.stdout.write(json.dumps(_document(found), ensure_ascii=False, indent=2) + "\n")
     else:
         _print(found)
+
+
+@registry_app.command("methodologies")
+def methodologies(
+    own: Annotated[
+        Path | None, typer.Option("--own", envvar="TANXIN_METHODOLOGIES", help="Folder with files of one's own.")
+    ] = None,
+) -> None:
+    """Read and check every methodology file: units, formulas, names, citations. No books are needed."""
+    try:
+        for file in load_parameters(more_methodologies=own).methodologies:
+            checked = compiled(file)
+            variants = sum(1 for _ in checked.variants())
+            sys.stdout.write(f"{checked.tag}\t{file.name_en}\t{variants} variants\t{file.file}\t{file.version_hash}\n")
+    except FinancingError as error:
+        _refuse(error.code, error.detail, as_json=False)
 
 
 def _print(found: Explanation) -> None:

@@ -16,7 +16,7 @@ from financing.persistence.unit_of_work import UnitOfWork
 FOUNDERS = (
     Organisation("registry-sip", "registry", "园区碳普惠登记中心(沙盒)", "SIP carbon registry (sandbox)"),
     Organisation("exchange-seee", "exchange", "环境能源交易所(沙盒)", "Environment exchange (sandbox)"),
-    Organisation("verifier-cqc", "verifier", "核查机构(沙盒)", "Verifier (sandbox)"),
+    Organisation("verifier-cqc", "verifier", "中国质量认证中心(沙盒)", "CQC (sandbox)"),
     Organisation("verifier-cti", "verifier", "华测核查(沙盒)", "CTI (sandbox)"),
     Organisation("verifier-sgs", "verifier", "通标核查(沙盒)", "SGS (sandbox)"),
     Organisation("verifier-bsi", "verifier", "英标核查(沙盒)", "BSI (sandbox)"),

@@ -59,6 +59,11 @@ def exact(value: str) -> str:
     return shown(value)
 
 
+def unit(text: str) -> str:
+    """A unit as it is read; a plain number has none."""
+    return "" if text == "1" else text
+
+
 def capacity(watts: int | None) -> str:
     """Nameplate power in kW; a project without has none to show."""
     return NOTHING if watts is None else f"{Decimal(watts) / 1000:,.0f} kW"
@@ -132,6 +137,7 @@ FILTERS = {
         mwh,
         capacity,
         exact,
+        unit,
         count,
         figure,
         chance,
