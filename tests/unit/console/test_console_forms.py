@@ -219,7 +219,8 @@ def test_errors_are_pages_for_browsers_and_problems_for_programs(browser):
 
 
 def test_the_console_explains_what_is_missing_before_there_is_a_network(tmp_path):
-    from credit_api.main import create_app
+    from credit_api.console.texts import TEXTS
+from credit_api.main import create_app
     from credit_api.settings import Settings
     from credit_api.wiring import assemble
 
@@ -261,7 +262,10 @@ def test_readings_can_be_pasted_by_their_grid_company_only(sqlite_world, holder)
     holder.post("/console/metering/readings", fields)
     assert ">2<" in holder.get("/console/metering").text
     again = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text}
-    assert "duplicate_reading" in holder.post("/console/metering/readings", again, status=409).text
+    holder.post("/console/metering/readings", again)
+    assert TEXTS["flash.readings_known"][0] in holder.get("/console/metering").text
+    other = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text.replace("120", "9")}
+    assert "duplicate_reading" in holder.post("/console/metering/readings", other, status=409).text
     holder.act_as("grid-gaoxin")
     fields = holder.hidden("/", "leave") | {"meter_id": "M-PV8", "readings": text}
     assert "not_permitted" in holder.post("/console/metering/readings", fields, status=403).text
