@@ -22,6 +22,8 @@ from credit_api.database import migrate
 from credit_api.documents import claims_text, errors_text, guide_text, openapi_text
 from credit_api.main import create_app
 from credit_api.models_cli import models_app
+from credit_api.readings_cli import readings_app
+from credit_api.registry_cli import registry_app
 from credit_api.sandbox import found, is_seeded, mark_seeded
 from credit_api.settings import Settings
 from credit_api.wiring import Parts, assemble, system_clock
@@ -44,6 +46,8 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 app.add_typer(consent_app, name="consent")
+app.add_typer(readings_app, name="readings")
+app.add_typer(registry_app, name="registry")
 out = Console()
 err = Console(stderr=True)
 REFUSED = 2

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, custody, lending, neutrality, registry, trading
+from financing.persistence.tables import books, custody, lending, measuring, neutrality, registry, trading
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-DECLARED = (tables, books, custody, lending, neutrality, registry, trading)  # importing a module declares its tables
+# Importing a module declares its tables.
+DECLARED = (tables, books, custody, lending, measuring, neutrality, registry, trading)
 
 
 def metadata() -> MetaData:

@@ -8,7 +8,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """`home` holds everything the program writes; `database_url` may point at PostgreSQL instead of a file in it."""
+    """`home` holds everything the program writes; `database_url` may point at PostgreSQL instead of a file in it.
+
+    `methodologies` is a folder of methodology files of one's own; `grid_nodes` maps a grid company to the URL of its
+    readings' database (JSON in the environment), a file in `home` where it is not named.
+    """
 
     model_config = SettingsConfigDict(env_prefix="TANXIN_", frozen=True)
 
@@ -19,6 +23,8 @@ class Settings(BaseSettings):
     public_url: str = ""
     sandbox: bool = False
     data: Path | None = None
+    methodologies: Path | None = None
+    grid_nodes: dict[str, str] = {}
 
     @property
     def url(self) -> str:

@@ -14,11 +14,14 @@ from sqlalchemy import Connection, Engine
 from credit_api.auth.keys import Principal
 from credit_api.certificates.authority import Authority
 from credit_api.database import migrate
+from credit_api.readings_move import move_readings
 from credit_api.settings import Settings
 from credit_api.signers import FileSigner
 from federated.serving import Network
+from financing.methodology.definition import compiled
 from financing.parameters import Parameters, load_parameters
 from financing.persistence.database import open_engine
+from financing.persistence.grid_node import GridNodes
 from financing.persistence.writer import Writer
 from financing.services.context import Actor, Context
 from financing.signing import Signer
@@ -43,6 +46,7 @@ class Parts:
     parameters: Parameters
     signer: Signer
     authority: Authority
+    nodes: GridNodes
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
     _network: Network | None = field(default=None, repr=False)
@@ -64,6 +68,7 @@ class Parts:
             new_id=self.new_id,
             parameters=self.parameters,
             signer=self.signer,
+            nodes=self.nodes,
         )
 
     @contextmanager
@@ -76,6 +81,7 @@ class Parts:
         if not self._closed:
             self._closed = True
             self.writer.close()
+            self.nodes.close()
             if self._network is not None:
                 self._network.close()
             self.engine.dispose()
@@ -86,11 +92,17 @@ def assemble(settings: Settings) -> Parts:
     settings.home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.url)
     migrate(engine)
-    return Parts(
+    parameters = load_parameters(more_methodologies=settings.methodologies)
+    for file in parameters.methodologies:
+        compiled(file)
+    parts = Parts(
         settings=settings,
         engine=engine,
         writer=Writer(engine),
-        parameters=load_parameters(),
+        parameters=parameters,
         signer=FileSigner(settings.home / "signing"),
         authority=Authority(settings.home / "signing" / "documents"),
+        nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
     )
+    move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
+    return parts

@@ -260,3 +260,33 @@ class SignatureInvalid(FinancingError):
     """A signature does not belong to this document and key, or the signer has no such key."""
 
     code = "signature_invalid"
+
+
+class MethodologyInvalid(FinancingError):
+    """A methodology file is not one: a formula outside the language, unlike units, a name that is not declared."""
+
+    code = "methodology_invalid"
+
+
+class MethodologyNotApproved(FinancingError):
+    """The methodology version is a draft, in consultation or superseded, so no new project is registered on it."""
+
+    code = "methodology_not_approved"
+
+
+class AccreditationMissing(FinancingError):
+    """The certifier is not accredited for this methodology on this day."""
+
+    code = "accreditation_missing"
+
+
+class FindingsOpen(FinancingError):
+    """The verifier's findings on the period are not all closed, so nothing can be stated on it."""
+
+    code = "findings_open"
+
+
+class NotRederivable(FinancingError):
+    """The credits cannot be derived again from readings and parameters as they were issued."""
+
+    code = "not_rederivable"

@@ -237,6 +237,30 @@ def _print_horizontal(report: dict[str, Any]) -> None:
     Console().print(horizontal_table(report), markup=False, highlight=False, soft_wrap=True)
 
 
+@bench.command("registry")
+def registry(
+    quick: Annotated[bool, typer.Option("--quick", help="200,000 readings, not a million.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
+) -> None:
+    """The registry's speed, each part beside its alternative: signed readings against a load row by row."""
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from simulations.benchmarks.readings import measure_readings  # noqa: PLC0415
+
+    parts = {"readings": asdict(measure_readings(200_000 if quick else 1_000_000))}
+    if as_json:
+        sys.stdout.write(json.dumps(parts, indent=2) + "\n")
+        return
+    speed = parts["readings"]
+    Console().print(
+        f"{speed['readings']:,} generated readings of {speed['meters']} meters in {speed['total_s']:.1f} s "
+        f"({speed['readings_per_s']:,.0f}/s, {speed['times_row_by_row']:.0f} times row by row); "
+        f"peak {speed['peak_memory_mib']:.0f} MiB",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @bench.command("privacy")
 def privacy(
     quick: Annotated[

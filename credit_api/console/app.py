@@ -33,7 +33,9 @@ from credit_api.console.views import (
     privacy,
     record,
     records,
+    registering,
     verification,
+    verifying,
 )
 from credit_api.errors import Unauthenticated, status_of
 
@@ -56,6 +58,8 @@ def mount(app: FastAPI) -> None:
         offers,
         metering,
         verification,
+        verifying,
+        registering,
         market,
         models,
         privacy,

@@ -15,10 +15,11 @@ from federated.registry.manifest import Manifest
 from financing.collateral.coverage import CoverageStatus
 from financing.ledger.accounts import AccountKind
 from financing.lending.loan import LoanState
+from financing.metering.node import MeteringNodes
 from financing.parameters import Parameters
 from financing.persistence.ledger_store import LedgerHead, account
 from financing.persistence.lending_store import call_t, decision_t
-from financing.persistence.registry_store import issuance_t, period_t, project_t, reading_t
+from financing.persistence.registry_store import issuance_t, period_t, project_t
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Energy, Money, Rate
 from financing.registry.monitoring import MonitoringState
@@ -65,11 +66,12 @@ class CustomerStory:
     missing: str | None = None
 
 
-def asset_story(connection: Connection, parameters: Parameters, at: datetime) -> AssetStory:
+def asset_story(connection: Connection, parameters: Parameters, nodes: MeteringNodes, at: datetime) -> AssetStory:
     plants, capacity = _row(connection, select(func.count(), func.coalesce(func.sum(project_t.c.capacity_w), 0)))
-    readings, metered = _row(
-        connection, select(func.count(), func.coalesce(func.sum(reading_t.c.generation_wh), 0)).select_from(reading_t)
-    )
+    measured = [
+        nodes.of(grid.id).summary() for grid in UnitOfWork(connection).organisations.all() if grid.kind == "grid"
+    ]
+    readings, metered = sum(count for count, _ in measured), sum(wh for _, wh in measured)
     states = {
         row.state: (row.claims, int(row.kg))
         for row in connection.execute(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from federated.registry.card import SMALL_CHANCE
+from financing.methodology.reduction import shown
 from financing.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
 
 NOTHING = "—"
@@ -53,9 +54,19 @@ def mwh(energy: Energy | None) -> str:
     return NOTHING if energy is None else f"{_signed(Decimal(energy.wh) / WH_PER_MWH, 3)} MWh"
 
 
-def capacity(watts: int) -> str:
-    """Nameplate power in kW."""
-    return f"{Decimal(watts) / 1000:,.0f} kW"
+def exact(value: str) -> str:
+    """An exact value of a formula: all its digits where it ends, six decimals where it does not."""
+    return shown(value)
+
+
+def unit(text: str) -> str:
+    """A unit as it is read; a plain number has none."""
+    return "" if text == "1" else text
+
+
+def capacity(watts: int | None) -> str:
+    """Nameplate power in kW; a project without has none to show."""
+    return NOTHING if watts is None else f"{Decimal(watts) / 1000:,.0f} kW"
 
 
 def count(number: int) -> str:
@@ -125,6 +136,8 @@ FILTERS = {
         kwh,
         mwh,
         capacity,
+        exact,
+        unit,
         count,
         figure,
         chance,

@@ -30,7 +30,7 @@ LINKS = (
         "/console/assets",
         "nav.assets",
         ("developer", "buyer"),
-        ("/console/loans", "/console/decisions", "/console/projects", "/console/claims"),
+        ("/console/loans", "/console/decisions", "/console/projects", "/console/claims", "/console/register"),
     ),
     Link("/console/record", "nav.record", ("developer", "buyer")),
     Link("/console/metering", "nav.metering", ("grid",)),

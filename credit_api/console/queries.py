@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from credit_api.inquiries import Inquiry, inquiry_t
 from financing.errors import NotFound
-from financing.persistence.registry_store import meter_t, reading_t
+from financing.metering.node import MeteringNodes
+from financing.persistence.registry_store import Meter
 
-DAY = 86_400
 CHINA_OFFSET = 8 * 3_600
 
 
-def daily_kwh(connection: Connection, project_id: str, days: int) -> list[tuple[datetime, float]]:
-    """Generation a day (China) of a project's meters, in kWh, over the last `days` days that have readings."""
-    day = ((reading_t.c.starts_at + CHINA_OFFSET) // DAY).label("day")
-    mine = select(meter_t.c.id).where(meter_t.c.project_id == project_id)
-    last = connection.execute(
-        select(func.max(reading_t.c.starts_at)).where(reading_t.c.meter_id.in_(mine))
-    ).scalar_one()
-    if last is None:
-        return []
-    rows = connection.execute(
-        select(day, func.sum(reading_t.c.generation_wh).label("wh"))
-        .where(reading_t.c.meter_id.in_(mine), reading_t.c.starts_at > last - days * DAY)
-        .group_by(day)
-        .order_by(day)
-    )
+def daily_kwh(nodes: MeteringNodes, meters: list[Meter], days: int) -> list[tuple[datetime, float]]:
+    """Energy a day (China) of a project's meters, in kWh, over the last `days` days that have readings: sums that the
+    grid nodes give to the owner, never single readings."""
+    sums: dict[int, int] = {}
+    for grid_id in sorted({meter.measured_by for meter in meters}):
+        mine = tuple(meter.meter_id for meter in meters if meter.measured_by == grid_id)
+        for day, wh in nodes.of(grid_id).daily_wh(mine, days).items():
+            sums[day] = sums.get(day, 0) + wh
     epoch = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(seconds=CHINA_OFFSET)
-    return [(epoch + timedelta(days=int(row.day)), int(row.wh) / 1000) for row in rows]
+    return [(epoch + timedelta(days=day), wh / 1000) for day, wh in sorted(sums.items())[-days:]]
 
 
 def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:

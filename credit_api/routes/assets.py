@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit
+from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit, commit_after
 from credit_api.errors import BodyTooLarge
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.assets import (
@@ -28,6 +29,7 @@ from credit_api.schemas.assets import (
     StatementIn,
 )
 from credit_api.schemas.common import Id, RequestModel
+from credit_api.wiring import Parts
 from financing.errors import NotPermitted
 from financing.metering.csv_readings import parse_readings
 from financing.metering.readings import ReadingBatch
@@ -35,9 +37,11 @@ from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import INT64_MAX, Carbon, Energy, Period
 from financing.registry.projects import Declarations, Location
 from financing.registry.retirement import require_certificate_number
+from financing.services.auditing import corrected_since
 from financing.services.context import Context
 from financing.services.issuance import issue_credits
-from financing.services.registration import NewMeter, RegisterProject, load_readings, register_project
+from financing.services.metering import load_readings
+from financing.services.registration import NewMeter, RegisterProject, register_project
 from financing.services.retiring import Purpose, RetireCredits, retire_credits
 from financing.services.verification import StatePeriod, SubmitPeriod, state_period, submit_period
 
@@ -62,10 +66,15 @@ async def add_project(
             grid_connected_on=body.grid_connected_on,
             crediting_period=Period(body.crediting_from, body.crediting_until),
             location=Location(body.region, body.latitude_deg, body.longitude_deg),
-            meters=tuple(NewMeter(each.meter_id, each.measured_by, each.interval_minutes) for each in body.meters),
+            meters=tuple(
+                NewMeter(each.meter_id, each.measured_by, each.interval_minutes, each.role, each.public_key)
+                for each in body.meters
+            ),
             declarations=Declarations(
                 body.owns_the_reduction, body.not_registered_elsewhere, body.outside_ets_boundary
             ),
+            choices=tuple(sorted(body.choices.items())),
+            developed_by=tuple(body.developed_by),
         )
         return ProjectOut.of(register_project(unit, context, command))
 
@@ -81,7 +90,7 @@ def list_projects(parts: PartsDep, principal: PrincipalDep) -> list[ProjectOut]:
 
 
 @router.post("/meters/{meter_id}/readings", status_code=201, response_model=ReadingsOut)
-async def add_readings(
+def add_readings(
     meter_id: Id,
     body: ReadingsIn,
     request: Request,
@@ -89,13 +98,22 @@ async def add_readings(
     principal: PrincipalDep,
     key: IdempotencyDep,
 ) -> Response:
-    """Load interval readings, as the grid company that measures the meter. All of a batch is stored, or nothing."""
+    """Load interval readings into the node of the calling grid company, which measures the meter.
+
+    All of a batch is stored, or nothing; the same batch again is a no-op that says so. With `correction`, readings on
+    record get a new revision.
+    """
     batch = _batch(meter_id, body)
 
-    def run(unit: UnitOfWork, context: Context) -> ReadingsOut:
-        return ReadingsOut.of(load_readings(unit, context, batch))
+    def effect(context: Context) -> ReadingsOut:
+        return _load(parts, context, batch, body.signature, body.correction)
 
-    return await commit(parts, principal, key, request, body, run)
+    return commit_after(parts, principal, key, request, body, effect)
+
+
+def _load(parts: Parts, context: Context, batch: ReadingBatch, signature: str | None, reason: str) -> ReadingsOut:
+    with parts.reading() as connection:
+        return ReadingsOut.of(batch, load_readings(UnitOfWork(connection), context, batch, signature, reason))
 
 
 class _CsvFingerprint(RequestModel):
@@ -104,6 +122,7 @@ class _CsvFingerprint(RequestModel):
     meter_id: str
     interval_minutes: int
     commitment: str
+    correction: str = ""
 
 
 @router.post(
@@ -118,21 +137,30 @@ async def add_readings_csv(
     parts: PartsDep,
     principal: PrincipalDep,
     key: IdempotencyDep,
-    interval_minutes: Annotated[int, Query(ge=1, le=1440)],
+    interval_minutes: Annotated[int, Query(ge=1, le=43_200)],
+    correction: Annotated[str, Query(max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")] = "",
+    signature: Annotated[str | None, Header(alias="X-Meter-Signature", pattern=r"^[0-9a-f]{128}$")] = None,
 ) -> Response:
-    """Load readings from CSV: `interval_start` (ISO 8601 with zone), `generation_kwh` and, optionally, `export_kwh`."""
+    """Load readings from CSV: `interval_start` (ISO 8601 with zone), `generation_kwh`, and optionally `export_kwh` and
+    `register_kwh`. The meter's signature over the batch is in `X-Meter-Signature`.
+    """
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
         if len(content) > CSV_BYTES_MAX:
             raise BodyTooLarge("a file of readings is at most 8 MiB", bytes_max=CSV_BYTES_MAX)
-    batch = parse_readings(bytes(content), meter_id, interval_minutes)
+    batch = await run_in_threadpool(parse_readings, bytes(content), meter_id, interval_minutes)
 
-    def run(unit: UnitOfWork, context: Context) -> ReadingsOut:
-        return ReadingsOut.of(load_readings(unit, context, batch))
+    def effect(context: Context) -> ReadingsOut:
+        return _load(parts, context, batch, signature, correction)
 
-    same = _CsvFingerprint(meter_id=meter_id, interval_minutes=interval_minutes, commitment=batch.commitment())
-    return await commit(parts, principal, key, request, same, run)
+    same = _CsvFingerprint(
+        meter_id=meter_id,
+        interval_minutes=interval_minutes,
+        commitment=batch.commitment(),
+        correction=correction,
+    )
+    return await run_in_threadpool(commit_after, parts, principal, key, request, same, effect)
 
 
 @router.post("/monitoring-periods", status_code=201, response_model=PeriodOut)
@@ -142,7 +170,13 @@ async def submit(
     """Claim a period of one of the caller's projects: readings are totalled, checked and turned into a reduction."""
 
     def run(unit: UnitOfWork, context: Context) -> PeriodOut:
-        command = SubmitPeriod(body.project_id, Period(body.starts_at, body.ends_at), Energy(body.green_power_sold_wh))
+        command = SubmitPeriod(
+            body.project_id,
+            Period(body.starts_at, body.ends_at),
+            Energy(body.green_power_sold_wh),
+            tuple((name, each.value, each.evidence) for name, each in sorted(body.declared.items())),
+            tuple(body.vehicles),
+        )
         return PeriodOut.of(submit_period(unit, context, command))
 
     return await commit(parts, principal, key, request, body, run)
@@ -161,10 +195,11 @@ def list_periods(parts: PartsDep, principal: PrincipalDep, state: Id | None = No
 def show_period(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> PeriodOut:
     """One claim with its workings, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
-        claim = UnitOfWork(connection).registry.period(period_id)
-    if principal.kind not in SEES_EVERYTHING and claim.owner != principal.organisation_id:
-        raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
-    return PeriodOut.of(claim)
+        unit = UnitOfWork(connection)
+        claim = unit.registry.period(period_id)
+        if principal.kind not in SEES_EVERYTHING and claim.owner != principal.organisation_id:
+            raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
+        return PeriodOut.of(claim, corrected_since=corrected_since(unit, parts.nodes, claim))
 
 
 @router.post("/monitoring-periods/{period_id}/statement", status_code=201, response_model=PeriodOut)
@@ -267,13 +302,16 @@ def show_certificate(certificate_number: Id, parts: PartsDep) -> CertificateOut:
 
 def _batch(meter_id: str, body: ReadingsIn) -> ReadingBatch:
     export = [reading.export_wh for reading in body.readings]
+    register = [reading.register_wh for reading in body.readings]
     known = [value for value in export if value is not None]
-    if known and len(known) != len(export):
-        raise NotPermitted("either every reading of a batch has an export register or none has", meter_id=meter_id)
+    counted = [value for value in register if value is not None]
+    if len(known) not in (0, len(export)) or len(counted) not in (0, len(register)):
+        raise NotPermitted("either every reading of a batch has a register or none has", meter_id=meter_id)
     return ReadingBatch(
         meter_id,
         body.interval_minutes,
         np.array([int(reading.starts_at.timestamp()) for reading in body.readings], dtype="datetime64[s]"),
         np.array([reading.generation_wh for reading in body.readings], dtype=np.int64),
         np.array(known, dtype=np.int64) if known else None,
+        np.array(counted, dtype=np.int64) if counted else None,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from credit_api.schemas.common import Id, Kg, Moment, RequestModel, ResponseModel, Text, TextPair, Wh
+from financing.metering.node import Receipt
 from financing.metering.readings import ReadingBatch
+from financing.methodology.reduction import InputValue, ParameterValue, Step
 from financing.persistence.ledger_store import Balance
 from financing.persistence.registry_store import Issuance
 from financing.quantities import INT64_MAX, Period
@@ -21,22 +24,28 @@ from financing.services.issuance import Issued
 class MeterIn(RequestModel):
     meter_id: Id
     measured_by: Id = Field(description="the grid company that reads this meter")
-    interval_minutes: int = Field(strict=True, ge=1, le=1440)
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
+    role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
+    public_key: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
+    )
 
 
 class ProjectIn(RequestModel):
     code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
     name: Text
-    methodology: Literal["PV"] = "PV"
+    methodology: str = Field(default="PV", pattern=r"^[A-Z]{1,12}$")
     methodology_version: int = Field(default=1, strict=True, ge=1)
-    capacity_w: int = Field(strict=True, gt=0, le=10**12)
+    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
+    capacity_w: int | None = Field(default=None, strict=True, gt=0, le=10**12, description="needed where it is metered")
     grid_connected_on: date
     crediting_from: Moment
     crediting_until: Moment
     region: Text
     latitude_deg: float = Field(ge=-90, le=90)
     longitude_deg: float = Field(ge=-180, le=180)
-    meters: Annotated[list[MeterIn], Field(min_length=1, max_length=100)]
+    meters: Annotated[list[MeterIn], Field(max_length=100)] = Field(default=[])
+    developed_by: Annotated[list[Id], Field(max_length=20)] = Field(default=[])
     owns_the_reduction: bool = Field(strict=True)
     not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
     outside_ets_boundary: bool = Field(strict=True)
@@ -48,7 +57,8 @@ class ProjectOut(ResponseModel):
     owner_id: str
     name: str
     methodology: str
-    capacity_w: int
+    choices: dict[str, str]
+    capacity_w: int | None
     grid_connected_on: date
     region: str
     meter_ids: list[str]
@@ -61,6 +71,7 @@ class ProjectOut(ResponseModel):
             owner_id=project.owner,
             name=project.name,
             methodology=project.methodology_tag,
+            choices=dict(project.choices),
             capacity_w=project.capacity_w,
             grid_connected_on=project.grid_connected_on,
             region=project.location.region,
@@ -72,12 +83,15 @@ class ReadingIn(RequestModel):
     starts_at: Moment
     generation_wh: Wh
     export_wh: Wh | None = None
+    register_wh: Wh | None = None
 
 
 class ReadingsIn(RequestModel):
-    """Readings in time order on the meter's grid; either all or none have an export register."""
+    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
 
-    interval_minutes: int = Field(strict=True, ge=1, le=1440)
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
     readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=50_000)]
 
 
@@ -86,28 +100,98 @@ class ReadingsOut(ResponseModel):
     count: int
     generation_wh: int
     commitment: str = Field(description="SHA-256 over the canonical readings")
+    batch_id: int = Field(description="number of the batch at the grid company's node")
+    deduplicated: bool = Field(description="the same batch was there already, byte for byte: nothing was stored")
 
     @classmethod
-    def of(cls, batch: ReadingBatch) -> Self:
+    def of(cls, batch: ReadingBatch, receipt: Receipt) -> Self:
         return cls(
             meter_id=batch.meter_id,
             count=len(batch),
             generation_wh=batch.generation().wh,
-            commitment=batch.commitment(),
+            commitment=receipt.commitment,
+            batch_id=receipt.batch_id,
+            deduplicated=receipt.deduplicated,
         )
+
+
+class DeclaredIn(RequestModel):
+    """A declared input, exact, in the unit of the methodology, and what it rests on."""
+
+    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
+    evidence: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
 class PeriodIn(RequestModel):
     project_id: Id
     starts_at: Moment
     ends_at: Moment
+    vehicles: list[Id] = Field(default_factory=list, max_length=10_000, description="vehicles that were charged")
     green_power_sold_wh: Wh = Field(default=0, description="sold as green power or certificates: not claimable")
+    declared: dict[str, DeclaredIn] = Field(default={}, max_length=40)
 
 
 class FindingOut(TextPair):
     severity: str
     count: int
     first_at: datetime | None
+
+
+class InputOut(ResponseModel):
+    name: str
+    kind: str
+    value: str
+    unit: str
+    zh: str
+    en: str
+    evidence: str
+
+    @classmethod
+    def of(cls, each: InputValue) -> Self:
+        return cls(
+            name=each.name,
+            kind=each.kind,
+            value=each.value,
+            unit=each.unit,
+            zh=each.zh,
+            en=each.en,
+            evidence=each.evidence,
+        )
+
+
+class ParameterOut(ResponseModel):
+    name: str
+    value: str
+    unit: str
+    key: str
+    source: str
+    mark: str
+    file: str
+
+    @classmethod
+    def of(cls, each: ParameterValue) -> Self:
+        return cls(
+            name=each.name,
+            value=each.value,
+            unit=each.unit,
+            key=each.key,
+            source=each.source,
+            mark=each.mark,
+            file=each.file,
+        )
+
+
+class StepOut(ResponseModel):
+    """A step of the formula; `value` is exact, a decimal or a fraction."""
+
+    name: str
+    expression: str
+    value: str
+    unit: str
+
+    @classmethod
+    def of(cls, each: Step) -> Self:
+        return cls(name=each.name, expression=each.expression, value=each.value, unit=each.unit)
 
 
 class PeriodOut(ResponseModel):
@@ -120,22 +204,30 @@ class PeriodOut(ResponseModel):
     ends_at: datetime
     state: str
     generation_wh: int
-    claimed_wh: int
+    methodology: str
+    variant: dict[str, str]
+    claimed_wh: int | None
     reduction_kg: int
+    buffer_kg: int = Field(description="of the reduction, withheld against reversal")
     commitment: str
-    factor_key: str
-    factor_mg_per_kwh: int
+    factor_key: str | None
+    factor_mg_per_kwh: int | None
     formula: str
+    inputs: list[InputOut]
+    parameters: list[ParameterOut]
+    steps: list[StepOut]
     parameter_hashes: dict[str, str]
     intervals_expected: int
     intervals_missing: int
     findings: list[FindingOut]
     verifier_id: str | None
     issuance_id: str | None
+    corrected_since: bool = Field(description="readings of the period were corrected after it was submitted")
 
     @classmethod
-    def of(cls, claim: MonitoringPeriod) -> Self:
+    def of(cls, claim: MonitoringPeriod, *, corrected_since: bool = False) -> Self:
         reduction = claim.reduction
+        claimed, factor = reduction.step("claimed"), reduction.parameter("factor")
         return cls(
             monitoring_period_id=claim.monitoring_period_id,
             project_id=claim.project_id,
@@ -144,12 +236,18 @@ class PeriodOut(ResponseModel):
             ends_at=claim.period.end,
             state=claim.state.value,
             generation_wh=claim.generation().wh,
-            claimed_wh=reduction.claimed.wh,
+            methodology=reduction.tag,
+            variant=dict(reduction.variant),
+            claimed_wh=int(Fraction(claimed.value) * 1000) if claimed is not None and claimed.unit == "kWh" else None,
             reduction_kg=reduction.reduction.kg,
+            buffer_kg=reduction.buffer.kg,
             commitment=claim.commitment(),
-            factor_key=reduction.factor_key,
-            factor_mg_per_kwh=reduction.factor.amount,
+            factor_key=factor.key if factor is not None else None,
+            factor_mg_per_kwh=_mg_per_kwh(factor),
             formula=reduction.formula(),
+            inputs=[InputOut.of(each) for each in reduction.inputs],
+            parameters=[ParameterOut.of(each) for each in reduction.parameters],
+            steps=[StepOut.of(each) for each in reduction.steps],
             parameter_hashes=dict(reduction.parameter_hashes),
             intervals_expected=sum(total.intervals_expected for total in claim.totals),
             intervals_missing=sum(total.intervals_missing for total in claim.totals),
@@ -166,7 +264,14 @@ class PeriodOut(ResponseModel):
             ],
             verifier_id=claim.statement.verifier if claim.statement else None,
             issuance_id=claim.issuance_id,
+            corrected_since=corrected_since,
         )
+
+
+def _mg_per_kwh(factor: ParameterValue | None) -> int | None:
+    if factor is None or factor.unit not in {"kgCO2e/kWh", "mgCO2e/kWh"}:
+        return None
+    return int(Fraction(factor.value) * (1_000_000 if factor.unit == "kgCO2e/kWh" else 1))
 
 
 class StatementIn(RequestModel):
@@ -188,6 +293,7 @@ class IssuedOut(ResponseModel):
 
     issuance_id: str | None
     monitoring_period_id: str
+    asset_class: str | None
     quantity_kg: int = Field(description="issued in whole tonnes, the buffer included")
     buffer_kg: int
     carried_in_kg: int
@@ -200,6 +306,7 @@ class IssuedOut(ResponseModel):
         return cls(
             issuance_id=issued.issuance.issuance_id if issued.issuance else None,
             monitoring_period_id=monitoring_period_id,
+            asset_class=issued.issuance.asset_class if issued.issuance else None,
             quantity_kg=carried.issued.kg,
             buffer_kg=carried.buffer.kg,
             carried_in_kg=carried.carried_in.kg,

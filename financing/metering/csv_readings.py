@@ -1,4 +1,4 @@
-"""Readings as CSV: `interval_start` (ISO 8601 with zone), `generation_kwh`, optionally `export_kwh`.
+"""Readings as CSV: `interval_start` (ISO 8601 with zone), `generation_kwh`, optionally `export_kwh`, `register_kwh`.
 
 kWh carry at most four decimals and become Wh rounded half to even. Every refusal names the line (the header is 1).
 """
@@ -10,15 +10,18 @@ import io
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from financing.errors import CorruptData, FinancingError, ReadingRejected
+from financing.metering.csv_columns import columns_of
 from financing.metering.readings import ReadingBatch
 from financing.quantities import Energy, require_utc
 
 REQUIRED = ("interval_start", "generation_kwh")
-OPTIONAL = "export_kwh"
+OPTIONAL = ("export_kwh", "register_kwh")
 
 
 def parse_readings(content: bytes, meter_id: str, interval_minutes: int) -> ReadingBatch:
@@ -28,37 +31,47 @@ def parse_readings(content: bytes, meter_id: str, interval_minutes: int) -> Read
     except UnicodeDecodeError as error:
         raise CorruptData("the readings are not UTF-8", byte=error.start) from error
     rows = csv.reader(io.StringIO(text), strict=True)
-    has_export = _header(next(rows, []))
+    names = _header(next(rows, []))
+    whole = columns_of(text, names)
+    starts, columns = whole if whole is not None else _by_line(rows, names)
+    found = dict(zip(names[1:], columns, strict=True))
+    return ReadingBatch(
+        meter_id,
+        interval_minutes,
+        starts,
+        found["generation_kwh"],
+        found.get("export_kwh"),
+        found.get("register_kwh"),
+    )
+
+
+def _by_line(rows: Any, names: list[str]) -> tuple[NDArray[np.datetime64], list[NDArray[np.int64]]]:
     starts: list[int] = []
-    generation: list[int] = []
-    export: list[int] = []
+    columns: list[list[int]] = [[] for _ in names[1:]]
     try:
         for row in rows:
             line = rows.line_num
-            if len(row) != 2 + has_export:
-                raise CorruptData(f"line {line}: expected {2 + has_export} columns, found {len(row)}", line=line)
+            if len(row) != len(names):
+                raise CorruptData(f"line {line}: expected {len(names)} columns, found {len(row)}", line=line)
             starts.append(_start(row[0], line))
-            generation.append(_watt_hours(row[1], "generation_kwh", line))
-            if has_export:
-                export.append(_watt_hours(row[2], OPTIONAL, line))
+            for column, name, value in zip(columns, names[1:], row[1:], strict=True):
+                column.append(_watt_hours(value, name, line))
     except csv.Error as error:
         raise CorruptData(f"line {rows.line_num}: {error}", line=rows.line_num) from error
     if not starts:
         raise CorruptData("the file holds no reading")
-    return ReadingBatch(
-        meter_id,
-        interval_minutes,
-        np.array(starts, dtype="datetime64[s]"),
-        np.array(generation, dtype=np.int64),
-        np.array(export, dtype=np.int64) if has_export else None,
-    )
+    return np.array(starts, dtype="datetime64[s]"), [np.array(column, dtype=np.int64) for column in columns]
 
 
-def _header(names: Sequence[str]) -> bool:
-    columns = tuple(name.strip() for name in names)
-    if columns not in (REQUIRED, (*REQUIRED, OPTIONAL)):
-        raise CorruptData(f"line 1: columns are {', '.join(REQUIRED)} and optionally {OPTIONAL}", columns=columns)
-    return len(columns) == 3
+def _header(names: Sequence[str]) -> list[str]:
+    columns = [name.strip() for name in names]
+    optional = columns[2:]
+    known = tuple(columns[:2]) == REQUIRED and optional == [name for name in OPTIONAL if name in optional]
+    if not known:
+        raise CorruptData(
+            f"line 1: columns are {', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}", columns=columns
+        )
+    return columns
 
 
 def _start(text: str, line: int) -> int:

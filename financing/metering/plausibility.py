@@ -1,34 +1,29 @@
-"""Automatic checks of a PV meter's readings against dated limits. They find; a verifier judges."""
+"""Automatic checks of meters' readings against dated limits, columnar. They find; a verifier judges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from financing.errors import ReadingRejected
+from financing.metering.findings import (
+    Finding,
+    at_intervals,
+    completeness,
+    ordered,
+    register_backwards,
+    register_disagrees,
+    require_interval_allowed,
+    spikes,
+)
+from financing.metering.intervals import DAY, ends_of, energy_limit_wh
 from financing.metering.readings import ReadingBatch
-from financing.metering.solar import solar_elevation_deg
-from financing.metering.totals import fill_gaps
-from financing.parameters.records import PlausibilityLimits, PvMethodology
+from financing.metering.solar import minutes_from_noon, solar_elevation_deg
+from financing.parameters.methodologies import Monitoring
+from financing.parameters.records import LoadLimits, PlausibilityLimits
 from financing.quantities import BPS_PER_UNIT, Period
 
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found: stable `code`, severity, text in both languages, how often and when first (UTC)."""
-
-    code: str
-    severity: Severity
-    zh: str
-    en: str
-    count: int
-    first_at: datetime | None
+PPM = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,80 +36,98 @@ class Site:
 
 
 def check_readings(
-    batch: ReadingBatch, period: Period, site: Site, limits: PlausibilityLimits, methodology: PvMethodology
+    batch: ReadingBatch, period: Period, site: Site, limits: PlausibilityLimits, rule: Monitoring
 ) -> tuple[Finding, ...]:
-    """Every finding on the readings of `period`, errors first. Empty means plausible.
+    """Every finding on a PV meter's readings of `period`, errors first. Empty means plausible.
 
     Raises `ReadingRejected` when the methodology does not allow the meter's interval.
     """
-    if batch.interval_minutes not in methodology.interval_minutes_allowed:
-        raise ReadingRejected(
-            "the methodology does not allow this metering interval",
-            interval_minutes=batch.interval_minutes,
-            allowed=methodology.interval_minutes_allowed,
-        )
+    require_interval_allowed(batch, rule)
     inside = batch.within(period)
-    found = (
-        _completeness(batch, period, methodology.completeness_bps_min),
-        _interval_capacity(inside, site, limits),
-        _mean_capacity(inside, period, site, limits),
-        _night(inside, site, limits),
-        _spikes(inside, site, limits),
-    )
-    findings = [finding for finding in found if finding is not None]
-    return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
-
-
-def _completeness(batch: ReadingBatch, period: Period, completeness_bps_min: int) -> Finding | None:
-    filled, missing = fill_gaps(batch, period)
-    if not missing:
-        return None
-    gaps = ~np.isin(filled.starts, batch.starts)
-    too_many = (len(filled) - missing) * BPS_PER_UNIT < completeness_bps_min * len(filled)
-    return _finding(
-        "incomplete",
-        "error" if too_many else "warning",
-        (f"缺失 {missing} 个时段,按零计", f"{missing} intervals are missing and count as zero"),
-        gaps,
-        filled.starts,
+    floor = _limit(inside, site.capacity_w, limits.spike_capacity_factor_bps_min)
+    return ordered(
+        (
+            completeness(batch, period, rule.completeness_bps_min),
+            register_backwards(inside),
+            register_disagrees(inside),
+            _above_nameplate(inside, site.capacity_w, limits.interval_capacity_factor_bps_warn),
+            _mean_above(inside, period, site.capacity_w, limits.mean_capacity_factor_bps_max),
+            _unit_suspected(inside, period, site.capacity_w, limits.mean_capacity_factor_ppm_min),
+            _night(inside, site, limits),
+            _clock_shift(inside, site, limits),
+            spikes(inside, floor, limits.spike_ratio_min),
+        )
     )
 
 
-def _interval_capacity(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Finding | None:
-    above = batch.generation_wh > _energy_wh(batch, site, limits.interval_capacity_factor_bps_warn)
-    return _finding(
+def check_load(
+    batch: ReadingBatch, period: Period, capacity_w: int, limits: LoadLimits, rule: Monitoring
+) -> tuple[Finding, ...]:
+    """Every finding on a meter of consumption, errors first. A pile may run at night and jump from nothing to full."""
+    require_interval_allowed(batch, rule)
+    inside = batch.within(period)
+    return ordered(
+        (
+            completeness(batch, period, rule.completeness_bps_min),
+            register_backwards(inside),
+            register_disagrees(inside),
+            _above_nameplate(inside, capacity_w, limits.interval_load_factor_bps_warn),
+            _mean_above(inside, period, capacity_w, limits.mean_load_factor_bps_max),
+            _unit_suspected(inside, period, capacity_w, limits.mean_load_factor_ppm_min),
+        )
+    )
+
+
+def _above_nameplate(batch: ReadingBatch, capacity_w: int, factor_bps: int) -> Finding | None:
+    return at_intervals(
         "above_nameplate",
         "warning",
-        ("时段发电量高于装机容量", "generation in an interval is above the nameplate capacity"),
-        above,
+        ("时段电量高于装机容量", "the energy of an interval is above the nameplate capacity"),
+        batch.generation_wh > _limit(batch, capacity_w, factor_bps),
         batch.starts,
     )
 
 
-def _mean_capacity(batch: ReadingBatch, period: Period, site: Site, limits: PlausibilityLimits) -> Finding | None:
-    full_load_wh = site.capacity_w * period.seconds / 3600
-    excessive = int(batch.generation_wh.sum()) * BPS_PER_UNIT > limits.mean_capacity_factor_bps_max * full_load_wh
-    if not excessive:
+def _mean_above(batch: ReadingBatch, period: Period, capacity_w: int, factor_bps: int) -> Finding | None:
+    full_load_wh = capacity_w * period.seconds / 3600
+    if int(batch.generation_wh.sum()) * BPS_PER_UNIT <= factor_bps * full_load_wh:
         return None
     return Finding(
         "capacity_factor",
         "error",
-        "期间平均利用率高于当地日照可达水平",
-        "the mean capacity factor of the period is above what the local sun can give",
+        "期间平均利用率高于可达水平",
+        "the mean capacity factor of the period is above what can be reached here",
+        1,
+        period.start,
+    )
+
+
+def _unit_suspected(batch: ReadingBatch, period: Period, capacity_w: int, factor_ppm: int) -> Finding | None:
+    """kWh sent as Wh are a thousandth of what a working meter reads; the reverse exceeds the capacity and is refused
+    when it is loaded."""
+    total = int(batch.generation_wh.sum())
+    if not total or total * PPM >= factor_ppm * capacity_w * period.seconds / 3600:
+        return None
+    return Finding(
+        "unit_suspected",
+        "error",
+        "平均出力低于任何合理范围,疑将千瓦时按瓦时上报",
+        "the mean output is below any plausible range: kWh may have been sent as Wh",
         1,
         period.start,
     )
 
 
 def _night(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Finding | None:
+    if batch.interval_minutes >= DAY:
+        return None
     # Both ends must lie in the dark, so that dusk and dawn intervals are never accused.
-    step = np.timedelta64(batch.interval_minutes * 60, "s")
     highest = np.maximum(
         solar_elevation_deg(batch.starts, site.latitude_deg, site.longitude_deg),
-        solar_elevation_deg(batch.starts + step, site.latitude_deg, site.longitude_deg),
+        solar_elevation_deg(ends_of(batch.starts, batch.interval_minutes), site.latitude_deg, site.longitude_deg),
     )
-    generating = batch.generation_wh > _energy_wh(batch, site, limits.night_capacity_factor_bps_max)
-    return _finding(
+    generating = batch.generation_wh > _limit(batch, site.capacity_w, limits.night_capacity_factor_bps_max)
+    return at_intervals(
         "night_generation",
         "error",
         ("夜间发电", "the meter generates at night"),
@@ -123,34 +136,23 @@ def _night(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Findi
     )
 
 
-def _spikes(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Finding | None:
-    """An interval far above both of its neighbours: a broken register, since cloud edges rise from a daylight level."""
-    if len(batch) < 3:
+def _clock_shift(batch: ReadingBatch, site: Site, limits: PlausibilityLimits) -> Finding | None:
+    """The energy-weighted middle of the day lies near solar noon; UTC sent as China time is eight hours off."""
+    if batch.interval_minutes > 60 or not batch.generation_wh.any():
         return None
-    energy = batch.generation_wh
-    neighbours = np.maximum(energy[:-2], energy[2:])
-    step = batch.interval_minutes * 60
-    adjacent = np.diff(batch.starts.astype(np.int64)) == step
-    middle = energy[1:-1]
-    high = middle > _energy_wh(batch, site, limits.spike_capacity_factor_bps_min)
-    spike = high & (middle // limits.spike_ratio_min > neighbours) & adjacent[:-1] & adjacent[1:]
-    return _finding(
-        "spike",
-        "warning",
-        ("单个时段远高于前后时段", "an interval is far above the ones before and after it"),
-        spike,
-        batch.starts[1:-1],
+    half = np.timedelta64(batch.interval_minutes * 30, "s")
+    shift = round(minutes_from_noon(batch.starts + half, batch.generation_wh, site.longitude_deg))
+    if abs(shift) <= limits.clock_shift_minutes_warn:
+        return None
+    return Finding(
+        "clock_shift",
+        "error" if abs(shift) > limits.clock_shift_minutes_max else "warning",
+        f"日电量重心偏离太阳正午 {shift:+d} 分钟,疑时钟或时区有误",
+        f"the middle of the day lies {shift:+d} minutes from solar noon: clock or zone may be wrong",
+        1,
+        None,
     )
 
 
-def _energy_wh(batch: ReadingBatch, site: Site, capacity_factor_bps: int) -> int:
-    return site.capacity_w * batch.interval_minutes * capacity_factor_bps // (60 * BPS_PER_UNIT)
-
-
-def _finding(
-    code: str, severity: Severity, text: tuple[str, str], at: NDArray[np.bool_], starts: NDArray[np.datetime64]
-) -> Finding | None:
-    if not at.any():
-        return None
-    first = datetime.fromtimestamp(int(starts[at][0].astype(np.int64)), tz=UTC)
-    return Finding(code, severity, *text, int(at.sum()), first)
+def _limit(batch: ReadingBatch, capacity_w: int, factor_bps: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return energy_limit_wh(batch.starts, batch.interval_minutes, capacity_w, factor_bps)

@@ -1,26 +1,27 @@
 """A batch of interval readings of one meter, columnar, on a sorted grid without duplicates.
 
-Shapes: `starts` datetime64[s] (UTC, start of the interval), `generation_wh` and `export_wh` int64, all of length n.
-Self-use of an interval is generation − export.
+Shapes: `starts` datetime64[s] (UTC, start of the interval), `generation_wh`, `export_wh` and `register_wh` int64, all
+of length n. `generation_wh` is the energy metered, whatever the meter measures; self-use of a plant is generation −
+export. `register_wh` is the meter's cumulative register at the end of the interval.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from financing.errors import DuplicateReading, ReadingRejected
+from financing.metering.intervals import Starts, energy_limit_wh, instant, is_interval, off_grid
 from financing.quantities import INT64_MAX, Energy, Period
 
-Starts = NDArray[np.datetime64]
 WattHours = NDArray[np.int64]
 
 COMMITMENT_DOMAIN = b"tanxin-readings-v1"
-MINUTES_PER_DAY = 1440
+REGISTER_DOMAIN = b"tanxin-readings-register-v1"
+SIGNING_DOMAIN = "tanxin-meter-batch-v1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,7 @@ class ReadingBatch:
     starts: Starts
     generation_wh: WattHours
     export_wh: WattHours | None = None
+    register_wh: WattHours | None = None
 
     def __post_init__(self) -> None:
         _require_interval(self.meter_id, self.interval_minutes)
@@ -44,16 +46,25 @@ class ReadingBatch:
             _require_energy(self.starts, self.export_wh, "export")
             above = self.export_wh > self.generation_wh
             _require_none(above, self.starts, "export exceeds generation")
+        if self.register_wh is not None:
+            object.__setattr__(self, "register_wh", _frozen(_watt_hours(self.register_wh, "register")))
+            if len(self.register_wh) != len(self.starts):
+                raise ReadingRejected("register has one value an interval", rows=len(self.register_wh))
+            _require_none(self.register_wh < 0, self.starts, "register is negative")
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def within(self, period: Period) -> ReadingBatch:
         """The readings whose interval starts inside `period`."""
-        chosen = (self.starts >= _instant(period.start)) & (self.starts < _instant(period.end))
+        return self.where((self.starts >= instant(period.start)) & (self.starts < instant(period.end)))
+
+    def where(self, chosen: NDArray[np.bool_]) -> ReadingBatch:
+        """The readings that `chosen` marks."""
         export = None if self.export_wh is None else self.export_wh[chosen]
+        register = None if self.register_wh is None else self.register_wh[chosen]
         return ReadingBatch(
-            self.meter_id, self.interval_minutes, self.starts[chosen], self.generation_wh[chosen], export
+            self.meter_id, self.interval_minutes, self.starts[chosen], self.generation_wh[chosen], export, register
         )
 
     def generation(self) -> Energy:
@@ -66,36 +77,42 @@ class ReadingBatch:
         """SHA-256 (hex) over the canonical readings: who holds them can show that a total was summed from them.
 
         The bytes are the domain, meter, interval, count and presence of export, then each column as little-endian
-        int64 (seconds since 1970-01-01 UTC, then Wh). It binds; it does not hide readings that can be guessed.
+        int64 (seconds since 1970-01-01 UTC, then Wh; readings with a register have a domain of their own). It binds; it
+        does not hide readings that can be guessed.
         """
         head = f"{self.meter_id}\n{self.interval_minutes}\n{len(self)}\n{int(self.export_wh is not None)}\n"
-        digest = hashlib.sha256(COMMITMENT_DOMAIN + b"\n" + head.encode())
+        domain = COMMITMENT_DOMAIN if self.register_wh is None else REGISTER_DOMAIN
+        digest = hashlib.sha256(domain + b"\n" + head.encode())
         digest.update(self.starts.astype("<i8").tobytes())
         digest.update(self.generation_wh.astype("<i8").tobytes())
         if self.export_wh is not None:
             digest.update(self.export_wh.astype("<i8").tobytes())
+        if self.register_wh is not None:
+            digest.update(self.register_wh.astype("<i8").tobytes())
         return digest.hexdigest()
 
-
-def expected_starts(period: Period, interval_minutes: int) -> Starts:
-    """Every interval start of `period`. Raises `ReadingRejected` when the period does not lie on the grid."""
-    step = np.timedelta64(interval_minutes * 60, "s")
-    if period.seconds % (interval_minutes * 60) or int(period.start.timestamp()) % (interval_minutes * 60):
-        raise ReadingRejected("the period does not start and end on the meter's grid", period=str(period))
-    return np.arange(_instant(period.start), _instant(period.end), step)
+    def signed_document(self, reason: str = "") -> dict[str, str | int]:
+        """What the meter signs (`SIGNING_DOMAIN`): its readings by commitment, and why they correct earlier ones."""
+        return {
+            "meter_id": self.meter_id,
+            "interval_minutes": self.interval_minutes,
+            "count": len(self),
+            "commitment": self.commitment(),
+            "correction": reason,
+        }
 
 
 def require_within_capacity(batch: ReadingBatch, capacity_w: int, capacity_factor_bps_max: int) -> None:
     """Raise `ReadingRejected` if an interval generates more than nameplate × time × the factor (kWh sent as Wh do)."""
-    limit = capacity_w * batch.interval_minutes * capacity_factor_bps_max // (60 * 10_000)
-    _require_none(batch.generation_wh > min(limit, INT64_MAX), batch.starts, "generation exceeds the plant's capacity")
+    limit = energy_limit_wh(batch.starts, batch.interval_minutes, capacity_w, capacity_factor_bps_max)
+    _require_none(batch.generation_wh > limit, batch.starts, "generation exceeds the plant's capacity")
 
 
 def _require_interval(meter_id: str, interval_minutes: int) -> None:
     if not meter_id or meter_id != meter_id.strip():
         raise ReadingRejected("a meter has an id without surrounding blanks", meter_id=meter_id)
-    if interval_minutes <= 0 or MINUTES_PER_DAY % interval_minutes:
-        raise ReadingRejected("the interval divides a day", interval_minutes=interval_minutes)
+    if not is_interval(interval_minutes):
+        raise ReadingRejected("the interval divides a day, or is a month", interval_minutes=interval_minutes)
 
 
 def _seconds(starts: Starts) -> Starts:
@@ -117,7 +134,7 @@ def _watt_hours(column: WattHours, name: str) -> WattHours:
 
 def _require_grid(starts: Starts, interval_minutes: int) -> None:
     seconds = starts.astype(np.int64)
-    _require_none(seconds % (interval_minutes * 60) != 0, starts, "a reading is off the meter's grid")
+    _require_none(off_grid(starts, interval_minutes), starts, "a reading is off the meter's grid")
     steps = np.diff(seconds)
     if (steps == 0).any():
         at = starts[1:][steps == 0][0]
@@ -137,10 +154,6 @@ def _require_energy(starts: Starts, column: WattHours, name: str) -> None:
 def _require_none(bad: NDArray[np.bool_], starts: Starts, detail: str) -> None:
     if bad.any():
         raise ReadingRejected(detail, first_at=f"{starts[bad][0]}Z", count=int(bad.sum()))
-
-
-def _instant(at: datetime) -> np.datetime64:
-    return np.datetime64(int(at.timestamp()), "s")
 
 
 def _frozen(column: NDArray[np.generic]) -> NDArray[np.generic]:

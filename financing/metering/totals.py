@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from financing.errors import ReadingRejected
-from financing.metering.readings import ReadingBatch, expected_starts
+from financing.metering.intervals import expected_starts
+from financing.metering.readings import ReadingBatch
 from financing.quantities import Energy, Period, Rate
 
 
 @dataclass(frozen=True, slots=True)
 class MeteredTotal:
-    """What one meter generated in `period`. `commitment` is over the readings as measured, before gaps were filled."""
+    """What one meter generated in `period`. `commitment` is over the readings as measured, before gaps were filled;
+    `through_batch` is the last batch that the grid node held then, so that a later correction changes nothing here."""
 
     meter_id: str
     period: Period
@@ -23,6 +25,7 @@ class MeteredTotal:
     intervals_expected: int
     intervals_missing: int
     commitment: str
+    through_batch: int = 0
 
     def completeness(self) -> Rate:
         """Share of expected intervals that were read, in bp, rounded down."""
@@ -47,7 +50,7 @@ def fill_gaps(batch: ReadingBatch, period: Period) -> tuple[ReadingBatch, int]:
     return filled, len(grid) - len(inside)
 
 
-def total_of(batch: ReadingBatch, period: Period) -> MeteredTotal:
+def total_of(batch: ReadingBatch, period: Period, through_batch: int = 0) -> MeteredTotal:
     """Sum over `period`. Raises `ReadingRejected` when there is no reading in it: nothing measured is not zero."""
     inside = batch.within(period)
     if not len(inside):
@@ -62,4 +65,5 @@ def total_of(batch: ReadingBatch, period: Period) -> MeteredTotal:
         intervals_expected=len(filled),
         intervals_missing=missing,
         commitment=inside.commitment(),
+        through_batch=through_batch,
     )

@@ -16,16 +16,19 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from financing.errors import CorruptData, ParameterMissing
+from financing.parameters.methodologies import MethodologyFile, Parameter, Value, read_methodology
 from financing.parameters.records import (
+    AccreditedCertifier,
     CollateralClass,
     GridFactor,
     LendingProduct,
+    LoadLimits,
     PlausibilityLimits,
     PrimeRate,
-    PvMethodology,
     PvSubsidy,
     Recognition,
     Record,
+    ReferenceValue,
     Region,
     TradingRules,
 )
@@ -56,11 +59,14 @@ class Table(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Every dated parameter. `hashes` maps a file (relative path) to the SHA-256 of its bytes."""
+    """Every dated parameter. `hashes` maps a file (relative path) to the SHA-256 of its bytes, `texts` to its text."""
 
     grid_factors: Table[GridFactor]
-    pv_methodologies: Table[PvMethodology]
+    reference_values: Table[ReferenceValue]
+    methodologies: tuple[MethodologyFile, ...]
     plausibility_limits: Table[PlausibilityLimits]
+    load_limits: Table[LoadLimits]
+    certifiers: Table[AccreditedCertifier]
     collateral_classes: Table[CollateralClass]
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
@@ -69,15 +75,26 @@ class Parameters:
     regions: Table[Region]
     recognitions: Table[Recognition]
     hashes: Mapping[str, str]
+    texts: Mapping[str, str]
 
     def grid_factor(self, key: str, on: date) -> GridFactor:
         return self.grid_factors.find(key, on)
 
-    def pv_methodology(self, version: int, on: date) -> PvMethodology:
-        return self.pv_methodologies.find(f"PV{version}", on)
+    def reference_value(self, key: str, on: date) -> ReferenceValue:
+        return self.reference_values.find(key, on)
+
+    def methodology(self, code: str, version: int) -> MethodologyFile:
+        """The file of one version, whatever its status. Raises `ParameterMissing`."""
+        for found in self.methodologies:
+            if (found.code, found.version) == (code, version):
+                return found
+        raise ParameterMissing(f"there is no methodology {code}{version}", code=code, version=version)
 
     def plausibility(self, key: str, on: date) -> PlausibilityLimits:
         return self.plausibility_limits.find(key, on)
+
+    def load_limit(self, key: str, on: date) -> LoadLimits:
+        return self.load_limits.find(key, on)
 
     def collateral_class(self, key: str, on: date) -> CollateralClass:
         return self.collateral_classes.find(key, on)
@@ -113,37 +130,80 @@ class Parameters:
 
 
 @cache
-def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
-    """Read every file under `root`. Raises `CorruptData` naming the file and what is wrong with it."""
+def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None = None) -> Parameters:
+    """Read every file under `root`, and methodologies of one's own from the folder `more_methodologies`.
+
+    Raises `CorruptData` naming the file and what is wrong with it.
+    """
     hashes: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    read = _Reading(root, hashes, texts)
     parameters = Parameters(
-        grid_factors=_table(root, "grid_factors.toml", GridFactor, "grid factor", hashes),
-        pv_methodologies=_table(root, "methodologies/pv_*.toml", PvMethodology, "methodology", hashes),
-        plausibility_limits=_table(root, "pv_plausibility.toml", PlausibilityLimits, "plausibility limit", hashes),
-        collateral_classes=_table(root, "collateral_classes.toml", CollateralClass, "collateral class", hashes),
-        products=_table(root, "products/*.toml", LendingProduct, "product", hashes),
-        prime_rates=_table(root, "lpr.toml", PrimeRate, "prime rate", hashes),
-        trading_rules=_table(root, "trading_rules.toml", TradingRules, "trading rule", hashes),
-        pv_subsidies=_table(root, "pv_subsidies.toml", PvSubsidy, "subsidy", hashes),
-        regions=_table(root, "regions.toml", Region, "region", hashes),
-        recognitions=_table(root, "recognitions.toml", Recognition, "recognition", hashes),
+        grid_factors=_table(read, "grid_factors.toml", GridFactor, "grid factor"),
+        reference_values=_table(read, "reference_values.toml", ReferenceValue, "reference value"),
+        methodologies=_methodologies(read, more_methodologies),
+        plausibility_limits=_table(read, "pv_plausibility.toml", PlausibilityLimits, "plausibility limit"),
+        load_limits=_table(read, "load_plausibility.toml", LoadLimits, "load limit"),
+        certifiers=_table(read, "accreditations.toml", AccreditedCertifier, "accreditation"),
+        collateral_classes=_table(read, "collateral_classes.toml", CollateralClass, "collateral class"),
+        products=_table(read, "products/*.toml", LendingProduct, "product"),
+        prime_rates=_table(read, "lpr.toml", PrimeRate, "prime rate"),
+        trading_rules=_table(read, "trading_rules.toml", TradingRules, "trading rule"),
+        pv_subsidies=_table(read, "pv_subsidies.toml", PvSubsidy, "subsidy"),
+        regions=_table(read, "regions.toml", Region, "region"),
+        recognitions=_table(read, "recognitions.toml", Recognition, "recognition"),
         hashes=MappingProxyType(hashes),
+        texts=MappingProxyType(texts),
     )
     _require_nothing_unread(root, hashes)
     _require_references(parameters)
     return parameters
 
 
-def _table(root: Path, pattern: str, kind: type[R], name: str, hashes: dict[str, str]) -> Table[R]:
-    paths = sorted(root.glob(pattern))
+def table_from_text(kind: type[R], name: str, relative: str, text: str) -> Table[R]:
+    """A table as an archived file's text gives it."""
+    content = text.encode("utf-8")
+    return Table(name, tuple(_records(relative, content, kind, hashlib.sha256(content).hexdigest())))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    root: Path
+    hashes: dict[str, str]
+    texts: dict[str, str]
+
+    def note(self, relative: str, content: bytes) -> str:
+        self.hashes[relative] = hashlib.sha256(content).hexdigest()
+        self.texts[relative] = content.decode("utf-8", errors="replace")
+        return self.hashes[relative]
+
+
+def _methodologies(read: _Reading, more: Path | None) -> tuple[MethodologyFile, ...]:
+    paths = [(path, path.relative_to(read.root).as_posix()) for path in sorted(read.root.glob("methodologies/*.toml"))]
+    if more is not None:
+        if not more.is_dir():
+            raise CorruptData("the folder of methodologies is not there", file=str(more))
+        paths += [(path, f"own/{path.name}") for path in sorted(more.glob("*.toml"))]
+    found: dict[str, MethodologyFile] = {}
+    for path, relative in paths:
+        content = path.read_bytes()
+        read.note(relative, content)
+        one = read_methodology(relative, content)
+        if one.tag in found:
+            raise CorruptData(f"{relative}: {one.tag} is in {found[one.tag].file} already", file=relative)
+        found[one.tag] = one
+    return tuple(found.values())
+
+
+def _table(read: _Reading, pattern: str, kind: type[R], name: str) -> Table[R]:
+    paths = sorted(read.root.glob(pattern))
     if not paths:
         raise CorruptData(f"parameter file {pattern} is missing", file=pattern)
     records: list[R] = []
     for path in paths:
-        relative = path.relative_to(root).as_posix()
+        relative = path.relative_to(read.root).as_posix()
         content = path.read_bytes()
-        hashes[relative] = hashlib.sha256(content).hexdigest()
-        records.extend(_records(relative, content, kind, hashes[relative]))
+        records.extend(_records(relative, content, kind, read.note(relative, content)))
     for first, second in combinations(records, 2):
         if first.key == second.key and first.overlaps(second):
             raise CorruptData(
@@ -198,20 +258,27 @@ def _require_nothing_unread(root: Path, hashes: Mapping[str, str]) -> None:
 
 
 def _require_references(parameters: Parameters) -> None:
-    for methodology in parameters.pv_methodologies.records:
-        named = {methodology.factor_key, *methodology.factor_alternatives}
-        _require_known(methodology, "grid factor", named, parameters.grid_factors.names())
+    known = {"grid_factor": parameters.grid_factors.names(), "reference_value": parameters.reference_values.names()}
+    for methodology in parameters.methodologies:
+        _require_known(methodology.file, "class", {methodology.asset_class}, parameters.collateral_classes.names())
+        for value in (value for each in methodology.parameters.values() for value in _values(each)):
+            if value.table is not None and value.key is not None:
+                _require_known(methodology.file, value.table, {value.key, *value.alternatives}, known[value.table])
     for region in parameters.regions.records:
-        _require_known(region, "grid factor", {region.factor_key}, parameters.grid_factors.names())
+        _require_known(region.file, "grid factor", {region.factor_key}, parameters.grid_factors.names())
     for recognition in parameters.recognitions.records:
         named = {recognition.from_region, recognition.to_region}
-        _require_known(recognition, "region", named, parameters.regions.names())
+        _require_known(recognition.file, "region", named, parameters.regions.names())
     for product in parameters.products.records:
-        _require_known(product, "class", set(product.eligible_classes), parameters.collateral_classes.names())
-        _require_known(product, "prime rate", {product.lpr_term}, parameters.prime_rates.names())
+        _require_known(product.file, "class", set(product.eligible_classes), parameters.collateral_classes.names())
+        _require_known(product.file, "prime rate", {product.lpr_term}, parameters.prime_rates.names())
 
 
-def _require_known(record: Record, what: str, named: set[str], known: frozenset[str]) -> None:
+def _values(parameter: Parameter) -> tuple[Value, ...]:
+    return (*parameter.options.values(), *((parameter.one,) if parameter.one is not None else ()))
+
+
+def _require_known(file: str, what: str, named: set[str], known: frozenset[str]) -> None:
     missing = sorted(named - known)
     if missing:
-        raise CorruptData(f"{record.file}: unknown {what}: {missing}", file=record.file)
+        raise CorruptData(f"{file}: unknown {what}: {missing}", file=file)

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from financing.quantities import BPS_PER_UNIT, EmissionFactor, Money, Rate
 
 Mark = Literal["S", "V", "D", "I", "R"]
-ClaimMode = Literal["all", "self_use", "export"]
 Bps = Annotated[int, Field(strict=True, ge=0, le=BPS_PER_UNIT)]
 Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
 PublishedOn = Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
@@ -87,21 +86,22 @@ class GridFactor(Record):
         return EmissionFactor(self.mg_per_kwh)
 
 
-class PvMethodology(Record):
-    """One version of the distributed-photovoltaics methodology."""
+class ReferenceValue(Record):
+    """A published physical value that formulas refer to, exact: a quoted decimal and its unit."""
 
-    version: int = Field(strict=True, ge=1)
-    status: Literal["draft", "consultation", "approved", "superseded"]
     name_zh: str
     name_en: str
-    claim_mode: ClaimMode
-    factor_key: str
-    factor_alternatives: tuple[str, ...] = ()
-    project_emissions_mg_per_kwh: int = Field(strict=True, ge=0)
-    leakage_mg_per_kwh: int = Field(strict=True, ge=0)
-    completeness_bps_min: Bps
-    gap_fill: Literal["zero"]
-    interval_minutes_allowed: tuple[int, ...] = Field(min_length=1)
+    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
+    unit: str = Field(min_length=1)
+
+
+class LoadLimits(Record):
+    """Limits for a meter of consumption (charging pile, lighting circuit), bp of nameplate power x time."""
+
+    interval_load_factor_bps_reject: int = Field(strict=True, gt=0)
+    interval_load_factor_bps_warn: int = Field(strict=True, gt=0)
+    mean_load_factor_bps_max: int = Field(strict=True, gt=0)
+    mean_load_factor_ppm_min: int = Field(strict=True, ge=0, le=1_000_000)
 
 
 class PlausibilityLimits(Record):
@@ -114,8 +114,17 @@ class PlausibilityLimits(Record):
     night_capacity_factor_bps_max: Bps
     spike_ratio_min: int = Field(strict=True, ge=2)
     spike_capacity_factor_bps_min: Bps
+    mean_capacity_factor_ppm_min: int = Field(strict=True, ge=0, le=1_000_000)
+    clock_shift_minutes_warn: int = Field(strict=True, gt=0, le=720)
+    clock_shift_minutes_max: int = Field(strict=True, gt=0, le=720)
     latitude_deg: float = Field(ge=-90, le=90)
     longitude_deg: float = Field(ge=-180, le=180)
+
+
+class AccreditedCertifier(Record):
+    """What a certifier may verify; `key` is its organisation id, `methodologies` are codes."""
+
+    methodologies: tuple[str, ...] = Field(min_length=1)
 
 
 class CollateralClass(Record):

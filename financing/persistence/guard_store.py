@@ -12,13 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from financing.errors import AlreadyExists, NotFound
 from financing.persistence.columns import table_of
 from financing.persistence.registry_store import claim_t, period_t
-from financing.persistence.tables.custody import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow
+from financing.persistence.tables.custody import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow, VehicleClaimRow
 from financing.quantities import Energy, Period
 from financing.registry.overlap import ExternalClaim, GreenCertificate, RivalClaim, Subject, SubjectKind
 
 external_t = table_of(ExternalClaimRow)
 certificate_t = table_of(GreenCertificateRow)
 link_t = table_of(EnergyLinkRow)
+vehicle_t = table_of(VehicleClaimRow)
 
 
 class GuardStore:
@@ -169,7 +170,34 @@ class GuardStore:
                 )
                 for row in rows
             ]
-        return found
+        return found + self._vehicle_rivals(meter_ids, vehicles)
+
+    def add_vehicles(self, claim_id: str, vehicles: Sequence[str]) -> None:
+        """The vehicles that a claim is about; each once."""
+        if vehicles:
+            self._connection.execute(
+                insert(vehicle_t), [{"period_id": claim_id, "vehicle_id": each} for each in sorted(set(vehicles))]
+            )
+
+    def _vehicle_rivals(self, meter_ids: Sequence[str], vehicles: Sequence[str]) -> list[RivalClaim]:
+        """Claims on the same vehicles, or on vehicles that one of these meters fills."""
+        filled = select(link_t.c.sink_id).where(
+            link_t.c.sink_kind == "vehicle", link_t.c.source_meter.in_(list(meter_ids))
+        )
+        rows = self._connection.execute(
+            select(vehicle_t.c.vehicle_id, period_t.c.id, period_t.c.starts_at, period_t.c.ends_at)
+            .join(period_t, period_t.c.id == vehicle_t.c.period_id)
+            .where(
+                or_(vehicle_t.c.vehicle_id.in_(list(vehicles)), vehicle_t.c.vehicle_id.in_(filled)),
+                period_t.c.state != "rejected",
+            )
+        )
+        return [
+            RivalClaim(
+                row.id, ", ".join(meter_ids), Subject("vehicle", row.vehicle_id), Period(row.starts_at, row.ends_at)
+            )
+            for row in rows
+        ]
 
 
 def _certificate(row: Row[Any]) -> GreenCertificate:

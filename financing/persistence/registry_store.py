@@ -1,17 +1,15 @@
-"""Projects, meters, readings, monitoring periods, issuances and retirements on one connection."""
+"""Projects, meters, monitoring periods, issuances and retirements on one connection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from financing.errors import DuplicateReading, NotFound, ReadingRejected
-from financing.metering.readings import ReadingBatch
+from financing.errors import NotFound
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
 from financing.persistence.tables.registry import (
@@ -20,7 +18,6 @@ from financing.persistence.tables.registry import (
     MeterRow,
     MonitoringPeriodRow,
     ProjectRow,
-    ReadingRow,
     RetirementLineRow,
     RetirementRow,
 )
@@ -32,7 +29,6 @@ from financing.registry.serials import SerialText
 
 project_t = table_of(ProjectRow)
 meter_t = table_of(MeterRow)
-reading_t = table_of(ReadingRow)
 period_t = table_of(MonitoringPeriodRow)
 claim_t = table_of(MeterClaimRow)
 issuance_t = table_of(IssuanceRow)
@@ -100,6 +96,8 @@ class RegistryStore:
                 created_at=at,
             )
         )
+        if not project.meter_ids:
+            return
         self._connection.execute(
             insert(meter_t),
             [
@@ -145,81 +143,6 @@ class RegistryStore:
         )
         return [Meter(row.id, row.project_id, row.measured_by, row.interval_minutes) for row in rows]
 
-    def add_readings(self, batch: ReadingBatch) -> None:
-        """Store a batch. Raises `DuplicateReading` naming the first interval that is on record already."""
-        if len(batch) == 0:
-            raise ReadingRejected("there is no reading in the batch", meter_id=batch.meter_id)
-        starts = batch.starts.astype(np.int64)
-        known = self._connection.execute(
-            select(func.count(), func.min(reading_t.c.starts_at)).where(
-                reading_t.c.meter_id == batch.meter_id,
-                reading_t.c.starts_at.between(int(starts[0]), int(starts[-1])),
-            )
-        ).one()
-        if known[0]:
-            self._require_new(batch, starts)
-        export: Sequence[int | None] = [None] * len(batch) if batch.export_wh is None else batch.export_wh.tolist()
-        columns = zip(starts.tolist(), batch.generation_wh.tolist(), export, strict=True)
-        self._connection.execute(
-            insert(reading_t),
-            [
-                {"meter_id": batch.meter_id, "starts_at": start, "generation_wh": made, "export_wh": sent}
-                for start, made, sent in columns
-            ],
-        )
-
-    def _require_new(self, batch: ReadingBatch, starts: np.ndarray[Any, np.dtype[np.int64]]) -> None:
-        rows = self._connection.execute(
-            select(reading_t.c.starts_at)
-            .where(
-                reading_t.c.meter_id == batch.meter_id,
-                reading_t.c.starts_at.between(int(starts[0]), int(starts[-1])),
-            )
-            .order_by(reading_t.c.starts_at)
-        )
-        twice = np.intersect1d(starts, np.fromiter((row.starts_at for row in rows), dtype=np.int64))
-        if len(twice):
-            first = datetime.fromtimestamp(int(twice[0]), UTC)
-            raise DuplicateReading(
-                "readings of this meter and time are on record already",
-                meter_id=batch.meter_id,
-                first_at=first.isoformat(),
-                count=len(twice),
-            )
-
-    def readings(self, meter: Meter, period: Period) -> ReadingBatch:
-        """The meter's readings in `period`, columnar; possibly none."""
-        rows = self._connection.execute(
-            select(reading_t.c.starts_at, reading_t.c.generation_wh, reading_t.c.export_wh)
-            .where(
-                reading_t.c.meter_id == meter.meter_id,
-                reading_t.c.starts_at >= int(period.start.timestamp()),
-                reading_t.c.starts_at < int(period.end.timestamp()),
-            )
-            .order_by(reading_t.c.starts_at)
-        ).all()
-        export = None
-        if rows and all(row.export_wh is not None for row in rows):
-            export = np.array([row.export_wh for row in rows], dtype=np.int64)
-        return ReadingBatch(
-            meter.meter_id,
-            meter.interval_minutes,
-            np.array([row.starts_at for row in rows], dtype=np.int64).astype("datetime64[s]"),
-            np.array([row.generation_wh for row in rows], dtype=np.int64),
-            export,
-        )
-
-    def reading_span(self, meter_id: str) -> tuple[int, datetime | None, datetime | None]:
-        """How many readings a meter has, and the first and last interval start."""
-        row = self._connection.execute(
-            select(func.count(), func.min(reading_t.c.starts_at), func.max(reading_t.c.starts_at)).where(
-                reading_t.c.meter_id == meter_id
-            )
-        ).one()
-        if not row[0]:
-            return 0, None, None
-        return row[0], datetime.fromtimestamp(row[1], UTC), datetime.fromtimestamp(row[2], UTC)
-
     def add_period(self, claim: MonitoringPeriod) -> None:
         self._connection.execute(
             insert(period_t).values(
@@ -235,6 +158,8 @@ class RegistryStore:
                 submitted_at=claim.submitted_at,
             )
         )
+        if not claim.meter_ids:
+            return
         self._connection.execute(
             insert(claim_t),
             [{"period_id": claim.monitoring_period_id, "meter_id": meter_id} for meter_id in sorted(claim.meter_ids)],
@@ -263,21 +188,15 @@ class RegistryStore:
             query = query.where(period_t.c.state == state)
         return [_periods.decode(row.record) for row in self._connection.execute(query)]
 
-    def claims_on(self, meter_ids: Iterable[str], period: Period) -> list[MonitoringPeriod]:
-        """Claims that overlap `period` on one of these meters, rejected ones included."""
-        query = (
-            select(period_t.c.id, period_t.c.record)
-            .join(claim_t, claim_t.c.period_id == period_t.c.id)
-            .where(
-                claim_t.c.meter_id.in_(list(meter_ids)),
-                period_t.c.starts_at < period.end,
-                period_t.c.ends_at > period.start,
-            )
+    def claims_of(self, project_id: str, meter_ids: Iterable[str], period: Period) -> list[MonitoringPeriod]:
+        """Claims that overlap `period`, of the project or on one of these meters, rejected ones included."""
+        on_meters = select(claim_t.c.period_id).where(claim_t.c.meter_id.in_(list(meter_ids)))
+        query = select(period_t.c.record).where(
+            (period_t.c.project_id == project_id) | period_t.c.id.in_(on_meters),
+            period_t.c.starts_at < period.end,
+            period_t.c.ends_at > period.start,
         )
-        return [
-            _periods.decode(record)
-            for record in {row.id: row.record for row in self._connection.execute(query)}.values()
-        ]
+        return [_periods.decode(row.record) for row in self._connection.execute(query)]
 
     def add_issuance(self, issuance: Issuance) -> None:
         self._connection.execute(

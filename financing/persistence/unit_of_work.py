@@ -11,6 +11,8 @@ from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
+from financing.persistence.metering_store import MeteringStore
+from financing.persistence.methodology_store import MethodologyStore
 from financing.persistence.neutrality_store import NeutralityStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.package_store import PackageStore
@@ -18,6 +20,7 @@ from financing.persistence.registry_store import RegistryStore
 from financing.persistence.serial_store import SerialStore
 from financing.persistence.trading_store import TradingStore
 from financing.persistence.transfer_store import TransferStore
+from financing.persistence.verification_store import VerificationStore
 
 
 class UnitOfWork:
@@ -38,4 +41,7 @@ class UnitOfWork:
         self.neutrality = NeutralityStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
+        self.metering = MeteringStore(connection)
+        self.methodologies = MethodologyStore(connection)
+        self.verification = VerificationStore(connection)
         self.idempotency = IdempotencyStore(connection)

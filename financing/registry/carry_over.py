@@ -6,10 +6,10 @@ period says how many kilograms came in and went on, so every tonne can be traced
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from financing.errors import QuantityOutOfRange
-from financing.quantities import KG_PER_TONNE, Carbon
+from financing.quantities import BPS_PER_UNIT, KG_PER_TONNE, Carbon, Rate, ceil_div
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,20 @@ class CarryOver:
     carried_out: Carbon
 
 
-def whole_tonnes(reduction: Carbon, carried_in: Carbon, buffer: Carbon = Carbon(0)) -> CarryOver:
-    """Split what a period gives into whole tonnes and a remainder below one. `buffer` is withheld of the tonnes.
+def whole_tonnes(reduction: Carbon, carried_in: Carbon) -> CarryOver:
+    """Split what a period gives into whole tonnes and a remainder below one, nothing withheld.
 
-    Raises `QuantityOutOfRange` for a remainder of a tonne or more, or a buffer above what is issued.
+    Raises `QuantityOutOfRange` for a remainder of a tonne or more.
     """
     if not 0 <= carried_in.kg < KG_PER_TONNE:
         raise QuantityOutOfRange("a remainder is less than a tonne", carried_in_kg=carried_in.kg)
     total = reduction.require_non_negative() + carried_in
     issued = total.whole_tonnes()
-    if not Carbon(0) <= buffer <= issued:
-        raise QuantityOutOfRange("the buffer is part of what is issued", buffer_kg=buffer.kg, issued_kg=issued.kg)
-    return CarryOver(carried_in, reduction, issued, buffer, total - issued)
+    return CarryOver(carried_in, reduction, issued, Carbon(0), total - issued)
+
+
+def with_buffer(carried: CarryOver, share: Rate) -> CarryOver:
+    """Withhold `share` of what is issued, rounded up to the kg. Raises `QuantityOutOfRange` for more than all of it."""
+    if not 0 <= share.bps <= BPS_PER_UNIT:
+        raise QuantityOutOfRange("the buffer is part of what is issued", share_bps=share.bps)
+    return replace(carried, buffer=Carbon(ceil_div(carried.issued.kg * share.fraction())))

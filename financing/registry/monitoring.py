@@ -8,11 +8,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from financing.errors import InvalidState, PeriodAlreadyIssued, PeriodInvalid, PeriodOverlap, PlausibilityFailed
-from financing.metering.plausibility import Finding
+from financing.errors import (
+    InvalidState,
+    MethodologyInvalid,
+    PeriodAlreadyIssued,
+    PeriodInvalid,
+    PeriodOverlap,
+    PlausibilityFailed,
+)
+from financing.metering.findings import Finding
 from financing.metering.totals import MeteredTotal
-from financing.methodology.pv import rederived
-from financing.methodology.reduction import Reduction
+from financing.methodology.engine import rederived
+from financing.methodology.reduction import InputValue, Reduction
 from financing.quantities import Energy, Period, require_utc
 from financing.registry.projects import Project
 from financing.registry.verification import Verifiable, VerificationStatement, require_statement_covers
@@ -49,7 +56,7 @@ class MonitoringPeriod:
         return _total_generation(self.totals)
 
     def commitment(self) -> str:
-        return combined_commitment(self.totals)
+        return combined_commitment(self.totals, self.reduction.inputs)
 
     def verifiable(self) -> Verifiable:
         return Verifiable(
@@ -62,9 +69,13 @@ class MonitoringPeriod:
         )
 
 
-def combined_commitment(totals: tuple[MeteredTotal, ...]) -> str:
-    """SHA-256 (hex) over the meters' commitments in meter order, one `meter commitment` a line."""
+def combined_commitment(totals: tuple[MeteredTotal, ...], inputs: tuple[InputValue, ...] = ()) -> str:
+    """SHA-256 (hex) over the meters' commitments in meter order, one `meter commitment` a line.
+
+    Where declared inputs rest on evidence, a line follows for each: `name value unit evidence`.
+    """
     lines = sorted(f"{total.meter_id}\t{total.commitment}\n" for total in totals)
+    lines += sorted(f"{each.name}\t{each.value}\t{each.unit}\t{each.evidence}\n" for each in inputs if each.evidence)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -87,10 +98,10 @@ def submit(
     period, at = reduction.period, require_utc(at)
     if {total.meter_id for total in totals} != set(project.meter_ids) or len(totals) != len(project.meter_ids):
         raise InvalidState("there is one total for each of the project's meters", project_id=project.project_id)
-    measured = (_total_generation(totals), _total_export(totals))
+    measured = (_total_generation(totals), _total_export(totals) if totals else None)
     if any(total.period != period for total in totals) or measured != (reduction.generation, reduction.export):
         raise InvalidState("the reduction is of other totals", project_id=project.project_id)
-    if rederived(reduction) != reduction.reduction:
+    if not _gives_itself(reduction):
         raise InvalidState("the workings do not give the reduction", stated_kg=reduction.reduction.kg)
     if (reduction.methodology, reduction.version) != (project.methodology, project.methodology_version):
         raise InvalidState("the project is pinned to another methodology version", pinned=project.methodology_tag)
@@ -109,12 +120,13 @@ def require_unclaimed(candidate: MonitoringPeriod, existing: Iterable[Monitoring
     """One claim per meter and time: raise if a claim that was not rejected overlaps `candidate` on any meter."""
     for other in existing:
         shared = candidate.meter_ids & other.meter_ids
-        if other.state is MonitoringState.REJECTED or not shared or not candidate.period.overlaps(other.period):
+        related = shared or candidate.project_id == other.project_id
+        if other.state is MonitoringState.REJECTED or not related or not candidate.period.overlaps(other.period):
             continue
         context = {"meter_ids": sorted(shared), "claimed_by": other.monitoring_period_id}
         if other.state is MonitoringState.ISSUED and other.period == candidate.period:
             raise PeriodAlreadyIssued("credits were issued for this meter and period", **context)
-        raise PeriodOverlap("the period overlaps a claim on the same meter", **context)
+        raise PeriodOverlap("the period overlaps a claim on the same meter or project", **context)
 
 
 def accept(claim: MonitoringPeriod, statement: VerificationStatement) -> MonitoringPeriod:
@@ -148,6 +160,13 @@ def mark_issued(claim: MonitoringPeriod, issuance_id: str | None) -> MonitoringP
         raise PeriodAlreadyIssued("credits were issued for this period", issuance_id=claim.issuance_id)
     _require_state(claim, MonitoringState.ACCEPTED)
     return replace(claim, state=MonitoringState.ISSUED, issuance_id=issuance_id)
+
+
+def _gives_itself(reduction: Reduction) -> bool:
+    try:
+        return rederived(reduction) == (reduction.reduction, reduction.buffer)
+    except MethodologyInvalid:
+        return False
 
 
 def _total_generation(totals: tuple[MeteredTotal, ...]) -> Energy:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from financing.errors import NotEligible, QuantityOutOfRange, SerialInvalid
+from financing.quantities import INT64_MAX
 
 PACKAGE_CODE = re.compile(r"[A-Z0-9][A-Z0-9-]{1,31}")
 Kilograms = NDArray[np.int64]
@@ -69,7 +70,7 @@ class Candidate:
     methodology: str
     region: str
     vintage: int
-    capacity_w: int
+    capacity_w: int | None
 
 
 def require_eligible(package: Package, candidate: Candidate) -> None:
@@ -82,7 +83,10 @@ def require_eligible(package: Package, candidate: Candidate) -> None:
         ("methodology", not criteria.methodologies or candidate.methodology in criteria.methodologies),
         ("region", not criteria.regions or candidate.region in criteria.regions),
         ("vintage", criteria.vintage_first <= candidate.vintage <= criteria.vintage_last),
-        ("capacity_w", criteria.capacity_w_max is None or candidate.capacity_w <= criteria.capacity_w_max),
+        (
+            "capacity_w",
+            criteria.capacity_w_max is None or (candidate.capacity_w or INT64_MAX) <= criteria.capacity_w_max,
+        ),
     )
     for criterion, met in tests:
         if not met:

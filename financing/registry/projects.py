@@ -33,10 +33,13 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A registered project, pinned to one methodology version. `code` is its place in a serial number.
+    """A registered project, pinned to one methodology version and its text. `code` is its place in a serial number.
+
+    `meter_roles` says which part each meter has, `choices` which variant of the methodology was taken, `developed_by`
+    who else built or arranged it. A project without meters (deemed savings, wetland) has no nameplate power.
 
     Raises `DeclarationMissing`, `PeriodInvalid` (crediting before grid connection), `SerialInvalid` (code not
-    A–Z, 0–9), `QuantityOutOfRange` (no capacity, no or repeated meters, position off the globe).
+    A–Z, 0–9), `QuantityOutOfRange` (meters without capacity, repeated meters, position off the globe).
     """
 
     project_id: str
@@ -45,20 +48,24 @@ class Project:
     name: str
     methodology: str
     methodology_version: int
-    capacity_w: int
+    capacity_w: int | None
     grid_connected_on: date
     crediting_period: Period
     location: Location
     meter_ids: tuple[str, ...]
     declarations: Declarations
+    meter_roles: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, str], ...] = ()
+    methodology_sha256: str = ""
+    developed_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not PROJECT_CODE.fullmatch(self.code):
             raise SerialInvalid("a project code is 1 to 16 of A-Z and 0-9", code=self.code)
-        if self.capacity_w <= 0:
-            raise QuantityOutOfRange("a project has capacity", capacity_w=self.capacity_w)
-        if not self.meter_ids or len(set(self.meter_ids)) != len(self.meter_ids):
-            raise QuantityOutOfRange("a project has at least one meter, each once", meter_ids=self.meter_ids)
+        if (self.capacity_w is None and self.meter_ids) or (self.capacity_w is not None and self.capacity_w <= 0):
+            raise QuantityOutOfRange("a metered project has capacity", capacity_w=self.capacity_w)
+        if len(set(self.meter_ids)) != len(self.meter_ids):
+            raise QuantityOutOfRange("a project has each of its meters once", meter_ids=self.meter_ids)
         if not (abs(self.location.latitude_deg) <= 90 and abs(self.location.longitude_deg) <= 180):
             raise QuantityOutOfRange("the position is on the globe", location=str(self.location))
         if business_date(self.crediting_period.start) < self.grid_connected_on:
@@ -71,6 +78,10 @@ class Project:
     def methodology_tag(self) -> str:
         """Methodology code and version as a serial carries them, e.g. PV1."""
         return f"{self.methodology}{self.methodology_version}"
+
+    def role_of(self, meter_id: str, only: str) -> str:
+        """The part of a meter; `only` for projects registered when a methodology had a single part."""
+        return dict(self.meter_roles).get(meter_id, only)
 
 
 def require_new_project(candidate: Project, registered: Iterable[Project]) -> None:

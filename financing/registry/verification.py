@@ -40,6 +40,24 @@ class Verifiable:
     submitted_at: datetime
 
 
+STATEMENT_DOMAIN = "tanxin-verification-statement-v1"
+
+
+def statement_document(statement: VerificationStatement) -> dict[str, str | int]:
+    """What the verifier signs (`STATEMENT_DOMAIN`)."""
+    return {
+        "statement_id": statement.statement_id,
+        "monitoring_period_id": statement.monitoring_period_id,
+        "verifier": statement.verifier,
+        "opinion": statement.opinion,
+        "commitment": statement.commitment,
+        "generation_wh": statement.generation.wh,
+        "reduction_kg": statement.reduction.kg,
+        "remarks": statement.remarks,
+        "signed_at": statement.signed_at.isoformat(),
+    }
+
+
 def require_statement_covers(statement: VerificationStatement, submitted: Verifiable) -> None:
     """Raise `ConflictOfInterest` if the verifier owns the project, `StatementMismatch` naming what differs."""
     if statement.verifier == submitted.owner:

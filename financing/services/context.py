@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from financing.errors import NotPermitted
+from financing.metering.node import MeteringNodes, NoNodes
 from financing.parameters import Parameters
 from financing.signing import NoKeys, Signer
 
@@ -26,6 +27,7 @@ class Context:
     new_id: Callable[[str], str]
     parameters: Parameters
     signer: Signer = field(default_factory=NoKeys)
+    nodes: MeteringNodes = field(default_factory=NoNodes)
 
     def require_kind(self, *kinds: str) -> None:
         """Raise `NotPermitted` unless the actor is an organisation of one of these kinds."""

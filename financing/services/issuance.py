@@ -9,14 +9,13 @@ from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind, balanced, transfer
 from financing.persistence.registry_store import Issuance
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon
+from financing.quantities import Carbon, Rate
 from financing.registry import monitoring
-from financing.registry.carry_over import CarryOver, whole_tonnes
+from financing.registry.carry_over import CarryOver, whole_tonnes, with_buffer
 from financing.registry.serials import HOME, SerialBlock, cut, issue_block
 from financing.services.context import Context
+from financing.services.methodologies import pinned
 from financing.services.overlap import settle_certificates
-
-ASSET_CLASS = {"PV": "PHCER"}  # what valuation and products call the credits of a methodology
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,10 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
     project = unit.registry.project(claim.project_id)
     if unit.custody.suspension(project.project_id) is not None:
         raise ProjectSuspended("the project is suspended", project_id=project.project_id)
-    carried = whole_tonnes(claim.reduction.reduction, unit.custody.remainder(project.project_id))
+    carried = with_buffer(
+        whole_tonnes(claim.reduction.reduction, unit.custody.remainder(project.project_id)),
+        Rate(claim.reduction.rules.buffer_bps),
+    )
     issuance_id = context.new_id("iss") if carried.issued else None
     unit.registry.save_period(monitoring.mark_issued(claim, issuance_id))
     unit.custody.add_carry_over(claim.monitoring_period_id, project.project_id, carried)
@@ -60,7 +62,7 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
         period_id=claim.monitoring_period_id,
         project_id=project.project_id,
         owner_id=project.owner,
-        asset_class=ASSET_CLASS[project.methodology],
+        asset_class=pinned(unit, context, project).file.asset_class,
         methodology_tag=block.methodology_tag,
         project_code=block.project_code,
         vintage=block.vintage,

@@ -21,6 +21,8 @@ from financing.registry.overlap import (
 from financing.registry.projects import Project
 from financing.services.context import Context
 
+GREEN_POWER = "green_power_sold"  # the input of a methodology that leaves sold certificates out
+
 
 @dataclass(frozen=True, slots=True)
 class RecordExternalClaim:
@@ -60,9 +62,9 @@ def record_certificate(unit: UnitOfWork, context: Context, command: RecordCertif
     state = "sold" if command.sold else "available"
     certificate = GreenCertificate(command.certificate_number, meter.meter_id, command.period, command.energy, state)
     require_certifiable(certificate, context.at)
-    for claim in unit.registry.claims_on([meter.meter_id], command.period):
+    for claim in unit.registry.claims_of(meter.project_id, [meter.meter_id], command.period):
         if claim.state.value != "rejected":
-            require_sold_energy_left_out(claim.period, [certificate], claim.reduction.green_power_sold)
+            require_sold_energy_left_out(claim.period, [certificate], claim.reduction.energy_of(GREEN_POWER))
     unit.guard.add_certificate(certificate, recorded_by=context.actor.id, at=context.at)
     return certificate
 
@@ -107,6 +109,11 @@ def guard_claim(
     require_sold_energy_left_out(period, certificates, green_power_sold)
     to_freeze(period, certificates)
     require_no_rival(period, unit.guard.rivals(project.meter_ids, vehicles))
+
+
+def claim_vehicles(unit: UnitOfWork, claim_id: str, vehicles: Sequence[str]) -> None:
+    """Put on record which vehicles a claim of charged energy is about."""
+    unit.guard.add_vehicles(claim_id, vehicles)
 
 
 def freeze_certificates(unit: UnitOfWork, meter_ids: Sequence[str], period: Period, claim_id: str) -> None:

@@ -1,22 +1,21 @@
-"""Register a project with its meters, and load what the meters read."""
+"""Register a project with its meters, pinned to the text of a methodology version."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-import numpy as np
-
-from financing.errors import NotPermitted, ReadingRejected
-from financing.metering.readings import ReadingBatch, require_within_capacity
+from financing.errors import NotFound, ReadingRejected
+from financing.methodology.definition import Methodology
+from financing.persistence.metering_store import MeterKey
 from financing.persistence.registry_store import Meter
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Period, business_date
+from financing.quantities import Period
 from financing.registry.projects import Declarations, Location, Project, require_new_project
 from financing.services.context import Context
+from financing.services.metering import service_key_of
+from financing.services.methodologies import archive, require_approved
 from financing.services.overlap import guard_project
-
-PLAUSIBILITY = "pv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,33 +23,39 @@ class NewMeter:
     meter_id: str
     measured_by: str
     interval_minutes: int
+    role: str = ""
+    public_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterProject:
-    """What a developer states about a plant. The owner is whoever registers."""
+    """What a developer states about a project. The owner is whoever registers.
+
+    A meter's `role` may be left out where the methodology has one; without a `public_key` the service keeps its key.
+    """
 
     code: str
     name: str
     methodology: str
     methodology_version: int
-    capacity_w: int
+    capacity_w: int | None
     grid_connected_on: date
     crediting_period: Period
     location: Location
     meters: tuple[NewMeter, ...]
     declarations: Declarations
+    choices: tuple[tuple[str, str], ...] = ()
+    developed_by: tuple[str, ...] = ()
 
 
 def register_project(unit: UnitOfWork, context: Context, command: RegisterProject) -> Project:
     """Register a project of the actor, pinned to an approved methodology version.
 
-    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing`, and what `Project` itself refuses.
+    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing`, `MethodologyNotApproved`, `NotFound` for a choice or a
+    meter's part that the methodology does not have, and what `Project` itself refuses.
     """
     context.require_kind("developer")
-    if command.methodology != "PV":
-        raise NotPermitted("only the PV methodology is approved here", methodology=command.methodology)
-    context.parameters.pv_methodology(command.methodology_version, business_date(context.at))
+    methodology = require_approved(unit, context, command.methodology, command.methodology_version)
     project = Project(
         project_id=context.new_id("prj"),
         code=command.code,
@@ -64,42 +69,47 @@ def register_project(unit: UnitOfWork, context: Context, command: RegisterProjec
         location=command.location,
         meter_ids=tuple(meter.meter_id for meter in command.meters),
         declarations=command.declarations,
+        meter_roles=_roles(methodology, command.meters),
+        choices=tuple(sorted(methodology.variant(dict(command.choices)).items())),
+        methodology_sha256=methodology.file.version_hash,
+        developed_by=command.developed_by,
     )
     require_new_project(project, unit.registry.clashing_projects(project))
     guard_project(unit, project)
     for meter in command.meters:
         unit.organisations.require_kind(meter.measured_by, "grid")
+    for organisation_id in command.developed_by:
+        unit.organisations.get(organisation_id)
     meters = [
         Meter(meter.meter_id, project.project_id, meter.measured_by, meter.interval_minutes) for meter in command.meters
     ]
+    archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
     unit.registry.add_project(project, meters, context.at)
+    for meter in command.meters:
+        unit.metering.add_key(_key(context, meter), context.at)
     return project
 
 
-def load_readings(unit: UnitOfWork, context: Context, batch: ReadingBatch) -> ReadingBatch:
-    """Store interval readings. Only the grid company that measures the meter may load them.
-
-    Raises `NotPermitted`, `DuplicateReading`, and `ReadingRejected` for another interval, one that has not ended,
-    or more than the plant makes.
-    """
-    meter = unit.registry.meter(batch.meter_id)
-    if meter.measured_by != context.actor.id:
-        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
-    if batch.interval_minutes != meter.interval_minutes:
-        raise ReadingRejected(
-            "the meter reads another interval", meter_id=meter.meter_id, interval_minutes=meter.interval_minutes
+def _roles(methodology: Methodology, meters: tuple[NewMeter, ...]) -> tuple[tuple[str, str], ...]:
+    roles, rule = methodology.file.roles, methodology.file.monitoring
+    only = next(iter(roles)) if len(roles) == 1 else ""
+    found = tuple((meter.meter_id, meter.role or only) for meter in meters)
+    given = {role for _, role in found}
+    if given != set(roles):
+        raise NotFound(
+            "the project's meters have the parts that the methodology names", parts=sorted(roles), given=sorted(given)
         )
-    _require_past(batch, context.at)
-    project = unit.registry.project(meter.project_id)
-    limits = context.parameters.plausibility(PLAUSIBILITY, business_date(context.at))
-    require_within_capacity(batch, project.capacity_w, limits.interval_capacity_factor_bps_reject)
-    unit.registry.add_readings(batch)
-    return batch
+    for meter in meters:
+        if rule is not None and meter.interval_minutes not in rule.interval_minutes_allowed:
+            raise ReadingRejected(
+                "the methodology does not allow this metering interval",
+                interval_minutes=meter.interval_minutes,
+                allowed=rule.interval_minutes_allowed,
+            )
+    return found
 
 
-def _require_past(batch: ReadingBatch, at: datetime) -> None:
-    """A meter reads what has been: an interval that ends after `at` was not measured."""
-    if len(batch) and int(batch.starts[-1].astype(np.int64)) + batch.interval_minutes * 60 > at.timestamp():
-        raise ReadingRejected(
-            "an interval has not ended yet", meter_id=batch.meter_id, last_start=f"{batch.starts[-1]}Z"
-        )
+def _key(context: Context, meter: NewMeter) -> MeterKey:
+    if meter.public_key is not None:
+        return MeterKey(meter.meter_id, meter.public_key, "meter")
+    return MeterKey(meter.meter_id, context.signer.public_key(service_key_of(meter.meter_id)), "service")

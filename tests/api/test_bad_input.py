@@ -86,7 +86,9 @@ def test_readings_twice_negative_and_beyond_capacity(sqlite_world):
     path, good = "/v1/meters/M-PV1/readings", world.readings_body(2)
     world.assert_refused("grid-gaoxin", path, good, "not_permitted", status=403)
     world.post("grid-sip", path, good)
-    world.assert_refused("grid-sip", path, good, "duplicate_reading", status=409)
+    assert world.post("grid-sip", path, good)["deduplicated"]
+    other = {**good, "readings": [each | {"generation_wh": 0} for each in good["readings"]]}
+    world.assert_refused("grid-sip", path, other, "duplicate_reading", status=409)
     later = world.readings_body(1, first=world.now - timedelta(days=3, hours=2))
     negative = {**later, "readings": [later["readings"][0] | {"generation_wh": -1}]}
     world.assert_refused("grid-sip", path, negative, "invalid_request", status=422)

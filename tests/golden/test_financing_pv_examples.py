@@ -1,15 +1,13 @@
 """Worked examples of the PV formula, by hand from published factors."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
+from reductions import ON, PARAMETERS, pv
 
-from financing.methodology.pv import pv_reduction, rederived
-from financing.parameters.loader import load_parameters
-from financing.quantities import Carbon, Energy, Period
+from financing.methodology.engine import rederived
+from financing.quantities import Carbon, Period
 
-PARAMETERS = load_parameters()
-ON = date(2026, 11, 22)
 YEAR = Period(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))
 
 
@@ -26,15 +24,9 @@ YEAR = Period(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UT
     ],
 )
 def test_all_generation_times_the_factor(kwh, factor, kg):
-    reduction = pv_reduction(
-        generation=Energy(kwh * 1_000),
-        export=None,
-        green_power_sold=Energy(0),
-        period=YEAR,
-        methodology=PARAMETERS.pv_methodology(1, ON),
-        factor=PARAMETERS.grid_factor(factor, ON),
-    )
-    assert reduction.reduction == Carbon(kg) == rederived(reduction)
+    reduction = pv(kwh * 1_000, period=YEAR, instead={"factor": factor})
+    assert reduction.reduction == Carbon(kg)
+    assert rederived(reduction) == (Carbon(kg), Carbon(0))
 
 
 def test_operating_margin_to_jiangsu_costs_a_quarter_of_the_tonnes():

@@ -97,7 +97,7 @@ def test_from_footprint_to_a_signed_certificate(hotel):
     root = w.client.get("/v1/certificate-authority").content
     status = check_signature(answer.content, root)
     assert status.bottom_line
-    assert "Verifier" in status.signing_cert.subject.native["common_name"]
+    assert "CQC" in status.signing_cert.subject.native["common_name"]
     text = text_of(answer.content)
     for said in ("碳中和证书", "Certificateofcarbonneutrality", "90tCO2e", "金鸡湖酒店2025年运营", number):
         assert said in text, said

@@ -24,7 +24,7 @@ from financing.market.auctions.terms import Format, Terms, dutch_price
 from financing.market.fees import quote
 from financing.parameters import load_parameters
 from financing.quantities import Carbon, Energy, Money, Period, Price, Rate
-from financing.registry.carry_over import whole_tonnes
+from financing.registry.carry_over import whole_tonnes, with_buffer
 from financing.registry.overlap import (
     ExternalClaim,
     GreenCertificate,
@@ -80,7 +80,8 @@ def test_a_remainder_of_a_tonne_or_a_buffer_above_the_issue_is_refused():
     with pytest.raises(QuantityOutOfRange):
         whole_tonnes(Carbon(1), Carbon(1_000))
     with pytest.raises(QuantityOutOfRange):
-        whole_tonnes(Carbon(1_500), Carbon(0), Carbon(1_001))
+        with_buffer(whole_tonnes(Carbon(1_500), Carbon(0)), Rate(10_001))
+    assert with_buffer(whole_tonnes(Carbon(3_500), Carbon(0)), Rate(1_001)).buffer == Carbon(301)
 
 
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), max_size=8))

@@ -114,8 +114,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "claim.title": ("{name}：监测期", "Monitoring period of {name}"),
     "claim.readings": ("查看读数", "see the readings"),
     "claim.workings": ("计算过程", "Workings"),
-    "claim.claimed": ("可申报电量", "Claimed energy"),
-    "claim.factor": ("排放因子 {key}", "Emission factor {key}"),
     "claim.intervals": ("应有时段 / 缺失", "Intervals expected / missing"),
     "claim.commitment": ("读数承诺（SHA-256）", "Commitment to the readings (SHA-256)"),
     "claim.plausible": ("自动检查没有发现问题。", "The automatic checks found nothing."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
@@ -12,20 +13,23 @@ from fastapi.responses import Response
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.console.queries import daily_kwh
 from credit_api.schemas.common import Id
 from financing.errors import NotPermitted
 from financing.ledger.accounts import AccountKind, cash
+from financing.metering.node import Span
 from financing.persistence.registry_store import Issuance
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Energy, Money, Period, business_date
 from financing.services.context import Context
 from financing.services.margin import look_at
-from financing.services.verification import SubmitPeriod, submit_period
+from financing.services.methodologies import pinned
+from financing.services.verification import GREEN, SubmitPeriod, submit_period
 
 router = APIRouter(include_in_schema=False)
 NOTHING = Carbon(0)
+EXACT = re.compile(r"\d{1,15}(\.\d{1,12})?")
 SEES_EVERY_PROJECT = ("registry", "verifier")
 
 
@@ -117,15 +121,24 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
         found = unit.registry.project(project_id)
         if found.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
             raise NotPermitted("this project is another organisation's", project_id=project_id)
-        meters = [(meter, unit.registry.reading_span(meter.meter_id)) for meter in unit.registry.meters(project_id)]
+        meters = [
+            (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
+            for meter in unit.registry.meters(project_id)
+        ]
         claims = [claim for claim in unit.registry.periods(owner_id=found.owner) if claim.project_id == project_id]
-        daily = daily_kwh(connection, project_id, days)
+        daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
+        methodology = pinned(unit, page.context(), found)
     starts, ends = _unclaimed([claim.period for claim in claims], [span for _, span in meters])
     return page.render(
         "project.html",
         project=found,
         meters=meters,
         claims=claims,
+        methodology=methodology,
+        steps=methodology.steps(methodology.variant(dict(found.choices))),
+        declared=[
+            (name, each) for name, each in methodology.file.inputs.items() if each.kind == "declared" and name != GREEN
+        ],
         days=days,
         drawings=daily_charts(daily),
         total=sum(value for _, value in daily),
@@ -145,12 +158,10 @@ def daily_charts(daily: list[tuple[datetime, float]]) -> tuple[BarChart, ...]:
     )
 
 
-def _unclaimed(
-    claimed: list[Period], spans: list[tuple[int, datetime | None, datetime | None]]
-) -> tuple[date | None, date | None]:
+def _unclaimed(claimed: list[Period], spans: list[Span]) -> tuple[date | None, date | None]:
     """The calendar days from the end of the last claim (or the first reading) to the last reading."""
-    firsts = [span[1] for span in spans if span[1] is not None]
-    lasts = [span[2] for span in spans if span[2] is not None]
+    firsts = [span.first for span in spans if span.first is not None]
+    lasts = [span.last for span in spans if span.last is not None]
     if not firsts:
         return None, None
     start = max([min(firsts), *(period.end for period in claimed)])
@@ -170,7 +181,21 @@ def submit(post: PostDep, project_id: Id) -> Response:
     def run(unit: UnitOfWork, context: Context) -> Done:
         period = Period(post.start_of("starts_on"), post.end_of("ends_on"))
         green = post.kwh("green_power_sold") if post.text("green_power_sold", required=False) else Energy(0)
-        submit_period(unit, context, SubmitPeriod(project_id, period, green))
+        submit_period(unit, context, SubmitPeriod(project_id, period, green, _declared(post)))
         return Done(to=f"/console/projects/{project_id}#claims", flash="period_submitted")
 
     return apply(post, run, lambda page: project_page(page, project_id))
+
+
+def _declared(post: Post) -> tuple[tuple[str, str, str], ...]:
+    """What was filled in for the methodology's declared inputs: name, exact value, evidence."""
+    found = []
+    for field in sorted(post.fields):
+        name = field.removeprefix("declared.")
+        if name == field or not post.text(field, required=False):
+            continue
+        value = post.text(field).replace(",", "")
+        if EXACT.fullmatch(value) is None:
+            raise FieldInvalid(f"{field}: not a number with at most twelve decimals", field)
+        found.append((name, value, post.text(f"evidence.{name}", required=False)))
+    return tuple(found)

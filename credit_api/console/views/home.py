@@ -23,7 +23,7 @@ def home(page: PageDep) -> Response:
     at = page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        assets = asset_story(connection, page.parts.parameters, at)
+        assets = asset_story(connection, page.parts.parameters, page.parts.nodes, at)
         credit = customer_story(page.parts, connection, at)
         mark = marks_of(unit, page.parts.parameters, [PRICED], at)[PRICED]
         history = unit.market.prices(PRICED, HISTORY)

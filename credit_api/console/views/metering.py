@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, PostDep, apply
+from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
 from financing.metering.csv_readings import parse_readings
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.context import Context
-from financing.services.registration import load_readings
+from financing.services.metering import load_readings
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +26,7 @@ def meters_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         found = [
-            (project, meter, unit.registry.reading_span(meter.meter_id))
+            (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
             for project in unit.registry.projects()
             for meter in unit.registry.meters(project.project_id)
             if meter.measured_by == me
@@ -38,13 +38,16 @@ def meters_page(page: Page) -> Response:
 def load(post: PostDep) -> Response:
     """Load pasted readings of one meter. All of them are stored, or nothing; whole files go over the API."""
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
+    def effect(context: Context) -> Done:
         context.require_kind("grid")
-        meter = unit.registry.meter(post.text("meter_id"))
         pasted = post.fields.get("readings", [""])[0].strip()
         if not pasted:
             raise FieldInvalid("readings: a value is needed", "readings")
-        load_readings(unit, context, parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes))
-        return Done(to="/console/metering", flash="readings_loaded")
+        with post.page.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            meter = unit.registry.meter(post.text("meter_id"))
+            batch = parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes)
+            receipt = load_readings(unit, context, batch)
+        return Done(to="/console/metering", flash="readings_known" if receipt.deduplicated else "readings_loaded")
 
-    return apply(post, run, meters_page)
+    return apply_outside(post, effect, meters_page)

@@ -13,9 +13,11 @@ from credit_api.schemas.common import Id
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Energy
 from financing.registry.monitoring import MonitoringState
+from financing.services.auditing import corrected_since
 from financing.services.context import Context
 from financing.services.issuance import issue_credits
 from financing.services.verification import StatePeriod, state_period
+from financing.services.verifying import work_list as work_list_of
 
 router = APIRouter(include_in_schema=False)
 SEES_CLAIMS = ("verifier", "registry")
@@ -24,14 +26,15 @@ SEES_CLAIMS = ("verifier", "registry")
 @router.get("/console/verification")
 def work_list(page: PageDep) -> Response:
     """Claims that wait for a statement, and those already stated on."""
-    page.principal("verifier")
+    principal = page.principal("verifier")
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
+        items = work_list_of(unit, principal.organisation_id)
         claims = unit.registry.periods()
         projects = {project.project_id: project for project in unit.registry.projects()}
     return page.render(
         "verification.html",
-        waiting=[claim for claim in claims if claim.state is MonitoringState.SUBMITTED],
+        items=items,
         stated=[claim for claim in reversed(claims) if claim.state is not MonitoringState.SUBMITTED],
         projects=projects,
     )
@@ -51,7 +54,20 @@ def claim_page(page: Page, period_id: str) -> Response:
         if principal.kind not in SEES_CLAIMS:
             page.context().require_party(found.owner)
         project = unit.registry.project(found.project_id)
-    return page.render("claim.html", claim=found, project=project, verifiable=found.verifiable())
+        raised = unit.verification.findings(period_id)
+        assignment = unit.verification.assignment(period_id)
+        verifiers = [each for each in unit.organisations.all() if each.kind == "verifier"]
+        corrected = corrected_since(unit, page.parts.nodes, found)
+    return page.render(
+        "claim.html",
+        claim=found,
+        project=project,
+        verifiable=found.verifiable(),
+        raised=raised,
+        assignment=assignment,
+        verifiers=verifiers,
+        corrected=corrected,
+    )
 
 
 @router.post("/console/claims/{period_id}/statement")

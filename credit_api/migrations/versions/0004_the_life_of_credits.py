@@ -1,7 +1,7 @@
 """the life of credits
 
 Revision ID: 0004
-Revises: 0001
+Revises: 0002
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 from credit_api.migrations.rules import rules
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -31,6 +31,16 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("energy_link", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_energy_link_sink_id"), ["sink_id"], unique=False)
+
+    op.create_table(
+        "vehicle_claim",
+        sa.Column("period_id", sa.String(), nullable=False),
+        sa.Column("vehicle_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["period_id"], ["monitoring_period.id"]),
+        sa.PrimaryKeyConstraint("period_id", "vehicle_id"),
+    )
+    with op.batch_alter_table("vehicle_claim", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_vehicle_claim_vehicle_id"), ["vehicle_id"], unique=False)
 
     op.create_table(
         "external_claim",

@@ -188,6 +188,14 @@ class GreenCertificateRow(SQLModel, table=True):
     recorded_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class VehicleClaimRow(SQLModel, table=True):
+    """A vehicle whose charged energy a monitoring period claims."""
+
+    __tablename__: ClassVar[str] = "vehicle_claim"
+    period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
+    vehicle_id: str = Field(primary_key=True, index=True)
+
+
 class EnergyLinkRow(SQLModel, table=True):
     """Energy that two subjects could both claim: a PV meter that feeds a charging pile, a pile that fills a vehicle."""
 

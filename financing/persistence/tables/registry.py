@@ -19,7 +19,7 @@ class ProjectRow(SQLModel, table=True):
     owner_id: str = Field(foreign_key="organisation.id", index=True)
     name: str
     methodology: str
-    capacity_w: int = Field(sa_type=Int64)
+    capacity_w: int | None = Field(sa_type=Int64)
     record: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -33,7 +33,7 @@ class MeterRow(SQLModel, table=True):
 
 
 class ReadingRow(SQLModel, table=True):
-    """`starts_at` is in seconds since 1970-01-01 UTC."""
+    """Readings from before they had a home at the grid nodes; closed, and emptied when they are moved there."""
 
     __tablename__: ClassVar[str] = "reading"
     __table_args__ = (

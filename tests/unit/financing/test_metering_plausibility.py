@@ -15,7 +15,7 @@ from financing.parameters.loader import load_parameters
 from financing.quantities import Energy, Period
 
 LIMITS = load_parameters().plausibility("pv", date(2026, 11, 22))
-METHODOLOGY = load_parameters().pv_methodology(1, date(2026, 11, 22))
+METHODOLOGY = load_parameters().methodology("PV", 1).monitoring
 SUZHOU = Site(100_000, LIMITS.latitude_deg, LIMITS.longitude_deg)
 START = datetime(2026, 5, 1, tzinfo=UTC)
 PERIOD = Period(START, START + timedelta(days=4))
@@ -80,9 +80,9 @@ def test_errors_come_first_and_say_when():
 
 
 def test_an_interval_that_the_methodology_does_not_allow_is_refused():
-    daily = ReadingBatch("M1", 1440, np.array(["2026-05-01"], dtype="datetime64[s]"), np.array([1]))
+    odd = ReadingBatch("M1", 20, np.array(["2026-05-01"], dtype="datetime64[s]"), np.array([1]))
     with pytest.raises(ReadingRejected, match="interval"):
-        check_readings(daily, PERIOD, SUZHOU, LIMITS, METHODOLOGY)
+        check_readings(odd, PERIOD, SUZHOU, LIMITS, METHODOLOGY)
 
 
 def test_the_importer_clips_and_counts_negatives_and_moves_the_clock(tmp_path: Path):

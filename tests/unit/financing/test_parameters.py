@@ -29,7 +29,9 @@ def test_every_record_is_dated_cited_and_hashed():
     parameters = load_parameters()
     tables = (
         parameters.grid_factors,
-        parameters.pv_methodologies,
+        parameters.reference_values,
+        parameters.load_limits,
+        parameters.certifiers,
         parameters.plausibility_limits,
         parameters.collateral_classes,
         parameters.products,
@@ -91,7 +93,13 @@ def test_the_hash_changes_with_the_file(copy: Path):
         ("products/phcer_pledge_loan.toml", 'grade = "B"', 'grade = "A"'),
         ("products/phcer_pledge_loan.toml", "score_refer_below = 550", "score_refer_below = 500"),
         ("products/phcer_pledge_loan.toml", "amount_fen_min = 100_000", "amount_fen_min = 2_000_000_000"),
-        ("methodologies/pv_distributed_v1.toml", 'factor_key = "jiangsu', 'factor_key = "mars'),
+        ("methodologies/pv_v1.toml", 'key = "jiangsu', 'key = "mars'),
+        ("methodologies/pv_v1.toml", 'asset_class = "PHCER"', 'asset_class = "GOLD"'),
+        ("methodologies/pv_v1.toml", 'mark = "R" }', 'mark = "R", more = 1 }'),
+        ("methodologies/pv_v1.toml", 'source = "ams_i_d"', 'source = "nobody"'),
+        ("methodologies/pv_v1.toml", 'value = "0"', "value = 0.0"),
+        ("methodologies/light_v2.toml", "version = 2", "version = 1"),
+        ("methodologies/ev_v1.toml", "on = 2023-09-01", "on = 2024-09-01"),
     ],
 )
 def test_a_file_that_is_not_exactly_as_declared_is_corrupt(copy: Path, name: str, old: str, new: str):
@@ -121,7 +129,9 @@ def test_every_parameter_file_and_key_is_documented():
         assert f"`{file}`" in text
     tables = (
         parameters.grid_factors,
-        parameters.pv_methodologies,
+        parameters.reference_values,
+        parameters.load_limits,
+        parameters.certifiers,
         parameters.plausibility_limits,
         parameters.collateral_classes,
         parameters.products,

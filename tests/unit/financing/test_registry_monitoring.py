@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from reductions import pv
 
 from financing.errors import (
     AlreadyExists,
@@ -17,19 +18,15 @@ from financing.errors import (
     SerialInvalid,
     StatementMismatch,
 )
-from financing.metering.plausibility import Finding
+from financing.metering.findings import Finding
 from financing.metering.readings import ReadingBatch
 from financing.metering.totals import total_of
-from financing.methodology.pv import pv_reduction
-from financing.parameters.loader import load_parameters
 from financing.quantities import Carbon, Energy, Period
 from financing.registry.monitoring import MonitoringState, accept, combined_commitment, mark_issued, reject, submit
 from financing.registry.projects import Declarations, Location, Project, require_new_project
 from financing.registry.verification import VerificationStatement
 
-ON = date(2026, 11, 22)
 AT = datetime(2026, 11, 22, tzinfo=UTC)
-PARAMETERS = load_parameters()
 START = datetime(2026, 5, 1, tzinfo=UTC)
 MAY = Period(START, START + timedelta(days=2))
 PROJECT = Project(
@@ -54,14 +51,7 @@ def claim(period=MAY, *, number="mp-1", findings=(), existing=(), project=PROJEC
     times = np.datetime64(int(period.start.timestamp()), "s") + np.arange(count) * np.timedelta64(1800, "s")
     readings = ReadingBatch("M1", 30, times, np.full(count, 20_000))
     total = total_of(readings, period)
-    reduction = pv_reduction(
-        generation=total.generation,
-        export=None,
-        green_power_sold=Energy(0),
-        period=period,
-        methodology=PARAMETERS.pv_methodology(1, ON),
-        factor=PARAMETERS.grid_factor("jiangsu_average_2022", ON),
-    )
+    reduction = pv(total.generation.wh, period=period)
     return submit(
         monitoring_period_id=number,
         project=project,
@@ -183,7 +173,7 @@ def test_totals_reduction_and_project_belong_together():
         ({"declarations": Declarations(True, False, True)}, DeclarationMissing),
         ({"code": "roof-1"}, SerialInvalid),
         ({"capacity_w": 0}, QuantityOutOfRange),
-        ({"meter_ids": ()}, QuantityOutOfRange),
+        ({"capacity_w": None}, QuantityOutOfRange),
         ({"meter_ids": ("M1", "M1")}, QuantityOutOfRange),
         ({"location": Location("x", 91.0, 0.0)}, QuantityOutOfRange),
         ({"grid_connected_on": date(2024, 7, 1)}, PeriodInvalid),
