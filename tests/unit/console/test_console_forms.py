@@ -264,7 +264,7 @@ def test_readings_can_be_pasted_by_their_grid_company_only(sqlite_world, holder)
     assert ">2<" in holder.get("/console/metering").text
     again = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text}
     holder.post("/console/metering/readings", again)
-    assert TEXTS["flash.readings_known"][0] in holder.get("/console/metering").text
+    assert TEXTS["flash.readings_known"][1] in holder.get("/console/metering").text
     other = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text.replace("120", "9")}
     assert "duplicate_reading" in holder.post("/console/metering/readings", other, status=409).text
     holder.act_as("grid-gaoxin")
