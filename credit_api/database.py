@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, custody, lending, measuring, neutrality, registry, trading
+from financing.persistence.tables import books, custody, lending, measuring, neutrality, otc, registry
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Importing a module declares its tables.
-DECLARED = (tables, books, custody, lending, measuring, neutrality, registry, trading)
+DECLARED = (tables, books, custody, lending, measuring, neutrality, otc, registry)
 
 
 def metadata() -> MetaData:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id
-from credit_api.schemas.trading import (
+from credit_api.schemas.otc import (
     AuctionIn,
     AuctionOut,
     BidIn,

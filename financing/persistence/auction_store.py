@@ -12,7 +12,7 @@ from financing.errors import NotFound
 from financing.market.auctions.terms import Terms
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
-from financing.persistence.tables.trading import AuctionRow, AwardRow, BidRow
+from financing.persistence.tables.otc import AuctionRow, AwardRow, BidRow
 from financing.quantities import Carbon, Money, Price
 from financing.signing import Signature
 

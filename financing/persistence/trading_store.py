@@ -12,14 +12,14 @@ from financing.errors import NotFound
 from financing.market.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
-from financing.persistence.tables.trading import DealRow, ListingRow, QuoteRequestRow, QuoteRow, TradeRow
+from financing.persistence.tables.otc import DealRow, ListingRow, OtcTradeRow, QuoteRequestRow, QuoteRow
 from financing.quantities import Carbon, Price
 
 listing_t = table_of(ListingRow)
 deal_t = table_of(DealRow)
 request_t = table_of(QuoteRequestRow)
 quote_t = table_of(QuoteRow)
-trade_t = table_of(TradeRow)
+trade_t = table_of(OtcTradeRow)
 _listings, _deals, _requests, _quotes = Codec(Listing), Codec(Deal), Codec(QuoteRequest), Codec(QuoteGiven)
 
 

@@ -66,7 +66,7 @@ class QuoteRow(SQLModel, table=True):
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
 
 
-class TradeRow(SQLModel, table=True):
+class OtcTradeRow(SQLModel, table=True):
     """What changed hands over the counter or at auction: the price history beside the order book's."""
 
     __tablename__: ClassVar[str] = "otc_trade"
