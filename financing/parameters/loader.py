@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from financing.errors import CorruptData, ParameterMissing
+from financing.parameters.market import MarketRules
 from financing.parameters.records import (
     CollateralClass,
     GridFactor,
@@ -60,6 +61,7 @@ class Parameters:
     collateral_classes: Table[CollateralClass]
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
+    market_rules: Table[MarketRules]
     hashes: Mapping[str, str]
 
     def grid_factor(self, key: str, on: date) -> GridFactor:
@@ -84,6 +86,9 @@ class Parameters:
     def prime_rate(self, term: str, on: date) -> PrimeRate:
         return self.prime_rates.find(term, on)
 
+    def venue(self, key: str, on: date) -> MarketRules:
+        return self.market_rules.find(key, on)
+
 
 @cache
 def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
@@ -96,6 +101,7 @@ def load_parameters(root: Path = PARAMETER_ROOT) -> Parameters:
         collateral_classes=_table(root, "collateral_classes.toml", CollateralClass, "collateral class", hashes),
         products=_table(root, "products/*.toml", LendingProduct, "product", hashes),
         prime_rates=_table(root, "lpr.toml", PrimeRate, "prime rate", hashes),
+        market_rules=_table(root, "market_rules.toml", MarketRules, "market rule set", hashes),
         hashes=MappingProxyType(hashes),
     )
     _require_nothing_unread(root, hashes)
