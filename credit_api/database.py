@@ -10,10 +10,10 @@ from sqlalchemy import Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, lending, registry
+from financing.persistence.tables import books, lending, registry, trading
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-DECLARED = (tables, books, lending, registry)  # importing a module declares its tables
+DECLARED = (tables, books, lending, registry, trading)  # importing a module declares its tables
 
 
 def metadata() -> MetaData:

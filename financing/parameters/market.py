@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,7 @@ class MarketRules(Record):
     call_until: time
     sessions: tuple[tuple[time, time], ...] = Field(min_length=1)
     tick_fen: int = Field(strict=True, ge=1)
-    lot_kg: int = Field(strict=True, ge=1)
+    lot_kg: Literal[1000]  # prices are per tonne and the engine counts fen a lot, so a lot is a tonne
     listed_lots_max: int = Field(strict=True, ge=1)
     block_lots_min: int = Field(strict=True, ge=1)
     band_bps: Bps

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 
 from financing.errors import CreditsPledged, InsufficientBalance, InvalidState, LedgerTampered, NotFound
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
@@ -31,7 +31,12 @@ _FIND_ACCOUNT = select(account).where(
     account.c.reference == bindparam("reference"),
 )
 _HEAD = select(entry.c.id, entry.c.hash).order_by(entry.c.id.desc()).limit(1)
-_ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY = insert(account), insert(posting), insert(entry)
+_ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY, _ADD_HOLD = insert(account), insert(posting), insert(entry), insert(hold)
+_CLOSE_HOLD = (
+    update(hold)
+    .where(hold.c.reference == bindparam("about"), hold.c.state == "pending")
+    .values(state=bindparam("ends_as"), closed_at=bindparam("ends_at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,17 @@ class LedgerStore:
         )
         return PostedEntry(entry_id, digest, {key: balance.account_id for key, balance in balances.items()})
 
+    def require_available(self, key: AccountKey, amount: int) -> Balance:
+        """The balance, if `amount` could be taken from it now. Raises as `post`; nothing is stored."""
+        balance = self.balance(key)
+        self._require_bounds(Posting(key, -amount), balance)
+        return balance
+
+    def is_known(self, asset: Asset) -> bool:
+        """Whether anything was ever booked in this asset."""
+        found = self._connection.execute(select(account.c.id).where(account.c.asset == asset.code).limit(1)).first()
+        return found is not None
+
     def reserve(
         self, hold_id: str, key: AccountKey, amount: int, *, reference: str, at: datetime, expires_at: datetime | None
     ) -> None:
@@ -147,25 +163,22 @@ class LedgerStore:
         balance = self._open(key)
         self._require_bounds(Posting(key, -amount), balance)
         self._connection.execute(
-            insert(hold).values(
-                id=hold_id,
-                account_id=balance.account_id,
-                amount=amount,
-                state="pending",
-                reference=reference,
-                expires_at=expires_at,
-                created_at=at,
-                closed_at=None,
-            )
+            _ADD_HOLD,
+            {
+                "id": hold_id,
+                "account_id": balance.account_id,
+                "amount": amount,
+                "state": "pending",
+                "reference": reference,
+                "expires_at": expires_at,
+                "created_at": at,
+                "closed_at": None,
+            },
         )
 
     def close_hold(self, reference: str, state: str, *, at: datetime) -> None:
         """Second phase: end the pending hold about `reference` as `posted`, `voided` or `expired`."""
-        done = self._connection.execute(
-            update(hold)
-            .where(and_(hold.c.reference == reference, hold.c.state == "pending"))
-            .values(state=state, closed_at=at)
-        )
+        done = self._connection.execute(_CLOSE_HOLD, {"about": reference, "ends_as": state, "ends_at": at})
         if done.rowcount != 1:
             raise InvalidState("nothing is reserved under this reference", reference=reference)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from financing.persistence.idempotency_store import IdempotencyStore
+from financing.persistence.journal_store import JournalStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
+from financing.persistence.order_store import OrderStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.registry_store import RegistryStore
 from financing.persistence.serial_store import SerialStore
@@ -24,4 +26,6 @@ class UnitOfWork:
         self.registry = RegistryStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
+        self.journal = JournalStore(connection)
+        self.orders = OrderStore(connection)
         self.idempotency = IdempotencyStore(connection)

@@ -38,11 +38,7 @@ def uncross(book: Book, reference: int) -> tuple[Crossing | None, list[Order]]:
             return None, _unfilled(book, frozenset(), left_out)
         found = _paired(price, bids, asks)
         filled = _lots_of(found)
-        broken = [
-            order
-            for order in (*bids, *asks)
-            if order.whole and 0 < filled.get(order.order_id, 0) < order.left
-        ]
+        broken = [order for order in (*bids, *asks) if order.whole and 0 < filled.get(order.order_id, 0) < order.left]
         if not broken:
             whole = frozenset(name for name, lots in filled.items() if lots)
             return found, _unfilled(book, whole, left_out)

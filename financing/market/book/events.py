@@ -15,9 +15,11 @@ from financing.errors import CorruptData
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The first event of every instrument. `reference` is the first previous close, fen per tonne."""
+    """The first event of every instrument. `reference` is the first previous close, fen per tonne; fees go to
+    `exchange`."""
 
     kind: ClassVar[str] = "listed"
+    exchange: str
     rules: str
     reference: int
 
@@ -105,9 +107,7 @@ class BlockTraded:
     seller_fee: int
 
 
-Event = (
-    Listed | DayOpened | CallOpened | Continued | DayClosed | Halted | Resumed | Placed | Cancelled | BlockTraded
-)
+Event = Listed | DayOpened | CallOpened | Continued | DayClosed | Halted | Resumed | Placed | Cancelled | BlockTraded
 KINDS: dict[str, type[Any]] = {
     each.kind: each
     for each in (

@@ -46,7 +46,7 @@ class Book:
         self._ask_heap: list[int] = []
         self.orders: dict[str, Order] = {}
 
-    def place(self, order: Order, levels_max: int = 5) -> Placed:
+    def place(self, order: Order, levels_max: int = 5) -> Placed:  # noqa: PLR0912, PLR0915 (one loop, see above)
         """Trade an order against the best `levels_max` opposite prices and let the rest wait if it may.
 
         What would still trade beyond those prices ends, so that the book never stands crossed.
@@ -178,7 +178,7 @@ class Book:
         self.orders[order.order_id] = order
 
     def _return(self, order: Order) -> None:
-        """Back to the head of its level, if it had left it."""
+        """Back to its place in its level, if it had left it: levels are in the order of `seq`."""
         if order.order_id in self.orders:
             return
         levels, heap, key = (
@@ -187,7 +187,9 @@ class Book:
         if key not in levels:
             levels[key] = deque()
             heappush(heap, key)
-        levels[key].appendleft(order)
+        queue = levels[key]
+        place = next((n for n, other in enumerate(queue) if other.seq > order.seq), len(queue))
+        queue.insert(place, order)
         self.orders[order.order_id] = order
 
     def _unlink(self, order: Order) -> None:

@@ -46,7 +46,6 @@ class Order:
     """
 
     __slots__ = (
-        
         "fee_ppm",
         "is_buy",
         "left",
@@ -55,8 +54,8 @@ class Order:
         "owner",
         "post_only",
         "price",
-        "seq",
         "self_trade",
+        "seq",
         "spent",
         "tif",
         "until",

@@ -28,9 +28,7 @@ def due(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) ->
         return None
     if phase is Phase.CALL and state.phase is Phase.CLOSED:
         return CallOpened(manual=False)
-    if phase is Phase.CONTINUOUS and (
-        state.phase is Phase.CLOSED or (state.phase is Phase.CALL and not state.manual)
-    ):
+    if phase is Phase.CONTINUOUS and (state.phase is Phase.CLOSED or (state.phase is Phase.CALL and not state.manual)):
         return Continued()
     return None
 

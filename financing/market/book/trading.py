@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from financing.errors import InvalidState, NotFound
@@ -16,7 +17,6 @@ from financing.market.book.matching import Placed as Outcome
 from financing.market.book.orders import Order, OrderState, fee_on
 from financing.market.book.sessions import Phase
 from financing.quantities import half_even
-from fractions import Fraction
 
 START = "0" * 64
 
@@ -57,6 +57,7 @@ class Trading:
         self.seq = 0
         self.chain = START
         self.rules = ""
+        self.exchange = ""
         self.book = Book()
         self.phase = Phase.CLOSED
         self.manual = False
@@ -88,9 +89,11 @@ class Trading:
 
     def state_hash(self) -> str:
         """SHA-256 over everything that later events depend on, in a canonical form."""
-        sides = [[order.canonical() for _, queue in side for order in queue] for side in (self.book.bids(), self.book.asks())]
+        sides = [
+            [order.canonical() for _, queue in side for order in queue] for side in (self.book.bids(), self.book.asks())
+        ]
         body = [
-            self.instrument, self.seq, self.chain, self.rules, self.phase, self.manual, self.halted,
+            self.instrument, self.seq, self.chain, self.rules, self.exchange, self.phase, self.manual, self.halted,
             self.day.isoformat() if self.day else "", self.day_over, self.reference, self.traded_lots, self.traded_fen,
             self.last, sorted(self.bought.items()), sides,
         ]  # fmt: skip
@@ -99,7 +102,8 @@ class Trading:
     def _listed(self, event: events.Listed) -> Effects:
         if self.seq:
             raise InvalidState("the instrument is listed already", instrument=self.instrument)
-        self.rules, self.reference, self.last = event.rules, event.reference, event.reference
+        self.rules, self.exchange = event.rules, event.exchange
+        self.reference = self.last = event.reference
         return Effects()
 
     def _day_opened(self, event: events.DayOpened) -> Effects:
@@ -107,7 +111,13 @@ class Trading:
         self.traded_lots = self.traded_fen = 0
         self.bought = {}
         self.phase, self.manual = Phase.CLOSED, False
-        return Effects()
+        effects = Effects()
+        for order in list(self.book.orders.values()):
+            # A date that was no trading day was not reached by any close.
+            if order.until is not None and order.until < event.day:
+                self.book.cancel(order.order_id)
+                effects.orders[order.order_id] = (order, OrderState.EXPIRED)
+        return effects
 
     def _call_opened(self, event: events.CallOpened) -> Effects:
         self.phase, self.manual = Phase.CALL, event.manual
@@ -181,11 +191,19 @@ class Trading:
         self.last = trade.price
         self.bought[trade.buyer] = self.bought.get(trade.buyer, 0) + trade.lots
 
-    def undo_placed(self, before: Memento, outcome: Outcome) -> None:
-        """Take back an order whose effects could not be stored."""
-        self.book.undo(outcome)
-        self.seq, self.chain, self.traded_lots, self.traded_fen, self.last = before.numbers
-        self.bought = before.bought
+    def numbers(self) -> tuple[int, str, int, int, int]:
+        """What `undo_placed` needs to be told to restore."""
+        return self.seq, self.chain, self.traded_lots, self.traded_fen, self.last
+
+    def undo_placed(self, before: tuple[int, str, int, int, int], effects: Effects) -> None:
+        """Take back the last event, an order whose effects could not be stored."""
+        assert effects.outcome is not None
+        self.book.undo(effects.outcome)
+        self.seq, self.chain, self.traded_lots, self.traded_fen, self.last = before
+        for trade in effects.trades:
+            self.bought[trade.buyer] -= trade.lots
+            if not self.bought[trade.buyer]:
+                del self.bought[trade.buyer]
 
     def _cancelled(self, event: events.Cancelled) -> Effects:
         order = self.book.cancel(event.order_id)
@@ -227,16 +245,6 @@ class Trading:
         if order is None:
             raise NotFound("no such order is waiting", order_id=order_id)
         return order
-
-
-class Memento:
-    """What `undo_placed` restores beside the book."""
-
-    __slots__ = ("bought", "numbers")
-
-    def __init__(self, state: Trading) -> None:
-        self.numbers = (state.seq, state.chain, state.traded_lots, state.traded_fen, state.last)
-        self.bought = dict(state.bought)
 
 
 _HANDLERS: dict[type, Any] = {
