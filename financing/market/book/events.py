@@ -6,7 +6,7 @@ bands, hours) were applied when it was accepted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, ClassVar
 
@@ -119,7 +119,7 @@ DAYS = frozenset({"day", "until"})
 
 def to_plain(event: Event) -> dict[str, Any]:
     """The event's fields as JSON takes them."""
-    plain = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    plain = {each.name: getattr(event, each.name) for each in fields(event)}
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in plain.items()}
 
 
