@@ -15,6 +15,7 @@ from financing.persistence.columns import table_of
 from financing.persistence.tables.trading import JournalRow
 
 journal_t = table_of(JournalRow)
+PAGE = 5_000
 
 _ADD = insert(journal_t)
 _HEAD = (
@@ -30,6 +31,7 @@ _AFTER = (
     select(journal_t)
     .where(journal_t.c.instrument_id == bindparam("instrument"), journal_t.c.seq > bindparam("after"))
     .order_by(journal_t.c.seq)
+    .limit(PAGE)
 )
 
 
@@ -71,13 +73,14 @@ class JournalStore:
             },
         )
 
-    def after(self, instrument: str, seq: int, *, limit: int | None = None) -> Iterator[Recorded]:
-        """Events after `seq` in their order, read as they are asked for."""
-        query = _AFTER if limit is None else _AFTER.limit(limit)
-        rows = self._connection.execution_options(yield_per=1_000).execute(
-            query, {"instrument": instrument, "after": seq}
-        )
-        return (_recorded(row) for row in rows)
+    def after(self, instrument: str, seq: int) -> Iterator[Recorded]:
+        """Events after `seq` in their order, read a page at a time."""
+        while True:
+            rows = self._connection.execute(_AFTER, {"instrument": instrument, "after": seq}).all()
+            yield from (_recorded(row) for row in rows)
+            if len(rows) < PAGE:
+                return
+            seq = rows[-1].seq
 
 
 def _recorded(row: Row[Any]) -> Recorded:
