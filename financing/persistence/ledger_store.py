@@ -30,6 +30,12 @@ _FIND_ACCOUNT = select(account).where(
     account.c.asset == bindparam("asset"),
     account.c.reference == bindparam("reference"),
 )
+_FIND_ACCOUNTS = select(account).where(
+    account.c.owner_id.in_(bindparam("owners", expanding=True)),
+    account.c.kind.in_(bindparam("kinds", expanding=True)),
+    account.c.asset.in_(bindparam("assets", expanding=True)),
+    account.c.reference.in_(bindparam("references", expanding=True)),
+)
 _HEAD = select(entry.c.id, entry.c.hash).order_by(entry.c.id.desc()).limit(1)
 _ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY, _ADD_HOLD = insert(account), insert(posting), insert(entry), insert(hold)
 _CLOSE_HOLD = (
@@ -108,7 +114,7 @@ class LedgerStore:
         Raises `InsufficientBalance` (`CreditsPledged` if the units exist but are pledged) when an account would fall
         below its floor less holds or rise above its ceiling. Nothing is stored then.
         """
-        balances = {line.account: self._open(line.account) for line in draft.postings}
+        balances = self._open_all([line.account for line in draft.postings])
         for line in draft.postings:
             self._require_bounds(line, balances[line.account])
         head = self.head()
@@ -226,6 +232,20 @@ class LedgerStore:
                 first.previous_hash,
                 first.hash,
             )
+
+    def _open_all(self, keys: Sequence[AccountKey]) -> dict[AccountKey, Balance]:
+        """The accounts of an entry, looked up together; those nobody has posted to yet are opened."""
+        rows = self._connection.execute(
+            _FIND_ACCOUNTS,
+            {
+                "owners": sorted({key.owner_id for key in keys}),
+                "kinds": sorted({key.kind.value for key in keys}),
+                "assets": sorted({key.asset.code for key in keys}),
+                "references": sorted({key.reference for key in keys}),
+            },
+        )
+        found = {balance.key: balance for balance in map(_balance, rows)}
+        return {key: found[key] if key in found else self._open(key) for key in keys}
 
     def _open(self, key: AccountKey) -> Balance:
         found = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()

@@ -21,6 +21,12 @@ trade_t = table_of(TradeRow)
 close_t = table_of(DayCloseRow)
 block_t = table_of(BlockReportRow)
 
+_SET_INSTRUMENT = (
+    update(instrument_t)
+    .where(instrument_t.c.id == bindparam("instrument"))
+    .values({name: bindparam(name) for name in ("phase", "halted", "day", "reference_fen", "last_fen")})
+)
+_ORDER = select(order_t).where(order_t.c.id == bindparam("order"))
 _ADD_ORDER, _ADD_TRADE = insert(order_t), insert(trade_t)
 _SET_ORDER = (
     update(order_t)
@@ -126,7 +132,7 @@ class OrderStore:
         """Repeat in the instrument's row what its state is now."""
         values = _shown(state)
         del values["rules"]
-        self._connection.execute(update(instrument_t).where(instrument_t.c.id == state.instrument).values(**values))
+        self._connection.execute(_SET_INSTRUMENT, values | {"instrument": state.instrument})
 
     def instrument(self, instrument_id: str) -> Instrument:
         row = self._connection.execute(select(instrument_t).where(instrument_t.c.id == instrument_id)).first()
@@ -229,7 +235,7 @@ class OrderStore:
         return [DayClose(r.instrument_id, r.day, r.close_fen, r.lots, r.traded_fen) for r in reversed(rows)]
 
     def order(self, order_id: str) -> Standing:
-        row = self._connection.execute(select(order_t).where(order_t.c.id == order_id)).first()
+        row = self._connection.execute(_ORDER, {"order": order_id}).first()
         if row is None:
             raise NotFound("no such order", order_id=order_id)
         return _standing(row)

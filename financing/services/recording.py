@@ -105,7 +105,7 @@ def _settle(unit: UnitOfWork, context: Context, state: Trading, trades: Sequence
     """All trades of one event as one balanced entry: credits, money and fees; serial numbers follow."""
     asset = Asset(state.instrument)
     postings: list[Posting] = []
-    moves: dict[tuple[str, str], int] = defaultdict(int)
+    moves: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for trade in trades:
         amount, kg = trade.price * trade.lots, trade.lots * KG_PER_TONNE
         postings += (
@@ -115,16 +115,15 @@ def _settle(unit: UnitOfWork, context: Context, state: Trading, trades: Sequence
             Posting(holding(trade.seller, asset), -kg),
             Posting(holding(trade.buyer, asset), kg),
         )
-        moves[trade.seller, trade.buyer] += kg
+        moves[trade.seller][trade.buyer] += kg
     entry = balanced(EntryKind.TRADE, f"{state.instrument}/{state.seq}", postings)
     posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
     if not asset.is_package:
-        for (seller, buyer), kg in moves.items():
-            unit.serials.move(
+        for seller, bought in moves.items():
+            unit.serials.deal(
                 issuance_id=asset.issuance_id,
                 source_id=posted.account_ids[holding(seller, asset)],
-                target_id=posted.account_ids[holding(buyer, asset)],
-                quantity=Carbon(kg),
+                shares=[(posted.account_ids[holding(buyer, asset)], Carbon(kg)) for buyer, kg in bought.items()],
                 entry_id=posted.entry_id,
             )
     day = state.day or business_date(context.at)

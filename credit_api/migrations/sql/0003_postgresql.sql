@@ -115,3 +115,16 @@ END $$;
 --end
 CREATE TRIGGER block_report_no_delete BEFORE DELETE ON block_report FOR EACH ROW EXECUTE FUNCTION block_report_no_delete();
 --end
+-- Held blocks are disjoint already, so only the one that begins last before the new one's end can overlap it.
+CREATE OR REPLACE FUNCTION serial_block_disjoint() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.first_kg <= COALESCE((
+    SELECT last_kg FROM serial_block
+    WHERE issuance_id = NEW.issuance_id AND until_entry_id IS NULL AND first_kg <= NEW.last_kg
+    ORDER BY first_kg DESC LIMIT 1
+  ), 0) THEN
+    RAISE EXCEPTION 'serial block overlaps one that is held' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+--end

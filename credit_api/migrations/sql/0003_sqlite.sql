@@ -49,3 +49,14 @@ BEGIN SELECT RAISE(ABORT, 'block report ends once'); END;
 CREATE TRIGGER block_report_no_delete BEFORE DELETE ON block_report
 BEGIN SELECT RAISE(ABORT, 'block report is kept'); END;
 --end
+-- Held blocks are disjoint already, so only the one that begins last before the new one's end can overlap it.
+DROP TRIGGER serial_block_disjoint;
+--end
+CREATE TRIGGER serial_block_disjoint BEFORE INSERT ON serial_block
+WHEN NEW.first_kg <= COALESCE((
+  SELECT last_kg FROM serial_block
+  WHERE issuance_id = NEW.issuance_id AND until_entry_id IS NULL AND first_kg <= NEW.last_kg
+  ORDER BY first_kg DESC LIMIT 1
+), 0)
+BEGIN SELECT RAISE(ABORT, 'serial block overlaps one that is held'); END;
+--end

@@ -204,6 +204,21 @@ def upgrade() -> None:
         batch_op.create_index("trade_buyer", ["buyer_id", "instrument_id"], unique=False)
         batch_op.create_index("trade_by_day", ["instrument_id", "day"], unique=False)
         batch_op.create_index("trade_seller", ["seller_id", "instrument_id"], unique=False)
+    with op.batch_alter_table("serial_block", schema=None) as batch_op:
+        batch_op.create_index(
+            "serial_held",
+            ["account_id", "issuance_id", "first_kg"],
+            unique=False,
+            sqlite_where=sa.text("until_entry_id IS NULL"),
+            postgresql_where=sa.text("until_entry_id IS NULL"),
+        )
+        batch_op.create_index(
+            "serial_open",
+            ["issuance_id", "first_kg"],
+            unique=False,
+            sqlite_where=sa.text("until_entry_id IS NULL"),
+            postgresql_where=sa.text("until_entry_id IS NULL"),
+        )
     for statement in rules(revision, op.get_bind().dialect.name):
         op.get_bind().exec_driver_sql(statement)
 
