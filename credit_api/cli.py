@@ -189,6 +189,8 @@ class _Server:
         self._thread = threading.Thread(target=self._server.run, name="tanxin-http")
 
     def __enter__(self) -> _Server:
+        # The writer's thread gives the interpreter up at every statement; it should not wait 5 ms to get it back.
+        sys.setswitchinterval(0.0005)
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():

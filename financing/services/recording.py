@@ -35,7 +35,7 @@ def record(unit: UnitOfWork, context: Context, state: Trading, event: Event, *, 
     try:
         _store(unit, context, state, event, effects, order_type)
     except BaseException:
-        if effects.outcome is not None:
+        if effects.arrived is not None:
             state.undo_placed(before, effects)
         raise
     return effects
@@ -45,7 +45,7 @@ def _store(unit: UnitOfWork, context: Context, state: Trading, event: Event, eff
     if isinstance(event, Listed):
         unit.orders.add_instrument(state, listed_by=context.actor.id, at=context.at)
     unit.journal.append(state.instrument, state.seq, event, state.chain, actor_id=context.actor.id, at=context.at)
-    arrived = effects.outcome.order if effects.outcome is not None else None
+    arrived = effects.arrived
     _restand(unit, context, state, effects, arrived)
     if arrived is not None:
         after = effects.orders[arrived.order_id][1]

@@ -8,7 +8,7 @@ once. The loop of `place` is one function on purpose: a call costs as much as a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 from financing.errors import CannotFill, NotFound, WouldCross
@@ -22,16 +22,20 @@ CANCELLED, EXPIRED, SELF_TRADE = OrderState.CANCELLED, OrderState.EXPIRED, Order
 
 class Placed:
     """What an order did: fills (waiting order, lots) at the waiting order's price, own waiting orders that ended
-    or shrank (with the lots they lost), and why its own rest ended, if it did not wait."""
+    or shrank (with the lots they lost), why its own rest ended if it did not wait, and how many lots that was."""
 
-    __slots__ = ("dropped", "ended", "fills", "order", "shrunk")
+    __slots__ = ("dropped", "ended", "fills", "shrunk")
 
-    def __init__(self, order: Order, fills: list[Fill], shrunk: list[Fill], ended: OrderState | None, dropped: int):
-        self.order = order
+    def __init__(
+        self, fills: Sequence[Fill] = (), shrunk: Sequence[Fill] = (), ended: OrderState | None = None, dropped: int = 0
+    ) -> None:
         self.fills = fills
         self.shrunk = shrunk
         self.ended = ended
         self.dropped = dropped
+
+
+WAITS = Placed()  # what every order did that met nothing
 
 
 class Book:
@@ -55,11 +59,32 @@ class Book:
         """
         if order.whole or order.post_only:
             self._require_possible(order, levels_max)
+        price = order.price
         if order.is_buy:
-            limit, heap, levels = order.price, self._ask_heap, self._asks
+            limit, heap = price, self._ask_heap
+            if order.waits and (not heap or heap[0] > limit):
+                queue = self._bids.get(-price)
+                if queue is not None:
+                    queue.append(order)
+                    self.orders[order.order_id] = order
+                    return WAITS
+            levels = self._asks
         else:
-            limit, heap, levels = -order.price, self._bid_heap, self._bids
-        owner, left = order.owner, order.left
+            limit, heap = -price, self._bid_heap
+            if order.waits and (not heap or heap[0] > limit):
+                queue = self._asks.get(price)
+                if queue is not None:
+                    queue.append(order)
+                    self.orders[order.order_id] = order
+                    return WAITS
+            levels = self._bids
+        if not heap or heap[0] > limit:
+            if order.waits:
+                self._rest(order)
+                return WAITS
+            dropped, order.left = order.left, 0
+            return Placed((), (), EXPIRED, dropped)
+        owner, left, spent, orders = order.owner, order.left, 0, self.orders
         fills: list[Fill] = []
         shrunk: list[Fill] = []
         ended: OrderState | None = None
@@ -74,6 +99,7 @@ class Book:
                     ended = EXPIRED
                     break
                 seen += 1
+            price = key if key > 0 else -key
             while queue:
                 maker = queue[0]
                 there = maker.left
@@ -86,18 +112,20 @@ class Book:
                         queue.popleft()
                 elif left < there:
                     maker.left = there - left
-                    maker.spent += left * maker.price
-                    order.spent += left * maker.price
+                    amount = left * price
+                    maker.spent += amount
+                    spent += amount
                     fills.append((maker, left))
                     left = 0
                 else:
                     maker.left = 0
-                    maker.spent += there * maker.price
-                    order.spent += there * maker.price
+                    amount = there * price
+                    maker.spent += amount
+                    spent += amount
                     fills.append((maker, there))
                     left -= there
                     queue.popleft()
-                    del self.orders[maker.order_id]
+                    del orders[maker.order_id]
                 if not left:
                     break
             if not queue:
@@ -105,14 +133,15 @@ class Book:
                 del levels[key]
             if ended is not None:
                 break
+        order.spent = spent
         order.left = left
         if not left:
-            return Placed(order, fills, shrunk, SELF_TRADE if shrunk and not _is_filled(order, fills) else None, 0)
+            return Placed(fills, shrunk, SELF_TRADE if shrunk and not _is_filled(order, fills) else None)
         if ended is None and order.waits:
             self._rest(order)
-            return Placed(order, fills, shrunk, None, 0)
+            return Placed(fills, shrunk)
         order.left = 0
-        return Placed(order, fills, shrunk, ended or EXPIRED, left)
+        return Placed(fills, shrunk, ended or EXPIRED, left)
 
     def collect(self, order: Order) -> Placed:
         """Let an order wait for the call auction without trading; own opposite orders that it meets are kept apart.
@@ -127,9 +156,9 @@ class Book:
             if not maker.left:
                 self._unlink(maker)
             if not order.left:
-                return Placed(order, [], shrunk, SELF_TRADE, 0)
+                return Placed((), shrunk, SELF_TRADE)
         self._rest(order)
-        return Placed(order, [], shrunk, None, 0)
+        return Placed((), shrunk)
 
     def cancel(self, order_id: str) -> Order:
         """Take a waiting order out; its `left` is what it still had. Raises `NotFound`."""
@@ -139,9 +168,8 @@ class Book:
         self._unlink(order)
         return order
 
-    def undo(self, placed: Placed) -> None:
-        """Make `placed`, the last thing that happened to this book, not to have happened."""
-        order = placed.order
+    def undo(self, order: Order, placed: Placed) -> None:
+        """Make `order`, the last thing that happened to this book, not to have happened."""
         if self.orders.pop(order.order_id, None) is not None:
             self._unlink(order)
         for maker, lots in reversed(placed.fills):

@@ -46,6 +46,7 @@ class Effects:
     trades: list[Trade] = field(default_factory=list)
     orders: dict[str, tuple[Order, OrderState]] = field(default_factory=dict)
     closed: tuple[date, int, int, int] | None = None  # day, close, lots, fen
+    arrived: Order | None = None
     outcome: Outcome | None = None
 
 
@@ -157,7 +158,7 @@ class Trading:
         )  # fmt: skip
         collecting = self.phase is Phase.CALL
         outcome = self.book.collect(order) if collecting else self.book.place(order, event.levels_max)
-        effects = Effects(outcome=outcome)
+        effects = Effects(arrived=order, outcome=outcome)
         self._count(order, outcome, effects)
         for maker, _ in outcome.shrunk:
             effects.orders[maker.order_id] = (maker, OrderState.OPEN if maker.left else OrderState.SELF_TRADE)
@@ -197,8 +198,9 @@ class Trading:
 
     def undo_placed(self, before: tuple[int, str, int, int, int], effects: Effects) -> None:
         """Take back the last event, an order whose effects could not be stored."""
+        assert effects.arrived is not None
         assert effects.outcome is not None
-        self.book.undo(effects.outcome)
+        self.book.undo(effects.arrived, effects.outcome)
         self.seq, self.chain, self.traded_lots, self.traded_fen, self.last = before
         for trade in effects.trades:
             self.bought[trade.buyer] -= trade.lots
