@@ -55,7 +55,7 @@ def measure_http(each: int, say: Say, clients: int = CLIENTS) -> dict[str, Any]:
     """Acknowledged orders a second of `clients` connections on SQLite with synchronous=FULL, and the books after."""
     with tempfile.TemporaryDirectory() as folder:
         say(f"a service with {clients} participants holding issued credits")
-        service = open_market(Path(folder), clients, 400)
+        service = open_market(Path(folder), clients, 1_200)
         try:
             asyncio.run(run_load(service, requests_of(service, clients, 5, seed=1)))
             say(f"{clients} clients, {each} orders each")

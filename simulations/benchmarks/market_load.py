@@ -43,7 +43,7 @@ def requests_of(service: Service, clients: int, each: int, seed: int) -> list[li
                 {
                     "instrument": service.instrument,
                     "side": "buy" if rng.random() < 0.5 else "sell",
-                    "quantity_kg": rng.randint(1, 20) * 1_000,
+                    "quantity_kg": rng.randint(1, 5) * 1_000,
                     "price_fen_per_tonne": max(2_700, min(3_300, round(rng.gauss(3_000, 60)))),
                 }
             )

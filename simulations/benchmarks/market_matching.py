@@ -139,12 +139,12 @@ def _bare(flow: Flow) -> int:
                 del levels[heappop(heap)]
         trades += len(done)
         if order[2]:
-            queue = own.get(own_key)  # type: ignore[assignment]
-            if queue is None:
+            waiting = own.get(own_key)
+            if waiting is None:
                 own[own_key] = deque((order,))
                 heappush(own_heap, own_key)
             else:
-                queue.append(order)
+                waiting.append(order)
             index[order_id] = order
     return trades
 

@@ -50,7 +50,7 @@ class Book:
         self._ask_heap: list[int] = []
         self.orders: dict[str, Order] = {}
 
-    def place(self, order: Order, levels_max: int = 5) -> Placed:  # noqa: PLR0912, PLR0915 (one loop, see above)
+    def place(self, order: Order, levels_max: int = 5) -> Placed:  # noqa: PLR0911, PLR0912, PLR0915 (one loop, see above)
         """Trade an order against the best `levels_max` opposite prices and let the rest wait if it may.
 
         What would still trade beyond those prices ends, so that the book never stands crossed.
