@@ -21,6 +21,7 @@ from credit_api.consent_cli import consent_app
 from credit_api.database import migrate
 from credit_api.documents import claims_text, errors_text, openapi_text
 from credit_api.main import create_app
+from credit_api.market_cli import market_app
 from credit_api.models_cli import models_app
 from credit_api.sandbox import found, is_seeded, mark_seeded
 from credit_api.settings import Settings
@@ -42,6 +43,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+app.add_typer(market_app, name="market")
 app.add_typer(models_app, name="models")
 app.add_typer(consent_app, name="consent")
 out = Console()

@@ -10,7 +10,7 @@ from credit_api.commands import PartsDep, PrincipalDep
 from credit_api.order_commands import CallerDep, KeyDep, bring_up, commit_market, look
 from credit_api.routes.problems import PROBLEMS
 from credit_api.schemas.common import Id
-from credit_api.schemas.trading import AssetCode, OrderIn, OrderOut, OrderPlacedOut, OwnTradeOut, PreviewOut
+from credit_api.schemas.trading import AssetCode, OrderIn, OrderOut, OrderPlacedOut, OrderQuery, OwnTradeOut, PreviewOut
 from financing.errors import NotFound
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.services.context import Context
@@ -34,7 +34,7 @@ async def add_order(body: OrderIn, caller: CallerDep, key: KeyDep) -> Response:
 
 
 @router.get("/orders/preview")
-async def show_preview(caller: CallerDep, asked: Annotated[OrderIn, Query()]) -> PreviewOut:
+async def show_preview(caller: CallerDep, asked: Annotated[OrderQuery, Query()]) -> PreviewOut:
     """What an order would reserve and the highest fee it can be charged; refused as the order itself would be."""
     await bring_up(caller, caller.context(), asked.instrument)
     request, books = asked.request(), caller.parts.books

@@ -12,7 +12,7 @@ from financing.market.book.admission import OrderRequest
 from financing.market.book.orders import SelfTrade, Side, TimeInForce, fee_on
 from financing.market.book.trading import Trade
 from financing.persistence.order_store import BlockReport, Instrument, Standing, TradeRecord
-from financing.quantities import KG_PER_TONNE, Carbon, Price
+from financing.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Price
 from financing.services.order_entry import OrderPlaced, Previewed
 
 AssetCode = Annotated[str, Field(min_length=5, max_length=80, pattern=r"^(PHCER|PKG):[A-Za-z0-9_.-]+$")]
@@ -42,6 +42,13 @@ class OrderIn(RequestModel):
             self_trade=self.self_trade,
             until=self.until,
         )
+
+
+class OrderQuery(OrderIn):
+    """An order in the query of an address, where every number is text."""
+
+    quantity_kg: Annotated[int, Field(gt=0, le=INT64_MAX)]
+    price_fen_per_tonne: Annotated[int, Field(gt=0, le=INT64_MAX)] | None = None
 
 
 class OrderOut(ResponseModel):
