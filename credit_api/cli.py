@@ -21,6 +21,7 @@ from credit_api.consent_cli import consent_app
 from credit_api.database import migrate
 from credit_api.documents import claims_text, errors_text, guide_text, openapi_text
 from credit_api.main import create_app
+from credit_api.market_cli import market_app
 from credit_api.models_cli import models_app
 from credit_api.readings_cli import readings_app
 from credit_api.registry_cli import registry_app
@@ -44,6 +45,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+app.add_typer(market_app, name="market")
 app.add_typer(models_app, name="models")
 app.add_typer(consent_app, name="consent")
 app.add_typer(readings_app, name="readings")
@@ -198,6 +200,8 @@ class _Server:
         self._thread = threading.Thread(target=self._server.run, name="tanxin-http")
 
     def __enter__(self) -> _Server:
+        # The writer's thread gives the interpreter up at every statement; it should not wait 5 ms to get it back.
+        sys.setswitchinterval(0.0005)
         self._thread.start()
         while not self._server.started:
             if not self._thread.is_alive():

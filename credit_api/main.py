@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
 from credit_api import errors
+from credit_api.annotating import Annotate
 from credit_api.commands import PartsDep
 from credit_api.console import app as console
 from credit_api.routes import (
     assets,
+    blocks,
     credit,
+    instruments,
     lending,
     market,
+    market_stream,
     measuring,
     models,
     neutrality,
+    orders,
     organisations,
     public_data,
     registry,
@@ -38,12 +42,6 @@ Privacy-preserving credit scores and loans on distributed carbon assets.
 Money is in fen, credits in kg CO2e, energy in Wh, prices in fen per tonne, rates in basis points. Commands carry an
 `Idempotency-Key`; refusals are RFC 9457 problems with a stable `code` (docs/errors.md).
 """
-POLICY = (
-    "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'; object-src 'none'"
-)
-# The interactive API documents carry inline scripts of their own; nothing else does.
-DOCS_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; worker-src blob:; frame-ancestors 'none'"  # noqa: E501
 
 
 class Health(BaseModel):
@@ -64,7 +62,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     errors.install(app)
-    app.middleware("http")(_annotate)
+    app.add_middleware(Annotate)
     for routes in (
         organisations,
         credit,
@@ -76,6 +74,10 @@ def create_app(parts: Parts) -> FastAPI:
         neutrality,
         public_data,
         market,
+        orders,
+        instruments,
+        blocks,
+        market_stream,
         trading,
         lending,
     ):
@@ -91,21 +93,3 @@ def create_app(parts: Parts) -> FastAPI:
     described = app.openapi
     app.openapi = lambda: add_problem_schemas(described())  # type: ignore[method-assign]
     return app
-
-
-async def _annotate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Every answer carries a request id and the headers that keep a browser from being used against the user."""
-    request.state.request_id = request.headers.get("X-Request-ID", "")[:64] or secrets.token_hex(8)
-    try:
-        response = await call_next(request)
-    except Exception as error:
-        # The framework would answer this outside of every middleware, and so without these headers.
-        response = await request.app.exception_handlers[Exception](request, error)
-    response.headers["X-Request-ID"] = request.state.request_id
-    docs = request.url.path.startswith(("/docs", "/static-offline-docs"))
-    response.headers["Content-Security-Policy"] = DOCS_POLICY if docs else POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    if request.url.path.startswith("/v1"):
-        response.headers["Cache-Control"] = "no-store"
-    return response

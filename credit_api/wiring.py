@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 
 from credit_api.auth.keys import Principal
+from credit_api.auth.known_keys import KnownKeys
 from credit_api.certificates.authority import Authority
 from credit_api.database import migrate
+from credit_api.feeds import Feeds
 from credit_api.readings_move import move_readings
 from credit_api.settings import Settings
 from credit_api.signers import FileSigner
@@ -23,6 +25,7 @@ from financing.parameters import Parameters, load_parameters
 from financing.persistence.database import open_engine
 from financing.persistence.grid_node import GridNodes
 from financing.persistence.writer import Writer
+from financing.services.books import Books
 from financing.services.context import Actor, Context
 from financing.signing import Signer
 
@@ -49,6 +52,9 @@ class Parts:
     nodes: GridNodes
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
+    books: Books = field(default_factory=Books)
+    known_keys: KnownKeys = field(default_factory=KnownKeys)
+    feeds: Feeds = field(default_factory=Feeds)
     _network: Network | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)

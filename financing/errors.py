@@ -290,3 +290,57 @@ class NotRederivable(FinancingError):
     """The credits cannot be derived again from readings and parameters as they were issued."""
 
     code = "not_rederivable"
+
+
+class OrderRefused(FinancingError):
+    """The order breaks a rule of the market: tick, lot, size, side conditions or date."""
+
+    code = "order_refused"
+
+
+class OutsideBand(OrderRefused):
+    """The price lies outside the day's band around the previous close."""
+
+    code = "outside_band"
+
+
+class MarketClosed(FinancingError):
+    """The market takes no such command now: outside its hours, or its day is closed."""
+
+    code = "market_closed"
+
+
+class MarketHalted(FinancingError):
+    """The exchange has halted the instrument; waiting orders can be cancelled."""
+
+    code = "market_halted"
+
+
+class WouldCross(OrderRefused):
+    """A post-only order would trade at once."""
+
+    code = "would_cross"
+
+
+class CannotFill(OrderRefused):
+    """An order that must trade in full and at once cannot, within the prices it may take."""
+
+    code = "cannot_fill"
+
+
+class SameDayResale(OrderRefused):
+    """Units bought today cannot be sold before tomorrow."""
+
+    code = "same_day_resale"
+
+
+class CalendarMissing(FinancingError):
+    """The trading calendar does not reach this day, so nobody knows whether the market is open."""
+
+    code = "calendar_missing"
+
+
+class BookDiverged(FinancingError):
+    """A book rebuilt from its journal is not the one that is stored."""
+
+    code = "book_diverged"

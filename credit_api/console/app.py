@@ -18,6 +18,7 @@ from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
 from credit_api.console.posting import REFUSALS, shown
 from credit_api.console.views import (
     assets,
+    book,
     certificates,
     customers,
     decisions,
@@ -61,6 +62,7 @@ def mount(app: FastAPI) -> None:
         verifying,
         registering,
         market,
+        book,
         models,
         privacy,
         record,

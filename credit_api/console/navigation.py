@@ -37,6 +37,7 @@ LINKS = (
     Link("/console/verification", "nav.verification", ("verifier",), ("/console/claims", "/console/projects")),
     Link("/console/registry", "nav.registry", ("registry",), ("/console/claims", "/console/projects")),
     Link("/console/market", "nav.market", KINDS),
+    Link("/console/book", "nav.book", KINDS),
     Link("/console/models", "nav.models", ("bank", "grid", "registry")),
     Link("/console/privacy", "nav.privacy", ("bank", "grid", "registry")),
     Link("/console/ledger", "nav.ledger", KINDS),

@@ -49,7 +49,9 @@ def _digest(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
 
 
-ASSETS = {name: f"/console/static/{name}?v={_digest(name)}" for name in ("console.css", "console.js", "mark.svg")}
+ASSETS = {
+    name: f"/console/static/{name}?v={_digest(name)}" for name in ("console.css", "console.js", "market.js", "mark.svg")
+}
 
 
 @dataclass(frozen=True, slots=True)

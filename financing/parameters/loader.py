@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from financing.errors import CorruptData, ParameterMissing
+from financing.parameters.market import MarketRules
 from financing.parameters.methodologies import MethodologyFile, Parameter, Value, read_methodology
 from financing.parameters.records import (
     AccreditedCertifier,
@@ -74,6 +75,7 @@ class Parameters:
     pv_subsidies: Table[PvSubsidy]
     regions: Table[Region]
     recognitions: Table[Recognition]
+    market_rules: Table[MarketRules]
     hashes: Mapping[str, str]
     texts: Mapping[str, str]
 
@@ -128,6 +130,9 @@ class Parameters:
     def prime_rate(self, term: str, on: date) -> PrimeRate:
         return self.prime_rates.find(term, on)
 
+    def venue(self, key: str, on: date) -> MarketRules:
+        return self.market_rules.find(key, on)
+
 
 @cache
 def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None = None) -> Parameters:
@@ -152,6 +157,7 @@ def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None
         pv_subsidies=_table(read, "pv_subsidies.toml", PvSubsidy, "subsidy"),
         regions=_table(read, "regions.toml", Region, "region"),
         recognitions=_table(read, "recognitions.toml", Recognition, "recognition"),
+        market_rules=_table(read, "market_rules.toml", MarketRules, "market rule set"),
         hashes=MappingProxyType(hashes),
         texts=MappingProxyType(texts),
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 
 from financing.errors import CreditsFrozen, CreditsPledged, InsufficientBalance, InvalidState, LedgerTampered, NotFound
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
@@ -32,8 +32,19 @@ _FIND_ACCOUNT = select(account).where(
     account.c.asset == bindparam("asset"),
     account.c.reference == bindparam("reference"),
 )
+_FIND_ACCOUNTS = select(account).where(
+    account.c.owner_id.in_(bindparam("owners", expanding=True)),
+    account.c.kind.in_(bindparam("kinds", expanding=True)),
+    account.c.asset.in_(bindparam("assets", expanding=True)),
+    account.c.reference.in_(bindparam("references", expanding=True)),
+)
 _HEAD = select(entry.c.id, entry.c.hash).order_by(entry.c.id.desc()).limit(1)
-_ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY = insert(account), insert(posting), insert(entry)
+_ADD_ACCOUNT, _ADD_POSTING, _ADD_ENTRY, _ADD_HOLD = insert(account), insert(posting), insert(entry), insert(hold)
+_CLOSE_HOLD = (
+    update(hold)
+    .where(hold.c.reference == bindparam("about"), hold.c.state == "pending")
+    .values(state=bindparam("ends_as"), closed_at=bindparam("ends_at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,7 @@ class LedgerStore:
         return digest
 
     def _write(self, entry_id: int, postings: Sequence[Posting]) -> tuple[dict[AccountKey, Balance], list[SealedLine]]:
-        balances = {line.account: self._open(line.account) for line in postings}
+        balances = self._open_all([line.account for line in postings])
         for line in postings:
             self._require_bounds(line, balances[line.account])
         # By account id, not by name: the order must not depend on a database's collation.
@@ -162,6 +173,17 @@ class LedgerStore:
         )
         return balances, lines
 
+    def require_available(self, key: AccountKey, amount: int) -> Balance:
+        """The balance, if `amount` could be taken from it now. Raises as `post`; nothing is stored."""
+        balance = self.balance(key)
+        self._require_bounds(Posting(key, -amount), balance)
+        return balance
+
+    def is_known(self, asset: Asset) -> bool:
+        """Whether anything was ever booked in this asset."""
+        found = self._connection.execute(select(account.c.id).where(account.c.asset == asset.code).limit(1)).first()
+        return found is not None
+
     def reserve(
         self, hold_id: str, key: AccountKey, amount: int, *, reference: str, at: datetime, expires_at: datetime | None
     ) -> None:
@@ -169,25 +191,22 @@ class LedgerStore:
         balance = self._open(key)
         self._require_bounds(Posting(key, -amount), balance)
         self._connection.execute(
-            insert(hold).values(
-                id=hold_id,
-                account_id=balance.account_id,
-                amount=amount,
-                state="pending",
-                reference=reference,
-                expires_at=expires_at,
-                created_at=at,
-                closed_at=None,
-            )
+            _ADD_HOLD,
+            {
+                "id": hold_id,
+                "account_id": balance.account_id,
+                "amount": amount,
+                "state": "pending",
+                "reference": reference,
+                "expires_at": expires_at,
+                "created_at": at,
+                "closed_at": None,
+            },
         )
 
     def close_hold(self, reference: str, state: str, *, at: datetime) -> None:
         """Second phase: end the pending hold about `reference` as `posted`, `voided` or `expired`."""
-        done = self._connection.execute(
-            update(hold)
-            .where(and_(hold.c.reference == reference, hold.c.state == "pending"))
-            .values(state=state, closed_at=at)
-        )
+        done = self._connection.execute(_CLOSE_HOLD, {"about": reference, "ends_as": state, "ends_at": at})
         if done.rowcount != 1:
             raise InvalidState("nothing is reserved under this reference", reference=reference)
 
@@ -250,6 +269,20 @@ class LedgerStore:
                 first.previous_hash,
                 first.hash,
             )
+
+    def _open_all(self, keys: Sequence[AccountKey]) -> dict[AccountKey, Balance]:
+        """The accounts of an entry, looked up together; those nobody has posted to yet are opened."""
+        rows = self._connection.execute(
+            _FIND_ACCOUNTS,
+            {
+                "owners": sorted({key.owner_id for key in keys}),
+                "kinds": sorted({key.kind.value for key in keys}),
+                "assets": sorted({key.asset.code for key in keys}),
+                "references": sorted({key.reference for key in keys}),
+            },
+        )
+        found = {balance.key: balance for balance in map(_balance, rows)}
+        return {key: found[key] if key in found else self._open(key) for key in keys}
 
     def _open(self, key: AccountKey) -> Balance:
         found = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()

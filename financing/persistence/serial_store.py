@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,9 @@ _BLOCKS = select(
 _HELD = _BLOCKS.where(block_t.c.account_id == bindparam("account_id"), block_t.c.until_entry_id.is_(None)).order_by(
     block_t.c.issuance_id, block_t.c.first_kg
 )
+_HELD_OF = _HELD.where(block_t.c.issuance_id == bindparam("issuance"))
+_OPEN = insert(block_t)
+_CLOSE = update(block_t).where(block_t.c.id == bindparam("block")).values(until_entry_id=bindparam("entry"))
 _FROZEN = select(freeze_t.c.first_kg, freeze_t.c.last_kg).where(
     freeze_t.c.issuance_id == bindparam("issuance_id"), freeze_t.c.state == "active"
 )
@@ -60,17 +64,7 @@ class SerialStore:
 
     def open(self, block: SerialBlock, *, account_id: int, entry_id: int) -> None:
         """Put a block into an account, from `entry_id` on."""
-        self._connection.execute(
-            insert(block_t).values(
-                issuance_id=block.issuance_id,
-                account_id=account_id,
-                first_kg=block.first_kg,
-                last_kg=block.last_kg,
-                history=list(block.history),
-                since_entry_id=entry_id,
-                until_entry_id=None,
-            )
-        )
+        self._connection.execute(_OPEN, _opened(block, account_id, entry_id))
 
     def held(self, account_id: int) -> list[SerialBlock]:
         """The blocks an account holds now, in serial order."""
@@ -80,27 +74,41 @@ class SerialStore:
         self, *, issuance_id: str, source_id: int, target_id: int, quantity: Carbon, entry_id: int
     ) -> tuple[SerialBlock, ...]:
         """Move `quantity` from one account to another and return the serials that moved."""
-        rows = [row for row in self._rows(source_id) if row.issuance_id == issuance_id]
-        frozen = self.frozen(issuance_id)
-        free = tuple(part for row in rows for part in without(_block(row), frozen))
-        if frozen and sum(part.quantity.kg for part in free) < quantity.kg:
-            raise CreditsFrozen("some of these credits are frozen", issuance_id=issuance_id, asked_kg=quantity.kg)
-        _, taken = take_from(free, quantity)
-        return self._relocate(
-            rows, [(part.first_kg, part.last_kg) for part in taken], source_id, target_id=target_id, entry_id=entry_id
+        return self.deal(
+            issuance_id=issuance_id, source_id=source_id, shares=((target_id, quantity),), entry_id=entry_id
         )
+
+    def deal(
+        self, *, issuance_id: str, source_id: int, shares: Sequence[tuple[int, Carbon]], entry_id: int
+    ) -> tuple[SerialBlock, ...]:
+        """Move quantities from one account to several in one entry, (account, quantity) each; returns what moved.
+
+        A block closes once an entry, so what several accounts take of one block is taken together. Frozen kilograms
+        are passed over; raises `CreditsFrozen` when the rest does not suffice.
+        """
+        total = sum(quantity.kg for _, quantity in shares)
+        frozen = self.frozen(issuance_id)
+        rows = self._of(source_id, issuance_id, None if frozen else total)
+        free = [part for row in rows for part in without(_block(row), frozen)]
+        if frozen and sum(part.quantity.kg for part in free) < total:
+            raise CreditsFrozen("some of these credits are frozen", issuance_id=issuance_id, asked_kg=total)
+        dealt: list[_Taken] = []
+        for target_id, quantity in shares:
+            free, taken = take_from(tuple(free), quantity)
+            dealt += [_Taken(part.first_kg, part.last_kg, target_id) for part in taken]
+        return self._relocate(rows, dealt, source_id, entry_id=entry_id)
 
     def move_range(
         self, *, issuance_id: str, source_id: int, target_id: int, first_kg: int, last_kg: int, entry_id: int
     ) -> tuple[SerialBlock, ...]:
         """Move just these kilograms, as far as the source holds them, and return the serials that moved."""
-        rows = [row for row in self._rows(source_id) if row.issuance_id == issuance_id]
-        ranges = [
-            (max(row.first_kg, first_kg), min(row.last_kg, last_kg))
+        rows = self._of(source_id, issuance_id, None)
+        taken = [
+            _Taken(max(row.first_kg, first_kg), min(row.last_kg, last_kg), target_id)
             for row in rows
             if row.first_kg <= last_kg and first_kg <= row.last_kg
         ]
-        return self._relocate(rows, ranges, source_id, target_id=target_id, entry_id=entry_id)
+        return self._relocate(rows, taken, source_id, entry_id=entry_id)
 
     def frozen(self, issuance_id: str) -> list[tuple[int, int]]:
         """The kilogram ranges of an issuance under an active freeze."""
@@ -169,21 +177,26 @@ class SerialStore:
         ]
 
     def _relocate(
-        self, rows: list[Row[Any]], ranges: list[tuple[int, int]], source_id: int, *, target_id: int, entry_id: int
+        self, rows: list[Row[Any]], taken: list[_Taken], source_id: int, *, entry_id: int
     ) -> tuple[SerialBlock, ...]:
+        """Close the blocks that something was taken of; open what stays and what was taken, each knowing its block."""
         moved: list[SerialBlock] = []
+        closed: list[dict[str, int]] = []
+        opened: list[dict[str, Any]] = []
         for row in rows:
-            mine = [(first, last) for first, last in ranges if row.first_kg <= first <= row.last_kg]
+            mine = [each for each in taken if row.first_kg <= each.first_kg <= row.last_kg]
             if not mine:
                 continue
-            self._connection.execute(update(block_t).where(block_t.c.id == row.id).values(until_entry_id=entry_id))
             block = _block(row)
-            for rest in without(block, mine):
-                self.open(rest, account_id=source_id, entry_id=entry_id)
-            for first, last in mine:
-                part = cut(block, first, last)
-                self.open(part, account_id=target_id, entry_id=entry_id)
-                moved.append(part)
+            closed.append({"block": row.id, "entry": entry_id})
+            left = without(block, [(each.first_kg, each.last_kg) for each in mine])
+            opened += [_opened(rest, source_id, entry_id) for rest in left]
+            parts = [(cut(block, each.first_kg, each.last_kg), each.target_id) for each in mine]
+            opened += [_opened(part, target_id, entry_id) for part, target_id in parts]
+            moved += [part for part, _ in parts]
+        if closed:
+            self._connection.execute(_CLOSE, closed)
+            self._connection.execute(_OPEN, opened)
         return tuple(moved)
 
     def verify(self) -> int:
@@ -211,6 +224,41 @@ class SerialStore:
 
     def _rows(self, account_id: int) -> list[Row[Any]]:
         return list(self._connection.execute(_HELD, {"account_id": account_id}))
+
+    def _of(self, account_id: int, issuance_id: str, kg: int | None) -> list[Row[Any]]:
+        """The first blocks of an issuance in an account that hold `kg` together; all of them for None, or if they hold
+        less."""
+        found: list[Row[Any]] = []
+        rows = self._connection.execute(_HELD_OF, {"account_id": account_id, "issuance": issuance_id})
+        for row in rows:
+            found.append(row)
+            if kg is not None:
+                kg -= row.last_kg - row.first_kg + 1
+                if kg <= 0:
+                    break
+        rows.close()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Kilograms that go to an account."""
+
+    first_kg: int
+    last_kg: int
+    target_id: int
+
+
+def _opened(block: SerialBlock, account_id: int, entry_id: int) -> dict[str, Any]:
+    return {
+        "issuance_id": block.issuance_id,
+        "account_id": account_id,
+        "first_kg": block.first_kg,
+        "last_kg": block.last_kg,
+        "history": list(block.history),
+        "since_entry_id": entry_id,
+        "until_entry_id": None,
+    }
 
 
 def _block(row: Row[Any]) -> SerialBlock:

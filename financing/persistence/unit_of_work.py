@@ -8,12 +8,14 @@ from financing.persistence.auction_store import AuctionStore
 from financing.persistence.custody_store import CustodyStore
 from financing.persistence.guard_store import GuardStore
 from financing.persistence.idempotency_store import IdempotencyStore
+from financing.persistence.journal_store import JournalStore
 from financing.persistence.ledger_store import LedgerStore
 from financing.persistence.lending_store import LendingStore
 from financing.persistence.market_store import MarketStore
 from financing.persistence.metering_store import MeteringStore
 from financing.persistence.methodology_store import MethodologyStore
 from financing.persistence.neutrality_store import NeutralityStore
+from financing.persistence.order_store import OrderStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.package_store import PackageStore
 from financing.persistence.registry_store import RegistryStore
@@ -44,4 +46,6 @@ class UnitOfWork:
         self.metering = MeteringStore(connection)
         self.methodologies = MethodologyStore(connection)
         self.verification = VerificationStore(connection)
+        self.journal = JournalStore(connection)
+        self.orders = OrderStore(connection)
         self.idempotency = IdempotencyStore(connection)

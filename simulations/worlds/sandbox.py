@@ -22,6 +22,7 @@ from federated.serving.wallet import Wallet
 from financing.metering.readings import ReadingBatch
 from financing.metering.research_files import import_half_hourly_kw
 from simulations.worlds.api_client import ApiClient
+from simulations.worlds.order_book import open_order_book
 from simulations.worlds.plants import LATITUDE_DEG, LONGITUDE_DEG, generate_hourly
 
 REGISTRY, EXCHANGE, VERIFIER = "registry-sip", "exchange-seee", "verifier-cqc"
@@ -99,6 +100,8 @@ def seed_sandbox(
     say("sales, retirements, pledges and loans")
     _trade(api, issued, started_at)
     _lend(api, firms, issued)
+    say("an order book")
+    open_order_book(api, EXCHANGE, issued, [buyer for buyer, *_ in BUYERS], ANCHOR_FEN)
 
 
 def _deposits(api: ApiClient, organisations: list[str] | tuple[str, ...], amount_fen: int) -> None:

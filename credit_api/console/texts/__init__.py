@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credit_api.console.texts import assets, common, errors, lending, measuring, privacy, stories
+from credit_api.console.texts import assets, common, errors, lending, measuring, privacy, stories, trading
 
 Lang = Literal["zh", "en"]
 LANGUAGES: tuple[Lang, ...] = ("zh", "en")
 TEXTS: dict[str, tuple[str, str]] = {}
-for _part in (common, stories, lending, assets, measuring, privacy, errors):
+for _part in (common, stories, lending, assets, measuring, trading, privacy, errors):
     TEXTS |= _part.TEXTS
 
 

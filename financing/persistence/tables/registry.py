@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from financing.persistence.columns import Int64, RowId, UtcDateTime
@@ -108,6 +108,21 @@ class SerialBlockRow(SQLModel, table=True):
         CheckConstraint("until_entry_id IS NULL OR until_entry_id > since_entry_id", name="serial_life"),
         UniqueConstraint("issuance_id", "first_kg", "since_entry_id", name="serial_identity"),
         Index("serial_by_account", "account_id", "until_entry_id"),
+        Index(
+            "serial_held",
+            "account_id",
+            "issuance_id",
+            "first_kg",
+            sqlite_where=text("until_entry_id IS NULL"),
+            postgresql_where=text("until_entry_id IS NULL"),
+        ),
+        Index(
+            "serial_open",
+            "issuance_id",
+            "first_kg",
+            sqlite_where=text("until_entry_id IS NULL"),
+            postgresql_where=text("until_entry_id IS NULL"),
+        ),
     )
     id: int = Field(primary_key=True, sa_type=RowId)
     issuance_id: str = Field(foreign_key="issuance.id")
