@@ -5,6 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from credit_api.console.texts import TEXTS
+
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
 
@@ -219,8 +221,7 @@ def test_errors_are_pages_for_browsers_and_problems_for_programs(browser):
 
 
 def test_the_console_explains_what_is_missing_before_there_is_a_network(tmp_path):
-    from credit_api.console.texts import TEXTS
-from credit_api.main import create_app
+    from credit_api.main import create_app
     from credit_api.settings import Settings
     from credit_api.wiring import assemble
 
@@ -263,7 +264,7 @@ def test_readings_can_be_pasted_by_their_grid_company_only(sqlite_world, holder)
     assert ">2<" in holder.get("/console/metering").text
     again = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text}
     holder.post("/console/metering/readings", again)
-    assert TEXTS["flash.readings_known"][0] in holder.get("/console/metering").text
+    assert TEXTS["flash.readings_known"][1] in holder.get("/console/metering").text
     other = holder.hidden("/console/metering", "readings") | {"meter_id": "M-PV8", "readings": text.replace("120", "9")}
     assert "duplicate_reading" in holder.post("/console/metering/readings", other, status=409).text
     holder.act_as("grid-gaoxin")
