@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from financing.metering.readings import SIGNING_DOMAIN, ReadingBatch
 from financing.persistence.columns import table_of
-from financing.persistence.grid_node import GridNodes
+from financing.persistence.grid_nodes import GridNodes
 from financing.persistence.registry_store import meter_t
 from financing.persistence.tables.registry import ReadingRow
 from financing.persistence.unit_of_work import UnitOfWork

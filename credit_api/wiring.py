@@ -23,7 +23,7 @@ from federated.serving import Network
 from financing.methodology.definition import compiled
 from financing.parameters import Parameters, load_parameters
 from financing.persistence.database import open_engine
-from financing.persistence.grid_node import GridNodes
+from financing.persistence.grid_nodes import GridNodes
 from financing.persistence.writer import Writer
 from financing.services.books import Books
 from financing.services.context import Actor, Context

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from credit_api.schemas.common import Id, Kg, Moment, RequestModel, ResponseModel, Text, TextPair, Wh
+from credit_api.schemas.workings import InputOut, ParameterOut, StepOut, mg_per_kwh
 from financing.metering.node import Receipt
 from financing.metering.readings import ReadingBatch
-from financing.methodology.reduction import InputValue, ParameterValue, Step
 from financing.persistence.ledger_store import Balance
 from financing.persistence.registry_store import Issuance
 from financing.quantities import INT64_MAX, Period
@@ -137,63 +137,6 @@ class FindingOut(TextPair):
     first_at: datetime | None
 
 
-class InputOut(ResponseModel):
-    name: str
-    kind: str
-    value: str
-    unit: str
-    zh: str
-    en: str
-    evidence: str
-
-    @classmethod
-    def of(cls, each: InputValue) -> Self:
-        return cls(
-            name=each.name,
-            kind=each.kind,
-            value=each.value,
-            unit=each.unit,
-            zh=each.zh,
-            en=each.en,
-            evidence=each.evidence,
-        )
-
-
-class ParameterOut(ResponseModel):
-    name: str
-    value: str
-    unit: str
-    key: str
-    source: str
-    mark: str
-    file: str
-
-    @classmethod
-    def of(cls, each: ParameterValue) -> Self:
-        return cls(
-            name=each.name,
-            value=each.value,
-            unit=each.unit,
-            key=each.key,
-            source=each.source,
-            mark=each.mark,
-            file=each.file,
-        )
-
-
-class StepOut(ResponseModel):
-    """A step of the formula; `value` is exact, a decimal or a fraction."""
-
-    name: str
-    expression: str
-    value: str
-    unit: str
-
-    @classmethod
-    def of(cls, each: Step) -> Self:
-        return cls(name=each.name, expression=each.expression, value=each.value, unit=each.unit)
-
-
 class PeriodOut(ResponseModel):
     """A claim with its workings: everything a verifier needs to derive the reduction again."""
 
@@ -243,7 +186,7 @@ class PeriodOut(ResponseModel):
             buffer_kg=reduction.buffer.kg,
             commitment=claim.commitment(),
             factor_key=factor.key if factor is not None else None,
-            factor_mg_per_kwh=_mg_per_kwh(factor),
+            factor_mg_per_kwh=mg_per_kwh(factor),
             formula=reduction.formula(),
             inputs=[InputOut.of(each) for each in reduction.inputs],
             parameters=[ParameterOut.of(each) for each in reduction.parameters],
@@ -266,12 +209,6 @@ class PeriodOut(ResponseModel):
             issuance_id=claim.issuance_id,
             corrected_since=corrected_since,
         )
-
-
-def _mg_per_kwh(factor: ParameterValue | None) -> int | None:
-    if factor is None or factor.unit not in {"kgCO2e/kWh", "mgCO2e/kWh"}:
-        return None
-    return int(Fraction(factor.value) * (1_000_000 if factor.unit == "kgCO2e/kWh" else 1))
 
 
 class StatementIn(RequestModel):

@@ -5,75 +5,24 @@ It knows meters by id only, and nothing of projects or credits. Rows are immutab
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    func,
-    insert,
-    select,
-    text,
-)
+from sqlalchemy import Connection, Engine, func, insert, select, text
 
 from financing.errors import DuplicateReading, NotFound, ReadingRejected
 from financing.metering.node import Receipt, Span
 from financing.metering.readings import ReadingBatch
-from financing.persistence.columns import RowId, UtcDateTime
-from financing.persistence.database import lock_for_writing, open_engine
+from financing.persistence.database import lock_for_writing
+from financing.persistence.grid_tables import COLUMNS, batch_t, immutability, node_tables, reading_t
 from financing.quantities import Period
 from financing.signing import Signature
 
 DAY = 86_400
 CHINA_OFFSET = 8 * 3_600
 CHUNK = 100_000
-node_tables = MetaData()
-batch_t = Table(
-    "reading_batch",
-    node_tables,
-    Column("id", RowId, primary_key=True),
-    Column("meter_id", String, nullable=False),
-    Column("interval_minutes", Integer, nullable=False),
-    Column("first_at", BigInteger, nullable=False),
-    Column("last_at", BigInteger, nullable=False),
-    Column("count", BigInteger, nullable=False),
-    Column("commitment", String, nullable=False),
-    Column("reason", String, nullable=False),
-    Column("public_key", String, nullable=False),
-    Column("signature", String, nullable=False),
-    Column("received_at", UtcDateTime, nullable=False),
-    Index("reading_batch_by_meter", "meter_id", "commitment"),
-)
-reading_t = Table(
-    "interval_reading",
-    node_tables,
-    Column("meter_id", String, primary_key=True),
-    Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
-    Column("revision", Integer, primary_key=True, autoincrement=False),
-    Column("energy_wh", BigInteger, nullable=False),
-    Column("export_wh", BigInteger),
-    Column("register_wh", BigInteger),
-    Column("batch_id", BigInteger, ForeignKey("reading_batch.id"), nullable=False),
-    CheckConstraint("energy_wh >= 0", name="interval_reading_energy"),
-    CheckConstraint("export_wh IS NULL OR export_wh BETWEEN 0 AND energy_wh", name="interval_reading_export"),
-    CheckConstraint("revision >= 0", name="interval_reading_revision"),
-    sqlite_with_rowid=False,
-)
-COLUMNS = ("meter_id", "starts_at", "revision", "energy_wh", "export_wh", "register_wh", "batch_id")
 
 
 class SqlGridNode:
@@ -85,7 +34,7 @@ class SqlGridNode:
         with self._writing.begin() as connection:
             lock_for_writing(connection)
             node_tables.create_all(connection)
-            for statement in _immutable(connection.dialect.name):
+            for statement in immutability(connection.dialect.name):
                 connection.execute(text(statement))
 
     def add(self, batch: ReadingBatch, signature: Signature, *, reason: str, at: datetime) -> Receipt:
@@ -217,36 +166,6 @@ class SqlGridNode:
         self._engine.dispose()
 
 
-class GridNodes:
-    """The node of every grid company: `urls` by organisation id, else a file under `folder`."""
-
-    def __init__(self, folder: Path, urls: Mapping[str, str] | None = None) -> None:
-        self._folder = folder
-        self._urls = dict(urls or {})
-        self._nodes: dict[str, SqlGridNode] = {}
-        self._gate = threading.Lock()
-
-    def of(self, grid_id: str) -> SqlGridNode:
-        with self._gate:
-            if grid_id not in self._nodes:
-                self._nodes[grid_id] = SqlGridNode(open_engine(self._url(grid_id)))
-            return self._nodes[grid_id]
-
-    def close(self) -> None:
-        with self._gate:
-            for node in self._nodes.values():
-                node.close()
-            self._nodes.clear()
-
-    def _url(self, grid_id: str) -> str:
-        if grid_id in self._urls:
-            return self._urls[grid_id]
-        if not grid_id or not all(each.isalnum() or each in "-_." for each in grid_id) or grid_id.startswith("."):
-            raise NotFound("this name cannot have a node", grid_id=grid_id)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return f"sqlite:///{(self._folder / f'{grid_id}.db').resolve()}"
-
-
 def _latest() -> Any:
     """Of each interval only the last revision."""
     other = reading_t.alias()
@@ -325,26 +244,3 @@ def _optional(values: list[int | None]) -> np.ndarray[Any, np.dtype[np.int64]] |
     """A register is known for a batch only if every reading has it."""
     known = [value for value in values if value is not None]
     return np.array(known, dtype=np.int64) if known and len(known) == len(values) else None
-
-
-def _immutable(dialect: str) -> list[str]:
-    tables = ("reading_batch", "interval_reading")
-    if dialect == "sqlite":
-        return [
-            f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is immutable'); END"
-            for table in tables
-            for verb in ("UPDATE", "DELETE")
-        ]
-    function = (
-        "CREATE OR REPLACE FUNCTION readings_immutable() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "RAISE EXCEPTION 'readings are immutable' USING ERRCODE = 'integrity_constraint_violation'; END $$"
-    )
-    return [
-        function,
-        *(
-            f"CREATE OR REPLACE TRIGGER {table}_immutable BEFORE UPDATE OR DELETE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION readings_immutable()"
-            for table in tables
-        ),
-    ]

@@ -24,7 +24,8 @@ from financing.metering.solar import solar_elevation_deg
 from financing.metering.totals import total_of
 from financing.parameters import load_parameters
 from financing.persistence.database import open_engine
-from financing.persistence.grid_node import SqlGridNode, batch_t, reading_t
+from financing.persistence.grid_node import SqlGridNode
+from financing.persistence.grid_tables import batch_t, reading_t
 from financing.quantities import Energy, Period
 from financing.signing import Signature, message_of, require_signed, sign_with
 

@@ -358,3 +358,46 @@ def test_wrong_units_and_clock_shifts_cannot_be_accepted(home):
 
 def _earlier(starts_at, hours):
     return (datetime.fromisoformat(starts_at) - timedelta(hours=hours)).isoformat()
+
+
+def test_a_meter_belongs_to_one_owner_and_one_grid_company(home):
+    home.admit("dev-b", "developer")
+    home.project("dev-a")
+    stolen = home.project_body("OTHER") | {"meters": home.project_body("PV1")["meters"]}
+    home.assert_refused("dev-b", "/v1/projects", stolen, "already_exists", status=409)
+    home.assert_refused("grid-gaoxin", "/v1/meters/M-PV1/readings", home.readings_body(1), "not_permitted", status=403)
+    odd = home.project_body("ODD")
+    odd["meters"][0] |= {"interval_minutes": 20}
+    home.assert_refused("dev-a", "/v1/projects", odd, "reading_rejected", status=422)
+    home.assert_refused("dev-a", "/v1/projects", home.project_body("X") | {"choices": {"claim": "some"}}, "not_found")
+    home.assert_refused("dev-a", "/v1/projects", home.project_body("X") | {"methodology": "MOON"}, "parameter_missing")
+    home.assert_refused("dev-a", "/v1/projects", home.project_body("X") | {"meters": []}, "not_found")
+
+
+def test_only_self_use_and_only_export_are_claimed(home):
+    for mode, share in (("all", 4), ("self_use", 3), ("export", 1)):
+        code = mode.replace("_", "").upper()
+        plant = home.post("dev-a", "/v1/projects", home.project_body(code) | {"choices": {"claim": mode}})
+        readings = home.readings_body()
+        exported = [each | {"export_wh": each["generation_wh"] // 4} for each in readings["readings"]]
+        home.post(GRID, f"/v1/meters/M-{code}/readings", readings | {"readings": exported})
+        claim = home.claim("dev-a", plant)
+        assert claim["variant"] == {"claim": mode}
+        assert claim["claimed_wh"] == claim["generation_wh"] * share // 4
+        assert claim["reduction_kg"] == claim["claimed_wh"] * 597_800 // 10**9
+
+
+def test_a_meter_that_reads_calendar_months(home):
+    body = home.project_body("MONTHS")
+    body["meters"][0] |= {"interval_minutes": 43_200}
+    plant = home.post("dev-a", "/v1/projects", body)
+    starts = ("2025-02-28T16:00:00Z", "2025-03-31T16:00:00Z")
+    months = [{"starts_at": each, "generation_wh": 300_000_000, "register_wh": n} for n, each in enumerate(starts)]
+    months[0]["register_wh"], months[1]["register_wh"] = 5_000_000_000, 5_300_000_000
+    path = "/v1/meters/M-MONTHS/readings"
+    home.assert_refused(GRID, path, {"interval_minutes": 60, "readings": months}, "reading_rejected")
+    home.post(GRID, path, {"interval_minutes": 43_200, "readings": months})
+    claimed = {"project_id": plant["project_id"], "starts_at": starts[0], "ends_at": "2025-04-30T16:00:00Z"}
+    claim = home.post("dev-a", "/v1/monitoring-periods", claimed)
+    assert (claim["generation_wh"], claim["intervals_expected"], claim["findings"]) == (600_000_000, 2, [])
+    assert explained(home, serial_of(home, "dev-a", issue(home, claim))).kilograms == 358_680

@@ -11,7 +11,7 @@ from credit_api.readings_move import move_readings
 from credit_api.signers import FileSigner
 from financing.methodology.engine import rederived
 from financing.persistence.database import open_engine
-from financing.persistence.grid_node import GridNodes
+from financing.persistence.grid_nodes import GridNodes
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.persistence.writer import Writer
 from financing.quantities import Carbon, Energy, Period

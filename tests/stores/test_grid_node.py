@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from financing.errors import DuplicateReading, NotFound, ReadingRejected
 from financing.metering.readings import ReadingBatch
 from financing.persistence.database import open_engine
-from financing.persistence.grid_node import GridNodes, SqlGridNode
+from financing.persistence.grid_node import SqlGridNode
+from financing.persistence.grid_nodes import GridNodes
 from financing.quantities import Period
 from financing.signing import Signature
 
