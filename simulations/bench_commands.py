@@ -240,12 +240,12 @@ def _print_horizontal(report: dict[str, Any]) -> None:
 @bench.command("registry")
 def registry(
     quick: Annotated[
-        bool, typer.Option("--quick", help="200,000 readings and 30,000 plants, not a million each.")
+        bool, typer.Option("--quick", help="200,000 readings, 30,000 plants, not a million each.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     only: Annotated[str | None, typer.Option(help="readings or package.")] = None,
 ) -> None:
-    """The registry's speed, each part beside its alternative: a million signed readings, a million plants in a package."""
+    """The registry's speed beside the same one by one: a million signed readings, a million plants in a package."""
     from dataclasses import asdict  # noqa: PLC0415
 
     from simulations.benchmarks.packaging import measure_packaging  # noqa: PLC0415

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Period
+from financing.quantities import Carbon, Period, business_date
 from financing.registry import neutrality as rules
+from financing.registry.independence import Stakes, require_accredited, require_independent
 from financing.registry.neutrality import FootprintLine, NeutralityClaim, ReductionLine
 from financing.services.context import Context
+from financing.services.verification import accreditations
+
+SCOPE = "ISO14068-1"  # what an accreditation calls the standard
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ def match_retirement(
 
 
 def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> NeutralityClaim:
-    """Certify a claim whose residual is covered, as a verifier that is not its entity, and sign the certificate.
+    """Certify a claim whose residual is covered, as an accredited and independent verifier, and sign the certificate.
 
-    Raises `NotPermitted`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
+    Raises `NotPermitted`, `AccreditationMissing`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
     """
-    context.require_kind("verifier")
     claim = unit.neutrality.get(claim_id)
+    _require_certifier(unit, context, claim)
     number = unit.neutrality.next_number()
     certified = rules.certify(claim, context.actor.id, number, context.at)
     signed = replace(certified, signature=context.signer.sign(context.actor.id, certified.message()))
@@ -65,8 +69,16 @@ def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> Neutrali
 
 def refuse_claim(unit: UnitOfWork, context: Context, claim_id: str, remarks: str) -> NeutralityClaim:
     """Refuse a claim as a verifier: what it had matched is free again."""
-    context.require_kind("verifier")
+    _require_certifier(unit, context, unit.neutrality.get(claim_id))
     refused = rules.refuse(unit.neutrality.get(claim_id), context.actor.id, remarks, context.at)
     unit.neutrality.free_matches(claim_id)
     unit.neutrality.save(refused)
     return refused
+
+
+def _require_certifier(unit: UnitOfWork, context: Context, claim: NeutralityClaim) -> None:
+    """Raise unless the actor is accredited for the standard today, and neither the entity nor of its group."""
+    context.require_kind("verifier")
+    require_independent(context.actor.id, Stakes(claim.entity, (), frozenset()), unit.verification.relations())
+    on = business_date(context.at)
+    require_accredited(context.actor.id, SCOPE, on, accreditations(unit, context, on))

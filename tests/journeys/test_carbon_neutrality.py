@@ -79,6 +79,7 @@ def test_from_footprint_to_a_signed_certificate(hotel):
     w.assert_refused("hotel", f"{path}/matches", part, "quantity_out_of_range")
     w.post("hotel", f"{path}/matches", {**part, "quantity_kg": 30_000})
     w.assert_refused("hotel", f"{path}/certificate", None, "not_permitted")
+    w.assert_refused("verifier-cti", f"{path}/certificate", None, "accreditation_missing")
     certified = w.post("verifier-cqc", f"{path}/certificate")
     assert certified["certificate_number"].startswith("SIP-CN-2026-00000001-")
     w.assert_refused("verifier-cqc", f"{path}/certificate", None, "invalid_state")
