@@ -1,4 +1,4 @@
-"""The sandbox's order book: credits that are left over are listed, and their owner and the buyers quote around a price."""
+"""The sandbox's order book: what is left over is listed, and its owner and the buyers quote around a price."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEVELS, STEP_FEN, TONNES = 3, 10, 5
 def open_order_book(
     api: ApiClient, exchange: str, issued: dict[str, list[Any]], buyers: list[str], price_fen: int
 ) -> None:
-    """List the first issuance of which its owner has enough free, and place a few orders on both sides of `price_fen`."""
+    """List the first issuance of which its owner has enough free, and place orders on both sides of `price_fen`."""
     needed = LEVELS * TONNES * 1_000
     for owner, issuances in issued.items():
         free = {row["asset"]: row["available"] for row in api.get(owner, "/v1/balances") if row["account"] == "holding"}
