@@ -143,42 +143,31 @@ class OrderStore:
     def instruments(self) -> list[Instrument]:
         return [_instrument(row) for row in self._connection.execute(select(instrument_t).order_by(instrument_t.c.id))]
 
-    def add_order(
-        self,
-        instrument: str,
-        order: Order,
-        state: OrderState,
-        *,
-        order_type: str,
-        filled: int,
-        reserved: int,
-        at: datetime,
-    ) -> None:
+    def add_order(self, standing: Standing) -> None:
         """Store a new order as its arrival left it."""
-        flags = [name for name, on in (("post_only", order.post_only), ("all_or_none", order.whole)) if on]
         self._connection.execute(
             _ADD_ORDER,
             {
-                "id": order.order_id,
-                "instrument_id": instrument,
-                "seq": order.seq,
-                "owner_id": order.owner,
-                "side": (Side.BUY if order.is_buy else Side.SELL).value,
-                "order_type": order_type,
-                "tif": order.tif,
-                "flags": ",".join(flags),
-                "self_trade": order.self_trade,
-                "price_fen": order.price,
-                "lots": order.lots,
-                "left_lots": order.left if state is OrderState.OPEN else 0,
-                "filled_lots": filled,
-                "spent_fen": order.spent,
-                "fee_ppm": order.fee_ppm,
-                "reserved": reserved,
-                "state": state.value,
-                "until": order.until,
-                "placed_at": at,
-                "ended_at": None if state is OrderState.OPEN else at,
+                "id": standing.order_id,
+                "instrument_id": standing.instrument,
+                "seq": standing.seq,
+                "owner_id": standing.owner,
+                "side": standing.side,
+                "order_type": standing.order_type,
+                "tif": standing.tif,
+                "flags": standing.flags,
+                "self_trade": standing.self_trade,
+                "price_fen": standing.price,
+                "lots": standing.lots,
+                "left_lots": standing.left,
+                "filled_lots": standing.filled,
+                "spent_fen": standing.spent,
+                "fee_ppm": standing.fee_ppm,
+                "reserved": standing.reserved,
+                "state": standing.state,
+                "until": standing.until,
+                "placed_at": standing.placed_at,
+                "ended_at": standing.ended_at,
             },
         )
 
@@ -310,6 +299,43 @@ class OrderStore:
 
     def end_block(self, block_id: str, state: str, seq: int | None) -> None:
         self._connection.execute(update(block_t).where(block_t.c.id == block_id).values(state=state, seq=seq))
+
+
+def arrived_as(
+    instrument: str,
+    order: Order,
+    state: OrderState,
+    *,
+    order_type: str,
+    filled: int,
+    reserved: int,
+    at: datetime,
+) -> Standing:
+    """An order as its arrival left it."""
+    flags = [name for name, on in (("post_only", order.post_only), ("all_or_none", order.whole)) if on]
+    is_open = state is OrderState.OPEN
+    return Standing(
+        order_id=order.order_id,
+        instrument=instrument,
+        seq=order.seq,
+        owner=order.owner,
+        side=(Side.BUY if order.is_buy else Side.SELL).value,
+        order_type=order_type,
+        tif=order.tif,
+        flags=",".join(flags),
+        self_trade=order.self_trade,
+        price=order.price,
+        lots=order.lots,
+        left=order.left if is_open else 0,
+        filled=filled,
+        spent=order.spent,
+        fee_ppm=order.fee_ppm,
+        reserved=reserved,
+        state=state.value,
+        until=order.until,
+        placed_at=at,
+        ended_at=None if is_open else at,
+    )
 
 
 def standing_row(order: Order, state: OrderState, *, filled: int, reserved: int, at: datetime) -> dict[str, Any]:

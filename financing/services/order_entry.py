@@ -16,7 +16,7 @@ from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import KG_PER_TONNE
 from financing.services.books import Books, venue_of
 from financing.services.context import Context
-from financing.services.recording import record
+from financing.services.recording import record, standing_of
 from financing.services.trading import HOLDERS
 
 
@@ -56,7 +56,9 @@ def place_order(
         _advance(unit, context, state)
         placed = _admitted(unit, context, state, request, context.new_id("ord"))[0]
         effects = record(unit, context, state, placed, order_type=request.order_type)
-        return OrderPlaced(unit.orders.order(placed.order_id), tuple(effects.trades))
+        assert effects.arrived is not None
+        standing = standing_of(context, state, effects.arrived, effects, request.order_type)
+        return OrderPlaced(standing, tuple(effects.trades))
 
 
 def preview_order(

@@ -11,7 +11,7 @@ from financing.market.book.admission import reserved_for
 from financing.market.book.events import Event, Listed
 from financing.market.book.orders import Order, OrderState
 from financing.market.book.trading import Effects, Trade, Trading
-from financing.persistence.order_store import standing_row
+from financing.persistence.order_store import Standing, arrived_as, standing_row
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import KG_PER_TONNE, Carbon, business_date
 from financing.services.context import Context
@@ -48,12 +48,7 @@ def _store(unit: UnitOfWork, context: Context, state: Trading, event: Event, eff
     arrived = effects.arrived
     _restand(unit, context, state, effects, arrived)
     if arrived is not None:
-        after = effects.orders[arrived.order_id][1]
-        filled = sum(trade.lots for trade in effects.trades)
-        reserved = reserved_for(arrived, KG_PER_TONNE) if after is OrderState.OPEN else 0
-        unit.orders.add_order(
-            state.instrument, arrived, after, order_type=order_type, filled=filled, reserved=reserved, at=context.at
-        )
+        unit.orders.add_order(standing_of(context, state, arrived, effects, order_type))
     if effects.trades:
         _settle(unit, context, state, effects.trades)
     if arrived is not None and effects.orders[arrived.order_id][1] is OrderState.OPEN:
@@ -62,6 +57,20 @@ def _store(unit: UnitOfWork, context: Context, state: Trading, event: Event, eff
         unit.orders.add_close(state.instrument, state.seq, effects.closed)
     if arrived is None or effects.trades:
         unit.orders.set_instrument(state)
+
+
+def standing_of(context: Context, state: Trading, order: Order, effects: Effects, order_type: str) -> Standing:
+    """How an order stands after the event that brought it."""
+    after = effects.orders[order.order_id][1]
+    return arrived_as(
+        state.instrument,
+        order,
+        after,
+        order_type=order_type,
+        filled=sum(trade.lots for trade in effects.trades),
+        reserved=reserved_for(order, KG_PER_TONNE) if after is OrderState.OPEN else 0,
+        at=context.at,
+    )
 
 
 def _restand(unit: UnitOfWork, context: Context, state: Trading, effects: Effects, arrived: Order | None) -> None:
