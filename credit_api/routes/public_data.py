@@ -101,12 +101,20 @@ def show_statistics(parts: PartsDep, table: Table = "json") -> Any:
 
 
 @router.get("/cad-trust/units", response_model=list[CadUnit])
-def export_units(parts: PartsDep, table: Table = "json") -> Any:
-    """Every block of serial numbers as a CAD Trust unit. Public; JSON, CSV or XLSX. Owners are named."""
+def export_units(
+    parts: PartsDep,
+    table: Table = "json",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    after: Annotated[int, Query(ge=0, le=INT64_MAX, description="how many to skip, in the order of issue")] = 0,
+) -> Any:
+    """Blocks of serial numbers as CAD Trust units. Public; JSON, CSV or XLSX. Owners are named."""
     with parts.reading() as connection:
         names = {each.id: each.name_en for each in UnitOfWork(connection).organisations.all()}
         link = f"{parts.settings.address}/v1/serials"
-        units = [unit_of(each, names[each.owner_id], link) for each in StatisticsStore(connection).units()]
+        units = [
+            unit_of(each, names[each.owner_id], link)
+            for each in StatisticsStore(connection).units(limit=limit, after=after)
+        ]
     if table == "json":
         return Response(orjson.dumps([each.model_dump(mode="json") for each in units]), media_type="application/json")
     rows = [[each.model_dump(mode="json")[name] for name in COLUMNS] for each in units]

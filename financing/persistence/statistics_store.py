@@ -69,8 +69,8 @@ class StatisticsStore:
             for (method, where, vintage), sums in found.items()
         ]
 
-    def units(self) -> Iterator[Unit]:
-        """Every block of serial numbers where it is now, in serial order."""
+    def units(self, *, limit: int, after: int) -> Iterator[Unit]:
+        """Blocks of serial numbers where they are now, in the order of issue: `limit` of them from `after` on."""
         rows = self._connection.execute(
             select(
                 block_t.c.first_kg,
@@ -86,6 +86,8 @@ class StatisticsStore:
             .join(project_t, project_t.c.id == issuance_t.c.project_id)
             .where(block_t.c.until_entry_id.is_(None))
             .order_by(issuance_t.c.issued_at, block_t.c.issuance_id, block_t.c.first_kg)
+            .limit(limit)
+            .offset(after)
         )
         for row in rows:
             text = SerialText(
