@@ -13,6 +13,8 @@ def open_order_book(
     api: ApiClient, exchange: str, issued: dict[str, list[Any]], buyers: list[str], price_fen: int
 ) -> None:
     """List the first issuance of which its owner has enough free, and place orders on both sides of `price_fen`."""
+    if api.get(exchange, "/v1/instruments"):
+        return  # listed by an earlier run; what its owner has free is no longer what it was
     needed = LEVELS * TONNES * 1_000
     for owner, issuances in issued.items():
         free = {row["asset"]: row["available"] for row in api.get(owner, "/v1/balances") if row["account"] == "holding"}
