@@ -46,8 +46,11 @@ class SerialText:
 
 @dataclass(frozen=True, slots=True)
 class SerialBlock:
-    """Kilograms `first_kg` to `last_kg` (inclusive) of an issuance. `history` are the serials it was split from,
-    oldest first."""
+    """Kilograms `first_kg` to `last_kg` (inclusive) of an issuance.
+
+    `history` are the serial it was issued under and the one it was last cut from, as far as they are others; every
+    one between them is on record in the registry (`SerialStore.past`). A list of all would grow with each split.
+    """
 
     issuance_id: str
     methodology_tag: str
@@ -117,9 +120,13 @@ def take_tail(block: SerialBlock, quantity: Carbon) -> tuple[SerialBlock | None,
         raise QuantityOutOfRange("the block is smaller", available_kg=block.quantity.kg, asked_kg=quantity.kg)
     if quantity == block.quantity:
         return None, block
-    history = (*block.history, block.serial)
+    history = _cut_from(block)
     cut = block.last_kg - quantity.kg
     return replace(block, last_kg=cut, history=history), replace(block, first_kg=cut + 1, history=history)
+
+
+def _cut_from(block: SerialBlock) -> tuple[str, ...]:
+    return (*block.history[:1], block.serial)
 
 
 def take_from(blocks: tuple[SerialBlock, ...], quantity: Carbon) -> tuple[list[SerialBlock], list[SerialBlock]]:
@@ -154,7 +161,7 @@ def cut(block: SerialBlock, first_kg: int, last_kg: int) -> SerialBlock:
         raise QuantityOutOfRange("these kilograms lie outside the block", serial=block.serial, first=first_kg)
     if (first_kg, last_kg) == (block.first_kg, block.last_kg):
         return block
-    return replace(block, first_kg=first_kg, last_kg=last_kg, history=(*block.history, block.serial))
+    return replace(block, first_kg=first_kg, last_kg=last_kg, history=_cut_from(block))
 
 
 def without(block: SerialBlock, ranges: Iterable[tuple[int, int]]) -> list[SerialBlock]:
