@@ -63,7 +63,9 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     errors.install(app)
     app.add_middleware(Annotate)
+    # The router asks each in turn: orders come in by the hundred a second, so they are asked first.
     for routes in (
+        orders,
         organisations,
         credit,
         subjects,
@@ -74,7 +76,6 @@ def create_app(parts: Parts) -> FastAPI:
         neutrality,
         public_data,
         market,
-        orders,
         instruments,
         blocks,
         market_stream,

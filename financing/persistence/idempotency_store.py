@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from financing.errors import IdempotencyKeyReused
 from financing.persistence.columns import table_of
 from financing.persistence.tables.books import IdempotencyRow
 
 record = table_of(IdempotencyRow)
+_RECALL = select(record.c.fingerprint, record.c.status, record.c.body).where(
+    record.c.organisation_id == bindparam("organisation_id"), record.c.key == bindparam("idempotency_key")
+)
+_REMEMBER = insert(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,7 @@ class IdempotencyStore:
 
     def recall(self, organisation_id: str, key: str, fingerprint: str) -> Answer | None:
         """The stored answer, or None for a new key. Raises `IdempotencyKeyReused` if the request differs."""
-        row = self._connection.execute(
-            select(record).where(record.c.organisation_id == organisation_id, record.c.key == key)
-        ).first()
+        row = self._connection.execute(_RECALL, {"organisation_id": organisation_id, "idempotency_key": key}).first()
         if row is None:
             return None
         if row.fingerprint != fingerprint:
@@ -42,12 +44,13 @@ class IdempotencyStore:
     def remember(self, organisation_id: str, key: str, fingerprint: str, answer: Answer, *, at: datetime) -> None:
         """Store the answer. A refused command never gets here, so its key stays usable."""
         self._connection.execute(
-            insert(record).values(
-                organisation_id=organisation_id,
-                key=key,
-                fingerprint=fingerprint,
-                status=answer.status,
-                body=answer.body,
-                created_at=at,
-            )
+            _REMEMBER,
+            {
+                "organisation_id": organisation_id,
+                "key": key,
+                "fingerprint": fingerprint,
+                "status": answer.status,
+                "body": answer.body,
+                "created_at": at,
+            },
         )
