@@ -31,7 +31,7 @@ Who sees what, phase by phase, from `federated/privacy/claims.toml`; what is mea
 Figures are measured by `tanxin bench privacy` and shown by `tanxin privacy report`. A claim without an attack is one
 that nothing has tried. This page is made by `tanxin documents`.
 """
-GUIDE_TABLE = re.compile(r"(?P<mark><!-- routes: (?P<tag>\w+) -->)\n.*?<!-- end -->", re.DOTALL)
+GUIDE_TABLE = re.compile(r"(?P<mark><!-- routes: (?P<tag>[\w ]+) -->)\n.*?<!-- end -->", re.DOTALL)
 OWN = {
     "invalid_request": "The request does not fit its schema; `errors` names each field and the rule it breaks.",
     "method_not_allowed": "The route exists, but not for this method.",
