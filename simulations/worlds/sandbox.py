@@ -23,6 +23,7 @@ from financing.metering.readings import ReadingBatch
 from financing.metering.research_files import import_half_hourly_kw
 from simulations.worlds.api_client import ApiClient
 from simulations.worlds.order_book import open_order_book
+from simulations.worlds.other_projects import seed_other_projects
 from simulations.worlds.plants import LATITUDE_DEG, LONGITUDE_DEG, generate_hourly
 
 REGISTRY, EXCHANGE, VERIFIER = "registry-sip", "exchange-seee", "verifier-cqc"
@@ -97,6 +98,8 @@ def seed_sandbox(
         issuance = _credits(api, roof, last_step=min(2, len(roofs) - number))
         if issuance is not None:
             issued.setdefault(roof.owner, []).append(issuance)
+    say("a charging depot whose meter signs, and a wetland under verification")
+    seed_other_projects(api, started_at)
     say("sales, retirements, pledges and loans")
     _trade(api, issued, started_at)
     _lend(api, firms, issued)
