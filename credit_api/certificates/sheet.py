@@ -20,6 +20,7 @@ from financing.quantities import Carbon
 FONT = Path(__file__).with_name("fonts") / "NotoSansCJKsc-Regular-GBK.otf"
 INK, MUTED, RULE, GREEN = (24, 36, 32), (96, 112, 106), (200, 212, 206), (14, 110, 78)
 SERIALS_MAX = 10
+TOP, ROW_UNTIL, FOOT = 24.0, 205.0, 240.0  # mm: where a page begins, its last row may start, and its foot begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,13 @@ def _heading(pdf: FPDF, sheet: Sheet) -> None:
 
 
 def _rows(pdf: FPDF, sheet: Sheet) -> None:
+    """Rows as far as they fit above the foot, the rest on further pages."""
     y = float(pdf.get_y())
     for row in sheet.rows:
+        if y > ROW_UNTIL:
+            pdf.add_page()
+            _frame(pdf)
+            y = TOP
         pdf.set_draw_color(*RULE)
         pdf.line(24, y, 186, y)
         left = _text(pdf, 24, y + 1.4, 52, row.zh, 9.5)
@@ -133,9 +139,13 @@ def _serials(pdf: FPDF, sheet: Sheet) -> None:
     if not sheet.serials:
         return
     y = _text(pdf, 24, float(pdf.get_y()), 162, "序列号 Serial numbers", 9.5, MUTED)
+    shown = 0
     for serial in sheet.serials[:SERIALS_MAX]:
+        if y > FOOT - 8:
+            break
         y = _text(pdf, 24, y + 0.4, 162, serial, 7.5)
-    more = len(sheet.serials) - SERIALS_MAX
+        shown += 1
+    more = len(sheet.serials) - shown
     if more > 0:
         _text(pdf, 24, y + 0.4, 162, f"另有 {more} 段,见核验页 · {more} more: see the verification page", 7.5, MUTED)
 
