@@ -77,13 +77,17 @@ def run(script, home, url):
 
 
 def test_the_readme_has_a_block_for_each_kind_of_user():
-    assert [name.split("'")[0] for name in BLOCKS] == ["A bank integrator", "A loan officer", "A researcher"]
+    users = [name.split("'")[0] for name in BLOCKS]
+    assert users == ["A bank integrator", "A loan officer", "A researcher", "A credit, back to its readings"]
 
 
 def test_bank_integrator_then_loan_officer(sandbox):
     url, home = sandbox
     integrator, officer = list(BLOCKS.values())[:2]
-    output = run(integrator + officer, home, url)
+    output = run(integrator + officer + BLOCKS["A credit, back to its readings"], home, url)
+    assert "kg, as issued" in output
+    assert "books are what their journals lead to" in output
+    assert "methodology,region,vintage,issued_kg" in output
     assert '"score":' in output
     assert '"reasons":' in output
     assert "consent_withdrawn" in output
