@@ -8,7 +8,7 @@ import numpy as np
 
 from financing.errors import InvalidState, NotEligible
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
-from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.entries import EntryKind, transfer
 from financing.persistence.bulk_packaging import package_holdings
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, business_date
@@ -16,6 +16,7 @@ from financing.registry.packages import Criteria, Package, Redemption, require_e
 from financing.registry.retirement import Retirement
 from financing.registry.serials import SerialBlock
 from financing.services.context import Context
+from financing.services.legs import Leg, book
 from financing.services.moves import move_credits
 from financing.services.retiring import Purpose, record_retirement
 
@@ -156,22 +157,11 @@ def _take_out(
     held = np.array([each.quantity.kg for each in custody], dtype=np.int64)
     shares = taken(package.redemption, held, quantity.kg)
     owner, units = context.actor.id, Asset.units(package.package_id)
-    legs: list[tuple[AccountKey, AccountKey, Carbon]] = []
+    legs = [Leg(holding(owner, units), AccountKey(package.registry_id, AccountKind.ISSUED, units), quantity)]
     for each, share in zip(custody, shares.tolist(), strict=True):
         if share:
             asset = Asset.credits(each.issuance_id)
             kept = AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package.package_id)
-            legs.append((kept, AccountKey(owner, into, asset), Carbon(share)))
-    given_back = transfer(holding(owner, units), AccountKey(package.registry_id, AccountKind.ISSUED, units), quantity)
-    postings = [*given_back, *(line for leg in legs for line in transfer(*leg))]
-    posted = unit.ledger.post(balanced(kind, reference, postings), at=context.at, actor_id=owner)
-    blocks: list[SerialBlock] = []
-    for source, target, share in legs:
-        blocks += unit.serials.move(
-            issuance_id=source.asset.issuance_id,
-            source_id=posted.account_ids[source],
-            target_id=posted.account_ids[target],
-            quantity=share,
-            entry_id=posted.entry_id,
-        )
-    return Redeemed(posted.entry_id, quantity, tuple(blocks))
+            legs.append(Leg(kept, AccountKey(owner, into, asset), Carbon(share)))
+    booked = book(unit, context, kind, reference, legs)
+    return Redeemed(booked.entry_id, quantity, booked.blocks)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
-from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.entries import EntryKind
 from financing.persistence.custody_store import Cancellation
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Period
 from financing.registry.retirement import Retirement, retire
 from financing.registry.serials import SerialBlock
 from financing.services.context import Context
+from financing.services.legs import Leg, book
 from financing.services.moves import move_credits
 
 
@@ -52,27 +53,15 @@ def retire_lots(unit: UnitOfWork, context: Context, lots: list[tuple[str, Carbon
     number = unit.registry.next_retirement_number()
     owner = context.actor.id
     legs = [
-        (
-            issuance_id,
+        Leg(
             holding(owner, Asset.credits(issuance_id)),
             AccountKey(owner, AccountKind.RETIRED, Asset.credits(issuance_id)),
             quantity,
         )
         for issuance_id, quantity in lots
     ]
-    postings = [line for _, source, target, quantity in legs for line in transfer(source, target, quantity)]
-    entry = balanced(EntryKind.RETIREMENT, f"retirement:{number}", postings)
-    posted = unit.ledger.post(entry, at=context.at, actor_id=owner)
-    blocks: list[SerialBlock] = []
-    for issuance_id, source, target, quantity in legs:
-        blocks += unit.serials.move(
-            issuance_id=issuance_id,
-            source_id=posted.account_ids[source],
-            target_id=posted.account_ids[target],
-            quantity=quantity,
-            entry_id=posted.entry_id,
-        )
-    return record_retirement(unit, context, number, tuple(blocks), posted.entry_id, purpose)
+    booked = book(unit, context, EntryKind.RETIREMENT, f"retirement:{number}", legs)
+    return record_retirement(unit, context, number, booked.blocks, booked.entry_id, purpose)
 
 
 def record_retirement(
