@@ -9,7 +9,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "trade.quotes": ("询价", "Quotes"),
     "trade.listings_text": (
         "卖方挂牌后，减排量转入交易冻结；任何人可以买走一部分或全部，成交即券款同时交割。",
-        "A listing puts credits into escrow. Anyone may take part or all of it: credits and money change hands at once.",
+        "A listing puts credits into escrow. Anyone may take part or all: credits and money change hands at once.",
     ),
     "trade.open": ("可买入的挂牌", "On offer now"),
     "trade.none_open": ("目前没有可买入的挂牌。", "Nothing is on offer now."),
@@ -72,7 +72,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "tradestate.defaulted": ("违约", "In default"),
     "auction.text": (
         "竞买人首次出价时冻结保证金；落选退还，中选抵作价款，逾期不付归卖方。",
-        "A first bid sets a deposit aside. Losers get it back, a winner pays with it, and one that does not pay loses it.",
+        "A first bid sets a deposit aside. Losers get it back; a winner pays with it, or loses it.",
     ),
     "auction.none": ("还没有拍卖。", "No auctions yet."),
     "auction.format": ("方式", "Format"),
