@@ -50,7 +50,8 @@ def _digest(name: str) -> str:
 
 
 ASSETS = {
-    name: f"/console/static/{name}?v={_digest(name)}" for name in ("console.css", "console.js", "market.js", "mark.svg")
+    name: f"/console/static/{name}?v={_digest(name)}"
+    for name in ("console.css", "console.js", "market.js", "sealed.js", "mark.svg")
 }
 
 

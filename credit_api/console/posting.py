@@ -116,6 +116,13 @@ class Post:
     def kwh(self, name: str) -> Energy:
         return Energy(self._decimal(name, 1_000, "0.001 kWh")).require_non_negative()
 
+    def watts(self, name: str) -> int:
+        """Nameplate power that was entered in kW."""
+        value = self._decimal(name, 1_000, "0.001 kW")
+        if value <= 0:
+            raise FieldInvalid(f"{name}: more than nothing is needed", name)
+        return value
+
     def whole(self, name: str, low: int, high: int) -> int:
         value = self._decimal(name, 1, "1")
         if not low <= value <= high:

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credit_api.console.texts import assets, common, errors, lending, measuring, privacy, stories, trading
+from credit_api.console.texts import (
+    assets,
+    common,
+    dealing,
+    errors,
+    lending,
+    measuring,
+    neutrality,
+    privacy,
+    public,
+    stories,
+    trading,
+)
 
 Lang = Literal["zh", "en"]
 LANGUAGES: tuple[Lang, ...] = ("zh", "en")
 TEXTS: dict[str, tuple[str, str]] = {}
-for _part in (common, stories, lending, assets, measuring, trading, privacy, errors):
+for _part in (
+    common,
+    stories,
+    lending,
+    assets,
+    measuring,
+    trading,
+    dealing,
+    public,
+    neutrality,
+    privacy,
+    errors,
+):
     TEXTS |= _part.TEXTS
 
 

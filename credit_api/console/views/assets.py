@@ -54,7 +54,7 @@ def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
     found: dict[str, Holding] = {}
     kinds = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.RETIRED)
     for balance in unit.ledger.balances(owner_id=owner_id, kinds=kinds):
-        if balance.key.asset.is_money:
+        if balance.key.asset.is_money or balance.key.asset.is_package:
             continue
         row = found.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
         amount = Carbon(balance.posted)

@@ -22,6 +22,8 @@ def look_up(page: PageDep, number: Annotated[str, Query(max_length=64)] = "") ->
     number = number.strip().upper()
     if not number:
         return page.render("certificates.html")
+    if number.startswith("SIP-CN-"):
+        return redirect(page.request, f"/neutrality/{number}")
     try:
         require_certificate_number(number)
     except REFUSALS as refusal:

@@ -1,0 +1,43 @@
+"""Texts of claims of carbon neutrality, for their entities and for certifiers."""
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "nav.neutrality": ("碳中和", "Neutrality"),
+    "neutral.text": (
+        "核算碳足迹，列明边界内的减排，只有剩余排放可以用已注销的减排量抵消（ISO 14068-1:2023）。",
+        "State the footprint and what was reduced inside the boundary; "
+        "retired credits offset only the residual (ISO 14068-1:2023).",
+    ),
+    "neutral.claims": ("碳中和申报", "Claims"),
+    "neutral.none": ("还没有碳中和申报。", "No claims yet."),
+    "neutral.none_matched": ("还没有匹配注销。", "No retirement is matched yet."),
+    "neutral.matched_sum": ("已匹配 {quantity}", "{quantity} matched"),
+    "neutral.missing": ("还缺 {quantity}", "{quantity} to go"),
+    "neutral.draft": ("起草申报", "Draft a claim"),
+    "neutral.subject_hint": ("组织、活动或产品", "an organisation, an event or a product"),
+    "neutral.boundary_hint": ("包括哪些场所与活动", "which sites and activities are inside"),
+    "neutral.from": ("首日", "First day"),
+    "neutral.until": ("末日", "Last day"),
+    "neutral.rows_hint": ("空行不计；每行须写明依据。", "Empty rows do not count; every row needs its evidence."),
+    "neutral.scope_of": ("第 {n} 行范围", "Scope of row {n}"),
+    "neutral.workings": ("核算", "Workings"),
+    "neutral.match": ("匹配注销", "Match a retirement"),
+    "neutral.match_confirm": (
+        "匹配后，这部分注销量不能再用于其他申报。继续？",
+        "This part of the retirement can then offset nothing else. Go on?",
+    ),
+    "neutral.nothing_usable": ("没有可用的注销。", "No retirement of yours is left to use."),
+    "neutral.decide": ("认证意见", "Decide"),
+    "neutral.certify": ("认证并签署", "Certify and sign"),
+    "neutral.certify_confirm": ("签署后证书公开，不能撤回。继续？", "The certificate becomes public for good. Go on?"),
+    "neutral.not_covered": ("还有 {quantity} 剩余排放未匹配注销。", "{quantity} of the residual are not matched yet."),
+    "neutral.refuse": ("不予认证", "Refuse"),
+    "neutral.remarks": ("理由", "Reason"),
+    "neutral.refused_by": ("{name}不予认证", "Refused by {name}"),
+    "neutralstate.drafted": ("待认证", "Drafted"),
+    "neutralstate.certified": ("已认证", "Certified"),
+    "neutralstate.refused": ("未通过", "Refused"),
+    "flash.neutrality_drafted": ("申报已起草。", "The claim is drafted."),
+    "flash.neutrality_matched": ("注销已匹配。", "The retirement is matched."),
+    "flash.neutrality_certified": ("已认证并签署，证书如下。", "Certified and signed. This is the certificate."),
+    "flash.neutrality_refused": ("已不予认证，匹配已释放。", "Refused; what was matched is free again."),
+}
