@@ -155,6 +155,7 @@ def test_a_deal_settles_and_a_quote_is_given(on_a_phone):
     person.act_as("dev-a").open("/console/trade/quotes")
     person.one("form[id^='form-answer-'] [name='price']").send_keys("31")
     person.click("form[id^='form-answer-'] .actions button")
+    assert person.all(".notice.good"), person.text()
     person.act_as("buyer-a").open("/console/trade/quotes")
     require_fit(person)
     person.click("form[id^='form-take-'] button", confirm=True)
