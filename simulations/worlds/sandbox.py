@@ -25,6 +25,7 @@ from simulations.worlds.api_client import ApiClient
 from simulations.worlds.order_book import open_order_book
 from simulations.worlds.other_projects import seed_other_projects
 from simulations.worlds.plants import LATITUDE_DEG, LONGITUDE_DEG, generate_hourly
+from simulations.worlds.trading_floor import open_trading_floor
 
 REGISTRY, EXCHANGE, VERIFIER = "registry-sip", "exchange-seee", "verifier-cqc"
 BANKS = ("bank-gusu", "bank-jinji", "bank-taihu")
@@ -105,6 +106,8 @@ def seed_sandbox(
     _lend(api, firms, issued)
     say("an order book")
     open_order_book(api, EXCHANGE, issued, [buyer for buyer, *_ in BUYERS], ANCHOR_FEN)
+    say("a package, a listing, an auction and a certificate of carbon neutrality")
+    open_trading_floor(api, started_at, ANCHOR_FEN)
 
 
 def _deposits(api: ApiClient, organisations: list[str] | tuple[str, ...], amount_fen: int) -> None:

@@ -21,7 +21,9 @@ def neutrality_certificate(page: PageDep, number: str) -> Response:
         with page.parts.reading() as connection:
             claim = UnitOfWork(connection).neutrality.certified(require_neutrality_number(number))
         if claim.signature is not None:
-            require_signed(claim.signature, claim.message(), claim.signature.public_key)
+            # Against the key on record for the certifier, not the one that stands beside the signature.
+            key = page.parts.signer.public_key(claim.signature.signer_id)
+            require_signed(claim.signature, claim.message(), key)
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="certificate", values={"number": [number]})
         return page.render("certificates.html")
