@@ -420,7 +420,7 @@ async def pay_contract(
 async def default_contract(
     contract_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
-    """Declare a default after the due time, as the seller: deposit and credits are its."""
+    """End a contract that was not paid in time: the deposit is the side's that had kept to it."""
 
     def run(unit: UnitOfWork, context: Context) -> ContractOut:
         return _contract(unit, contracts.default_contract(unit, context, contract_id))

@@ -132,14 +132,17 @@ class NeutralityClaim:
         return message_of(DOMAIN, self.document())
 
 
-def match(claim: NeutralityClaim, retirement: Retirement, quantity: Carbon, matched_before: Carbon) -> NeutralityClaim:
+def match(
+    claim: NeutralityClaim, retirement: Retirement, quantity: Carbon, *, usable_by: str, matched_before: Carbon
+) -> NeutralityClaim:
     """Use `quantity` of a retirement for the claim; `matched_before` is what claims used of it so far.
 
-    Raises `InvalidState` once decided, `NotPermitted` when the retirement was neither by the entity nor for it,
+    `usable_by` is whom the retirement is for: its beneficiary where that is an organisation, otherwise who retired.
+    Raises `InvalidState` once decided, `NotPermitted` when that is another than the claim's entity,
     `QuantityOutOfRange` for more than is left of the retirement, or than is needed.
     """
     require_drafted(claim)
-    if claim.entity not in {retirement.retired_by, retirement.beneficiary}:
+    if claim.entity != usable_by:
         raise NotPermitted("the retirement is another organisation's", certificate_number=retirement.certificate_number)
     left = retirement.quantity - matched_before
     if quantity.require_positive() > left:

@@ -17,7 +17,7 @@ from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Money, Price, Rate
 from financing.services.context import Context
 from financing.services.contracts import bid_reference, contract_of
-from financing.services.delivery import Delivery, asset_of, deliver, rules_of
+from financing.services.delivery import Delivery, asset_of, deliver, rules_of, what_buyer_owes
 from financing.services.legs import Leg, book, give_back, set_aside
 from financing.services.trading import HOLDERS
 
@@ -68,6 +68,7 @@ def open_auction(unit: UnitOfWork, context: Context, command: OpenAuction) -> Au
         reveal_until=reveal,
         pay_within=timedelta(days=rules.pay_days),
     )
+    what_buyer_owes(context, terms.quantity, max(terms.start, terms.reserve))
     set_aside(unit, context, terms.seller, asset, terms.quantity, terms.auction_id)
     unit.auctions.add(terms)
     return unit.auctions.get(terms.auction_id)
@@ -83,6 +84,7 @@ def place_bid(unit: UnitOfWork, context: Context, auction_id: str, price: Price)
     terms = auction.terms
     if terms.format is not Format.ENGLISH:
         raise NotPermitted("open bids are for English auctions", format=terms.format.value)
+    what_buyer_owes(context, terms.quantity, price)  # an amount that fits no account is refused before it binds
     placed = unit.auctions.bids(auction_id)
     best, closes_at = english.place(terms, auction.closes_at, _best(placed), context.actor.id, price, context.at)
     return _store(unit, context, replace(auction, closes_at=closes_at), placed, terms.quantity, price=best.price)
@@ -124,6 +126,7 @@ def reveal_bid(
             if quantity > bid.quantity:
                 raise QuantityOutOfRange("the deposit was for less", quantity_kg=bid.quantity.kg)
             require_bid_quantity(auction.terms, quantity)
+            what_buyer_owes(context, quantity, price)
             unit.auctions.reveal(bid.bid_id, price, quantity, context.at)
             return replace(bid, price=price, quantity=quantity, revealed_at=context.at)
     raise NotPermitted("this organisation has no bid here", auction_id=auction_id)

@@ -104,20 +104,30 @@ def pay_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
 
 
 def default_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
-    """Declare a default after the due time, as the seller: the deposit is its, and its credits go back to it."""
+    """End a contract that was not paid in time; the credits go back to the seller.
+
+    The deposit is the seller's if it had signed, and the winner's own again, at the winner's word, if it had not: a
+    seller that withholds its signature gains nothing by it. Raises `InvalidState` before the due time, for a seller
+    that has not signed, and for a winner that could have paid.
+    """
     contract = unit.auctions.contract(award_id)
     terms = unit.auctions.get(contract.auction_id).terms
-    context.require_party(terms.seller)
+    context.require_party(terms.seller, contract.bidder)
     if contract.state not in {"contract", "signed"}:
         raise InvalidState(f"the contract is {contract.state}", award_id=award_id)
     if context.at <= contract.due_at:
-        raise InvalidState("the winner has time to pay", due_at=str(contract.due_at))
+        raise InvalidState("there is time to sign and pay", due_at=str(contract.due_at))
+    seller_signed = any(each.signer_id == terms.seller for each in contract.signatures)
+    if seller_signed is not (context.actor.id == terms.seller):
+        raise InvalidState("the other side kept to the contract, or this side did not", award_id=award_id)
     kept = escrow(contract.bidder, CNY, bid_reference(terms.auction_id, contract.bidder))
     asset = Asset(terms.asset)
-    book(unit, context, EntryKind.PENALTY, award_id, [
-        Leg(kept, cash(terms.seller), Money(unit.ledger.balance(kept).posted)),
+    deposit_to = cash(terms.seller if seller_signed else contract.bidder)
+    legs = [
+        Leg(kept, deposit_to, Money(unit.ledger.balance(kept).posted)),
         Leg(escrow(terms.seller, asset, terms.auction_id), holding(terms.seller, asset), contract.quantity),
-    ])  # fmt: skip
+    ]
+    book(unit, context, EntryKind.PENALTY if seller_signed else EntryKind.ESCROW_RETURN, award_id, legs)
     defaulted = replace(contract, state="defaulted")
     unit.auctions.save_contract(defaulted)
     _finish(unit, terms.auction_id, contract)

@@ -47,7 +47,15 @@ def match_retirement(
     claim = unit.neutrality.get(claim_id)
     context.require_party(claim.entity)
     retirement = unit.registry.retirement(certificate_number)
-    matched = rules.match(claim, retirement, quantity, unit.neutrality.matched(certificate_number))
+    # Credits that were retired for somebody else do not offset the emissions of whoever retired them.
+    named = {each.id for each in unit.organisations.all()}
+    matched = rules.match(
+        claim,
+        retirement,
+        quantity,
+        usable_by=retirement.beneficiary if retirement.beneficiary in named else retirement.retired_by,
+        matched_before=unit.neutrality.matched(certificate_number),
+    )
     unit.neutrality.add_match(context.new_id("mch"), claim_id, matched.matches[-1])
     unit.neutrality.save(matched)
     return matched

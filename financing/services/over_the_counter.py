@@ -63,6 +63,7 @@ def make_listing(unit: UnitOfWork, context: Context, command: MakeListing) -> Li
         listed_at=context.at,
         expires_at=command.expires_at,
     )
+    what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
     set_aside(unit, context, listing.seller, asset, listing.quantity, listing.listing_id)
     unit.trading.save_listing(listing)
     return listing
@@ -147,6 +148,7 @@ def propose_deal(unit: UnitOfWork, context: Context, command: ProposeDeal) -> De
         proposed_at=context.at,
         expires_at=command.expires_at,
     )
+    what_buyer_owes(context, deal.quantity, deal.price)
     unit.trading.save_deal(deal)
     return deal
 
@@ -257,10 +259,10 @@ def give_quote(unit: UnitOfWork, context: Context, command: GiveQuote) -> QuoteG
         quoted_at=context.at,
         expires_at=min(command.expires_at, request.expires_at),
     )
+    owed = what_buyer_owes(context, given.quantity, given.price)
     if request.side == "buy":
         set_aside(unit, context, given.maker, asset, given.quantity, given.quote_id)
     else:
-        owed = what_buyer_owes(context, given.quantity, given.price)
         set_aside(unit, context, given.maker, CNY, owed, given.quote_id)
     unit.trading.save_quote(given)
     return given

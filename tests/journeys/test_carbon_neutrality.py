@@ -133,6 +133,20 @@ def test_a_retired_kilogram_offsets_once(hotel):
     w.assert_refused("hotel", "/v1/neutrality-claims", more, "quantity_out_of_range")
 
 
+def test_what_was_retired_for_another_offsets_nothing_of_ones_own(hotel):
+    w = hotel
+    (issuance,) = w.get("dev-a", "/v1/issuances")
+    body = {"issuance_id": issuance["issuance_id"], "quantity_kg": 5_000, "purpose": "2025"}
+    for_hotel = w.post("dev-a", "/v1/retirements", {**body, "beneficiary": "hotel"})["certificate_number"]
+    for_a_race = w.post("dev-a", "/v1/retirements", {**body, "beneficiary": "Suzhou marathon"})["certificate_number"]
+    own = f"/v1/neutrality-claims/{w.post('dev-a', '/v1/neutrality-claims', CLAIM)['claim_id']}/matches"
+    theirs = f"/v1/neutrality-claims/{w.post('hotel', '/v1/neutrality-claims', CLAIM)['claim_id']}/matches"
+    w.assert_refused("dev-a", own, {"certificate_number": for_hotel, "quantity_kg": 1_000}, "not_permitted")
+    w.assert_refused("hotel", theirs, {"certificate_number": for_a_race, "quantity_kg": 1_000}, "not_permitted")
+    w.post("hotel", theirs, {"certificate_number": for_hotel, "quantity_kg": 5_000})
+    w.post("dev-a", own, {"certificate_number": for_a_race, "quantity_kg": 5_000})
+
+
 def test_a_green_certificate_is_signed_by_the_grid_company(hotel):
     w = hotel
     body = {

@@ -229,13 +229,47 @@ def test_a_winner_that_does_not_pay_loses_its_deposit(market):
     w.now += timedelta(hours=3)
     contract = w.post("dev-a", f"{path}/close")["contracts"][0]["contract_id"]
     w.assert_refused("dev-a", f"/v1/contracts/{contract}/default", None, "invalid_state")
+    w.post("dev-a", f"/v1/contracts/{contract}/signature")
     w.now += timedelta(days=4)
+    w.assert_refused("buyer-a", f"/v1/contracts/{contract}/default", None, "invalid_state")
+    w.assert_refused("buyer-b", f"/v1/contracts/{contract}/default", None, "not_permitted")
     before, held = money(w), w.balance("dev-a", "holding", w.asset)
     assert w.post("dev-a", f"/v1/contracts/{contract}/default")["state"] == "defaulted"
     assert money(w)["dev-a"] == before["dev-a"] + 28_000
     assert w.balance("dev-a", "holding", w.asset) == held + 100_000
     assert escrow(w, "buyer-a") == 0
     w.verify()
+
+
+def test_a_seller_that_withholds_its_signature_gains_no_deposit(market):
+    w = market
+    path = f"/v1/auctions/{auction(w)['auction_id']}"
+    w.post("buyer-a", f"{path}/bids", {"price_fen_per_tonne": 3_000})
+    w.now += timedelta(hours=3)
+    contract = w.post("dev-a", f"{path}/close")["contracts"][0]["contract_id"]
+    w.post("buyer-a", f"/v1/contracts/{contract}/signature")
+    w.assert_refused("buyer-a", f"/v1/contracts/{contract}/payment", None, "invalid_state")
+    w.now += timedelta(days=4)
+    w.assert_refused("dev-a", f"/v1/contracts/{contract}/default", None, "invalid_state")
+    before, held = money(w), w.balance("dev-a", "holding", w.asset)
+    w.post("buyer-a", f"/v1/contracts/{contract}/default")
+    assert money(w)["buyer-a"] == before["buyer-a"] + 28_000
+    assert w.balance("dev-a", "holding", w.asset) == held + 100_000
+    w.assert_refused("dev-a", f"/v1/contracts/{contract}/default", None, "invalid_state")
+    w.verify()
+
+
+def test_a_price_whose_amount_fits_no_account_never_binds(market):
+    w = market
+    huge = {"price_fen_per_tonne": 2**63 - 1}
+    path = f"/v1/auctions/{auction(w)['auction_id']}"
+    w.assert_refused("buyer-a", f"{path}/bids", huge, "quantity_out_of_range")
+    body = {"asset": w.asset, "quantity_kg": 50_000, "expires_at": soon(w, days=2)} | huge
+    w.assert_refused("dev-a", "/v1/listings", body, "quantity_out_of_range")
+    w.assert_refused(
+        "dev-a", "/v1/deals", body | {"counterparty_id": "buyer-a", "side": "sell"}, "quantity_out_of_range"
+    )
+    assert len(w.get("buyer-a", "/v1/auctions")) == 1
 
 
 def test_an_auction_below_its_reserve_sells_nothing(market):
