@@ -11,11 +11,21 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api import tables
-from financing.persistence.tables import books, custody, lending, measuring, neutrality, otc, registry, trading
+from financing.persistence.tables import (
+    books,
+    custody,
+    lending,
+    loan_book,
+    measuring,
+    neutrality,
+    otc,
+    registry,
+    trading,
+)
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Importing a module declares its tables.
-DECLARED = (tables, books, custody, lending, measuring, neutrality, otc, registry, trading)
+DECLARED = (tables, books, custody, lending, loan_book, measuring, neutrality, otc, registry, trading)
 
 
 def metadata() -> MetaData:

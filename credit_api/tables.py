@@ -29,6 +29,7 @@ class ConsoleSessionRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "console_session"
     sha256: str = Field(primary_key=True)
     organisation_id: str = Field(foreign_key="organisation.id")
+    person: str = ""
     csrf_token: str
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)

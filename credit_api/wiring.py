@@ -75,6 +75,7 @@ class Parts:
             parameters=self.parameters,
             signer=self.signer,
             nodes=self.nodes,
+            person=principal.person,
         )
 
     @contextmanager

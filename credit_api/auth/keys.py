@@ -26,6 +26,7 @@ class Principal:
     kind: str
     name_zh: str
     name_en: str
+    person: str = ""  # the label of the key: banks give every officer one of their own
 
 
 def digest(secret: str) -> str:
@@ -52,8 +53,8 @@ def revoke(connection: Connection, key: str, at: datetime) -> bool:
 def authenticate(connection: Connection, key: str) -> Principal | None:
     """The organisation that a live key belongs to, or None."""
     row = connection.execute(
-        select(organisation)
+        select(organisation, api_key.c.label)
         .join(api_key, api_key.c.organisation_id == organisation.c.id)
         .where(api_key.c.sha256 == digest(key), api_key.c.revoked_at.is_(None))
     ).first()
-    return Principal(row.id, row.kind, row.name_zh, row.name_en) if row else None
+    return Principal(row.id, row.kind, row.name_zh, row.name_en, row.label) if row else None

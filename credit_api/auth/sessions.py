@@ -23,13 +23,14 @@ class Session:
     csrf_token: str
 
 
-def open_session(connection: Connection, organisation_id: str, at: datetime) -> str:
+def open_session(connection: Connection, organisation_id: str, at: datetime, person: str = "") -> str:
     """Start a session and return the cookie's value."""
     secret = secrets.token_urlsafe(32)
     connection.execute(
         insert(session).values(
             sha256=digest(secret),
             organisation_id=organisation_id,
+            person=person,
             csrf_token=secrets.token_urlsafe(24),
             created_at=at,
             expires_at=at + LIFETIME,
@@ -41,11 +42,11 @@ def open_session(connection: Connection, organisation_id: str, at: datetime) -> 
 def find_session(connection: Connection, secret: str, at: datetime) -> Session | None:
     """The live session behind a cookie, or None."""
     row = connection.execute(
-        select(organisation, session.c.csrf_token)
+        select(organisation, session.c.csrf_token, session.c.person)
         .join(session, session.c.organisation_id == organisation.c.id)
         .where(session.c.sha256 == digest(secret), session.c.expires_at > at)
     ).first()
-    return Session(Principal(row.id, row.kind, row.name_zh, row.name_en), row.csrf_token) if row else None
+    return Session(Principal(row.id, row.kind, row.name_zh, row.name_en, row.person), row.csrf_token) if row else None
 
 
 def close_session(connection: Connection, secret: str) -> None:

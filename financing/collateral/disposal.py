@@ -20,6 +20,8 @@ from financing.parameters.records import LendingProduct
 from financing.quantities import KG_PER_TONNE, Carbon, Money, Price, Rate, business_date
 from financing.valuation.pools import Lot, PoolValuation, PoolValue, ValuedLot, require_priced
 
+NOTHING = Money(0)
+
 
 class DisposalGround(StrEnum):
     LIQUIDATION_LINE = "liquidation_line"
@@ -38,13 +40,14 @@ class DisposalLot:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """Where the proceeds go, to the fen: costs + interest + principal + surplus = proceeds.
+    """Where the proceeds go, to the fen: costs + penal + interest + principal + surplus = proceeds.
 
-    `unpaid_costs` are what the proceeds did not cover of the costs, `bad_debt` of interest and principal.
+    `unpaid_costs` are what the proceeds did not cover of the costs, `bad_debt` of penal interest, interest, principal.
     """
 
     proceeds: Money
     costs: Money
+    penal: Money
     interest: Money
     principal: Money
     surplus: Money
@@ -108,22 +111,23 @@ def plan_disposal(debt: Money, pool: PoolValue, product: LendingProduct) -> tupl
     return tuple(plan)
 
 
-def waterfall(proceeds: Money, costs: Money, *, interest: Money, principal: Money) -> Waterfall:
-    """Distribute `proceeds`: costs, then interest, then principal, the surplus to the pledgor."""
+def waterfall(proceeds: Money, costs: Money, *, interest: Money, principal: Money, penal: Money = NOTHING) -> Waterfall:
+    """Distribute `proceeds`: costs, penal interest, interest, principal, the surplus to the pledgor."""
     left = proceeds.require_non_negative()
     paid: list[Money] = []
-    for claim in (costs, interest, principal):
+    for claim in (costs, penal, interest, principal):
         part = min(left, claim.require_non_negative())
         paid.append(part)
         left -= part
     return Waterfall(
         proceeds=proceeds,
         costs=paid[0],
-        interest=paid[1],
-        principal=paid[2],
+        penal=paid[1],
+        interest=paid[2],
+        principal=paid[3],
         surplus=left,
         unpaid_costs=costs - paid[0],
-        bad_debt=(interest - paid[1]) + (principal - paid[2]),
+        bad_debt=(penal - paid[1]) + (interest - paid[2]) + (principal - paid[3]),
     )
 
 

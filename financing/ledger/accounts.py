@@ -78,8 +78,16 @@ class AccountKind(StrEnum):
     EXPORTED = "exported"  # credits locked for good because another region's registry minted them
     LOAN_PRINCIPAL = "loan_principal"  # a bank's claim (reference: loan id)
     LOAN_PRINCIPAL_OWED = "loan_principal_owed"  # the borrower's mirror of it
-    LOAN_INTEREST = "loan_interest"
-    LOAN_INTEREST_OWED = "loan_interest_owed"
+    # A bank's general ledger of its loans, one account a product (reference: product key).
+    INTEREST_RECEIVABLE = "interest_receivable"  # earned and unpaid, penal interest included
+    INTEREST_INCOME = "interest_income"  # minus all interest earned
+    LOSS_ALLOWANCE = "loss_allowance"  # minus the expected credit loss
+    PROVISION_EXPENSE = "provision_expense"
+    BAD_DEBT = "bad_debt"  # written off and not recovered
+    FEE_INCOME = "fee_income"  # minus the fees taken (reference: product key)
+    FEE_EXPENSE = "fee_expense"  # the borrower's (reference: loan id)
+    INTEREST_EXPENSE = "interest_expense"  # the borrower's interest paid (reference: loan id)
+    DEBT_FORGIVEN = "debt_forgiven"  # the borrower's mirror of principal written off and not recovered
 
     @property
     def floor(self) -> int | None:
@@ -92,8 +100,16 @@ class AccountKind(StrEnum):
         return 0 if self in _OBLIGATIONS else None
 
 
-_OBLIGATIONS = frozenset({AccountKind.ISSUED, AccountKind.LOAN_PRINCIPAL_OWED, AccountKind.LOAN_INTEREST_OWED})
-_MAY_BE_NEGATIVE = _OBLIGATIONS | {AccountKind.SETTLEMENT}
+_OBLIGATIONS = frozenset({AccountKind.ISSUED, AccountKind.LOAN_PRINCIPAL_OWED})
+_MAY_BE_NEGATIVE = _OBLIGATIONS | {
+    AccountKind.SETTLEMENT,
+    AccountKind.INTEREST_INCOME,
+    AccountKind.FEE_INCOME,
+    AccountKind.LOSS_ALLOWANCE,
+    AccountKind.PROVISION_EXPENSE,
+    AccountKind.DEBT_FORGIVEN,
+    AccountKind.BAD_DEBT,
+}
 
 
 @dataclass(frozen=True, slots=True)

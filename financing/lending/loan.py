@@ -1,21 +1,34 @@
-"""A bullet loan: principal and interest due at maturity, repayable earlier in part or whole.
+"""A loan: what was agreed, and what happened to it. Its books at a date follow from the two alone.
 
-Interest is ACT/360 (the PBoC convention: daily rate = annual rate ÷ 360) and simple. What has accrued to a date is a
-function of dates alone: principal × days is summed exactly, and the whole is rounded half to even once, so booking it
-daily or in one jump gives the same total. After maturity interest runs on at the contract rate.
+Events are taken in the order of their value dates, and within a day in a fixed order of kinds (tranche, terms, payment,
+end); so an event that is entered late gives, to the fen, the books of one that was entered on time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
-from fractions import Fraction
+
+import numpy as np
 
 from financing.errors import InvalidState, OverpaymentRefused, PeriodInvalid
-from financing.quantities import Money, Rate, checked_int64, half_even
+from financing.lending.book import LoanBook, Scheme, State
+from financing.lending.days import BASES, NO_DAY, date_of, day_of, in_month, month_of
+from financing.lending.payments import (
+    Split,
+    capitalise,
+    disburse,
+    oldest_unpaid,
+    pay,
+    recover,
+    reschedule,
+    write_off,
+)
+from financing.lending.rolling import PRIME_TERMS, Dues, Market, advance, level_instalment
+from financing.quantities import Money, Rate
 
-DAYS_PER_YEAR = 360
 NOTHING = Money(0)
 
 
@@ -25,10 +38,18 @@ class LoanState(StrEnum):
     WRITTEN_OFF = "written_off"
 
 
+STATES = {State.ACTIVE: LoanState.ACTIVE, State.REPAID: LoanState.REPAID, State.WRITTEN_OFF: LoanState.WRITTEN_OFF}
+SCHEMES = {
+    "bullet": Scheme.BULLET,
+    "interest_only": Scheme.INTEREST_ONLY,
+    "equal_principal": Scheme.EQUAL_PRINCIPAL,
+    "annuity": Scheme.ANNUITY,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Loan:
-    """A disbursed loan. `principal_days` (fen × days) is exact up to `accrued_from`, the date of the last change of
-    principal; `interest_booked` is what was posted so far, `interest_paid` what of it was paid."""
+    """A loan as it stands on the day its books were taken to; `rate` is the one in force."""
 
     loan_id: str
     borrower: str
@@ -38,113 +59,275 @@ class Loan:
     matures_on: date
     drawn: Money
     principal: Money
-    accrued_from: date
-    principal_days: int = 0
-    interest_booked: Money = NOTHING
-    interest_paid: Money = NOTHING
-    state: LoanState = LoanState.ACTIVE
+    state: LoanState
+
+
+class EventKind(StrEnum):
+    DISBURSEMENT = "disbursement"
+    RATE = "rate"
+    HOLIDAY = "holiday"
+    RESTRUCTURING = "restructuring"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    REPAYMENT = "repayment"
+    DISPOSAL = "disposal"
+    WRITE_OFF = "write_off"
+    RECOVERY = "recovery"
+
+
+# Within one day: what changes the debt or its terms first, then what pays it, then what ends it.
+_ORDER = {kind: place for place, kind in enumerate(EventKind)}
+MONEY_IN = frozenset({EventKind.REPAYMENT, EventKind.DISPOSAL, EventKind.RECOVERY})
+
+
+@dataclass(frozen=True, slots=True)
+class LoanTerms:
+    """What was agreed at signing. `interest_only_months` are calendar months without principal (seasonal income);
+    `reset_months` 0 is a fixed rate; `spread_bps` is over the prime rate at resets."""
+
+    loan_id: str
+    number: int
+    portfolio: int
+    borrower: str
+    lender: str
+    product: str
+    rate: Rate
+    signed_on: date
+    matures_on: date
+    scheme: str
+    basis: str
+    period_months: int = 1
+    interest_only_months: tuple[int, ...] = ()
+    spread_bps: int = 0
+    prime_term: str = "1Y"
+    shifted: bool = False
+    reset_months: int = 0
+    penal_bps: int = 0
+    principal_first: bool = False
+    probability_bps: int = 0
 
     def __post_init__(self) -> None:
-        checked_int64(self.principal_days, "principal_days")
+        if self.matures_on <= self.signed_on:
+            raise PeriodInvalid("a loan runs at least one day", matures_on=str(self.matures_on))
+        self.rate.require_non_negative()
+        if any(not 1 <= month <= 12 for month in self.interest_only_months):
+            raise PeriodInvalid("months run from 1 to 12", months=list(self.interest_only_months))
+
+
+@dataclass(frozen=True, slots=True)
+class LoanEvent:
+    """Something that happened on `value_on`: an amount, a rate, or a last day (`until`). `sequence` is the order of
+    entry; `reversed` events count for nothing. `shorten` and `full` choose between two ways (see `payments.pay` and
+    the book's `holiday_full`); `capitalised` and `scheme` belong to a restructuring."""
+
+    kind: EventKind
+    value_on: date
+    sequence: int
+    amount: Money = NOTHING
+    rate: Rate | None = None
+    until: date | None = None
+    scheme: str | None = None
+    shorten: bool = True
+    full: bool = False
+    capitalised: bool = False
+    reversed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """What is owed on a date."""
+    """What is owed on a date. `interest` includes what is not due yet; `penal` is penal interest."""
 
     on: date
     principal: Money
     interest: Money
+    penal: Money = NOTHING
 
     @property
     def total(self) -> Money:
-        return self.principal + self.interest
+        return self.principal + self.interest + self.penal
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How a payment is split. `accrual` is the interest to book with it, up to its date."""
+    """How a payment is split; `refund` is what was more than the debt."""
 
-    accrual: Money
+    penal: Money
     interest: Money
     principal: Money
+    refund: Money = NOTHING
 
 
-def disburse(*, loan_id: str, borrower: str, lender: str, amount: Money, rate: Rate, on: date, tenor_days: int) -> Loan:
-    """A new loan of `amount` from `on`. Raises `QuantityOutOfRange` or `PeriodInvalid` for nothing or no tenor."""
+@dataclass(slots=True)
+class Replayed:
+    """The books after the events, the instalments fallen due, and what each payment (by sequence) went to."""
+
+    book: LoanBook
+    dues: Dues
+    splits: dict[int, Allocation]
+
+
+def open_book(terms: LoanTerms) -> LoanBook:
+    """The books of a signed loan before anything is paid out: one row."""
+    book = LoanBook.zeros(1)
+    signed, matures = day_of(terms.signed_on), day_of(terms.matures_on)
+    mask = sum(1 << (month - 1) for month in set(terms.interest_only_months))
+    reset = NO_DAY
+    if terms.reset_months:
+        when = np.array([signed], np.int64)
+        reset = int(in_month(month_of(when) + terms.reset_months, np.array([terms.signed_on.day]))[0])
+        reset = reset if reset < matures else NO_DAY
+    values = {
+        "number": terms.number,
+        "portfolio": terms.portfolio,
+        "scheme": SCHEMES[terms.scheme],
+        "basis": BASES[terms.basis],
+        "period_months": max(terms.period_months, 1),
+        "due_day": terms.signed_on.day,
+        "interest_only_months": mask,
+        "rate_bps": terms.rate.bps,
+        "spread_bps": terms.spread_bps,
+        "prime_term": PRIME_TERMS.index(terms.prime_term),
+        "shifted": int(terms.shifted),
+        "reset_months": terms.reset_months,
+        "penal_bps": terms.penal_bps,
+        "principal_first": int(terms.principal_first),
+        "matures_on": matures,
+        "next_reset_on": reset,
+        "accrued_to": signed,
+        "pd_origin_bps": terms.probability_bps,
+        "pd_bps": terms.probability_bps,
+    }
+    for name, value in values.items():
+        getattr(book, name)[0] = value
+    return book
+
+
+def replay(terms: LoanTerms, events: Iterable[LoanEvent], to: date, market: Market) -> Replayed:
+    """The books on `to` from the beginning. Raises `PeriodInvalid` for an event before signing, `InvalidState` for one
+    that the loan as it then stood does not allow (a tranche after the end, a recovery before a write-off)."""
+    done = Replayed(open_book(terms), Dues.none(), {})
+    for event in in_order(event for event in events if event.value_on <= to):
+        apply_event(done, event, market)
+    done.dues = done.dues.and_(advance(done.book, day_of(to), market))
+    oldest_unpaid(done.book, done.dues)
+    return done
+
+
+def in_order(events: Iterable[LoanEvent]) -> list[LoanEvent]:
+    """Events that count, in the order in which they take effect."""
+    counted = (event for event in events if not event.reversed)
+    return sorted(counted, key=lambda event: (event.value_on, _ORDER[event.kind], event.sequence))
+
+
+def apply_event(done: Replayed, event: LoanEvent, market: Market) -> None:
+    """Take the books to the event's day and let it happen. Raises as `replay`."""
+    book, day = done.book, day_of(event.value_on)
+    if day < int(book.accrued_to[0]):
+        raise PeriodInvalid("this is before the loan, or before what is booked", on=str(event.value_on))
+    done.dues = done.dues.and_(advance(book, day, market))
+    if not book.active[0] and event.kind is not EventKind.RECOVERY:
+        raise InvalidState(f"the loan is {state_of(book)}", on=str(event.value_on), event=event.kind.value)
+    amount = np.array([event.amount.fen], np.int64)
+    if event.kind is EventKind.DISBURSEMENT:
+        disburse(book, amount, market)
+    elif event.kind is EventKind.RATE:
+        assert event.rate is not None
+        book.rate_bps[0] = event.rate.bps
+        book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
+    elif event.kind is EventKind.HOLIDAY:
+        assert event.until is not None
+        book.holiday_until[0], book.holiday_full[0] = day_of(event.until), int(event.full)
+        book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
+    elif event.kind is EventKind.RESTRUCTURING:
+        _restructure(book, event, market)
+    elif event.kind is EventKind.FREEZE or event.kind is EventKind.UNFREEZE:
+        book.frozen[0] = int(event.kind is EventKind.FREEZE)
+    elif event.kind is EventKind.WRITE_OFF:
+        write_off(book)
+    elif event.kind is EventKind.RECOVERY:
+        if not book.written_off[0]:
+            raise InvalidState("nothing was written off", on=str(event.value_on))
+        done.splits[event.sequence] = allocation_of(recover(book, amount))
+    else:
+        oldest_unpaid(book, done.dues)
+        from_sale = event.kind is EventKind.DISPOSAL
+        done.splits[event.sequence] = allocation_of(pay(book, amount, shorten=event.shorten, from_sale=from_sale))
+        oldest_unpaid(book, done.dues)
+
+
+def require_payable(book: LoanBook, amount: Money) -> None:
+    """Raise `OverpaymentRefused` for more than the whole debt, `InvalidState` for a loan that is closed."""
     amount.require_positive()
-    rate.require_non_negative()
-    if tenor_days <= 0:
-        raise PeriodInvalid("a loan runs at least one day", tenor_days=tenor_days)
-    matures = on + timedelta(days=tenor_days)
-    return Loan(loan_id, borrower, lender, rate, on, matures, amount, amount, on)
+    if not book.active[0]:
+        raise InvalidState(f"the loan is {state_of(book)}")
+    debt = int(book.debt[0])
+    if amount.fen > debt:
+        raise OverpaymentRefused("the payment is larger than the debt", debt_fen=debt, paid_fen=amount.fen)
 
 
-def interest_to(loan: Loan, on: date) -> Money:
-    """All interest from disbursement up to, not including, `on`; half to even. Raises `PeriodInvalid` before the
-    last change of principal."""
-    if on < loan.accrued_from:
-        raise PeriodInvalid("the books are already later than this date", on=str(on), since=str(loan.accrued_from))
-    return Money(half_even(Fraction(_principal_days(loan, on) * loan.rate.bps, 10_000 * DAYS_PER_YEAR)))
-
-
-def debt_on(loan: Loan, on: date) -> Debt:
-    """Principal and unpaid interest on `on`. A closed loan owes nothing."""
-    if loan.state is not LoanState.ACTIVE:
+def debt_of(book: LoanBook, row: int = 0) -> Debt:
+    """What one loan of the book owes on the day it has been taken to; a closed one owes nothing."""
+    part = book.take(np.array([row]))
+    on = date_of(int(part.accrued_to[0]))
+    if not part.active[0]:
         return Debt(on, NOTHING, NOTHING)
-    return Debt(on, loan.principal, interest_to(loan, on) - loan.interest_paid)
+    return Debt(on, *(Money(int(each[0])) for each in (part.principal, part.interest_owed, part.penal_owed)))
 
 
-def accrue(loan: Loan, on: date) -> tuple[Loan, Money]:
-    """Book interest up to `on`: the loan, and the amount to post now (zero if it is booked already)."""
-    _require_active(loan)
-    due = interest_to(loan, on) - loan.interest_booked
-    if due < NOTHING:
-        raise PeriodInvalid("interest is already booked past this date", on=str(on))
-    return replace(loan, interest_booked=loan.interest_booked + due), due
+def loan_of(terms: LoanTerms, book: LoanBook) -> Loan:
+    """The loan whose terms and one-row book these are."""
+    return Loan(
+        loan_id=terms.loan_id,
+        borrower=terms.borrower,
+        lender=terms.lender,
+        rate=Rate(int(book.rate_bps[0])),
+        disbursed_on=terms.signed_on,
+        matures_on=date_of(int(book.matures_on[0])),
+        drawn=Money(int(book.disbursed[0])),
+        principal=Money(int(book.principal[0])),
+        state=state_of(book),
+    )
 
 
-def repay(loan: Loan, amount: Money, on: date) -> tuple[Loan, Allocation]:
-    """Allocate a payment: interest first, then principal. The loan is repaid when nothing is owed.
-
-    Raises `OverpaymentRefused` above the debt of the day, `InvalidState` on a closed loan, `PeriodInvalid` for a date
-    before the last change of principal, `QuantityOutOfRange` for a payment of nothing.
-    """
-    amount.require_positive()
-    booked, accrual = accrue(loan, on)
-    debt = debt_on(booked, on)
-    if amount > debt.total:
-        raise OverpaymentRefused("the payment is larger than the debt", debt_fen=debt.total.fen, paid_fen=amount.fen)
-    interest = min(amount, debt.interest)
-    principal = amount - interest
-    after = replace(booked, interest_paid=booked.interest_paid + interest)
-    if principal:
-        after = replace(
-            after,
-            principal=loan.principal - principal,
-            principal_days=_principal_days(loan, on),
-            accrued_from=on,
-        )
-    if amount == debt.total:
-        after = replace(after, state=LoanState.REPAID)
-    return after, Allocation(accrual, interest, principal)
+def state_of(book: LoanBook, row: int = 0) -> LoanState:
+    return STATES[State(int(book.state[row]))]
 
 
-def write_off(loan: Loan, on: date) -> tuple[Loan, Debt]:
-    """Close the loan with a loss: the loan and what was lost, after accruing to `on`."""
-    booked, _ = accrue(loan, on)
-    return replace(booked, state=LoanState.WRITTEN_OFF), debt_on(booked, on)
+def projection(book: LoanBook, market: Market) -> Dues:
+    """The instalments still to come if everything is paid on its day and rates stay: one loan, up to its maturity."""
+    ahead = book.copy()
+    ahead.next_reset_on[:] = NO_DAY
+    due = Dues.none()
+    last = int(market.payable(ahead.matures_on, ahead.shifted)[0])
+    while ahead.active[0] and int(ahead.principal[0]) > 0 and int(ahead.next_due_on[0]) <= last:
+        fell = advance(ahead, int(ahead.next_due_on[0]), market)
+        due = due.and_(fell)
+        owed = ahead.interest_due + ahead.principal_due + ahead.penal_owed
+        pay(ahead, owed)
+    return due
 
 
-def is_overdue(loan: Loan, on: date) -> bool:
-    """Whether the loan is unpaid after its maturity date."""
-    return loan.state is LoanState.ACTIVE and on > loan.matures_on
+def reversal_of(events: Sequence[LoanEvent], sequence: int) -> tuple[LoanEvent, ...]:
+    """The events with one marked as reversed. Raises `InvalidState` when there is none such, or it is reversed."""
+    if not any(event.sequence == sequence and not event.reversed for event in events):
+        raise InvalidState("there is no such event to reverse", sequence=sequence)
+    return tuple(replace(event, reversed=True) if event.sequence == sequence else event for event in events)
 
 
-def _principal_days(loan: Loan, on: date) -> int:
-    return loan.principal_days + loan.principal.fen * (on - loan.accrued_from).days
+def allocation_of(split: Split) -> Allocation:
+    return Allocation(*(Money(int(each[0])) for each in (split.penal, split.interest, split.principal, split.refund)))
 
 
-def _require_active(loan: Loan) -> None:
-    if loan.state is not LoanState.ACTIVE:
-        raise InvalidState(f"the loan is {loan.state}", loan_id=loan.loan_id)
+def _restructure(book: LoanBook, event: LoanEvent, market: Market) -> None:
+    if event.capitalised:
+        capitalise(book)
+    elif int(book.interest_due[0]) or int(book.penal_owed[0]):
+        raise InvalidState("interest that is due is paid or capitalised before a restructuring")
+    else:
+        book.principal_due[:] = 0
+        book.oldest_due_on[:] = NO_DAY
+    if event.rate is not None:
+        book.rate_bps[0] = event.rate.bps
+    book.restructured[0] = 1
+    scheme = SCHEMES[event.scheme] if event.scheme is not None else None
+    reschedule(book, scheme, day_of(event.until) if event.until is not None else None, market)

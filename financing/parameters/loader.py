@@ -130,6 +130,11 @@ class Parameters:
     def prime_rate(self, term: str, on: date) -> PrimeRate:
         return self.prime_rates.find(term, on)
 
+    def prime_history(self, term: str) -> list[tuple[date, int]]:
+        """From which day each prime rate of a term holds, in basis points, ascending; empty for an unknown term."""
+        found = [(record.valid_from, record.rate_bps) for record in self.prime_rates.records if record.key == term]
+        return sorted(found)
+
     def venue(self, key: str, on: date) -> MarketRules:
         return self.market_rules.find(key, on)
 

@@ -168,17 +168,65 @@ class GradeSpread(_Strict):
     spread_bps: int = Field(strict=True)
 
 
+class Approval(_Strict):
+    """Who wrote this version of a product and which second person approved it, and when."""
+
+    prepared_by: str = Field(min_length=1)
+    approved_by: str = Field(min_length=1)
+    approved_on: date
+
+    @model_validator(mode="after")
+    def _two_people(self) -> Self:
+        if self.prepared_by == self.approved_by:
+            raise ValueError("a product is approved by a second person")
+        return self
+
+
+class SecurityRule(_Strict):
+    """Another kind of security that a product takes beside credits: how much of its value may be lent, and from what
+    share of the loan it must be there (0: it may be left out)."""
+
+    kind: Literal["receivable", "income_stream", "guarantee"]
+    advance_bps: Bps
+    share_bps_min: Bps
+
+
+class GreenTerms(_Strict):
+    """What the money may be used for, and by how much the rate falls when the agreed reduction is reached, or rises
+    when it is missed (sustainability-linked)."""
+
+    purposes: tuple[str, ...] = Field(min_length=1)
+    reward_bps: int = Field(strict=True, ge=0, le=100)
+    penalty_bps: int = Field(strict=True, ge=0, le=100)
+
+
 class LendingProduct(Record):
-    """A pledge-loan product: eligibility, credit standard, price, tenor and default rules."""
+    """A loan product: security, credit standard, price, repayment, tenor and default rules."""
 
     version: int = Field(strict=True, ge=1)
     name_zh: str
     name_en: str
-    eligible_classes: tuple[str, ...] = Field(min_length=1)
+    eligible_classes: tuple[str, ...]
     amount_fen_min: int = Field(strict=True, gt=0)
     amount_fen_max: int = Field(strict=True, gt=0)
     tenor_days_max: int = Field(strict=True, gt=0)
-    day_count: Literal["ACT/360"]
+    approval: Approval
+    scheme: Literal["bullet", "interest_only", "equal_principal", "annuity"]
+    day_count: Literal["ACT/360", "ACT/365", "30E/360"]
+    period_months: int = Field(strict=True, ge=1, le=12)
+    interest_only_months: tuple[int, ...]
+    business_days: Literal["none", "modified_following"]
+    rate_reset_months: int = Field(strict=True, ge=0, le=12)
+    penal_share_bps: Bps
+    principal_first_after_90_days: bool = Field(strict=True)
+    prepayment: Literal["shorten", "lower"]
+    tranches_max: int = Field(strict=True, ge=1, le=24)
+    arrangement_fee_bps: Bps
+    securities: tuple[SecurityRule, ...]
+    green: GreenTerms | None = None
+    refinancing_facility: bool = Field(strict=True)
+    second_person_above_fen: int = Field(strict=True, ge=0)
+    second_person_limit_fen: int = Field(strict=True, gt=0)
     lpr_term: str
     score_min: int = Field(strict=True, ge=300, le=850)
     score_refer_below: int = Field(strict=True, ge=300, le=850)
@@ -193,6 +241,7 @@ class LendingProduct(Record):
     lgd_bps_min: Bps
     disposal_cost_bps: Bps
     cure_days: Days
+    cure_day_kind: Literal["calendar", "business"]
     decision_valid_days: Days
     pledge_reservation_days: Days
 
@@ -204,6 +253,14 @@ class LendingProduct(Record):
             raise ValueError("score_refer_below lies below score_min")
         if len({row.grade for row in self.rate_grid}) != len(self.rate_grid):
             raise ValueError("a grade occurs twice in the rate grid")
+        if not self.eligible_classes and not self.securities:
+            raise ValueError("a product names what secures it: eligible_classes or securities")
+        if len({rule.kind for rule in self.securities}) != len(self.securities):
+            raise ValueError("a kind of security occurs twice")
+        if any(not 1 <= month <= 12 for month in self.interest_only_months) or len(self.interest_only_months) > 11:
+            raise ValueError("interest_only_months are months of the year, not all of them")
+        if self.second_person_limit_fen < self.second_person_above_fen:
+            raise ValueError("second_person_limit_fen lies below second_person_above_fen")
         return self
 
     @property

@@ -14,12 +14,14 @@ from financing.collateral.pledge import Pledge, PledgeState
 from financing.errors import NotFound
 from financing.ledger.accounts import Asset
 from financing.lending.assessment import CreditAssessment, NoFile
+from financing.lending.book import LoanBook
 from financing.lending.decision import Decision, LoanApplication
-from financing.lending.loan import Loan, LoanState
+from financing.lending.loan import STATES, Loan, LoanState, LoanTerms, loan_of
+from financing.persistence.book_store import BookStore, account_t, one_of
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
 from financing.persistence.tables.lending import DecisionRow, LoanRow, MarginCallRow, PledgeRow
-from financing.quantities import Carbon, Money, Rate
+from financing.quantities import Carbon, Money
 from financing.valuation.pools import Lot
 
 decision_t = table_of(DecisionRow)
@@ -36,6 +38,7 @@ class DecisionRecord:
     borrower_id: str
     application: LoanApplication
     pledge_ids: tuple[str, ...]
+    maker: str
     credit: CreditAssessment | NoFile
     prices: tuple[tuple[str, int, datetime], ...]
     decision: Decision
@@ -43,9 +46,20 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class StoredLoan:
-    loan: Loan
+    """What was agreed, and the loan's books (one row) as far as they were taken. `committed` may be drawn in all."""
+
+    terms: LoanTerms
+    book: LoanBook
     decision_id: str
-    product: str
+    committed: Money
+
+    @property
+    def loan(self) -> Loan:
+        return loan_of(self.terms, self.book)
+
+    @property
+    def product(self) -> str:
+        return self.terms.product
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +84,13 @@ class StoredCall:
 
 
 _decisions = Codec(DecisionRecord)
+_terms = Codec(LoanTerms)
 
 
 class LendingStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._books = BookStore(connection)
 
     def add_decision(self, record: DecisionRecord) -> None:
         self._connection.execute(
@@ -83,6 +99,7 @@ class LendingStore:
                 bank_id=record.application.lender,
                 borrower_id=record.borrower_id,
                 product=record.application.product,
+                maker=record.maker,
                 requested_fen=record.application.amount.fen,
                 outcome=record.decision.outcome,
                 max_amount_fen=record.decision.max_amount.fen,
@@ -112,30 +129,30 @@ class LendingStore:
         return row.id if row else None
 
     def add_loan(self, stored: StoredLoan, at: datetime) -> None:
+        terms = stored.terms
         self._connection.execute(
             insert(loan_t).values(
-                id=stored.loan.loan_id,
+                id=terms.loan_id,
+                number=terms.number,
                 decision_id=stored.decision_id,
-                bank_id=stored.loan.lender,
-                borrower_id=stored.loan.borrower,
-                product=stored.product,
-                rate_bps=stored.loan.rate.bps,
-                disbursed_on=stored.loan.disbursed_on,
-                matures_on=stored.loan.matures_on,
-                drawn_fen=stored.loan.drawn.fen,
+                bank_id=terms.lender,
+                borrower_id=terms.borrower,
+                product=terms.product,
+                committed_fen=stored.committed.fen,
+                terms=_terms.encode(terms),
                 created_at=at,
-                **_progress(stored.loan),
             )
         )
+        self._books.open(stored.book)
 
-    def save_loan(self, loan: Loan) -> None:
-        self._connection.execute(update(loan_t).where(loan_t.c.id == loan.loan_id).values(**_progress(loan)))
+    def save_loan(self, book: LoanBook) -> None:
+        self._books.write(book)
 
     def loan(self, loan_id: str) -> StoredLoan:
         row = self._connection.execute(select(loan_t).where(loan_t.c.id == loan_id)).first()
         if row is None:
             raise NotFound("no such loan", loan_id=loan_id)
-        return _loan(row)
+        return self._stored([row])[0]
 
     def loans(self, *, organisation_id: str | None = None, state: LoanState | None = None) -> list[StoredLoan]:
         """Loans that an organisation gave or took, newest first; of everyone for None."""
@@ -143,8 +160,22 @@ class LendingStore:
         if organisation_id is not None:
             query = query.where(or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id))
         if state is not None:
-            query = query.where(loan_t.c.state == state.value)
-        return [_loan(row) for row in self._connection.execute(query)]
+            code = next(number for number, named in STATES.items() if named is state)
+            query = query.join(account_t, account_t.c.number == loan_t.c.number).where(account_t.c.state == int(code))
+        return self._stored(list(self._connection.execute(query)))
+
+    def _stored(self, rows: list[Row[Any]]) -> list[StoredLoan]:
+        book = self._books.read([row.number for row in rows])
+        place = {number: at for at, number in enumerate(book.number.tolist())}
+        return [
+            StoredLoan(
+                terms=_terms.decode(row.terms),
+                book=one_of(book, place[row.number]),
+                decision_id=row.decision_id,
+                committed=Money(row.committed_fen),
+            )
+            for row in rows
+        ]
 
     def add_pledge(self, pledge: Pledge) -> None:
         self._connection.execute(
@@ -237,36 +268,6 @@ class LendingStore:
                 or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id)
             )
         return [_call(row) for row in self._connection.execute(query)]
-
-
-def _progress(loan: Loan) -> dict[str, Any]:
-    return {
-        "principal_fen": loan.principal.fen,
-        "accrued_from": loan.accrued_from,
-        "principal_days": loan.principal_days,
-        "interest_booked_fen": loan.interest_booked.fen,
-        "interest_paid_fen": loan.interest_paid.fen,
-        "state": loan.state.value,
-    }
-
-
-def _loan(row: Row[Any]) -> StoredLoan:
-    loan = Loan(
-        loan_id=row.id,
-        borrower=row.borrower_id,
-        lender=row.bank_id,
-        rate=Rate(row.rate_bps),
-        disbursed_on=row.disbursed_on,
-        matures_on=row.matures_on,
-        drawn=Money(row.drawn_fen),
-        principal=Money(row.principal_fen),
-        accrued_from=row.accrued_from,
-        principal_days=row.principal_days,
-        interest_booked=Money(row.interest_booked_fen),
-        interest_paid=Money(row.interest_paid_fen),
-        state=LoanState(row.state),
-    )
-    return StoredLoan(loan, row.decision_id, row.product)
 
 
 def _pledge(row: Row[Any]) -> StoredPledge:

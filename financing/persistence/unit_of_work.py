@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from financing.persistence.auction_store import AuctionStore
+from financing.persistence.book_store import BookStore
 from financing.persistence.custody_store import CustodyStore
 from financing.persistence.guard_store import GuardStore
 from financing.persistence.idempotency_store import IdempotencyStore
@@ -43,6 +44,7 @@ class UnitOfWork:
         self.neutrality = NeutralityStore(connection)
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
+        self.books = BookStore(connection)
         self.metering = MeteringStore(connection)
         self.methodologies = MethodologyStore(connection)
         self.verification = VerificationStore(connection)

@@ -28,6 +28,7 @@ class Context:
     parameters: Parameters
     signer: Signer = field(default_factory=NoKeys)
     nodes: MeteringNodes = field(default_factory=NoNodes)
+    person: str = ""  # who acts for the organisation: the label of the key, one a person
 
     def require_kind(self, *kinds: str) -> None:
         """Raise `NotPermitted` unless the actor is an organisation of one of these kinds."""

@@ -10,19 +10,18 @@ from financing.collateral.disposal import Waterfall, require_disposable, reserve
 from financing.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.ledger.accounts import Asset, cash, holding, pledged
 from financing.ledger.entries import EntryKind, Posting
-from financing.lending import loan as loan_rules
-from financing.lending.loan import LoanState
+from financing.lending.loan import EventKind, LoanState
 from financing.market import otc
 from financing.market.otc import Offer
 from financing.parameters.records import LendingProduct
 from financing.persistence.lending_store import StoredPledge
 from financing.persistence.market_store import StoredOffer
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Price, Rate, business_date
+from financing.quantities import Carbon, Money, Price, Rate, business_date
 from financing.services.context import Context
-from financing.services.lending import owe_interest, settle_debt
 from financing.services.margin import LoanCoverage, settle_call, stand
 from financing.services.moves import move_credits
+from financing.services.servicing import Draft, happen
 from financing.services.trading import HOLDERS
 from financing.valuation.pools import ValuedLot, require_priced
 
@@ -82,17 +81,9 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
     standing = stand(unit, context, stored.pledge.loan_id)
     product = _require_ground(context, standing)
     disposed = pledge_rules.dispose(stored.pledge, terms.quantity)
-    loan, accrual = loan_rules.accrue(standing.stored.loan, business_date(context.at))
-    debt = loan_rules.debt_on(loan, business_date(context.at))
     costs = min(terms.amount, terms.amount.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
-    flow = waterfall(terms.amount, costs, interest=debt.interest, principal=debt.principal)
-    postings: list[Posting] = [
-        Posting(cash(terms.buyer), -terms.amount.fen),
-        Posting(cash(loan.lender), (flow.costs + flow.interest + flow.principal).fen),
-        Posting(cash(loan.borrower), flow.surplus.fen),
-        *owe_interest(loan, accrual),
-        *settle_debt(loan, flow.interest, flow.principal),
-    ]
+    flow = waterfall_of(standing, terms.amount, costs)
+    loan = standing.stored.loan
     asset = Asset(terms.asset)
     moved = move_credits(
         unit,
@@ -102,19 +93,41 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
         source=pledged(disposed.pledgor, asset, disposed.pledge_id),
         target=holding(terms.buyer, asset),
         quantity=terms.quantity,
-        with_postings=postings,
+        with_postings=proceeds_to_borrower(standing, terms.buyer, terms.amount, costs),
     )
-    paid = flow.interest + flow.principal
-    if paid:
-        loan, _ = loan_rules.repay(loan, paid, business_date(context.at))
-    unit.lending.save_loan(loan)
+    settle_proceeds(unit, context, standing, flow)
     unit.lending.save_pledge(disposed)
     unit.market.close_offer(accepted, entry_id=moved.entry_id)
-    _close_call(unit, context, loan.loan_id)
+    close_call_after_sale(unit, context, loan.loan_id)
     return Disposed(unit.market.offer(accepted.offer_id), flow)
 
 
-def _close_call(unit: UnitOfWork, context: Context, loan_id: str) -> None:
+def waterfall_of(standing: LoanCoverage, proceeds: Money, costs: Money) -> Waterfall:
+    """Where the proceeds of a sale would go on the debt as it stands."""
+    debt = standing.debt
+    return waterfall(proceeds, costs, penal=debt.penal, interest=debt.interest, principal=debt.principal)
+
+
+def proceeds_to_borrower(standing: LoanCoverage, buyer_id: str, proceeds: Money, costs: Money) -> list[Posting]:
+    """Money of a sale on its way: the buyer pays, the lender keeps the costs, the rest is the borrower's, who
+    pays the debt from it in the same commit."""
+    loan = standing.stored.loan
+    return [
+        Posting(cash(buyer_id), -proceeds.fen),
+        Posting(cash(loan.lender), costs.fen),
+        Posting(cash(loan.borrower), (proceeds - costs).fen),
+    ]
+
+
+def settle_proceeds(unit: UnitOfWork, context: Context, standing: LoanCoverage, flow: Waterfall) -> None:
+    """Pay the debt from the proceeds that reached the borrower; the surplus stays there."""
+    paid = flow.penal + flow.interest + flow.principal
+    if paid:
+        draft = Draft(EventKind.DISPOSAL, business_date(context.at), paid)
+        happen(unit, context, standing.stored, draft, EntryKind.DISPOSAL)
+
+
+def close_call_after_sale(unit: UnitOfWork, context: Context, loan_id: str) -> None:
     """After a sale the call is cured, or closed when no collateral is left to call on."""
     standing = stand(unit, context, loan_id)
     if standing.call is not None and not standing.pledges and standing.stored.loan.state is LoanState.ACTIVE:

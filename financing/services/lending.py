@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from fractions import Fraction
 
 from financing.collateral.pledge import PledgeState
-from financing.errors import CoverageInsufficient, InvalidState, NotPermitted, PeriodInvalid
+from financing.errors import CoverageInsufficient, CreditStandardNotMet, InvalidState, NotPermitted, PeriodInvalid
 from financing.ledger.accounts import CNY, AccountKey, AccountKind
-from financing.ledger.entries import EntryKind, Posting, balanced, pay, transfer
-from financing.lending import loan as rules
+from financing.ledger.entries import EntryKind, Posting, pay
 from financing.lending.assessment import CreditAssessment, NoFile
 from financing.lending.decision import LoanApplication, decide, require_drawable
-from financing.lending.loan import Allocation, Loan
+from financing.lending.loan import Allocation, EventKind, LoanTerms, open_book
+from financing.parameters.records import LendingProduct
 from financing.persistence.lending_store import DecisionRecord, StoredLoan, StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Money, business_date
+from financing.quantities import BPS_PER_UNIT, Money, Rate, business_date, ceil_div, rate_from_estimate_up
 from financing.services.context import Context
 from financing.services.margin import LoanCoverage, settle_call, stand
 from financing.services.marks import marks_of, value_lots
 from financing.services.pledging import freeze
+from financing.services.servicing import Draft, carry_forward, happen
 from financing.valuation.pools import require_priced, value_pool
 from financing.valuation.prices import Marked
 
@@ -85,6 +87,7 @@ def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> De
         borrower_id=borrower.id,
         application=application,
         pledge_ids=tuple(stored.pledge.pledge_id for stored in pledges),
+        maker=context.person,
         credit=command.credit,
         prices=tuple(
             (key, found.price.amount, found.observed_at) for key, found in marks.items() if isinstance(found, Marked)
@@ -116,89 +119,132 @@ def disburse_loan(unit: UnitOfWork, context: Context, command: Disburse) -> Loan
             amount_fen=command.amount.fen,
             lendable_fen=lendable.fen,
         )
-    loan = rules.disburse(
-        loan_id=context.new_id("loan"),
-        borrower=record.borrower_id,
-        lender=context.actor.id,
-        amount=command.amount,
-        rate=rate,
-        on=business_date(context.at),
-        tenor_days=record.application.tenor_days,
-    )
-    unit.lending.add_loan(StoredLoan(loan, record.decision_id, record.application.product), context.at)
-    for stored in pledges:
-        freeze(unit, context, stored, loan.loan_id, command.registration_number)
-    _post(unit, context, EntryKind.DISBURSEMENT, loan, [*pay(loan.lender, loan.borrower, loan.drawn), *_lend(loan)])
-    return stand(unit, context, loan.loan_id)
+    signed_on = business_date(context.at)
+    product = context.parameters.product(record.application.product, signed_on)
+    terms = _terms(unit, context, record, product, rate, signed_on)
+    committed = record.decision.max_amount if product.tranches_max > 1 else command.amount
+    stored = StoredLoan(terms, open_book(terms), record.decision_id, committed)
+    unit.lending.add_loan(stored, context.at)
+    for pledge in pledges:
+        freeze(unit, context, pledge, terms.loan_id, command.registration_number)
+    _pay_out(unit, context, stored, command.amount, product)
+    return stand(unit, context, terms.loan_id)
+
+
+def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, amount: Money) -> LoanCoverage:
+    """Pay out a further part of what was committed, as the lender, if the collateral still covers the whole debt.
+
+    Raises `CreditStandardNotMet` (more than committed, more tranches than the product allows, decision lapsed),
+    `CoverageInsufficient`, `InvalidState`, `PriceMissing` and its kin.
+    """
+    stored = unit.lending.loan(loan_id)
+    context.require_party(stored.terms.lender)
+    record = unit.lending.decision(stored.decision_id)
+    require_drawable(record.decision, amount, context.at)
+    product = context.parameters.product(stored.product, stored.terms.signed_on)
+    drawn = stored.loan.drawn
+    if drawn + amount > stored.committed:
+        raise CreditStandardNotMet(
+            "the tranche is more than is left of the commitment",
+            committed_fen=stored.committed.fen,
+            drawn_fen=drawn.fen,
+        )
+    events = unit.books.events(stored.terms.number)
+    if sum(each.event.kind is EventKind.DISBURSEMENT for each in events) >= product.tranches_max:
+        raise CreditStandardNotMet("the product allows no further tranche", tranches_max=product.tranches_max)
+    standing = stand(unit, context, loan_id)
+    lendable = require_priced(standing.pool).lendable
+    if standing.debt.total + amount > lendable:
+        raise CoverageInsufficient(
+            "the collateral does not support the tranche",
+            debt_fen=(standing.debt.total + amount).fen,
+            lendable_fen=lendable.fen,
+        )
+    _pay_out(unit, context, stored, amount, product)
+    return stand(unit, context, loan_id)
 
 
 def accrue_loan(unit: UnitOfWork, context: Context, loan_id: str, on: date) -> StoredLoan:
-    """Book interest up to `on`, as the lender. Raises `PeriodInvalid` for a date in the future or already passed."""
+    """Take a loan's books forward to `on`, as the lender. Raises `PeriodInvalid` for a date in the future or passed."""
     stored = unit.lending.loan(loan_id)
-    context.require_party(stored.loan.lender)
+    context.require_party(stored.terms.lender)
     if on > business_date(context.at):
         raise PeriodInvalid("interest is not booked for days to come", on=str(on))
-    accrued, due = rules.accrue(stored.loan, on)
-    if due:
-        _post(unit, context, EntryKind.ACCRUAL, accrued, owe_interest(accrued, due))
-        unit.lending.save_loan(accrued)
-    return unit.lending.loan(loan_id)
+    return carry_forward(unit, context, stored, on)
 
 
-def repay_loan(unit: UnitOfWork, context: Context, loan_id: str, amount: Money) -> Repaid:
-    """Pay from the borrower's settlement balance: interest first, then principal; a call that it cures is closed.
+def repay_loan(
+    unit: UnitOfWork,
+    context: Context,
+    loan_id: str,
+    amount: Money,
+    *,
+    value_on: date | None = None,
+    external_id: str | None = None,
+) -> Repaid:
+    """Pay from the borrower's settlement balance; a call that it cures is closed. `value_on` dates it back.
 
-    Raises `NotPermitted`, `OverpaymentRefused`, `InvalidState`, `InsufficientBalance`.
+    Raises `NotPermitted`, `OverpaymentRefused`, `InvalidState`, `InsufficientBalance`, `PeriodInvalid`.
     """
     stored = unit.lending.loan(loan_id)
-    context.require_party(stored.loan.borrower)
-    repaid, allocation = rules.repay(stored.loan, amount, business_date(context.at))
-    postings = [
-        *pay(repaid.borrower, repaid.lender, amount),
-        *owe_interest(repaid, allocation.accrual),
-        *settle_debt(repaid, allocation.interest, allocation.principal),
-    ]
-    _post(unit, context, EntryKind.REPAYMENT, repaid, postings)
-    unit.lending.save_loan(repaid)
+    context.require_party(stored.terms.borrower)
+    product = context.parameters.product(stored.product, stored.terms.signed_on)
+    draft = Draft(
+        EventKind.REPAYMENT,
+        value_on or business_date(context.at),
+        amount,
+        shorten=product.prepayment == "shorten",
+    )
+    done = happen(unit, context, stored, draft, EntryKind.REPAYMENT, external_id=external_id)
     settle_call(unit, context, stand(unit, context, loan_id))
-    return Repaid(unit.lending.loan(loan_id), allocation, stand(unit, context, loan_id))
+    assert done.allocation is not None
+    return Repaid(done.stored, done.allocation, stand(unit, context, loan_id))
 
 
-def owe_interest(loan: Loan, accrual: Money) -> Sequence[Posting]:
-    """Postings that book `accrual` on both sides; none for nothing."""
-    if not accrual:
+def _pay_out(unit: UnitOfWork, context: Context, stored: StoredLoan, amount: Money, product: LendingProduct) -> None:
+    draft = Draft(EventKind.DISBURSEMENT, business_date(context.at), amount)
+    fee = amount.scaled_half_even(Rate(product.arrangement_fee_bps).fraction())
+    happen(unit, context, stored, draft, EntryKind.DISBURSEMENT, extra=_fee(stored.terms, fee))
+
+
+def _fee(terms: LoanTerms, fee: Money) -> Sequence[Posting]:
+    """The bank's fee for arranging the loan, taken from what is paid out."""
+    if not fee:
         return ()
-    return transfer(_owed(loan, AccountKind.LOAN_INTEREST_OWED), _claim(loan, AccountKind.LOAN_INTEREST), accrual)
+    return (
+        *pay(terms.borrower, terms.lender, fee),
+        Posting(AccountKey(terms.borrower, AccountKind.FEE_EXPENSE, CNY, terms.loan_id), fee.fen),
+        Posting(AccountKey(terms.lender, AccountKind.FEE_INCOME, CNY, terms.product), -fee.fen),
+    )
 
 
-def settle_debt(loan: Loan, interest: Money, principal: Money) -> Sequence[Posting]:
-    """Postings that extinguish parts of the debt on both sides."""
-    postings: list[Posting] = []
-    if interest:
-        postings += transfer(
-            _claim(loan, AccountKind.LOAN_INTEREST), _owed(loan, AccountKind.LOAN_INTEREST_OWED), interest
-        )
-    if principal:
-        postings += transfer(
-            _claim(loan, AccountKind.LOAN_PRINCIPAL), _owed(loan, AccountKind.LOAN_PRINCIPAL_OWED), principal
-        )
-    return postings
-
-
-def _lend(loan: Loan) -> Sequence[Posting]:
-    return transfer(_owed(loan, AccountKind.LOAN_PRINCIPAL_OWED), _claim(loan, AccountKind.LOAN_PRINCIPAL), loan.drawn)
-
-
-def _claim(loan: Loan, kind: AccountKind) -> AccountKey:
-    return AccountKey(loan.lender, kind, CNY, loan.loan_id)
-
-
-def _owed(loan: Loan, kind: AccountKind) -> AccountKey:
-    return AccountKey(loan.borrower, kind, CNY, loan.loan_id)
-
-
-def _post(unit: UnitOfWork, context: Context, kind: EntryKind, loan: Loan, postings: Sequence[Posting]) -> None:
-    unit.ledger.post(balanced(kind, loan.loan_id, postings), at=context.at, actor_id=context.actor.id)
+def _terms(
+    unit: UnitOfWork, context: Context, record: DecisionRecord, product: LendingProduct, rate: Rate, signed_on: date
+) -> LoanTerms:
+    workings, credit = record.decision.workings, record.credit
+    assert workings is not None
+    return LoanTerms(
+        loan_id=context.new_id("loan"),
+        number=unit.books.next_number(),
+        portfolio=unit.books.portfolio(context.actor.id, product.key).portfolio_id,
+        borrower=record.borrower_id,
+        lender=context.actor.id,
+        product=product.key,
+        rate=rate,
+        signed_on=signed_on,
+        matures_on=signed_on + timedelta(days=record.application.tenor_days),
+        scheme=product.scheme,
+        basis=product.day_count,
+        period_months=product.period_months,
+        interest_only_months=product.interest_only_months,
+        spread_bps=rate.bps - workings.prime_rate.bps,
+        prime_term=product.lpr_term,
+        shifted=product.business_days == "modified_following",
+        reset_months=product.rate_reset_months,
+        penal_bps=ceil_div(Fraction(rate.bps * product.penal_share_bps, BPS_PER_UNIT)),
+        principal_first=product.principal_first_after_90_days,
+        probability_bps=rate_from_estimate_up(credit.probability).bps if isinstance(credit, CreditAssessment) else 0,
+    )
 
 
 def _reserved(

@@ -8,12 +8,16 @@ from datetime import datetime
 
 from financing.collateral.coverage import Coverage, CoverageStatus, coverage
 from financing.collateral.margin import CollateralCure, cash_cure, collateral_cure, is_cured, make_call
-from financing.lending.loan import Debt, LoanState, debt_on
+from financing.lending.book import LoanBook
+from financing.lending.days import day_of
+from financing.lending.loan import Debt, LoanState, debt_of
+from financing.lending.rolling import advance
 from financing.parameters import Parameters
 from financing.persistence.lending_store import StoredCall, StoredLoan, StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Money, business_date
 from financing.services.context import Context
+from financing.services.loan_markets import market_of
 from financing.services.marks import marks_of
 from financing.valuation.pools import Lot, PoolValuation, PoolValue, value_pool
 from financing.valuation.prices import Marked
@@ -47,11 +51,13 @@ def look_at(
     pledges, calls = unit.lending.posted_pledges(ids), unit.lending.open_calls(ids)
     classes = parameters.classes_on(business_date(at))
     marks = marks_of(unit, parameters, (p.pledge.lot.asset_class for held in pledges.values() for p in held), at)
+    book = LoanBook.joined([stored.book for stored in loans])
+    advance(book, day_of(business_date(at)), market_of(parameters))
     looked = []
-    for stored in loans:
+    for row, stored in enumerate(loans):
         held = tuple(pledges.get(stored.loan.loan_id, ()))
         pool = value_pool(_lots(held), marks, classes)
-        debt = debt_on(stored.loan, business_date(at))
+        debt = debt_of(book, row)
         standing = coverage(debt.total, pool)
         cash: Money | None = None
         cures: tuple[CollateralCure, ...] = ()

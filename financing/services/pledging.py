@@ -12,7 +12,7 @@ from financing.collateral.pledge import Pledge
 from financing.errors import NotPermitted
 from financing.ledger.accounts import Asset, holding, pledged
 from financing.ledger.entries import EntryKind
-from financing.lending.loan import LoanState, debt_on
+from financing.lending.loan import LoanState
 from financing.persistence.lending_store import StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, business_date
@@ -133,7 +133,7 @@ def release_pledge(unit: UnitOfWork, context: Context, pledge_id: str, quantity:
     loan = unit.lending.loan(released.loan_id).loan
     held = unit.lending.posted_pledges([loan.loan_id]).get(loan.loan_id, [])
     remaining = _remaining([released if p.pledge.pledge_id == pledge_id else p.pledge for p in held])
-    debt = debt_on(loan, business_date(context.at)).total
+    debt = stand(unit, context, loan.loan_id).debt.total
     require_releasable(debt, value_lots(unit, context.parameters, remaining, context.at))
     asset = Asset(released.lot.asset)
     move_credits(

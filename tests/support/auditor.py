@@ -2,7 +2,17 @@
 
 from collections import defaultdict
 
-NEGATIVE = {"settlement", "issued", "loan_principal_owed", "loan_interest_owed"}
+NEGATIVE = {
+    "settlement",
+    "issued",
+    "loan_principal_owed",
+    "interest_income",
+    "fee_income",
+    "loss_allowance",
+    "provision_expense",
+    "bad_debt",
+    "debt_forgiven",
+}
 OBLIGATION = NEGATIVE - {"settlement"}
 
 

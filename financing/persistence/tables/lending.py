@@ -62,6 +62,7 @@ class DecisionRow(SQLModel, table=True):
     bank_id: str = Field(foreign_key="organisation.id", index=True)
     borrower_id: str = Field(foreign_key="organisation.id", index=True)
     product: str
+    maker: str
     requested_fen: int = Field(sa_type=Int64)
     outcome: str
     max_amount_fen: int = Field(sa_type=Int64)
@@ -69,35 +70,41 @@ class DecisionRow(SQLModel, table=True):
     decided_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class ApprovalRow(SQLModel, table=True):
+    """A second person's word on a decision; the schema knows that it is a second one."""
+
+    __tablename__: ClassVar[str] = "decision_approval"
+    __table_args__ = (
+        CheckConstraint("maker <> checker", name="approval_two_people"),
+        CheckConstraint("outcome IN ('confirmed','refused')", name="approval_outcome"),
+    )
+    decision_id: str = Field(primary_key=True, foreign_key="credit_decision.id")
+    maker: str
+    checker: str
+    outcome: str
+    note: str
+    decided_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class LoanRow(SQLModel, table=True):
-    """Terms and progress of a loan. What is owed is on the ledger; a test holds the two together."""
+    """What was agreed. Its books are the loan account of the same number."""
 
     __tablename__: ClassVar[str] = "loan"
-    __table_args__ = (
-        CheckConstraint("drawn_fen > 0 AND principal_fen >= 0 AND principal_fen <= drawn_fen", name="loan_principal"),
-        CheckConstraint("interest_paid_fen <= interest_booked_fen", name="loan_interest"),
-        CheckConstraint("state IN ('active','repaid','written_off')", name="loan_state"),
-    )
+    __table_args__ = (CheckConstraint("committed_fen > 0", name="loan_committed"),)
     id: str = Field(primary_key=True)
+    number: int = Field(sa_type=Int64, unique=True)
     decision_id: str = Field(foreign_key="credit_decision.id", unique=True)
     bank_id: str = Field(foreign_key="organisation.id", index=True)
     borrower_id: str = Field(foreign_key="organisation.id", index=True)
     product: str
-    rate_bps: int
-    disbursed_on: date
-    matures_on: date
-    drawn_fen: int = Field(sa_type=Int64)
-    principal_fen: int = Field(sa_type=Int64)
-    accrued_from: date
-    principal_days: int = Field(sa_type=Int64)
-    interest_booked_fen: int = Field(sa_type=Int64)
-    interest_paid_fen: int = Field(sa_type=Int64)
-    state: str = Field(index=True)
+    committed_fen: int = Field(sa_type=Int64)
+    terms: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class PledgeRow(SQLModel, table=True):
-    """`registration_number` is that of the movable-property registry, recorded when the pledge is posted."""
+    """`registration_number` is that of the movable-property registry, recorded when the pledge is posted; the freeze is
+    the exchange's. `compliance_year` and `surrender_by` say when an allowance loses its use."""
 
     __tablename__: ClassVar[str] = "pledge"
     __table_args__ = (
@@ -119,6 +126,12 @@ class PledgeRow(SQLModel, table=True):
     state: str
     loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
     registration_number: str | None = None
+    registered_on: date | None = None
+    freeze_number: str | None = None
+    evidence_hash: str | None = None
+    compliance_year: int | None = None
+    surrender_by: date | None = None
+    carry_over: bool = False
     reserved_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
