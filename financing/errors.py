@@ -340,6 +340,12 @@ class CalendarMissing(FinancingError):
     code = "calendar_missing"
 
 
+class BooksDiverged(FinancingError):
+    """The loans and the general ledger do not add up to the same."""
+
+    code = "books_diverged"
+
+
 class BookDiverged(FinancingError):
     """A book rebuilt from its journal is not the one that is stored."""
 

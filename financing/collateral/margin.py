@@ -67,7 +67,7 @@ def collateral_cure(debt: Money, pool: PoolValuation, found: Mark, policy: Colla
 
 
 def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingProduct, at: datetime) -> MarginCall:
-    """Call for margin. The deadline is `cure_days` calendar days after the day of the call, as the product file states.
+    """Call for margin, to be cured by the day that `cure_by` gives.
 
     Raises `InvalidState` when coverage is below the call line, `PriceMissing` and its kin when unpriced.
     """
@@ -83,8 +83,13 @@ def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingPr
         shortfall=shortfall,
         cash=shortfall,
         called_at=at,
-        cure_by=business_date(at) + timedelta(days=product.cure_days),
+        cure_by=cure_by(product, business_date(at)),
     )
+
+
+def cure_by(product: LendingProduct, called_on: date) -> date:
+    """The last day on which a call made on `called_on` may be cured: calendar or business days, as the product says."""
+    return called_on + timedelta(days=product.cure_days)
 
 
 def is_cured(debt: Money, pool: PoolValuation) -> bool:

@@ -26,6 +26,7 @@ from financing.parameters.records import (
     LoadLimits,
     PlausibilityLimits,
     PrimeRate,
+    ProvisioningRules,
     PvSubsidy,
     Recognition,
     Record,
@@ -71,6 +72,7 @@ class Parameters:
     collateral_classes: Table[CollateralClass]
     products: Table[LendingProduct]
     prime_rates: Table[PrimeRate]
+    provisioning_rules: Table[ProvisioningRules]
     trading_rules: Table[TradingRules]
     pv_subsidies: Table[PvSubsidy]
     regions: Table[Region]
@@ -135,6 +137,9 @@ class Parameters:
         found = [(record.valid_from, record.rate_bps) for record in self.prime_rates.records if record.key == term]
         return sorted(found)
 
+    def provisioning(self, on: date) -> ProvisioningRules:
+        return self.provisioning_rules.find("commercial_bank", on)
+
     def venue(self, key: str, on: date) -> MarketRules:
         return self.market_rules.find(key, on)
 
@@ -158,6 +163,7 @@ def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None
         collateral_classes=_table(read, "collateral_classes.toml", CollateralClass, "collateral class"),
         products=_table(read, "products/*.toml", LendingProduct, "product"),
         prime_rates=_table(read, "lpr.toml", PrimeRate, "prime rate"),
+        provisioning_rules=_table(read, "provisioning.toml", ProvisioningRules, "provisioning rule"),
         trading_rules=_table(read, "trading_rules.toml", TradingRules, "trading rule"),
         pv_subsidies=_table(read, "pv_subsidies.toml", PvSubsidy, "subsidy"),
         regions=_table(read, "regions.toml", Region, "region"),

@@ -276,6 +276,24 @@ class LendingProduct(Record):
         return next((Rate(row.spread_bps) for row in self.rate_grid if row.grade == grade), None)
 
 
+class ProvisioningRules(Record):
+    """Days past due that make the classes and stages of loans, and when credit risk has risen significantly."""
+
+    class_days: tuple[int, int, int, int]
+    stage_2_days: Days
+    stage_3_days: Days
+    pd_ratio_pct: int = Field(strict=True, ge=100, le=1_000)
+    pd_rise_bps: Bps
+    sale_days: Days
+    cliff_alert_days: Days
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if list(self.class_days) != sorted(set(self.class_days)) or self.stage_3_days < self.stage_2_days:
+            raise ValueError("thresholds rise with the severity")
+        return self
+
+
 class TradingRules(Record):
     """Fees, deposits and times of auctions and over-the-counter sales; a fee is one side's."""
 

@@ -13,7 +13,7 @@ from financing.lending.book import LoanBook, State
 from financing.lending.days import NO_DAY, Ints, date_of
 from financing.lending.loan import LoanEvent
 from financing.lending.rolling import Dues
-from financing.persistence.bulk import day_number, insert_rows, read_integers, write_integers
+from financing.persistence.bulk import day_number, insert_integers, insert_rows, read_integers, write_integers
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
 from financing.persistence.tables.lending import LoanRow
@@ -81,8 +81,8 @@ class BookStore:
         dated = {name: date_of(values[name]) if values[name] != NO_DAY else None for name in DATES}
         self._connection.execute(insert(account_t).values(**(values | dated)))
 
-    def read(self, numbers: Sequence[int] | None = None, *, running: bool = False) -> LoanBook:
-        """The accounts of these loans, or of all (`running`: only active ones), in order of number."""
+    def read(self, numbers: Sequence[int] | None = None, *, running_in: Sequence[int] | None = None) -> LoanBook:
+        """The accounts of these loans, or the active ones of some portfolios, or all, in order of number."""
         expressions = [
             day_number(self._connection, COLUMNS[name]) if name in DATES else COLUMNS[name] for name in LoanBook.names()
         ]
@@ -90,10 +90,16 @@ class BookStore:
         if numbers is not None:
             listed = ", ".join(str(int(number)) for number in numbers)
             where.append(f"number IN ({listed})" if listed else "1 = 0")
-        if running:
-            where.append(f"state = {int(State.ACTIVE)}")
+        if running_in is not None:
+            listed = ", ".join(str(int(portfolio)) for portfolio in running_in)
+            where.append(f"state = {int(State.ACTIVE)} AND portfolio IN ({listed or 'NULL'})")
         tail = f"FROM loan_account {'WHERE ' + ' AND '.join(where) if where else ''} ORDER BY number"
         return LoanBook(*read_integers(self._connection, LoanBook.names(), expressions, tail))
+
+    def open_all(self, book: LoanBook) -> None:
+        """Add the accounts of many new loans."""
+        columns = {COLUMNS[name]: getattr(book, name) for name in LoanBook.names()}
+        insert_integers(self._connection, "loan_account", columns, DATES)
 
     def write(self, book: LoanBook) -> None:
         """Store the accounts as they stand now, whatever the number of loans in a handful of statements."""

@@ -5,7 +5,8 @@ PostgreSQL moves them by COPY, SQLite by one prepared statement; the number of s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,18 +67,29 @@ def write_integers(
         rows = np.column_stack([columns[key], *(columns[name] for name in changed)]).tolist()
         connection.exec_driver_sql(f"UPDATE {table} SET {sets} WHERE {key} = ?1", [tuple(row) for row in rows])
         return
-    incoming = f"{table}_incoming"
-    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {incoming}")
-    declared = ", ".join(f"{name} int8" for name in names)
-    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {incoming} ({declared}) ON COMMIT DROP")
-    _copy_in(connection, incoming, names, [columns[name] for name in names])
-    connection.exec_driver_sql(f"ANALYZE {incoming} ({key})")
-    sets = ", ".join(
-        f"{name} = DATE '1970-01-01' + NULLIF(i.{name}, -1)::int4" if name in dates else f"{name} = i.{name}"
-        for name in changed
-    )
-    connection.exec_driver_sql(f"UPDATE {table} SET {sets} FROM {incoming} i WHERE {table}.{key} = i.{key}")
-    connection.exec_driver_sql(f"DROP TABLE {incoming}")
+    with _incoming(connection, table, columns) as incoming:
+        connection.exec_driver_sql(f"ANALYZE {incoming} ({key})")
+        sets = ", ".join(f"{name} = {_from_number(f'i.{name}', name in dates)}" for name in changed)
+        connection.exec_driver_sql(f"UPDATE {table} SET {sets} FROM {incoming} i WHERE {table}.{key} = i.{key}")
+
+
+def insert_integers(connection: Connection, table: str, columns: Mapping[str, Ints], dates: frozenset[str]) -> None:
+    """Add rows of integers and, in `dates`, of day numbers (−1 is NULL)."""
+    names = list(columns)
+    listed = ", ".join(names)
+    if not is_postgresql(connection):
+        values = ", ".join(
+            f"CASE WHEN ?{place} < 0 THEN NULL ELSE date(?{place} * 86400, 'unixepoch') END"
+            if name in dates
+            else f"?{place}"
+            for place, name in enumerate(names, start=1)
+        )
+        rows = np.column_stack([columns[name] for name in names]).tolist()
+        connection.exec_driver_sql(f"INSERT INTO {table} ({listed}) VALUES ({values})", [tuple(row) for row in rows])
+        return
+    with _incoming(connection, table, columns) as incoming:
+        values = ", ".join(_from_number(f"i.{name}", name in dates) for name in names)
+        connection.exec_driver_sql(f"INSERT INTO {table} ({listed}) SELECT {values} FROM {incoming} i")
 
 
 def insert_rows(connection: Connection, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -98,6 +110,22 @@ def day_number(connection: Connection, column: str) -> str:
     if is_postgresql(connection):
         return f"COALESCE({column} - DATE '1970-01-01', -1)"
     return f"COALESCE(CAST(julianday({column}) - 2440587.5 AS INTEGER), -1)"
+
+
+@contextmanager
+def _incoming(connection: Connection, table: str, columns: Mapping[str, Ints]) -> Iterator[str]:
+    """The columns as a temporary table, for one statement to take them from."""
+    incoming, names = f"{table}_incoming", list(columns)
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {incoming}")
+    declared = ", ".join(f"{name} int8" for name in names)
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {incoming} ({declared}) ON COMMIT DROP")
+    _copy_in(connection, incoming, names, [columns[name] for name in names])
+    yield incoming
+    connection.exec_driver_sql(f"DROP TABLE {incoming}")
+
+
+def _from_number(column: str, is_date: bool) -> str:
+    return f"DATE '1970-01-01' + NULLIF({column}, -1)::int4" if is_date else column
 
 
 def _copy_in(connection: Connection, table: str, names: Sequence[str], columns: Sequence[Ints]) -> None:

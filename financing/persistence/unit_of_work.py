@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from financing.persistence.auction_store import AuctionStore
 from financing.persistence.book_store import BookStore
 from financing.persistence.custody_store import CustodyStore
+from financing.persistence.day_store import DayStore
 from financing.persistence.guard_store import GuardStore
 from financing.persistence.idempotency_store import IdempotencyStore
 from financing.persistence.journal_store import JournalStore
@@ -45,6 +46,7 @@ class UnitOfWork:
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
         self.books = BookStore(connection)
+        self.days = DayStore(connection)
         self.metering = MeteringStore(connection)
         self.methodologies = MethodologyStore(connection)
         self.verification = VerificationStore(connection)

@@ -25,7 +25,7 @@ CREATE TRIGGER decision_approval_stands BEFORE UPDATE OR DELETE ON decision_appr
 --end
 CREATE FUNCTION business_day_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF EXISTS (SELECT 1 FROM business_day WHERE day >= NEW.day) THEN
+  IF EXISTS (SELECT 1 FROM business_day WHERE bank_id = NEW.bank_id AND day >= NEW.day) THEN
     RAISE EXCEPTION 'business dates are closed in order' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;

@@ -19,5 +19,5 @@ CREATE TRIGGER decision_approval_no_update BEFORE UPDATE ON decision_approval
 BEGIN SELECT RAISE(ABORT, 'an approval stands'); END;
 --end
 CREATE TRIGGER business_day_in_order BEFORE INSERT ON business_day
-WHEN EXISTS (SELECT 1 FROM business_day WHERE day >= NEW.day)
+WHEN EXISTS (SELECT 1 FROM business_day WHERE bank_id = NEW.bank_id AND day >= NEW.day)
 BEGIN SELECT RAISE(ABORT, 'business dates are closed in order'); END;

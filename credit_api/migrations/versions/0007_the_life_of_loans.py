@@ -63,14 +63,14 @@ def upgrade() -> None:
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("bank_id", sa.String(), nullable=True),
+        sa.Column("bank_id", sa.String(), nullable=False),
         sa.Column("detail", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
             ["bank_id"],
             ["organisation.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("day", "kind", "subject", name="alert_once"),
+        sa.UniqueConstraint("bank_id", "day", "kind", "subject", name="alert_once"),
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_alert_day"), ["day"], unique=False)
@@ -89,6 +89,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "business_day",
+        sa.Column("bank_id", sa.String(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("loans", sa.Integer(), nullable=False),
@@ -100,7 +101,8 @@ def upgrade() -> None:
             ["entry_id"],
             ["entry.id"],
         ),
-        sa.PrimaryKeyConstraint("day"),
+        sa.ForeignKeyConstraint(["bank_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("bank_id", "day"),
     )
     op.create_table(
         "decision_approval",

@@ -121,10 +121,11 @@ class LoanEventRow(SQLModel, table=True):
 
 
 class BusinessDayRow(SQLModel, table=True):
-    """A business date that was closed: exactly once, in order, with what each step found."""
+    """A business date that a bank closed: exactly once, in order, with what each step found."""
 
     __tablename__: ClassVar[str] = "business_day"
     __table_args__ = (CheckConstraint("loans >= 0 AND parked >= 0", name="business_day_counts"),)
+    bank_id: str = Field(primary_key=True, foreign_key="organisation.id")
     day: date = Field(primary_key=True)
     closed_at: datetime = Field(sa_type=UtcDateTime)
     loans: int
@@ -146,10 +147,10 @@ class AlertRow(SQLModel, table=True):
     """Something a person has to look at, once a business date and subject."""
 
     __tablename__: ClassVar[str] = "alert"
-    __table_args__ = (UniqueConstraint("day", "kind", "subject", name="alert_once"),)
+    __table_args__ = (UniqueConstraint("bank_id", "day", "kind", "subject", name="alert_once"),)
     id: int = Field(primary_key=True, sa_type=RowId)
     day: date = Field(index=True)
     kind: str
     subject: str
-    bank_id: str | None = Field(default=None, foreign_key="organisation.id")
+    bank_id: str = Field(foreign_key="organisation.id")
     detail: str
