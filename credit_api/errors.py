@@ -125,6 +125,8 @@ STATUS: Mapping[str, int] = {
     "same_day_resale": 409,
     "calendar_missing": 503,
     "book_diverged": 500,
+    "books_diverged": 500,
+    "decision_unchecked": 409,
     "idempotency_key_missing": 400,
     "idempotency_key_reused": 422,
     "ledger_tampered": 500,

@@ -20,6 +20,7 @@ from credit_api.routes import (
     credit,
     instruments,
     lending,
+    loan_life,
     market,
     market_stream,
     measuring,
@@ -81,6 +82,7 @@ def create_app(parts: Parts) -> FastAPI:
         market_stream,
         trading,
         lending,
+        loan_life,
     ):
         app.include_router(routes.router)
     console.mount(app)

@@ -340,6 +340,12 @@ class CalendarMissing(FinancingError):
     code = "calendar_missing"
 
 
+class SecondPersonRequired(FinancingError):
+    """A decision waits for another person than the one who made it, or that person refused it."""
+
+    code = "decision_unchecked"
+
+
 class BooksDiverged(FinancingError):
     """The loans and the general ledger do not add up to the same."""
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from credit_api.commands import IdempotencyDep, PartsDep, PrincipalDep, commit, require_kind
 from credit_api.routes.problems import PROBLEMS
+from credit_api.routes.trading import shown_auction
 from credit_api.schemas.common import Id
 from credit_api.schemas.finance import (
     AccrualIn,
@@ -24,11 +25,14 @@ from credit_api.schemas.finance import (
     RepaymentIn,
     RepaymentOut,
 )
+from credit_api.schemas.loan_life import DisposalAuctionIn
+from credit_api.schemas.otc import AuctionOut
 from credit_api.scoring import usable_assessment
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Money, Price
 from financing.services.context import Context
 from financing.services.disposal import OfferCollateral, offer_collateral
+from financing.services.disposal_auction import AuctionCollateral, auction_collateral
 from financing.services.lending import Apply, Disburse, accrue_loan, decide_application, disburse_loan, repay_loan
 from financing.services.margin import look_at, revalue, stand
 from financing.services.pledging import (
@@ -143,6 +147,32 @@ async def dispose(
     return await commit(parts, principal, key, request, body, run)
 
 
+@router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)
+async def dispose_by_auction(
+    pledge_id: Id,
+    body: DisposalAuctionIn,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+) -> Response:
+    """Put pledged credits up for a falling-price auction, as the lender, when coverage or an uncured call allows it."""
+
+    def run(unit: UnitOfWork, context: Context) -> AuctionOut:
+        command = AuctionCollateral(
+            pledge_id,
+            Carbon(body.quantity_kg),
+            Price(body.start_fen_per_tonne),
+            Price(body.decrement_fen_per_tonne),
+            body.step_seconds,
+            body.opens_at,
+            body.closes_at,
+        )
+        return shown_auction(unit, context, auction_collateral(unit, context, command).terms.auction_id)
+
+    return await commit(parts, principal, key, request, body, run)
+
+
 @router.post("/decisions", status_code=201, response_model=DecisionOut)
 async def decide(
     body: ApplicationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
@@ -225,8 +255,10 @@ async def repay(
     """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
 
     def run(unit: UnitOfWork, context: Context) -> RepaymentOut:
-        done = repay_loan(unit, context, loan_id, Money(body.amount_fen))
+        amount = Money(body.amount_fen)
+        done = repay_loan(unit, context, loan_id, amount, value_on=body.value_on, external_id=body.external_id)
         return RepaymentOut(
+            penal_fen=done.allocation.penal.fen,
             interest_fen=done.allocation.interest.fen,
             principal_fen=done.allocation.principal.fen,
             loan=LoanOut.of(done.standing),

@@ -39,6 +39,7 @@ from financing.services import auctioning, contracts
 from financing.services import over_the_counter as otc
 from financing.services.context import Context
 from financing.services.delivery import rules_of
+from financing.services.disposal_auction import close_any, take_asking_price, withdraw_any
 from financing.services.retiring import Purpose
 
 router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
@@ -260,7 +261,7 @@ def list_trades(
         return [TradeOut.of(each) for each in unit.trading.trades(asset=asset, limit=limit)]
 
 
-def _shown(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
+def shown_auction(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
     found = unit.auctions.get(auction_id)
     bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
     return AuctionOut.of(found, bids, awards, context.at, context.actor.id)
@@ -289,7 +290,7 @@ async def add_auction(
             closes_at=body.closes_at,
             reveal_until=body.reveal_until,
         )
-        return _shown(unit, context, auctioning.open_auction(unit, context, command).terms.auction_id)
+        return shown_auction(unit, context, auctioning.open_auction(unit, context, command).terms.auction_id)
 
     return await commit(parts, principal, key, request, body, run)
 
@@ -300,14 +301,14 @@ def list_auctions(parts: PartsDep, principal: PrincipalDep) -> list[AuctionOut]:
     context = parts.context(principal)
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        return [_shown(unit, context, each.terms.auction_id) for each in unit.auctions.all()]
+        return [shown_auction(unit, context, each.terms.auction_id) for each in unit.auctions.all()]
 
 
 @router.get("/auctions/{auction_id}")
 def show_auction(auction_id: Id, parts: PartsDep, principal: PrincipalDep) -> AuctionOut:
     """One auction with its bids and contracts."""
     with parts.reading() as connection:
-        return _shown(UnitOfWork(connection), parts.context(principal), auction_id)
+        return shown_auction(UnitOfWork(connection), parts.context(principal), auction_id)
 
 
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=AuctionOut)
@@ -318,7 +319,7 @@ async def bid(
 
     def run(unit: UnitOfWork, context: Context) -> AuctionOut:
         auctioning.place_bid(unit, context, auction_id, Price(body.price_fen_per_tonne))
-        return _shown(unit, context, auction_id)
+        return shown_auction(unit, context, auction_id)
 
     return await commit(parts, principal, key, request, body, run)
 
@@ -358,10 +359,10 @@ async def take(
     """Take credits of a Dutch auction at the asking price of now: paid and delivered at once."""
 
     def run(unit: UnitOfWork, context: Context) -> ContractOut:
-        taken = auctioning.take_dutch(
+        taken = take_asking_price(
             unit, context, auction_id, Carbon(body.quantity_kg), Price(body.price_max_fen_per_tonne)
         )
-        return _contract(unit, taken)
+        return _contract(unit, taken.contract)
 
     return await commit(parts, principal, key, request, body, run)
 
@@ -373,8 +374,8 @@ async def close(
     """Award an auction whose time is over, as anyone."""
 
     def run(unit: UnitOfWork, context: Context) -> AuctionOut:
-        auctioning.close_auction(unit, context, auction_id)
-        return _shown(unit, context, auction_id)
+        close_any(unit, context, auction_id)
+        return shown_auction(unit, context, auction_id)
 
     return await commit(parts, principal, key, request, None, run, status=200)
 
@@ -386,8 +387,8 @@ async def withdraw(
     """Take an auction back as its seller, before any bid."""
 
     def run(unit: UnitOfWork, context: Context) -> AuctionOut:
-        auctioning.withdraw_auction(unit, context, auction_id)
-        return _shown(unit, context, auction_id)
+        withdraw_any(unit, context, auction_id)
+        return shown_auction(unit, context, auction_id)
 
     return await commit(parts, principal, key, request, None, run, status=200)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from credit_api.schemas.common import Fen, FenPerTonne, Id, Kg, Moment, RequestModel, ResponseModel, Text, TextPair
 from financing.collateral.disposal import Waterfall
+from financing.lending.classification import RiskClass
 from financing.market.otc import state_at
 from financing.persistence.lending_store import DecisionRecord, StoredCall, StoredPledge
 from financing.persistence.market_store import StoredOffer
@@ -123,6 +124,7 @@ class WaterfallOut(ResponseModel):
 
     proceeds_fen: int
     costs_fen: int
+    penal_fen: int
     interest_fen: int
     principal_fen: int
     surplus_fen: int
@@ -133,6 +135,7 @@ class WaterfallOut(ResponseModel):
         return cls(
             proceeds_fen=flow.proceeds.fen,
             costs_fen=flow.costs.fen,
+            penal_fen=flow.penal.fen,
             interest_fen=flow.interest.fen,
             principal_fen=flow.principal.fen,
             surplus_fen=flow.surplus.fen,
@@ -310,7 +313,12 @@ class LoanOut(ResponseModel):
     drawn_fen: int
     principal_fen: int
     interest_fen: int
+    penal_fen: int
     debt_fen: int
+    days_past_due: int
+    risk_class: str
+    stage: int
+    allowance_fen: int
     coverage: str
     collateral_kg: int
     collateral_value_fen: int | None
@@ -339,6 +347,11 @@ class LoanOut(ResponseModel):
             drawn_fen=loan.drawn.fen,
             principal_fen=standing.debt.principal.fen,
             interest_fen=standing.debt.interest.fen,
+            penal_fen=standing.debt.penal.fen,
+            days_past_due=standing.days_past_due,
+            risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
+            stage=int(standing.stored.book.stage[0]),
+            allowance_fen=int(standing.stored.book.allowance[0]),
             debt_fen=standing.debt.total.fen,
             coverage=seen.status.value,
             collateral_kg=sum(held.pledge.outstanding.kg for held in standing.pledges),
@@ -370,9 +383,12 @@ class PriceRecordedOut(ResponseModel):
 
 class RepaymentIn(RequestModel):
     amount_fen: Fen
+    value_on: date | None = Field(default=None, description="the day the money came; today if left out")
+    external_id: Id | None = Field(default=None, description="the payer's own number; recorded once")
 
 
 class RepaymentOut(ResponseModel):
+    penal_fen: int
     interest_fen: int
     principal_fen: int
     loan: LoanOut

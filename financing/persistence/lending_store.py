@@ -20,7 +20,14 @@ from financing.lending.loan import STATES, Loan, LoanState, LoanTerms, loan_of
 from financing.persistence.book_store import BookStore, account_t, one_of
 from financing.persistence.columns import table_of
 from financing.persistence.records import Codec
-from financing.persistence.tables.lending import DecisionRow, LoanRow, MarginCallRow, PledgeRow
+from financing.persistence.tables.lending import (
+    ApprovalRow,
+    DecisionRow,
+    DisposalAuctionRow,
+    LoanRow,
+    MarginCallRow,
+    PledgeRow,
+)
 from financing.quantities import Carbon, Money
 from financing.valuation.pools import Lot
 
@@ -28,6 +35,8 @@ decision_t = table_of(DecisionRow)
 loan_t = table_of(LoanRow)
 pledge_t = table_of(PledgeRow)
 call_t = table_of(MarginCallRow)
+approval_t = table_of(ApprovalRow)
+disposal_t = table_of(DisposalAuctionRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,20 @@ class LendingStore:
             .order_by(decision_t.c.decided_at.desc(), decision_t.c.id)
         )
         return [_decisions.decode(row.record) for row in self._connection.execute(query)]
+
+    def add_approval(
+        self, *, decision_id: str, maker: str, checker: str, outcome: str, note: str, at: datetime
+    ) -> None:
+        self._connection.execute(
+            insert(approval_t).values(
+                decision_id=decision_id, maker=maker, checker=checker, outcome=outcome, note=note, decided_at=at
+            )
+        )
+
+    def approval(self, decision_id: str) -> tuple[str, str] | None:
+        """Who checked a decision and what the person said: (checker, confirmed or refused); None while nobody did."""
+        row = self._connection.execute(select(approval_t).where(approval_t.c.decision_id == decision_id)).first()
+        return (row.checker, row.outcome) if row else None
 
     def loan_of_decision(self, decision_id: str) -> str | None:
         """The loan drawn on a decision, if any."""
@@ -233,6 +256,23 @@ class LendingStore:
         for row in rows:
             found.setdefault(row.loan_id, []).append(_pledge(row))
         return found
+
+    def add_disposal_auction(self, auction_id: str, pledge_id: str, loan_id: str, at: datetime) -> None:
+        self._connection.execute(
+            insert(disposal_t).values(auction_id=auction_id, pledge_id=pledge_id, loan_id=loan_id, opened_at=at)
+        )
+
+    def disposal_auction(self, auction_id: str) -> tuple[str, str] | None:
+        """The pledge and the loan whose collateral an auction sells; None for any other auction."""
+        row = self._connection.execute(select(disposal_t).where(disposal_t.c.auction_id == auction_id)).first()
+        return (row.pledge_id, row.loan_id) if row else None
+
+    def disposal_auctions(self, loan_id: str) -> list[tuple[str, str]]:
+        """(auction, pledge) of every disposal by auction of a loan's collateral, oldest first."""
+        rows = self._connection.execute(
+            select(disposal_t).where(disposal_t.c.loan_id == loan_id).order_by(disposal_t.c.opened_at)
+        )
+        return [(row.auction_id, row.pledge_id) for row in rows]
 
     def add_call(self, call_id: str, call: MarginCall, market: Money) -> None:
         self._connection.execute(

@@ -174,6 +174,7 @@ def close_auction(unit: UnitOfWork, context: Context, auction_id: str) -> tuple[
     Raises `AuctionClosed` while bids or reveals are taken.
     """
     auction = _running(unit, auction_id)
+    _not_collateral(unit, auction_id)
     terms = auction.terms
     end = terms.reveal_until if terms.format.sealed else auction.closes_at
     if context.at < end:
@@ -215,6 +216,7 @@ def close_auction(unit: UnitOfWork, context: Context, auction_id: str) -> tuple[
 def withdraw_auction(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     """Take an auction back as its seller, as long as nobody has bid."""
     auction = _running(unit, auction_id)
+    _not_collateral(unit, auction_id)
     context.require_party(auction.terms.seller)
     if unit.auctions.bids(auction_id) or auction.left < auction.terms.quantity:
         raise InvalidState("somebody has bid", auction_id=auction_id)
@@ -228,6 +230,12 @@ def _running(unit: UnitOfWork, auction_id: str) -> Auction:
     if auction.state != "running":
         raise AuctionClosed(f"the auction is {auction.state}", auction_id=auction_id)
     return auction
+
+
+def _not_collateral(unit: UnitOfWork, auction_id: str) -> None:
+    """Unsold collateral goes back under its pledge, never to the lender that sells it."""
+    if unit.lending.disposal_auction(auction_id) is not None:
+        raise NotPermitted("a disposal of collateral is ended by its own command", auction_id=auction_id)
 
 
 def _best(placed: list[StoredBid]) -> OpenBid | None:

@@ -51,7 +51,7 @@ def offer_collateral(unit: UnitOfWork, context: Context, command: OfferCollatera
     stored, standing = _collateral(unit, context, command.pledge_id)
     if command.buyer_id == stored.pledge.pledgor:
         raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=command.pledge_id)
-    _require_ground(context, standing)
+    require_ground(context, standing)
     _require_reserve(standing, stored, command.price)
     pledge_rules.dispose(stored.pledge, command.quantity)
     offer = Offer(
@@ -79,7 +79,7 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
     if stored.pledge.loan_id is None:
         raise InvalidState("the pledge secures no loan", pledge_id=stored.pledge.pledge_id)
     standing = stand(unit, context, stored.pledge.loan_id)
-    product = _require_ground(context, standing)
+    product = require_ground(context, standing)
     disposed = pledge_rules.dispose(stored.pledge, terms.quantity)
     costs = min(terms.amount, terms.amount.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
     flow = waterfall_of(standing, terms.amount, costs)
@@ -144,7 +144,8 @@ def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[Sto
     return stored, stand(unit, context, stored.pledge.loan_id)
 
 
-def _require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
+def require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
+    """The product, if its lender may sell collateral now. Raises `DisposalNotAllowed`, `PriceMissing` and its kin."""
     product = context.parameters.product(standing.stored.product, business_date(context.at))
     require_disposable(
         standing.debt.total,
@@ -158,7 +159,7 @@ def _require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
 
 
 def _require_reserve(standing: LoanCoverage, stored: StoredPledge, price: Price) -> None:
-    valued = _valued(standing, stored)
+    valued = valued_lot(standing, stored)
     reserve = reserve_price(valued)
     if price < reserve:
         raise DisposalNotAllowed(
@@ -166,6 +167,7 @@ def _require_reserve(standing: LoanCoverage, stored: StoredPledge, price: Price)
         )
 
 
-def _valued(standing: LoanCoverage, stored: StoredPledge) -> ValuedLot:
+def valued_lot(standing: LoanCoverage, stored: StoredPledge) -> ValuedLot:
+    """The line of the loan's valuation that is this pledge."""
     lines = require_priced(standing.pool).lines
     return next(line for line in lines if line.lot == stored.pledge.remaining_lot())

@@ -18,6 +18,7 @@ from financing.parameters.records import LendingProduct
 from financing.persistence.lending_store import DecisionRecord, StoredLoan, StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import BPS_PER_UNIT, Money, Rate, business_date, ceil_div, rate_from_estimate_up
+from financing.services.approving import require_checked
 from financing.services.context import Context
 from financing.services.margin import LoanCoverage, settle_call, stand
 from financing.services.marks import marks_of, value_lots
@@ -109,6 +110,7 @@ def disburse_loan(unit: UnitOfWork, context: Context, command: Disburse) -> Loan
     if (drawn := unit.lending.loan_of_decision(record.decision_id)) is not None:
         raise InvalidState("the decision was drawn already", loan_id=drawn)
     rate = require_drawable(record.decision, command.amount, context.at)
+    require_checked(unit, context, record)
     pledges = _reserved(unit, context, record.pledge_ids, record.borrower_id)
     lendable = require_priced(
         value_lots(unit, context.parameters, (stored.pledge.lot for stored in pledges), context.at)

@@ -41,6 +41,7 @@ class LoanCoverage:
     call: StoredCall | None
     cash_cure: Money | None
     credit_cures: tuple[CollateralCure, ...]
+    days_past_due: int
 
 
 def look_at(
@@ -53,6 +54,7 @@ def look_at(
     marks = marks_of(unit, parameters, (p.pledge.lot.asset_class for held in pledges.values() for p in held), at)
     book = LoanBook.joined([stored.book for stored in loans])
     advance(book, day_of(business_date(at)), market_of(parameters))
+    late = book.days_past_due(day_of(business_date(at)))
     looked = []
     for row, stored in enumerate(loans):
         held = tuple(pledges.get(stored.loan.loan_id, ()))
@@ -70,7 +72,7 @@ def look_at(
                 if isinstance(marks[key], Marked)
             )
         call = calls.get(stored.loan.loan_id)
-        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, cures))
+        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, cures, int(late[row])))
     return tuple(looked)
 
 

@@ -20,7 +20,7 @@ from financing.market.fees import Quote
 from financing.persistence.auction_store import Auction
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Money, Price
-from financing.services import auctioning, contracts
+from financing.services import auctioning, contracts, disposal_auction
 from financing.services.context import Context
 
 router = APIRouter(include_in_schema=False)
@@ -130,7 +130,7 @@ def take(post: PostDep, auction_id: Id) -> Response:
     return _act(
         post,
         auction_id,
-        lambda unit, context, auction: auctioning.take_dutch(
+        lambda unit, context, auction: disposal_auction.take_asking_price(
             unit, context, auction, post.tonnes("quantity"), post.price("price_max")
         ),
         "taken",
@@ -167,13 +167,13 @@ def reveal(post: PostDep, auction_id: Id) -> Response:
 @router.post("/console/trade/auctions/{auction_id}/close")
 def close(post: PostDep, auction_id: Id) -> Response:
     """Award an auction whose time is over."""
-    return _act(post, auction_id, auctioning.close_auction, "auction_closed")
+    return _act(post, auction_id, disposal_auction.close_any, "auction_closed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/withdrawal")
 def withdraw(post: PostDep, auction_id: Id) -> Response:
     """Take an auction back before any bid."""
-    return _act(post, auction_id, auctioning.withdraw_auction, "auction_withdrawn")
+    return _act(post, auction_id, disposal_auction.withdraw_any, "auction_withdrawn")
 
 
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/signature")

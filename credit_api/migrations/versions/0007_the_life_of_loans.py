@@ -105,6 +105,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bank_id", "day"),
     )
     op.create_table(
+        "disposal_auction",
+        sa.Column("auction_id", sa.String(), nullable=False),
+        sa.Column("pledge_id", sa.String(), nullable=False),
+        sa.Column("loan_id", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["auction_id"], ["auction.id"]),
+        sa.ForeignKeyConstraint(["loan_id"], ["loan.id"]),
+        sa.ForeignKeyConstraint(["pledge_id"], ["pledge.id"]),
+        sa.PrimaryKeyConstraint("auction_id"),
+    )
+    with op.batch_alter_table("disposal_auction", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_disposal_auction_loan_id"), ["loan_id"], unique=False)
+
+    op.create_table(
         "decision_approval",
         sa.Column("decision_id", sa.String(), nullable=False),
         sa.Column("maker", sa.String(), nullable=False),

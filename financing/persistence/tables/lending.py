@@ -136,6 +136,16 @@ class PledgeRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
 
+class DisposalAuctionRow(SQLModel, table=True):
+    """An auction in which a lender sells pledged credits: the proceeds go through the loan's waterfall."""
+
+    __tablename__: ClassVar[str] = "disposal_auction"
+    auction_id: str = Field(primary_key=True, foreign_key="auction.id")
+    pledge_id: str = Field(foreign_key="pledge.id")
+    loan_id: str = Field(foreign_key="loan.id", index=True)
+    opened_at: datetime = Field(sa_type=UtcDateTime)
+
+
 class MarginCallRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "margin_call"
     __table_args__ = (
