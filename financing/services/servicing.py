@@ -19,6 +19,7 @@ from financing.lending.loan import (
     Allocation,
     EventKind,
     LoanEvent,
+    LoanState,
     Replayed,
     apply_event,
     in_order,
@@ -81,6 +82,8 @@ def happen(
     today = business_date(context.at)
     if not stored.terms.signed_on <= draft.value_on <= today:
         raise PeriodInvalid("an event lies between signing and today", on=str(draft.value_on))
+    if stored.loan.state is not LoanState.ACTIVE and draft.kind is not EventKind.RECOVERY:
+        raise InvalidState(f"the loan is {stored.loan.state}", loan_id=stored.terms.loan_id)
     number = stored.terms.number
     known = unit.books.events(number)
     if external_id is not None and any(e.external_id == external_id and not e.event.reversed for e in known):

@@ -136,6 +136,7 @@ def test_every_parameter_file_and_key_is_documented():
         parameters.collateral_classes,
         parameters.products,
         parameters.prime_rates,
+        parameters.provisioning_rules,
         parameters.regions,
         parameters.recognitions,
     )

@@ -1,0 +1,214 @@
+"""The life of a loan over HTTP, on both databases: every refusal moves nothing, every correction balances."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from openpyxl import load_workbook
+
+BANK, BORROWER = "bank-gusu", "dev-a"
+
+
+def later(world, days):
+    world.now += timedelta(days=days)
+
+
+def key_for(world, organisation, label):
+    """A key of another person of the same organisation."""
+    issued = world.post("registry-sip", f"/v1/organisations/{organisation}/keys", {"label": label})
+    name = f"{organisation}/{label}"
+    world.keys[name] = issued["api_key"]
+    return name
+
+
+def owed(world, loan_id):
+    return world.get(BANK, f"/v1/loans/{loan_id}")
+
+
+def test_a_payment_entered_late_gives_the_books_of_one_in_time(world):
+    loan, _, _ = world.loan()
+    path = f"/v1/loans/{loan['loan_id']}/repayments"
+    signed = world.now.date()
+    later(world, 60)
+    world.post(BORROWER, path, {"amount_fen": 100_000})
+    in_time = world.balance(BORROWER, "cash"), owed(world, loan["loan_id"])["debt_fen"]
+    late = {"amount_fen": 50_000, "value_on": str(signed + timedelta(days=30)), "external_id": "bank-transfer-7"}
+    answer = world.post(BORROWER, path, late)
+    assert answer["interest_fen"] > 0
+    # 50,000 fen thirty days earlier save thirty days of interest on what they repaid, and cost 50,000.
+    assert world.balance(BORROWER, "cash") == in_time[0] - 50_000
+    assert in_time[1] - 50_000 - answer["loan"]["debt_fen"] > 0
+    world.assert_refused(BORROWER, path, late, "invalid_state", status=409)
+    events = world.get(BORROWER, f"/v1/loans/{loan['loan_id']}/events")
+    assert [(event["kind"], event["external_id"]) for event in events] == [
+        ("disbursement", None), ("repayment", None), ("repayment", "bank-transfer-7"),
+    ]  # fmt: skip
+    world.verify()
+
+
+def test_a_reversal_restores_the_books_and_keeps_the_payers_number(world):
+    loan, _, _ = world.loan()
+    loan_id = loan["loan_id"]
+    later(world, 30)
+    before = owed(world, loan_id)["debt_fen"], world.balance(BORROWER, "cash"), world.balance(BANK, "cash")
+    body = {"amount_fen": 70_000, "external_id": "x1"}
+    world.post(BORROWER, f"/v1/loans/{loan_id}/repayments", body)
+    reversal = f"/v1/loans/{loan_id}/events/2/reversal"
+    world.assert_refused(BORROWER, reversal, None, "not_permitted")
+    world.post(BANK, reversal)
+    assert (owed(world, loan_id)["debt_fen"], world.balance(BORROWER, "cash"), world.balance(BANK, "cash")) == before
+    reversed_ = world.get(BANK, f"/v1/loans/{loan_id}/events")[1]
+    assert reversed_["reversed"] is True
+    assert reversed_["external_id"] == "x1"
+    world.assert_refused(BANK, reversal, None, "invalid_state")
+    world.post(BORROWER, f"/v1/loans/{loan_id}/repayments", body)
+    world.verify()
+
+
+def test_bad_events_are_refused_and_move_nothing(world):
+    loan, _, _ = world.loan()
+    events = f"/v1/loans/{loan['loan_id']}/events"
+    tomorrow, early = str(world.now.date() + timedelta(days=1)), str(world.now.date() - timedelta(days=400))
+    for who, body, code in (
+        (BORROWER, {"kind": "freeze"}, "not_permitted"),
+        (BANK, {"kind": "recovery", "amount_fen": 1}, "not_permitted"),
+        (BORROWER, {"kind": "recovery", "amount_fen": 1}, "invalid_state"),
+        (BANK, {"kind": "freeze", "value_on": tomorrow}, "period_invalid"),
+        (BANK, {"kind": "freeze", "value_on": early}, "period_invalid"),
+        (BANK, {"kind": "rate"}, "period_invalid"),
+        (BANK, {"kind": "rate", "annual_rate_bps": 9_999}, "invalid_request"),
+        (BANK, {"kind": "holiday"}, "period_invalid"),
+        (BANK, {"kind": "holiday", "until": early}, "period_invalid"),
+        (BANK, {"kind": "write_off"}, "invalid_state"),
+        (BANK, {"kind": "repayment", "amount_fen": 5}, "invalid_request"),
+    ):
+        world.assert_refused(who, events, body, code)
+    world.assert_refused(BORROWER, f"/v1/loans/{loan['loan_id']}/repayments",
+                         {"amount_fen": 1, "value_on": tomorrow}, "period_invalid")  # fmt: skip
+
+
+def test_repaying_a_closed_loan_or_more_than_the_debt_is_refused(world):
+    loan, _, _ = world.loan()
+    world.fund(BORROWER, 10_000_000)
+    path = f"/v1/loans/{loan['loan_id']}/repayments"
+    world.assert_refused(BORROWER, path, {"amount_fen": loan["debt_fen"] + 1}, "overpayment_refused")
+    world.post(BORROWER, path, {"amount_fen": loan["debt_fen"]})
+    world.assert_refused(BORROWER, path, {"amount_fen": 1}, "invalid_state")
+    world.assert_refused(BANK, f"/v1/loans/{loan['loan_id']}/events", {"kind": "freeze"}, "invalid_state")
+
+
+def test_a_rate_change_a_holiday_and_a_restructuring_show_in_the_schedule(world):
+    loan, _, _ = world.loan()
+    path = f"/v1/loans/{loan['loan_id']}"
+    before = world.get(BORROWER, f"{path}/schedule")["to_come"]
+    assert [each["principal_fen"] for each in before] == [loan["principal_fen"]]
+    world.post(BANK, f"{path}/events", {"kind": "rate", "annual_rate_bps": 100})
+    lower = world.get(BANK, f"{path}/schedule")["to_come"]
+    assert lower[0]["interest_fen"] < before[0]["interest_fen"]
+    until = str(world.now.date() + timedelta(days=400))
+    body = {"kind": "restructuring", "until": until, "scheme": "annuity", "capitalised": True}
+    after = world.post(BANK, f"{path}/events", body)
+    assert after["matures_on"] == until
+    ahead = world.get(BANK, f"{path}/schedule")["to_come"]
+    assert len(ahead) > 10
+    assert sum(each["principal_fen"] for each in ahead) == after["principal_fen"]
+    world.get("bank-taihu", f"{path}/schedule", status=403)
+
+
+def test_a_large_decision_waits_for_another_person(world):
+    world.fund(BANK, 1_000_000_000)
+    issuance, inquiry = world.borrower()
+    world.price(500_000)
+    pledge = world.post(BORROWER, "/v1/pledges",
+                        {"bank_id": BANK, "issuance_id": issuance["issuance_id"], "quantity_kg": 400_000})  # fmt: skip
+    decision = world.post(
+        BANK,
+        "/v1/decisions",
+        {
+            "borrower_id": BORROWER, "inquiry_id": inquiry["inquiry_id"], "amount_fen": 60_000_000, "tenor_days": 180,
+            "pledge_ids": [pledge["pledge_id"]],
+        },
+    )  # fmt: skip
+    assert decision["outcome"] == "approve", decision
+    draw = {"decision_id": decision["decision_id"], "amount_fen": 60_000_000, "registration_number": "R1"}
+    world.assert_refused(BANK, "/v1/loans", draw, "decision_unchecked")
+    approval = f"/v1/decisions/{decision['decision_id']}/approval"
+    word = {"outcome": "confirmed", "note": "seen"}
+    world.assert_refused(BANK, approval, word, "decision_unchecked")
+    world.assert_refused("bank-taihu", approval, word, "not_permitted")
+    checker = key_for(world, BANK, "second officer")
+    assert world.post(checker, approval, word)["checker"] == "second officer"
+    world.assert_refused(key_for(world, BANK, "third officer"), approval, word, "invalid_state")
+    assert world.post(BANK, "/v1/loans", draw)["drawn_fen"] == 60_000_000
+
+
+def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):
+    loan, _, _ = world.loan()
+    later(world, 5)
+    closed = world.post(BANK, "/v1/business-days", {})["days"]
+    assert len(closed) == 5
+    assert all(day["parked"] == 0 and day["loans"] == 1 for day in closed)
+    assert world.post(BANK, "/v1/business-days", {})["days"] == []
+    seen = owed(world, loan["loan_id"])
+    assert (seen["risk_class"], seen["stage"]) == ("normal", 1)
+    assert seen["allowance_fen"] > 0
+    world.price(2_100, confirmed=True)
+    later(world, 1)
+    world.price(1_800, confirmed=True)
+    later(world, 1)
+    days = world.post(BANK, "/v1/business-days", {})["days"]
+    assert [day["day"] for day in days] == sorted(day["day"] for day in days)
+    assert owed(world, loan["loan_id"])["coverage"] in {"call", "liquidate"}
+    world.get(BORROWER, "/v1/business-days", status=403)
+    world.assert_refused(BORROWER, "/v1/business-days", {}, "forbidden")
+    world.verify()
+
+
+def test_an_unpriced_book_raises_an_alert(world):
+    world.loan()
+    later(world, 40)
+    world.post(BANK, "/v1/business-days", {"through": str(world.now.date() - timedelta(days=10))})
+    world.post(BANK, "/v1/business-days", {})
+    alerts = world.get(BANK, "/v1/alerts")
+    assert ("price_missing", "PHCER") in {(alert["kind"], alert["subject"]) for alert in alerts}
+
+
+@pytest.mark.parametrize("name", ["trial-balance", "general-ledger", "positions"])
+def test_reports_come_as_csv_and_xlsx_with_the_same_rows(world, name):
+    world.loan()
+    later(world, 3)
+    world.post(BANK, "/v1/business-days", {})
+    headers = {"Authorization": f"Bearer {world.keys[BANK]}"}
+    path = f"/v1/reports/{name}?first=2020-01-01&last=2100-01-01"
+    plain = world.client.get(path, headers=headers)
+    assert plain.status_code == 200
+    lines = plain.content.decode("utf-8-sig").strip().splitlines()
+    book = load_workbook(io.BytesIO(world.client.get(f"{path}&format=xlsx", headers=headers).content))
+    rows = list(book.active.iter_rows(values_only=True))
+    assert len(rows) == len(lines) > 1
+    if name == "trial-balance":
+        totals = next(row for row in rows if row[0] == "CNY" and row[1] == "total")
+        assert totals[2] > 0
+
+
+def test_another_pledge_takes_the_place_of_one_only_if_the_debt_stays_covered(world):
+    loan, pledge, issuance = world.loan(pledge_kg=200_000, amount_fen=200_000)
+    left = world.balance(BORROWER, "holding", f"PHCER:{issuance['issuance_id']}")
+
+    def reserve(kg):
+        body = {"bank_id": BANK, "issuance_id": issuance["issuance_id"], "quantity_kg": kg}
+        return world.post(BORROWER, "/v1/pledges", body)["pledge_id"]
+
+    path = f"/v1/pledges/{pledge['pledge_id']}/substitution"
+    small = {"by_pledge_id": reserve(1_000), "registration_number": "R2"}
+    world.assert_refused(BANK, path, small, "coverage_insufficient")
+    enough = {"by_pledge_id": reserve(left - 1_000), "registration_number": "R3"}
+    done = world.post(BANK, path, enough)
+    assert (done["new"]["state"], done["old"]["state"]) == ("posted", "released")
+    assert owed(world, loan["loan_id"])["pledge_ids"] == [done["new"]["pledge_id"]]
+
+
+def test_every_product_names_two_people(world):
+    products = world.get(BANK, "/v1/products")
+    assert len(products) >= 6
+    assert all(product["prepared_by"] != product["approved_by"] for product in products)
