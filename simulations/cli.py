@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from federated.errors import FederatedError
-from simulations import market_bench_commands  # noqa: F401 (adds its command to bench)
+from simulations import (
+    loan_bench_commands,  # noqa: F401 (adds its command to bench)
+    market_bench_commands,  # noqa: F401 (adds its command to bench)
+)
 from simulations.bench_commands import bench
 from simulations.private_commands import privacy, private
 

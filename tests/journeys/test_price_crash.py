@@ -1,4 +1,4 @@
-"""A fall of the carbon price by thirty per cent: calls, cures in cash and in credits, a disposal, and balanced books."""
+"""The carbon price falls by thirty per cent: calls, cures in cash and in credits, a disposal, balanced books."""
 
 from datetime import timedelta
 
