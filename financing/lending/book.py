@@ -75,6 +75,7 @@ class LoanBook:
     holiday_full: Ints  # 1: no interest either; it accrues and falls due after the holiday
     frozen: Ints  # 1: nothing accrues
     restructured: Ints
+    secured: Ints  # debt that other security than credits supports
     # What happened so far
     disbursed: Ints
     received: Ints

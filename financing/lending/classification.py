@@ -69,7 +69,7 @@ def provide(book: LoanBook, on: int, rules: Provisioning) -> None:
     of = book.portfolio
     kept = 1 - rules.disposal_cost_bps[of] / BPS
     discount = (1 + book.rate_bps / BPS) ** (-rules.sale_days[of] / DAYS_A_YEAR)
-    recovery = np.maximum(book.after_haircut, 0) * kept * discount
+    recovery = np.maximum(book.after_haircut, 0) * kept * discount + book.secured * discount
     with np.errstate(divide="ignore", invalid="ignore"):
         lgd = np.where(exposure > 0, 1 - np.minimum(recovery / exposure, 1.0), 0.0)
     lgd = np.maximum(lgd, rules.lgd_bps_min[of] / BPS)

@@ -6,12 +6,13 @@ The same inputs give the same decision for ever: every rate and file hash it use
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from financing.errors import CreditStandardNotMet, InvalidState, NotPermitted
 from financing.lending.assessment import Credit, CreditAssessment, NoFile, require_current
 from financing.lending.pricing import PriceWorkings, price_loan
 from financing.lending.reasons import Outcome, Reason, reason, worst
+from financing.lending.securities import Security, shortages, supported
 from financing.parameters.loader import Parameters
 from financing.parameters.records import LendingProduct, PrimeRate
 from financing.quantities import Money, Rate, business_date, rate_from_estimate_up, require_utc
@@ -29,6 +30,8 @@ class LoanApplication:
     amount: Money
     tenor_days: int
     collateral: tuple[Lot, ...]
+    securities: tuple[Security, ...] = ()
+    collateral_valid_until: date | None = None  # the earliest day on which pledged allowances lose their use
 
     def __post_init__(self) -> None:
         self.amount.require_positive()
@@ -74,11 +77,13 @@ def decide(
     if isinstance(credit, CreditAssessment):
         require_current(credit, at)
     prime = parameters.prime_rate(product.lpr_term, business_date(at))
-    lendable = None if isinstance(pool, PoolUnpriced) else pool.lendable
-    supported = min(application.amount, lendable) if lendable is not None else Money(0)
-    workings = _priced(supported, credit, pool, product, prime)
+    other = supported(application.securities, product)
+    lendable = None if isinstance(pool, PoolUnpriced) else pool.lendable + other
+    granted = min(application.amount, lendable) if lendable is not None else Money(0)
+    workings = _priced(granted, other, credit, pool, product, prime)
     reasons = (
-        *_request_reasons(application, product),
+        *_request_reasons(application, product, business_date(at)),
+        *_security_reasons(application, product, granted, business_date(at)),
         *_collateral_reasons(application, lendable, product),
         *_credit_reasons(credit, product),
         *_price_reasons(workings, product),
@@ -94,7 +99,7 @@ def decide(
     return Decision(
         application_id=application.application_id,
         outcome=outcome,
-        max_amount=supported if approved else Money(0),
+        max_amount=granted if approved else Money(0),
         rate=workings.rate if workings is not None else None,
         reasons=(reason("standard_met", "approve"), *reasons) if approved else reasons,
         lendable=lendable,
@@ -132,16 +137,16 @@ def _require_belongs_together(
 
 
 def _priced(
-    supported: Money, credit: Credit, pool: PoolValuation, product: LendingProduct, prime: PrimeRate
+    granted: Money, other: Money, credit: Credit, pool: PoolValuation, product: LendingProduct, prime: PrimeRate
 ) -> PriceWorkings | None:
-    if isinstance(credit, NoFile) or isinstance(pool, PoolUnpriced) or not supported:
+    if isinstance(credit, NoFile) or isinstance(pool, PoolUnpriced) or not granted:
         return None
     spread = product.spread_of(credit.grade)
     if spread is None:
         return None
     return price_loan(
-        exposure=supported,
-        after_haircut=pool.after_haircut,
+        exposure=granted,
+        after_haircut=pool.after_haircut + other,
         probability=credit.probability,
         spread=spread,
         product=product,
@@ -149,14 +154,29 @@ def _priced(
     )
 
 
-def _request_reasons(application: LoanApplication, product: LendingProduct) -> list[Reason]:
+def _request_reasons(application: LoanApplication, product: LendingProduct, on: date) -> list[Reason]:
     found = []
     if any(lot.asset_class not in product.eligible_classes for lot in application.collateral):
         found.append(reason("class_not_eligible", "decline"))
     if application.tenor_days > product.tenor_days_max:
         found.append(reason("tenor_too_long", "decline"))
+    until = application.collateral_valid_until
+    if until is not None and on + timedelta(days=application.tenor_days) > until:
+        found.append(reason("tenor_past_validity", "decline"))
     if application.amount > product.amount_max:
         found.append(reason("amount_above_maximum", "decline"))
+    return found
+
+
+def _security_reasons(application: LoanApplication, product: LendingProduct, granted: Money, on: date) -> list[Reason]:
+    found = []
+    taken = {rule.kind for rule in product.securities}
+    if any(each.kind not in taken for each in application.securities):
+        found.append(reason("security_not_taken", "decline"))
+    if any(each.valid_until < on + timedelta(days=application.tenor_days) for each in application.securities):
+        found.append(reason("security_ends_early", "decline"))
+    if shortages(application.securities, product, granted):
+        found.append(reason("security_missing", "decline"))
     return found
 
 

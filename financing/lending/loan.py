@@ -105,6 +105,7 @@ class LoanTerms:
     penal_bps: int = 0
     principal_first: bool = False
     probability_bps: int = 0
+    secured: Money = NOTHING
 
     def __post_init__(self) -> None:
         if self.matures_on <= self.signed_on:
@@ -194,6 +195,7 @@ def open_book(terms: LoanTerms) -> LoanBook:
         "matures_on": matures,
         "next_reset_on": reset,
         "accrued_to": signed,
+        "secured": terms.secured.fen,
         "pd_origin_bps": terms.probability_bps,
         "pd_bps": terms.probability_bps,
     }

@@ -25,6 +25,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "amount_above_maximum": ("申请金额超过产品上限", "the amount is above the product's maximum"),
     "collateral_unpriced": ("押品没有有效价格,无法估值", "the collateral has no valid price, so its value is unknown"),
     "collateral_too_small": ("押品可贷额低于产品最低金额", "the collateral supports less than the product's minimum"),
+    "tenor_past_validity": ("期限超过押品有效期", "the tenor is longer than the pledged credits keep their use"),
+    "security_not_taken": ("产品不接受该类担保", "the product does not take this kind of security"),
+    "security_ends_early": ("担保在贷款到期前失效", "a security ends before the loan does"),
+    "security_missing": ("缺少产品要求的担保", "the product demands more security of a kind than is there"),
     "price_above_maximum": ("风险定价超过产品利率上限", "the risk-based rate is above the product's maximum"),
 }
 

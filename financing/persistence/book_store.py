@@ -31,7 +31,7 @@ _MONEY = frozenset(
     {
         "disbursed", "received", "principal", "principal_due", "principal_billed", "instalment", "interest_closed",
         "interest_billed", "interest_paid", "penal_paid", "written_principal", "written_interest", "recovered",
-        "allowance", "market", "lendable", "after_haircut",
+        "secured", "allowance", "market", "lendable", "after_haircut",
     }
 )  # fmt: skip
 COLUMNS = {name: f"{name}_fen" if name in _MONEY else name for name in LoanBook.names()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
@@ -72,9 +72,25 @@ class StoredLoan:
 
 
 @dataclass(frozen=True, slots=True)
+class PledgedUse:
+    """What a pledgor states of its credits: evidence, and when an allowance must be surrendered or is carried over."""
+
+    evidence_hash: str | None = None
+    compliance_year: int | None = None
+    surrender_by: date | None = None
+    carry_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPledge:
     pledge: Pledge
     registration_number: str | None
+    registered_on: date | None = None
+    freeze_number: str | None = None
+    evidence_hash: str | None = None
+    compliance_year: int | None = None
+    surrender_by: date | None = None
+    carry_over: bool = False
 
     @property
     def issuance_id(self) -> str:
@@ -200,7 +216,8 @@ class LendingStore:
             for row in rows
         ]
 
-    def add_pledge(self, pledge: Pledge) -> None:
+    def add_pledge(self, pledge: Pledge, use: PledgedUse | None = None) -> None:
+        use = use or PledgedUse()
         self._connection.execute(
             insert(pledge_t).values(
                 id=pledge.pledge_id,
@@ -216,10 +233,16 @@ class LendingStore:
                 registration_number=None,
                 reserved_at=pledge.reserved_at,
                 expires_at=pledge.expires_at,
+                evidence_hash=use.evidence_hash,
+                compliance_year=use.compliance_year,
+                surrender_by=use.surrender_by,
+                carry_over=use.carry_over,
             )
         )
 
-    def save_pledge(self, pledge: Pledge, *, registration_number: str | None = None) -> None:
+    def save_pledge(
+        self, pledge: Pledge, *, registration_number: str | None = None, registered_on: date | None = None
+    ) -> None:
         changes: dict[str, Any] = {
             "state": pledge.state.value,
             "loan_id": pledge.loan_id,
@@ -228,6 +251,8 @@ class LendingStore:
         }
         if registration_number is not None:
             changes["registration_number"] = registration_number
+            changes["registered_on"] = registered_on
+            changes["freeze_number"] = f"FRZ-{pledge.pledge_id}"
         self._connection.execute(update(pledge_t).where(pledge_t.c.id == pledge.pledge_id).values(**changes))
 
     def pledge(self, pledge_id: str) -> StoredPledge:
@@ -323,7 +348,16 @@ def _pledge(row: Row[Any]) -> StoredPledge:
         released=Carbon(row.released_kg),
         disposed=Carbon(row.disposed_kg),
     )
-    return StoredPledge(pledge, row.registration_number)
+    return StoredPledge(
+        pledge,
+        row.registration_number,
+        row.registered_on,
+        row.freeze_number,
+        row.evidence_hash,
+        row.compliance_year,
+        row.surrender_by,
+        bool(row.carry_over),
+    )
 
 
 def _call(row: Row[Any]) -> StoredCall:

@@ -21,6 +21,7 @@ from financing.persistence.order_store import OrderStore
 from financing.persistence.organisation_store import OrganisationStore
 from financing.persistence.package_store import PackageStore
 from financing.persistence.registry_store import RegistryStore
+from financing.persistence.security_store import SecurityStore
 from financing.persistence.serial_store import SerialStore
 from financing.persistence.trading_store import TradingStore
 from financing.persistence.transfer_store import TransferStore
@@ -46,6 +47,7 @@ class UnitOfWork:
         self.market = MarketStore(connection)
         self.lending = LendingStore(connection)
         self.books = BookStore(connection)
+        self.securities = SecurityStore(connection)
         self.days = DayStore(connection)
         self.metering = MeteringStore(connection)
         self.methodologies = MethodologyStore(connection)

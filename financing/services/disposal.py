@@ -147,8 +147,9 @@ def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[Sto
 def require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
     """The product, if its lender may sell collateral now. Raises `DisposalNotAllowed`, `PriceMissing` and its kin."""
     product = context.parameters.product(standing.stored.product, business_date(context.at))
+    matured = business_date(context.at) > standing.stored.loan.matures_on
     require_disposable(
-        standing.debt.total,
+        standing.debt.total if matured else standing.exposed,
         standing.pool,
         standing.call.call if standing.call else None,
         matures_on=standing.stored.loan.matures_on,

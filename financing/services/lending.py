@@ -14,15 +14,17 @@ from financing.ledger.entries import EntryKind, Posting, pay
 from financing.lending.assessment import CreditAssessment, NoFile
 from financing.lending.decision import LoanApplication, decide, require_drawable
 from financing.lending.loan import Allocation, EventKind, LoanTerms, open_book
+from financing.lending.securities import supported
 from financing.parameters.records import LendingProduct
 from financing.persistence.lending_store import DecisionRecord, StoredLoan, StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import BPS_PER_UNIT, Money, Rate, business_date, ceil_div, rate_from_estimate_up
 from financing.services.approving import require_checked
 from financing.services.context import Context
-from financing.services.margin import LoanCoverage, settle_call, stand
+from financing.services.margin import LoanCoverage, exposed, settle_call, stand
 from financing.services.marks import marks_of, value_lots
 from financing.services.pledging import freeze
+from financing.services.securing import offered
 from financing.services.servicing import Draft, carry_forward, happen
 from financing.valuation.pools import require_priced, value_pool
 from financing.valuation.prices import Marked
@@ -38,6 +40,7 @@ class Apply:
     tenor_days: int
     pledge_ids: tuple[str, ...]
     credit: CreditAssessment | NoFile
+    security_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> De
     if borrower.subject_id is None or command.credit.subject != borrower.subject_id:
         raise NotPermitted("the score is of another subject", borrower_id=borrower.id)
     pledges = _reserved(unit, context, command.pledge_ids, borrower.id)
+    securities = offered(unit, context, command.security_ids, borrower.id)
+    if not pledges and not securities:
+        raise InvalidState("an application names what secures it")
     application = LoanApplication(
         application_id=context.new_id("app"),
         applicant=borrower.subject_id,
@@ -72,6 +78,8 @@ def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> De
         amount=command.amount,
         tenor_days=command.tenor_days,
         collateral=tuple(stored.pledge.lot for stored in pledges),
+        securities=securities,
+        collateral_valid_until=min((day for day in map(_use_ends, pledges) if day is not None), default=None),
     )
     on = business_date(context.at)
     marks = marks_of(unit, context.parameters, (lot.asset_class for lot in application.collateral), context.at)
@@ -115,20 +123,26 @@ def disburse_loan(unit: UnitOfWork, context: Context, command: Disburse) -> Loan
     lendable = require_priced(
         value_lots(unit, context.parameters, (stored.pledge.lot for stored in pledges), context.at)
     ).lendable
+    signed_on = business_date(context.at)
+    product = context.parameters.product(record.application.product, signed_on)
+    securities = offered(
+        unit, context, [each.security_id for each in record.application.securities], record.borrower_id
+    )
+    lendable += supported(securities, product)
     if command.amount > lendable:
         raise CoverageInsufficient(
             "the collateral no longer supports the amount",
             amount_fen=command.amount.fen,
             lendable_fen=lendable.fen,
         )
-    signed_on = business_date(context.at)
-    product = context.parameters.product(record.application.product, signed_on)
     terms = _terms(unit, context, record, product, rate, signed_on)
     committed = record.decision.max_amount if product.tranches_max > 1 else command.amount
     stored = StoredLoan(terms, open_book(terms), record.decision_id, committed)
     unit.lending.add_loan(stored, context.at)
     for pledge in pledges:
         freeze(unit, context, pledge, terms.loan_id, command.registration_number)
+    for security in securities:
+        unit.securities.post(security.security_id, terms.loan_id, command.registration_number)
     _pay_out(unit, context, stored, command.amount, product)
     return stand(unit, context, terms.loan_id)
 
@@ -156,7 +170,7 @@ def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, amount: Money
         raise CreditStandardNotMet("the product allows no further tranche", tranches_max=product.tranches_max)
     standing = stand(unit, context, loan_id)
     lendable = require_priced(standing.pool).lendable
-    if standing.debt.total + amount > lendable:
+    if exposed(standing.debt.total + amount, stored) > lendable:
         raise CoverageInsufficient(
             "the collateral does not support the tranche",
             debt_fen=(standing.debt.total + amount).fen,
@@ -203,6 +217,11 @@ def repay_loan(
     return Repaid(done.stored, done.allocation, stand(unit, context, loan_id))
 
 
+def _use_ends(stored: StoredPledge) -> date | None:
+    """The day on which a pledged allowance must be surrendered, unless what is left may be carried over."""
+    return None if stored.carry_over else stored.surrender_by
+
+
 def _pay_out(unit: UnitOfWork, context: Context, stored: StoredLoan, amount: Money, product: LendingProduct) -> None:
     draft = Draft(EventKind.DISBURSEMENT, business_date(context.at), amount)
     fee = amount.scaled_half_even(Rate(product.arrangement_fee_bps).fraction())
@@ -245,6 +264,7 @@ def _terms(
         reset_months=product.rate_reset_months,
         penal_bps=ceil_div(Fraction(rate.bps * product.penal_share_bps, BPS_PER_UNIT)),
         principal_first=product.principal_first_after_90_days,
+        secured=supported(record.application.securities, product),
         probability_bps=rate_from_estimate_up(credit.probability).bps if isinstance(credit, CreditAssessment) else 0,
     )
 
@@ -252,7 +272,7 @@ def _terms(
 def _reserved(
     unit: UnitOfWork, context: Context, pledge_ids: Sequence[str], borrower_id: str
 ) -> tuple[StoredPledge, ...]:
-    if not pledge_ids or len(set(pledge_ids)) != len(pledge_ids):
+    if len(set(pledge_ids)) != len(pledge_ids):
         raise InvalidState("an application names its pledges, each once", pledge_ids=list(pledge_ids))
     found = tuple(unit.lending.pledge(pledge_id) for pledge_id in pledge_ids)
     for stored in found:

@@ -43,6 +43,11 @@ class LoanCoverage:
     credit_cures: tuple[CollateralCure, ...]
     days_past_due: int
 
+    @property
+    def exposed(self) -> Money:
+        """What the credits have to cover: the debt less what other security supports."""
+        return exposed(self.debt.total, self.stored)
+
 
 def look_at(
     unit: UnitOfWork, parameters: Parameters, loans: Sequence[StoredLoan], at: datetime
@@ -60,14 +65,15 @@ def look_at(
         held = tuple(pledges.get(stored.loan.loan_id, ()))
         pool = value_pool(_lots(held), marks, classes)
         debt = debt_of(book, row)
-        standing = coverage(debt.total, pool)
+        uncovered = exposed(debt.total, stored)
+        standing = coverage(uncovered, pool)
         cash: Money | None = None
         cures: tuple[CollateralCure, ...] = ()
         if isinstance(pool, PoolValue) and standing.shortfall:
-            cash = cash_cure(debt.total, pool)
+            cash = cash_cure(uncovered, pool)
             offered = sorted({lot.asset_class for lot in _lots(held)})
             cures = tuple(
-                collateral_cure(debt.total, pool, marks[key], classes[key])
+                collateral_cure(uncovered, pool, marks[key], classes[key])
                 for key in offered
                 if isinstance(marks[key], Marked)
             )
@@ -90,14 +96,19 @@ def revalue(unit: UnitOfWork, context: Context, *, bank_id: str | None = None) -
 def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> None:
     """Make or close the margin call of one loan according to how it stands."""
     if standing.call is not None:
-        if is_cured(standing.debt.total, standing.pool):
+        if is_cured(standing.exposed, standing.pool):
             unit.lending.close_call(standing.call.call_id, "cured", context.at)
         return
     if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
         loan = standing.stored.loan
         product = context.parameters.product(standing.stored.product, business_date(context.at))
-        call = make_call(loan.loan_id, standing.debt.total, standing.pool, product, context.at)
+        call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at)
         unit.lending.add_call(context.new_id("mcl"), call, standing.pool.market)
+
+
+def exposed(debt: Money, stored: StoredLoan) -> Money:
+    """The part of a debt that no other security supports."""
+    return max(debt - stored.terms.secured, Money(0))
 
 
 def stand(unit: UnitOfWork, context: Context, loan_id: str) -> LoanCoverage:

@@ -13,7 +13,7 @@ from financing.errors import NotPermitted
 from financing.ledger.accounts import Asset, holding, pledged
 from financing.ledger.entries import EntryKind
 from financing.lending.loan import LoanState
-from financing.persistence.lending_store import StoredPledge
+from financing.persistence.lending_store import PledgedUse, StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, business_date
 from financing.services.context import Context
@@ -29,6 +29,7 @@ class ReservePledge:
     issuance_id: str
     quantity: Carbon
     product: str
+    use: PledgedUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def reserve_pledge(unit: UnitOfWork, context: Context, command: ReservePledge) -
         at=context.at,
         expires_at=pledge.expires_at,
     )
-    unit.lending.add_pledge(pledge)
+    unit.lending.add_pledge(pledge, command.use)
     return unit.lending.pledge(pledge.pledge_id)
 
 
@@ -103,8 +104,9 @@ def freeze(
         target=pledged(posted.pledgor, asset, posted.pledge_id),
         quantity=posted.lot.quantity,
     )
-    unit.lending.save_pledge(posted, registration_number=registration_number)
-    return replace(stored, pledge=posted, registration_number=registration_number)
+    registered_on = business_date(context.at)
+    unit.lending.save_pledge(posted, registration_number=registration_number, registered_on=registered_on)
+    return unit.lending.pledge(posted.pledge_id)
 
 
 def void_pledge(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredPledge:
@@ -133,7 +135,7 @@ def release_pledge(unit: UnitOfWork, context: Context, pledge_id: str, quantity:
     loan = unit.lending.loan(released.loan_id).loan
     held = unit.lending.posted_pledges([loan.loan_id]).get(loan.loan_id, [])
     remaining = _remaining([released if p.pledge.pledge_id == pledge_id else p.pledge for p in held])
-    debt = stand(unit, context, loan.loan_id).debt.total
+    debt = stand(unit, context, loan.loan_id).exposed
     require_releasable(debt, value_lots(unit, context.parameters, remaining, context.at))
     asset = Asset(released.lot.asset)
     move_credits(

@@ -105,6 +105,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bank_id", "day"),
     )
     op.create_table(
+        "security",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("provider_id", sa.String(), nullable=False),
+        sa.Column("bank_id", sa.String(), nullable=False),
+        sa.Column("borrower_id", sa.String(), nullable=False),
+        sa.Column("value_fen", sa.BigInteger(), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("evidence_hash", sa.String(), nullable=False),
+        sa.Column("registration_number", sa.String(), nullable=True),
+        sa.Column("record", sa.JSON(), nullable=False),
+        sa.Column("loan_id", sa.String(), nullable=True),
+        sa.Column("offered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(state = 'posted') <= (loan_id IS NOT NULL)", name="security_loan"),
+        sa.CheckConstraint("kind <> 'guarantee' OR provider_id <> borrower_id", name="security_guarantor"),
+        sa.CheckConstraint("kind IN ('receivable','income_stream','guarantee')", name="security_kind"),
+        sa.CheckConstraint("state IN ('offered','posted','released','withdrawn')", name="security_state"),
+        sa.CheckConstraint("value_fen > 0", name="security_value"),
+        sa.ForeignKeyConstraint(["bank_id"], ["organisation.id"]),
+        sa.ForeignKeyConstraint(["borrower_id"], ["organisation.id"]),
+        sa.ForeignKeyConstraint(["loan_id"], ["loan.id"]),
+        sa.ForeignKeyConstraint(["provider_id"], ["organisation.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("security", schema=None) as batch_op:
+        for column in ("bank_id", "borrower_id", "loan_id", "provider_id"):
+            batch_op.create_index(batch_op.f(f"ix_security_{column}"), [column], unique=False)
+
+    op.create_table(
         "disposal_auction",
         sa.Column("auction_id", sa.String(), nullable=False),
         sa.Column("pledge_id", sa.String(), nullable=False),
@@ -156,6 +187,7 @@ def upgrade() -> None:
         sa.Column("holiday_full", sa.Integer(), nullable=False),
         sa.Column("frozen", sa.Integer(), nullable=False),
         sa.Column("restructured", sa.Integer(), nullable=False),
+        sa.Column("secured_fen", sa.BigInteger(), nullable=False),
         sa.Column("disbursed_fen", sa.BigInteger(), nullable=False),
         sa.Column("received_fen", sa.BigInteger(), nullable=False),
         sa.Column("principal_fen", sa.BigInteger(), nullable=False),

@@ -54,6 +54,7 @@ class LoanAccountRow(SQLModel, table=True):
     holiday_full: int
     frozen: int
     restructured: int
+    secured_fen: int = Field(sa_type=Int64)
     disbursed_fen: int = Field(sa_type=Int64)
     received_fen: int = Field(sa_type=Int64)
     principal_fen: int = Field(sa_type=Int64)
@@ -118,6 +119,33 @@ class LoanEventRow(SQLModel, table=True):
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
     actor_id: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class SecurityRow(SQLModel, table=True):
+    """A receivable, a future income or a guarantee behind a loan: valued when it was given, with its workings."""
+
+    __tablename__: ClassVar[str] = "security"
+    __table_args__ = (
+        CheckConstraint("value_fen > 0", name="security_value"),
+        CheckConstraint("kind IN ('receivable','income_stream','guarantee')", name="security_kind"),
+        CheckConstraint("state IN ('offered','posted','released','withdrawn')", name="security_state"),
+        CheckConstraint("(state = 'posted') <= (loan_id IS NOT NULL)", name="security_loan"),
+        CheckConstraint("kind <> 'guarantee' OR provider_id <> borrower_id", name="security_guarantor"),
+    )
+    id: str = Field(primary_key=True)
+    kind: str
+    provider_id: str = Field(foreign_key="organisation.id", index=True)
+    bank_id: str = Field(foreign_key="organisation.id", index=True)
+    borrower_id: str = Field(foreign_key="organisation.id", index=True)
+    value_fen: int = Field(sa_type=Int64)
+    since: date
+    valid_until: date
+    state: str
+    evidence_hash: str
+    registration_number: str | None = None
+    record: dict[str, Any] = Field(sa_type=JSON)
+    loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
+    offered_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class BusinessDayRow(SQLModel, table=True):

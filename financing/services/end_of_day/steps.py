@@ -63,7 +63,7 @@ def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     classes = class_table(unit, context, work)
     pool = pooled(unit, work, classes)
     book, rows = work.book, work.going
-    standing = standings(book.debt, pool)
+    standing = standings(uncovered(book), pool)
     for name, found in (
         ("market", pool.market),
         ("lendable", pool.advance),
@@ -109,7 +109,7 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     """Make the margin calls that are due, close those that are cured, and report those whose time is over."""
     book = work.book
     row_of = {number: row for row, number in enumerate(book.number.tolist())} if len(book) else {}
-    open_numbers = set()
+    open_numbers, exposed = set(), uncovered(book)
     lapsed = 0
     for call in unit.days.open_calls(work.bank_id):
         row = row_of.get(call.number)
@@ -117,7 +117,7 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
             continue
         open_numbers.add(call.number)
         priced = book.coverage[row] != Standing.UNPRICED
-        if priced and book.debt[row] <= book.lendable[row]:
+        if priced and exposed[row] <= book.lendable[row]:
             work.cured.append(call.call_id)
         elif work.day > call.cure_by:
             lapsed += 1
@@ -131,7 +131,7 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     }
     until = {number: cure_by(product, work.day) for number, product in products.items()}
     for row in called:
-        debt, lendable = int(book.debt[row]), int(book.lendable[row])
+        debt, lendable = int(exposed[row]), int(book.lendable[row])
         work.new_calls.append(
             NewCall(
                 call_id=context.new_id("mcl"),
@@ -183,6 +183,12 @@ def class_table(unit: UnitOfWork, context: Context, work: DayWork) -> ClassTable
         call_bps=column("call_bps"),
         liquidate_bps=column("liquidate_bps"),
     )
+
+
+def uncovered(book: LoanBook) -> Ints:
+    """What credits have to cover of each debt: all but what other security supports."""
+    found: Ints = np.maximum(book.debt - book.secured, 0)
+    return found
 
 
 def pooled(unit: UnitOfWork, work: DayWork, classes: ClassTable) -> PoolColumns:
