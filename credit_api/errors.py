@@ -127,6 +127,7 @@ STATUS: Mapping[str, int] = {
     "book_diverged": 500,
     "books_diverged": 500,
     "decision_unchecked": 409,
+    "contract_invalid": 422,
     "idempotency_key_missing": 400,
     "idempotency_key_reused": 422,
     "ledger_tampered": 500,

@@ -340,6 +340,12 @@ class CalendarMissing(FinancingError):
     code = "calendar_missing"
 
 
+class ContractInvalid(FinancingError):
+    """Terms that make no contract: a type, convention, cycle, date or number that is unknown, missing or impossible."""
+
+    code = "contract_invalid"
+
+
 class SecondPersonRequired(FinancingError):
     """A decision waits for another person than the one who made it, or that person refused it."""
 

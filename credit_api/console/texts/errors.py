@@ -60,6 +60,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "calendar_missing": ("交易日历未覆盖该日", "The calendar does not reach this day"),
     "books_diverged": ("贷款明细与总账不符", "The loans and the general ledger do not agree"),
     "second_person_required": ("须由登记方以外的机构审批", "Another than its registrant must approve"),
+    "contract_invalid": ("合同条款无效", "The contract's terms are not valid"),
     "decision_unchecked": ("审批决定须由另一人复核", "A second person has to check this decision"),
     "book_diverged": ("订单簿与日志不符", "The book is not its journal's"),
     "overpayment_refused": ("还款超过应还金额", "More than is owed"),

@@ -1,0 +1,140 @@
+"""Which events a maturity contract schedules (ACTUS 7.1 to 7.4: contract schedules)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import ceil
+
+from financing.contracts.actus.events import Observation, Planned
+from financing.contracts.actus.terms import Terms, moment_of
+from financing.contracts.cycles import Cycle, schedule
+from financing.contracts.day_counts import year_fraction
+from financing.errors import ContractInvalid
+
+
+class Plan:
+    """The events of a PAM, LAM, NAM or ANN, up to maturity; an observation may add prepayments."""
+
+    def __init__(self, terms: Terms, observed: Observation) -> None:
+        self.terms, self.observed = terms, observed
+        self.issued = terms.moment("initialExchangeDate")
+        self.redemption_cycle = terms.cycle("cycleOfPrincipalRedemption")
+        self.redemption_anchor = terms.moment_or_none("cycleAnchorDateOfPrincipalRedemption") or self._after_issue(
+            self.redemption_cycle
+        )
+        self.matures = terms.moment_or_none("maturityDate") or self._maturity()
+
+    def events(self) -> list[Planned]:
+        """All events in order."""
+        found = [self._at("IED", self.issued)]
+        if self.terms.kind != "PAM":
+            found += [self._at("PR", moment) for moment in self.redemptions()]
+        found += self._interest() + self._resets() + self._others() + self._prepayments()
+        found.append(self._at("MD", self.matures))
+        return sorted(found, key=lambda event: event.order)
+
+    def redemptions(self) -> list[datetime]:
+        """Moments of principal redemption before maturity."""
+        return self._cycle(self.redemption_anchor, self.redemption_cycle, self.matures)
+
+    def _interest(self) -> list[Planned]:
+        terms = self.terms
+        if terms.number_or_none("nominalInterestRate") is None:
+            return []
+        cycle = terms.cycle("cycleOfInterestPayment")
+        anchor = terms.moment_or_none("cycleAnchorDateOfInterestPayment") or self._after_issue(cycle)
+        capitalised_to = terms.moment_or_none("capitalizationEndDate")
+        found: list[Planned] = []
+        moments = self._cycle(anchor, cycle, self.matures, with_end=True)
+        if self.terms.kind in {"NAM", "ANN"}:
+            redeemed = self.redemptions()
+            first = self.redemption_anchor
+            before = [moment for moment in moments if first is None or moment < first]
+            moments = sorted({*before, *redeemed, self.matures})
+        if capitalised_to is not None:
+            begin = anchor if anchor is not None else self.issued
+            capital = [m for m in self._cycle(begin, cycle, capitalised_to, with_end=True) if m <= capitalised_to]
+            found += [self._at("IPCI", moment) for moment in capital]
+            moments = [moment for moment in moments if moment > capitalised_to]
+        return found + [self._at("IP", moment) for moment in moments]
+
+    def _resets(self) -> list[Planned]:
+        terms = self.terms
+        cycle, anchor = terms.cycle("cycleOfRateReset"), terms.moment_or_none("cycleAnchorDateOfRateReset")
+        if cycle is None and anchor is None:
+            return []
+        moments = self._cycle(anchor or self._after_issue(cycle), cycle, self.matures)
+        found = [self._at("RR", moment) for moment in moments]
+        if terms.number_or_none("nextResetRate") is not None:
+            first = next((place for place, event in enumerate(found) if event.reported > terms.status), None)
+            if first is not None:
+                found[first] = self._at("RRF", moments[first])
+        return found
+
+    def _others(self) -> list[Planned]:
+        terms = self.terms
+        found: list[Planned] = []
+        if (terms.text("scalingEffect") or "000").strip("0O") and terms.raw("marketObjectCodeOfScalingIndex"):
+            found += self._repeated("SC", "ScalingIndex", with_end=False)
+        if terms.number_or_none("feeRate") is not None and terms.raw("cycleOfFee"):
+            found += self._repeated("FP", "Fee", with_end=True)
+        if terms.text("interestCalculationBase") == "NTL" and terms.kind != "PAM":
+            found += self._repeated("IPCB", "InterestCalculationBase", with_end=False)
+        for name, kind in (("purchaseDate", "PRD"), ("terminationDate", "TD")):
+            moment = terms.moment_or_none(name)
+            if moment is not None:
+                found.append(Planned(kind, moment, moment))
+        return found
+
+    def _repeated(self, kind: str, name: str, *, with_end: bool) -> list[Planned]:
+        cycle = self.terms.cycle(f"cycleOf{name}")
+        anchor = self.terms.moment_or_none(f"cycleAnchorDateOf{name}") or self._after_issue(cycle)
+        return [self._at(kind, moment) for moment in self._cycle(anchor, cycle, self.matures, with_end=with_end)]
+
+    def _prepayments(self) -> list[Planned]:
+        found = []
+        for seen in self.observed.events:
+            kind = str(seen.get("type", ""))
+            if kind in {"PP", "PY"} and seen.get("contractId") == self.terms.text("contractID"):
+                moment = moment_of(str(seen["time"]))
+                found.append(Planned(kind, moment, moment, float(str(seen.get("value") or 0))))
+        return found
+
+    def _cycle(
+        self, anchor: datetime | None, cycle: Cycle | None, end: datetime, *, with_end: bool = False
+    ) -> list[datetime]:
+        return schedule(anchor, cycle, end, end_of_month=self.terms.end_of_month, with_end=with_end)
+
+    def _after_issue(self, cycle: Cycle | None) -> datetime | None:
+        return None if cycle is None else cycle.after(self.issued, 1, month_end=False)
+
+    def _at(self, kind: str, moment: datetime) -> Planned:
+        shift = self.terms.shift
+        return Planned(kind, shift.shifted(moment), shift.calculated(moment))
+
+    def _maturity(self) -> datetime:
+        """Where none is given: when the redemptions have paid the notional back, at the latest the amortisation date."""
+        terms, cycle, anchor = self.terms, self.redemption_cycle, self.redemption_anchor
+        amortised = terms.moment_or_none("amortizationDate")
+        if terms.kind == "ANN" and amortised is not None:
+            return amortised
+        payment = terms.number_or_none("nextPrincipalRedemptionPayment")
+        if cycle is None or anchor is None or not payment:
+            raise ContractInvalid("a contract without maturity redeems in cycles", missing=["maturityDate"])
+        notional = terms.number("notionalPrincipal")
+        if self.issued < terms.status:
+            # Redemptions before the status date have happened: count from the next one on.
+            passed = 0
+            while cycle.after(anchor, passed, month_end=False) <= terms.status:
+                passed += 1
+            anchor = cycle.after(anchor, passed, month_end=False)
+        per_period = payment
+        if terms.kind in {"NAM", "ANN"}:
+            convention = terms.text("dayCountConvention") or "AA"
+            one = year_fraction(convention, anchor, cycle.after(anchor, 1, month_end=False))
+            per_period = payment - notional * one * terms.number("nominalInterestRate")
+        if per_period <= 0:
+            raise ContractInvalid("the redemption does not pay the interest: the contract never ends")
+        count = ceil(notional / per_period)
+        month_end = terms.end_of_month and (anchor + timedelta(days=1)).day == 1
+        return cycle.after(anchor, count - 1, month_end=month_end)

@@ -1,0 +1,85 @@
+"""Contracts against reference vectors: every event, every column, within one millionth."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from financing.contracts.actus.events import Event
+from financing.contracts.actus.running import observation_of, run
+from financing.contracts.actus.terms import moment_of
+from financing.errors import FinancingError
+
+TOLERANCE = 1e-6
+COLUMNS = {
+    "payoff": "payoff",
+    "notionalPrincipal": "notional",
+    "nominalInterestRate": "rate",
+    "accruedInterest": "accrued",
+    "exerciseAmount": "exercise",
+}
+
+
+class VectorsInvalid(ValueError):
+    """The file is not one of vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """How many vectors of a file passed, and the first difference of each that did not."""
+
+    file: str
+    passed: int
+    total: int
+    differences: tuple[str, ...]
+
+
+def check_file(path: Path) -> FileResult:
+    """Run every vector of a file. Raises `VectorsInvalid` for a file that cannot be read as vectors."""
+    try:
+        vectors = json.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise VectorsInvalid(f"{path}: {error}") from error
+    if not isinstance(vectors, dict) or not all(
+        isinstance(each, dict) and "terms" in each and "results" in each for each in vectors.values()
+    ):
+        raise VectorsInvalid(f"{path}: an object of vectors, each with terms and results, is expected")
+    differences = [found for name, vector in vectors.items() if (found := difference(name, vector)) is not None]
+    return FileResult(str(path), len(vectors) - len(differences), len(vectors), tuple(differences))
+
+
+def difference(name: str, vector: dict[str, Any]) -> str | None:
+    """The first difference of one vector, or None."""
+    try:
+        observed = observation_of(vector.get("dataObserved") or {}, vector.get("eventsObserved") or [])
+        to = str(vector.get("to") or "").strip()
+        found = run(vector["terms"], observed, moment_of(to) if to else None)
+    except FinancingError as error:
+        return f"{name}: refused: {error} {error.context}"
+    expected = vector["results"]
+    for place, (want, have) in enumerate(zip(expected, found, strict=False)):
+        where = f"{name}: event {place + 1} ({want['eventType']} {want['eventDate']})"
+        if moment_of(str(want["eventDate"])) != have.at or want["eventType"] != have.kind:
+            return f"{where}: found {have.kind} {have.at.isoformat()}"
+        for column, attribute in COLUMNS.items():
+            wrong = _differs(want.get(column), getattr(have, attribute))
+            if wrong is not None:
+                return f"{where}: {column}: {wrong}"
+    if len(expected) != len(found):
+        extra: Event | None = found[len(expected)] if len(found) > len(expected) else None
+        return f"{name}: {len(expected)} events expected, {len(found)} found" + (
+            f", first extra {extra.kind} {extra.at.isoformat()}" if extra else ""
+        )
+    return None
+
+
+def _differs(expected: object, found: float | None) -> str | None:
+    if expected is None or found is None:
+        return None
+    want = float(str(expected).strip())
+    if math.isnan(found) or abs(want - found) > TOLERANCE * max(1.0, abs(want)):
+        return f"expected {want!r}, found {found!r}"
+    return None
