@@ -1,4 +1,4 @@
-"""Business days: weekdays, or China's with its holidays and make-up working days; conventions that move a day to one."""
+"""Business days: weekdays, or China's with holidays and make-up working days; conventions that move a day to one."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from financing.contracts.actus.events import Event, Observation
@@ -24,8 +24,8 @@ def run_cover(terms: Terms, observed: Observation, to: datetime | None, run: Run
     default = _default(terms, covered, observed, matures)
     currency = terms.text("currency") or ""
     found: list[Event] = []
-    notional = _insured(terms, covered, observed, terms.status, run) * share if terms.kind == "CEG" else 0.0
     bought = terms.moment_or_none("purchaseDate")
+    notional = _insured(terms, covered, observed, bought or terms.status, run) * share if terms.kind == "CEG" else 0.0
     if bought is not None:
         price = -terms.sign * terms.number("priceAtPurchaseDate")
         found.append(Event("PRD", bought, price, currency, terms.sign * notional, 0.0, 0.0, 0.0))
@@ -34,9 +34,9 @@ def run_cover(terms: Terms, observed: Observation, to: datetime | None, run: Run
         amount = exposure
         if terms.kind == "CEC":
             amount = min(_collateral(covering, observed, default, run), exposure)
-        settled = default + days_of(terms.text("settlementPeriod"))
+        settled = terms.shift.shifted(default + days_of(terms.text("settlementPeriod")))
         found.append(Event("XD", default, 0.0, currency, terms.sign * exposure, 0.0, 0.0, terms.sign * amount))
-        found.append(Event("STD", settled, terms.sign * amount, currency, 0.0, 0.0, 0.0, 0.0))
+        found.append(Event("STD", settled, terms.sign * amount, currency, 0.0, 0.0, 0.0, terms.sign * amount))
     else:
         found.append(Event("MD", matures, 0.0, currency, 0.0, 0.0, 0.0, 0.0))
     return [event for event in found if to is None or event.at <= to]
@@ -63,9 +63,7 @@ def _default(
     return found if found is not None and found <= matures else None
 
 
-def _insured(
-    terms: Terms, covered: list[Mapping[str, Any]], observed: Observation, at: datetime, run: Run
-) -> float:
+def _insured(terms: Terms, covered: list[Mapping[str, Any]], observed: Observation, at: datetime, run: Run) -> float:
     """The exposure that is covered at a moment: notional only, or with accrued interest, or market value."""
     if terms.kind == "CEG" and terms.number_or_none("notionalPrincipal") is not None:
         return terms.number("notionalPrincipal")
@@ -75,24 +73,23 @@ def _insured(
         contract = each["object"]
         if contract.get("contractType") is None:
             raise ContractInvalid("the covered contract's terms are not given", contract=_identifier(each))
-        past = [event for event in run(contract, observed, at)]
+        past = run(contract, observed, at)
         if not past:
             continue
         last = past[-1]
         total += abs(last.notional)
         if kind == "NI":
-            total += abs(_accrued(contract, observed, at, last, run))
+            total += abs(_accrued(contract, observed, at, run))
         elif kind == "MV":
             code = str(contract.get("marketObjectCode") or "")
             total += observed.at(code, at) - abs(last.notional)
     return total
 
 
-def _accrued(contract: Mapping[str, Any], observed: Observation, at: datetime, last: Event, run: Run) -> float:
+def _accrued(contract: Mapping[str, Any], observed: Observation, at: datetime, run: Run) -> float:
     """Interest accrued at a moment: what a purchase at zero price on that moment would pay."""
-    del last
     asked = {**contract, "purchaseDate": at.isoformat(), "priceAtPurchaseDate": "0"}
-    events = run(asked, observed, at + timedelta(seconds=0))
+    events = run(asked, observed, at)
     purchase = next((event for event in events if event.kind == "PRD"), None)
     return purchase.accrued if purchase is not None else 0.0
 

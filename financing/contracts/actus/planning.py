@@ -35,7 +35,7 @@ class Plan:
 
     def redemptions(self) -> list[datetime]:
         """Moments of principal redemption before maturity."""
-        return self._cycle(self.redemption_anchor, self.redemption_cycle, self.matures)
+        return self.moments(self.redemption_anchor, self.redemption_cycle, self.matures)
 
     def _interest(self) -> list[Planned]:
         terms = self.terms
@@ -45,7 +45,7 @@ class Plan:
         anchor = terms.moment_or_none("cycleAnchorDateOfInterestPayment") or self._after_issue(cycle)
         capitalised_to = terms.moment_or_none("capitalizationEndDate")
         found: list[Planned] = []
-        moments = self._cycle(anchor, cycle, self.matures, with_end=True)
+        moments = self.moments(anchor, cycle, self.matures, with_end=True)
         if self.terms.kind in {"NAM", "ANN"}:
             redeemed = self.redemptions()
             first = self.redemption_anchor
@@ -53,7 +53,7 @@ class Plan:
             moments = sorted({*before, *redeemed, self.matures})
         if capitalised_to is not None:
             begin = anchor if anchor is not None else self.issued
-            capital = [m for m in self._cycle(begin, cycle, capitalised_to, with_end=True) if m <= capitalised_to]
+            capital = [m for m in self.moments(begin, cycle, capitalised_to, with_end=True) if m <= capitalised_to]
             found += [self._at("IPCI", moment) for moment in capital]
             moments = [moment for moment in moments if moment > capitalised_to]
         return found + [self._at("IP", moment) for moment in moments]
@@ -63,7 +63,7 @@ class Plan:
         cycle, anchor = terms.cycle("cycleOfRateReset"), terms.moment_or_none("cycleAnchorDateOfRateReset")
         if cycle is None and anchor is None:
             return []
-        moments = self._cycle(anchor or self._after_issue(cycle), cycle, self.matures)
+        moments = self.moments(anchor or self._after_issue(cycle), cycle, self.matures)
         found = [self._at("RR", moment) for moment in moments]
         if terms.number_or_none("nextResetRate") is not None:
             first = next((place for place, event in enumerate(found) if event.reported > terms.status), None)
@@ -89,7 +89,7 @@ class Plan:
     def _repeated(self, kind: str, name: str, *, with_end: bool) -> list[Planned]:
         cycle = self.terms.cycle(f"cycleOf{name}")
         anchor = self.terms.moment_or_none(f"cycleAnchorDateOf{name}") or self._after_issue(cycle)
-        return [self._at(kind, moment) for moment in self._cycle(anchor, cycle, self.matures, with_end=with_end)]
+        return [self._at(kind, moment) for moment in self.moments(anchor, cycle, self.matures, with_end=with_end)]
 
     def _prepayments(self) -> list[Planned]:
         found = []
@@ -100,9 +100,10 @@ class Plan:
                 found.append(Planned(kind, moment, moment, float(str(seen.get("value") or 0))))
         return found
 
-    def _cycle(
+    def moments(
         self, anchor: datetime | None, cycle: Cycle | None, end: datetime, *, with_end: bool = False
     ) -> list[datetime]:
+        """The moments of a cycle by the contract's end-of-month convention."""
         return schedule(anchor, cycle, end, end_of_month=self.terms.end_of_month, with_end=with_end)
 
     def _after_issue(self, cycle: Cycle | None) -> datetime | None:
@@ -113,7 +114,7 @@ class Plan:
         return Planned(kind, shift.shifted(moment), shift.calculated(moment))
 
     def _maturity(self) -> datetime:
-        """Where none is given: when the redemptions have paid the notional back, at the latest the amortisation date."""
+        """Where none is given: when the redemptions have paid the notional back, or the amortisation date."""
         terms, cycle, anchor = self.terms, self.redemption_cycle, self.redemption_anchor
         amortised = terms.moment_or_none("amortizationDate")
         if terms.kind == "ANN" and amortised is not None:

@@ -45,7 +45,8 @@ def _maturity_events(terms: Terms, observed: Observation, to: datetime | None) -
         planned = _with_fixings(terms, plan, planned)
     bought, ended = terms.moment_or_none("purchaseDate"), terms.moment_or_none("terminationDate")
     found = []
-    for event in planned:
+    for each in planned:
+        event = each
         if ended is not None and (event.calculated > ended or (event.calculated == ended and event.kind == "MD")):
             break
         if to is not None and event.reported > to:
@@ -57,9 +58,7 @@ def _maturity_events(terms: Terms, observed: Observation, to: datetime | None) -
             state = machine.state
             kind = "PRF" if event.kind == "PRF2" else event.kind
             currency = terms.text("currency") or ""
-            found.append(
-                Event(kind, event.reported, payoff, currency, state.notional, state.rate, state.accrued)
-            )
+            found.append(Event(kind, event.reported, payoff, currency, state.notional, state.rate, state.accrued))
     return found
 
 
@@ -68,56 +67,68 @@ def _counts(event: Planned, terms: Terms) -> bool:
 
 
 def _prepare_redemption(terms: Terms, plan: Plan, machine: Machine) -> None:
-    """A linear amortiser without a payment redeems in equal parts: one more than it has dates before maturity."""
-    if terms.kind == "LAM" and terms.number_or_none("nextPrincipalRedemptionPayment") is None:
-        parts = len(plan.redemptions()) + 1
-        machine.state.redemption = terms.sign * terms.number("notionalPrincipal") / parts
+    """The payment of a contract that names none: equal parts, one more than there are dates before maturity (LAM); the
+    annuity, unless a fixing before the first redemption sets it (ANN)."""
+    if terms.number_or_none("nextPrincipalRedemptionPayment") is not None:
+        return
+    dates = plan.redemptions()
+    if terms.kind == "LAM":
+        machine.state.redemption = terms.sign * terms.number("notionalPrincipal") / (len(dates) + 1)
+    elif terms.kind == "ANN" and dates and not _is_fixed(terms, plan, dates[0]):
+        state = machine.state
+        if plan.issued >= terms.status:
+            notional, rate = terms.sign * terms.number("notionalPrincipal"), terms.number("nominalInterestRate")
+            ahead = [plan.issued, *(moment for moment in _amortising(terms, plan) if moment >= plan.issued)]
+            first = ahead[1]
+            accrued = year_fraction(machine.convention, plan.issued, first) * rate * notional
+            machine.state.redemption = _level(machine.convention, notional + accrued, rate, first, ahead[2:], paid=1)
+        else:
+            ahead = [moment for moment in _amortising(terms, plan) if moment > terms.status]
+            owed = state.notional + state.accrued
+            machine.state.redemption = _level(machine.convention, owed, state.rate, terms.status, ahead, paid=0)
+
+
+def _is_fixed(terms: Terms, plan: Plan, first: datetime) -> bool:
+    """Whether a fixing event, a day before the first redemption, lies within the contract's reported life."""
+    fixing = first - timedelta(days=1)
+    return fixing >= plan.issued and fixing > terms.status
+
+
+def _amortising(terms: Terms, plan: Plan) -> list[datetime]:
+    """The redemption moments over which an annuity pays back, the end of amortisation included."""
+    end = terms.moment_or_none("amortizationDate") or plan.matures
+    return plan.moments(plan.redemption_anchor, plan.redemption_cycle, end, with_end=True)
 
 
 def _with_fixings(terms: Terms, plan: Plan, planned: list[Planned]) -> list[Planned]:
     """Annuities fix their payment a day before the first redemption if none is given, and after every reset."""
     fixings = [Planned("PRF2", e.reported, e.calculated) for e in planned if e.kind in {"RR", "RRF"}]
-    if terms.number_or_none("nextPrincipalRedemptionPayment") is None:
-        dates = plan.redemptions()
-        if dates:
-            first = dates[0] - timedelta(days=1)
-            if first >= plan.issued and first > terms.status:
-                fixings.append(Planned("PRF", first, first))
+    dates = plan.redemptions()
+    if terms.number_or_none("nextPrincipalRedemptionPayment") is None and dates and _is_fixed(terms, plan, dates[0]):
+        first = dates[0] - timedelta(days=1)
+        fixings.append(Planned("PRF", first, first))
     return sorted([*planned, *fixings], key=lambda event: event.order)
 
 
 def _annuity(terms: Terms, plan: Plan, machine: Machine, event: Planned) -> float:
-    """The level payment that pays notional and accrued interest back by the end of amortisation (ACTUS 3.8)."""
-    convention = terms.text("dayCountConvention") or "AA"
-    end = terms.moment_or_none("amortizationDate") or plan.matures
-    cycle = plan.redemption_cycle
-    anchor = plan.redemption_anchor
-    if cycle is None or anchor is None:
-        raise ContractInvalid("an annuity redeems in cycles", missing=["cycleOfPrincipalRedemption"])
-    moments = [
-        m for m in plan._cycle(anchor, cycle, end, with_end=True) if m > event.calculated  # noqa: SLF001
-    ]
-    state = machine.state
-    first = moments[0]
-    to_first = event.kind == "PRF"
-    base = state.base if terms.kind != "PAM" else state.notional
-    accrued_until = first if to_first else event.calculated
-    accrued = state.accrued + year_fraction(convention, state.since, accrued_until) * state.rate * base
-    start = first if to_first else event.calculated
-    rest = moments[1:] if to_first else moments
-    factors = []
-    since = start
-    for moment in rest:
-        factors.append(1 + state.rate * year_fraction(convention, since, moment))
-        since = moment
-    growth, total = 1.0, 1.0 if to_first else 0.0
-    tail = 1.0
-    for factor in factors:
+    """The payment fixed by an event: from the first redemption on (PRF), or from the next one on (after a reset)."""
+    state, convention = machine.state, machine.convention
+    ahead = [moment for moment in _amortising(terms, plan) if moment > event.calculated]
+    if not ahead:
+        return state.redemption
+    first = event.kind == "PRF"
+    start = ahead[0] if first else event.calculated
+    owed = state.notional + state.accrued + year_fraction(convention, state.since, start) * state.rate * state.base
+    return _level(convention, owed, state.rate, start, ahead[1:] if first else ahead, paid=int(first))
+
+
+def _level(convention: str, owed: float, rate: float, start: datetime, moments: list[datetime], *, paid: int) -> float:
+    """The level payment at `moments` (and, with `paid`, at `start`) that is worth `owed` at `start` (ACTUS 3.8):
+    owed × Π f_i ÷ Σ_j Π_{i>j} f_i, with f_i = 1 + rate × years of the period i."""
+    growth, worth, since = 1.0, float(paid), start
+    for moment in moments:
+        factor = 1 + rate * year_fraction(convention, since, moment)
         growth *= factor
-    remaining = growth
-    total = growth if to_first else 0.0
-    for factor in factors:
-        remaining /= factor
-        total += remaining
-    del tail
-    return (state.notional + accrued) * growth / total
+        worth = worth * factor + 1.0
+        since = moment
+    return owed * growth / worth

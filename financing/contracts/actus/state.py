@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from financing.contracts.actus.events import Observation, Planned
-from financing.contracts.actus.terms import Terms, days_of
+from financing.contracts.actus.terms import Terms
 from financing.contracts.day_counts import year_fraction
 from financing.errors import ContractInvalid
 
@@ -104,7 +104,7 @@ class Machine:
         paid = state.redemption
         if self.terms.kind in {"NAM", "ANN"}:
             paid -= state.accrued
-        if abs(paid) > abs(state.notional) and paid * state.notional > 0:
+        if abs(paid) > abs(state.notional) and paid * self.sign > 0:
             paid = state.notional
         state.notional -= paid
         self._follow_notional()
@@ -144,8 +144,8 @@ class Machine:
     def _rr(self, event: Planned) -> float:
         self._accrue(event.calculated)
         terms, state = self.terms, self.state
-        fixed_at = event.calculated - days_of(terms.text("fixingDays"))
-        seen = self.observed.at(terms.text("marketObjectCodeOfRateReset") or "", fixed_at)
+        # The reference implementation reads the market object at the reset itself, whatever the fixing days.
+        seen = self.observed.at(terms.text("marketObjectCodeOfRateReset") or "", event.calculated)
         target = seen * terms.number("rateMultiplier", 1.0) + terms.number("rateSpread")
         change = min(
             max(target - state.rate, -abs(terms.number("periodFloor", UNBOUNDED))), terms.number("periodCap", UNBOUNDED)
@@ -178,10 +178,7 @@ class Machine:
     def _fp(self, event: Planned) -> float:
         self._accrue(event.calculated)
         terms, state = self.terms, self.state
-        if terms.text("feeBasis") == "A":
-            payoff = self.sign * terms.number("feeRate")
-        else:
-            payoff = state.fee
+        payoff = self.sign * terms.number("feeRate") if terms.text("feeBasis") == "A" else state.fee
         state.fee = 0.0
         return payoff
 

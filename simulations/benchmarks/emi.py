@@ -1,0 +1,86 @@
+"""Rounded instalment schedules against reference vectors, to the cent."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from financing.contracts.instalments import Basis, Progress
+from financing.errors import FinancingError
+from simulations.benchmarks.actus import FileResult, VectorsInvalid
+
+COLUMNS = {"emi": "instalment", "interest_due": "interest", "principal_due": "principal", "balance_after": "balance"}
+CALLS = {"addDisbursement", "changeInterestRate"}
+CENT = Decimal("0.01")
+
+
+def check_file(path: Path) -> FileResult:
+    """Run every test of a file. Raises `VectorsInvalid` for a file that cannot be read as schedules.
+
+    A test that calls for payments or corrections is counted as not passed and named so: they are events of a loan
+    (`financing.lending`), not of a schedule.
+    """
+    try:
+        tests = json.loads(path.read_text("utf-8"))["tests"]
+        results = [(str(test["name"]), difference(test)) for test in tests if not test.get("disabled")]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, InvalidOperation) as error:
+        raise VectorsInvalid(f"{path}: {error!r}") from error
+    wrong = tuple(f"{name}: {found}" for name, found in results if found is not None)
+    return FileResult(str(path), len(results) - len(wrong), len(results), wrong)
+
+
+def difference(test: dict[str, Any]) -> str | None:
+    """The first difference of one test, or None."""
+    unknown = sorted({step["call"] for step in test["steps"] if "call" in step} - CALLS)
+    if unknown:
+        return f"not a schedule of disbursements and rates: calls {', '.join(unknown)}"
+    try:
+        basis = Basis.of(
+            test["days_in_year"], test["days_in_month"], test["frequency"], int(test.get("repay_every", 1))
+        )
+        periods = _joined(test["periods"], basis)
+        progress = Progress(periods, Decimal(str(test["annual_rate_pct"])) / 100, basis)
+        amount = Decimal(0)
+        for place, step in enumerate(test["steps"], start=1):
+            if "call" in step:
+                on, value = date.fromisoformat(step["args"][0]), step["args"][1]
+                amount = Decimal(str(value)) if isinstance(value, int | float) else amount or Decimal(100)
+                if step["call"] == "addDisbursement":
+                    progress.disburse(on, amount)
+                else:
+                    progress.change_rate(on, Decimal(str(value)) / 100)
+            elif (found := _compare(progress, step["expect"])) is not None:
+                return f"step {place}: {found}"
+    except FinancingError as error:
+        return f"refused: {error} {error.context}"
+    return None
+
+
+def _joined(raw: list[list[str]], basis: Basis) -> tuple[tuple[date, date], ...]:
+    """The periods end to end: where a due day is not the next start, the next start and the frequency decide."""
+    starts = [date.fromisoformat(start) for start, _ in raw]
+    dues = [date.fromisoformat(due) for _, due in raw]
+    if dues[:-1] == starts[1:]:
+        return tuple(zip(starts, dues, strict=True))
+    return tuple(zip(starts, [*starts[1:], basis.after(starts[-1])], strict=True))
+
+
+def _compare(progress: Progress, expected: list[dict[str, Any]]) -> str | None:
+    last = {row["period"]: row for row in expected}
+    for number, row in sorted(last.items()):
+        if number >= len(progress.schedule):
+            return f"period {number + 1} is missing"
+        period = progress.schedule[number]
+        for column, attribute in COLUMNS.items():
+            if column not in row:
+                continue
+            have = getattr(period, attribute)
+            if column == "balance_after":  # with what is paid out on the due day itself
+                have += sum((amount for on, amount in progress.disbursed if on == period.due), Decimal(0))
+            want, have = Decimal(str(row[column])).quantize(CENT), have.quantize(CENT)
+            if want != have:
+                return f"period {number + 1}: {column}: expected {want}, found {have}"
+    return None
