@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from financing.collateral.coverage import CoverageStatus, coverage
+from financing.contracts.business_days import add_business_days, china_expected
 from financing.errors import InvalidState
 from financing.parameters.records import CollateralClass, LendingProduct
 from financing.quantities import Carbon, Money, business_date, require_utc
@@ -89,6 +90,8 @@ def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingPr
 
 def cure_by(product: LendingProduct, called_on: date) -> date:
     """The last day on which a call made on `called_on` may be cured: calendar or business days, as the product says."""
+    if product.cure_day_kind == "business":
+        return add_business_days(called_on, product.cure_days, china_expected)
     return called_on + timedelta(days=product.cure_days)
 
 

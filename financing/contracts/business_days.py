@@ -23,19 +23,33 @@ def weekdays(day: date) -> bool:
     return day.weekday() < SATURDAY
 
 
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """Holidays and make-up working days; `announced` says whether the State Council's notice is on record."""
+
+    announced: bool
+    off: frozenset[date]
+    working: frozenset[date]
+
+
 @cache
-def _china(year: int) -> tuple[frozenset[date], frozenset[date]]:
-    """Holidays and make-up working days of a year, as the State Council announced them."""
+def _china(year: int) -> _Year:
     known = holiday_calendars.country_holidays("CN", years=year)
-    if year not in known.special_public_holidays:
-        raise CalendarMissing("the State Council's notice for this year is not on record", year=year)
-    return frozenset(known), frozenset(known.weekend_workdays)
+    return _Year(year in known.special_public_holidays, frozenset(known), frozenset(known.weekend_workdays))
 
 
 def china(day: date) -> bool:
     """Whether banks in China work on a day. Raises `CalendarMissing` for a year whose holidays nobody announced."""
-    off, working = _china(day.year)
-    return day in working or (day.weekday() < SATURDAY and day not in off)
+    if not _china(day.year).announced:
+        raise CalendarMissing("the State Council's notice for this year is not on record", year=day.year)
+    return china_expected(day)
+
+
+def china_expected(day: date) -> bool:
+    """As `china`; for a year whose notice is not out, weekdays that are no statutory holiday: provisional, because
+    make-up working days and bridging holidays are announced only in the November before."""
+    year = _china(day.year)
+    return day in year.working or (day.weekday() < SATURDAY and day not in year.off)
 
 
 def add_business_days(day: date, count: int, is_business_day: IsBusinessDay) -> date:

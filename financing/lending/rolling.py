@@ -74,6 +74,8 @@ class Market:
             return days
         if self.payable_on is None:
             raise CalendarMissing("there is no calendar of business days", day=str(date_of(int(days.min()))))
+        if len(days) and days.max() >= len(self.payable_on):
+            raise CalendarMissing("the calendar of business days ends before", day=str(date_of(int(days.max()))))
         moved = self.payable_on[days]
         if np.any((shifted == 1) & (moved == NO_DAY)):
             day = int(days[(shifted == 1) & (moved == NO_DAY)][0])
