@@ -174,7 +174,7 @@ def fit_by_likelihood(series: PriceSeries) -> tuple[JumpDiffusion, float]:
 
 
 def on_record(process: PriceProcess, drift: float = 0.0) -> tuple[JumpDiffusion, MeanReverting]:
-    """Both models with the parameters of the record. Its volatility is the Ornstein–Uhlenbeck σ to first order in κ·dt."""
+    """Both models with the parameters of the record; its volatility is the reverting σ to first order in κ·dt."""
     jumping = JumpDiffusion(drift, process.sigma, process.jump_rate, process.jump_mean, process.jump_sd)
     return jumping, MeanReverting(process.kappa, process.theta, process.volatility)
 

@@ -68,8 +68,8 @@ def jump_mixture(model: JumpDiffusion, years: float) -> NormalMixture:
     drift = (model.drift - model.sigma**2 / 2 - model.compensator) * years
     return NormalMixture(
         weights / weights.sum(),
-        drift + counts * model.jump_mean,
-        np.sqrt(model.sigma**2 * years + counts * model.jump_sd**2),
+        np.asarray(drift + counts * model.jump_mean, dtype=np.float64),
+        np.asarray(np.sqrt(model.sigma**2 * years + counts * model.jump_sd**2), dtype=np.float64),
     )
 
 
