@@ -1,4 +1,4 @@
-"""A book of collateralised loans as columns, and what the joint simulation needs to know of each class and of dependence."""
+"""A book of collateralised loans as columns, and what their joint simulation needs to know of classes and dependence."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class LoanBook:
     """Loans as columns of one length n. Raises `RiskInputInvalid`.
 
     `exposure` fen (n,), `pd` probability of default within the horizon in (0, 1) (n,), `loading` weight a of the credit
-    factor in [0, 1) (n,), `class_index` into `classes` (n,), `collateral` kg (n,). A missing value is refused: neither a
-    default probability nor collateral is made up.
+    factor in [0, 1) (n,), `class_index` into `classes` (n,), `collateral` kg (n,). A missing value is refused:
+    neither a default probability nor collateral is made up.
     """
 
     exposure: IntArray
@@ -102,7 +102,7 @@ class Dependence:
             raise RiskInputInvalid("correlations lie within ±1, the yield's sd in [0, 1)", wrong_way=self.wrong_way)
 
     def factor(self, classes: int) -> FloatArray:
-        """Lower Cholesky factor (classes + 1, classes + 1) of credit factor, then classes. Raises `RiskInputInvalid`."""
+        """Lower Cholesky factor (classes + 1, classes + 1), credit factor first. Raises `RiskInputInvalid`."""
         matrix = np.full((classes + 1, classes + 1), self.class_correlation)
         matrix[0, :] = matrix[:, 0] = self.wrong_way
         np.fill_diagonal(matrix, 1.0)
@@ -115,4 +115,4 @@ class Dependence:
 def basel_loading(pd: FloatArray) -> FloatArray:
     """√R of a corporate exposure: R = 0.12·g + 0.24·(1 − g), g = (1 − e^{−50·pd}) ÷ (1 − e^{−50}). Basel CRE31.5."""
     share = -np.expm1(-50.0 * pd) / -np.expm1(-50.0)
-    return np.sqrt(0.12 * share + 0.24 * (1.0 - share))
+    return np.asarray(np.sqrt(0.12 * share + 0.24 * (1.0 - share)), dtype=np.float64)

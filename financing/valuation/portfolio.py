@@ -124,7 +124,7 @@ def _stripe(plan: _Plan, number: int) -> _Stripe:
     width = len(plan.names)
     return _Stripe(
         by_class=_summed(path * len(classes) + kind, lost, paths, len(classes)),
-        by_loan=np.bincount(row, lost, len(book)),
+        by_loan=_summed(row, lost, 1, len(book))[0],
         by_name=_summed(path[named] * width + place[named], lost[named], paths, width),
         credit=credit[:paths],
         prices=prices[:paths],
@@ -163,4 +163,4 @@ def _losses(plan: _Plan, per_kilogram: FloatArray, row: IntArray) -> FloatArray:
 
 
 def _summed(cell: IntArray, lost: FloatArray, paths: int, width: int) -> FloatArray:
-    return np.bincount(cell, lost, paths * width).reshape(paths, width)
+    return np.asarray(np.bincount(cell, lost, paths * width).reshape(paths, width), dtype=np.float64)

@@ -1,11 +1,11 @@
 """Stress of pledged credits, streams and books: what a scenario of the file does to values, statuses, calls and losses.
 
-Issued credits are issued: a cut of the grid's factor or a poor year takes none of them, only those still to be generated.
-While markets are frozen longer than a class's price may age, its mark is stale and its pools are unpriced, neither
-healthy nor called; what a sale after the freeze would bring is estimated all the same.
+Issued credits are issued: a cut of the grid's factor or a poor year takes none of them, only those still to be
+generated. While markets are frozen longer than a class's price may age, its mark is stale and its pools are unpriced,
+neither healthy nor called; what a sale after the freeze would bring is estimated all the same.
 
-Coverage is the collateral rules' matter: statuses and cures come from callables, so that they are the exact integer rules
-and not a copy of them.
+Coverage is the collateral rules' matter: statuses and cures come from callables, so that they are the exact integer
+rules and not a copy of them.
 """
 
 from __future__ import annotations
