@@ -1,4 +1,4 @@
-"""A book of collateralised loans as columns, and what their joint simulation needs to know of classes and dependence."""
+"""A book of collateralised loans as columns, and what their joint simulation needs of classes and dependence."""
 
 from __future__ import annotations
 
