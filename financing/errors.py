@@ -292,6 +292,24 @@ class NotRederivable(FinancingError):
     code = "not_rederivable"
 
 
+class SeriesInvalid(FinancingError):
+    """A price series is too short, out of order, or holds a price that is missing, not positive or out of all scale."""
+
+    code = "series_invalid"
+
+
+class RiskInputInvalid(FinancingError):
+    """An input of a risk model is missing, not a number or outside its range, so nothing is computed from it."""
+
+    code = "risk_input_invalid"
+
+
+class CreditsNotIssued(FinancingError):
+    """Reductions that are still to be generated are no issued credits and cannot be valued or pledged as such."""
+
+    code = "credits_not_issued"
+
+
 class OrderRefused(FinancingError):
     """The order breaks a rule of the market: tick, lot, size, side conditions or date."""
 

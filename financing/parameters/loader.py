@@ -34,6 +34,7 @@ from financing.parameters.records import (
     Region,
     TradingRules,
 )
+from financing.parameters.risk import PortfolioRule, PriceProcess, StreamRule, StressScenario, ValuationRule
 
 PARAMETER_ROOT = Path(__file__).parent
 R = TypeVar("R", bound=Record)
@@ -78,6 +79,11 @@ class Parameters:
     regions: Table[Region]
     recognitions: Table[Recognition]
     market_rules: Table[MarketRules]
+    price_processes: Table[PriceProcess]
+    valuation_rules: Table[ValuationRule]
+    stream_rules: Table[StreamRule]
+    stress_scenarios: Table[StressScenario]
+    portfolio_rules: Table[PortfolioRule]
     hashes: Mapping[str, str]
     texts: Mapping[str, str]
 
@@ -143,6 +149,22 @@ class Parameters:
     def venue(self, key: str, on: date) -> MarketRules:
         return self.market_rules.find(key, on)
 
+    def price_process(self, key: str, on: date) -> PriceProcess:
+        return self.price_processes.find(key, on)
+
+    def valuation_rule(self, key: str, on: date) -> ValuationRule:
+        return self.valuation_rules.find(key, on)
+
+    def stream_rule(self, key: str, on: date) -> StreamRule:
+        return self.stream_rules.find(key, on)
+
+    def stress_scenarios_on(self, on: date) -> tuple[StressScenario, ...]:
+        """Every stress scenario that holds on `on`, in the file's order."""
+        return tuple(record for record in self.stress_scenarios.records if record.holds_on(on))
+
+    def portfolio_rule(self, key: str, on: date) -> PortfolioRule:
+        return self.portfolio_rules.find(key, on)
+
 
 @cache
 def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None = None) -> Parameters:
@@ -169,6 +191,11 @@ def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None
         regions=_table(read, "regions.toml", Region, "region"),
         recognitions=_table(read, "recognitions.toml", Recognition, "recognition"),
         market_rules=_table(read, "market_rules.toml", MarketRules, "market rule set"),
+        price_processes=_table(read, "price_processes.toml", PriceProcess, "price process"),
+        valuation_rules=_table(read, "valuation_rules.toml", ValuationRule, "valuation rule"),
+        stream_rules=_table(read, "stream_rules.toml", StreamRule, "stream rule"),
+        stress_scenarios=_table(read, "stress_scenarios.toml", StressScenario, "stress scenario"),
+        portfolio_rules=_table(read, "portfolio_rules.toml", PortfolioRule, "portfolio rule"),
         hashes=MappingProxyType(hashes),
         texts=MappingProxyType(texts),
     )
@@ -286,9 +313,22 @@ def _require_references(parameters: Parameters) -> None:
     for recognition in parameters.recognitions.records:
         named = {recognition.from_region, recognition.to_region}
         _require_known(recognition.file, "region", named, parameters.regions.names())
+    _require_risk_references(parameters)
     for product in parameters.products.records:
         _require_known(product.file, "class", set(product.eligible_classes), parameters.collateral_classes.names())
         _require_known(product.file, "prime rate", {product.lpr_term}, parameters.prime_rates.names())
+
+
+def _require_risk_references(parameters: Parameters) -> None:
+    factors, classes = parameters.grid_factors.names(), parameters.collateral_classes.names()
+    for rule in parameters.valuation_rules.records:
+        _require_known(rule.file, "price process", {rule.price_process}, parameters.price_processes.names())
+        _require_known(rule.file, "class", {rule.key, rule.reference_class} - {""}, classes)
+    for stream in parameters.stream_rules.records:
+        _require_known(stream.file, "grid factor", {stream.factor_key}, factors)
+        _require_known(stream.file, "class", {stream.price_class}, classes)
+    for scenario in parameters.stress_scenarios.records:
+        _require_known(scenario.file, "grid factor", {scenario.factor_key} - {""}, factors)
 
 
 def _values(parameter: Parameter) -> tuple[Value, ...]:

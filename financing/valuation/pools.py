@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from financing.errors import ParameterMissing, PriceMissing
+from financing.errors import CreditsNotIssued, ParameterMissing, PriceMissing
 from financing.parameters.records import CollateralClass
 from financing.quantities import Carbon, Money, Rate
 from financing.valuation.prices import Mark, Marked, Unpriced, require_marked
@@ -73,8 +73,19 @@ class PoolUnpriced:
 PoolValuation = PoolValue | PoolUnpriced
 
 
+def require_issued(offered: object) -> Lot:
+    """The lot, or `CreditsNotIssued`: a future stream has no serial numbers and stands for no credits.
+
+    The type checker says the same; this is for values that come from where it does not look.
+    """
+    if not isinstance(offered, Lot):
+        raise CreditsNotIssued("only issued credits are valued as a lot", offered=type(offered).__name__)
+    return offered
+
+
 def value_lot(lot: Lot, found: Marked, policy: CollateralClass) -> ValuedLot:
-    """Value one lot at `found` under `policy`."""
+    """Value one lot at `found` under `policy`. Raises `CreditsNotIssued` for what is no lot of issued credits."""
+    require_issued(lot)
     market = found.price.value_of(lot.quantity)
     return ValuedLot(
         lot=lot,
@@ -89,9 +100,10 @@ def value_lot(lot: Lot, found: Marked, policy: CollateralClass) -> ValuedLot:
 def value_pool(lots: Iterable[Lot], marks: Mapping[str, Mark], classes: Mapping[str, CollateralClass]) -> PoolValuation:
     """Value `lots` by `marks` and `classes`, both by class key.
 
-    A class without a mark counts as missing. Raises `ParameterMissing` for a lot of an unknown class.
+    A class without a mark counts as missing. Raises `ParameterMissing` for a lot of an unknown class,
+    `CreditsNotIssued` for a future stream among them.
     """
-    held = tuple(lots)
+    held = tuple(require_issued(lot) for lot in lots)
     unpriced: dict[str, Unpriced] = {}
     lines: list[ValuedLot] = []
     for lot in held:
