@@ -30,6 +30,7 @@ from credit_api.routes import (
     organisations,
     public_data,
     registry,
+    securities,
     subjects,
     trading,
 )
@@ -74,6 +75,7 @@ def create_app(parts: Parts) -> FastAPI:
         assets,
         measuring,
         registry,
+        securities,
         neutrality,
         public_data,
         market,

@@ -28,6 +28,7 @@ from credit_api.schemas.finance import (
 from credit_api.schemas.loan_life import DisposalAuctionIn
 from credit_api.schemas.otc import AuctionOut
 from credit_api.scoring import usable_assessment
+from financing.persistence.lending_store import PledgedUse
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Carbon, Money, Price
 from financing.services.context import Context
@@ -55,7 +56,8 @@ async def add_pledge(
     """Reserve credits of the caller's holding for a bank: the first phase of a pledge."""
 
     def run(unit: UnitOfWork, context: Context) -> PledgeOut:
-        command = ReservePledge(body.bank_id, body.issuance_id, Carbon(body.quantity_kg), body.product)
+        use = PledgedUse(body.evidence_sha256, body.compliance_year, body.surrender_by, body.carry_over)
+        command = ReservePledge(body.bank_id, body.issuance_id, Carbon(body.quantity_kg), body.product, use)
         return PledgeOut.of(reserve_pledge(unit, context, command))
 
     return await commit(parts, principal, key, request, body, run)
@@ -189,6 +191,7 @@ async def decide(
             tenor_days=body.tenor_days,
             pledge_ids=tuple(body.pledge_ids),
             credit=credit,
+            security_ids=tuple(body.security_ids),
         )
         return DecisionOut.of(decide_application(unit, context, command))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -153,6 +153,10 @@ class PledgeIn(RequestModel):
     issuance_id: Id
     quantity_kg: Kg
     product: Id = "phcer_pledge_loan"
+    evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    compliance_year: int | None = Field(default=None, strict=True, ge=2013, le=2100)
+    surrender_by: date | None = Field(default=None, description="when an allowance loses its use")
+    carry_over: bool = Field(default=False, strict=True, description="whether it may be used in the next year")
 
 
 class PledgePostingIn(RequestModel):
@@ -175,6 +179,12 @@ class PledgeOut(ResponseModel):
     state: str
     loan_id: str | None
     registration_number: str | None
+    registered_on: date | None
+    freeze_number: str | None
+    evidence_sha256: str | None
+    compliance_year: int | None
+    surrender_by: date | None
+    carry_over: bool
     reserved_at: datetime
     expires_at: datetime
 
@@ -192,6 +202,12 @@ class PledgeOut(ResponseModel):
             state=pledge.state.value,
             loan_id=pledge.loan_id,
             registration_number=stored.registration_number,
+            registered_on=stored.registered_on,
+            freeze_number=stored.freeze_number,
+            evidence_sha256=stored.evidence_hash,
+            compliance_year=stored.compliance_year,
+            surrender_by=stored.surrender_by,
+            carry_over=stored.carry_over,
             reserved_at=pledge.reserved_at,
             expires_at=pledge.expires_at,
         )
@@ -205,7 +221,9 @@ class ApplicationIn(RequestModel):
     product: Id = "phcer_pledge_loan"
     amount_fen: Fen
     tenor_days: int = Field(strict=True, ge=1, le=3660)
-    pledge_ids: Annotated[list[Id], Field(min_length=1, max_length=100)]
+    currency: Literal["CNY"] = Field(default="CNY", description="there is no other: a foreign amount is refused")
+    pledge_ids: Annotated[list[Id], Field(max_length=100)] = Field(default_factory=list)
+    security_ids: Annotated[list[Id], Field(max_length=20)] = Field(default_factory=list)
 
 
 class ReasonOut(TextPair):

@@ -15,6 +15,7 @@ from financing.lending.rolling import Dues
 from financing.parameters.records import LendingProduct
 from financing.persistence.book_store import StoredEvent
 from financing.persistence.day_store import Alert, ClosedDay
+from financing.persistence.security_store import StoredSecurity
 from financing.services.approving import Approval
 from financing.services.loan_life import Schedule
 
@@ -235,4 +236,63 @@ class ProductOut(ResponseModel):
             approved_on=product.approval.approved_on,
             file_sha256=product.version_hash,
             **{name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()},
+        )
+
+
+class GuaranteeIn(RequestModel):
+    """The caller answers for what `borrower_id` owes the bank, up to the amount."""
+
+    bank_id: Id
+    borrower_id: Id
+    amount_fen: Fen
+    valid_until: date
+    evidence_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the signed deed")
+
+
+class EarningsIn(RequestModel):
+    """What a plant of the caller will earn: `receivable` electricity bills (share: used on the roof's own site), or an
+    `income_stream` of future reductions (share: claimed by nobody else)."""
+
+    bank_id: Id
+    project_id: Id
+    kind: Literal["receivable", "income_stream"]
+    years: int = Field(strict=True, ge=1, le=25)
+    share_bps: int = Field(strict=True, ge=0, le=10_000)
+    evidence_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the contract")
+
+
+class SecurityOut(ResponseModel):
+    """A security with its workings. It is no issued credit and cannot be pledged, sold or retired as one."""
+
+    security_id: str
+    kind: str
+    provider_id: str
+    bank_id: str
+    borrower_id: str
+    value_fen: int
+    since: date
+    valid_until: date
+    state: str
+    loan_id: str | None
+    evidence_sha256: str
+    registration_number: str | None
+    workings: dict[str, Any]
+
+    @classmethod
+    def of(cls, stored: StoredSecurity) -> Self:
+        security = stored.security
+        return cls(
+            security_id=security.security_id,
+            kind=security.kind,
+            provider_id=security.provider,
+            bank_id=security.bank,
+            borrower_id=security.borrower,
+            value_fen=security.value.fen,
+            since=security.since,
+            valid_until=security.valid_until,
+            state=stored.state,
+            loan_id=stored.loan_id,
+            evidence_sha256=stored.evidence_hash,
+            registration_number=stored.registration_number,
+            workings=stored.record,
         )

@@ -212,3 +212,92 @@ def test_every_product_names_two_people(world):
     products = world.get(BANK, "/v1/products")
     assert len(products) >= 6
     assert all(product["prepared_by"] != product["approved_by"] for product in products)
+
+
+EVIDENCE = "ab" * 32
+
+
+def applied(world, inquiry, **more):
+    body = {"borrower_id": BORROWER, "inquiry_id": inquiry["inquiry_id"], "tenor_days": 180, "amount_fen": 2_000_000}
+    return world.post(BANK, "/v1/decisions", body | more)
+
+
+def test_a_guarantee_and_credits_secure_one_loan_and_the_guarantee_is_demanded(world):
+    world.fund(BANK, 100_000_000)
+    issuance, inquiry = world.borrower()
+    world.price(3_000)
+    world.admit("guarantor", "buyer")
+    pledge = world.post(BORROWER, "/v1/pledges", {"bank_id": BANK, "issuance_id": issuance["issuance_id"],
+                                                  "quantity_kg": 400_000})  # fmt: skip
+    product = {"product": "guaranteed_carbon_loan", "pledge_ids": [pledge["pledge_id"]]}
+    alone = applied(world, inquiry, **product)
+    assert "security_missing" in {reason["code"] for reason in alone["reasons"]}
+    until = str(world.now.date() + timedelta(days=400))
+    deed = {"bank_id": BANK, "borrower_id": BORROWER, "amount_fen": 1_500_000, "valid_until": until,
+            "evidence_sha256": EVIDENCE}  # fmt: skip
+    world.assert_refused(BORROWER, "/v1/guarantees", deed, "not_permitted")
+    given = world.post("guarantor", "/v1/guarantees", deed)
+    decision = applied(world, inquiry, **product, security_ids=[given["security_id"]])
+    assert (decision["outcome"], decision["max_amount_fen"]) == ("approve", 2_000_000), decision
+    draw = {"decision_id": decision["decision_id"], "amount_fen": 2_000_000, "registration_number": "R1"}
+    loan = world.post(BANK, "/v1/loans", draw)
+    # 2,000,000 less the guaranteed 1,500,000 stand against 400 t at 30 CNY.
+    assert loan["coverage"] == "healthy"
+    release = f"/v1/securities/{given['security_id']}/release"
+    world.assert_refused(BANK, release, None, "coverage_insufficient")
+    world.assert_refused("guarantor", f"/v1/securities/{given['security_id']}/withdrawal", None, "invalid_state")
+    world.fund(BORROWER, 1_000_000)
+    world.post(BORROWER, f"/v1/loans/{loan['loan_id']}/repayments", {"amount_fen": loan["debt_fen"]})
+    assert world.post(BANK, release)["state"] == "released"
+    world.verify()
+
+
+def test_a_plants_electricity_secures_a_loan_once_and_is_no_credit(world):
+    world.fund(BANK, 100_000_000)
+    _, inquiry = world.borrower()
+    world.price(3_000)
+    project = next(row for row in world.get(BORROWER, "/v1/projects") if row["owner_id"] == BORROWER)
+    body = {"bank_id": BANK, "project_id": project["project_id"], "kind": "receivable", "years": 2, "share_bps": 8_000,
+            "evidence_sha256": EVIDENCE}  # fmt: skip
+    world.assert_refused("dev-b" if "dev-b" in world.keys else BANK, "/v1/earnings", body, "not_permitted")
+    given = world.post(BORROWER, "/v1/earnings", body)
+    assert given["value_fen"] == sum(month["fen"] for month in given["workings"]["months"])
+    # 5 MW × 1,000 h × 2 years × about 0.56 CNY, less degradation and discount.
+    assert 450_000_000 < given["value_fen"] < 560_000_000
+    world.assert_refused(BORROWER, "/v1/earnings", body | {"kind": "income_stream"}, "not_permitted")
+    as_credit = {"bank_id": BANK, "issuance_id": given["security_id"], "quantity_kg": 1_000}
+    world.assert_refused(BORROWER, "/v1/pledges", as_credit, "not_found")
+    refused = applied(world, inquiry, product="phcer_pledge_loan", security_ids=[given["security_id"]])
+    assert "security_not_taken" in {reason["code"] for reason in refused["reasons"]}
+    decision = applied(world, inquiry, product="receivable_pledge", security_ids=[given["security_id"]])
+    assert decision["outcome"] == "approve", decision
+    draw = {"decision_id": decision["decision_id"], "amount_fen": 2_000_000, "registration_number": "R1"}
+    loan = world.post(BANK, "/v1/loans", draw)
+    again = applied_refused(world, inquiry, given["security_id"])
+    assert again == "invalid_state"
+    ahead = world.get(BORROWER, f"/v1/loans/{loan['loan_id']}/schedule")["to_come"]
+    assert len(ahead) >= 6
+    world.verify()
+
+
+def applied_refused(world, inquiry, security_id):
+    body = {"borrower_id": BORROWER, "inquiry_id": inquiry["inquiry_id"], "tenor_days": 180, "amount_fen": 2_000_000,
+            "product": "receivable_pledge", "security_ids": [security_id]}  # fmt: skip
+    return world.post(BANK, "/v1/decisions", body, status=409).json()["code"]
+
+
+def test_a_foreign_currency_and_a_tenor_past_the_credits_use_are_refused(world):
+    world.fund(BANK, 100_000_000)
+    issuance, inquiry = world.borrower()
+    world.price(3_000)
+    soon = str(world.now.date() + timedelta(days=60))
+    pledge = world.post(BORROWER, "/v1/pledges",
+                        {"bank_id": BANK, "issuance_id": issuance["issuance_id"], "quantity_kg": 400_000,
+                         "compliance_year": 2026, "surrender_by": soon})  # fmt: skip
+    assert pledge["surrender_by"] == soon
+    body = {"borrower_id": BORROWER, "inquiry_id": inquiry["inquiry_id"], "tenor_days": 180, "amount_fen": 400_000,
+            "pledge_ids": [pledge["pledge_id"]]}  # fmt: skip
+    world.assert_refused(BANK, "/v1/decisions", body | {"currency": "USD"}, "invalid_request")
+    decision = world.post(BANK, "/v1/decisions", body)
+    assert decision["outcome"] == "decline"
+    assert "tenor_past_validity" in {reason["code"] for reason in decision["reasons"]}
