@@ -20,6 +20,7 @@ from credit_api.auth.keys import issue
 from credit_api.batch import BatchRefused, score_rows
 from credit_api.consent_cli import consent_app
 from credit_api.database import migrate
+from credit_api.days_cli import end_of_day
 from credit_api.documents import claims_text, errors_text, guide_text, openapi_text
 from credit_api.main import create_app
 from credit_api.market_cli import market_app
@@ -51,6 +52,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(consent_app, name="consent")
 app.add_typer(readings_app, name="readings")
 app.add_typer(registry_app, name="registry")
+app.command("end-of-day")(end_of_day)
 out = Console()
 err = Console(stderr=True)
 REFUSED = 2
