@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,11 +77,15 @@ def _close(parts: Parts, bank: str, last: date | None, quiet: bool) -> list[Clos
         dates = [day for day in open_dates(UnitOfWork(connection), context()) if last is None or day <= last]
     done = []
     for day in dates:
-        found = parts.writer.execute(lambda unit, on=day: close_day(unit, context(), on))
+        found = parts.writer.execute(partial(_closed, context(), day))
         done.append(found)
         if not quiet:
             sys.stdout.write(f"{bank} {found.day}: {found.loans} loans, {found.parked} parked\n")
     return done
+
+
+def _closed(context: Context, day: date, unit: UnitOfWork) -> ClosedDay:
+    return close_day(unit, context, day)
 
 
 def _row(day: ClosedDay) -> dict[str, Any]:

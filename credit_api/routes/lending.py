@@ -34,8 +34,9 @@ from financing.quantities import Carbon, Money, Price
 from financing.services.context import Context
 from financing.services.disposal import OfferCollateral, offer_collateral
 from financing.services.disposal_auction import AuctionCollateral, auction_collateral
+from financing.services.end_of_day.intraday import revalue
 from financing.services.lending import Apply, Disburse, accrue_loan, decide_application, disburse_loan, repay_loan
-from financing.services.margin import look_at, revalue, stand
+from financing.services.margin import look_at, stand
 from financing.services.pledging import (
     PostPledge,
     ReservePledge,

@@ -67,7 +67,7 @@ async def add_price(
             body.asset_class, Price(body.price_fen_per_tonne), body.observed_at, body.source, body.confirmed
         )
         done = record_price(unit, context, command)
-        return PriceRecordedOut(price=price_out(done.observation), loans_revalued=len(done.revalued))
+        return PriceRecordedOut(price=price_out(done.observation), loans_revalued=done.revalued.loans)
 
     return await commit(parts, principal, key, request, body, run)
 

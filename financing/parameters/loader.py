@@ -116,6 +116,16 @@ class Parameters:
     def product(self, key: str, on: date) -> LendingProduct:
         return self.products.find(key, on)
 
+    def running_product(self, key: str, on: date) -> LendingProduct:
+        """The version of a product for loans that run: the one that holds, or the last that did before `on`.
+
+        Raises `ParameterMissing` when none ever held.
+        """
+        versions = [record for record in self.products.records if record.key == key and record.valid_from <= on]
+        if not versions:
+            raise ParameterMissing(f"no product '{key}' held before {on.isoformat()}", key=key, on=str(on))
+        return max(versions, key=lambda record: record.valid_from)
+
     def trading(self, key: str, on: date) -> TradingRules:
         return self.trading_rules.find(key, on)
 

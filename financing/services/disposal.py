@@ -146,7 +146,7 @@ def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[Sto
 
 def require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
     """The product, if its lender may sell collateral now. Raises `DisposalNotAllowed`, `PriceMissing` and its kin."""
-    product = context.parameters.product(standing.stored.product, business_date(context.at))
+    product = context.parameters.running_product(standing.stored.product, business_date(context.at))
     matured = business_date(context.at) > standing.stored.loan.matures_on
     require_disposable(
         standing.debt.total if matured else standing.exposed,

@@ -204,7 +204,7 @@ def repay_loan(
     """
     stored = unit.lending.loan(loan_id)
     context.require_party(stored.terms.borrower)
-    product = context.parameters.product(stored.product, stored.terms.signed_on)
+    product = context.parameters.running_product(stored.product, stored.terms.signed_on)
     draft = Draft(
         EventKind.REPAYMENT,
         value_on or business_date(context.at),

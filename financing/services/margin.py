@@ -10,7 +10,7 @@ from financing.collateral.coverage import Coverage, CoverageStatus, coverage
 from financing.collateral.margin import CollateralCure, cash_cure, collateral_cure, is_cured, make_call
 from financing.lending.book import LoanBook
 from financing.lending.days import day_of
-from financing.lending.loan import Debt, LoanState, debt_of
+from financing.lending.loan import Debt, debt_of
 from financing.lending.rolling import advance
 from financing.parameters import Parameters
 from financing.persistence.lending_store import StoredCall, StoredLoan, StoredPledge
@@ -82,17 +82,6 @@ def look_at(
     return tuple(looked)
 
 
-def revalue(unit: UnitOfWork, context: Context, *, bank_id: str | None = None) -> tuple[LoanCoverage, ...]:
-    """Mark active loans (of one bank, or all), make the margin calls that are due and close those that are cured.
-
-    A loan whose collateral is unpriced keeps its call: an unknown value never cures and never calls.
-    """
-    loans = unit.lending.loans(organisation_id=bank_id, state=LoanState.ACTIVE)
-    for standing in look_at(unit, context.parameters, loans, context.at):
-        settle_call(unit, context, standing)
-    return look_at(unit, context.parameters, loans, context.at)
-
-
 def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> None:
     """Make or close the margin call of one loan according to how it stands."""
     if standing.call is not None:
@@ -101,7 +90,7 @@ def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> N
         return
     if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
         loan = standing.stored.loan
-        product = context.parameters.product(standing.stored.product, business_date(context.at))
+        product = context.parameters.running_product(standing.stored.product, business_date(context.at))
         call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at)
         unit.lending.add_call(context.new_id("mcl"), call, standing.pool.market)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Price, business_date
 from financing.services.context import Context
-from financing.services.margin import LoanCoverage, revalue
+from financing.services.end_of_day.intraday import Revalued, revalue_now
 from financing.valuation.prices import PriceObservation, admit
 
 
@@ -23,10 +23,10 @@ class RecordPrice:
 
 @dataclass(frozen=True, slots=True)
 class PriceRecorded:
-    """The observation, and how every loan whose coverage was looked at again stands now."""
+    """The observation, and what looking at every loan again led to."""
 
     observation: PriceObservation
-    revalued: tuple[LoanCoverage, ...]
+    revalued: Revalued
 
 
 def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> PriceRecorded:
@@ -39,4 +39,4 @@ def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> Pr
     seen = PriceObservation(command.asset_class, command.price, command.observed_at, command.source, command.confirmed)
     admitted = admit(seen, unit.market.latest_price(command.asset_class, context.at), policy, context.at)
     unit.market.add_price(admitted, recorded_by=context.actor.id, at=context.at)
-    return PriceRecorded(admitted, revalue(unit, context))
+    return PriceRecorded(admitted, revalue_now(unit, context))

@@ -16,7 +16,8 @@ from financing.lending.loan import LoanState
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Money, Rate
 from financing.services.context import Context
-from financing.services.margin import LoanCoverage, look_at, revalue
+from financing.services.end_of_day.intraday import revalue
+from financing.services.margin import LoanCoverage, look_at
 from financing.services.pledging import expire_pledge, void_pledge
 
 router = APIRouter(include_in_schema=False)

@@ -63,7 +63,7 @@ def move_price(post: PostDep) -> Response:
             confirmed=post.checked("confirmed"),
         )
         done = record_price(unit, context, command)
-        called = any(standing.call is not None for standing in done.revalued)
+        called = done.revalued.called > 0
         return Done(to="/console/market", flash="price_moved_calls" if called else "price_moved")
 
     return apply(post, run, market_page)

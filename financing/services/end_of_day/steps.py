@@ -84,7 +84,7 @@ def classify_and_provide(unit: UnitOfWork, context: Context, work: DayWork) -> N
     size = max(work.portfolios, default=0) + 1
     floor, cost = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for number, portfolio in work.portfolios.items():
-        product = context.parameters.product(portfolio.product, work.day)
+        product = context.parameters.running_product(portfolio.product, work.day)
         floor[number], cost[number] = product.lgd_bps_min, product.disposal_cost_bps
     table = Provisioning(
         class_days=rules.class_days,
@@ -127,7 +127,8 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     ]
     ids = unit.days.loan_ids(list(work.portfolios), book.number[np.array(called, np.int64)])
     products = {
-        number: context.parameters.product(portfolio.product, work.day) for number, portfolio in work.portfolios.items()
+        number: context.parameters.running_product(portfolio.product, work.day)
+        for number, portfolio in work.portfolios.items()
     }
     until = {number: cure_by(product, work.day) for number, product in products.items()}
     for row in called:
