@@ -92,8 +92,12 @@ class Fits:
 
     @property
     def default(self) -> str:
-        reverts = self.mean_reverting is not None and self.dickey_fuller_t < DICKEY_FULLER_5_PCT
-        return "ornstein_uhlenbeck" if reverts else "jump_diffusion"
+        return default_model(self.dickey_fuller_t, reverts=self.mean_reverting is not None)
+
+
+def default_model(dickey_fuller_t: float, *, reverts: bool) -> str:
+    """The model to lend by: reversion only where a unit root is rejected at 5 %."""
+    return "ornstein_uhlenbeck" if reverts and dickey_fuller_t < DICKEY_FULLER_5_PCT else "jump_diffusion"
 
 
 def fit_all(series: PriceSeries) -> Fits:
