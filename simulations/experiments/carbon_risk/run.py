@@ -16,7 +16,7 @@ from simulations.experiments.carbon_risk.fits import anchor_report, co_movement,
 from simulations.experiments.carbon_risk.markets import Market, generated_markets, markets_from
 from simulations.worlds.carbon_loans import carbon_loans
 
- = dict[str, Any]
+Json = dict[str, Any]
 Say = Callable[[str], object]
 
 
