@@ -15,6 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 from simulations.benchmarks.end_of_day import measure_days, measure_revaluation, measured_growth
+from simulations.benchmarks.portfolio_risk import measured_portfolio
 from simulations.benchmarks.schedules import measured_schedules
 
 Say = Callable[[str], None]
@@ -26,6 +27,7 @@ def parts_of(*, quick: bool, postgresql: str | None) -> dict[str, Part]:
     days = (2_000, 20_000) if quick else (10_000, 100_000)
     found: dict[str, Part] = {
         "schedules": lambda _: measured_schedules(50_000 if quick else 200_000, 50 if quick else 200),
+        "portfolio": lambda say: measured_portfolio(say, quick),
         "revaluation": lambda _: measure_revaluation(1_000_000, 100_000),
         "days_sqlite": lambda say: _days_sqlite(days, say),
     }
