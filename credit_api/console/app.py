@@ -41,6 +41,7 @@ from credit_api.console.views import (
     record,
     records,
     registering,
+    servicing,
     verification,
     verifying,
 )
@@ -60,6 +61,7 @@ def mount(app: FastAPI) -> None:
         desk,
         decisions,
         loans,
+        servicing,
         assets,
         holdings,
         offers,

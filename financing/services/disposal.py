@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from financing.collateral import pledge as pledge_rules
-from financing.collateral.disposal import Waterfall, require_disposable, reserve_price, waterfall
+from financing.collateral.disposal import DisposalGround, Waterfall, require_disposable, reserve_price, waterfall
 from financing.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.ledger.accounts import Asset, cash, holding, pledged
 from financing.ledger.entries import EntryKind, Posting
@@ -147,16 +147,22 @@ def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[Sto
 def require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:
     """The product, if its lender may sell collateral now. Raises `DisposalNotAllowed`, `PriceMissing` and its kin."""
     product = context.parameters.running_product(standing.stored.product, business_date(context.at))
-    matured = business_date(context.at) > standing.stored.loan.matures_on
-    require_disposable(
+    ground_of(context, standing, product)
+    return product
+
+
+def ground_of(context: Context, standing: LoanCoverage, product: LendingProduct) -> DisposalGround:
+    """On which ground the lender may sell now. Raises as `require_ground`."""
+    matures_on = standing.stored.loan.matures_on
+    matured = business_date(context.at) > matures_on
+    return require_disposable(
         standing.debt.total if matured else standing.exposed,
         standing.pool,
         standing.call.call if standing.call else None,
-        matures_on=standing.stored.loan.matures_on,
+        matures_on=matures_on,
         product=product,
         at=context.at,
     )
-    return product
 
 
 def _require_reserve(standing: LoanCoverage, stored: StoredPledge, price: Price) -> None:

@@ -14,6 +14,7 @@ from credit_api.console.texts import (
     neutrality,
     privacy,
     public,
+    servicing,
     stories,
     trading,
 )
@@ -25,6 +26,7 @@ for _part in (
     common,
     stories,
     lending,
+    servicing,
     assets,
     measuring,
     trading,

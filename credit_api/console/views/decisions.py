@@ -16,6 +16,7 @@ from financing.collateral.pledge import PledgeState
 from financing.persistence.lending_store import StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import business_date
+from financing.services.approving import needs_second_person
 from financing.services.context import Context
 from financing.services.lending import Apply, Disburse, decide_application, disburse_loan
 from financing.services.marks import value_lots
@@ -111,6 +112,7 @@ def decision_page(page: Page, decision_id: str) -> Response:
         context.require_party(record.application.lender, record.borrower_id)
         loan_id = unit.lending.loan_of_decision(decision_id)
         pledges = [unit.lending.pledge(pledge_id) for pledge_id in record.pledge_ids]
+        word = unit.lending.approval(decision_id)
     return page.render(
         "decision.html",
         record=record,
@@ -118,6 +120,8 @@ def decision_page(page: Page, decision_id: str) -> Response:
         pledges=pledges,
         loan_id=loan_id,
         lender=record.application.lender == context.actor.id,
+        word=word,
+        waits=record.decision.outcome == "approve" and word is None and needs_second_person(context, record),
         current=record.decision.decided_at <= context.at < record.decision.valid_until,
     )
 

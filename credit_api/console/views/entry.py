@@ -44,7 +44,7 @@ def enter(post: PostDep) -> Response:
     """Start a session: as any organisation in the sandbox, as the key's own elsewhere."""
     page = post.page
     try:
-        organisation = _who(post)
+        organisation, person = _who(post)
     except REFUSALS as refusal:
         return again_with(post, refusal, lambda again: sign_in(again, post.text("back", required=False)))
     at, old = page.parts.clock(), page.request.cookies.get(COOKIE)
@@ -52,7 +52,7 @@ def enter(post: PostDep) -> Response:
     def run(unit: UnitOfWork) -> str:
         if old:
             close_session(unit.connection, old)
-        return open_session(unit.connection, organisation.id, at)
+        return open_session(unit.connection, organisation.id, at, person)
 
     secret = page.parts.writer.execute(run)
     to = local_path(post.text("back", required=False), START[organisation.kind])
@@ -84,16 +84,18 @@ def prefer(post: PostDep) -> Response:
     return response
 
 
-def _who(post: Post) -> Organisation:
-    organisation_id = post.text("organisation_id", required=False)
+def _who(post: Post) -> tuple[Organisation, str]:
+    """The organisation and the person who acts for it: in the sandbox its officer or the second one, else the key's."""
+    second = post.text("second", required=False)
+    organisation_id = second or post.text("organisation_id", required=False)
     parts = post.page.parts
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         if organisation_id:
             if not parts.settings.sandbox:
                 raise Forbidden("outside the sandbox an organisation signs in with its API key")
-            return unit.organisations.get(organisation_id)
+            return unit.organisations.get(organisation_id), "second officer" if second else "officer"
         principal = authenticate(connection, post.text("api_key"))
         if principal is None:
             raise Unauthenticated("this API key is unknown or revoked")
-        return unit.organisations.get(principal.organisation_id)
+        return unit.organisations.get(principal.organisation_id), principal.person

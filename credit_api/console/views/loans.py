@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -12,15 +12,19 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, PostDep, apply
 from credit_api.console.views.prices import collateral_charts
 from credit_api.schemas.common import Id
-from financing.collateral.disposal import DisposalGround, DisposalLot, plan_disposal, require_disposable, reserve_price
+from financing.collateral.disposal import DisposalGround, DisposalLot, plan_disposal, reserve_price
 from financing.collateral.pledge import PledgeState
 from financing.errors import FinancingError
 from financing.ledger.accounts import cash
+from financing.lending.classification import RiskClass
+from financing.lending.days import date_of
+from financing.lending.rolling import Dues
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Money, Price, business_date
 from financing.services.context import Context
-from financing.services.disposal import OfferCollateral, offer_collateral
+from financing.services.disposal import OfferCollateral, ground_of, offer_collateral
 from financing.services.lending import accrue_loan, repay_loan
+from financing.services.loan_life import history_of, schedule_of
 from financing.services.margin import LoanCoverage, stand
 from financing.services.pledging import PostPledge, post_pledge, release_pledge
 from financing.valuation.pools import PoolValue
@@ -59,6 +63,7 @@ def loan_page(page: Page, loan_id: str) -> Response:
             if stored.pledge_id in {held.pledge.pledge_id for held in standing.pledges}
         ]
         available = unit.ledger.balance(cash(owed.borrower)).available
+        schedule, events = schedule_of(unit, context, loan_id), history_of(unit, context, loan_id)
     ground, plan = _disposal(context, standing)
     return page.render(
         "loan.html",
@@ -74,24 +79,29 @@ def loan_page(page: Page, loan_id: str) -> Response:
         ground=ground,
         plan=plan,
         reserves=_reserves(standing),
+        fallen=_rows(schedule.fallen_due),
+        ahead=_rows(schedule.to_come),
+        events=events,
+        risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
+        stage=int(standing.stored.book.stage[0]),
+        allowance=Money(int(standing.stored.book.allowance[0])),
         buyers=[each for each in page.of_kind(*HOLDERS) if each.id not in {owed.lender, owed.borrower}],
         at=context.at,
         today=business_date(context.at),
     )
 
 
+def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
+    """Instalments as (day, interest, principal)."""
+    columns = (dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist())
+    return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
+
+
 def _disposal(context: Context, standing: LoanCoverage) -> tuple[DisposalGround | None, tuple[DisposalLot, ...]]:
     """On which ground the lender may sell now, if any, and what would pay the debt: a preview by the rules."""
-    product = context.parameters.product(standing.stored.product, business_date(context.at))
+    product = context.parameters.running_product(standing.stored.product, business_date(context.at))
     try:
-        ground = require_disposable(
-            standing.debt.total,
-            standing.pool,
-            standing.call.call if standing.call else None,
-            matures_on=standing.stored.loan.matures_on,
-            product=product,
-            at=context.at,
-        )
+        ground = ground_of(context, standing, product)
     except FinancingError:
         return None, ()
     assert isinstance(standing.pool, PoolValue)
@@ -110,7 +120,8 @@ def repay(post: PostDep, loan_id: Id) -> Response:
     """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
 
     def run(unit: UnitOfWork, context: Context) -> Done:
-        done = repay_loan(unit, context, loan_id, post.yuan("amount"))
+        paid_on = post.day("value_on") if post.text("value_on", required=False) else None
+        done = repay_loan(unit, context, loan_id, post.yuan("amount"), value_on=paid_on)
         cured = done.standing.call is None and post.checked("called")
         return Done(to=f"/console/loans/{loan_id}", flash="cured" if cured else "repaid")
 
