@@ -61,6 +61,7 @@ def pages(story_world):
             f"/console/inquiries/{inquiry}",
             "/console/desk",
             "/console/desk/decide",
+            "/console/business-days",
             f"/console/decisions/{decision}",
             f"/console/loans/{loan['loan_id']}",
             "/console/models",
