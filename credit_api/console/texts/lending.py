@@ -147,8 +147,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "topup.none": ("{name}没有为本行预留其他减排量。", "{name} has reserved no further credits for this bank."),
     "accrue.heading": ("计提利息", "Book interest"),
     "accrue.text": (
-        "ACT/360 单利；逐日计提与一次计提结果相同。",
-        "ACT/360, simple; booking daily or at once gives the same total.",
+        "单利；逐日计提与一次计提结果相同。",
+        "Simple interest; booking daily or at once gives the same total.",
     ),
     "accrue.button": ("计提到 {on}", "Book up to {on}"),
     "release.heading": ("解押", "Release"),

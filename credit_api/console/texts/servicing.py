@@ -6,6 +6,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "life.past_due": ("逾期天数", "Days past due"),
     "life.class": ("五级分类", "Risk class"),
     "life.stage": ("阶段 {n} · 准备 {allowance}", "stage {n} · allowance {allowance}"),
+    "life.no_day": ("首次日终后给出阶段与准备", "stage and allowance come with the first end of day"),
     "life.penal": ("罚息 {penal}", "penal interest {penal}"),
     "life.schedule": ("还款计划", "Schedule"),
     "life.fallen": ("已到期", "Fallen due"),
