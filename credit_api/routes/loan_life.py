@@ -25,6 +25,7 @@ from credit_api.schemas.loan_life import (
     ServicingIn,
     SubstitutedOut,
     SubstitutionIn,
+    TargetReviewIn,
     TrancheIn,
 )
 from financing.lending.loan import NOTHING, EventKind
@@ -34,7 +35,7 @@ from financing.services.approving import check_decision
 from financing.services.context import Context
 from financing.services.end_of_day.closing import close_day, open_dates
 from financing.services.lending import draw_tranche
-from financing.services.loan_life import Service, history_of, reverse_payment, schedule_of, serve
+from financing.services.loan_life import Service, history_of, reverse_payment, review_target, schedule_of, serve
 from financing.services.margin import stand
 from financing.services.reporting import general_ledger, positions, trial_balance
 from financing.services.substituting import substitute
@@ -111,6 +112,19 @@ async def add_event(
             capitalised=body.capitalised,
         )
         serve(unit, context, loan_id, command)
+        return LoanOut.of(stand(unit, context, loan_id))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.post("/loans/{loan_id}/target-reviews", status_code=201, response_model=LoanOut)
+async def review(
+    loan_id: Id, body: TargetReviewIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Let the rate of a sustainability-linked loan follow its target, as the lender."""
+
+    def run(unit: UnitOfWork, context: Context) -> LoanOut:
+        review_target(unit, context, loan_id, reached=body.reached)
         return LoanOut.of(stand(unit, context, loan_id))
 
     return await commit(parts, principal, key, request, body, run)

@@ -66,6 +66,13 @@ class ServicingIn(RequestModel):
     capitalised: bool = Field(default=False, strict=True)
 
 
+class TargetReviewIn(RequestModel):
+    """Whether the reduction that a sustainability-linked loan agreed on was reached, by the evidence named."""
+
+    reached: bool = Field(strict=True)
+    evidence_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class EventOut(ResponseModel):
     sequence: int
     kind: str

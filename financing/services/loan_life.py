@@ -88,6 +88,15 @@ def serve(unit: UnitOfWork, context: Context, loan_id: str, command: Service) ->
     return done
 
 
+def review_target(unit: UnitOfWork, context: Context, loan_id: str, *, reached: bool) -> Happened:
+    """The rate after the agreed reduction was verified as reached, or missed, as the lender: falls or rises by what the
+    product says. Raises `NotPermitted` for a product without such a target."""
+    stored = unit.lending.loan(loan_id)
+    product = context.parameters.running_product(stored.product, business_date(context.at))
+    rate = green_rate(product, stored.loan.rate, reached=reached)
+    return serve(unit, context, loan_id, Service(EventKind.RATE, rate=rate))
+
+
 def reverse_payment(unit: UnitOfWork, context: Context, loan_id: str, sequence: int) -> Happened:
     """Take back one recorded payment, as the lender: the borrower has its money again, the books are as if it had
     never been paid, and both stay on record. Raises `NotPermitted`, `InvalidState`, `InsufficientBalance`."""

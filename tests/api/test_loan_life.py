@@ -301,3 +301,22 @@ def test_a_foreign_currency_and_a_tenor_past_the_credits_use_are_refused(world):
     decision = world.post(BANK, "/v1/decisions", body)
     assert decision["outcome"] == "decline"
     assert "tenor_past_validity" in {reason["code"] for reason in decision["reasons"]}
+
+
+def test_the_rate_of_a_sustainability_linked_loan_follows_its_target(world):
+    world.fund(BANK, 100_000_000)
+    issuance, inquiry = world.borrower()
+    world.price(3_000)
+    pledge = world.post(BORROWER, "/v1/pledges",
+                        {"bank_id": BANK, "issuance_id": issuance["issuance_id"], "quantity_kg": 400_000,
+                         "product": "sustainability_linked_loan"})  # fmt: skip
+    decision = applied(world, inquiry, product="sustainability_linked_loan", pledge_ids=[pledge["pledge_id"]],
+                       amount_fen=400_000)  # fmt: skip
+    draw = {"decision_id": decision["decision_id"], "amount_fen": 400_000, "registration_number": "R1"}
+    loan = world.post(BANK, "/v1/loans", draw)
+    path = f"/v1/loans/{loan['loan_id']}/target-reviews"
+    body = {"reached": True, "evidence_sha256": EVIDENCE}
+    world.assert_refused(BORROWER, path, body, "not_permitted")
+    assert world.post(BANK, path, body)["annual_rate_bps"] == loan["annual_rate_bps"] - 10
+    missed = world.post(BANK, path, body | {"reached": False})
+    assert missed["annual_rate_bps"] == loan["annual_rate_bps"] + 5
