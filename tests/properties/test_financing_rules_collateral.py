@@ -29,7 +29,7 @@ def marks(fen):
     return {key: Marked(key, Price(price), AT, timedelta(0), "x") for key, price in fen.items()}
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=10_000, deadline=None)
 @given(lots, prices, amounts, st.sampled_from(KEYS))
 def test_the_quoted_cure_cures_and_one_unit_less_does_not(held, fen, debt, key):
     found, policy = marks(fen), CLASSES[key]
@@ -81,13 +81,14 @@ def test_one_missing_price_is_never_healthy(held, fen, debt, data):
     assert is_cured(debt, pool) is (not debt)
 
 
-@settings(max_examples=500, deadline=None)
-@given(amounts, amounts, amounts, amounts)
-def test_the_waterfall_conserves_every_fen(proceeds, costs, interest, principal):
-    paid = waterfall(proceeds, costs, interest=interest, principal=principal)
-    assert paid.costs + paid.interest + paid.principal + paid.surplus == proceeds
+@settings(max_examples=10_000, deadline=None)
+@given(amounts, amounts, amounts, amounts, amounts)
+def test_the_waterfall_conserves_every_fen(proceeds, costs, penal, interest, principal):
+    paid = waterfall(proceeds, costs, penal=penal, interest=interest, principal=principal)
+    assert paid.costs + paid.penal + paid.interest + paid.principal + paid.surplus == proceeds
     assert paid.costs + paid.unpaid_costs == costs
-    assert paid.interest + paid.principal + paid.bad_debt == interest + principal
+    assert paid.penal + paid.interest + paid.principal + paid.bad_debt == penal + interest + principal
+    assert not (paid.interest and paid.penal != penal)
     assert not (paid.surplus and (paid.bad_debt or paid.unpaid_costs))
     assert not (paid.principal and paid.interest != interest)
 

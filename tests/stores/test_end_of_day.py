@@ -68,7 +68,11 @@ def test_missed_days_caught_up_give_the_books_of_days_closed_in_time(engine, tmp
     other.dispose()
 
 
-def test_one_bad_loan_is_parked_and_the_rest_done(engine):
+def test_one_bad_loan_in_ten_thousand_is_parked_and_the_rest_done(database_url):
+    engine = open_engine(database_url)
+    migrate(engine)
+    with engine.execution_options(tanxin_writer=True).begin() as connection:
+        seed_book(connection, context_at(DAY), BookSize(10_000, 1), DAY)
     clean = close(engine, DAY)
     assert clean.parked == 0
     with engine.execution_options(tanxin_writer=True).begin() as connection:
@@ -84,6 +88,7 @@ def test_one_bad_loan_is_parked_and_the_rest_done(engine):
         forward = connection.execute(text("SELECT MIN(accrued_to) FROM loan_account WHERE number <> 7 AND state = 0"))
         assert str(forward.scalar_one()) == str(closed.day)
     assert after == before
+    engine.dispose()
 
 
 def test_the_number_of_statements_does_not_grow_with_the_book(engine, tmp_path):
