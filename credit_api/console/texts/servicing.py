@@ -56,6 +56,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "riskclass.substandard": ("次级", "substandard"),
     "riskclass.doubtful": ("可疑", "doubtful"),
     "riskclass.loss": ("损失", "loss"),
+    "decide.securities": ("其他担保", "Other security"),
+    "security.guarantee": ("保证", "Guarantee"),
+    "security.receivable": ("电费应收款", "Electricity receivable"),
+    "security.income_stream": ("未来减排收益", "Future reductions"),
     "check.heading": ("复核", "Second person"),
     "check.needed": (
         "金额超过经办人权限，须由另一人确认后方可放款。",

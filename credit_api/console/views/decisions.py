@@ -10,12 +10,12 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, PostDep, apply
 from credit_api.console.queries import inquiries_about
+from credit_api.console.views.holdings import products_on
 from credit_api.schemas.common import Id
 from credit_api.scoring import usable_assessment
 from financing.collateral.pledge import PledgeState
 from financing.persistence.lending_store import StoredPledge
 from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import business_date
 from financing.services.approving import needs_second_person
 from financing.services.context import Context
 from financing.services.lending import Apply, Disburse, decide_application, disburse_loan
@@ -53,7 +53,11 @@ def decide_page(page: Page, borrower: str) -> Response:
         offered = [stored for stored in reserved if stored.pledge.pledgor == borrower]
         pool = value_lots(unit, page.parts.parameters, (stored.pledge.lot for stored in offered), at)
         each_value = _values(unit, page, offered)
-    products = [each for each in page.parts.parameters.products.records if each.holds_on(business_date(at))]
+        securities = [
+            stored
+            for stored in unit.securities.of_organisation(bank)
+            if stored.state == "offered" and stored.security.borrower == borrower and stored.security.bank == bank
+        ]
     return page.render(
         "decide.html",
         borrower=borrower,
@@ -63,7 +67,8 @@ def decide_page(page: Page, borrower: str) -> Response:
         values=each_value,
         pool=pool if isinstance(pool, PoolValue) else None,
         answers=[each for each in asked if each.outcome != "refused"],
-        products=products,
+        products=products_on(page),
+        securities=securities,
         tenor=DEFAULT_TENOR_DAYS,
     )
 
@@ -90,6 +95,7 @@ def take_decision(post: PostDep) -> Response:
             amount=post.yuan("amount"),
             tenor_days=post.whole("tenor_days", 1, TENOR_DAYS_MAX),
             pledge_ids=tuple(post.many("pledge_ids")),
+            security_ids=tuple(post.many("security_ids")),
             credit=usable_assessment(post.page.parts, unit.connection, post.text("inquiry_id"), context.actor.id),
         )
         record = decide_application(unit, context, command)

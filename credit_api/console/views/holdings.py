@@ -36,8 +36,10 @@ def usable(unit: UnitOfWork, owner_id: str) -> list[Holding]:
 
 
 def products_on(page: Page) -> list[LendingProduct]:
+    """The products that hold today: those on credits alone first, the oldest first."""
     on = business_date(page.parts.clock())
-    return [each for each in page.parts.parameters.products.records if each.holds_on(on)]
+    found = [each for each in page.parts.parameters.products.records if each.holds_on(on)]
+    return sorted(found, key=lambda each: (bool(each.securities), each.valid_from, each.key))
 
 
 @router.get("/console/assets/pledge")
