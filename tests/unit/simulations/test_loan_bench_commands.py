@@ -1,0 +1,58 @@
+"""`tanxin bench actus`, `emi` and the carbon-risk experiment, small."""
+
+import json
+from datetime import date
+
+from typer.testing import CliRunner
+
+from simulations.cli import app
+from simulations.experiments.carbon_risk.report import tables_of
+from simulations.experiments.carbon_risk.run import carbon_risk
+
+VECTOR = {
+    "terms": {
+        "contractType": "PAM", "contractRole": "RPA", "statusDate": "2025-12-31T00:00:00",
+        "initialExchangeDate": "2026-01-01T00:00:00", "maturityDate": "2027-01-01T00:00:00",
+        "notionalPrincipal": "1000", "dayCountConvention": "A365", "currency": "CNY",
+    },
+    "to": "", "dataObserved": {}, "eventsObserved": [],
+    "results": [
+        {"eventDate": "2026-01-01T00:00:00", "eventType": "IED", "payoff": "-1000", "notionalPrincipal": "1000"},
+        {"eventDate": "2027-01-01T00:00:00", "eventType": "MD", "payoff": "1000", "notionalPrincipal": "0"},
+    ],
+}  # fmt: skip
+
+
+def ran(*arguments):
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
+def test_vectors_that_pass_fail_or_cannot_be_read_end_in_0_1_2(tmp_path):
+    right, wrong, broken = tmp_path / "right.json", tmp_path / "wrong.json", tmp_path / "broken.json"
+    right.write_text(json.dumps({"one": VECTOR}))
+    other = VECTOR | {"results": [*VECTOR["results"][:1], VECTOR["results"][1] | {"payoff": "999"}]}
+    wrong.write_text(json.dumps({"one": VECTOR, "two": other}))
+    broken.write_text("{")
+    passed = ran("actus", right)
+    assert (passed.exit_code, passed.stdout.splitlines()[-1]) == (0, "passed 1 of 1")
+    failed = ran("actus", wrong)
+    assert failed.exit_code == 1
+    assert "two: event 2 (MD 2027-01-01T00:00:00): payoff: expected 999.0, found 1000.0" in failed.stdout
+    assert json.loads(ran("actus", wrong, "--json").stdout)["passed"] == 1
+    for command in ("actus", "emi"):
+        assert ran(command, broken).exit_code == 2
+        assert ran(command, tmp_path / "missing.json").exit_code == 2
+
+
+def test_an_unknown_part_is_named():
+    answer = ran("finance", "--only", "everything")
+    assert answer.exit_code == 2
+
+
+def test_the_experiment_runs_on_generated_prices_and_says_so():
+    report, markets, _ = carbon_risk(None, date(2026, 11, 20), 7, 50_000, 100, lambda _: None)
+    assert report["data_origin"] == "generated"
+    assert len(markets) == 4
+    assert any("generated" in table for table in tables_of(report))
+    again, _, _ = carbon_risk(None, date(2026, 11, 20), 7, 50_000, 100, lambda _: None)
+    assert again["portfolio"] == report["portfolio"]
