@@ -75,7 +75,7 @@ def revalue_now(unit: UnitOfWork, context: Context, *, bank_id: str | None = Non
         part = book.take(work.going)
         advance(part, work.number, work.market)
         book.put(work.going, part)
-        pool = pooled(unit, work, class_table(unit, context, work))
+        pool, _ = pooled(unit, work, class_table(unit, context, work))
         book.lendable[:], book.market[:] = pool.advance, pool.market
         book.coverage[:] = standings(uncovered(book), pool)
         call_margins(unit, context, work)

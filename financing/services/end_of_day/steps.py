@@ -61,7 +61,7 @@ def take_forward(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # 
 def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     """Mark every pledge at this date's prices; each loan's value, line and standing. No price is never healthy."""
     classes = class_table(unit, context, work)
-    pool = pooled(unit, work, classes)
+    pool, pledged = pooled(unit, work, classes)
     book, rows = work.book, work.going
     standing = standings(uncovered(book), pool)
     for name, found in (
@@ -71,9 +71,9 @@ def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
         ("coverage", standing),
     ):
         getattr(book, name)[rows] = found[rows]
-    for place in np.flatnonzero(classes.price[:-1] == NO_PRICE):
-        if np.any(pool.unpriced):
-            work.warn("price_missing", classes.keys[place], "no usable price: its loans are unpriced")
+    for place in pledged[classes.price[pledged] == NO_PRICE].tolist():
+        named = classes.keys[place] if place < len(classes.keys) else "unknown class"
+        work.warn("price_missing", named, "no usable price: its loans are unpriced")
     names = {s.name.lower(): int(np.count_nonzero(standing[rows] == s)) for s in Standing if s is not Standing.UNVALUED}
     work.found("revalue", market_fen=int(pool.market.sum()), **names)
 
@@ -192,13 +192,14 @@ def uncovered(book: LoanBook) -> Ints:
     return found
 
 
-def pooled(unit: UnitOfWork, work: DayWork, classes: ClassTable) -> PoolColumns:
-    """The pledges behind the day's loans, summed by row of the book."""
+def pooled(unit: UnitOfWork, work: DayWork, classes: ClassTable) -> tuple[PoolColumns, Ints]:
+    """The pledges behind the day's loans, summed by row of the book; and the classes that are pledged, by index."""
     numbers, asset_class, quantity = unit.days.pledged(list(work.portfolios), classes.keys)
     rows = np.searchsorted(work.book.number, numbers)
     known = rows < len(work.book)
     known[known] = work.book.number[rows[known]] == numbers[known]
-    return value_pledges(rows[known], asset_class[known], quantity[known], classes, len(work.book))
+    pool = value_pledges(rows[known], asset_class[known], quantity[known], classes, len(work.book))
+    return pool, np.unique(asset_class[known])
 
 
 def _one_by_one(work: DayWork, rows: Ints) -> None:
