@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -154,6 +155,57 @@ def test_tampering_behind_the_triggers_is_found(tmp_path):
             with pytest.raises(LedgerTampered):
                 UnitOfWork(connection).ledger.verify()
             connection.rollback()
+    engine.dispose()
+
+
+def test_a_thousand_mutations_of_the_chain_are_all_found(tmp_path):
+    """Flips, deletions, swaps and truncations anywhere in the books; what is cut off the end shows against the head."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    migrate(engine)
+    writer = Writer(engine)
+
+    def found(unit):
+        rows = [{"id": o, "kind": "bank", "name_zh": o, "name_en": o, "created_at": AT} for o in ("a", "b")]
+        unit.connection.execute(insert(table_of(OrganisationRow)), rows)
+        funding = transfer(AccountKey("a", AccountKind.SETTLEMENT, CNY), cash("a"), Money(1_000))
+        unit.ledger.post(balanced(EntryKind.FUNDING, "f", funding), at=AT, actor_id="a")
+
+    writer.execute(found)
+    for amount in range(1, 21):
+        writer.execute(payment(amount))
+    writer.close()
+    random = Random(17)
+
+    def mutation():
+        entry, bit = random.randrange(2, 22), 1 << random.randrange(1, 40)
+        return random.choice(
+            [
+                f"UPDATE posting SET amount = amount + {bit} WHERE entry_id = {entry} AND amount > 0",
+                f"UPDATE posting SET balance_after = balance_after + {bit} WHERE entry_id = {entry} AND amount < 0",
+                f"DELETE FROM posting WHERE entry_id = {entry}",
+                f"DELETE FROM entry WHERE id = {entry}",
+                f"UPDATE entry SET reference = 'x{bit}' WHERE id = {entry}",
+                f"UPDATE posting SET account_seq = account_seq + {bit * 100} WHERE entry_id = {entry}",
+                f"UPDATE account SET posted = posted + {bit} WHERE id = {random.randrange(1, 3)}",
+            ]
+        )
+
+    with engine.connect() as connection:
+        head = UnitOfWork(connection).ledger.verify()
+        connection.rollback()
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        for _ in range(1_000):
+            connection.exec_driver_sql("SAVEPOINT whole")
+            connection.exec_driver_sql(mutation())
+            try:
+                unnoticed = UnitOfWork(connection).ledger.verify() == head
+            except LedgerTampered:
+                unnoticed = False
+            connection.exec_driver_sql("ROLLBACK TO whole")
+            assert not unnoticed
+        connection.rollback()
     engine.dispose()
 
 
