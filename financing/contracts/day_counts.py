@@ -1,6 +1,6 @@
 """Year fractions between two moments by the ACTUS day-count conventions (ACTUS Technical Specification 1.1, 3.6).
 
-Each rule counts exactly, as a numerator over a denominator; money that is booked takes the fraction, estimates the float.
+Each rule counts exactly, as a numerator over a denominator: what is booked takes the fraction, an estimate the float.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ def year_fraction(convention: str, start: datetime, end: datetime, matures: date
     return numerator / denominator
 
 
-def exact_year_fraction(
-    convention: str, start: datetime, end: datetime, matures: datetime | None = None
-) -> Fraction:
+def exact_year_fraction(convention: str, start: datetime, end: datetime, matures: datetime | None = None) -> Fraction:
     """As `year_fraction`, exact."""
     return Fraction(*_ratio(convention, start, end, matures))
 

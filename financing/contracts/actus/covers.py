@@ -16,9 +16,7 @@ PRICED = {"COM", "STK", "UMP"}
 EXPOSURES = {"NO", "NI", "MV"}
 
 
-def run_cover(
-    terms: Terms, observed: Observation, to: datetime | None, run: Run, standing: Standing
-) -> list[Event]:
+def run_cover(terms: Terms, observed: Observation, to: datetime | None, run: Run, standing: Standing) -> list[Event]:
     """The events of a cover: purchase, exercise on a covered credit event, settlement, maturity.
 
     `run` and `standing` tell the events of a covered contract and what it owes. Raises `ContractInvalid`.
@@ -101,9 +99,7 @@ def _insured(
     return total
 
 
-def _collateral(
-    covering: list[Mapping[str, Any]], observed: Observation, at: datetime, standing: Standing
-) -> float:
+def _collateral(covering: list[Mapping[str, Any]], observed: Observation, at: datetime, standing: Standing) -> float:
     """What the collateral is worth: quantity × price of a commodity or stock, the notional of a contract."""
     if not covering:
         raise ContractInvalid("collateral names what covers", missing=["contractStructure"])
