@@ -24,7 +24,16 @@ class Cycle:
     long: bool
 
     def after(self, anchor: datetime, times: int, *, month_end: bool) -> datetime:
-        """The moment `times` periods from `anchor`; months keep the anchor's day or, with `month_end`, their last."""
+        """The moment `times` periods from `anchor`; months keep the anchor's day or, with `month_end`, their last.
+
+        Raises `ContractInvalid` beyond the calendar.
+        """
+        try:
+            return self._after(anchor, times, month_end=month_end)
+        except (OverflowError, ValueError) as error:
+            raise ContractInvalid("a cycle runs beyond the year 9999", anchor=str(anchor), periods=times) from error
+
+    def _after(self, anchor: datetime, times: int, *, month_end: bool) -> datetime:
         if self.days:
             return anchor + timedelta(days=self.days * self.count * times)
         total = anchor.year * 12 + anchor.month - 1 + self.months * self.count * times

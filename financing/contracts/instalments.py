@@ -1,13 +1,13 @@
 """Equal instalments rounded to the cent, period by period: what an annuity is in a loan book that people pay.
 
 Decimal arithmetic of twelve significant digits, half even, as the progressive schedules of Apache Fineract: the rate
-factor of a period is rate × days ÷ days in the year; interest is balance × factor, rounded; the last instalment takes
-the remainder, and the instalment is moved by its share of that if that makes the last one more equal.
+factor of a period is rate × days ÷ days in the year, to twelve decimals; interest is balance × factor, rounded; the last
+instalment takes the remainder, and the instalment is moved by its share of that if that makes the last one more equal.
 """
 
 from __future__ import annotations
 
-from calendar import monthrange
+from calendar import isleap, monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from itertools import pairwise
 from financing.errors import ContractInvalid
 
 CALCULATED = Context(prec=12, rounding=ROUND_HALF_EVEN)
-CENT = Decimal("0.01")
+CENT, FACTOR = Decimal("0.01"), Decimal("1e-12")
 ZERO = Decimal(0)
 YEARS = {"DAYS_360": 360, "DAYS_364": 364, "DAYS_365": 365, "ACTUAL": 0}
 
@@ -36,14 +36,15 @@ class Basis:
         """From the names of the vectors. Raises `ContractInvalid`."""
         if year not in YEARS or frequency not in {"DAYS", "WEEKS", "MONTHS"} or every < 1:
             raise ContractInvalid("no such basis", days_in_year=year, frequency=frequency, repay_every=every)
+        if frequency == "MONTHS" and month not in {"DAYS_30", "ACTUAL"}:
+            raise ContractInvalid("a month counts 30 days or as many as it has", days_in_month=month)
         return cls(YEARS[year], frequency == "MONTHS" and month == "DAYS_30", frequency, every)
 
-    def after(self, start: date) -> date:
-        """Where a period that starts on `start` ends."""
+    def days(self, start: date) -> int:
+        """How many days an instalment period counts that starts on `start`."""
         if self.frequency == "MONTHS":
-            year, month = divmod(start.year * 12 + start.month - 1 + self.every, 12)
-            return date(year, month + 1, min(start.day, monthrange(year, month + 1)[1]))
-        return start + timedelta(days=self.every * (7 if self.frequency == "WEEKS" else 1))
+            return self.every * (30 if self.months_of_thirty else monthrange(start.year, start.month)[1])
+        return self.every * (7 if self.frequency == "WEEKS" else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +132,34 @@ class Progress:
             rate = self.rate
             for on, changed in sorted(self.rates):
                 rate = changed if on <= one else rate
-            total += CALCULATED.multiply(rate, self._share(one, two, start, due))
+            total += self._part(rate, one, two, start, due)
+        return total
+
+    def _part(self, rate: Decimal, since: date, until: date, start: date, due: date) -> Decimal:
+        """Rate factor from `since` to `until`, within the period `start` to `due`, to twelve decimals.
+
+        A period of months counts the days of the month in which the part begins, times the months; one that crosses the
+        end of a year whose length counts is split at 31 December.
+        """
+        basis, days, whole = self.basis, Decimal((until - since).days), Decimal((due - start).days)
+        if not basis.year_days and since.year != until.year:
+            return CALCULATED.multiply(rate, self._split_by_years(since, until)).quantize(FACTOR, ROUND_HALF_EVEN)
+        year = Decimal(basis.year_days or _year_length(since.year))
+        whole_period = CALCULATED.multiply(rate, CALCULATED.divide(Decimal(basis.days(since)), year))
+        part = CALCULATED.divide(CALCULATED.multiply(whole_period, days), whole)
+        return part.quantize(FACTOR, ROUND_HALF_EVEN)
+
+    def _split_by_years(self, since: date, until: date) -> Decimal:
+        total, one = ZERO, since
+        for year in range(since.year, until.year + 1):
+            end = min(date(year, 12, 31), until)
+            total += CALCULATED.divide(Decimal((end - one).days), Decimal(_year_length(year)))
+            one = end
         return CALCULATED.plus(total)
 
-    def _share(self, since: date, until: date, start: date, due: date) -> Decimal:
-        """The part of a year from `since` to `until`, within the period `start` to `due`."""
-        days, whole, basis = (until - since).days, (due - start).days, self.basis
-        if basis.months_of_thirty:
-            year = CALCULATED.divide(Decimal(30 * basis.every), Decimal(basis.year_days or 365))
-            return CALCULATED.divide(CALCULATED.multiply(year, Decimal(days)), Decimal(whole))
-        if basis.year_days:
-            return CALCULATED.divide(Decimal(days), Decimal(basis.year_days))
-        total, one = ZERO, since
-        while one < until:
-            new_year = min(date(one.year + 1, 1, 1), until)
-            length = (date(one.year + 1, 1, 1) - date(one.year, 1, 1)).days
-            total += CALCULATED.divide(Decimal((new_year - one).days), Decimal(length))
-            one = new_year
-        return total
+
+def _year_length(year: int) -> int:
+    return 366 if isleap(year) else 365
 
 
 def _level(base: Decimal, factors: Sequence[Decimal]) -> Decimal:

@@ -10,7 +10,7 @@ from typing import Any
 
 from financing.contracts.actus.events import Event
 from financing.contracts.actus.running import observation_of, run
-from financing.contracts.actus.terms import moment_of
+from financing.contracts.actus.terms import moment_of, number_of
 from financing.errors import FinancingError
 
 TOLERANCE = 1e-6
@@ -43,12 +43,26 @@ def check_file(path: Path) -> FileResult:
         vectors = json.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise VectorsInvalid(f"{path}: {error}") from error
-    if not isinstance(vectors, dict) or not all(
-        isinstance(each, dict) and "terms" in each and "results" in each for each in vectors.values()
-    ):
-        raise VectorsInvalid(f"{path}: an object of vectors, each with terms and results, is expected")
+    if not isinstance(vectors, dict) or not vectors:
+        raise VectorsInvalid(f"{path}: an object of vectors by name is expected")
+    for name, vector in vectors.items():
+        if not _is_vector(vector):
+            raise VectorsInvalid(f"{path}: {name}: terms by name and results with eventDate and eventType are expected")
     differences = [found for name, vector in vectors.items() if (found := difference(name, vector)) is not None]
     return FileResult(str(path), len(vectors) - len(differences), len(vectors), tuple(differences))
+
+
+def _is_vector(vector: object) -> bool:
+    if not isinstance(vector, dict):
+        return False
+    results, data, events = vector.get("results"), vector.get("dataObserved"), vector.get("eventsObserved")
+    return (
+        isinstance(vector.get("terms"), dict)
+        and isinstance(results, list)
+        and all(isinstance(each, dict) and "eventDate" in each and "eventType" in each for each in results)
+        and (not data or isinstance(data, dict))
+        and (not events or isinstance(events, list))
+    )
 
 
 def difference(name: str, vector: dict[str, Any]) -> str | None:
@@ -57,13 +71,20 @@ def difference(name: str, vector: dict[str, Any]) -> str | None:
         observed = observation_of(vector.get("dataObserved") or {}, vector.get("eventsObserved") or [])
         to = str(vector.get("to") or "").strip()
         found = run(vector["terms"], observed, moment_of(to) if to else None)
+        return _compared(name, vector["results"], found)
     except FinancingError as error:
         return f"{name}: refused: {error} {error.context}"
-    expected = vector["results"]
+
+
+def _compared(name: str, expected: list[dict[str, Any]], found: list[Event]) -> str | None:
     for place, (want, have) in enumerate(zip(expected, found, strict=False)):
         where = f"{name}: event {place + 1} ({want['eventType']} {want['eventDate']})"
         if moment_of(str(want["eventDate"])) != have.at or want["eventType"] != have.kind:
             return f"{where}: found {have.kind} {have.at.isoformat()}"
+        if "currency" in want and want["currency"] != have.currency:
+            return f"{where}: currency: expected {want['currency']}, found {have.currency}"
+        if want.get("exerciseDate") and moment_of(str(want["exerciseDate"])) != have.exercised:
+            return f"{where}: exerciseDate: expected {want['exerciseDate']}, found {have.exercised}"
         for column, attribute in COLUMNS.items():
             wrong = _differs(want.get(column), getattr(have, attribute))
             if wrong is not None:
@@ -77,9 +98,9 @@ def difference(name: str, vector: dict[str, Any]) -> str | None:
 
 
 def _differs(expected: object, found: float | None) -> str | None:
-    if expected is None or found is None:
+    if expected is None:
         return None
-    want = float(str(expected).strip())
-    if math.isnan(found) or abs(want - found) > TOLERANCE * max(1.0, abs(want)):
+    want = number_of(expected, "expected")
+    if found is None or math.isnan(found) or abs(want - found) > TOLERANCE * max(1.0, abs(want)):
         return f"expected {want!r}, found {found!r}"
     return None

@@ -26,8 +26,10 @@ def check_file(path: Path) -> FileResult:
     try:
         tests = json.loads(path.read_text("utf-8"))["tests"]
         results = [(str(test["name"]), difference(test)) for test in tests if not test.get("disabled")]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, InvalidOperation) as error:
+    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise VectorsInvalid(f"{path}: {error!r}") from error
+    if not results:
+        raise VectorsInvalid(f"{path}: there are no tests in it")
     wrong = tuple(f"{name}: {found}" for name, found in results if found is not None)
     return FileResult(str(path), len(results) - len(wrong), len(results), wrong)
 
@@ -41,7 +43,7 @@ def difference(test: dict[str, Any]) -> str | None:
         basis = Basis.of(
             test["days_in_year"], test["days_in_month"], test["frequency"], int(test.get("repay_every", 1))
         )
-        periods = _joined(test["periods"], basis)
+        periods = tuple((date.fromisoformat(start), date.fromisoformat(due)) for start, due in test["periods"])
         progress = Progress(periods, Decimal(str(test["annual_rate_pct"])) / 100, basis)
         amount = Decimal(0)
         for place, step in enumerate(test["steps"], start=1):
@@ -57,15 +59,6 @@ def difference(test: dict[str, Any]) -> str | None:
     except FinancingError as error:
         return f"refused: {error} {error.context}"
     return None
-
-
-def _joined(raw: list[list[str]], basis: Basis) -> tuple[tuple[date, date], ...]:
-    """The periods end to end: where a due day is not the next start, the next start and the frequency decide."""
-    starts = [date.fromisoformat(start) for start, _ in raw]
-    dues = [date.fromisoformat(due) for _, due in raw]
-    if dues[:-1] == starts[1:]:
-        return tuple(zip(starts, dues, strict=True))
-    return tuple(zip(starts, [*starts[1:], basis.after(starts[-1])], strict=True))
 
 
 def _compare(progress: Progress, expected: list[dict[str, Any]]) -> str | None:

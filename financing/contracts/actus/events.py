@@ -33,7 +33,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event that happened, with the contract's state after it. `exercise` is what a guarantee or collateral owes."""
+    """An event that happened, with the contract's state after it. `exercise` is what a guarantee or collateral owes,
+    `exercised` when the credit event was."""
 
     kind: str
     at: datetime
@@ -43,6 +44,7 @@ class Event:
     rate: float
     accrued: float
     exercise: float | None = None
+    exercised: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil
 
 from financing.contracts.actus.events import Observation, Planned
-from financing.contracts.actus.terms import Terms, moment_of
-from financing.contracts.cycles import Cycle, schedule
+from financing.contracts.actus.terms import Terms, moment_of, number_of
+from financing.contracts.cycles import EVENTS_MAX, Cycle, is_month_end, schedule
 from financing.contracts.day_counts import year_fraction
 from financing.errors import ContractInvalid
 
@@ -22,7 +22,12 @@ class Plan:
         self.redemption_anchor = terms.moment_or_none("cycleAnchorDateOfPrincipalRedemption") or self._after_issue(
             self.redemption_cycle
         )
+        self.convention = terms.text("dayCountConvention") or "AA"
         self.matures = terms.moment_or_none("maturityDate") or self._maturity()
+
+    def years(self, start: datetime, end: datetime) -> float:
+        """Years between two moments by the contract's convention."""
+        return year_fraction(self.convention, start, end, self.matures)
 
     def events(self) -> list[Planned]:
         """All events in order."""
@@ -74,9 +79,9 @@ class Plan:
     def _others(self) -> list[Planned]:
         terms = self.terms
         found: list[Planned] = []
-        if (terms.text("scalingEffect") or "000").strip("0O") and terms.raw("marketObjectCodeOfScalingIndex"):
+        if (terms.text("scalingEffect") or "000").strip("0O"):
             found += self._repeated("SC", "ScalingIndex", with_end=False)
-        if terms.number_or_none("feeRate") is not None and terms.raw("cycleOfFee"):
+        if terms.number("feeRate") and (terms.raw("cycleOfFee") or terms.raw("cycleAnchorDateOfFee")):
             found += self._repeated("FP", "Fee", with_end=True)
         if terms.text("interestCalculationBase") == "NTL" and terms.kind != "PAM":
             found += self._repeated("IPCB", "InterestCalculationBase", with_end=False)
@@ -92,13 +97,18 @@ class Plan:
         return [self._at(kind, moment) for moment in self.moments(anchor, cycle, self.matures, with_end=with_end)]
 
     def _prepayments(self) -> list[Planned]:
-        found = []
+        """Observed prepayments and penalties; a contract with a penalty asks for one with each prepayment."""
+        found: dict[tuple[datetime, str], Planned] = {}
+        penalised = (self.terms.text("penaltyType") or "O") != "O"
         for seen in self.observed.events:
             kind = str(seen.get("type", ""))
             if kind in {"PP", "PY"} and seen.get("contractId") == self.terms.text("contractID"):
-                moment = moment_of(str(seen["time"]))
-                found.append(Planned(kind, moment, moment, float(str(seen.get("value") or 0))))
-        return found
+                moment = moment_of(str(seen.get("time")))
+                amount = number_of(seen.get("value"), "value") if kind == "PP" else None
+                found[moment, kind] = Planned(kind, moment, moment, amount)
+                if kind == "PP" and penalised:
+                    found.setdefault((moment, "PY"), Planned("PY", moment, moment))
+        return list(found.values())
 
     def moments(
         self, anchor: datetime | None, cycle: Cycle | None, end: datetime, *, with_end: bool = False
@@ -123,19 +133,21 @@ class Plan:
         if cycle is None or anchor is None or not payment:
             raise ContractInvalid("a contract without maturity redeems in cycles", missing=["maturityDate"])
         notional = terms.number("notionalPrincipal")
+        passed = 0
         if self.issued < terms.status:
             # Redemptions before the status date have happened: count from the next one on.
-            passed = 0
             while cycle.after(anchor, passed, month_end=False) <= terms.status:
                 passed += 1
-            anchor = cycle.after(anchor, passed, month_end=False)
         per_period = payment
         if terms.kind in {"NAM", "ANN"}:
-            convention = terms.text("dayCountConvention") or "AA"
-            one = year_fraction(convention, anchor, cycle.after(anchor, 1, month_end=False))
+            first, second = (cycle.after(anchor, passed + step, month_end=False) for step in (0, 1))
+            # The contract's end, which one of the conventions asks for, is what is looked for here.
+            one = year_fraction(self.convention, first, second)
             per_period = payment - notional * one * terms.number("nominalInterestRate")
         if per_period <= 0:
             raise ContractInvalid("the redemption does not pay the interest: the contract never ends")
+        if notional > per_period * EVENTS_MAX:
+            raise ContractInvalid("the redemptions take more events than a contract has", events_max=EVENTS_MAX)
         count = ceil(notional / per_period)
-        month_end = terms.end_of_month and (anchor + timedelta(days=1)).day == 1
-        return cycle.after(anchor, count - 1, month_end=month_end)
+        month_end = terms.end_of_month and is_month_end(anchor)
+        return cycle.after(anchor, passed + count - 1, month_end=month_end)

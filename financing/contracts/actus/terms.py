@@ -27,6 +27,8 @@ class Terms:
     """The terms of one contract; a term that is absent or blank is None. Raises `ContractInvalid`."""
 
     def __init__(self, raw: Mapping[str, Any]) -> None:
+        if not isinstance(raw, Mapping):
+            raise ContractInvalid("terms are names with values", found=type(raw).__name__)
         self._raw = {key: value for key, value in raw.items() if not (isinstance(value, str) and not value.strip())}
         self.kind = self.text("contractType") or ""
         if self.kind not in TYPES:
@@ -52,15 +54,7 @@ class Terms:
 
     def number_or_none(self, name: str) -> float | None:
         value = self._raw.get(name)
-        if value is None:
-            return None
-        try:
-            number = float(str(value).strip())
-        except ValueError as error:
-            raise ContractInvalid("a term is no number", term=name, value=str(value)) from error
-        if not math.isfinite(number):
-            raise ContractInvalid("a term is no finite number", term=name, value=str(value))
-        return number
+        return None if value is None else number_of(value, name)
 
     def number(self, name: str, default: float = 0.0) -> float:
         found = self.number_or_none(name)
@@ -87,6 +81,17 @@ class Terms:
     @property
     def end_of_month(self) -> bool:
         return (self.text("endOfMonthConvention") or "SD") == "EOM"
+
+
+def number_of(value: object, name: str) -> float:
+    """A finite number from a text or a number. Raises `ContractInvalid`."""
+    try:
+        number = float(str(value).strip())
+    except ValueError as error:
+        raise ContractInvalid("a term is no number", term=name, value=str(value)) from error
+    if not math.isfinite(number):
+        raise ContractInvalid("a term is no finite number", term=name, value=str(value))
+    return number
 
 
 def moment_of(text: str, name: str = "time") -> datetime:
