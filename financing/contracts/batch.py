@@ -1,7 +1,7 @@
 """Many schedules at once: integer fen, columns of N loans × n instalments; the same figures as one by one.
 
-Interest of a period is balance × rate × months ÷ 12 (30/360), half even to the fen; an annuity's level instalment is the
-exact one, half even to the fen; the last instalment takes the remainder. Products stay within 64 bits for amounts up to
+Interest of a period is balance × rate × months ÷ 12 (30/360), half even to the fen; an annuity's level instalment is
+the exact one, half even to the fen; the last instalment takes the remainder. Products stay within 64 bits for amounts up to
 10^12 fen, rates up to 36 % and instalments up to ten years apart.
 """
 
@@ -35,8 +35,8 @@ class Schedules:
 def schedules(kind: Kind, amount: Ints, rate_bps: Ints, instalments: Ints, months: Ints) -> Schedules:
     """Schedules of N loans: amount (fen), annual rate (bp), number of instalments and months between them, each (N,).
 
-    Raises `ContractInvalid` for columns of another shape or type, and for amounts (0 to 10^12 fen), rates (0 to 3,600 bp),
-    instalments (1 to 1,200) or months (1 to 120) beyond the limits.
+    Raises `ContractInvalid` for columns of another shape or type, and for amounts (0 to 10^12 fen), rates (0 to 3,600
+    bp), instalments (1 to 1,200) or months (1 to 120) beyond the limits.
     """
     if kind not in KINDS:
         raise ContractInvalid("no such kind of schedule", kind=kind, known=list(KINDS))
@@ -80,8 +80,8 @@ def _level(kind: Kind, amount: Ints, period_rate: Ints, instalments: Ints) -> In
     bearing = period_rate > 0
     estimate = np.where(bearing, estimate, 0.0)
     level: Ints = np.where(bearing, np.rint(estimate), plain).astype(np.int64)
-    # Floats settle all but the few that lie on the edge between two fen, wider than their error of some units in the last
-    # place; those are worked out in whole numbers.
+    # Floats settle all but the few that lie on the edge between two fen, wider than their error of some units in the
+    # last place; those are worked out in whole numbers.
     edge = np.abs(np.abs(estimate - np.floor(estimate)) - 0.5) <= 1e-6 + estimate * 1e-14
     for loan in np.flatnonzero(bearing & edge):
         level[loan] = half_even(exact_level(int(amount[loan]), int(period_rate[loan]), int(instalments[loan])))
@@ -89,7 +89,7 @@ def _level(kind: Kind, amount: Ints, period_rate: Ints, instalments: Ints) -> In
 
 
 def exact_level(amount: int, period_rate: int, instalments: int) -> Fraction:
-    """The level instalment (fen) of an annuity: A·r ÷ (1 − (1 + r)^−n), r = `period_rate` ÷ 120,000 a period, above 0."""
+    """The level instalment (fen) of an annuity: A·r ÷ (1 − (1 + r)^−n), r = `period_rate` ÷ 120,000, above 0."""
     grown = (YEAR + period_rate) ** instalments
     return Fraction(amount * period_rate * grown, YEAR * (grown - YEAR**instalments))
 

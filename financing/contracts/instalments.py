@@ -1,8 +1,8 @@
 """Equal instalments rounded to the cent, period by period: what an annuity is in a loan book that people pay.
 
 Decimal arithmetic of twelve significant digits, half even, as the progressive schedules of Apache Fineract: the rate
-factor of a period is rate × days ÷ days in the year, to twelve decimals; interest is balance × factor, rounded; the last
-instalment takes the remainder, and the instalment is moved by its share of that if that makes the last one more equal.
+factor of a period is rate × days ÷ days in the year, to twelve decimals; interest is balance × factor, rounded; the
+last instalment takes the remainder, and the instalment is moved by its share of that if that makes the last one more equal.
 """
 
 from __future__ import annotations

@@ -45,12 +45,13 @@ def difference(test: dict[str, Any]) -> str | None:
         )
         periods = tuple((date.fromisoformat(start), date.fromisoformat(due)) for start, due in test["periods"])
         progress = Progress(periods, Decimal(str(test["annual_rate_pct"])) / 100, basis)
-        amount = Decimal(0)
         for place, step in enumerate(test["steps"], start=1):
             if "call" in step:
                 on, value = date.fromisoformat(step["args"][0]), step["args"][1]
-                amount = Decimal(str(value)) if isinstance(value, int | float) else amount or Decimal(100)
                 if step["call"] == "addDisbursement":
+                    amount = _amount(value, test["steps"][place:], progress)
+                    if amount is None:
+                        return f"step {place}: the file names no amount ({value})"
                     progress.disburse(on, amount)
                 else:
                     progress.change_rate(on, Decimal(str(value)) / 100)
@@ -59,6 +60,18 @@ def difference(test: dict[str, Any]) -> str | None:
     except FinancingError as error:
         return f"refused: {error} {error.context}"
     return None
+
+
+def _amount(value: object, later: list[dict[str, Any]], progress: Progress) -> Decimal | None:
+    """The amount of a disbursement: as given, or, where the file holds a name instead, what the principal that the next
+    schedule expects adds up to, less what is disbursed already."""
+    if isinstance(value, int | float):
+        return Decimal(str(value))
+    expected = next((step["expect"] for step in later if "expect" in step), None)
+    if expected is None:
+        return None
+    by_period = {row["period"]: Decimal(str(row["principal_due"])) for row in expected}
+    return sum(by_period.values(), Decimal(0)) - sum((amount for _, amount in progress.disbursed), Decimal(0))
 
 
 def _compare(progress: Progress, expected: list[dict[str, Any]]) -> str | None:
