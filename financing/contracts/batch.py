@@ -1,8 +1,8 @@
 """Many schedules at once: integer fen, columns of N loans × n instalments; the same figures as one by one.
 
 Interest of a period is balance × rate × months ÷ 12 (30/360), half even to the fen; an annuity's level instalment is
-the exact one, half even to the fen; the last instalment takes the remainder. Products stay within 64 bits for amounts up to
-10^12 fen, rates up to 36 % and instalments up to ten years apart.
+the exact one, half even to the fen; the last instalment takes the remainder. Products stay within 64 bits for amounts
+up to 10^12 fen, rates up to 36 % and instalments up to ten years apart.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Decimal arithmetic of twelve significant digits, half even, as the progressive schedules of Apache Fineract: the rate
 factor of a period is rate × days ÷ days in the year, to twelve decimals; interest is balance × factor, rounded; the
-last instalment takes the remainder, and the instalment is moved by its share of that if that makes the last one more equal.
+last instalment takes the remainder, and the instalment is moved by its share of that if that makes the last one more
+equal.
 """
 
 from __future__ import annotations
