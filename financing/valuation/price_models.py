@@ -134,7 +134,7 @@ def fit_by_threshold(series: PriceSeries, multiple: float = 3.0) -> JumpDiffusio
     """Split the days: a jump is a return further than `multiple` standard deviations of the rest from their mean,
     repeated until nothing changes. The split keeps the variance: vol² = σ²·(1 − λ/252) + λ·E[J²].
 
-    The fits on record keep that identity too, which is how they were made. Without two jump days the rate is zero.
+    The fits on record keep that identity too. Without two jump days the rate is zero.
     """
     returns = series.log_returns()
     calm = np.ones(len(returns), dtype=bool)

@@ -137,6 +137,11 @@ def test_every_parameter_file_and_key_is_documented():
         parameters.products,
         parameters.prime_rates,
         parameters.provisioning_rules,
+        parameters.price_processes,
+        parameters.valuation_rules,
+        parameters.stream_rules,
+        parameters.stress_scenarios,
+        parameters.portfolio_rules,
         parameters.regions,
         parameters.recognitions,
     )
