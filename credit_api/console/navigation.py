@@ -26,6 +26,7 @@ LINKS = (
     Link("/console/scores", "nav.scores", ("bank",), ("/console/inquiries",)),
     Link("/console/desk", "nav.desk", ("bank",), ("/console/loans", "/console/decisions")),
     Link("/console/business-days", "nav.days", ("bank",)),
+    Link("/console/products", "nav.products", ("bank",)),
     Link("/console/assets", "nav.assets", ("bank",)),
     Link(
         "/console/assets",

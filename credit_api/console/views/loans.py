@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from fastapi import APIRouter
@@ -18,7 +19,9 @@ from financing.errors import FinancingError
 from financing.ledger.accounts import cash
 from financing.lending.classification import RiskClass
 from financing.lending.days import date_of
+from financing.lending.loan import EventKind
 from financing.lending.rolling import Dues
+from financing.persistence.book_store import StoredEvent
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Money, Price, business_date
 from financing.services.context import Context
@@ -85,6 +88,7 @@ def loan_page(page: Page, loan_id: str) -> Response:
         risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
         stage=int(standing.stored.book.stage[0]),
         allowance=Money(int(standing.stored.book.allowance[0])),
+        undrawn=_undrawn(context, standing, events),
         buyers=[each for each in page.of_kind(*HOLDERS) if each.id not in {owed.lender, owed.borrower}],
         at=context.at,
         today=business_date(context.at),
@@ -95,6 +99,15 @@ def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
     """Instalments as (day, interest, principal)."""
     columns = (dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist())
     return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
+
+
+def _undrawn(context: Context, standing: LoanCoverage, events: Sequence[StoredEvent]) -> Money | None:
+    """What is left of the commitment, or None when the product allows no further tranche."""
+    stored = standing.stored
+    product = context.parameters.product(stored.product, stored.terms.signed_on)
+    tranches = sum(each.event.kind is EventKind.DISBURSEMENT for each in events)
+    left = stored.committed - stored.loan.drawn
+    return left if tranches < product.tranches_max and left > Money(0) else None
 
 
 def _disposal(context: Context, standing: LoanCoverage) -> tuple[DisposalGround | None, tuple[DisposalLot, ...]]:

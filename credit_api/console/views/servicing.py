@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.console.views.decisions import decision_page
 from credit_api.console.views.loans import loan_page
 from credit_api.exports.tables import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.schemas.common import Id
 from financing.errors import InvalidState
-from financing.lending.loan import EventKind
+from financing.lending.loan import SCHEMES, EventKind
 from financing.persistence.day_store import ClosedDay
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import Money, Rate, business_date
@@ -29,6 +29,7 @@ from financing.services.reporting import general_ledger, positions, trial_balanc
 router = APIRouter(include_in_schema=False)
 Report = Literal["trial-balance", "general-ledger", "positions"]
 DAYS_AT_ONCE, RATE_MAX = 31, 3_600
+KEPT = "kept"
 
 
 @router.post("/console/loans/{loan_id}/events")
@@ -36,19 +37,40 @@ def record(post: PostDep, loan_id: Id) -> Response:
     """Change terms, freeze, restructure or write off, as the lender."""
 
     def run(unit: UnitOfWork, context: Context) -> Done:
-        kind = EventKind(post.text("kind"))
+        kind = _kind(post)
         rated = kind is EventKind.RATE or bool(post.text("rate", required=False))
+        dated = kind is EventKind.HOLIDAY
         command = Service(
             kind,
             value_on=post.day("value_on") if post.text("value_on", required=False) else None,
             rate=Rate(post.whole("rate", 0, RATE_MAX)) if rated else None,
-            until=post.day("until") if post.text("until", required=False) else None,
+            until=post.day("until") if dated or post.text("until", required=False) else None,
+            scheme=_scheme(post) if kind is EventKind.RESTRUCTURING else None,
+            full=kind is EventKind.HOLIDAY and post.checked("full"),
             capitalised=kind is EventKind.RESTRUCTURING,
         )
         serve(unit, context, loan_id, command)
         return Done(to=f"/console/loans/{loan_id}", flash="served")
 
     return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+def _kind(post: Post) -> EventKind:
+    """What is to happen. Raises `FieldInvalid` for something that the form does not offer."""
+    try:
+        return EventKind(post.text("kind"))
+    except ValueError:
+        raise FieldInvalid("kind: unknown choice", "kind") from None
+
+
+def _scheme(post: Post) -> str | None:
+    """The scheme after a restructuring, or None to keep it. Raises `FieldInvalid` for one that does not exist."""
+    scheme = post.text("scheme", required=False)
+    if scheme in {"", KEPT}:
+        return None
+    if scheme not in SCHEMES:
+        raise FieldInvalid("scheme: unknown choice", "scheme")
+    return scheme
 
 
 @router.post("/console/loans/{loan_id}/events/{sequence}/reversal")
@@ -109,8 +131,10 @@ def days_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         waiting = open_dates(unit, page.context())
         closed, alerts = unit.days.closed(bank), unit.days.alerts(bank)
+        parked = {each.day: unit.days.parked(bank, each.day) for each in closed if each.parked}
     rows = [(each, _found(each)) for each in closed]
-    return page.render("business_days.html", waiting=waiting, rows=rows, alerts=alerts)
+    steps = [(each, _steps(each), parked.get(each.day, [])) for each in closed]
+    return page.render("business_days.html", waiting=waiting, rows=rows, steps=steps, alerts=alerts)
 
 
 def _found(closed: ClosedDay) -> dict[str, Money | int]:
@@ -122,6 +146,21 @@ def _found(closed: ClosedDay) -> dict[str, Money | int]:
         "allowance": Money(int(steps["classify_and_provide"]["allowance_fen"])),
         "called": int(steps["call_margins"]["called"]),
     }
+
+
+def _steps(closed: ClosedDay) -> list[tuple[str, list[tuple[str, Money | int]]]]:
+    """Every step of a closed date in its order, with what it found; amounts are those that are named in fen."""
+    return [
+        (
+            step["step"],
+            [
+                (name.removesuffix("_fen"), Money(value) if name.endswith("_fen") else value)
+                for name, value in step.items()
+                if name != "step"
+            ],
+        )
+        for step in closed.steps
+    ]
 
 
 @router.post("/console/business-days")
