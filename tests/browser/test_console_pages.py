@@ -62,6 +62,7 @@ def pages(story_world):
             "/console/desk",
             "/console/desk/decide",
             "/console/business-days",
+            "/console/products",
             f"/console/decisions/{decision}",
             f"/console/loans/{loan['loan_id']}",
             "/console/models",
