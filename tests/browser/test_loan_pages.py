@@ -14,7 +14,7 @@ OVERFLOW = "return document.documentElement.scrollWidth > document.documentEleme
 
 @pytest.fixture(scope="module")
 def loan(story_world):
-    """A loan on two thirds of what was committed, drawn two days ago, and a reservation that could replace its pledge."""
+    """A loan drawn two days ago, two thirds of its commitment, and a reservation that could replace its pledge."""
     world = story_world
     reserve = {"bank_id": BANK, "issuance_id": world.issuance["issuance_id"], "product": "mixed_pool_pledge"}
     pledge = world.post(BORROWER, "/v1/pledges", reserve | {"quantity_kg": 200_000})
