@@ -153,7 +153,7 @@ def _require_complete(command: Service, stored: StoredLoan) -> None:
 def _require_late(unit: UnitOfWork, context: Context, stored: StoredLoan) -> None:
     """A loan is written off when it is loss-class late or its collateral is gone and something is overdue."""
     standing = stand(unit, context, stored.terms.loan_id)
-    late = int(stored.book.days_past_due(day_of(business_date(context.at)))[0])
+    late = standing.days_past_due
     limit = context.parameters.provisioning(business_date(context.at)).class_days[3]
     sold_out = not standing.pledges and standing.debt.total > Money(0)
     if late <= limit and not sold_out:

@@ -113,7 +113,6 @@ def test_a_loan_that_is_not_late_is_not_written_off(sqlite_world, officer):
 
 def test_a_loss_is_written_off(sqlite_world, officer):
     later(sqlite_world, officer, 180 + 400)
-    officer.post(f"{officer.loan}/accruals", officer.hidden(officer.loan, "accrue"))
     fields = officer.hidden(officer.loan, "write-off") | {"kind": "write_off", "value_on": ""}
     officer.post(f"{officer.loan}/events", fields)
     assert sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}")["state"] == "written_off"
