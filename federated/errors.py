@@ -1,4 +1,4 @@
-"""Errors of the customer's story. Each class has one stable `code`; `credit_api.errors` maps it to an HTTP status."""
+"""Errors of the customer's story, each class with one stable `code`; `credit_api.app.errors` maps it to HTTP."""
 
 from __future__ import annotations
 

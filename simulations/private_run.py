@@ -12,24 +12,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from federated.models.metrics import metrics_of
+from federated.models.served.metrics import metrics_of
 from federated.nodes.bank import BankNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import banks_in, ledger_path
-from federated.training.messages import Switchboard
-from federated.training.private.model import PrivateAdditive, PrivateRun
-from federated.training.private.node import PrivateNode
-from federated.training.private.operator import (
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.private.model import PrivateAdditive, PrivateRun
+from federated.protocols.private.node import PrivateNode
+from federated.protocols.private.operator import (
     additive_plan,
     circle_of,
     network_plan,
     train_additive,
     train_network,
 )
-from federated.training.private.plan import plan_text
-from federated.training.private.stored import stored_rows
+from federated.protocols.private.plan import plan_text
+from federated.protocols.private.stored import stored_rows
 from simulations.experiments.private_credit.world import dealt_nodes, folds_of, load_table, switchboard
 
 Report = dict[str, Any]

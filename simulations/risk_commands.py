@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from financing.errors import FinancingError
+from financing.base.errors import FinancingError
 
 REFUSED = 2
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from federated.protocols.core.alignment import AlignmentStep
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.run import ALL
+from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving.building import CreditTables, read_taiwan
-from federated.training.alignment import AlignmentStep
-from federated.training.protected.settings import ProtectedSettings
-from federated.training.zoo.run import ALL
-from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
 from simulations.worlds.credit_population import generate_population

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from credit_api.certificates.sheet import Row, Sheet, plain, tonnes_text
-from financing.quantities import CHINA_TIME, Period
-from financing.registry.neutrality import STANDARD, NeutralityClaim, scope_totals
-from financing.registry.overlap import GreenCertificate
-from financing.registry.retirement import Retirement
+from financing.base.quantities import CHINA_TIME, Period
+from financing.registry.neutrality.model import STANDARD, NeutralityClaim, scope_totals
+from financing.registry.oversight.overlap import GreenCertificate
+from financing.registry.retirement.model import Retirement
 
 Name = Callable[[str], str]
 

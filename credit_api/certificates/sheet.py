@@ -14,8 +14,8 @@ from fontTools.ttLib import TTFont
 from fpdf import FPDF
 from fpdf.enums import WrapMode
 
-from financing.errors import CorruptData
-from financing.quantities import Carbon
+from financing.base.errors import CorruptData
+from financing.base.quantities import Carbon
 
 FONT = Path(__file__).with_name("fonts") / "NotoSansCJKsc-Regular-GBK.otf"
 INK, MUTED, RULE, GREEN = (24, 36, 32), (96, 112, 106), (200, 212, 206), (14, 110, 78)

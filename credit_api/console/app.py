@@ -13,41 +13,39 @@ from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from credit_api.commands import parts_of
+from credit_api.app.errors import Unauthenticated, status_of
+from credit_api.certificates import console as certificates
+from credit_api.console import home
 from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
 from credit_api.console.posting import REFUSALS, shown
-from credit_api.console.views import (
-    assets,
-    auctions,
-    book,
-    certificates,
-    customers,
-    deals,
-    decisions,
-    desk,
-    entry,
-    holdings,
-    home,
-    listings,
-    loan_changes,
-    loans,
-    market,
-    metering,
-    models,
-    neutral_certificates,
-    neutrality,
-    offers,
-    privacy,
-    products,
-    public,
-    record,
-    records,
-    registering,
-    servicing,
-    verification,
-    verifying,
-)
-from credit_api.errors import Unauthenticated, status_of
+from credit_api.credits import console as assets
+from credit_api.credits import holdings_console as holdings
+from credit_api.credits import ledger_console as records
+from credit_api.http.commands import parts_of
+from credit_api.lending import decisions_console as decisions
+from credit_api.lending import desk_console as desk
+from credit_api.lending import loan_changes_console as loan_changes
+from credit_api.lending import loans_console as loans
+from credit_api.lending import products_console as products
+from credit_api.lending import servicing_console as servicing
+from credit_api.measuring import findings_console as verifying
+from credit_api.measuring import metering_console as metering
+from credit_api.measuring import registering_console as registering
+from credit_api.measuring import verification_console as verification
+from credit_api.models import console as models
+from credit_api.models import privacy_console as privacy
+from credit_api.neutrality import certificates_console as neutral_certificates
+from credit_api.neutrality import console as neutrality
+from credit_api.order_book import console as book
+from credit_api.organisations import console as entry
+from credit_api.over_the_counter import auctions_console as auctions
+from credit_api.over_the_counter import deals_console as deals
+from credit_api.over_the_counter import listings_console as listings
+from credit_api.prices import console as market
+from credit_api.prices import offers_console as offers
+from credit_api.public import console as public
+from credit_api.scores import console as customers
+from credit_api.subjects import console as record
 
 MACHINES = ("/v1/", "/docs", "/openapi.json", "/healthz", "/static-offline-docs", "/console/static/")
 Handler = Callable[[Request, Exception], Awaitable[Response] | Response]

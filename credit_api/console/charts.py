@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from federated.models.scaling import GRADE_FLOORS
-from financing.quantities import CHINA_TIME
+from federated.models.served.scaling import GRADE_FLOORS
+from financing.base.quantities import CHINA_TIME
 
 SCORE_LOW, SCORE_HIGH = 300, 850
 

@@ -8,22 +8,27 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from credit_api.inquiries import inquiry_t
-from credit_api.wiring import Parts
+from credit_api.app.wiring import Parts
+from credit_api.scores.inquiries import inquiry_t
 from federated.errors import FederatedError
-from federated.registry.manifest import Manifest
-from financing.collateral.coverage import CoverageStatus
+from federated.governance.manifest import Manifest
+from financing.base.parameters import Parameters
+from financing.base.quantities import (
+    Carbon,
+    Energy,
+    Money,
+    Rate,
+)
 from financing.ledger.accounts import AccountKind
-from financing.lending.loan import LoanState
-from financing.metering.node import MeteringNodes
-from financing.parameters import Parameters
-from financing.persistence.ledger_store import LedgerHead, account
-from financing.persistence.lending_store import call_t, decision_t
-from financing.persistence.registry_store import issuance_t, period_t, project_t
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Energy, Money, Rate
-from financing.registry.monitoring import MonitoringState
-from financing.services.margin import look_at
+from financing.ledger.store import LedgerHead, account
+from financing.lending.collateral.coverage import CoverageStatus
+from financing.lending.collateral.standing import look_at
+from financing.lending.loans.loan import LoanState
+from financing.lending.store import call_t, decision_t
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.metering.node.port import MeteringNodes
+from financing.registry.store import issuance_t, period_t, project_t
+from financing.registry.verification.monitoring import MonitoringState
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from federated.registry.card import SMALL_CHANCE
-from financing.methodology.reduction import shown
-from financing.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
+from federated.governance.card import SMALL_CHANCE
+from financing.base.quantities import (
+    CHINA_TIME,
+    Carbon,
+    Energy,
+    Money,
+    Price,
+    Rate,
+)
+from financing.registry.methodology.reduction import shown
 
 NOTHING = "—"
 MINUS = "−"

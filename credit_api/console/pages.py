@@ -15,18 +15,18 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from credit_api.auth.keys import Principal
-from credit_api.auth.sessions import COOKIE, Session, find_session
-from credit_api.commands import PartsDep
+from credit_api.app.errors import Forbidden, Unauthenticated
+from credit_api.app.wiring import Parts
 from credit_api.console import formats
 from credit_api.console.navigation import links_for
 from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
 from credit_api.console.texts import LANGUAGES, Lang, pair, text
-from credit_api.errors import Forbidden, Unauthenticated
-from credit_api.wiring import Parts
-from financing.persistence.organisation_store import Organisation
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.services.context import Context
+from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.sessions import COOKIE, Session, find_session
+from credit_api.http.commands import PartsDep
+from financing.base.context import Context
+from financing.ledger.organisations import Organisation
+from financing.lending.unit_of_work import UnitOfWork
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -36,7 +36,7 @@ THEMES = ("auto", "light", "dark")
 HEADERS = {"Cache-Control": "no-store"}
 
 templates = Environment(
-    loader=FileSystemLoader(HERE / "templates"),
+    loader=FileSystemLoader([HERE / "templates", *sorted(HERE.parent.glob("*/templates"))]),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

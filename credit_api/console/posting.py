@@ -17,18 +17,26 @@ from fastapi import Depends
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from credit_api.commands import answer_once, fingerprint
+from credit_api.app.errors import ApiError, status_of
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
-from credit_api.errors import ApiError, status_of
-from credit_api.schemas.common import YEARS
+from credit_api.http.commands import answer_once, fingerprint
+from credit_api.http.fields import YEARS
 from federated.errors import FederatedError
-from financing.errors import FinancingError, IdempotencyKeyMissing
-from financing.persistence.idempotency_store import Answer
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import CHINA_TIME, KG_PER_TONNE, Carbon, Energy, Money, Price, checked_int64
-from financing.services.context import Context
+from financing.base.context import Context
+from financing.base.errors import FinancingError, IdempotencyKeyMissing
+from financing.base.quantities import (
+    CHINA_TIME,
+    KG_PER_TONNE,
+    Carbon,
+    Energy,
+    Money,
+    Price,
+    checked_int64,
+)
+from financing.base.storage.idempotency import Answer
+from financing.lending.unit_of_work import UnitOfWork
 
 Refusal = ApiError | FinancingError | FederatedError
 REFUSALS = (ApiError, FinancingError, FederatedError)

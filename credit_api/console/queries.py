@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from credit_api.inquiries import Inquiry, inquiry_t
-from financing.errors import NotFound
-from financing.metering.node import MeteringNodes
-from financing.persistence.registry_store import Meter
+from credit_api.scores.inquiries import Inquiry, inquiry_t
+from financing.base.errors import NotFound
+from financing.registry.metering.node.port import MeteringNodes
+from financing.registry.store import Meter
 
 CHINA_OFFSET = 8 * 3_600
 

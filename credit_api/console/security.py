@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import Request, Response
 
-from credit_api.errors import BodyTooLarge, CsrfRejected
+from credit_api.app.errors import BodyTooLarge, CsrfRejected
 
 VISITOR_COOKIE = "tanxin_visitor"
 FORM_BYTES_MAX = 64 * 1024

@@ -9,7 +9,7 @@ from datetime import datetime
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
-from federated.models.scorer import PartyScorer
+from federated.models.served.scorer import PartyScorer
 from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from federated.errors import CorruptData, DataMissing, SchemaMismatch
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -15,10 +15,15 @@ from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.store import ConsentStore
 from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
 from federated.errors import FederatedError, SchemaMismatch
-from federated.models.binning import Binning, IntArray
-from federated.models.encoding import FloatArray
-from federated.models.reasons import RankedReason, Reason, strength_of, strongest
-from federated.models.scorer import PartyScorer
+from federated.models.encoding.binning import Binning, IntArray
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.reasons import (
+    RankedReason,
+    Reason,
+    strength_of,
+    strongest,
+)
+from federated.models.served.scorer import PartyScorer
 from federated.nodes.consenting import ConsentingNode
 from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key
 from federated.nodes.store import NodeStore

@@ -16,7 +16,7 @@ import numpy as np
 from federated.consent.instants import to_micros
 from federated.consent.store import CONSENTS, IN_FORCE, ConsentStore
 from federated.errors import CorruptData, DataMissing, NodeUnavailable, StoreOutdated, UseLogTampered
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import check_table
 from federated.nodes.schema import FeatureSchema, load_schema
 

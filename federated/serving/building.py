@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import CorruptData, DataMissing, HomeOccupied
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 from federated.nodes.bank import BankNode
 from federated.nodes.checks import check_table, numbers, read_csv
 from federated.nodes.grid import GridNode

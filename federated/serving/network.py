@@ -34,22 +34,27 @@ from federated.errors import (
     StoreOutdated,
     UseLogTampered,
 )
-from federated.models.binning import IntArray
-from federated.models.reasons import Reason, top_reasons
-from federated.models.scaling import grade_of, logit_of, probability_of, score_of
+from federated.governance.card import Card
+from federated.governance.card_texts import Language
+from federated.governance.feature_drift import FeatureDrift, feature_drift
+from federated.governance.manifest import Manifest
+from federated.governance.monitoring import Answered
+from federated.governance.oversight import Monitoring, Oversight
+from federated.governance.store import ModelRegistry
+from federated.governance.weights import ScoringModel
+from federated.models.encoding.binning import IntArray
+from federated.models.served.reasons import Reason, top_reasons
+from federated.models.served.scaling import (
+    grade_of,
+    logit_of,
+    probability_of,
+    score_of,
+)
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore, Peer
 from federated.nodes.store import NodeStore
-from federated.registry.card import Card
-from federated.registry.card_texts import Language
-from federated.registry.feature_drift import FeatureDrift, feature_drift
-from federated.registry.manifest import Manifest
-from federated.registry.monitoring import Answered
-from federated.registry.oversight import Monitoring, Oversight
-from federated.registry.store import ModelRegistry
-from federated.registry.weights import ScoringModel
 from federated.serving import consents
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder

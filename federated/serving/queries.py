@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from federated.consent.record import Purpose
-from federated.models.reasons import Reason
+from federated.models.served.reasons import Reason
 
 SCORE_VALIDITY = timedelta(days=30)
 

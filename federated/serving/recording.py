@@ -8,9 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from federated.registry.manifest import Manifest
-from federated.registry.monitoring import Answered
-from federated.registry.oversight import Oversight
+from federated.governance.manifest import Manifest
+from federated.governance.monitoring import Answered
+from federated.governance.oversight import Oversight
 
 log = logging.getLogger(__name__)
 # Answers that may wait for the challenger; under more load than it can follow, the rest are logged without it.

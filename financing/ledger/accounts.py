@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from financing.errors import QuantityOutOfRange
+from financing.base.errors import QuantityOutOfRange
 
 CNY_CODE = "CNY"
 CREDIT_PREFIX = "PHCER:"

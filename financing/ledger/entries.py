@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from financing.errors import UnbalancedEntry
+from financing.base.errors import UnbalancedEntry
+from financing.base.quantities import Carbon, Money, checked_int64
 from financing.ledger.accounts import AccountKey, cash
-from financing.quantities import Carbon, Money, checked_int64
 
 
 class EntryKind(StrEnum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from financing.parameters.records import TradingRules
-from financing.quantities import Carbon, Money, Price
+from financing.base.parameters.records import TradingRules
+from financing.base.quantities import Carbon, Money, Price
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,16 @@ from fractions import Fraction
 from math import log, sqrt
 from typing import Literal
 
-from financing.errors import PriceImplausible
-from financing.parameters.records import CollateralClass
-from financing.quantities import BPS_PER_UNIT, Carbon, Price, floor_div, require_utc
-from financing.valuation.prices import Mark, Marked, PriceObservation
+from financing.base.errors import PriceImplausible
+from financing.base.parameters.records import CollateralClass
+from financing.base.quantities import (
+    BPS_PER_UNIT,
+    Carbon,
+    Price,
+    floor_div,
+    require_utc,
+)
+from financing.market.prices.model import Mark, Marked, PriceObservation
 
 Kind = Literal["listed", "block", "auction", "deal", "quote"]
 

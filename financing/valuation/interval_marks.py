@@ -14,12 +14,19 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from math import exp, log, sqrt
 
-from financing.errors import ParameterMissing, QuantityOutOfRange
-from financing.parameters.records import CollateralClass
-from financing.parameters.risk import ValuationRule
-from financing.quantities import BPS_PER_UNIT, Carbon, Money, Price, floor_div, require_utc
+from financing.base.errors import ParameterMissing, QuantityOutOfRange
+from financing.base.parameters.records import CollateralClass
+from financing.base.parameters.risk import ValuationRule
+from financing.base.quantities import (
+    BPS_PER_UNIT,
+    Carbon,
+    Money,
+    Price,
+    floor_div,
+    require_utc,
+)
+from financing.market.prices.model import Mark, Marked, Unpriced
 from financing.valuation.evidence import Screened, TradeObservation, WeightedAverage, screen, weighted_average
-from financing.valuation.prices import Mark, Marked, Unpriced
 
 WEIGHT_PARTS = 1_000_000
 

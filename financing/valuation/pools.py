@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from financing.errors import CreditsNotIssued, ParameterMissing, PriceMissing
-from financing.parameters.records import CollateralClass
-from financing.quantities import Carbon, Money, Rate
-from financing.valuation.prices import Mark, Marked, Unpriced, require_marked
+from financing.base.errors import CreditsNotIssued, ParameterMissing, PriceMissing
+from financing.base.parameters.records import CollateralClass
+from financing.base.quantities import Carbon, Money, Rate
+from financing.market.prices.model import (
+    Mark,
+    Marked,
+    Unpriced,
+    require_marked,
+)
 
 
 @dataclass(frozen=True, slots=True)

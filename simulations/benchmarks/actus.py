@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from financing.contracts.actus.events import Event
-from financing.contracts.actus.running import observation_of, run
-from financing.contracts.actus.terms import moment_of, number_of
-from financing.errors import FinancingError
+from financing.base.errors import FinancingError
+from financing.lending.contracts.actus.events import Event
+from financing.lending.contracts.actus.running import observation_of, run
+from financing.lending.contracts.actus.terms import moment_of, number_of
 
 TOLERANCE = 1e-6
 COLUMNS = {

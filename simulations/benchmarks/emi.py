@@ -8,8 +8,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from financing.contracts.instalments import Basis, Progress
-from financing.errors import FinancingError
+from financing.base.errors import FinancingError
+from financing.lending.contracts.instalments import Basis, Progress
 from simulations.benchmarks.actus import FileResult, VectorsInvalid
 
 COLUMNS = {"emi": "instalment", "interest_due": "interest", "principal_due": "principal", "balance_after": "balance"}

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, event
 
-from financing.collateral.portfolio import ClassTable, standings, value_pledges
-from financing.parameters import load_parameters
-from financing.persistence.database import open_engine
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.services.context import Actor, Context
-from financing.services.end_of_day.closing import close_day
+from financing.base.context import Actor, Context
+from financing.base.parameters import load_parameters
+from financing.base.storage.database import open_engine
+from financing.lending.business_day.closing import close_day
+from financing.lending.collateral.portfolio import ClassTable, standings, value_pledges
+from financing.lending.unit_of_work import UnitOfWork
 from simulations.benchmarks.generated_book import BANK, BookSize, seed_book
 
 DAY = date(2026, 3, 10)
@@ -130,7 +130,7 @@ def context_at(day: date) -> Context:
 
 
 def migrated(url: str) -> Engine:
-    script = "from credit_api.cli import main; main()"
+    script = "from credit_api.cli.main import main; main()"
     subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
     return open_engine(url)
 

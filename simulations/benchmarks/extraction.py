@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from federated.consent.record import Purpose
 from federated.errors import QueryBudgetSpent
-from federated.models.scaling import PDO, score_of
+from federated.governance.store import ModelRegistry
+from federated.governance.weights import ScoringModel
+from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
-from federated.registry.store import ModelRegistry
-from federated.registry.weights import ScoringModel
 from federated.serving import Network, Score, ScoreQuery
 from federated.serving.building import CreditTables
 from simulations.benchmarks.scored_network import scored_network

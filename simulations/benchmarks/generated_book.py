@@ -13,20 +13,20 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from sqlalchemy import Connection, insert
 
+from financing.base.context import Context
+from financing.base.quantities import Price
+from financing.base.storage.bulk import insert_rows, is_postgresql
 from financing.ledger.accounts import CNY, AccountKey, AccountKind
 from financing.ledger.entries import EntryKind, Posting, balanced
-from financing.lending.book import LoanBook, Scheme
-from financing.lending.days import day_of
-from financing.lending.payments import disburse, oldest_unpaid, pay
-from financing.lending.rolling import Dues, Market, advance
-from financing.persistence.bulk import insert_rows, is_postgresql
-from financing.persistence.organisation_store import Organisation
-from financing.persistence.registry_store import issuance_t, period_t, project_t
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Price
-from financing.services.context import Context
-from financing.services.loan_markets import market_of
-from financing.valuation.prices import PriceObservation
+from financing.ledger.organisations import Organisation
+from financing.lending.loans.book import LoanBook, Scheme
+from financing.lending.loans.days import day_of
+from financing.lending.loans.markets import market_of
+from financing.lending.loans.payments import disburse, oldest_unpaid, pay
+from financing.lending.loans.rolling import Dues, Market, advance
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.prices.model import PriceObservation
+from financing.registry.store import issuance_t, period_t, project_t
 
 BANK, BORROWER, PRODUCT = "bank-generated", "dev-generated", "phcer_pledge_loan"
 CLASSES = ("PHCER", "PHCER_WETLAND", "CCER", "CEA")

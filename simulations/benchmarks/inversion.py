@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 from federated.privacy.attacks.gradient_inversion import alone, error_of, first_layer
 from federated.privacy.differential.accountant import multiplier_for
-from federated.training.leakage import gradient_of, matched
-from federated.training.private.network import inputs as inputs_of
-from federated.training.private.network import network
+from federated.protocols.open.leakage import gradient_of, matched
+from federated.protocols.private.network import inputs as inputs_of
+from federated.protocols.private.network import network
 from simulations.experiments.private_credit.run import DELTA
 from simulations.experiments.private_credit.world import PrivateTable, bank_names
 

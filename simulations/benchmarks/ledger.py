@@ -18,13 +18,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from financing.base.quantities import Money
+from financing.base.storage.database import open_engine
+from financing.base.storage.writer import Writer
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
 from financing.ledger.entries import EntryKind, balanced, pay, transfer
-from financing.persistence.database import open_engine
-from financing.persistence.organisation_store import Organisation
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.persistence.writer import Writer
-from financing.quantities import Money
+from financing.ledger.organisations import Organisation
+from financing.lending.unit_of_work import UnitOfWork
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SUBMITTERS = 64
@@ -62,7 +62,7 @@ def _timed(transfers: int, run: Callable[[Engine, int], None]) -> float:
 def _books(folder: Path) -> Engine:
     url = f"sqlite:///{folder / 'books.db'}"
     # The schema belongs to the service; asking its command for it keeps this package from importing it.
-    script = "from credit_api.cli import main; main()"
+    script = "from credit_api.cli.main import main; main()"
     subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
     engine = open_engine(url)
     writer = Writer(engine)

@@ -13,9 +13,9 @@ from random import Random
 from statistics import median, quantiles
 from typing import Any
 
-from financing.persistence.database import open_engine
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.services.book_audit import verify_books
+from financing.base.storage.database import open_engine
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.order_book.audit import verify_books
 from simulations.benchmarks.market_load import Load, requests_of, run_load
 from simulations.benchmarks.market_matching import measure_matching
 from simulations.benchmarks.market_service import open_market, start

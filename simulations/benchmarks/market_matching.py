@@ -16,8 +16,8 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from financing.market.book.matching import WAITS, Book
-from financing.market.book.orders import PPM, Order, set_aside
+from financing.market.order_book.engine.matching import WAITS, Book
+from financing.market.order_book.engine.orders import PPM, Order, set_aside
 
 PEERS = ("pyorderbook", "lightmatchingengine")
 OWNERS = 64

@@ -24,14 +24,14 @@ from simulations.worlds.api_client import ApiClient
 FOUND = """
 import sys
 from pathlib import Path
-from credit_api.sandbox import found
-from credit_api.settings import Settings
-from credit_api.wiring import assemble
+from credit_api.app.sandbox import found
+from credit_api.app.settings import Settings
+from credit_api.app.wiring import assemble
 parts = assemble(Settings(home=Path(sys.argv[1]), sandbox=True))
 found(parts)
 parts.close()
 """
-SERVE = "from credit_api.cli import main; main()"
+SERVE = "from credit_api.cli.main import main; main()"
 OWNER, REGISTRY, EXCHANGE, VERIFIER, GRID = "dev-bench", "registry-sip", "exchange-seee", "verifier-cqc", "grid-sip"
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 DAYS, HOURS = 60, 24

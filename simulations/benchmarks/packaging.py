@@ -21,23 +21,28 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, Table, insert, select
 
+from financing.base.context import Actor, Context
+from financing.base.parameters import load_parameters
+from financing.base.quantities import Carbon, Price
+from financing.base.storage.database import open_engine
+from financing.base.storage.writer import Writer
 from financing.ledger.accounts import AccountKind, Asset
 from financing.ledger.chain import SealedLine
 from financing.ledger.entries import EntryKind
-from financing.parameters import load_parameters
-from financing.persistence.database import open_engine
-from financing.persistence.ledger_store import account, posting
-from financing.persistence.organisation_store import Organisation
-from financing.persistence.registry_store import issuance_t, period_t, project_t
-from financing.persistence.serial_store import block_t
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.persistence.writer import Writer
-from financing.quantities import Carbon, Price
-from financing.registry.packages import Criteria, Redemption
-from financing.services.context import Actor, Context
-from financing.services.looking import look_through, package_value
-from financing.services.packaging import MakePackage, make_package, put_everything_in, put_in
-from financing.valuation.prices import PriceObservation
+from financing.ledger.organisations import Organisation
+from financing.ledger.store import account, posting
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.prices.model import PriceObservation
+from financing.registry.credits.serial_store import block_t
+from financing.registry.packages.commands import (
+    MakePackage,
+    make_package,
+    put_everything_in,
+    put_in,
+)
+from financing.registry.packages.looking import look_through, package_value
+from financing.registry.packages.model import Criteria, Redemption
+from financing.registry.store import issuance_t, period_t, project_t
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 REGISTRY, OWNER, OTHER = "registry-sip", "dev-many", "dev-sample"
@@ -138,7 +143,7 @@ def _context(actor: str, kind: str) -> Context:
 
 def _books(folder: Path) -> Engine:
     url = f"sqlite:///{folder / 'books.db'}"
-    script = "from credit_api.cli import main; main()"
+    script = "from credit_api.cli.main import main; main()"
     subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
     engine = open_engine(url)
     with engine.execution_options(tanxin_writer=True).begin() as connection:

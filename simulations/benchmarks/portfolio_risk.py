@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from financing.parameters import load_parameters
-from financing.valuation.loan_book import LoanBook
-from financing.valuation.portfolio import simulate
-from financing.valuation.portfolio_risk import assess
-from financing.valuation.tail_risk import tail_of
+from financing.base.parameters import load_parameters
+from financing.valuation.portfolio.joint import simulate
+from financing.valuation.portfolio.loan_book import LoanBook
+from financing.valuation.portfolio.portfolio_risk import assess
+from financing.valuation.price_models.tail_risk import tail_of
 from simulations.worlds.carbon_loans import carbon_loans
 
 ON = date(2026, 11, 20)

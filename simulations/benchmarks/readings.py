@@ -16,18 +16,23 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert
 
-from financing.errors import ReadingRejected
-from financing.metering.csv_readings import parse_readings
-from financing.metering.plausibility import Site, check_readings
-from financing.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
-from financing.metering.solar import solar_elevation_deg
-from financing.metering.totals import total_of
-from financing.parameters import load_parameters
-from financing.persistence.database import open_engine
-from financing.persistence.grid_node import SqlGridNode
-from financing.persistence.grid_tables import batch_t, reading_t
-from financing.quantities import Energy, Period
-from financing.signing import Signature, message_of, require_signed, sign_with
+from financing.base.errors import ReadingRejected
+from financing.base.parameters import load_parameters
+from financing.base.quantities import Energy, Period
+from financing.base.signing import (
+    Signature,
+    message_of,
+    require_signed,
+    sign_with,
+)
+from financing.base.storage.database import open_engine
+from financing.registry.metering.csv_readings import parse_readings
+from financing.registry.metering.node.store import SqlGridNode
+from financing.registry.metering.node.tables import batch_t, reading_t
+from financing.registry.metering.plausibility import Site, check_readings
+from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
+from financing.registry.metering.solar import solar_elevation_deg
+from financing.registry.metering.totals import total_of
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = Period(datetime(2024, 12, 31, 16, tzinfo=UTC), datetime(2025, 12, 31, 16, tzinfo=UTC))

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from financing.contracts.actus.events import Observation
-from financing.contracts.actus.running import run
-from financing.contracts.batch import schedules
+from financing.lending.contracts.actus.events import Observation
+from financing.lending.contracts.actus.running import run
+from financing.lending.contracts.batch import schedules
 
 
 def measured_schedules(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from federated.registry.decisions import Act
-from federated.registry.governance import Governance
-from federated.registry.lifecycle import Role
-from federated.registry.store import ModelRegistry
+from federated.governance.decisions import Act
+from federated.governance.lifecycle import Role
+from federated.governance.store import ModelRegistry
+from federated.governance.versions import Governance
+from federated.protocols.core.settings import ConvexSettings, ZooSettings
+from federated.protocols.open.run import ADDITIVE
 from federated.serving import Network
 from federated.serving.building import CreditTables
-from federated.training.zoo.run import ADDITIVE
-from federated.training.zoo.settings import ConvexSettings, ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from federated.models.encoding import FloatArray, RampEncoder
-from federated.models.functions import NetworkFunction
-from federated.models.networks import PartyNetwork, initial_weights
-from federated.models.reasons import sampled_contributions
+from federated.models.encoding.ramps import FloatArray, RampEncoder
+from federated.models.learners.networks import PartyNetwork, initial_weights
+from federated.models.served.functions import NetworkFunction
+from federated.models.served.reasons import sampled_contributions
 
 FEATURES, BINS, HIDDEN, MEMBERS = 13, 32, 64, 4
 

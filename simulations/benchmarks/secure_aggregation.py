@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.nodes.identity import Identity, fresh_identities
-from federated.training.messages import Content, Switchboard, named_app
-from federated.training.secure_sum import add_secure_sum, secure_sum
+from federated.protocols.core.messages import Content, Switchboard, named_app
+from federated.protocols.core.secure_sum import add_secure_sum, secure_sum
 
 Vectors = NDArray[np.float64]
 

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.models.categories import RawTable
-from federated.models.metrics import metrics_of
+from federated.models.encoding.categories import RawTable
+from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks import feature_inference, label_inference
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.session import ZooSession
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.apps import zoo_app
+from federated.protocols.protected.node import ProtectedApp
+from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.settings import ProtectedSettings
+from federated.protocols.protected.state import FIT, HELD_OUT
 from federated.serving.building import CreditTables
-from federated.training.messages import Switchboard
-from federated.training.protected.node import ProtectedApp
-from federated.training.protected.operator import ProtectedTraining
-from federated.training.protected.settings import ProtectedSettings
-from federated.training.protected.state import FIT, HELD_OUT
-from federated.training.zoo.apps import zoo_app
-from federated.training.zoo.rows import BankRows, GridRows
-from federated.training.zoo.session import ZooSession
-from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import with_folds
 
 FOLD, KNOWN_SHARE = 0, 0.05

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from federated.errors import CorruptData, DataMissing
+from federated.governance.manifest import PRIVACY_SHARES, Manifest
+from federated.governance.store import ModelRegistry
 from federated.privacy.claims import Phase, vertical_phases
 from federated.privacy.ledgers import ledgers_in
-from federated.registry.manifest import PRIVACY_SHARES, Manifest
-from federated.registry.store import ModelRegistry
 
 Json = dict[str, Any]
 

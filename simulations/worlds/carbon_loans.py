@@ -8,13 +8,25 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from financing.parameters import Parameters
-from financing.quantities import BPS_PER_UNIT, Carbon, Money, Price, Rate, rate_from_estimate_up
-from financing.valuation.loan_book import ClassRisk, Dependence, LoanBook, basel_loading
+from financing.base.parameters import Parameters
+from financing.base.quantities import (
+    BPS_PER_UNIT,
+    Carbon,
+    Money,
+    Price,
+    Rate,
+    rate_from_estimate_up,
+)
+from financing.market.prices.model import Mark, Marked
 from financing.valuation.pools import Lot
-from financing.valuation.price_models import on_record
-from financing.valuation.prices import Mark, Marked
-from financing.valuation.stress import SecuredLoan
+from financing.valuation.portfolio.loan_book import (
+    ClassRisk,
+    Dependence,
+    LoanBook,
+    basel_loading,
+)
+from financing.valuation.portfolio.stress import SecuredLoan
+from financing.valuation.price_models.processes import on_record
 
 STREAM = "FUTURE_STREAM"
 # Yuan a tonne: Suzhou deals of 2023, national market of May 2025, CCER of December 2025.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from financing.metering.readings import SIGNING_DOMAIN, ReadingBatch
-from financing.signing import message_of, sign_with
+from financing.base.signing import message_of, sign_with
+from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 from simulations.worlds.api_client import ApiClient
 
 REGISTRY, GRID, CHARGING_VERIFIER, WETLAND_VERIFIER = "registry-sip", "grid-sip", "verifier-sgs", "verifier-bsi"

@@ -19,8 +19,8 @@ import numpy as np
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.serving.wallet import Wallet
-from financing.metering.readings import ReadingBatch
-from financing.metering.research_files import import_half_hourly_kw
+from financing.registry.metering.readings import ReadingBatch
+from financing.registry.metering.research_files import import_half_hourly_kw
 from simulations.worlds.api_client import ApiClient
 from simulations.worlds.order_book import open_order_book
 from simulations.worlds.other_projects import seed_other_projects

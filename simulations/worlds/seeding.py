@@ -11,7 +11,7 @@ from rich.console import Console
 
 from federated.errors import FederatedError
 from federated.serving.wallet import Wallet
-from financing.errors import FinancingError
+from financing.base.errors import FinancingError
 from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.sandbox import seed_sandbox
 

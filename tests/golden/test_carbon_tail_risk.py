@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from financing.parameters.loader import load_parameters
-from financing.quantities import EmissionFactor, Rate
-from financing.valuation.price_models import on_record
-from financing.valuation.streams import tonnes_lost
-from financing.valuation.tail_risk import jump_tail, simulated_tail
+from financing.base.parameters.loader import load_parameters
+from financing.base.quantities import EmissionFactor, Rate
+from financing.valuation.price_models.processes import on_record
+from financing.valuation.price_models.tail_risk import jump_tail, simulated_tail
+from financing.valuation.streams.income import tonnes_lost
 
 PARAMETERS = load_parameters()
 ON = date(2026, 11, 20)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from reductions import ON, PARAMETERS, pv
 
-from financing.methodology.engine import rederived
-from financing.quantities import Carbon, Period
+from financing.base.quantities import Carbon, Period
+from financing.registry.methodology.engine import rederived
 
 YEAR = Period(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC))
 

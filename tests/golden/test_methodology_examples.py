@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 from reductions import reduction
 
-from financing.methodology.engine import rederived
-from financing.quantities import Carbon
+from financing.base.quantities import Carbon
+from financing.registry.methodology.engine import rederived
 
 MWH = 1_000_000
 MARSH = {"area": "1", "methane": "0", "nitrous_oxide": "0", "half_width": "0.05"}

@@ -11,9 +11,9 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.registry.neutrality import DOMAIN
-from financing.signing import Signature, message_of, require_signed
+from financing.base.signing import Signature, message_of, require_signed
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.neutrality.model import DOMAIN
 
 
 def check_signature(document, root_pem):

@@ -9,11 +9,11 @@ from hand_made import in_use
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan
 from federated.serving.wallet import Wallet
-from federated.training.protected.settings import ProtectedSettings
-from federated.training.zoo.settings import ZooSettings
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
 

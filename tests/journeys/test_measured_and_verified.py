@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from credit_api.cli import app
-from financing.errors import NotRederivable
-from financing.metering.readings import SIGNING_DOMAIN, ReadingBatch
-from financing.parameters.loader import PARAMETER_ROOT, load_parameters
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.services.context import Actor, Context
-from financing.services.explaining import explain
-from financing.signing import message_of, sign_with
+from credit_api.cli.main import app
+from financing.base.context import Actor, Context
+from financing.base.errors import NotRederivable
+from financing.base.parameters.loader import PARAMETER_ROOT, load_parameters
+from financing.base.signing import message_of, sign_with
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.credits.explaining import explain
+from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 
 EBIKE = Path(__file__).parents[1] / "support" / "ebike.toml"
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)

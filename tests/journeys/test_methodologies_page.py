@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reductions import reduction
 
-from financing.parameters.loader import load_parameters
+from financing.base.parameters.loader import load_parameters
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "methodologies.md").read_text("utf-8")
@@ -33,7 +33,7 @@ def test_the_lines_run(tmp_path):
     folder = tmp_path / "my-methodologies"
     folder.mkdir()
     (folder / "heat_pump.toml").write_text(FILE, encoding="utf-8")
-    tanxin = f'{sys.executable} -c "from credit_api.cli import main; main()"'
+    tanxin = f'{sys.executable} -c "from credit_api.cli.main import main; main()"'
     script = LINES.replace(".venv/bin/tanxin", tanxin)
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False

@@ -16,10 +16,10 @@ import uvicorn
 from hand_made import registered_anew
 from rich.console import Console
 
-from credit_api.main import create_app
-from credit_api.sandbox import found
-from credit_api.settings import Settings
-from credit_api.wiring import assemble
+from credit_api.app.main import create_app
+from credit_api.app.sandbox import found
+from credit_api.app.settings import Settings
+from credit_api.app.wiring import assemble
 from simulations.worlds.seeding import seed_over_http
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ def run(script, home, url):
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
     tanxin = folder / "tanxin"
-    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from credit_api.cli import main; main()" "$@"\n')
+    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from credit_api.cli.main import main; main()" "$@"\n')
     tanxin.chmod(0o755)
     script = script.replace(".venv/bin/tanxin", str(tanxin)).replace("http://127.0.0.1:8000", url)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TANXIN_HOME": str(home), "NO_PROXY": "127.0.0.1"}

@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
+from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKind
-from financing.lending.days import date_of
-from financing.lending.loan import replay
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import business_date
-from financing.services.loan_markets import market_of
-from financing.services.loan_posting import positions
+from financing.lending.loans.days import date_of
+from financing.lending.loans.loan import replay
+from financing.lending.loans.markets import market_of
+from financing.lending.loans.posting import positions
+from financing.lending.unit_of_work import UnitOfWork
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 OF_THE_LOAN = {

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from financing.base.quantities import Carbon, Price
 from financing.market.auctions.sealed import commitment
-from financing.quantities import Carbon, Price
 
 FEE = 70  # per 100,000
 

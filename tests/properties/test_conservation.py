@@ -8,15 +8,10 @@ from random import Random
 import pytest
 from credit_auditor import CreditAuditor
 
-from financing.errors import FinancingError
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.quantities import Carbon, Price
-from financing.registry.packages import Criteria, Redemption
-from financing.services.context import Actor, Context
-from financing.services.issuance import issue_credits
-from financing.services.oversight import FreezeSerials, freeze_serials, lift_freeze, revoke_frozen
-from financing.services.packaging import MakePackage, make_package, put_in, redeem, retire_units
-from financing.services.pledging import (
+from financing.base.context import Actor, Context
+from financing.base.errors import FinancingError
+from financing.base.quantities import Carbon, Price
+from financing.lending.collateral.commands import (
     PostPledge,
     ReservePledge,
     post_pledge,
@@ -24,9 +19,41 @@ from financing.services.pledging import (
     reserve_pledge,
     void_pledge,
 )
-from financing.services.retiring import CancelCredits, Purpose, RetireCredits, cancel_credits, retire_credits
-from financing.services.trading import MakeOffer, make_offer, settle_offer, withdraw_offer
-from financing.services.transferring import SendCredits, mint_transfer, refuse_transfer, send_credits
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.over_the_counter.offering import (
+    MakeOffer,
+    make_offer,
+    settle_offer,
+    withdraw_offer,
+)
+from financing.registry.credits.commands import issue_credits
+from financing.registry.oversight.commands import (
+    FreezeSerials,
+    freeze_serials,
+    lift_freeze,
+    revoke_frozen,
+)
+from financing.registry.packages.commands import (
+    MakePackage,
+    make_package,
+    put_in,
+    redeem,
+    retire_units,
+)
+from financing.registry.packages.model import Criteria, Redemption
+from financing.registry.retirement.commands import (
+    CancelCredits,
+    Purpose,
+    RetireCredits,
+    cancel_credits,
+    retire_credits,
+)
+from financing.registry.transfers.commands import (
+    SendCredits,
+    mint_transfer,
+    refuse_transfer,
+    send_credits,
+)
 
 COMMANDS = 10_000
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.errors import CorruptData, PrivacyPlanRefused
-from federated.models.hats import UNIT, HatBasis, scored
-from federated.models.public_ranges import load_ranges
+from federated.models.encoding.hats import UNIT, HatBasis, scored
+from federated.models.encoding.public_ranges import load_ranges
 from federated.privacy.attacks.canaries import gaussian_epsilon
 from federated.privacy.differential.accountant import Release, epsilon_of, multiplier_for, steps_multiplier
 from federated.privacy.differential.bounding import GRID, clipped, squared_length
@@ -18,8 +18,8 @@ from federated.privacy.differential.counts import BOUND_SQUARED, LENGTH, calibra
 from federated.privacy.differential.edges import edge_bound_squared, edge_counts, edge_length, knots_from
 from federated.privacy.differential.moments import MomentShape, moment_vector, solved
 from federated.privacy.differential.noise import DiscreteGaussian, closeness, share_scale
-from federated.training.private.operator import additive_plan, circle_of
-from federated.training.private.plan import Circle, Stage
+from federated.protocols.private.operator import additive_plan, circle_of
+from federated.protocols.private.plan import Circle, Stage
 
 PUBLIC = load_ranges("generated-firms")
 CELLS = 32

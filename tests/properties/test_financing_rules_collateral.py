@@ -6,13 +6,13 @@ from fractions import Fraction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from financing.collateral.coverage import CoverageStatus, coverage
-from financing.collateral.disposal import plan_disposal, surplus_shares, waterfall
-from financing.collateral.margin import cash_cure, collateral_cure, is_cured
-from financing.parameters.loader import load_parameters
-from financing.quantities import Carbon, Money, Price
+from financing.base.parameters.loader import load_parameters
+from financing.base.quantities import Carbon, Money, Price
+from financing.lending.collateral.coverage import CoverageStatus, coverage
+from financing.lending.collateral.disposal import plan_disposal, surplus_shares, waterfall
+from financing.lending.collateral.margin import cash_cure, collateral_cure, is_cured
+from financing.market.prices.model import Marked, Unpriced
 from financing.valuation.pools import Lot, PoolUnpriced, value_pool
-from financing.valuation.prices import Marked, Unpriced
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 PARAMETERS = load_parameters()

@@ -5,12 +5,22 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from financing.errors import SerialInvalid
-from financing.metering.readings import ReadingBatch
-from financing.metering.totals import fill_gaps, total_of
-from financing.quantities import Carbon, EmissionFactor, Energy, Period
-from financing.registry.check_digits import with_check, without_check
-from financing.registry.serials import issue_block, parse_serial, take_from, take_tail
+from financing.base.errors import SerialInvalid
+from financing.base.quantities import (
+    Carbon,
+    EmissionFactor,
+    Energy,
+    Period,
+)
+from financing.ledger.check_digits import with_check, without_check
+from financing.ledger.serials import (
+    issue_block,
+    parse_serial,
+    take_from,
+    take_tail,
+)
+from financing.registry.metering.readings import ReadingBatch
+from financing.registry.metering.totals import fill_gaps, total_of
 
 PERIOD = Period(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
 DAY = Period(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC))

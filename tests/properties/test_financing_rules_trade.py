@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from financing.errors import (
+from financing.base.errors import (
     AuctionClosed,
     BidTooLow,
     CommitmentMismatch,
@@ -17,15 +17,23 @@ from financing.errors import (
     PeriodInvalid,
     QuantityOutOfRange,
 )
+from financing.base.parameters import load_parameters
+from financing.base.quantities import (
+    Carbon,
+    Energy,
+    Money,
+    Period,
+    Price,
+    Rate,
+)
+from financing.ledger.serials import SerialBlock, cut, without
 from financing.market.auctions import english
 from financing.market.auctions.english import OpenBid
 from financing.market.auctions.sealed import SealedBid, clear, commitment, require_opens
 from financing.market.auctions.terms import Format, Terms, dutch_price
 from financing.market.fees import quote
-from financing.parameters import load_parameters
-from financing.quantities import Carbon, Energy, Money, Period, Price, Rate
-from financing.registry.carry_over import whole_tonnes, with_buffer
-from financing.registry.overlap import (
+from financing.registry.credits.carry_over import whole_tonnes, with_buffer
+from financing.registry.oversight.overlap import (
     ExternalClaim,
     GreenCertificate,
     Subject,
@@ -33,9 +41,8 @@ from financing.registry.overlap import (
     require_unregistered,
     to_freeze,
 )
-from financing.registry.packages import take_oldest_first, take_pro_rata
-from financing.registry.serials import SerialBlock, cut, without
-from financing.registry.transfer import mintable
+from financing.registry.packages.model import take_oldest_first, take_pro_rata
+from financing.registry.transfers.model import mintable
 
 AT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 holdings = st.lists(st.integers(0, 10**13), min_size=1, max_size=40).filter(any)

@@ -7,15 +7,15 @@ import pytest
 from auditor import Auditor
 from sqlalchemy import insert
 
-from credit_api.database import migrate
-from financing.errors import FinancingError, InsufficientBalance
+from credit_api.app.database import migrate
+from financing.base.errors import FinancingError, InsufficientBalance
+from financing.base.storage.columns import table_of
+from financing.base.storage.database import open_engine
+from financing.base.storage.writer import Writer
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.entries import EntryKind, Posting, balanced
-from financing.persistence.columns import table_of
-from financing.persistence.database import open_engine
-from financing.persistence.tables.books import OrganisationRow
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.persistence.writer import Writer
+from financing.ledger.tables import OrganisationRow
+from financing.lending.unit_of_work import UnitOfWork
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 OWNERS = ("a", "b", "c")

@@ -7,16 +7,33 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from financing.collateral.coverage import CoverageStatus, coverage
-from financing.collateral.portfolio import NO_PRICE, ClassTable, Standing, standings, value_pledges
-from financing.lending.days import day_of
-from financing.lending.loan import EventKind, LoanEvent, LoanTerms, projection, replay
-from financing.lending.rolling import Market
-from financing.parameters.loader import load_parameters
-from financing.quantities import Carbon, Money, Price, Rate
-from financing.services.loan_posting import positions
+from financing.base.parameters.loader import load_parameters
+from financing.base.quantities import (
+    Carbon,
+    Money,
+    Price,
+    Rate,
+)
+from financing.lending.collateral.coverage import CoverageStatus, coverage
+from financing.lending.collateral.portfolio import (
+    NO_PRICE,
+    ClassTable,
+    Standing,
+    standings,
+    value_pledges,
+)
+from financing.lending.loans.days import day_of
+from financing.lending.loans.loan import (
+    EventKind,
+    LoanEvent,
+    LoanTerms,
+    projection,
+    replay,
+)
+from financing.lending.loans.posting import positions
+from financing.lending.loans.rolling import Market
+from financing.market.prices.model import Marked, Unpriced
 from financing.valuation.pools import Lot, value_pool
-from financing.valuation.prices import Marked, Unpriced
 
 START = date(2024, 1, 31)
 AT = datetime(2026, 11, 22, tzinfo=UTC)

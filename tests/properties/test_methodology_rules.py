@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reductions import pv, reduction
 
-from financing.methodology.engine import rederived
+from financing.registry.methodology.engine import rederived
 
 hundredths = st.integers(0, 10_000).map(lambda n: str(Fraction(n, 100)))
 shares = st.integers(0, 100).map(lambda n: str(Fraction(n, 100)))

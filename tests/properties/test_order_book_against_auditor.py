@@ -7,14 +7,14 @@ import pytest
 from book_auditor import BookAuditor
 from book_world import OWNERS, BookWorld
 
-from financing.errors import FinancingError
-from financing.market.book.admission import OrderRequest
-from financing.market.book.orders import SelfTrade, Side, TimeInForce
-from financing.quantities import Carbon, Price, business_date
-from financing.services.book_audit import verify_books
-from financing.services.books import Books
-from financing.services.order_entry import advance, cancel_order, place_order
-from financing.services.venue import SessionStep, run_session
+from financing.base.errors import FinancingError
+from financing.base.quantities import Carbon, Price, business_date
+from financing.market.order_book.audit import verify_books
+from financing.market.order_book.cache import Books
+from financing.market.order_book.commands import advance, cancel_order, place_order
+from financing.market.order_book.engine.admission import OrderRequest
+from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce
+from financing.market.order_book.venue import SessionStep, run_session
 
 CASH, LOTS = 12_000, 60
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from financing.contracts.batch import exact_level, schedules
-from financing.errors import ContractInvalid
-from financing.quantities import half_even
+from financing.base.errors import ContractInvalid
+from financing.base.quantities import half_even
+from financing.lending.contracts.batch import exact_level, schedules
 
 loans = st.lists(
     st.tuples(st.integers(0, 10**12), st.integers(0, 3_600), st.integers(1, 40), st.integers(1, 12)),

@@ -9,23 +9,29 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from financing.collateral.coverage import CoverageStatus, coverage
-from financing.errors import FinancingError, PriceImplausible, SeriesInvalid
-from financing.parameters.loader import load_parameters
-from financing.quantities import Carbon, EmissionFactor, Money, Price, Rate
+from financing.base.errors import FinancingError, PriceImplausible, SeriesInvalid
+from financing.base.parameters.loader import load_parameters
+from financing.base.quantities import (
+    Carbon,
+    EmissionFactor,
+    Money,
+    Price,
+    Rate,
+)
+from financing.lending.collateral.coverage import CoverageStatus, coverage
+from financing.market.prices.model import Marked, PriceObservation
 from financing.valuation.evidence import TradeObservation, price_from_quote
-from financing.valuation.forward_curve import CarryCurve
-from financing.valuation.haircuts import price_move
 from financing.valuation.interval_marks import IntervalMark, interval_mark, lot_value
 from financing.valuation.pools import Lot, value_pool
-from financing.valuation.price_models import JumpDiffusion
-from financing.valuation.prices import Marked, PriceObservation
-from financing.valuation.pv_yield import calibrated
-from financing.valuation.reverse_stress import breaking_fall
-from financing.valuation.series import PriceSeries
-from financing.valuation.streams import FutureStream, value_stream
-from financing.valuation.stress import SecuredLoan, fallen_marks
-from financing.valuation.tail_risk import jump_tail
+from financing.valuation.portfolio.reverse_stress import breaking_fall
+from financing.valuation.portfolio.stress import SecuredLoan, fallen_marks
+from financing.valuation.price_models.forward_curve import CarryCurve
+from financing.valuation.price_models.haircuts import price_move
+from financing.valuation.price_models.processes import JumpDiffusion
+from financing.valuation.price_models.series import PriceSeries
+from financing.valuation.price_models.tail_risk import jump_tail
+from financing.valuation.streams.income import FutureStream, value_stream
+from financing.valuation.streams.pv_yield import calibrated
 
 AT, ON = datetime(2026, 11, 20, tzinfo=UTC), date(2026, 11, 20)
 PARAMETERS = load_parameters()

@@ -3,18 +3,18 @@
 from datetime import UTC, date, datetime
 from itertools import count
 
-from credit_api.database import migrate
+from credit_api.app.database import migrate
+from financing.base.context import Actor, Context
+from financing.base.parameters import load_parameters
+from financing.base.quantities import Carbon, Money, Price
+from financing.base.storage.database import open_engine
+from financing.base.storage.writer import Writer
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, holding
 from financing.ledger.entries import EntryKind, balanced, transfer
-from financing.parameters import load_parameters
-from financing.persistence.database import open_engine
-from financing.persistence.organisation_store import Organisation
-from financing.persistence.unit_of_work import UnitOfWork
-from financing.persistence.writer import Writer
-from financing.quantities import Carbon, Money, Price
-from financing.services.books import Books
-from financing.services.context import Actor, Context
-from financing.services.venue import list_instrument
+from financing.ledger.organisations import Organisation
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.order_book.cache import Books
+from financing.market.order_book.venue import list_instrument
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Shanghai
 UNITS = "PKG:basket"

@@ -5,11 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 from federated.consent.record import Purpose
 from federated.errors import ModelCorrupt
-from federated.registry.decisions import Act
-from federated.registry.governance import Governance
-from federated.registry.lifecycle import Role
-from federated.registry.manifest import Explanation, FeatureReference, Manifest, SegmentFigures
-from federated.registry.store import ModelRegistry
+from federated.governance.decisions import Act
+from federated.governance.lifecycle import Role
+from federated.governance.manifest import (
+    Explanation,
+    FeatureReference,
+    Manifest,
+    SegmentFigures,
+)
+from federated.governance.store import ModelRegistry
+from federated.governance.versions import Governance
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -3,11 +3,11 @@
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
-from financing.methodology.definition import compiled
-from financing.methodology.engine import Declared, Metered, calculate
-from financing.methodology.resolving import Tables, resolve
-from financing.parameters.loader import load_parameters
-from financing.quantities import Energy, Period
+from financing.base.parameters.loader import load_parameters
+from financing.base.quantities import Energy, Period
+from financing.registry.methodology.definition import compiled
+from financing.registry.methodology.engine import Declared, Metered, calculate
+from financing.registry.methodology.resolving import Tables, resolve
 
 PARAMETERS = load_parameters()
 ON = date(2026, 11, 22)

@@ -2,8 +2,13 @@
 
 from datetime import UTC, datetime
 
-from federated.models.boosting import GrowSettings
-from federated.training.zoo.settings import ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
+from federated.models.learners.boosting import GrowSettings
+from federated.protocols.core.settings import (
+    ConvexSettings,
+    NetworkSettings,
+    TreeSettings,
+    ZooSettings,
+)
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL = ZooSettings(

@@ -7,15 +7,15 @@ from itertools import count
 
 from fastapi.testclient import TestClient
 
-from credit_api.auth.keys import issue
-from credit_api.main import create_app
-from credit_api.sandbox import FOUNDERS
-from credit_api.settings import Settings
-from credit_api.wiring import assemble
+from credit_api.app.main import create_app
+from credit_api.app.sandbox import FOUNDERS
+from credit_api.app.settings import Settings
+from credit_api.app.wiring import assemble
+from credit_api.http.auth.keys import issue
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord
 from federated.serving.wallet import Wallet
-from financing.persistence.unit_of_work import UnitOfWork
+from financing.lending.unit_of_work import UnitOfWork
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

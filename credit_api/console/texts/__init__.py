@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from credit_api.console.texts import (
-    assets,
-    common,
-    dealing,
-    errors,
-    lending,
-    measuring,
-    neutrality,
-    privacy,
-    products,
-    public,
-    servicing,
-    stories,
-    trading,
-)
+from credit_api.console.texts import common, errors, stories
+from credit_api.credits import texts as assets
+from credit_api.lending import products_texts as products
+from credit_api.lending import servicing_texts as servicing
+from credit_api.lending import texts as lending
+from credit_api.measuring import texts as measuring
+from credit_api.models import privacy_texts as privacy
+from credit_api.neutrality import texts as neutrality
+from credit_api.order_book import texts as trading
+from credit_api.over_the_counter import texts as dealing
+from credit_api.public import texts as public
 
 Lang = Literal["zh", "en"]
 LANGUAGES: tuple[Lang, ...] = ("zh", "en")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 CUTS = 200
 

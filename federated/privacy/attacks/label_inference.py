@@ -15,7 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from federated.models.metrics import metrics_of
+from federated.models.served.metrics import metrics_of
 
 FloatArray = NDArray[np.float64]
 STRATA = 50

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 BoolArray = NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 Labels = NDArray[np.int64]
 

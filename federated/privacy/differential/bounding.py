@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import CorruptData, PrivacyPlanRefused
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 IntArray = NDArray[np.int64]
 # Finest grid of clipped vectors: the bound itself, in units.

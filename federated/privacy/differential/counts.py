@@ -11,8 +11,8 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
-from federated.models.hats import IntArray
+from federated.models.encoding.hats import IntArray
+from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.edges import COUNT
 
 CELLS = 24

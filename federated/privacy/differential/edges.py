@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from federated.errors import CorruptData
-from federated.models.encoding import FloatArray
-from federated.models.hats import IntArray
-from federated.models.public_ranges import PublicTable
+from federated.models.encoding.hats import IntArray
+from federated.models.encoding.public_ranges import PublicTable
+from federated.models.encoding.ramps import FloatArray
 
 # Units of one count: fine enough that noise of a few counts is a fine integer grid.
 COUNT = 16

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
-from federated.models.hats import UNIT, IntArray
+from federated.models.encoding.hats import UNIT, IntArray
+from federated.models.encoding.ramps import FloatArray
 
 # Ridge over what a random symmetric matrix has in any direction, σ·√width; chosen on fold 0 of the Taiwan set.
 RIDGE = 2.0

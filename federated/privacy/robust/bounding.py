@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from federated.models.encoding import FloatArray
-from federated.models.hats import UNIT
+from federated.models.encoding.hats import UNIT
+from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.moments import MomentShape
 
 

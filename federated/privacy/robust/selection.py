@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from federated.errors import AggregationFailed
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 # All sets are looked at; 20 choose 10 is 184,756.
 MOST_UPDATES = 20

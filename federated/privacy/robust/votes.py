@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from federated.errors import AggregationFailed
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 # The squared error of ½(2y − 1) by a score that was cut to ±½: no bank's loss is outside.
 WORST = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from financing.errors import BidTooLow, NotPermitted
+from financing.base.errors import BidTooLow, NotPermitted
+from financing.base.quantities import Price
 from financing.market.auctions.terms import Terms, require_running
-from financing.quantities import Price
 
 
 @dataclass(frozen=True, slots=True)

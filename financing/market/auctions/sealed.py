@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from financing.errors import BidTooLow, CommitmentMismatch
+from financing.base.errors import BidTooLow, CommitmentMismatch
+from financing.base.quantities import KG_PER_TONNE, Carbon, Price
+from financing.base.signing import message_of
 from financing.market.auctions.terms import Format, Terms
-from financing.quantities import KG_PER_TONNE, Carbon, Price
-from financing.signing import message_of
 
 DOMAIN = "tanxin-sealed-bid-v1"
 

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from financing.errors import AuctionClosed, PeriodInvalid, QuantityOutOfRange
-from financing.quantities import KG_PER_TONNE, Carbon, Money, Price, Rate, require_utc
+from financing.base.errors import AuctionClosed, PeriodInvalid, QuantityOutOfRange
+from financing.base.quantities import (
+    KG_PER_TONNE,
+    Carbon,
+    Money,
+    Price,
+    Rate,
+    require_utc,
+)
 
 
 class Format(StrEnum):

@@ -8,17 +8,17 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from financing.collateral.coverage import CoverageStatus, coverage
-from financing.collateral.margin import cash_cure
-from financing.parameters import Parameters
-from financing.quantities import Money, Rate
-from financing.valuation.loan_book import LoanBook
+from financing.base.parameters import Parameters
+from financing.base.quantities import Money, Rate
+from financing.lending.collateral.coverage import CoverageStatus, coverage
+from financing.lending.collateral.margin import cash_cure
 from financing.valuation.pools import PoolValuation
-from financing.valuation.portfolio import PortfolioLosses, simulate
-from financing.valuation.portfolio_risk import PortfolioRisk, assess
-from financing.valuation.pv_yield import calibrated
-from financing.valuation.reverse_stress import break_curve
-from financing.valuation.stress import stressed_book, stressed_loan
+from financing.valuation.portfolio.joint import PortfolioLosses, simulate
+from financing.valuation.portfolio.loan_book import LoanBook
+from financing.valuation.portfolio.portfolio_risk import PortfolioRisk, assess
+from financing.valuation.portfolio.reverse_stress import break_curve
+from financing.valuation.portfolio.stress import stressed_book, stressed_loan
+from financing.valuation.streams.pv_yield import calibrated
 from simulations.experiments.carbon_risk.collateral import OPERATING_MARGIN, factors_of
 from simulations.worlds.carbon_loans import CarbonLoans
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from financing.parameters import Parameters
-from financing.quantities import Carbon, EmissionFactor, Rate
-from financing.valuation.forward_curve import CarryCurve
-from financing.valuation.haircuts import Position, review
-from financing.valuation.price_models import on_record
-from financing.valuation.pv_yield import calibrated
-from financing.valuation.receivables import ElectricityReceivable, value_receivable
-from financing.valuation.streams import FutureStream, StreamValue, tonnes_lost
-from financing.valuation.stress import stressed_stream
+from financing.base.parameters import Parameters
+from financing.base.quantities import Carbon, EmissionFactor, Rate
+from financing.valuation.portfolio.stress import stressed_stream
+from financing.valuation.price_models.forward_curve import CarryCurve
+from financing.valuation.price_models.haircuts import Position, review
+from financing.valuation.price_models.processes import on_record
+from financing.valuation.streams.income import FutureStream, StreamValue, tonnes_lost
+from financing.valuation.streams.pv_yield import calibrated
+from financing.valuation.streams.receivables import ElectricityReceivable, value_receivable
 from simulations.worlds.carbon_loans import PRICES
 
 Json = dict[str, Any]

@@ -8,11 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from financing.errors import FinancingError
-from financing.parameters.risk import PriceProcess
-from financing.valuation.price_models import JUMPS_A_YEAR_MAX, JumpDiffusion, default_model, fit_all, on_record
-from financing.valuation.series import TRADING_DAYS, dickey_fuller, historic_var, volatility
-from financing.valuation.tail_risk import TailRisk, jump_tail, reverting_tail, simulated_tail
+from financing.base.errors import FinancingError
+from financing.base.parameters.risk import PriceProcess
+from financing.valuation.price_models.processes import (
+    JUMPS_A_YEAR_MAX,
+    JumpDiffusion,
+    default_model,
+    fit_all,
+    on_record,
+)
+from financing.valuation.price_models.series import (
+    TRADING_DAYS,
+    dickey_fuller,
+    historic_var,
+    volatility,
+)
+from financing.valuation.price_models.tail_risk import (
+    TailRisk,
+    jump_tail,
+    reverting_tail,
+    simulated_tail,
+)
 from simulations.experiments.carbon_risk.markets import Market
 
 Json = dict[str, Any]

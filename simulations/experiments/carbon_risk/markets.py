@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from financing.errors import CorruptData
-from financing.parameters import Parameters
-from financing.valuation.price_models import on_record
-from financing.valuation.series import TRADING_DAYS, PriceSeries, series_of
-from financing.valuation.tail_risk import simulated_paths
+from financing.base.errors import CorruptData
+from financing.base.parameters import Parameters
+from financing.valuation.price_models.processes import on_record
+from financing.valuation.price_models.series import TRADING_DAYS, PriceSeries, series_of
+from financing.valuation.price_models.tail_risk import simulated_paths
 
 FIRST = date(2021, 1, 1)
 GENERATED_DAYS = 4 * TRADING_DAYS

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from financing.parameters import load_parameters
-from financing.valuation.portfolio import PortfolioLosses
-from financing.valuation.price_models import (
+from financing.base.parameters import load_parameters
+from financing.valuation.portfolio.joint import PortfolioLosses
+from financing.valuation.price_models.processes import (
     JumpDiffusion,
     MeanReverting,
     fit_by_threshold,
     fit_mean_reverting,
     on_record,
 )
-from financing.valuation.series import TRADING_DAYS
-from financing.valuation.tail_risk import simulated_paths
+from financing.valuation.price_models.series import TRADING_DAYS
+from financing.valuation.price_models.tail_risk import simulated_paths
 from simulations.drawing import pyplot, saved
 from simulations.experiments.carbon_risk.fits import still
 from simulations.experiments.carbon_risk.markets import Market

@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from financing.parameters import load_parameters
-from financing.valuation.portfolio import PortfolioLosses, simulate
+from financing.base.parameters import load_parameters
+from financing.valuation.portfolio.joint import PortfolioLosses, simulate
 from simulations.experiments.carbon_risk.book import portfolio_report, reverse_report, stress_report
 from simulations.experiments.carbon_risk.collateral import haircut_report, stream_report
 from simulations.experiments.carbon_risk.fits import anchor_report, co_movement, market_report

@@ -15,8 +15,8 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from federated.models.categories import CategoryMap, RawTable, merge_levels
-from federated.models.encoding import FloatArray
+from federated.models.encoding.categories import CategoryMap, RawTable, merge_levels
+from federated.models.encoding.ramps import FloatArray
 
 XGBOOST = {
     "learning_rate": 0.03,

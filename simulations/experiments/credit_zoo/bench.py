@@ -18,12 +18,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData
-from federated.models.encoding import FloatArray
-from federated.models.metrics import Metrics, metrics_of
-from federated.training.zoo.apps import zoo_app
-from federated.training.zoo.rows import BankRows, GridRows
-from federated.training.zoo.run import train_zoo
-from federated.training.zoo.settings import ZooSettings
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.metrics import Metrics, metrics_of
+from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.apps import zoo_app
+from federated.protocols.open.run import train_zoo
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.datasets import BenchTable
 

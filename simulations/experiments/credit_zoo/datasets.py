@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from federated.errors import CorruptData, DataMissing, SchemaMismatch
-from federated.models.categories import RawTable
+from federated.models.encoding.categories import RawTable
 from federated.nodes.checks import GZIP_MAGIC
 
 SPLIT_SEED = 0

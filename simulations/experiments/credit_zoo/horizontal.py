@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData
-from federated.models.blend import BlendSums, best_weights
-from federated.models.encoding import FloatArray
-from federated.models.functions import PartyFunction
-from federated.models.metrics import Metrics, ScoreHistogram, metrics_of
-from federated.training.zoo.apps import zoo_app
-from federated.training.zoo.convex_learners import Additive
-from federated.training.zoo.evaluation import Evaluation
-from federated.training.zoo.rows import BankRows, inner_folds, out_of_fold
-from federated.training.zoo.session import ZooSession
-from federated.training.zoo.settings import ZooSettings
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.blend import BlendSums, best_weights
+from federated.models.served.functions import PartyFunction
+from federated.models.served.metrics import Metrics, ScoreHistogram, metrics_of
+from federated.protocols.core.evaluation import Evaluation
+from federated.protocols.core.rows import BankRows, inner_folds, out_of_fold
+from federated.protocols.core.session import ZooSession
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.apps import zoo_app
+from federated.protocols.open.convex_learners import Additive
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks
 from simulations.experiments.credit_zoo.datasets import BenchTable
 from simulations.experiments.credit_zoo.paired import paired_auc

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
+from federated.models.encoding.ramps import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

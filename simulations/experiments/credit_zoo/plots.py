@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from federated.models.encoding import FloatArray
-from federated.models.metrics import ECE_BINS, metrics_of
-from federated.models.tables import AdditiveTables
-from federated.training.zoo.run import ZooResult, additive_tables, train_zoo
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.metrics import ECE_BINS, metrics_of
+from federated.models.served.tables import AdditiveTables
+from federated.protocols.open.run import ZooResult, additive_tables, train_zoo
 from simulations.drawing import pyplot, saved
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Say, fold_masks, vertical_grid

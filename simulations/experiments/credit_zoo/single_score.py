@@ -10,17 +10,22 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.binning import merge_bins
-from federated.models.categories import RawTable, merge_levels
-from federated.models.encoding import FloatArray
-from federated.models.functions import NetworkFunction
-from federated.models.networks import initial_weights
-from federated.models.reasons import MAX_REASONS, sampled_contributions
-from federated.models.scaling import score_of
-from federated.models.sketch import sketch
-from federated.models.tables import AdditiveTables
-from federated.training.zoo.run import ADDITIVE, ZooResult, additive_tables, train_zoo
-from federated.training.zoo.settings import ZooSettings
+from federated.models.encoding.binning import merge_bins
+from federated.models.encoding.categories import RawTable, merge_levels
+from federated.models.encoding.ramps import FloatArray
+from federated.models.encoding.sketch import sketch
+from federated.models.learners.networks import initial_weights
+from federated.models.served.functions import NetworkFunction
+from federated.models.served.reasons import MAX_REASONS, sampled_contributions
+from federated.models.served.scaling import score_of
+from federated.models.served.tables import AdditiveTables
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.run import (
+    ADDITIVE,
+    ZooResult,
+    additive_tables,
+    train_zoo,
+)
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks, vertical_grid
 from simulations.experiments.credit_zoo.datasets import BenchTable
 

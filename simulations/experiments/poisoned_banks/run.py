@@ -10,14 +10,24 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.models.encoding import FloatArray
-from federated.models.metrics import metrics_of
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.poisoning import Poison, Trigger
-from federated.training.messages import Switchboard
-from federated.training.robust.app import Bank, robust_app
-from federated.training.robust.node import INSPECTED, SECURE, RobustNode, RobustRows
-from federated.training.robust.operator import RobustRun, train_inspected, train_secure, train_unprotected
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.robust.app import Bank, robust_app
+from federated.protocols.robust.node import (
+    INSPECTED,
+    SECURE,
+    RobustNode,
+    RobustRows,
+)
+from federated.protocols.robust.operator import (
+    RobustRun,
+    train_inspected,
+    train_secure,
+    train_unprotected,
+)
 from simulations.experiments.private_credit.world import PrivateTable, bank_names
 
 BOTH = frozenset({SECURE, INSPECTED})

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.hats import UNIT, scored
-from federated.models.public_ranges import PublicTable
+from federated.models.encoding.hats import UNIT, scored
+from federated.models.encoding.public_ranges import PublicTable
 from federated.privacy.attacks.canaries import Audit, audited, direction
 from federated.privacy.attacks.membership import Membership, attacked, confidence, likelihood_ratios
 from federated.privacy.differential.counts import score_counts
 from federated.privacy.differential.edges import edge_counts
 from federated.privacy.differential.moments import MomentShape, moment_vector
 from federated.privacy.differential.noise import DiscreteGaussian
-from federated.training.private.operator import additive_plan, circle_of
-from federated.training.private.plan import AdditivePlan
+from federated.protocols.private.operator import additive_plan, circle_of
+from federated.protocols.private.plan import AdditivePlan
 from simulations.experiments.private_credit.pooled import Transcript, transcript
 from simulations.experiments.private_credit.run import DELTA
 from simulations.experiments.private_credit.world import PrivateTable, bank_names

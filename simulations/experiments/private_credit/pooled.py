@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.encoding import FloatArray
-from federated.models.hats import HatBasis, IntArray, scored
-from federated.models.public_ranges import PublicTable
+from federated.models.encoding.hats import HatBasis, IntArray, scored
+from federated.models.encoding.public_ranges import PublicTable
+from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.counts import calibrated, score_counts
 from federated.privacy.differential.edges import edge_counts, knots_from
 from federated.privacy.differential.moments import MomentShape, moment_vector, solved
 from federated.privacy.differential.noise import NoiseSource
-from federated.training.private.model import PrivateAdditive
-from federated.training.private.operator import EDGE_CELLS, KNOTS
-from federated.training.private.plan import AdditivePlan, Stage
+from federated.protocols.private.model import PrivateAdditive
+from federated.protocols.private.operator import EDGE_CELLS, KNOTS
+from federated.protocols.private.plan import AdditivePlan, Stage
 
 
 @dataclass(frozen=True, slots=True)

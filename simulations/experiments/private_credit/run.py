@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.models.metrics import metrics_of
+from federated.models.served.metrics import metrics_of
 from federated.privacy.budget import Budget
 from federated.privacy.differential.noise import DiscreteGaussian
-from federated.training.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
-from federated.training.private.operator import (
+from federated.protocols.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
+from federated.protocols.private.operator import (
     additive_plan,
     circle_of,
     network_plan,

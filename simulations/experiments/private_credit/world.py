@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import DataMissing
-from federated.models.encoding import FloatArray
-from federated.models.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import numbers, read_csv
 from federated.nodes.identity import Identity, fresh_identities
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import ledger_path
-from federated.training.messages import Switchboard
-from federated.training.private.app import private_app
-from federated.training.private.node import PrivateNode, PrivateRows
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.private.app import private_app
+from federated.protocols.private.node import PrivateNode, PrivateRows
 from simulations.experiments.credit_zoo.bench import fold_masks
 from simulations.worlds.credit_population import generate_population
 

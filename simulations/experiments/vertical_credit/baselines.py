@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from federated.models.metrics import Metrics, metrics_of
+from federated.models.served.metrics import Metrics, metrics_of
 from federated.serving.building import CreditTables
 
 SETTINGS = {

@@ -19,19 +19,24 @@ from federated.consent.instants import to_micros
 from federated.consent.record import Purpose
 from federated.engines.in_process import OPERATOR_NODE_ID, InProcessGrid, Seat
 from federated.errors import TrainingFailed
-from federated.models.metrics import Metrics
+from federated.governance.manifest import (
+    PRIVACY_NONE,
+    PRIVACY_SHARES,
+    Explanation,
+    Manifest,
+)
+from federated.governance.store import MODEL_NAME, ModelRegistry
+from federated.governance.versions import Governance
+from federated.models.served.metrics import Metrics
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
-from federated.registry.governance import Governance
-from federated.registry.manifest import PRIVACY_NONE, PRIVACY_SHARES, Explanation, Manifest
-from federated.registry.store import MODEL_NAME, ModelRegistry
-from federated.serving.building import CreditTables, build_nodes, standing_consents
-from federated.serving.wallet import Wallet
-from federated.training.alignment import Alignment, AlignmentStep, Participants
-from federated.training.candidates import Candidate
-from federated.training.operator_app import (
+from federated.protocols.core.alignment import Alignment, AlignmentStep, Participants
+from federated.protocols.core.candidates import Candidate
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.run import ALL
+from federated.protocols.operator_app import (
     COMPANION,
     PROTECTED,
     PROTECTED_COMPANION,
@@ -41,10 +46,10 @@ from federated.training.operator_app import (
     node_app,
     operator_app,
 )
-from federated.training.protected.settings import ProtectedSettings
-from federated.training.zoo.run import ALL
-from federated.training.zoo.settings import ZooSettings
-from financing.parameters import load_parameters
+from federated.protocols.protected.settings import ProtectedSettings
+from federated.serving.building import CreditTables, build_nodes, standing_consents
+from federated.serving.wallet import Wallet
+from financing.base.parameters import load_parameters
 from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
 
 SPLITS = 5

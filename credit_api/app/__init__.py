@@ -1,0 +1,1 @@
+"""Putting the service together: settings, database, parts, the application, its documents."""

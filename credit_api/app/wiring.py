@@ -1,0 +1,115 @@
+"""The one place where parts are put together: database, writer, federated network, clock and ids."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine
+
+from credit_api.app.database import migrate
+from credit_api.app.readings_move import move_readings
+from credit_api.app.settings import Settings
+from credit_api.app.signers import FileSigner
+from credit_api.certificates.authority import Authority
+from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.known_keys import KnownKeys
+from credit_api.http.feeds import Feeds
+from federated.serving import Network
+from financing.base.context import Actor, Context
+from financing.base.parameters import Parameters, load_parameters
+from financing.base.signing import Signer
+from financing.base.storage.database import open_engine
+from financing.base.storage.writer import Writer
+from financing.market.order_book.cache import Books
+from financing.registry.metering.node.stores import GridNodes
+from financing.registry.methodology.definition import compiled
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def random_id(prefix: str) -> str:
+    """A fresh id: what it names, and 80 random bits."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What requests use. Clock and ids are here so that tests and replays can set them."""
+
+    settings: Settings
+    engine: Engine
+    writer: Writer
+    parameters: Parameters
+    signer: Signer
+    authority: Authority
+    nodes: GridNodes
+    clock: Callable[[], datetime] = system_clock
+    new_id: Callable[[str], str] = random_id
+    books: Books = field(default_factory=Books)
+    known_keys: KnownKeys = field(default_factory=KnownKeys)
+    feeds: Feeds = field(default_factory=Feeds)
+    _network: Network | None = field(default=None, repr=False)
+    _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _closed: bool = field(default=False, repr=False)
+
+    @property
+    def network(self) -> Network:
+        """The federated network, opened at first use. Raises `DataMissing` while no node store exists yet."""
+        with self._gate:
+            if self._network is None:
+                self._network = Network.open(self.settings.network_home)
+            return self._network
+
+    def context(self, principal: Principal) -> Context:
+        return Context(
+            actor=Actor(principal.organisation_id, principal.kind),
+            at=self.clock(),
+            new_id=self.new_id,
+            parameters=self.parameters,
+            signer=self.signer,
+            nodes=self.nodes,
+            person=principal.person,
+        )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent read-only snapshot of the books."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.writer.close()
+            self.nodes.close()
+            if self._network is not None:
+                self._network.close()
+            self.engine.dispose()
+
+
+def assemble(settings: Settings) -> Parts:
+    """Open everything `settings` points at, and bring the database's schema up to date."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(settings.url)
+    migrate(engine)
+    parameters = load_parameters(more_methodologies=settings.methodologies)
+    for file in parameters.methodologies:
+        compiled(file)
+    parts = Parts(
+        settings=settings,
+        engine=engine,
+        writer=Writer(engine),
+        parameters=parameters,
+        signer=FileSigner(settings.home / "signing"),
+        authority=Authority(settings.home / "signing" / "documents"),
+        nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
+    )
+    move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
+    return parts

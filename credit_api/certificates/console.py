@@ -1,0 +1,58 @@
+"""Retirement certificates: anyone can look one up by its number."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep, redirect
+from credit_api.console.posting import REFUSALS, shown
+from financing.ledger.serials import parse_serial
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.retirement.model import require_certificate_number
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/certificates")
+def look_up(page: PageDep, number: Annotated[str, Query(max_length=64)] = "") -> Response:
+    """The form, or on to the certificate."""
+    number = number.strip().upper()
+    if not number:
+        return page.render("certificates.html")
+    if number.startswith("SIP-CN-"):
+        return redirect(page.request, f"/neutrality/{number}")
+    try:
+        require_certificate_number(number)
+    except REFUSALS as refusal:
+        return _refused(page, refusal, number)
+    return redirect(page.request, f"/certificates/{number}")
+
+
+@router.get("/certificates/{number}")
+def certificate(page: PageDep, number: str) -> Response:
+    """One certificate, printable."""
+    try:
+        with page.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            found = unit.registry.retirement(require_certificate_number(number))
+            issuance_ids = sorted({block.issuance_id for block in found.blocks})
+            issuances = [unit.registry.issuance(each) for each in issuance_ids]
+            projects = {each.project_id: unit.registry.project(each.project_id) for each in issuances}
+    except REFUSALS as refusal:
+        return _refused(page, refusal, number)
+    return page.render(
+        "certificate.html",
+        found=found,
+        issuances=issuances,
+        projects=projects,
+        serials=[(text, parse_serial(text)) for text in found.serials],
+    )
+
+
+def _refused(page: Page, refusal: Exception, number: str) -> Response:
+    assert isinstance(refusal, REFUSALS)
+    page.shown = shown(refusal, form="certificate", values={"number": [number]})
+    return page.render("certificates.html")

@@ -1,0 +1,1 @@
+"""The `tanxin` command, a module a group of commands."""

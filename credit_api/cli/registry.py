@@ -1,0 +1,158 @@
+"""`tanxin registry …`: what anyone who holds the books can ask of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from credit_api.app.settings import Settings
+from credit_api.app.wiring import assemble
+from financing.base.context import Actor, Context
+from financing.base.errors import FinancingError
+from financing.base.parameters import load_parameters
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.credits.explaining import Explanation, explain
+from financing.registry.methodology.definition import compiled
+from financing.registry.methodology.reduction import shown
+
+registry_app = typer.Typer(no_args_is_help=True, help="Derive issued credits again, from the readings on.")
+REFUSED = 2
+Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
+    ),
+]
+
+
+@registry_app.callback()
+def commands() -> None:
+    """Derive issued credits again."""
+
+
+@registry_app.command("explain")
+def explain_serial(
+    serial: Annotated[str, typer.Argument(help="A serial number, of a whole issuance or any part of it.")],
+    home: Home = Path("var"),
+    database_url: Database = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Walk from a serial to its readings at the grid node, recompute everything, and say whether it is as issued."""
+    settings = Settings(home=home, database_url=database_url)
+    if not database_url and not (home / "tanxin.db").exists():
+        _refuse("not_found", f"no books at {home / 'tanxin.db'}: is --home right?", as_json)
+    parts = assemble(settings)
+    try:
+        with parts.reading() as connection:
+            context = Context(
+                Actor("explain", "registry"),
+                parts.clock(),
+                parts.new_id,
+                parts.parameters,
+                parts.signer,
+                parts.nodes,
+            )
+            found = explain(UnitOfWork(connection), context, serial)
+    except FinancingError as error:
+        _refuse(error.code, error.detail, as_json)
+    finally:
+        parts.close()
+    if as_json:
+        sys.stdout.write(json.dumps(_document(found), ensure_ascii=False, indent=2) + "\n")
+    else:
+        _print(found)
+
+
+@registry_app.command("methodologies")
+def methodologies(
+    own: Annotated[
+        Path | None, typer.Option("--own", envvar="TANXIN_METHODOLOGIES", help="Folder with files of one's own.")
+    ] = None,
+) -> None:
+    """Read and check every methodology file: units, formulas, names, citations. No books are needed."""
+    try:
+        for file in load_parameters(more_methodologies=own).methodologies:
+            checked = compiled(file)
+            variants = sum(1 for _ in checked.variants())
+            sys.stdout.write(f"{checked.tag}\t{file.name_en}\t{variants} variants\t{file.file}\t{file.version_hash}\n")
+    except FinancingError as error:
+        _refuse(error.code, error.detail, as_json=False)
+
+
+def _print(found: Explanation) -> None:
+    claim, reduction = found.claim, found.claim.reduction
+    console = Console(highlight=False, soft_wrap=True)
+    say = console.print
+    say(f"serial    {found.serial}", markup=False)
+    say(f"issuance  {found.issuance.issuance_id}: {found.issuance.quantity.kg} kg to {found.issuance.owner_id}")
+    say(f"period    {claim.monitoring_period_id}: {claim.period.start.isoformat()} – {claim.period.end.isoformat()}")
+    for meter in found.meters:
+        signed = "statement signed" if meter.statement_signed else "no signed statement"
+        later = "; corrected since, the claim keeps what it rests on" if meter.corrected_since else ""
+        say(f"meter     {meter.meter_id} at {meter.grid_id}: {meter.energy_wh} Wh, {meter.intervals_missing} missing; ")
+        say(f"          readings {meter.commitment} recomputed at the node; {signed}{later}")
+    say(f"committed {found.commitment}, as verified")
+    for value in reduction.inputs:
+        evidence = f"  ({value.evidence})" if value.evidence else ""
+        say(f"input     {value.name} = {shown(value.value)} {value.unit}{evidence}", markup=False)
+    for parameter in found.parameters:
+        cited = f"{parameter.source} [{parameter.mark}]"
+        say(f"parameter {parameter.name} = {shown(parameter.value)} {parameter.unit}: {cited}", markup=False)
+    for file, sha256 in reduction.parameter_hashes:
+        say(f"file      {file} {sha256}")
+    for step in found.steps:
+        say(f"step      {step.name} = {step.expression} = {shown(step.value)} {step.unit}", markup=False)
+    carried = found.carried
+    say(f"rules     deducted for uncertainty {reduction.rules.deducted}; buffer {carried.buffer.kg} kg")
+    say(
+        f"tonnes    {carried.carried_in.kg} kg carried in + {found.kilograms} kg"
+        f" = {carried.issued.kg} kg issued + {carried.carried_out.kg} kg carried over"
+    )
+    if found.origin != found.issuance:
+        say(f"region    minted against {found.origin.issuance_id} of {found.origin.registry_id}")
+    how = "signature valid" if found.verifier_signed else "stated before statements were signed"
+    say(f"verified  by {found.verifier}; {how}")
+    say(f"re-derived: {carried.issued.kg} kg, as issued")
+
+
+def _document(found: Explanation) -> dict[str, Any]:
+    reduction = found.claim.reduction
+    return {
+        "serial": str(found.serial),
+        "issuance_id": found.issuance.issuance_id,
+        "owner_id": found.issuance.owner_id,
+        "monitoring_period_id": found.claim.monitoring_period_id,
+        "methodology": reduction.tag,
+        "variant": dict(reduction.variant),
+        "meters": [asdict(meter) for meter in found.meters],
+        "commitment": found.commitment,
+        "inputs": [asdict(value) for value in reduction.inputs],
+        "parameters": [asdict(parameter) for parameter in found.parameters],
+        "files": dict(reduction.parameter_hashes),
+        "steps": [asdict(step) for step in found.steps],
+        "deducted": reduction.rules.deducted,
+        "verifier_id": found.verifier,
+        "verifier_signed": found.verifier_signed,
+        "issued_kg": found.issuance.quantity.kg,
+        "rederived_kg": found.kilograms,
+        "buffer_kg": found.carried.buffer.kg,
+        "carried_in_kg": found.carried.carried_in.kg,
+        "carried_out_kg": found.carried.carried_out.kg,
+        "origin_issuance_id": found.origin.issuance_id,
+        "as_issued": found.carried.issued == found.origin.quantity,
+    }
+
+
+def _refuse(code: str, detail: str, as_json: bool) -> NoReturn:
+    if as_json:
+        sys.stdout.write(json.dumps({"error": {"code": code, "detail": detail}}, ensure_ascii=False) + "\n")
+    else:
+        Console(stderr=True).print(f"error {code}: {detail}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(REFUSED)

@@ -1,0 +1,177 @@
+"""Using credits: pledge them to a bank (with a preview that changes nothing), offer them for sale, retire them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep, Shown
+from credit_api.console.posting import REFUSALS, Done, Post, PostDep, apply, shown
+from credit_api.credits.console import Holding, holdings_of
+from credit_api.prices.charts import PRICED
+from financing.base.context import Context
+from financing.base.parameters.records import LendingProduct
+from financing.base.quantities import business_date
+from financing.ledger.accounts import Asset
+from financing.lending.collateral.commands import ReservePledge, reserve_pledge
+from financing.lending.collateral.coverage import lines_of
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.over_the_counter.offering import MakeOffer, make_offer
+from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+from financing.valuation.marks import marks_of, value_lots
+from financing.valuation.pools import Lot, PoolValue, require_priced
+
+router = APIRouter(include_in_schema=False)
+OFFER_DAYS_MAX = 365
+Choice = Annotated[str, Query(max_length=64)]
+
+
+def usable(unit: UnitOfWork, owner_id: str) -> list[Holding]:
+    """Issuances of which the owner has something free."""
+    return [row for row in holdings_of(unit, owner_id) if row.available]
+
+
+def products_on(page: Page) -> list[LendingProduct]:
+    """The products that hold today: those on credits alone first, the oldest first."""
+    on = business_date(page.parts.clock())
+    found = [each for each in page.parts.parameters.products.records if each.holds_on(on)]
+    return sorted(found, key=lambda each: (bool(each.securities), each.valid_from, each.key))
+
+
+@router.get("/console/assets/pledge")
+def pledge(
+    page: PageDep, issuance_id: Choice = "", quantity: Choice = "", bank_id: Choice = "", product: Choice = ""
+) -> Response:
+    """Choose credits and a bank; with a quantity, what they are worth and what may be lent on them."""
+    fields = {"issuance_id": [issuance_id], "quantity": [quantity], "bank_id": [bank_id], "product": [product]}
+    return pledge_page(page, Post(page, fields))
+
+
+def pledge_page(page: Page, chosen: Post) -> Response:
+    me = page.principal(*HOLDERS).organisation_id
+    at = page.parts.clock()
+    preview: PoolValue | None = None
+    problem: Shown | None = page.shown
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        rows = usable(unit, me)
+        _choose_issuance(rows, chosen)
+        if chosen.text("quantity", required=False) and problem is None:
+            try:
+                issuance = unit.registry.issuance(chosen.text("issuance_id"))
+                lot = Lot(Asset.credits(issuance.issuance_id).code, issuance.asset_class, chosen.tonnes("quantity"))
+                preview = require_priced(value_lots(unit, page.parts.parameters, [lot], at))
+            except REFUSALS as refusal:
+                problem = shown(refusal, form="pledge", values=chosen.fields)
+    page.shown = problem
+    return page.render(
+        "pledge.html",
+        rows=rows,
+        banks=[each for each in page.of_kind("bank") if each.id != me],
+        products=products_on(page),
+        chosen={name: chosen.text(name, required=False) for name in ("issuance_id", "quantity", "bank_id", "product")},
+        preview=preview,
+        lines=lines_of(preview) if preview else None,
+        enough=preview is None or _enough(rows, chosen),
+    )
+
+
+def _choose_issuance(rows: list[Holding], chosen: Post) -> None:
+    """A quantity without an issuance (as a cure is quoted) is looked for in the one of which most is free."""
+    if rows and not chosen.text("issuance_id", required=False):
+        most = max(rows, key=lambda row: row.available)
+        chosen.fields["issuance_id"] = [most.issuance.issuance_id]
+
+
+def _enough(rows: list[Holding], chosen: Post) -> bool:
+    """Whether the quantity is free: a preview is shown either way, the reservation would be refused."""
+    return any(
+        row.issuance.issuance_id == chosen.text("issuance_id") and chosen.tonnes("quantity") <= row.available
+        for row in rows
+    )
+
+
+@router.post("/console/assets/pledge")
+def reserve(post: PostDep) -> Response:
+    """Reserve credits for a bank: the first phase of a pledge."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = ReservePledge(
+            post.text("bank_id"), post.text("issuance_id"), post.tonnes("quantity"), post.text("product")
+        )
+        reserve_pledge(unit, context, command)
+        return Done(to="/console/assets#pledges", flash="pledge_reserved")
+
+    return apply(post, run, lambda page: pledge_page(page, post))
+
+
+@router.get("/console/assets/offer")
+def offer(page: PageDep, issuance_id: Choice = "") -> Response:
+    """Offer credits to one buyer."""
+    return offer_page(page, issuance_id)
+
+
+def offer_page(page: Page, issuance_id: str = "") -> Response:
+    me = page.principal(*HOLDERS).organisation_id
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        rows = usable(unit, me)
+        mark = marks_of(unit, page.parts.parameters, [PRICED], page.parts.clock())[PRICED]
+    return page.render(
+        "offer.html",
+        rows=rows,
+        issuance_id=issuance_id,
+        buyers=[each for each in page.of_kind(*HOLDERS) if each.id != me],
+        mark=mark,
+    )
+
+
+@router.post("/console/assets/offer")
+def send_offer(post: PostDep) -> Response:
+    """Set credits aside with the offer until it ends."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = MakeOffer(
+            post.text("buyer_id"),
+            post.text("issuance_id"),
+            post.tonnes("quantity"),
+            post.price("price"),
+            context.at + timedelta(days=post.whole("days", 1, OFFER_DAYS_MAX)),
+        )
+        make_offer(unit, context, command)
+        return Done(to="/console/assets#offers", flash="offer_made")
+
+    return apply(post, run, offer_page)
+
+
+@router.get("/console/assets/retire")
+def retire(page: PageDep, issuance_id: Choice = "") -> Response:
+    """Use credits up for a beneficiary."""
+    return retire_page(page, issuance_id)
+
+
+def retire_page(page: Page, issuance_id: str = "") -> Response:
+    me = page.principal(*HOLDERS).organisation_id
+    with page.parts.reading() as connection:
+        rows = usable(UnitOfWork(connection), me)
+    return page.render("retire.html", rows=rows, issuance_id=issuance_id)
+
+
+@router.post("/console/assets/retire")
+def use_up(post: PostDep) -> Response:
+    """Retire for good, and go to the certificate."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = RetireCredits(
+            post.text("issuance_id"),
+            post.tonnes("quantity"),
+            Purpose(post.text("beneficiary"), post.text("purpose")),
+        )
+        retired = retire_credits(unit, context, command)
+        return Done(to=f"/certificates/{retired.certificate_number}", flash="retired")
+
+    return apply(post, run, retire_page)

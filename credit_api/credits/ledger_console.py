@@ -1,0 +1,66 @@
+"""The ledger as the acting organisation sees it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console import formats
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import REFUSALS, PostDep, shown
+from credit_api.credits.schemas import EntryOut
+from financing.base.quantities import Carbon, Money
+from financing.ledger.accounts import CNY_CODE
+from financing.ledger.store import LedgerHead
+from financing.lending.unit_of_work import UnitOfWork
+
+router = APIRouter(include_in_schema=False)
+PAGE = 25
+
+
+@router.get("/console/ledger")
+def ledger(page: PageDep, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    """Entries that touch the acting organisation, newest first, with its own postings."""
+    return ledger_page(page, before)
+
+
+def ledger_page(page: Page, before: int | None = None, verified: LedgerHead | None = None, blocks: int = 0) -> Response:
+    me = page.principal().organisation_id
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        head = unit.ledger.head()
+        found = [
+            EntryOut.model_validate(entry)
+            for entry in unit.ledger.entries(organisation_id=me, limit=PAGE + 1, before=before)
+        ]
+    return page.render(
+        "ledger.html",
+        head=head,
+        entries=found[:PAGE],
+        more=found[PAGE - 1].entry_id if len(found) > PAGE else None,
+        verified=verified,
+        blocks=blocks,
+        amount=_amount,
+    )
+
+
+def _amount(asset: str, amount: int) -> str:
+    """A posting in the unit of its asset."""
+    return formats.money(Money(amount)) if asset == CNY_CODE else formats.tonnes(Carbon(amount))
+
+
+@router.post("/console/ledger/verification")
+def verify(post: PostDep) -> Response:
+    """Recompute every hash, balance and serial number from the postings alone. Changes nothing."""
+    page = post.page
+    page.principal()
+    try:
+        with page.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            head, blocks = unit.ledger.verify(), unit.serials.verify()
+    except REFUSALS as refusal:
+        page.shown = shown(refusal, form="verify", values=post.fields)
+        return ledger_page(page)
+    return ledger_page(page, verified=head, blocks=blocks)

@@ -1,0 +1,389 @@
+"""Projects, readings, monitoring periods, issuances, holdings and retirements over HTTP."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from credit_api.http.fields import (
+    Id,
+    Kg,
+    Moment,
+    RequestModel,
+    ResponseModel,
+    Text,
+    TextPair,
+    Wh,
+)
+from credit_api.measuring.workings import (
+    InputOut,
+    ParameterOut,
+    StepOut,
+    mg_per_kwh,
+)
+from financing.base.quantities import INT64_MAX, Period
+from financing.ledger.store import Balance
+from financing.registry.credits.commands import Issued
+from financing.registry.metering.node.port import Receipt
+from financing.registry.metering.readings import ReadingBatch
+from financing.registry.projects.model import Project
+from financing.registry.retirement.model import Retirement
+from financing.registry.store import Issuance
+from financing.registry.verification.monitoring import MonitoringPeriod
+
+
+class MeterIn(RequestModel):
+    meter_id: Id
+    measured_by: Id = Field(description="the grid company that reads this meter")
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
+    role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
+    public_key: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
+    )
+
+
+class ProjectIn(RequestModel):
+    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
+    name: Text
+    methodology: str = Field(default="PV", pattern=r"^[A-Z]{1,12}$")
+    methodology_version: int = Field(default=1, strict=True, ge=1)
+    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
+    capacity_w: int | None = Field(default=None, strict=True, gt=0, le=10**12, description="needed where it is metered")
+    grid_connected_on: date
+    crediting_from: Moment
+    crediting_until: Moment
+    region: Text
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    meters: Annotated[list[MeterIn], Field(max_length=100)] = Field(default=[])
+    developed_by: Annotated[list[Id], Field(max_length=20)] = Field(default=[])
+    owns_the_reduction: bool = Field(strict=True)
+    not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
+    outside_ets_boundary: bool = Field(strict=True)
+
+
+class ProjectOut(ResponseModel):
+    project_id: str
+    code: str
+    owner_id: str
+    name: str
+    methodology: str
+    choices: dict[str, str]
+    capacity_w: int | None
+    grid_connected_on: date
+    region: str
+    meter_ids: list[str]
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        return cls(
+            project_id=project.project_id,
+            code=project.code,
+            owner_id=project.owner,
+            name=project.name,
+            methodology=project.methodology_tag,
+            choices=dict(project.choices),
+            capacity_w=project.capacity_w,
+            grid_connected_on=project.grid_connected_on,
+            region=project.location.region,
+            meter_ids=list(project.meter_ids),
+        )
+
+
+class ReadingIn(RequestModel):
+    starts_at: Moment
+    generation_wh: Wh
+    export_wh: Wh | None = None
+    register_wh: Wh | None = None
+
+
+class ReadingsIn(RequestModel):
+    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
+
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
+    readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=50_000)]
+
+
+class ReadingsOut(ResponseModel):
+    meter_id: str
+    count: int
+    generation_wh: int
+    commitment: str = Field(description="SHA-256 over the canonical readings")
+    batch_id: int = Field(description="number of the batch at the grid company's node")
+    deduplicated: bool = Field(description="the same batch was there already, byte for byte: nothing was stored")
+
+    @classmethod
+    def of(cls, batch: ReadingBatch, receipt: Receipt) -> Self:
+        return cls(
+            meter_id=batch.meter_id,
+            count=len(batch),
+            generation_wh=batch.generation().wh,
+            commitment=receipt.commitment,
+            batch_id=receipt.batch_id,
+            deduplicated=receipt.deduplicated,
+        )
+
+
+class DeclaredIn(RequestModel):
+    """A declared input, exact, in the unit of the methodology, and what it rests on."""
+
+    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
+    evidence: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
+
+
+class PeriodIn(RequestModel):
+    project_id: Id
+    starts_at: Moment
+    ends_at: Moment
+    vehicles: list[Id] = Field(default_factory=list, max_length=10_000, description="vehicles that were charged")
+    green_power_sold_wh: Wh = Field(default=0, description="sold as green power or certificates: not claimable")
+    declared: dict[str, DeclaredIn] = Field(default={}, max_length=40)
+
+
+class FindingOut(TextPair):
+    severity: str
+    count: int
+    first_at: datetime | None
+
+
+class PeriodOut(ResponseModel):
+    """A claim with its workings: everything a verifier needs to derive the reduction again."""
+
+    monitoring_period_id: str
+    project_id: str
+    owner_id: str
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    generation_wh: int
+    methodology: str
+    variant: dict[str, str]
+    claimed_wh: int | None
+    reduction_kg: int
+    buffer_kg: int = Field(description="of the reduction, withheld against reversal")
+    commitment: str
+    factor_key: str | None
+    factor_mg_per_kwh: int | None
+    formula: str
+    inputs: list[InputOut]
+    parameters: list[ParameterOut]
+    steps: list[StepOut]
+    parameter_hashes: dict[str, str]
+    intervals_expected: int
+    intervals_missing: int
+    findings: list[FindingOut]
+    verifier_id: str | None
+    issuance_id: str | None
+    corrected_since: bool = Field(description="readings of the period were corrected after it was submitted")
+
+    @classmethod
+    def of(cls, claim: MonitoringPeriod, *, corrected_since: bool = False) -> Self:
+        reduction = claim.reduction
+        claimed, factor = reduction.step("claimed"), reduction.parameter("factor")
+        return cls(
+            monitoring_period_id=claim.monitoring_period_id,
+            project_id=claim.project_id,
+            owner_id=claim.owner,
+            starts_at=claim.period.start,
+            ends_at=claim.period.end,
+            state=claim.state.value,
+            generation_wh=claim.generation().wh,
+            methodology=reduction.tag,
+            variant=dict(reduction.variant),
+            claimed_wh=int(Fraction(claimed.value) * 1000) if claimed is not None and claimed.unit == "kWh" else None,
+            reduction_kg=reduction.reduction.kg,
+            buffer_kg=reduction.buffer.kg,
+            commitment=claim.commitment(),
+            factor_key=factor.key if factor is not None else None,
+            factor_mg_per_kwh=mg_per_kwh(factor),
+            formula=reduction.formula(),
+            inputs=[InputOut.of(each) for each in reduction.inputs],
+            parameters=[ParameterOut.of(each) for each in reduction.parameters],
+            steps=[StepOut.of(each) for each in reduction.steps],
+            parameter_hashes=dict(reduction.parameter_hashes),
+            intervals_expected=sum(total.intervals_expected for total in claim.totals),
+            intervals_missing=sum(total.intervals_missing for total in claim.totals),
+            findings=[
+                FindingOut(
+                    code=finding.code,
+                    zh=finding.zh,
+                    en=finding.en,
+                    severity=finding.severity,
+                    count=finding.count,
+                    first_at=finding.first_at,
+                )
+                for finding in claim.findings
+            ],
+            verifier_id=claim.statement.verifier if claim.statement else None,
+            issuance_id=claim.issuance_id,
+            corrected_since=corrected_since,
+        )
+
+
+class StatementIn(RequestModel):
+    """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
+
+    opinion: Literal["positive", "negative"]
+    commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
+    generation_wh: Wh
+    reduction_kg: int = Field(strict=True, ge=0, le=INT64_MAX)
+    remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
+
+
+class IssuanceIn(RequestModel):
+    monitoring_period_id: Id
+
+
+class IssuedOut(ResponseModel):
+    """What a period gave. `issuance_id` is null when less than a tonne came together: all of it is carried over."""
+
+    issuance_id: str | None
+    monitoring_period_id: str
+    asset_class: str | None
+    quantity_kg: int = Field(description="issued in whole tonnes, the buffer included")
+    buffer_kg: int
+    carried_in_kg: int
+    carried_out_kg: int
+    serials: list[str]
+
+    @classmethod
+    def of(cls, issued: Issued, monitoring_period_id: str) -> Self:
+        carried = issued.carried
+        return cls(
+            issuance_id=issued.issuance.issuance_id if issued.issuance else None,
+            monitoring_period_id=monitoring_period_id,
+            asset_class=issued.issuance.asset_class if issued.issuance else None,
+            quantity_kg=carried.issued.kg,
+            buffer_kg=carried.buffer.kg,
+            carried_in_kg=carried.carried_in.kg,
+            carried_out_kg=carried.carried_out.kg,
+            serials=[block.serial for block in issued.blocks],
+        )
+
+
+class IssuanceOut(ResponseModel):
+    """Credits that exist: of a monitoring period, or minted for credits that another region's registry locked."""
+
+    issuance_id: str
+    registry_id: str
+    monitoring_period_id: str | None
+    transfer_id: str | None
+    project_id: str
+    project_code: str
+    owner_id: str
+    asset_class: str
+    vintage: int
+    quantity_kg: int
+    issued_at: datetime
+
+    @classmethod
+    def of(cls, issuance: Issuance) -> Self:
+        return cls(
+            issuance_id=issuance.issuance_id,
+            registry_id=issuance.registry_id,
+            monitoring_period_id=issuance.period_id,
+            transfer_id=issuance.transfer_id,
+            project_id=issuance.project_id,
+            project_code=issuance.project_code,
+            owner_id=issuance.owner_id,
+            asset_class=issuance.asset_class,
+            vintage=issuance.vintage,
+            quantity_kg=issuance.quantity.kg,
+            issued_at=issuance.issued_at,
+        )
+
+
+class BalanceOut(ResponseModel):
+    """One account. Amounts are fen for CNY and kg for credits; `available` is `posted` less what is set aside."""
+
+    account: str
+    asset: str
+    reference: str
+    posted: int
+    held: int
+    available: int
+
+    @classmethod
+    def of(cls, balance: Balance) -> Self:
+        return cls(
+            account=balance.key.kind.value,
+            asset=balance.key.asset.code,
+            reference=balance.key.reference,
+            posted=balance.posted,
+            held=balance.held,
+            available=balance.available,
+        )
+
+
+class RetirementIn(RequestModel):
+    issuance_id: Id
+    quantity_kg: Kg
+    beneficiary: Text
+    purpose: Text
+    period_from: Moment | None = Field(default=None, description="start of the emissions that are offset")
+    period_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.period_from is None) is not (self.period_until is None):
+            raise ValueError("period_from and period_until come together")
+        return self
+
+    def period(self) -> Period | None:
+        if self.period_from is None or self.period_until is None:
+            return None
+        return Period(self.period_from, self.period_until)
+
+
+class CertificateOut(ResponseModel):
+    """A retirement as anyone may see it."""
+
+    certificate_number: str
+    retired_by: str
+    beneficiary: str
+    purpose: str
+    quantity_kg: int
+    serials: list[str]
+    retired_at: datetime
+
+    @classmethod
+    def of(cls, retirement: Retirement) -> Self:
+        return cls(
+            certificate_number=retirement.certificate_number,
+            retired_by=retirement.retired_by,
+            beneficiary=retirement.beneficiary,
+            purpose=retirement.purpose,
+            quantity_kg=retirement.quantity.kg,
+            serials=list(retirement.serials),
+            retired_at=retirement.retired_at,
+        )
+
+
+class PostingOut(ResponseModel):
+    owner_id: str
+    account: str
+    asset: str
+    reference: str
+    amount: int
+    balance_after: int
+
+
+class EntryOut(ResponseModel):
+    entry_id: int
+    kind: str
+    reference: str
+    at: datetime
+    hash: str
+    postings: list[PostingOut]
+
+
+class HeadOut(ResponseModel):
+    """The ledger's last entry: keep the hash, and nothing before it can change unnoticed."""
+
+    entry_id: int
+    hash: str

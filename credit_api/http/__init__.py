@@ -1,0 +1,1 @@
+"""What every route shares: callers, one command pipeline, problems, feeds, tables for spreadsheets."""

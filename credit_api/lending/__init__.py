@@ -1,0 +1,1 @@
+"""Pledges, decisions, loans and business days, over HTTP and at the console."""

@@ -1,0 +1,149 @@
+"""Deciding an application from a score and reserved credits, and drawing an approved decision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.queries import inquiries_about
+from credit_api.credits.holdings_console import products_on
+from credit_api.http.fields import Id
+from credit_api.scores.scoring import usable_assessment
+from financing.base.context import Context
+from financing.lending.collateral.pledge import PledgeState
+from financing.lending.origination.approving import needs_second_person
+from financing.lending.origination.commands import (
+    Apply,
+    Disburse,
+    decide_application,
+    disburse_loan,
+)
+from financing.lending.store import StoredPledge
+from financing.lending.unit_of_work import UnitOfWork
+from financing.valuation.marks import value_lots
+from financing.valuation.pools import PoolValue
+
+router = APIRouter(include_in_schema=False)
+DEFAULT_TENOR_DAYS = 180
+TENOR_DAYS_MAX = 3660
+
+
+@router.get("/console/desk/decide")
+def decide(page: PageDep, borrower: Annotated[str, Query(max_length=64)] = "") -> Response:
+    """The application form for one borrower."""
+    return decide_page(page, borrower)
+
+
+def decide_page(page: Page, borrower: str) -> Response:
+    bank = page.principal("bank").organisation_id
+    at = page.parts.clock()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        reserved = [
+            stored
+            for stored in unit.lending.pledges(bank)
+            if stored.pledge.pledgee == bank
+            and stored.pledge.state is PledgeState.RESERVED
+            and at < stored.pledge.expires_at
+        ]
+        borrowers = sorted({stored.pledge.pledgor for stored in reserved})
+        borrower = borrower or (borrowers[0] if borrowers else "")
+        firm = page.organisations().get(borrower)
+        subject = firm.subject_id if firm else None
+        asked = inquiries_about(connection, bank, subject) if subject else []
+        offered = [stored for stored in reserved if stored.pledge.pledgor == borrower]
+        pool = value_lots(unit, page.parts.parameters, (stored.pledge.lot for stored in offered), at)
+        each_value = _values(unit, page, offered)
+        securities = [
+            stored
+            for stored in unit.securities.of_organisation(bank)
+            if stored.state == "offered" and stored.security.borrower == borrower and stored.security.bank == bank
+        ]
+    return page.render(
+        "decide.html",
+        borrower=borrower,
+        borrowers=borrowers,
+        firm=firm,
+        offered=offered,
+        values=each_value,
+        pool=pool if isinstance(pool, PoolValue) else None,
+        answers=[each for each in asked if each.outcome != "refused"],
+        products=products_on(page),
+        securities=securities,
+        tenor=DEFAULT_TENOR_DAYS,
+    )
+
+
+def _values(unit: UnitOfWork, page: Page, offered: list[StoredPledge]) -> dict[str, PoolValue]:
+    """The value of each pledge that has one, by pledge id."""
+    found = {}
+    for stored in offered:
+        pool = value_lots(unit, page.parts.parameters, [stored.pledge.lot], page.parts.clock())
+        if isinstance(pool, PoolValue):
+            found[stored.pledge.pledge_id] = pool
+    return found
+
+
+@router.post("/console/desk/decisions")
+def take_decision(post: PostDep) -> Response:
+    """Decide: every outcome is stored and shown with its reasons, a decline too."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        context.require_kind("bank")
+        command = Apply(
+            borrower_id=post.text("borrower_id"),
+            product=post.text("product"),
+            amount=post.yuan("amount"),
+            tenor_days=post.whole("tenor_days", 1, TENOR_DAYS_MAX),
+            pledge_ids=tuple(post.many("pledge_ids")),
+            security_ids=tuple(post.many("security_ids")),
+            credit=usable_assessment(post.page.parts, unit.connection, post.text("inquiry_id"), context.actor.id),
+        )
+        record = decide_application(unit, context, command)
+        return Done(to=f"/console/decisions/{record.decision_id}", flash="decided")
+
+    return apply(post, run, lambda page: decide_page(page, post.text("borrower_id", required=False)))
+
+
+@router.get("/console/decisions/{decision_id}")
+def show_decision(page: PageDep, decision_id: Id) -> Response:
+    """A decision with its reasons and workings, for the bank and the borrower."""
+    return decision_page(page, decision_id)
+
+
+def decision_page(page: Page, decision_id: str) -> Response:
+    context = page.context()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        record = unit.lending.decision(decision_id)
+        context.require_party(record.application.lender, record.borrower_id)
+        loan_id = unit.lending.loan_of_decision(decision_id)
+        pledges = [unit.lending.pledge(pledge_id) for pledge_id in record.pledge_ids]
+        word = unit.lending.approval(decision_id)
+    return page.render(
+        "decision.html",
+        record=record,
+        decision=record.decision,
+        pledges=pledges,
+        loan_id=loan_id,
+        lender=record.application.lender == context.actor.id,
+        word=word,
+        waits=record.decision.outcome == "approve" and word is None and needs_second_person(context, record),
+        current=record.decision.decided_at <= context.at < record.decision.valid_until,
+    )
+
+
+@router.post("/console/decisions/{decision_id}/loan")
+def draw(post: PostDep, decision_id: Id) -> Response:
+    """Draw an approved decision: pledges posted, debt booked, money paid out, in one commit."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = Disburse(decision_id, post.yuan("amount"), post.text("registration_number"))
+        standing = disburse_loan(unit, context, command)
+        return Done(to=f"/console/loans/{standing.stored.loan.loan_id}", flash="disbursed")
+
+    return apply(post, run, lambda page: decision_page(page, decision_id))

@@ -1,0 +1,197 @@
+"""One loan, for its lender and its borrower: debt, coverage, margin call, cures, and what each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, PostDep, apply
+from credit_api.http.fields import Id
+from credit_api.prices.charts import collateral_charts
+from financing.base.context import Context
+from financing.base.errors import FinancingError
+from financing.base.quantities import Money, Price, business_date
+from financing.ledger.accounts import cash
+from financing.lending.collateral.commands import PostPledge, post_pledge, release_pledge
+from financing.lending.collateral.disposal import (
+    DisposalGround,
+    DisposalLot,
+    plan_disposal,
+    reserve_price,
+)
+from financing.lending.collateral.disposing import OfferCollateral, ground_of, offer_collateral
+from financing.lending.collateral.pledge import PledgeState
+from financing.lending.collateral.standing import LoanCoverage, stand
+from financing.lending.loans.classification import RiskClass
+from financing.lending.loans.commands import history_of, schedule_of
+from financing.lending.loans.days import date_of
+from financing.lending.loans.loan import EventKind
+from financing.lending.loans.rolling import Dues
+from financing.lending.loans.store import StoredEvent
+from financing.lending.origination.commands import accrue_loan, repay_loan
+from financing.lending.unit_of_work import UnitOfWork
+from financing.valuation.pools import PoolValue
+
+router = APIRouter(include_in_schema=False)
+OFFER_DAYS = 7
+OFFER_DAYS_MAX = 365
+
+
+@router.get("/console/loans/{loan_id}")
+def loan(page: PageDep, loan_id: Id) -> Response:
+    """The loan as it stands now."""
+    return loan_page(page, loan_id)
+
+
+def loan_page(page: Page, loan_id: str) -> Response:
+    context = page.context()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        standing = stand(unit, context, loan_id)
+        owed = standing.stored.loan
+        context.require_party(owed.lender, owed.borrower)
+        drawings = collateral_charts(page, unit, standing)
+        topups = [
+            stored
+            for stored in unit.lending.pledges(owed.lender)
+            if stored.pledge.pledgor == owed.borrower
+            and stored.pledge.pledgee == owed.lender
+            and stored.pledge.state is PledgeState.RESERVED
+            and context.at < stored.pledge.expires_at
+        ]
+        calls = [call for call in unit.lending.calls(owed.lender) if call.call.loan_id == loan_id]
+        offers = [
+            stored
+            for stored in unit.market.offers(owed.lender)
+            if stored.pledge_id in {held.pledge.pledge_id for held in standing.pledges}
+        ]
+        available = unit.ledger.balance(cash(owed.borrower)).available
+        schedule, events = schedule_of(unit, context, loan_id), history_of(unit, context, loan_id)
+    ground, plan = _disposal(context, standing)
+    return page.render(
+        "loan.html",
+        standing=standing,
+        loan=owed,
+        seen=standing.coverage,
+        lender=owed.lender == context.actor.id,
+        drawings=drawings,
+        topups=topups,
+        calls=calls,
+        offers=offers,
+        cash=Money(available),
+        ground=ground,
+        plan=plan,
+        reserves=_reserves(standing),
+        fallen=_rows(schedule.fallen_due),
+        ahead=_rows(schedule.to_come),
+        events=events,
+        risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
+        stage=int(standing.stored.book.stage[0]),
+        allowance=Money(int(standing.stored.book.allowance[0])),
+        undrawn=_undrawn(context, standing, events),
+        buyers=[each for each in page.of_kind(*HOLDERS) if each.id not in {owed.lender, owed.borrower}],
+        at=context.at,
+        today=business_date(context.at),
+    )
+
+
+def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
+    """Instalments as (day, interest, principal)."""
+    columns = (dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist())
+    return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
+
+
+def _undrawn(context: Context, standing: LoanCoverage, events: Sequence[StoredEvent]) -> Money | None:
+    """What is left of the commitment, or None when the product allows no further tranche."""
+    stored = standing.stored
+    product = context.parameters.product(stored.product, stored.terms.signed_on)
+    tranches = sum(each.event.kind is EventKind.DISBURSEMENT for each in events)
+    left = stored.committed - stored.loan.drawn
+    return left if tranches < product.tranches_max and left > Money(0) else None
+
+
+def _disposal(context: Context, standing: LoanCoverage) -> tuple[DisposalGround | None, tuple[DisposalLot, ...]]:
+    """On which ground the lender may sell now, if any, and what would pay the debt: a preview by the rules."""
+    product = context.parameters.running_product(standing.stored.product, business_date(context.at))
+    try:
+        ground = ground_of(context, standing, product)
+    except FinancingError:
+        return None, ()
+    assert isinstance(standing.pool, PoolValue)
+    return ground, plan_disposal(standing.debt.total, standing.pool, product)
+
+
+def _reserves(standing: LoanCoverage) -> dict[str, Price]:
+    """The reserve price of each credit asset in the pool."""
+    if not isinstance(standing.pool, PoolValue):
+        return {}
+    return {line.lot.asset: reserve_price(line) for line in standing.pool.lines}
+
+
+@router.post("/console/loans/{loan_id}/repayments")
+def repay(post: PostDep, loan_id: Id) -> Response:
+    """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        paid_on = post.day("value_on") if post.text("value_on", required=False) else None
+        done = repay_loan(unit, context, loan_id, post.yuan("amount"), value_on=paid_on)
+        cured = done.standing.call is None and post.checked("called")
+        return Done(to=f"/console/loans/{loan_id}", flash="cured" if cured else "repaid")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/topups")
+def top_up(post: PostDep, loan_id: Id) -> Response:
+    """Post a reserved pledge to the loan, as its lender."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        post_pledge(unit, context, PostPledge(post.text("pledge_id"), loan_id, post.text("registration_number")))
+        return Done(to=f"/console/loans/{loan_id}", flash="topped_up")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/accruals")
+def accrue(post: PostDep, loan_id: Id) -> Response:
+    """Book interest up to today, as the lender."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        accrue_loan(unit, context, loan_id, business_date(context.at))
+        return Done(to=f"/console/loans/{loan_id}", flash="accrued")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/releases/{pledge_id}")
+def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
+    """Return pledged credits, as the lender, if what remains covers the debt."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        release_pledge(unit, context, pledge_id, post.tonnes("quantity"))
+        return Done(to=f"/console/loans/{loan_id}", flash="released")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))
+
+
+@router.post("/console/loans/{loan_id}/disposals/{pledge_id}")
+def dispose(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
+    """Offer pledged credits for sale, as the lender, when coverage or an uncured call allows it."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = OfferCollateral(
+            pledge_id,
+            post.text("buyer_id"),
+            post.tonnes("quantity"),
+            post.price("price"),
+            context.at + timedelta(days=post.whole("days", 1, OFFER_DAYS_MAX)),
+        )
+        offer_collateral(unit, context, command)
+        return Done(to=f"/console/loans/{loan_id}", flash="offer_made")
+
+    return apply(post, run, lambda page: loan_page(page, loan_id))

@@ -1,0 +1,1 @@
+"""Methodologies, plants, meters and verification, over HTTP and at the console."""

@@ -1,0 +1,233 @@
+"""Methodologies and their lifecycle, verifiers' work, accreditations, and the audit of readings at grid nodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit,
+    require_kind,
+)
+from credit_api.http.fields import Id, Moment
+from credit_api.http.problems import PROBLEMS
+from credit_api.measuring.schemas import (
+    AccreditationIn,
+    AccreditationOut,
+    AssignmentIn,
+    AssignmentOut,
+    AuditedReadingsOut,
+    ClosureIn,
+    Code,
+    FindingTextIn,
+    MethodologyOut,
+    RelationIn,
+    RelationOut,
+    TransitionIn,
+    TransitionOut,
+    VerifierFindingIn,
+    VerifierFindingOut,
+    WorkItemOut,
+)
+from financing.base.context import Context
+from financing.base.errors import NotPermitted, PeriodInvalid
+from financing.base.quantities import Period, business_date
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.methodology.commands import MoveMethodology, move_methodology, status_of
+from financing.registry.methodology.definition import compiled
+from financing.registry.verification.auditing import audit_readings
+from financing.registry.verification.commands import accreditations
+from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.verifying import (
+    AssignVerifier,
+    RaiseFinding,
+    answer_finding,
+    assign_verifier,
+    close_finding,
+    declare_relation,
+    raise_finding,
+    record_accreditation,
+    work_list,
+)
+
+router = APIRouter(prefix="/v1", tags=["measuring"], responses=PROBLEMS)
+AUDIT_DAYS_MAX = 400
+
+
+@router.get("/methodologies")
+def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[MethodologyOut]:
+    """Every methodology version that is loaded, with its status today."""
+    on = business_date(parts.clock())
+    with parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        found = [compiled(file) for file in parts.parameters.methodologies]
+        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in found]
+
+
+@router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=TransitionOut)
+async def move(
+    code: Code,
+    version: int,
+    body: TransitionIn,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+) -> Response:
+    """Move a version to its next status, as the registry: draft, consultation, approved, superseded."""
+
+    def run(unit: UnitOfWork, context: Context) -> TransitionOut:
+        command = MoveMethodology(code, version, body.status, body.reason)
+        return TransitionOut.of(move_methodology(unit, context, command))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/methodologies/{code}/{version}/transitions")
+def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[TransitionOut]:
+    """What the registry decided on a version, oldest first."""
+    with parts.reading() as connection:
+        found = UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
+    return [TransitionOut.of(each) for each in found]
+
+
+@router.get("/verification/work-list")
+def show_work_list(parts: PartsDep, principal: PrincipalDep) -> list[WorkItemOut]:
+    """The calling verifier's submitted periods, the most urgent first, then those assigned to nobody."""
+    require_kind(principal, "verifier")
+    with parts.reading() as connection:
+        return [WorkItemOut.of(item) for item in work_list(UnitOfWork(connection), principal.organisation_id)]
+
+
+@router.post("/monitoring-periods/{period_id}/assignment", status_code=201, response_model=AssignmentOut)
+async def assign(
+    period_id: Id, body: AssignmentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Give a submitted period to an accredited, independent certifier, as the registry."""
+
+    def run(unit: UnitOfWork, context: Context) -> AssignmentOut:
+        return AssignmentOut.of(
+            assign_verifier(unit, context, AssignVerifier(period_id, body.verifier_id, body.due_on))
+        )
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.post("/monitoring-periods/{period_id}/findings", status_code=201, response_model=VerifierFindingOut)
+async def add_finding(
+    period_id: Id,
+    body: VerifierFindingIn,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+) -> Response:
+    """Raise a finding as the verifier: a clarification, or a corrective action. Nothing is stated before all close."""
+
+    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
+        command = RaiseFinding(period_id, body.severity, body.text)
+        return VerifierFindingOut.of(raise_finding(unit, context, command))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/monitoring-periods/{period_id}/findings")
+def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFindingOut]:
+    """The verifier's findings on a period with their answers, for its owner, the registry and verifiers."""
+    with parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        claim = unit.registry.period(period_id)
+        if principal.kind not in ("registry", "verifier") and claim.owner != principal.organisation_id:
+            raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
+        return [VerifierFindingOut.of(finding) for finding in unit.verification.findings(period_id)]
+
+
+@router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFindingOut)
+async def answer(
+    finding_id: Id, body: FindingTextIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Answer a finding, as the owner of the period."""
+
+    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
+        return VerifierFindingOut.of(answer_finding(unit, context, finding_id, body.text))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.post("/verification-findings/{finding_id}/closure", status_code=201, response_model=VerifierFindingOut)
+async def close(
+    finding_id: Id, body: ClosureIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Close an answered finding, as the verifier who raised it."""
+
+    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
+        return VerifierFindingOut.of(close_finding(unit, context, finding_id, body.text))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.post("/accreditations", status_code=201, response_model=AccreditationOut)
+async def accredit(
+    body: AccreditationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Record that a certifier may verify a methodology, as the registry."""
+
+    def run(unit: UnitOfWork, context: Context) -> AccreditationOut:
+        wanted = Accreditation(body.organisation_id, body.methodology, body.valid_from, body.valid_until, body.source)
+        return AccreditationOut.of(record_accreditation(unit, context, wanted))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/accreditations")
+def list_accreditations(parts: PartsDep, principal: PrincipalDep) -> list[AccreditationOut]:
+    """Which certifier may verify what today: from the dated file, and as the registry recorded it."""
+    context = parts.context(principal)
+    with parts.reading() as connection:
+        found = accreditations(UnitOfWork(connection), context, business_date(context.at))
+    return [AccreditationOut.of(each) for each in found]
+
+
+@router.post("/organisation-relations", status_code=201, response_model=RelationOut)
+async def relate(
+    body: RelationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Declare that two organisations are of one group, as one of them or the registry. It cannot be taken back."""
+
+    def run(unit: UnitOfWork, context: Context) -> RelationOut:
+        relation = Relation(body.first_id, body.second_id)
+        return RelationOut.of(declare_relation(unit, context, relation, body.source))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/meters/{meter_id}/readings")
+def audit(
+    meter_id: Id,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    starts_at: Annotated[Moment, Query()],
+    ends_at: Annotated[Moment, Query()],
+) -> AuditedReadingsOut:
+    """Raw readings at their grid node, for the grid company that measures them and verifiers; at most 400 days."""
+    period = Period(starts_at, ends_at)
+    if period.seconds > timedelta(days=AUDIT_DAYS_MAX).total_seconds():
+        raise PeriodInvalid("at most 400 days are shown at once", period=str(period))
+    context = parts.context(principal)
+    with parts.reading() as connection:
+        batch = audit_readings(UnitOfWork(connection), context, meter_id, period)
+    return AuditedReadingsOut(
+        meter_id=meter_id,
+        interval_minutes=batch.interval_minutes,
+        commitment=batch.commitment(),
+        starts_at=[datetime.fromtimestamp(each, UTC) for each in batch.starts.astype(np.int64).tolist()],
+        energy_wh=batch.generation_wh.tolist(),
+        export_wh=None if batch.export_wh is None else batch.export_wh.tolist(),
+        register_wh=None if batch.register_wh is None else batch.register_wh.tolist(),
+    )

@@ -1,0 +1,53 @@
+"""A grid company's meters, and loading what they read."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
+from financing.base.context import Context
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.metering.commands import load_readings
+from financing.registry.metering.csv_readings import parse_readings
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/console/metering")
+def meters(page: PageDep) -> Response:
+    """The meters that the grid company reads, with what is on record."""
+    return meters_page(page)
+
+
+def meters_page(page: Page) -> Response:
+    me = page.principal("grid").organisation_id
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        found = [
+            (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
+            for project in unit.registry.projects()
+            for meter in unit.registry.meters(project.project_id)
+            if meter.measured_by == me
+        ]
+    return page.render("metering.html", found=found)
+
+
+@router.post("/console/metering/readings")
+def load(post: PostDep) -> Response:
+    """Load pasted readings of one meter. All of them are stored, or nothing; whole files go over the API."""
+
+    def effect(context: Context) -> Done:
+        context.require_kind("grid")
+        pasted = post.fields.get("readings", [""])[0].strip()
+        if not pasted:
+            raise FieldInvalid("readings: a value is needed", "readings")
+        with post.page.parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            meter = unit.registry.meter(post.text("meter_id"))
+            batch = parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes)
+            receipt = load_readings(unit, context, batch)
+        return Done(to="/console/metering", flash="readings_known" if receipt.deduplicated else "readings_loaded")
+
+    return apply_outside(post, effect, meters_page)

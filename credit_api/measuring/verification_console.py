@@ -1,0 +1,138 @@
+"""The verifier's work list and statement, and the registry's issuing of accepted periods."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.http.fields import Id
+from financing.base.context import Context
+from financing.base.quantities import Carbon, Energy
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.credits.commands import issue_credits
+from financing.registry.verification.auditing import corrected_since
+from financing.registry.verification.commands import StatePeriod, state_period
+from financing.registry.verification.monitoring import MonitoringState
+from financing.registry.verification.verifying import work_list as work_list_of
+
+router = APIRouter(include_in_schema=False)
+SEES_CLAIMS = ("verifier", "registry")
+
+
+@router.get("/console/verification")
+def work_list(page: PageDep) -> Response:
+    """Claims that wait for a statement, and those already stated on."""
+    principal = page.principal("verifier")
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        items = work_list_of(unit, principal.organisation_id)
+        claims = unit.registry.periods()
+        projects = {project.project_id: project for project in unit.registry.projects()}
+    return page.render(
+        "verification.html",
+        items=items,
+        stated=[claim for claim in reversed(claims) if claim.state is not MonitoringState.SUBMITTED],
+        projects=projects,
+    )
+
+
+@router.get("/console/claims/{period_id}")
+def claim(page: PageDep, period_id: Id) -> Response:
+    """One claim with its workings and findings, for its owner, the verifier and the registry."""
+    return claim_page(page, period_id)
+
+
+def claim_page(page: Page, period_id: str) -> Response:
+    principal = page.principal()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        found = unit.registry.period(period_id)
+        if principal.kind not in SEES_CLAIMS:
+            page.context().require_party(found.owner)
+        project = unit.registry.project(found.project_id)
+        raised = unit.verification.findings(period_id)
+        assignment = unit.verification.assignment(period_id)
+        verifiers = [each for each in unit.organisations.all() if each.kind == "verifier"]
+        corrected = corrected_since(unit, page.parts.nodes, found)
+    return page.render(
+        "claim.html",
+        claim=found,
+        project=project,
+        verifiable=found.verifiable(),
+        raised=raised,
+        assignment=assignment,
+        verifiers=verifiers,
+        corrected=corrected,
+    )
+
+
+@router.post("/console/claims/{period_id}/statement")
+def state(post: PostDep, period_id: Id) -> Response:
+    """State on the figures that the form repeats; a statement on other figures does not bind."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = StatePeriod(
+            period_id,
+            _opinion(post),
+            post.text("commitment"),
+            post.kwh("generation"),
+            _reduction(post),
+            post.text("remarks", required=False),
+        )
+        state_period(unit, context, command)
+        return Done(to="/console/verification", flash="stated")
+
+    return apply(post, run, lambda page: claim_page(page, period_id))
+
+
+def _opinion(post: Post) -> Literal["positive", "negative"]:
+    given = post.text("opinion")
+    if given not in {"positive", "negative"}:
+        raise FieldInvalid("opinion: positive or negative", "opinion")
+    return "positive" if given == "positive" else "negative"
+
+
+def _reduction(post: Post) -> Carbon:
+    """A reduction of nothing can be stated on, so zero is allowed here."""
+    return Carbon(0) if post.text("reduction") in {"0", "0.000"} else post.tonnes("reduction")
+
+
+@router.get("/console/registry")
+def registry(page: PageDep) -> Response:
+    """Accepted periods that wait for issuance, and everything issued."""
+    return registry_page(page)
+
+
+def registry_page(page: Page) -> Response:
+    page.principal("registry")
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        accepted = unit.registry.periods(state=MonitoringState.ACCEPTED.value)
+        issuances = unit.registry.issuances()
+        retirements = unit.registry.retirements()
+        projects = {project.project_id: project for project in unit.registry.projects()}
+    return page.render(
+        "registry.html",
+        accepted=accepted,
+        issuances=list(reversed(issuances)),
+        retirements=list(reversed(retirements)),
+        projects=projects,
+        issued=sum((each.quantity for each in issuances), Carbon(0)),
+        retired=sum((each.quantity for each in retirements), Carbon(0)),
+        generation=sum((each.generation() for each in accepted), Energy(0)),
+    )
+
+
+@router.post("/console/registry/issuances")
+def issue(post: PostDep) -> Response:
+    """Issue the credits of an accepted period to the project's owner."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        issue_credits(unit, context, post.text("period_id"))
+        return Done(to="/console/registry", flash="issued")
+
+    return apply(post, run, registry_page)

@@ -1,0 +1,73 @@
+"""The workings of a reduction over HTTP: inputs, cited parameters and steps, all exact."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Self
+
+from credit_api.http.fields import ResponseModel
+from financing.registry.methodology.reduction import InputValue, ParameterValue, Step
+
+
+class InputOut(ResponseModel):
+    name: str
+    kind: str
+    value: str
+    unit: str
+    zh: str
+    en: str
+    evidence: str
+
+    @classmethod
+    def of(cls, each: InputValue) -> Self:
+        return cls(
+            name=each.name,
+            kind=each.kind,
+            value=each.value,
+            unit=each.unit,
+            zh=each.zh,
+            en=each.en,
+            evidence=each.evidence,
+        )
+
+
+class ParameterOut(ResponseModel):
+    name: str
+    value: str
+    unit: str
+    key: str
+    source: str
+    mark: str
+    file: str
+
+    @classmethod
+    def of(cls, each: ParameterValue) -> Self:
+        return cls(
+            name=each.name,
+            value=each.value,
+            unit=each.unit,
+            key=each.key,
+            source=each.source,
+            mark=each.mark,
+            file=each.file,
+        )
+
+
+class StepOut(ResponseModel):
+    """A step of the formula; `value` is exact, a decimal or a fraction."""
+
+    name: str
+    expression: str
+    value: str
+    unit: str
+
+    @classmethod
+    def of(cls, each: Step) -> Self:
+        return cls(name=each.name, expression=each.expression, value=each.value, unit=each.unit)
+
+
+def mg_per_kwh(factor: ParameterValue | None) -> int | None:
+    """A grid factor in the API's unit; None for a parameter that is none."""
+    if factor is None or factor.unit not in {"kgCO2e/kWh", "mgCO2e/kWh"}:
+        return None
+    return int(Fraction(factor.value) * (1_000_000 if factor.unit == "kgCO2e/kWh" else 1))

@@ -1,0 +1,144 @@
+"""Model versions: what is known of them, who decided what about them, and what their scores show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
+
+from credit_api.app.wiring import Parts
+from credit_api.http.auth.keys import Principal
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit_after,
+    id_from_key,
+    require_kind,
+)
+from credit_api.http.fields import Id
+from credit_api.http.problems import PROBLEMS
+from credit_api.models import governing
+from credit_api.models.schemas import (
+    AppointmentIn,
+    ApprovalIn,
+    EventOut,
+    FairnessOut,
+    FeatureDriftOut,
+    ModelOut,
+    MonitoringOut,
+    ReasonIn,
+)
+from federated.governance.card_markdown import markdown
+from federated.governance.decisions import Act
+from federated.governance.lifecycle import Event, Role
+from financing.base.context import Context
+
+router = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)
+READERS = ("bank", "grid", "registry")
+
+
+@router.get("/models")
+def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
+    """Every registered model version with its manifest, held-out metrics, status, role and history."""
+    require_kind(principal, *READERS)
+    oversight, at = parts.network.oversight, parts.clock()
+    standing = oversight.lifecycle()
+    return [ModelOut.of(found, standing, at) for found in oversight.manifests()]
+
+
+@router.get("/models/monitoring")
+def monitoring(parts: PartsDep, principal: PrincipalDep) -> MonitoringOut:
+    """What the scores of the last 90 days show: drift from the held-out rows by basis, challenger beside champion."""
+    require_kind(principal, *READERS)
+    return MonitoringOut.of(parts.network.monitoring(parts.clock()))
+
+
+@router.get("/models/drift")
+def feature_drift(parts: PartsDep, principal: PrincipalDep) -> FeatureDriftOut:
+    """How the customers of today differ from the champion's training rows, column by column, counted at the nodes."""
+    require_kind(principal, *READERS)
+    return FeatureDriftOut.of(parts.network.feature_drift(parts.clock()))
+
+
+@router.get("/models/{version}")
+def show_model(version: Id, parts: PartsDep, principal: PrincipalDep) -> ModelOut:
+    """One registered version."""
+    require_kind(principal, *READERS)
+    oversight = parts.network.oversight
+    return ModelOut.of(oversight.governance.manifest(version), oversight.lifecycle(), parts.clock())
+
+
+@router.get("/models/{version}/card", response_class=PlainTextResponse)
+def model_card(
+    version: Id, parts: PartsDep, principal: PrincipalDep, language: Annotated[Literal["zh", "en"], Query()] = "en"
+) -> Response:
+    """The version's model card as Markdown, in Chinese or English."""
+    require_kind(principal, *READERS)
+    card = parts.network.card(version, language, parts.clock())
+    headers = {"Content-Language": language}
+    return Response(markdown(card), media_type="text/markdown; charset=utf-8", headers=headers)
+
+
+@router.get("/models/{version}/fairness")
+def fairness(version: Id, parts: PartsDep, principal: PrincipalDep) -> list[FairnessOut]:
+    """Each group of customers beside the most approved one of its segment, on held-out rows."""
+    require_kind(principal, *READERS)
+    return [FairnessOut.of(found) for found in parts.network.oversight.fairness(version)]
+
+
+@router.post("/models/rollback", status_code=201, response_model=EventOut)
+def roll_back(
+    body: ReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Return to the latest earlier champion that is still approved, as a bank that took part in the present one."""
+    return _decide(parts, principal, key, request, body, body.note, lambda act: governing.roll_back(parts, act))
+
+
+@router.post("/models/{version}/approval", status_code=201, response_model=EventOut)
+def approve_or_reject(
+    version: Id, body: ApprovalIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Approve a version for a year, or reject it for good, as a participating bank that did not register it."""
+    rule = governing.approve if body.decision == "approve" else governing.reject
+    return _decide(parts, principal, key, request, body, body.note, lambda act: rule(parts, version, act))
+
+
+@router.post("/models/{version}/appointment", status_code=201, response_model=EventOut)
+def appoint(
+    version: Id, body: AppointmentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Make an approved version champion or challenger, or take the challenger out of that role."""
+    role = None if body.role == "none" else Role(body.role)
+    note = body.note or ""
+    return _decide(parts, principal, key, request, body, note, lambda a: governing.appoint(parts, version, role, a))
+
+
+@router.post("/models/{version}/retirement", status_code=201, response_model=EventOut)
+def retire(
+    version: Id, body: ReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Take a version that does not score out of use for good."""
+    return _decide(parts, principal, key, request, body, body.note, lambda act: governing.retire(parts, version, act))
+
+
+def _decide(
+    parts: Parts,
+    principal: Principal,
+    key: str,
+    request: Request,
+    body: BaseModel,
+    note: str,
+    rule: Callable[[Act], Event],
+) -> Response:
+    """Let a bank decide; the request's key goes into the event, so that repeating it decides nothing twice."""
+    require_kind(principal, "bank")
+
+    def effect(context: Context) -> EventOut:
+        command = id_from_key("dec", context.actor.id, key)
+        return EventOut.of(rule(Act(context.actor.id, context.at, note, command)))
+
+    return commit_after(parts, principal, key, request, body, effect)

@@ -1,0 +1,30 @@
+"""Certificates of carbon neutrality: where the code printed on one leads. Anyone can look."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.pages import PageDep
+from credit_api.console.posting import REFUSALS, shown
+from financing.base.signing import require_signed
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.neutrality.model import STANDARD, require_neutrality_number, scope_totals
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/neutrality/{number}")
+def neutrality_certificate(page: PageDep, number: str) -> Response:
+    """One certificate: footprint, reductions, residual, the retirements matched, and the signature, checked now."""
+    try:
+        with page.parts.reading() as connection:
+            claim = UnitOfWork(connection).neutrality.certified(require_neutrality_number(number))
+        if claim.signature is not None:
+            # Against the key on record for the certifier, not the one that stands beside the signature.
+            key = page.parts.signer.public_key(claim.signature.signer_id)
+            require_signed(claim.signature, claim.message(), key)
+    except REFUSALS as refusal:
+        page.shown = shown(refusal, form="certificate", values={"number": [number]})
+        return page.render("certificates.html")
+    return page.render("neutrality_certificate.html", claim=claim, scopes=scope_totals(claim), standard=STANDARD)

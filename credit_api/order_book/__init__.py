@@ -1,0 +1,1 @@
+"""The order book: orders, instruments, blocks and market data, over HTTP and at the console."""

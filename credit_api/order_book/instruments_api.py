@@ -1,0 +1,139 @@
+"""Instruments: listing, sessions and halts by the exchange; book, trades and days for everyone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from credit_api.app.errors import Forbidden
+from credit_api.app.wiring import Parts
+from credit_api.http.commands import PartsDep, PrincipalDep
+from credit_api.http.fields import RequestModel
+from credit_api.http.order_commands import CallerDep, KeyDep, commit_market
+from credit_api.http.problems import PROBLEMS
+from credit_api.order_book.market_data import book_out, candles, instrument_out
+from credit_api.order_book.schemas import (
+    AssetCode,
+    BookOut,
+    CandleOut,
+    HaltIn,
+    InstrumentIn,
+    InstrumentOut,
+    SessionIn,
+    TradeOut,
+)
+from financing.base.context import Context
+from financing.base.quantities import Price, business_date
+from financing.ledger.accounts import Asset
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.order_book.venue import (
+    SessionStep,
+    halt,
+    list_instrument,
+    resume,
+    run_session,
+)
+
+router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+
+
+def require_venue(parts: Parts, rules: str) -> None:
+    """A venue that is always open is for the sandbox. Raises `Forbidden`, `ParameterMissing`."""
+    record = parts.parameters.venue(rules, business_date(parts.clock()))
+    if record.always_open and not parts.settings.sandbox:
+        raise Forbidden("a venue that is always open is for the sandbox", rules=rules)
+
+
+@router.post("/instruments", status_code=201, response_model=InstrumentOut)
+async def add_instrument(body: InstrumentIn, caller: CallerDep, key: KeyDep) -> Response:
+    """List an asset of the ledger for trading, as the exchange, with its first previous close."""
+    parts = caller.parts
+    require_venue(parts, body.rules)
+
+    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
+        reference = Price(body.reference_fen_per_tonne)
+        return instrument_out(
+            parts, list_instrument(unit, context, parts.books, Asset(body.instrument), body.rules, reference)
+        )
+
+    return await commit_market(caller, key, body, run)
+
+
+@router.get("/instruments")
+def list_instruments(parts: PartsDep, principal: PrincipalDep) -> list[InstrumentOut]:
+    """Everything that is listed, with session, band and last price."""
+    with parts.reading() as connection:
+        return [instrument_out(parts, each) for each in UnitOfWork(connection).orders.instruments()]
+
+
+@router.get("/instruments/{instrument}")
+def show_instrument(instrument: AssetCode, parts: PartsDep, principal: PrincipalDep) -> InstrumentOut:
+    """One instrument with session, band and last price."""
+    with parts.reading() as connection:
+        return instrument_out(parts, UnitOfWork(connection).orders.instrument(instrument))
+
+
+@router.get("/instruments/{instrument}/book")
+def show_book(instrument: AssetCode, parts: PartsDep, principal: PrincipalDep) -> BookOut:
+    """The best five prices of either side."""
+    with parts.reading() as connection:
+        return book_out(UnitOfWork(connection), instrument)
+
+
+@router.get("/instruments/{instrument}/trades")
+def list_trades(
+    instrument: AssetCode, parts: PartsDep, principal: PrincipalDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[TradeOut]:
+    """The last trades of everyone, newest first, without their parties."""
+    with parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        unit.orders.instrument(instrument)
+        return [TradeOut.of(each) for each in unit.orders.trades(instrument, limit=limit)]
+
+
+@router.get("/instruments/{instrument}/candles")
+def list_candles(
+    instrument: AssetCode, parts: PartsDep, principal: PrincipalDep, days: Annotated[int, Query(ge=1, le=1000)] = 250
+) -> list[CandleOut]:
+    """Days of listed trading, oldest first: open, high, low, last, close (volume-weighted average) and quantity."""
+    with parts.reading() as connection:
+        UnitOfWork(connection).orders.instrument(instrument)
+        return candles(connection, instrument, days)
+
+
+@router.post("/instruments/{instrument}/halt", response_model=InstrumentOut)
+async def start_halt(instrument: AssetCode, body: HaltIn, caller: CallerDep, key: KeyDep) -> Response:
+    """Stop trading, as the exchange that listed it; waiting orders stay and can be cancelled."""
+    parts = caller.parts
+
+    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
+        return instrument_out(parts, halt(unit, context, parts.books, instrument, body.reason))
+
+    return await commit_market(caller, key, body, run, instrument=instrument, status=200)
+
+
+class Nothing(RequestModel):
+    """A command without a body takes an empty one too."""
+
+
+@router.post("/instruments/{instrument}/resumption", response_model=InstrumentOut)
+async def end_halt(instrument: AssetCode, caller: CallerDep, key: KeyDep) -> Response:
+    """End a halt, as the exchange that listed it."""
+    parts = caller.parts
+
+    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
+        return instrument_out(parts, resume(unit, context, parts.books, instrument))
+
+    return await commit_market(caller, key, None, run, instrument=instrument, status=200)
+
+
+@router.post("/instruments/{instrument}/session", response_model=InstrumentOut)
+async def step_session(instrument: AssetCode, body: SessionIn, caller: CallerDep, key: KeyDep) -> Response:
+    """Collect for a call auction, uncross it and trade on, or close the day, as the exchange that listed it."""
+    parts = caller.parts
+
+    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
+        return instrument_out(parts, run_session(unit, context, parts.books, instrument, SessionStep(body.step)))
+
+    return await commit_market(caller, key, body, run, instrument=instrument, status=200)

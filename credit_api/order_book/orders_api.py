@@ -1,0 +1,107 @@
+"""Orders: place, preview, cancel, and look at one's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from credit_api.http.commands import PartsDep, PrincipalDep
+from credit_api.http.fields import Id
+from credit_api.http.order_commands import (
+    CallerDep,
+    KeyDep,
+    bring_up,
+    commit_market,
+    look,
+)
+from credit_api.http.problems import PROBLEMS
+from credit_api.order_book.schemas import (
+    AssetCode,
+    OrderIn,
+    OrderOut,
+    OrderPlacedOut,
+    OrderQuery,
+    OwnTradeOut,
+    PreviewOut,
+)
+from financing.base.context import Context
+from financing.base.errors import NotFound
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.order_book.commands import cancel_order, place_order, preview_order
+
+router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+
+
+@router.post("/orders", status_code=201, response_model=OrderPlacedOut)
+async def add_order(body: OrderIn, caller: CallerDep, key: KeyDep) -> Response:
+    """Place an order: it trades at once what it can, in one balanced entry, and what may wait is reserved for.
+
+    The answer comes when all of it is durable.
+    """
+    books = caller.parts.books
+
+    def run(unit: UnitOfWork, context: Context) -> OrderPlacedOut:
+        return OrderPlacedOut.placed(place_order(unit, context, books, body.instrument, body.request()))
+
+    return await commit_market(caller, key, body, run, instrument=body.instrument)
+
+
+@router.get("/orders/preview")
+async def show_preview(caller: CallerDep, asked: Annotated[OrderQuery, Query()]) -> PreviewOut:
+    """What an order would reserve and the highest fee it can be charged; refused as the order itself would be."""
+    await bring_up(caller, caller.context(), asked.instrument)
+    request, books = asked.request(), caller.parts.books
+    seen = await look(caller, lambda unit, context: preview_order(unit, context, books, asked.instrument, request))
+    return PreviewOut.of(asked.instrument, request.order_type, seen)
+
+
+@router.get("/orders")
+def list_orders(
+    parts: PartsDep,
+    principal: PrincipalDep,
+    instrument: AssetCode | None = None,
+    state: Literal["open", "filled", "cancelled", "expired", "self_trade"] | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[OrderOut]:
+    """The caller's orders, newest first."""
+    with parts.reading() as connection:
+        found = UnitOfWork(connection).orders.orders(
+            owner=principal.organisation_id, instrument=instrument, state=state, limit=limit
+        )
+    return [OrderOut.of(each) for each in found]
+
+
+@router.get("/orders/{order_id}")
+def show_order(order_id: Id, parts: PartsDep, principal: PrincipalDep) -> OrderOut:
+    """One of the caller's orders."""
+    with parts.reading() as connection:
+        order = UnitOfWork(connection).orders.order(order_id)
+    if order.owner != principal.organisation_id:
+        raise NotFound("no such order", order_id=order_id)
+    return OrderOut.of(order)
+
+
+@router.post("/orders/{order_id}/cancellation", response_model=OrderOut)
+async def end_order(order_id: Id, caller: CallerDep, key: KeyDep) -> Response:
+    """Take a waiting order back, at any hour and in a halt; what it reserved is free again."""
+    books = caller.parts.books
+
+    def run(unit: UnitOfWork, context: Context) -> OrderOut:
+        return OrderOut.of(cancel_order(unit, context, books, order_id))
+
+    return await commit_market(caller, key, None, run, status=200)
+
+
+@router.get("/trades")
+def list_own_trades(
+    parts: PartsDep,
+    principal: PrincipalDep,
+    instrument: AssetCode,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[OwnTradeOut]:
+    """The caller's trades of an instrument, newest first, with fees and the settling entries."""
+    owner = principal.organisation_id
+    with parts.reading() as connection:
+        found = UnitOfWork(connection).orders.trades(instrument, party=owner, limit=limit)
+    return [OwnTradeOut.own(each, owner) for each in found]

@@ -1,0 +1,1 @@
+"""Participants and how they come in: admission, keys, signing in."""

@@ -1,0 +1,257 @@
+"""Auctions: put credits up, bid openly, take at the price of now, seal and reveal, close; contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import REFUSALS, Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.http.fields import Id
+from credit_api.over_the_counter.dealing import (
+    asked_of,
+    asset_names,
+    fees,
+    free_of,
+)
+from credit_api.over_the_counter.schemas import AuctionOut
+from financing.base.context import Context
+from financing.base.quantities import Carbon, Money, Price
+from financing.ledger.accounts import cash
+from financing.lending.collateral import disposal_auction
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.auctions import commands as auctioning
+from financing.market.auctions import contracts
+from financing.market.auctions.store import Auction
+from financing.market.auctions.terms import Format
+from financing.market.fees import Quote
+
+router = APIRouter(include_in_schema=False)
+HOURS_MAX, MINUTES_MAX = 30 * 24, 24 * 60
+SHA256_DIGITS = 64
+Act = Callable[[UnitOfWork, Context, str], object]
+
+
+@router.get("/console/trade/auctions")
+def auctions(page: PageDep) -> Response:
+    """Every auction, and a form to open one."""
+    return auctions_page(page)
+
+
+def auctions_page(page: Page) -> Response:
+    principal = page.principal()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        names = asset_names(unit)
+        found = [_seen(page, unit, each) for each in unit.auctions.all()]
+        free = free_of(unit, principal.organisation_id, names) if principal.kind in HOLDERS else []
+    return page.render(
+        "auctions.html",
+        found=found,
+        names=names,
+        free=free,
+        trader=principal.kind in HOLDERS,
+        formats=[each.value for each in Format],
+        price=Price,
+        at=page.parts.clock(),
+    )
+
+
+@router.post("/console/trade/auctions")
+def put_up(post: PostDep) -> Response:
+    """Open an auction: its credits go into escrow."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        opened = auctioning.open_auction(unit, context, _terms(post, context))
+        return Done(to=f"/console/trade/auctions/{opened.terms.auction_id}", flash="auction_opened")
+
+    return apply(post, run, auctions_page)
+
+
+@router.get("/console/trade/auctions/{auction_id}")
+def show_auction(page: PageDep, auction_id: Id) -> Response:
+    """One auction as anyone may see it; with a quantity, what taking so much of a Dutch one costs now."""
+    asked = asked_of(page)
+    return auction_page(page, auction_id, asked if asked.text("quantity", required=False) else None)
+
+
+def auction_page(page: Page, auction_id: str, asked: Post | None = None) -> Response:
+    principal = page.principal()
+    me, at = principal.organisation_id, page.parts.clock()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        seen = _seen(page, unit, unit.auctions.get(auction_id))
+        names = asset_names(unit)
+        money = Money(unit.ledger.balance(cash(me)).available)
+        terms = unit.auctions.get(auction_id).terms
+    amounts: Quote | None = None
+    if asked is not None and page.shown is None and seen.asking_fen_per_tonne is not None:
+        try:
+            amounts = fees(page, asked.tonnes("quantity"), Price(seen.asking_fen_per_tonne))
+        except REFUSALS as refusal:
+            page.shown = shown(refusal, form="take", values=asked.fields)
+    ends = seen.reveal_until if terms.format.sealed else seen.closes_at
+    return page.render(
+        "auction.html",
+        seen=seen,
+        name=names[seen.asset],
+        me=me,
+        trader=principal.kind in HOLDERS,
+        sealed=terms.format.sealed,
+        whole_lot=terms.format.whole_lot,
+        taking=seen.state == "running" and seen.opens_at <= at < seen.closes_at,
+        revealing=seen.state == "running" and terms.format.sealed and seen.closes_at <= at < seen.reveal_until,
+        over=seen.state == "running" and at >= ends,
+        bid_of_mine=next((each for each in seen.bids if each.bidder_id == me), None),
+        lowest=_lowest(seen),
+        money=money,
+        asked={name: values[0] for name, values in asked.fields.items()} if asked else {},
+        amounts=amounts,
+        price=Price,
+        at=at,
+        owed={
+            each.contract_id: fees_of_contract(page, each.quantity_kg, each.price_fen_per_tonne)
+            for each in seen.contracts
+        },
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/bids")
+def bid(post: PostDep, auction_id: Id) -> Response:
+    """Bid openly; the first bid sets the deposit aside."""
+    return _act(
+        post,
+        auction_id,
+        lambda unit, context, auction: auctioning.place_bid(unit, context, auction, post.price("price")),
+        "bid_placed",
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/takings")
+def take(post: PostDep, auction_id: Id) -> Response:
+    """Take credits of a Dutch auction at no more than the price that was shown."""
+    return _act(
+        post,
+        auction_id,
+        lambda unit, context, auction: disposal_auction.take_asking_price(
+            unit, context, auction, post.tonnes("quantity"), post.price("price_max")
+        ),
+        "taken",
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/commitments")
+def seal(post: PostDep, auction_id: Id) -> Response:
+    """A sealed bid: its price and nonce stay with the bidder, only their digest is sent."""
+    commitment = post.text("commitment", required=False)
+    return _act(
+        post,
+        auction_id,
+        lambda unit, context, auction: auctioning.commit_bid(
+            unit, context, auction, post.tonnes("quantity"), _digest(commitment)
+        ),
+        "bid_sealed",
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/reveals")
+def reveal(post: PostDep, auction_id: Id) -> Response:
+    """Open a sealed bid after the close."""
+    return _act(
+        post,
+        auction_id,
+        lambda unit, context, auction: auctioning.reveal_bid(
+            unit, context, auction, post.price("price"), post.tonnes("quantity"), post.text("nonce")
+        ),
+        "bid_revealed",
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/close")
+def close(post: PostDep, auction_id: Id) -> Response:
+    """Award an auction whose time is over."""
+    return _act(post, auction_id, disposal_auction.close_any, "auction_closed")
+
+
+@router.post("/console/trade/auctions/{auction_id}/withdrawal")
+def withdraw(post: PostDep, auction_id: Id) -> Response:
+    """Take an auction back before any bid."""
+    return _act(post, auction_id, disposal_auction.withdraw_any, "auction_withdrawn")
+
+
+@router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/signature")
+def sign(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
+    """Sign the contract as one side."""
+    return _act(
+        post, auction_id, lambda unit, context, _: contracts.sign_contract(unit, context, contract_id), "signed"
+    )
+
+
+@router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/payment")
+def pay(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
+    """Pay as the winner: credits and money change hands in one entry."""
+    return _act(post, auction_id, lambda unit, context, _: contracts.pay_contract(unit, context, contract_id), "paid")
+
+
+@router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/default")
+def default(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
+    """Declare a default as the seller, once the time to pay is over."""
+    return _act(
+        post, auction_id, lambda unit, context, _: contracts.default_contract(unit, context, contract_id), "defaulted"
+    )
+
+
+def fees_of_contract(page: Page, quantity_kg: int, fen_per_tonne: int) -> Quote:
+    return fees(page, Carbon(quantity_kg), Price(fen_per_tonne))
+
+
+def _act(post: Post, auction_id: str, act: Act, flash: str) -> Response:
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        act(unit, context, auction_id)
+        return Done(to=f"/console/trade/auctions/{auction_id}", flash=flash)
+
+    return apply(post, run, lambda page: auction_page(page, auction_id))
+
+
+def _seen(page: Page, unit: UnitOfWork, auction: Auction) -> AuctionOut:
+    """As the API shows it: the reserve is the seller's until the auction is over."""
+    auction_id = auction.terms.auction_id
+    bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
+    return AuctionOut.of(auction, bids, awards, page.parts.clock(), page.principal().organisation_id)
+
+
+def _lowest(seen: AuctionOut) -> Price:
+    """The lowest next bid of an English auction."""
+    prices = [each.price_fen_per_tonne for each in seen.bids if each.price_fen_per_tonne is not None]
+    return Price(max(prices) + seen.increment_fen_per_tonne if prices else seen.start_fen_per_tonne)
+
+
+def _digest(commitment: str) -> str:
+    if len(commitment) != SHA256_DIGITS or not set(commitment) <= set("0123456789abcdef"):
+        raise FieldInvalid("commitment: 64 hexadecimal digits, which the page works out with a script", "commitment")
+    return commitment
+
+
+def _terms(post: Post, context: Context) -> auctioning.OpenAuction:
+    kind = post.text("format")
+    if kind not in set(Format):
+        raise FieldInvalid("format: unknown choice", "format")
+    form = Format(kind)
+    closes_at = context.at + timedelta(hours=post.whole("hours", 1, HOURS_MAX))
+    reveal = timedelta(hours=post.whole("reveal_hours", 1, HOURS_MAX)) if form.sealed else None
+    return auctioning.OpenAuction(
+        asset=post.text("asset"),
+        quantity=post.tonnes("quantity"),
+        format=form,
+        reserve=post.price("reserve"),
+        increment=post.price("increment"),
+        start=post.price("start"),
+        step_seconds=60 * post.whole("step_minutes", 1, MINUTES_MAX) if form is Format.DUTCH else 1,
+        opens_at=context.at,
+        closes_at=closes_at,
+        reveal_until=closes_at + reveal if reveal else None,
+    )

@@ -1,0 +1,185 @@
+"""Deals that both sides sign, and requests for quotes: what each side owes is shown before it is set aside."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, PostDep, apply
+from credit_api.http.fields import Id
+from credit_api.over_the_counter.dealing import (
+    asset_names,
+    fees,
+    free_of,
+    in_days,
+    side_of,
+)
+from financing.base.context import Context
+from financing.base.quantities import business_date
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.delivery import rules_of
+from financing.market.over_the_counter import commands as otc
+
+router = APIRouter(include_in_schema=False)
+SHOWN = 50
+
+
+@router.get("/console/trade/deals")
+def deals(page: PageDep) -> Response:
+    """Deals of the acting organisation, newest first, and a form that drafts one."""
+    return deals_page(page)
+
+
+def deals_page(page: Page) -> Response:
+    principal = page.principal()
+    me, at = principal.organisation_id, page.parts.clock()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        names = asset_names(unit)
+        found = list(reversed(unit.trading.deals_of(me)))[:SHOWN]
+    return page.render(
+        "deals.html",
+        found=[(each, each.state_at(at), fees(page, each.quantity, each.price)) for each in found],
+        names=names,
+        me=me,
+        trader=principal.kind in HOLDERS,
+        parties=[each for each in page.of_kind(*HOLDERS) if each.id != me],
+        days_max=rules_of(page.context()).deal_days_max,
+    )
+
+
+@router.post("/console/trade/deals")
+def propose(post: PostDep) -> Response:
+    """Draft a deal. Nothing is set aside before a side signs."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        terms = otc.ProposeDeal(
+            post.text("counterparty"),
+            side_of(post),
+            post.text("asset"),
+            post.tonnes("quantity"),
+            post.price("price"),
+            in_days(post, context.at, rules_of(context).deal_days_max),
+        )
+        otc.propose_deal(unit, context, terms)
+        return Done(to="/console/trade/deals", flash="deal_proposed")
+
+    return apply(post, run, deals_page)
+
+
+@router.post("/console/trade/deals/{deal_id}/signature")
+def sign(post: PostDep, deal_id: Id) -> Response:
+    """Sign as one side: what it owes goes into escrow, and the second signature settles."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        signed = otc.sign_deal(unit, context, deal_id)
+        return Done(to="/console/trade/deals", flash="deal_settled" if signed.state == "settled" else "deal_signed")
+
+    return apply(post, run, deals_page)
+
+
+@router.post("/console/trade/deals/{deal_id}/end")
+def end(post: PostDep, deal_id: Id) -> Response:
+    """Decline a deal: both escrows return."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        otc.end_deal(unit, context, deal_id)
+        return Done(to="/console/trade/deals", flash="deal_ended")
+
+    return apply(post, run, deals_page)
+
+
+@router.get("/console/trade/quotes")
+def quotes(page: PageDep) -> Response:
+    """Requests for quotes with the quotes that the acting organisation may see."""
+    return quotes_page(page)
+
+
+def quotes_page(page: Page) -> Response:
+    principal = page.principal()
+    me, at = principal.organisation_id, page.parts.clock()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        names = asset_names(unit)
+        requests = list(reversed(unit.trading.requests()))[:SHOWN]
+        given = {
+            each.request_id: [
+                (quote, quote.state_at(at), fees(page, quote.quantity, quote.price))
+                for quote in unit.trading.quotes(each.request_id)
+                if me in (each.requester, quote.maker)
+            ]
+            for each in requests
+        }
+        free = free_of(unit, me, names) if principal.kind in HOLDERS else []
+    return page.render(
+        "quotes.html",
+        requests=[(each, each.state_at(at)) for each in requests],
+        given=given,
+        names=names,
+        free=free,
+        classes=sorted(page.parts.parameters.classes_on(business_date(at))),
+        me=me,
+        trader=principal.kind in HOLDERS,
+        days_max=rules_of(page.context()).deal_days_max,
+    )
+
+
+@router.post("/console/trade/quotes")
+def ask(post: PostDep) -> Response:
+    """Ask everyone for firm prices, to buy a class of credits or to sell one asset."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        days = in_days(post, context.at, rules_of(context).deal_days_max)
+        otc.ask_for_quotes(
+            unit, context, otc.AskForQuotes(side_of(post), post.text("asset"), post.tonnes("quantity"), days)
+        )
+        return Done(to="/console/trade/quotes", flash="quote_asked")
+
+    return apply(post, run, quotes_page)
+
+
+@router.post("/console/trade/quotes/{request_id}/answers")
+def answer(post: PostDep, request_id: Id) -> Response:
+    """Answer with a firm price: what the maker would owe goes into escrow."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        days = in_days(post, context.at, rules_of(context).deal_days_max)
+        otc.give_quote(unit, context, otc.GiveQuote(request_id, post.text("asset"), post.price("price"), days))
+        return Done(to="/console/trade/quotes", flash="quote_given")
+
+    return apply(post, run, quotes_page)
+
+
+@router.post("/console/trade/quotes/{request_id}/end")
+def end_asking(post: PostDep, request_id: Id) -> Response:
+    """Withdraw a request: every open quote lapses."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        otc.end_request(unit, context, request_id)
+        return Done(to="/console/trade/quotes", flash="quote_ended")
+
+    return apply(post, run, quotes_page)
+
+
+@router.post("/console/trade/answers/{quote_id}/acceptance")
+def take(post: PostDep, quote_id: Id) -> Response:
+    """Take a quote as its requester: it settles at once, the others lapse."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        otc.take_quote(unit, context, quote_id)
+        return Done(to="/console/trade/quotes", flash="quote_taken")
+
+    return apply(post, run, quotes_page)
+
+
+@router.post("/console/trade/answers/{quote_id}/end")
+def take_back(post: PostDep, quote_id: Id) -> Response:
+    """Take a quote back as its maker."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        otc.end_quote(unit, context, quote_id)
+        return Done(to="/console/trade/quotes", flash="quote_ended")
+
+    return apply(post, run, quotes_page)

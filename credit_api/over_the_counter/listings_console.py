@@ -1,0 +1,166 @@
+"""Listings: offer credits to anyone, take part of one, buy and retire in one step; fees are shown before."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.navigation import HOLDERS
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import REFUSALS, Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.http.fields import Id
+from credit_api.over_the_counter.dealing import (
+    asked_of,
+    asset_names,
+    fees,
+    free_of,
+    in_days,
+)
+from financing.base.context import Context
+from financing.base.quantities import Money
+from financing.ledger.accounts import Asset, cash
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.delivery import rules_of
+from financing.market.fees import Quote
+from financing.market.over_the_counter.commands import (
+    MakeListing,
+    buy_listing,
+    end_listing,
+    make_listing,
+)
+from financing.registry.retirement.commands import Purpose
+
+router = APIRouter(include_in_schema=False)
+TRADES = 20
+
+
+@router.get("/console/trade")
+def listings(page: PageDep) -> Response:
+    """What can be bought now, the acting organisation's own listings, and the last trades."""
+    return listings_page(page)
+
+
+@router.get("/console/trade/listing")
+def preview(page: PageDep) -> Response:
+    """A listing as it would be made: what it sets aside and what is left after the fee."""
+    asked = asked_of(page)
+    try:
+        page.principal(*HOLDERS)
+        terms = _terms(asked, page.context())
+        amounts = fees(page, terms.quantity, terms.price)
+    except REFUSALS as refusal:
+        page.shown = shown(refusal, form="listing", values=asked.fields)
+        return listings_page(page)
+    return listings_page(page, asked=asked, amounts=amounts)
+
+
+def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | None = None) -> Response:
+    principal = page.principal()
+    me, at = principal.organisation_id, page.parts.clock()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        names = asset_names(unit)
+        trader = principal.kind in HOLDERS
+        found = unit.trading.open_listings(at)
+        own = unit.trading.listings_of(me) if trader else []
+        free = free_of(unit, me, names) if trader else []
+        trades = unit.trading.trades(limit=TRADES)
+    return page.render(
+        "listings.html",
+        found=[each for each in found if each.seller != me],
+        own=list(reversed(own)),
+        free=free,
+        trades=trades,
+        names=names,
+        trader=trader,
+        asked={name: values[0] for name, values in asked.fields.items()} if asked else {},
+        amounts=amounts,
+        days_max=rules_of(page.context()).listing_days_max,
+        at=at,
+    )
+
+
+@router.post("/console/trade/listings")
+def list_credits(post: PostDep) -> Response:
+    """Make the listing that was shown: its credits go into escrow."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        make_listing(unit, context, _terms(post, context))
+        return Done(to="/console/trade#own", flash="listing_made")
+
+    return apply(post, run, listings_page)
+
+
+@router.get("/console/trade/listings/{listing_id}")
+def show_listing(page: PageDep, listing_id: Id) -> Response:
+    """One listing; with a quantity, what taking so much costs and a button that takes it."""
+    asked = asked_of(page)
+    return listing_page(page, listing_id, asked if asked.text("quantity", required=False) else None)
+
+
+def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Response:
+    principal = page.principal()
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        found = unit.trading.listing(listing_id)
+        names = asset_names(unit)
+        money = Money(unit.ledger.balance(cash(principal.organisation_id)).available)
+    amounts: Quote | None = None
+    if asked is not None and page.shown is None:
+        try:
+            page.principal(*HOLDERS)
+            amounts = fees(page, asked.tonnes("quantity"), found.price)
+            _purpose(asked)
+        except REFUSALS as refusal:
+            page.shown = shown(refusal, form="take", values=asked.fields)
+            amounts = None
+    return page.render(
+        "listing.html",
+        found=found,
+        state=found.state_at(page.parts.clock()),
+        name=names[found.asset],
+        package=Asset(found.asset).is_package,
+        mine=found.seller == principal.organisation_id,
+        trader=principal.kind in HOLDERS,
+        money=money,
+        asked={name: values[0] for name, values in asked.fields.items()} if asked else {},
+        amounts=amounts,
+    )
+
+
+@router.post("/console/trade/listings/{listing_id}/purchases")
+def buy(post: PostDep, listing_id: Id) -> Response:
+    """Take what was shown; with a beneficiary the credits are retired in the same entry."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        bought = buy_listing(unit, context, listing_id, post.tonnes("quantity"), _purpose(post))
+        if bought.retirement is not None:
+            return Done(to=f"/certificates/{bought.retirement.certificate_number}", flash="bought_retired")
+        return Done(to="/console/assets", flash="bought")
+
+    return apply(post, run, lambda page: listing_page(page, listing_id))
+
+
+@router.post("/console/trade/listings/{listing_id}/end")
+def end(post: PostDep, listing_id: Id) -> Response:
+    """Take a listing back, or free the escrow of an expired one."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        end_listing(unit, context, listing_id)
+        return Done(to="/console/trade#own", flash="listing_ended")
+
+    return apply(post, run, listings_page)
+
+
+def _terms(post: Post, context: Context) -> MakeListing:
+    ends = in_days(post, context.at, rules_of(context).listing_days_max)
+    return MakeListing(post.text("asset"), post.tonnes("quantity"), post.price("price"), ends)
+
+
+def _purpose(post: Post) -> Purpose | None:
+    """For whom and what the credits are to be retired; nothing of it means that they are kept."""
+    beneficiary, purpose = (post.text(name, required=False) for name in ("beneficiary", "purpose"))
+    if bool(beneficiary) != bool(purpose):
+        missing = "purpose" if beneficiary else "beneficiary"
+        raise FieldInvalid(f"{missing}: beneficiary and purpose come together", missing)
+    return Purpose(beneficiary, purpose) if beneficiary else None

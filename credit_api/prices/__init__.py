@@ -1,0 +1,1 @@
+"""Prices and deposits, over HTTP and at the console."""

@@ -1,0 +1,170 @@
+"""Deposits, prices, marks and over-the-counter offers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from credit_api.credits.schemas import BalanceOut
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit,
+)
+from credit_api.http.fields import Id
+from credit_api.http.problems import PROBLEMS
+from credit_api.lending.schemas import (
+    DepositIn,
+    MarkOut,
+    OfferIn,
+    OfferOut,
+    PriceIn,
+    PriceOut,
+    PriceRecordedOut,
+    SettlementOut,
+    WaterfallOut,
+)
+from financing.base.context import Context
+from financing.base.quantities import Carbon, Money, Price
+from financing.ledger.deposits import deposit
+from financing.lending.business_day.pricing import RecordPrice, record_price
+from financing.lending.collateral.disposing import settle_disposal
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.over_the_counter.offering import (
+    MakeOffer,
+    expire_offer,
+    make_offer,
+    settle_offer,
+    withdraw_offer,
+)
+from financing.market.prices.model import PriceObservation
+from financing.valuation.marks import marks_of
+
+router = APIRouter(prefix="/v1", tags=["market"], responses=PROBLEMS)
+
+
+def price_out(seen: PriceObservation) -> PriceOut:
+    return PriceOut(
+        asset_class=seen.asset_class,
+        price_fen_per_tonne=seen.price.amount,
+        observed_at=seen.observed_at,
+        source=seen.source,
+        confirmed=seen.confirmed,
+    )
+
+
+@router.post("/deposits", status_code=201, response_model=BalanceOut)
+async def add_deposit(
+    body: DepositIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Credit money that reached the exchange's settlement account to a participant."""
+
+    def run(unit: UnitOfWork, context: Context) -> BalanceOut:
+        return BalanceOut.of(deposit(unit, context, body.organisation_id, Money(body.amount_fen), body.reference))
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.post("/prices", status_code=201, response_model=PriceRecordedOut)
+async def add_price(
+    body: PriceIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Record a price, as the exchange. Every active loan is looked at again in the same commit."""
+
+    def run(unit: UnitOfWork, context: Context) -> PriceRecordedOut:
+        command = RecordPrice(
+            body.asset_class, Price(body.price_fen_per_tonne), body.observed_at, body.source, body.confirmed
+        )
+        done = record_price(unit, context, command)
+        return PriceRecordedOut(price=price_out(done.observation), loans_revalued=done.revalued.loans)
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/prices")
+def list_prices(
+    parts: PartsDep, principal: PrincipalDep, asset_class: Id, limit: Annotated[int, Query(ge=1, le=1000)] = 250
+) -> list[PriceOut]:
+    """The last price observations of a class, oldest first."""
+    with parts.reading() as connection:
+        return [price_out(seen) for seen in UnitOfWork(connection).market.prices(asset_class, limit)]
+
+
+@router.get("/marks/{asset_class}")
+def show_mark(asset_class: Id, parts: PartsDep, principal: PrincipalDep) -> MarkOut:
+    """The mark of a class now: a price, or why there is none."""
+    with parts.reading() as connection:
+        marks = marks_of(UnitOfWork(connection), parts.parameters, [asset_class], parts.clock())
+    return MarkOut.of(marks[asset_class])
+
+
+@router.post("/offers", status_code=201, response_model=OfferOut)
+async def add_offer(
+    body: OfferIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Offer credits of the caller's holding to one buyer; they are set aside until the offer ends."""
+
+    def run(unit: UnitOfWork, context: Context) -> OfferOut:
+        command = MakeOffer(
+            body.buyer_id,
+            body.issuance_id,
+            Carbon(body.quantity_kg),
+            Price(body.price_fen_per_tonne),
+            body.expires_at,
+        )
+        return OfferOut.of(make_offer(unit, context, command), context.at)
+
+    return await commit(parts, principal, key, request, body, run)
+
+
+@router.get("/offers")
+def list_offers(parts: PartsDep, principal: PrincipalDep) -> list[OfferOut]:
+    """Offers that the caller made or received, newest first."""
+    with parts.reading() as connection:
+        found = UnitOfWork(connection).market.offers(principal.organisation_id)
+    return [OfferOut.of(stored, parts.clock()) for stored in found]
+
+
+@router.post("/offers/{offer_id}/acceptance", response_model=SettlementOut)
+async def accept_offer(
+    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Accept as the named buyer: credits and money change hands in one balanced entry, or nothing does."""
+
+    def run(unit: UnitOfWork, context: Context) -> SettlementOut:
+        stored = unit.market.offer(offer_id)
+        if stored.pledge_id is None:
+            settled = settle_offer(unit, context, stored)
+            return SettlementOut(offer=OfferOut.of(settled, context.at), waterfall=None)
+        disposed = settle_disposal(unit, context, stored)
+        return SettlementOut(
+            offer=OfferOut.of(disposed.offer, context.at), waterfall=WaterfallOut.of(disposed.waterfall)
+        )
+
+    return await commit(parts, principal, key, request, None, run, status=200)
+
+
+@router.post("/offers/{offer_id}/withdrawal", response_model=OfferOut)
+async def take_back_offer(
+    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Take an open offer back, as its seller."""
+
+    def run(unit: UnitOfWork, context: Context) -> OfferOut:
+        return OfferOut.of(withdraw_offer(unit, context, offer_id), context.at)
+
+    return await commit(parts, principal, key, request, None, run, status=200)
+
+
+@router.post("/offers/{offer_id}/expiry", response_model=OfferOut)
+async def end_offer(
+    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """End an offer that has lapsed, as either party, so that its credits are free again."""
+
+    def run(unit: UnitOfWork, context: Context) -> OfferOut:
+        return OfferOut.of(expire_offer(unit, context, offer_id), context.at)
+
+    return await commit(parts, principal, key, request, None, run, status=200)

@@ -1,0 +1,80 @@
+"""The market: prices, marks and offers for everyone; moving the price and crediting deposits for the exchange."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, PostDep, apply
+from credit_api.prices.charts import HISTORY, price_charts
+from financing.base.context import Context
+from financing.base.quantities import Money, business_date
+from financing.ledger.accounts import AccountKind
+from financing.ledger.deposits import deposit
+from financing.lending.business_day.pricing import RecordPrice, record_price
+from financing.lending.unit_of_work import UnitOfWork
+from financing.valuation.marks import marks_of
+
+router = APIRouter(include_in_schema=False)
+SHOWN = 12
+
+
+@router.get("/console/market")
+def market(page: PageDep) -> Response:
+    """Prices and marks by class."""
+    return market_page(page)
+
+
+def market_page(page: Page) -> Response:
+    principal = page.principal()
+    at = page.parts.clock()
+    classes = page.parts.parameters.classes_on(business_date(at))
+    with page.parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        marks = marks_of(unit, page.parts.parameters, classes, at)
+        histories = {key: unit.market.prices(key, HISTORY) for key in classes}
+        offers = unit.market.offers(principal.organisation_id)
+        balances = unit.ledger.balances(kinds=[AccountKind.CASH]) if principal.kind == "exchange" else []
+    return page.render(
+        "market.html",
+        classes=classes,
+        marks=marks,
+        histories={key: list(reversed(seen))[:SHOWN] for key, seen in histories.items()},
+        drawings={key: price_charts(seen) for key, seen in histories.items() if seen},
+        exchange=principal.kind == "exchange",
+        offers=offers,
+        balances=[(balance.key.owner_id, Money(balance.posted)) for balance in balances],
+        everyone=sorted(page.organisations().values(), key=lambda each: (each.kind, each.id)),
+        at=at,
+    )
+
+
+@router.post("/console/market/prices")
+def move_price(post: PostDep) -> Response:
+    """Record a price now; every active loan is looked at again in the same commit."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        command = RecordPrice(
+            asset_class=post.text("asset_class"),
+            price=post.price("price"),
+            observed_at=context.at,
+            source=post.text("source"),
+            confirmed=post.checked("confirmed"),
+        )
+        done = record_price(unit, context, command)
+        called = done.revalued.called > 0
+        return Done(to="/console/market", flash="price_moved_calls" if called else "price_moved")
+
+    return apply(post, run, market_page)
+
+
+@router.post("/console/market/deposits")
+def add_deposit(post: PostDep) -> Response:
+    """Credit money that reached the exchange's settlement account to a participant."""
+
+    def run(unit: UnitOfWork, context: Context) -> Done:
+        deposit(unit, context, post.text("organisation_id"), post.yuan("amount"), post.text("reference"))
+        return Done(to="/console/market#deposits", flash="deposited")
+
+    return apply(post, run, market_page)

@@ -1,0 +1,1 @@
+"""What anyone may read: statistics, units in the shape of the CAD Trust, the subsidy calculator."""

@@ -1,0 +1,226 @@
+"""Data for everyone: statistics, every unit in the shape of the CAD Trust, the PV subsidy calculator."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+
+from credit_api.app.errors import BodyTooLarge
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit,
+)
+from credit_api.http.fields import RequestModel, ResponseModel
+from credit_api.http.problems import PROBLEMS
+from credit_api.http.spreadsheets import (
+    CSV_TYPE,
+    XLSX_TYPE,
+    as_csv,
+    as_xlsx,
+    read_csv,
+    read_xlsx,
+)
+from credit_api.public.cad_trust import (
+    COLUMNS,
+    CadUnit,
+    read_units,
+    unit_of,
+)
+from financing.base.context import Context
+from financing.base.errors import CorruptData
+from financing.base.quantities import INT64_MAX
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.oversight.overlap_guard import RecordExternalClaim, record_external_claim
+from financing.registry.statistics import SHOWN, StatisticsStore
+from financing.valuation.streams.subsidies import estimate
+
+router = APIRouter(prefix="/v1", tags=["public"], responses=PROBLEMS)
+BYTES_MAX = 8 * 1024 * 1024
+Table = Annotated[Literal["json", "csv", "xlsx"], Query()]
+
+
+class StatisticOut(ResponseModel):
+    """Kilograms of one method, region and vintage: issued, and where they are now."""
+
+    methodology: str
+    region: str
+    vintage: int
+    issued_kg: int
+    holding_kg: int
+    pledged_kg: int
+    escrow_kg: int
+    packaged_kg: int
+    buffer_kg: int
+    retired_kg: int
+    cancelled_kg: int
+    exported_kg: int
+
+
+class SubsidyYearOut(ResponseModel):
+    year: int
+    starts_on: date
+    kwh_low: int
+    kwh_high: int
+    low_fen: int
+    high_fen: int
+
+
+class SubsidyOut(ResponseModel):
+    """An estimate. `mark` says how the programme's rate is known (docs/parameters.md)."""
+
+    programme: str
+    name_zh: str
+    name_en: str
+    mark: str
+    note: str
+    fen_per_kwh: int
+    years: list[SubsidyYearOut]
+    low_fen: int
+    high_fen: int
+
+
+class ImportOut(ResponseModel):
+    """Units of another registry on record: their projects cannot claim the same time here."""
+
+    units: int
+    recorded: int
+
+
+class _ImportFingerprint(RequestModel):
+    format: str
+    content: str
+
+
+@router.get("/statistics", response_model=list[StatisticOut])
+def show_statistics(parts: PartsDep, table: Table = "json") -> Any:
+    """Issued, held, pledged, retired and so on by method, region and vintage. Public; JSON, CSV or XLSX."""
+    with parts.reading() as connection:
+        cells = StatisticsStore(connection).by_kind()
+    rows = [
+        StatisticOut(
+            methodology=cell.methodology,
+            region=cell.region,
+            vintage=cell.vintage,
+            issued_kg=cell.issued_kg,
+            **{f"{kind}_kg": cell.by_account[kind] for kind in SHOWN},
+        )
+        for cell in cells
+    ]
+    if table == "json":
+        return rows
+    columns = tuple(StatisticOut.model_fields)
+    return _table(table, "statistics", columns, [[getattr(row, name) for name in columns] for row in rows])
+
+
+@router.get("/cad-trust/units", response_model=list[CadUnit])
+def export_units(
+    parts: PartsDep,
+    table: Table = "json",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    after: Annotated[int, Query(ge=0, le=INT64_MAX, description="how many to skip, in the order of issue")] = 0,
+) -> Any:
+    """Blocks of serial numbers as CAD Trust units. Public; JSON, CSV or XLSX. Owners are named."""
+    with parts.reading() as connection:
+        names = {each.id: each.name_en for each in UnitOfWork(connection).organisations.all()}
+        link = f"{parts.settings.address}/v1/serials"
+        units = [
+            unit_of(each, names[each.owner_id], link)
+            for each in StatisticsStore(connection).units(limit=limit, after=after)
+        ]
+    if table == "json":
+        return Response(orjson.dumps([each.model_dump(mode="json") for each in units]), media_type="application/json")
+    rows = [[each.model_dump(mode="json")[name] for name in COLUMNS] for each in units]
+    return _table(table, "units", COLUMNS, rows)
+
+
+@router.post(
+    "/cad-trust/units",
+    status_code=201,
+    response_model=ImportOut,
+    openapi_extra={"requestBody": {"required": True, "content": {
+        "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+        "text/csv": {"schema": {"type": "string"}},
+        XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
+    }}},
+)  # fmt: skip
+async def import_units(
+    request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep, table: Table = "json"
+) -> Response:
+    """Put units of another registry on record, as a registry: the overlap guard then knows their projects and time."""
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > BYTES_MAX:
+            raise BodyTooLarge("a file of units is at most 8 MiB", bytes_max=BYTES_MAX)
+    units = read_units(_rows(bytes(content), table))
+
+    def run(unit: UnitOfWork, context: Context) -> ImportOut:
+        known = {(each.subject, each.period.start, each.reference) for each in unit.guard.external()}
+        recorded = 0
+        for each in units:
+            command = RecordExternalClaim("PHCER", each.subject(), each.period(), each.serialNumberBlock)
+            if (command.subject, command.period.start, command.reference) not in known:
+                record_external_claim(unit, context, command)
+                recorded += 1
+        return ImportOut(units=len(units), recorded=recorded)
+
+    same = _ImportFingerprint(format=table, content=content.hex())
+    return await commit(parts, principal, key, request, same, run)
+
+
+@router.get("/subsidy-estimate")
+def estimate_subsidy(
+    parts: PartsDep,
+    capacity_w: Annotated[int, Query(gt=0, le=INT64_MAX)],
+    connected_on: date,
+    programme: Annotated[str, Query(max_length=64)] = "sip_pv",
+) -> SubsidyOut:
+    """What a rooftop plant may be paid for its generation, year by year, low and high. Public; an estimate."""
+    rules = parts.parameters.pv_subsidy(programme, connected_on)
+    years = estimate(rules, capacity_w, connected_on)
+    return SubsidyOut(
+        programme=rules.key,
+        name_zh=rules.name_zh,
+        name_en=rules.name_en,
+        mark=rules.mark,
+        note=rules.note,
+        fen_per_kwh=rules.fen_per_kwh,
+        years=[
+            SubsidyYearOut(
+                year=each.number,
+                starts_on=each.starts_on,
+                kwh_low=each.kwh_low,
+                kwh_high=each.kwh_high,
+                low_fen=each.low.fen,
+                high_fen=each.high.fen,
+            )
+            for each in years
+        ],
+        low_fen=sum(each.low.fen for each in years),
+        high_fen=sum(each.high.fen for each in years),
+    )
+
+
+def _rows(content: bytes, table: str) -> list[dict[str, Any]]:
+    if table == "csv":
+        return read_csv(content)
+    if table == "xlsx":
+        return read_xlsx(content)
+    try:
+        rows = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise CorruptData(f"not JSON: {error}") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CorruptData("units are an array of objects")
+    return rows
+
+
+def _table(kind: str, name: str, columns: tuple[str, ...], rows: list[list[Any]]) -> Response:
+    content = as_csv(columns, rows) if kind == "csv" else as_xlsx(name, columns, rows)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
+    return Response(content, media_type=CSV_TYPE if kind == "csv" else XLSX_TYPE, headers=headers)

@@ -1,0 +1,1 @@
+"""Oversight, packages, transfers between regions and the overlap guard, over HTTP."""

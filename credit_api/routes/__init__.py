@@ -1,1 +1,0 @@
-"""HTTP routes under /v1: thin, one call into a service each."""

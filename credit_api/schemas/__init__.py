@@ -1,1 +1,0 @@
-"""Request and response models: what crosses HTTP, with units in the names."""

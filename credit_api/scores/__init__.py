@@ -1,0 +1,1 @@
+"""Consents and score inquiries, over HTTP and at the console."""

@@ -1,0 +1,110 @@
+"""Consents and score inquiries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit_after,
+    require_kind,
+)
+from credit_api.http.fields import Id, ResponseModel
+from credit_api.http.problems import PROBLEMS
+from credit_api.scores.consents import record_signed
+from credit_api.scores.inquiries import inquiries
+from credit_api.scores.schemas import (
+    ConsentIn,
+    ConsentOut,
+    ScoreIn,
+    ScoreOut,
+    WithdrawalIn,
+)
+from credit_api.scores.scoring import ask_score
+from financing.base.context import Context
+
+router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class CustomerOut(ResponseModel):
+    subject_id: str
+
+
+@router.post("/consents", status_code=201, response_model=ConsentOut)
+def give_consent(
+    body: ConsentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+) -> Response:
+    """Record a consent that its subject signed towards the calling bank, at its node and at every grid company's."""
+    require_kind(principal, "bank")
+
+    def effect(context: Context) -> ConsentOut:
+        return ConsentOut.of(record_signed(parts, context.actor.id, body))
+
+    return commit_after(parts, principal, key, request, body, effect)
+
+
+@router.get("/consents")
+def list_consents(
+    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
+) -> list[ConsentOut]:
+    """Consents towards the calling bank by id, those after `after`."""
+    require_kind(principal, "bank")
+    return [ConsentOut.of(found) for found in parts.network.consents(principal.organisation_id, limit, after)]
+
+
+@router.get("/consents/{consent_id}")
+def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> ConsentOut:
+    """One consent towards the calling bank."""
+    require_kind(principal, "bank")
+    return ConsentOut.of(parts.network.consent(consent_id, principal.organisation_id))
+
+
+@router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
+def withdraw_consent(
+    consent_id: Id,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+    body: WithdrawalIn | None = None,
+) -> Response:
+    """Withdraw a consent everywhere, on the subject's word or with its signature. The next score is refused."""
+    require_kind(principal, "bank")
+
+    def effect(context: Context) -> ConsentOut:
+        signature = bytes.fromhex(body.signature) if body else b""
+        bank = context.actor.id
+        return ConsentOut.of(parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature))
+
+    return commit_after(parts, principal, key, request, body, effect, status=200)
+
+
+@router.get("/customers")
+def list_customers(
+    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
+) -> list[CustomerOut]:
+    """The calling bank's own customers by subject id, those after `after`."""
+    require_kind(principal, "bank")
+    found = parts.network.customers(principal.organisation_id, limit, after)
+    return [CustomerOut(subject_id=subject_id) for subject_id in found]
+
+
+@router.post("/scores")
+def score(body: ScoreIn, parts: PartsDep, principal: PrincipalDep) -> ScoreOut:
+    """Score one of the calling bank's customers. Every inquiry, refused ones too, is logged before it is answered."""
+    require_kind(principal, "bank")
+    return ask_score(parts, principal, body)
+
+
+@router.get("/inquiries")
+def list_inquiries(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[ScoreOut]:
+    """The calling bank's answered inquiries, newest first."""
+    require_kind(principal, "bank")
+    with parts.reading() as connection:
+        found = inquiries(connection, principal.organisation_id, limit)
+    return [ScoreOut.model_validate(each.answer) for each in found if each.outcome != "refused"]

@@ -1,0 +1,169 @@
+"""A bank's customers: consent, score inquiry and its answer, the log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from credit_api.console import charts
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
+from credit_api.console.queries import inquiries_about, inquiry_of
+from credit_api.http.fields import Id
+from credit_api.scores.consents import record_signed
+from credit_api.scores.inquiries import inquiries
+from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
+from credit_api.scores.scoring import ask_score
+from federated.consent.record import Purpose
+from federated.errors import DataMissing
+from financing.base.context import Context
+
+router = APIRouter(include_in_schema=False)
+PAGE = 25
+LOG = 100
+
+
+@router.get("/console/scores")
+def customers(
+    page: PageDep,
+    after: Annotated[str, Query(max_length=64)] = "",
+    subject: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """The bank's own customers by id; `subject` starts the list at an id."""
+    bank = page.principal("bank")
+    subject = subject.strip()
+    try:
+        network = page.parts.network
+    except DataMissing:
+        return page.render("customers.html", network=None)
+    found = network.customers(bank.organisation_id, PAGE + 1, _before(subject) if subject else after)
+    if subject:
+        found = [each for each in found if each.startswith(subject)]
+    firms = {each.subject_id: each.id for each in page.organisations().values() if each.subject_id}
+    return page.render(
+        "customers.html",
+        network=network,
+        subject=subject,
+        found=found[:PAGE],
+        more=found[PAGE - 1] if len(found) > PAGE else None,
+        firms=firms,
+        total=network.customer_count(bank.organisation_id),
+        consents=network.consent_count(bank.organisation_id, page.parts.clock()),
+        borrowers=[
+            each
+            for each in page.organisations().values()
+            if each.subject_id and network.bank_node(bank.organisation_id).has_file(each.subject_id)
+        ],
+    )
+
+
+def _before(subject: str) -> str:
+    """A text that sorts just before every id that starts with `subject`."""
+    return subject[:-1] + chr(max(ord(subject[-1]) - 1, 0)) + "\U0010ffff"
+
+
+@router.get("/console/scores/{subject_id}")
+def customer(page: PageDep, subject_id: Id) -> Response:
+    """One customer: consents, and an inquiry under one of them."""
+    return customer_page(page, subject_id)
+
+
+def customer_page(page: Page, subject_id: str) -> Response:
+    bank = page.principal("bank").organisation_id
+    at = page.parts.clock()
+    network = page.parts.network
+    with page.parts.reading() as connection:
+        asked = inquiries_about(connection, bank, subject_id)
+    consents = sorted(network.consents_of(subject_id, bank), key=lambda each: each.valid_from, reverse=True)
+    usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]
+    firm = next((each for each in page.organisations().values() if each.subject_id == subject_id), None)
+    return page.render(
+        "customer.html",
+        subject_id=subject_id,
+        firm=firm,
+        has_file=network.bank_node(bank).has_file(subject_id),
+        consents=consents,
+        usable=usable,
+        asked=asked,
+        at=at,
+        purposes=list(Purpose),
+    )
+
+
+@router.post("/console/scores/{subject_id}/consents")
+def give_consent(post: PostDep, subject_id: Id) -> Response:
+    """Record what the customer signed, at the bank's node and at every grid company's."""
+    page = post.page
+    page.principal("bank")
+
+    def effect(context: Context) -> Done:
+        try:
+            given = ConsentIn.model_validate_json(post.document("signed"))
+        except ValidationError:
+            raise FieldInvalid("signed: this is no signed consent", "signed") from None
+        if given.subject_id != subject_id:
+            raise FieldInvalid("signed: this is another customer's consent", "signed")
+        record_signed(page.parts, context.actor.id, given)
+        return Done(to=f"/console/scores/{subject_id}#ask", flash="consent_recorded")
+
+    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+
+
+@router.post("/console/scores/{subject_id}/withdrawals/{consent_id}")
+def withdraw_consent(post: PostDep, subject_id: Id, consent_id: Id) -> Response:
+    """Withdraw a consent everywhere: the next score under it is refused."""
+    page = post.page
+    page.principal("bank")
+
+    def effect(context: Context) -> Done:
+        bank = context.actor.id
+        page.parts.network.withdraw_consent(consent_id, bank, context.at, by=bank)
+        return Done(to=f"/console/scores/{subject_id}", flash="consent_withdrawn")
+
+    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+
+
+@router.post("/console/scores/{subject_id}/inquiries")
+def ask(post: PostDep, subject_id: Id) -> Response:
+    """Ask the network for a score. Every inquiry is logged, a refused one too."""
+    page = post.page
+    principal = page.principal("bank")
+
+    def effect(_context: Context) -> Done:
+        post.text("purpose")
+        purpose = next(iter(post.choices("purpose", Purpose)))
+        asked = ScoreIn(subject_id=subject_id, consent_id=post.text("consent_id"), purpose=purpose)
+        answer = ask_score(page.parts, principal, asked)
+        return Done(to=f"/console/inquiries/{answer.inquiry_id}", flash="score_answered")
+
+    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+
+
+@router.get("/console/inquiries")
+def log(page: PageDep) -> Response:
+    """Who was asked about, when, why, and what was answered."""
+    bank = page.principal("bank")
+    with page.parts.reading() as connection:
+        found = inquiries(connection, bank.organisation_id, LOG)
+    return page.render("inquiries.html", found=found, limit=LOG)
+
+
+@router.get("/console/inquiries/{inquiry_id}")
+def answer(page: PageDep, inquiry_id: Id) -> Response:
+    """The answer to one inquiry, as it was given."""
+    bank = page.principal("bank")
+    with page.parts.reading() as connection:
+        found = inquiry_of(connection, inquiry_id, bank.organisation_id)
+    given = None if found.outcome == "refused" else ScoreOut.model_validate(found.answer)
+    firm = next((each for each in page.organisations().values() if each.subject_id == found.subject_id), None)
+    return page.render(
+        "inquiry.html",
+        inquiry=found,
+        answer=given,
+        gauge=charts.gauge(given.score) if given is not None and given.score is not None else None,
+        firm=firm,
+        current=given is not None and given.valid_until is not None and page.parts.clock() < given.valid_until,
+    )

@@ -1,0 +1,91 @@
+"""The log of score inquiries: who asked for whose score, when, why, and what was answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from credit_api.http.tables import InquiryRow
+from financing.base.errors import NotFound, NotPermitted
+from financing.base.storage.columns import table_of
+from financing.lending.origination.assessment import CreditAssessment, NoFile
+
+inquiry_t = table_of(InquiryRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """`outcome`: score, no_file or refused. `answer` is the response body, or the code of the refusal."""
+
+    inquiry_id: str
+    bank_id: str
+    subject_id: str
+    consent_id: str
+    purpose: str
+    outcome: str
+    answer: dict[str, Any]
+    asked_at: datetime
+
+
+def log_inquiry(connection: Connection, inquiry: Inquiry) -> None:
+    connection.execute(
+        insert(inquiry_t).values(
+            id=inquiry.inquiry_id,
+            bank_id=inquiry.bank_id,
+            subject_id=inquiry.subject_id,
+            consent_id=inquiry.consent_id,
+            purpose=inquiry.purpose,
+            outcome=inquiry.outcome,
+            answer=inquiry.answer,
+            asked_at=inquiry.asked_at,
+        )
+    )
+
+
+def inquiries(connection: Connection, bank_id: str, limit: int) -> list[Inquiry]:
+    """A bank's own inquiries, newest first."""
+    asked = select(inquiry_t).where(inquiry_t.c.bank_id == bank_id)
+    return inquiries_from(connection, asked.order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id).limit(limit))
+
+
+def inquiries_from(connection: Connection, query: Select[Any]) -> list[Inquiry]:
+    """The inquiries that a query over `inquiry_t` finds."""
+    return [_inquiry(row) for row in connection.execute(query)]
+
+
+def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:
+    """An answered inquiry of this bank. Raises `NotFound`, and `NotPermitted` for another bank's or a refused one."""
+    row = connection.execute(select(inquiry_t).where(inquiry_t.c.id == inquiry_id)).first()
+    if row is None:
+        raise NotFound("no such inquiry", inquiry_id=inquiry_id)
+    found = _inquiry(row)
+    if found.bank_id != bank_id or found.outcome == "refused":
+        raise NotPermitted("this inquiry cannot support a decision of this bank", inquiry_id=inquiry_id)
+    return found
+
+
+def assessment_of(found: Inquiry) -> CreditAssessment | NoFile:
+    """Financing's view of an answered inquiry: the one place where the two stories meet."""
+    if found.outcome == "no_file":
+        return NoFile(found.subject_id)
+    answer = found.answer
+    return CreditAssessment(
+        assessment_id=found.inquiry_id,
+        subject=found.subject_id,
+        score=answer["score"],
+        probability=answer["probability"],
+        grade=answer["grade"],
+        model_version=answer["model_version"],
+        assessed_at=found.asked_at,
+        valid_until=datetime.fromisoformat(answer["valid_until"]),
+        basis=answer["basis"],
+    )
+
+
+def _inquiry(row: Row[Any]) -> Inquiry:
+    return Inquiry(
+        row.id, row.bank_id, row.subject_id, row.consent_id, row.purpose, row.outcome, row.answer, row.asked_at
+    )

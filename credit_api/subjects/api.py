@@ -1,0 +1,147 @@
+"""What a firm sees and does about itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from credit_api.http.commands import (
+    IdempotencyDep,
+    PartsDep,
+    PrincipalDep,
+    commit_after,
+)
+from credit_api.http.fields import Id, ResponseModel, TextPair
+from credit_api.http.problems import PROBLEMS
+from credit_api.scores.inquiries import Inquiry
+from credit_api.scores.schemas import ConsentOut, WithdrawalIn
+from credit_api.subjects.rights import (
+    NodeUse,
+    consents_of,
+    inquiries_on,
+    own_subject,
+    uses_of,
+    withdraw_own,
+)
+from federated.consent.uses import Action
+from financing.base.context import Context
+
+router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
+Limit = Annotated[int, Query(ge=1, le=500)]
+
+
+class InquiryAboutMe(ResponseModel):
+    """Who asked, when, why, under which consent, and what was answered. A refused inquiry names why it was refused."""
+
+    inquiry_id: str
+    bank_id: str
+    purpose: str
+    consent_id: str
+    asked_at: datetime
+    outcome: Literal["score", "no_file", "refused"]
+    refusal: str | None = None
+    score: int | None = None
+    grade: str | None = None
+    reasons: list[TextPair] = Field(default=[], description="what lowered the score most, at most four")
+    electricity: str | None = None
+    model_version: str | None = None
+
+    @classmethod
+    def of(cls, found: Inquiry) -> InquiryAboutMe:
+        answer = found.answer
+        return cls(
+            inquiry_id=found.inquiry_id,
+            bank_id=found.bank_id,
+            purpose=found.purpose,
+            consent_id=found.consent_id,
+            asked_at=found.asked_at,
+            outcome=found.outcome,
+            refusal=answer.get("code") if found.outcome == "refused" else None,
+            score=answer.get("score"),
+            grade=answer.get("grade"),
+            reasons=answer.get("reasons", []),
+            electricity=answer.get("electricity"),
+            model_version=answer.get("model_version"),
+        )
+
+
+class UseOfMyData(ResponseModel):
+    """One use, as logged at the node of the organisation that holds the data.
+
+    `subjects` is of how many firms data were used in the same act, this one included.
+    """
+
+    held_by: str
+    number: int = Field(description="of the entry in that node's log")
+    at: datetime
+    action: Action
+    on_behalf_of: str
+    purpose: str | None
+    consent_id: str
+    outcome: str = Field(description="`answered`, `no_file`, or the code of a refusal; of a withdrawal its signature")
+    subjects: int
+
+    @classmethod
+    def of(cls, found: NodeUse) -> UseOfMyData:
+        use = found.use
+        return cls(
+            held_by=found.held_by,
+            number=use.number,
+            at=use.at,
+            action=use.action,
+            on_behalf_of=use.organisation,
+            purpose=use.purpose or None,
+            consent_id=use.consent_id,
+            outcome=use.outcome,
+            subjects=use.size,
+        )
+
+
+class UsesOfMyData(ResponseModel):
+    """`cannot_tell` names nodes that are down, or whose log was tampered with: what they did is not known here."""
+
+    uses: list[UseOfMyData]
+    cannot_tell: list[str]
+
+
+@router.get("/inquiries")
+def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[InquiryAboutMe]:
+    """Every inquiry about the calling firm by any bank, refused ones too, newest first."""
+    subject = own_subject(parts, principal)
+    with parts.reading() as connection:
+        return [InquiryAboutMe.of(found) for found in inquiries_on(connection, subject, limit)]
+
+
+@router.get("/uses")
+def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> UsesOfMyData:
+    """What every bank's and grid company's node did with the calling firm's data, and what it refused, newest first."""
+    found, silent = uses_of(parts, own_subject(parts, principal), limit)
+    return UsesOfMyData(uses=[UseOfMyData.of(each) for each in found], cannot_tell=list(silent))
+
+
+@router.get("/consents")
+def list_my_consents(parts: PartsDep, principal: PrincipalDep) -> list[ConsentOut]:
+    """The calling firm's consents towards all banks, withdrawn ones too."""
+    return [ConsentOut.of(record) for record in consents_of(parts, own_subject(parts, principal))]
+
+
+@router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
+def withdraw_my_consent(
+    consent_id: Id,
+    request: Request,
+    parts: PartsDep,
+    principal: PrincipalDep,
+    key: IdempotencyDep,
+    body: WithdrawalIn | None = None,
+) -> Response:
+    """Withdraw one of the calling firm's own consents everywhere. The next score under it is refused."""
+    subject = own_subject(parts, principal)
+
+    def effect(context: Context) -> ConsentOut:
+        signature = bytes.fromhex(body.signature) if body else b""
+        return ConsentOut.of(withdraw_own(parts, subject, consent_id, context.at, signature))
+
+    return commit_after(parts, principal, key, request, body, effect, status=200)

@@ -1,0 +1,123 @@
+"""A firm's own record: who asked, what was used, the consents it gave, to be withdrawn, and signed in a sandbox."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from credit_api.app.errors import Forbidden
+from credit_api.console.pages import Page, PageDep
+from credit_api.console.posting import REFUSALS, Done, Post, PostDep, apply_outside, shown
+from credit_api.http.commands import id_from_key
+from credit_api.http.fields import Id
+from credit_api.subjects.rights import (
+    NodeUse,
+    consents_of,
+    inquiries_on,
+    own_subject,
+    uses_of,
+    withdraw_own,
+)
+from federated.consent.document import as_document
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.errors import DataMissing
+from federated.serving.wallet import FILE, Wallet
+from financing.base.context import Context
+from financing.base.quantities import business_date
+
+router = APIRouter(include_in_schema=False)
+LIMIT = 100
+CONSENT_DAYS = 365
+
+
+@router.get("/console/record")
+def record(page: PageDep) -> Response:
+    """Inquiries about the acting firm, uses of its data and its consents; empty for one that no bank knows."""
+    return record_page(page)
+
+
+def record_page(page: Page, signed: str = "") -> Response:
+    """`signed` is a consent that was just signed here, as the document to hand to the bank."""
+    principal = page.principal("developer", "buyer")
+    at = page.parts.clock()
+    consents: list[ConsentRecord] = []
+    uses: list[NodeUse] = []
+    silent: tuple[str, ...] = ()
+    try:
+        subject = own_subject(page.parts, principal)
+    except Forbidden:
+        return page.render("record.html", subject=None)
+    with page.parts.reading() as connection:
+        asked = inquiries_on(connection, subject, LIMIT)
+    try:
+        consents = consents_of(page.parts, subject)
+        uses, silent = uses_of(page.parts, subject, LIMIT)
+    except DataMissing:
+        consents = []
+    usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]
+    return page.render(
+        "record.html",
+        subject=subject,
+        asked=asked,
+        consents=consents,
+        usable=usable,
+        uses=uses,
+        silent=silent,
+        signed=signed,
+        banks=page.of_kind("bank") if _has_wallet(page) else [],
+        purposes=list(Purpose),
+        scopes=list(DataScope),
+        today=business_date(at),
+        until=business_date(at) + timedelta(days=CONSENT_DAYS),
+    )
+
+
+def _has_wallet(page: Page) -> bool:
+    """Whether this is a sandbox, where the service keeps customers' keys because nobody else is there to."""
+    settings = page.parts.settings
+    return settings.sandbox and (settings.network_home / FILE).is_file()
+
+
+@router.post("/console/record/signatures")
+def sign(post: PostDep) -> Response:
+    """Sign a consent as the acting firm, with the key that the sandbox keeps for it. Records nothing anywhere."""
+    page = post.page
+    principal = page.principal("developer", "buyer")
+    if not _has_wallet(page):
+        raise Forbidden("a firm signs with a key of its own; only a sandbox keeps one for it")
+    subject = own_subject(page.parts, principal)
+    try:
+        return record_page(page, json.dumps(as_document(_signed(post, subject)), indent=1))
+    except REFUSALS as refusal:
+        page.shown = shown(refusal, form="sign", values=post.fields)
+        return record_page(page)
+
+
+def _signed(post: Post, subject: str) -> ConsentRecord:
+    key, _ = post.idempotency()
+    draft = ConsentRecord(
+        consent_id=id_from_key("con", subject, key),
+        subject_id=subject,
+        bank_id=post.text("bank_id"),
+        purposes=post.choices("purposes", Purpose),
+        scope=post.choices("scope", DataScope),
+        valid_from=post.start_of("valid_from"),
+        valid_until=post.end_of("valid_until"),
+    )
+    return Wallet.open(post.page.parts.settings.network_home).sign(draft)
+
+
+@router.post("/console/record/withdrawals/{consent_id}")
+def withdraw(post: PostDep, consent_id: Id) -> Response:
+    """Withdraw an own consent everywhere: the next score under it is refused."""
+    page = post.page
+    subject = own_subject(page.parts, page.principal("developer", "buyer"))
+
+    def effect(context: Context) -> Done:
+        withdraw_own(page.parts, subject, consent_id, context.at)
+        return Done(to="/console/record", flash="consent_withdrawn")
+
+    return apply_outside(post, effect, record_page)

@@ -1,0 +1,133 @@
+"""Who may do what to a version when. Pure: each looks at the standing and returns the next event, or refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from federated.consent.record import utc
+from federated.errors import (
+    InvalidTime,
+    ModelExists,
+    ModelInUse,
+    NothingToRollBack,
+    SecondPersonRequired,
+    VersionFinal,
+    VersionNotApproved,
+    VersionNotFound,
+)
+from federated.governance.lifecycle import (
+    Event,
+    Kind,
+    Lifecycle,
+    Role,
+    Status,
+    VersionRecord,
+)
+
+FINAL = (Status.REJECTED, Status.RETIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who acts, when (UTC), with what note, and the request behind it (see `Event.command`)."""
+
+    by: str
+    at: datetime
+    note: str = ""
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", utc(self.at))
+
+
+def register(standing: Lifecycle, act: Act, version: str, hashes: Mapping[str, str]) -> Event:
+    """Enter a published version. Raises `ModelExists`, `InvalidTime`."""
+    if version in standing.versions:
+        raise ModelExists(f"{standing.model} {version} is registered already", version=version)
+    return _event(standing, act, version, Kind.REGISTERED, hashes)
+
+
+def approve(standing: Lifecycle, act: Act, version: str) -> Event:
+    """Approve a version for `APPROVAL_DAYS` from now, or approve it anew.
+
+    Raises `SecondPersonRequired` for whoever registered it, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
+    """
+    record = _open(standing, act, version)
+    if act.by == record.registered_by:
+        raise SecondPersonRequired("whoever registered a version cannot approve it", version=version, by=act.by)
+    return _event(standing, act, version, Kind.APPROVED)
+
+
+def reject(standing: Lifecycle, act: Act, version: str) -> Event:
+    """Turn a version down for good; a challenger leaves its role with it.
+
+    Whoever registered it may take it back this way: only an approval needs another person. Raises as `retire`.
+    """
+    _open(standing, act, version)
+    _require_not_champion(standing, version)
+    return _event(standing, act, version, Kind.REJECTED)
+
+
+def appoint(standing: Lifecycle, act: Act, version: str, role: Role) -> Event:
+    """Give an approved version a role that it does not hold; the champion cannot be its own challenger.
+
+    Raises `VersionNotApproved`, `ModelInUse`, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
+    """
+    record = _open(standing, act, version)
+    if record.status(act.at) is not Status.APPROVED:
+        until = record.valid_until
+        why = "was never approved" if until is None else f"was approved until {until.isoformat()}"
+        raise VersionNotApproved(f"{standing.model} {version} {why}", version=version)
+    held = standing.role(version)
+    if held is role or held is Role.CHAMPION:
+        raise ModelInUse(f"{version} is {held} already", version=version, role=held)
+    return _event(standing, act, version, Kind.APPOINTED, {"role": role.value})
+
+
+def withdraw_challenger(standing: Lifecycle, act: Act, version: str) -> Event:
+    """End a challenger's comparison without a change of champion. Raises `VersionNotFound` if it is no challenger."""
+    if standing.challenger != version:
+        raise VersionNotFound(f"{version} is not the challenger of {standing.model}", challenger=standing.challenger)
+    return _event(standing, act, version, Kind.WITHDRAWN)
+
+
+def roll_back(standing: Lifecycle, act: Act) -> Event:
+    """Return to the latest earlier champion that is still approved. Raises `NothingToRollBack`, `InvalidTime`."""
+    target = standing.rollback_target(act.at)
+    if target is None:
+        raise NothingToRollBack(f"no earlier champion of {standing.model} is still approved", model=standing.model)
+    left = standing.champion or ""
+    return _event(standing, act, standing.champions[target], Kind.ROLLED_BACK, {"left": left})
+
+
+def retire(standing: Lifecycle, act: Act, version: str) -> Event:
+    """Take a version out of use for good; a challenger leaves its role with it.
+
+    Raises `ModelInUse` for the champion, which another must replace first, `VersionFinal`, `VersionNotFound`.
+    """
+    _open(standing, act, version)
+    _require_not_champion(standing, version)
+    return _event(standing, act, version, Kind.RETIRED)
+
+
+def _open(standing: Lifecycle, act: Act, version: str) -> VersionRecord:
+    record = standing.record(version)
+    status = record.status(act.at)
+    if status in FINAL:
+        raise VersionFinal(f"{standing.model} {version} is {status}: that is final", version=version, status=status)
+    return record
+
+
+def _require_not_champion(standing: Lifecycle, version: str) -> None:
+    if version == standing.champion:
+        raise ModelInUse(f"{version} scores: appoint another champion first", version=version, role=Role.CHAMPION)
+
+
+def _event(standing: Lifecycle, act: Act, version: str, kind: Kind, details: Mapping[str, str] | None = None) -> Event:
+    last = standing.events[-1] if standing.events else None
+    if last is not None and act.at < last.at:
+        raise InvalidTime(f"{standing.model}: event {last.number} happened after this time", last=last.at.isoformat())
+    number = len(standing.events) + 1
+    return Event(number, standing.model, version, kind, act.by, act.at, act.note, act.command, details or {})

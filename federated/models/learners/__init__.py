@@ -1,0 +1,1 @@
+"""What is learned: trees, convex learners, networks, scorecards. Torch only in `networks`."""

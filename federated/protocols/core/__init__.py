@@ -1,0 +1,1 @@
+"""What every protocol stands on: messages, alignment, rows, learners' sessions, judging, secure sums."""

@@ -1,0 +1,28 @@
+"""An encoder as arrays of a message, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import TrainingFailed
+from federated.models.encoding.ramps import RampEncoder
+from federated.protocols.core.messages import Arrays
+
+
+def encoder_arrays(encoder: RampEncoder) -> Arrays:
+    """An encoder as arrays for a message."""
+    arrays: Arrays = {f"edges/{j:04d}": e for j, e in enumerate(encoder.edges)}
+    arrays["reference"] = encoder.reference
+    return arrays
+
+
+def encoder_of(arrays: Mapping[str, NDArray[np.generic]]) -> RampEncoder:
+    """The encoder in a message written by `encoder_arrays`. Raises `TrainingFailed` if there is none."""
+    names = sorted(name for name in arrays if name.startswith("edges/"))
+    if not names or "reference" not in arrays:
+        raise TrainingFailed("the message carries no encoder")
+    edges = tuple(np.asarray(arrays[name], dtype=np.float64) for name in names)
+    return RampEncoder(edges, np.asarray(arrays["reference"], dtype=np.float64))

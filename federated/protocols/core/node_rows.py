@@ -1,0 +1,110 @@
+"""A node's own file as rows of the zoo: who takes part, who is held out, and where the other side's rows sit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.consent.instants import from_micros
+from federated.consent.record import Purpose
+from federated.consent.uses import Action
+from federated.errors import CorruptData
+from federated.models.encoding.categories import RawTable
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.nodes.node import Node
+from federated.protocols.core.messages import Content
+from federated.protocols.core.rows import BankRows, GridRows
+
+Positions = NDArray[np.int64]
+
+
+class NodeSource:
+    """Rows of one node, read anew at every opening. Protected columns never leave the store."""
+
+    def __init__(self, node: BankNode | GridNode) -> None:
+        self.node = node
+        self.org_id, self.role = node.org_id, node.role
+        self._lending = list(node.party.lending)
+        self.columns = tuple(node.party.columns[j] for j in self._lending)
+
+    def card(self) -> dict[str, Any]:
+        """What a node tells of itself besides its name: schema, origin and hash of its data."""
+        store = self.node.store
+        return {
+            "schema_id": store.schema.schema_id,
+            "schema_version": store.schema.version,
+            "data_origin": store.data_origin,
+            "data_sha256": store.data_sha256,
+        }
+
+    def open(self, content: Content) -> BankRows | GridRows:
+        """Rows for `fold` at the instant `at_us`; with `joint`, a bank trains on aligned customers only.
+
+        Raises `CorruptData` naming party and column, `TrainingFailed` if the message lacks a field.
+        """
+        at = from_micros(content.integer("at_us"))
+        table = self.node.store.table()
+        raw = RawTable(self.columns, table.values[:, self._lending], {})
+        groups = _groups(self.node, table.values)
+        row = {subject: i for i, subject in enumerate(table.subjects)}
+        if isinstance(self.node, GridNode):
+            return GridRows(self.org_id, raw, self._of_banks(row, at), groups)
+        allowed = self._allowed(self.org_id, at, aligned=False)
+        peers = self._peers(row, set(self._allowed(self.org_id, at, aligned=True)))
+        consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
+        aligned = np.zeros(len(table.subjects), dtype=np.bool_)
+        for rows in peers.values():
+            aligned[rows[rows >= 0]] = True
+        fold = content.integer("fold")
+        training = consented & (table.folds != fold) & (aligned | (not content.integer("joint")))
+        if len(np.unique(table.labels[training])) < 2:
+            detail = f"{self.org_id}: column y has one class only among training rows"
+            raise CorruptData(detail, party=self.org_id, column="y")
+        held_out = consented & (table.folds == fold) & aligned
+        read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
+        self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
+        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups)
+
+    def _of_banks(self, row: dict[str, int], at: datetime) -> dict[str, Positions]:
+        """A grid company's own row behind each position of each bank, −1 where consent has since ended."""
+        found = {}
+        for bank in self.node.store.peers():
+            allowed = self._allowed(bank, at, aligned=True)
+            found[bank] = self._aligned(bank, row, set(allowed))
+            read = set(self.node.store.alignment(bank)) & set(allowed)
+            self._log(bank, at, {subject: allowed[subject] for subject in read})
+        return found
+
+    def _allowed(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, str]:
+        found = self.node.training_consents(bank_id, at, aligned=aligned)
+        return {subject: record.consent_id for subject, record in found.items()}
+
+    def _log(self, bank_id: str, at: datetime, used: dict[str, str]) -> None:
+        self.node.log_batch(Action.TRAINING, bank_id, Purpose.MODEL_TRAINING, at, used)
+
+    def _aligned(self, peer: str, row: dict[str, int], allowed: set[str]) -> Positions:
+        own = self.node.store.alignment(peer)
+        return np.array([row[s] if s in allowed else -1 for s in own], dtype=np.int64)
+
+    def _peers(self, row: dict[str, int], allowed: set[str]) -> dict[str, Positions]:
+        """Own row behind each aligned position, −1 where an earlier peer serves it or consent has since ended."""
+        taken: set[str] = set()
+        found = {}
+        for peer in self.node.store.peers():
+            found[peer] = self._aligned(peer, row, allowed - taken)
+            taken.update(self.node.store.alignment(peer))
+        return found
+
+
+def _groups(node: Node, values: NDArray[np.float64]) -> dict[str, Positions]:
+    """Each segment's group number of every row, −1 where the column is missing."""
+    found = {}
+    for segment in node.party.segments:
+        column = values[:, node.party.columns.index(segment.column)]
+        code = np.searchsorted(segment.cuts, column, side="left")
+        found[segment.name] = np.where(np.isnan(column), -1, code).astype(np.int64)
+    return found

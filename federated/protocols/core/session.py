@@ -1,0 +1,218 @@
+"""The operator's side of one joint model: what all learners share, and how one side's block is asked for.
+
+The operator holds no rows. It adds up sums, keeps functions, and passes on residuals and partial logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.serverapp import Grid
+
+from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
+from federated.models.encoding.binning import (
+    Binning,
+    IntArray,
+    merge_bins,
+    merged_quantiles,
+)
+from federated.models.encoding.categories import CategoryMap, merge_levels
+from federated.models.encoding.ramps import FloatArray, RampEncoder
+from federated.models.encoding.sketch import QuantileSketch
+from federated.models.learners.convex import Basis
+from federated.models.learners.scorecard import EvidenceBasis
+from federated.models.served.functions import PartyFunction
+from federated.models.served.scorer import BAND_RANKS
+from federated.protocols.core.encoders import encoder_arrays
+from federated.protocols.core.messages import (
+    Arrays,
+    Content,
+    Switchboard,
+    Values,
+    prefixed,
+)
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.apps import levels_in
+
+Config = dict[str, Values]
+LEAST_RAMPS, MOST_COLUMNS = 8, 400
+# Ranks between which random trees may split a feature.
+SPLITS = 64
+Progress = Callable[[str, int, float], None]
+
+
+@dataclass
+class Side:
+    """All nodes of one kind: their columns, agreed bins and ramps, and what they have to hear next."""
+
+    role: str
+    orgs: tuple[str, ...]
+    columns: tuple[str, ...]
+    categories: CategoryMap = field(default_factory=lambda: CategoryMap((), {}))
+    binning: Binning = field(default_factory=lambda: Binning(()))
+    encoder: RampEncoder = field(default_factory=lambda: RampEncoder((), np.zeros(0)))
+    bands: FloatArray = field(default_factory=lambda: np.zeros((0, len(BAND_RANKS))))
+    quantiles: FloatArray = field(default_factory=lambda: np.zeros((0, SPLITS)))
+    news: dict[str, Arrays] = field(default_factory=dict)
+
+    def take_news(self) -> dict[str, Arrays]:
+        """What each node has to hear, once."""
+        news, self.news = self.news, {}
+        return news
+
+
+class ZooSession:
+    """One joint model over the nodes behind a Flower grid. Raises what a node refuses with, or `TrainingFailed`."""
+
+    def __init__(
+        self, grid: Grid | Switchboard, settings: ZooSettings, progress: Progress, opening: Config | None = None
+    ) -> None:
+        """Open a joint model: `opening` goes to every node, and with `joint` = 0 in it grid companies are left out."""
+        self.board = grid if isinstance(grid, Switchboard) else Switchboard(grid)
+        self.settings, self.progress = settings, progress
+        self._opening: Config = dict(opening or {})
+        self.before = (self.board.traffic.exchanges, self.board.traffic.bytes)
+        cards = self.board.cards or self.board.introduce()
+        self.banks = side_of("bank", cards)
+        grids = side_of("grid", cards) if self._opening.get("joint", 1) else Side("grid", (), ())
+        if not self.banks.orgs:
+            raise TrainingFailed("a network needs at least one bank")
+        self.sides: tuple[Side, ...] = (self.banks, grids) if grids.orgs else (self.banks,)
+        self._open()
+        for side in self.sides:
+            self._agree(side)
+
+    def _open(self) -> None:
+        s = self.settings
+        request = Content(config=self._opening | {"folds": s.folds, "repeats": s.most_repeats, "seed": s.seed})
+        opened = self.board.ask("query.open", dict.fromkeys(self.banks.orgs, request))
+        rows = sum(c.integer("rows") for c in opened.values())
+        defaults = sum(c.integer("defaults") for c in opened.values())
+        if not 0 < defaults < rows:
+            detail = f"{self.banks.orgs[0]}: the target has one class only among training rows"
+            raise CorruptData(detail, party=self.banks.orgs[0], column="y")
+        self.training_rows = rows
+        self.repeats = s.repeats_for(rows)
+        self.members = s.folds * self.repeats
+        self.rate = defaults / rows
+        self.prior = float(np.log(self.rate / (1.0 - self.rate)))
+        if len(self.sides) > 1:
+            marks = turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)
+            if not any(a.size for m in marks.values() for a in m.values()):
+                raise NoOverlap("no bank shares a customer with any grid company")
+            self.board.ask("query.open", {org: Content(m, self._opening) for org, m in marks.items()})
+
+    def _agree(self, side: Side) -> None:
+        counted = self.board.ask("query.levels", dict.fromkeys(side.orgs, Content()))
+        side.categories = merge_levels(side.columns, [levels_in(c) for c in counted.values()])
+        config: Config = {}
+        for j, levels in side.categories.counts.items():
+            config[f"levels/{j}"], config[f"counts/{j}"] = list(levels), list(levels.values())
+        answers = self.board.ask("query.sketch", dict.fromkeys(side.orgs, Content(config=config)))
+        sketches = [
+            QuantileSketch(np.asarray(a.arrays["sketch_counts"], float), np.asarray(a.arrays["sketch_points"], float))
+            for a in answers.values()
+        ]
+        s = self.settings
+        # A wide table gets fewer ramps a feature, so that a Gram matrix stays a message of a few megabytes.
+        ramps = min(s.ramps, max(LEAST_RAMPS, MOST_COLUMNS // max(1, len(side.categories.names))))
+        bins = s.bins_for(self.training_rows)
+        side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
+        side.bands = merged_quantiles(sketches, BAND_RANKS)
+        side.quantiles = merged_quantiles(sketches, (np.arange(SPLITS) + 0.5) / SPLITS)
+        cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
+        agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
+        self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
+
+    def begin(self, member_fold: IntArray, bases: Sequence[float]) -> None:
+        """Start a learner on all nodes, with a constant logit a side."""
+        for side, base in zip(self.sides, bases, strict=False):
+            side.news = {}
+            content = Content({"member_fold": member_fold}, {"base": base})
+            self.board.ask("query.begin", dict.fromkeys(side.orgs, content))
+
+    def ask(
+        self, side: Side, action: str, arrays: Arrays, config: Config, basis: Basis | EvidenceBasis | None = None
+    ) -> dict[str, Content]:
+        """One message to every node of a side, with what each has to hear; answers' news go to the other side.
+
+        Raises what a node refuses with; of a sum that is not finite, the error names node and column (`basis` says
+        which column a gradient's entry belongs to).
+        """
+        news = side.take_news()
+        requests = {org: Content(arrays | news.get(org, {}), config) for org in side.orgs}
+        try:
+            answers = self.board.ask(action, requests)
+        except TrainingFailed as error:
+            raise with_column(error, side, basis) from error
+        if config.get("tell") and len(self.sides) > 1:
+            other = self.sides[1] if side is self.banks else self.banks
+            names = ("residuals", "curvature") if side is self.banks else ("logits",)
+            for name in names:
+                told = turned(name, {org: c.under(name) for org, c in answers.items()}, other.orgs)
+                other.news = {org: other.news.get(org, {}) | told[org] for org in other.orgs}
+        return answers
+
+    def losses(self, answers: Mapping[str, Content]) -> FloatArray:
+        """Members' losses over their inner folds, added up over banks."""
+        return added(answers, "losses")
+
+    def keep(self, name: str, functions: Sequence[PartyFunction]) -> None:
+        """Have every node evaluate a finished learner under `name`; banks keep the sums."""
+        logits: dict[str, Arrays] = {}
+        if len(self.sides) > 1:
+            content = Content(prefixed("function", functions[1].to_arrays()), {"name": name})
+            answers = self.board.ask("query.keep", dict.fromkeys(self.sides[1].orgs, content))
+            logits = turned("logits", {org: c.under("logits") for org, c in answers.items()}, self.banks.orgs)
+        arrays = prefixed("function", functions[0].to_arrays())
+        requests = {org: Content(arrays | logits.get(org, {}), {"name": name}) for org in self.banks.orgs}
+        self.board.ask("query.keep", requests)
+
+
+def added(answers: Mapping[str, Content], name: str) -> FloatArray:
+    """Sum over nodes of one array of their answers."""
+    return np.asarray(np.sum([np.asarray(c.arrays[name], dtype=np.float64) for c in answers.values()], axis=0))
+
+
+def with_column(error: TrainingFailed, side: Side, basis: Basis | EvidenceBasis | None) -> TrainingFailed:
+    """The same failure, naming the column behind the first sum that is not finite, where there is one."""
+    array, place = error.context.get("array"), error.context.get("place")
+    names = side.categories.names
+    column = None
+    if isinstance(place, tuple) and array == "histogram":
+        column = names[int(np.searchsorted(side.binning.starts, place[-2], side="right")) - 1]
+    elif isinstance(place, tuple) and array == "gradient" and basis is not None:
+        column = column_behind(basis, place[-1], names)
+    if column is None:
+        return error
+    return TrainingFailed(f"{error.detail}, column {column}", **error.context | {"column": column})
+
+
+def column_behind(basis: Basis | EvidenceBasis, entry: int, names: Sequence[str]) -> str:
+    """The column that an entry of a gradient belongs to, `a × b` for a cell of a pair."""
+    owners = ["(constant)"]
+    if isinstance(basis, EvidenceBasis):
+        owners += list(names)
+    else:
+        owners += [name for name, edges in zip(names, basis.encoder.edges, strict=True) for _ in edges]
+        owners += [f"{names[a]} × {names[b]}" for a, b in basis.pairs for _ in range(basis.coarse.size**2)]
+    return owners[entry]
+
+
+def side_of(role: str, cards: Mapping[str, Content]) -> Side:
+    """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
+    orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
+    columns = [tuple(cards[org].texts("columns")) for org in orgs]
+    for org, found in zip(orgs, columns, strict=True):
+        if found != columns[0]:
+            odd = sorted(set(found) ^ set(columns[0])) or ["in another order"]
+            detail = f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}"
+            raise SchemaMismatch(detail, party=org, column=odd[0])
+    return Side(role, orgs, columns[0] if columns else ())
+
+
+def turned(name: str, told: Mapping[str, Arrays], to: Sequence[str]) -> dict[str, Arrays]:
+    """Vectors keyed sender → receiver as messages keyed receiver → `name`/sender."""
+    return {org: {f"{name}/{sender}": vectors[org] for sender, vectors in told.items() if org in vectors} for org in to}

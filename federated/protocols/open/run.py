@@ -1,0 +1,119 @@
+"""From a session to finished, blended learners with their held-out metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.serverapp import Grid
+
+from federated.errors import TrainingFailed
+from federated.models.encoding.ramps import FloatArray
+from federated.models.learners.convex import Basis
+from federated.models.served.functions import ConvexFunction, PartyFunction, TreeFunction
+from federated.models.served.metrics import Metrics
+from federated.models.served.tables import AdditiveTables, tabulated
+from federated.protocols.core.evaluation import Evaluation
+from federated.protocols.core.session import Progress, ZooSession
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.convex_learners import Additive, Scorecard
+from federated.protocols.open.learners import BoostedTrees, Learner, Networks
+
+ADDITIVE = ("additive", "pair_trees")
+ALL = (*ADDITIVE, "trees", "networks")
+BLENDS = {"federated": ALL, "federated_additive": ADDITIVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds, request-reply pairs and payload bytes."""
+
+    seconds: float
+    exchanges: int
+    bytes: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.seconds + other.seconds, self.exchanges + other.exchanges, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class ZooResult:
+    """Functions by learner and side, blend weights by blend (the constant last), metrics and cost by name."""
+
+    functions: dict[str, list[PartyFunction]]
+    blends: dict[str, FloatArray]
+    metrics: dict[str, Metrics]
+    cost: dict[str, Cost]
+
+
+def train_zoo(
+    grid: Grid, settings: ZooSettings, progress: Progress, learners: Sequence[str] = ("scorecard", *ALL)
+) -> ZooResult:
+    """Train `learners` over the nodes behind `grid` and blend them.
+
+    `federated` blends all of `ALL` among them, `federated_additive` those that are sums of functions of at most two
+    features; pair trees need `additive` before them, which chooses the pairs.
+    """
+    started = time.perf_counter()
+    return fit_zoo(ZooSession(grid, settings, progress), learners, started)
+
+
+def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> ZooResult:
+    """As `train_zoo`, on a session that is open; `started` is when its opening began (`time.perf_counter`)."""
+    board, settings = session.board, session.settings
+    costs: dict[str, Cost] = {}
+
+    def clocked(since: float, before: tuple[int, int]) -> Cost:
+        traffic = board.traffic
+        return Cost(time.perf_counter() - since, traffic.exchanges - before[0], traffic.bytes - before[1])
+
+    opening = clocked(started, session.before)
+    functions: dict[str, list[PartyFunction]] = {}
+    additive = Additive(settings.convex_for(session.training_rows))
+    for name in learners:
+        since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
+        functions[name] = _learner(name, session, additive).fit(session)
+        session.keep(name, functions[name])
+        costs[name] = clocked(since, before)
+    names = list(functions)
+    blends = {name: _single(k, len(names)) for k, name in enumerate(names)}
+    for blend, wanted in BLENDS.items():
+        since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
+        members = [name for name in names if name in wanted]
+        chosen = Evaluation(session).blend(members)
+        blends[blend] = np.zeros(len(names) + 1)
+        blends[blend][[*(names.index(name) for name in members), len(names)]] = chosen
+        costs[blend] = sum((costs[name] for name in members), opening + clocked(since, before))
+    return ZooResult(functions, blends, Evaluation(session).held_out(names, blends), costs)
+
+
+def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:
+    settings, rows = session.settings, session.training_rows
+    if name == "additive":
+        return additive
+    if name == "pair_trees":
+        return BoostedTrees(settings.boosting(settings.pair_trees, rows), "pair trees", additive.ranked)
+    if name == "trees":
+        return BoostedTrees(settings.boosting(settings.trees, rows), "trees")
+    return Networks(settings.network_for(rows)) if name == "networks" else Scorecard()
+
+
+def additive_tables(result: ZooResult, side: int) -> AdditiveTables:
+    """The explainable blend of one side (0 = banks) as tables; the blend's constant belongs to the banks."""
+    weights = result.blends["federated_additive"]
+    names = list(result.functions)
+    parts = [(float(weights[names.index(name)]), result.functions[name][side]) for name in ADDITIVE]
+    convex, trees = parts[0][1], parts[1][1]
+    if not isinstance(trees, TreeFunction) or not isinstance(convex, ConvexFunction):
+        raise TrainingFailed("the additive blend was not trained")
+    if not isinstance(convex.basis, Basis):
+        raise TrainingFailed("the additive model has another basis")
+    return tabulated(parts, trees.binning, convex.basis.encoder.reference, 0.0 if side else float(weights[-1]))
+
+
+def _single(k: int, learners: int) -> FloatArray:
+    weights = np.zeros(learners + 1)
+    weights[k] = 1.0
+    return weights

@@ -1,0 +1,44 @@
+"""From a fitted protected model to a version that could be registered."""
+
+from __future__ import annotations
+
+from federated.models.served.calibration import NONE, isotonic, platt
+from federated.models.served.scaling import logit_of
+from federated.models.served.scorer import PartyScorer
+from federated.models.served.tables import tabulated
+from federated.nodes.schema import FeatureSchema
+from federated.protocols.core.candidates import Blend, measured_of
+from federated.protocols.protected.evaluation import judged
+from federated.protocols.protected.operator import ProtectedTraining
+
+LEARNER = "random_leaves"
+
+
+def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> Blend:
+    """A fitted model's scorers, its calibration from rows set aside, and its figures on rows held out.
+
+    Raises what a node refuses with, `AggregationFailed`.
+    """
+    scorers = []
+    for basis, beta, side in zip(run.bases, run.betas, run.session.sides, strict=True):
+        ramps, trees = ((1.0, f) for f in basis.functions(beta))
+        tabled, rest = ([ramps, trees], ()) if basis.exact else ([ramps], (trees,))
+        tables = tabulated(tabled, side.binning, side.encoder.reference)
+        scorers.append(PartyScorer(tables, side.bands, rest))
+    segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
+                for k in range(len(s.groups))]  # fmt: skip
+    # The lowest score that is approved is half a point wide on either side.
+    found = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
+    calibration = found.calibration()
+    audited = {("all", "0"): found.held_out.histogram(calibration)} | {
+        group: found.held_out.histogram(calibration, group)
+        for group, (rows, _) in found.held_out.groups.items()
+        if rows.sum()
+    }
+    counted = found.set_aside.histogram(NONE)
+    eces = {
+        method: found.held_out.histogram(fitted).ece()
+        for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
+    }
+    figures = {"method": calibration.method, "own": [], "ece": eces}
+    return Blend((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))

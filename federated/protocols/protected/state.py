@@ -1,0 +1,124 @@
+"""What a node keeps while a protected model is trained, and its sealed talk with the other side of each pair.
+
+Marks say of each aligned position what it is for: 0 nothing, `FIT`, `SET_ASIDE` for calibration, `HELD_OUT`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import TrainingFailed
+from federated.models.encoding.ramps import FloatArray
+from federated.nodes.identity import Identity
+from federated.privacy.vertical.channel import Channel, Introduction
+from federated.privacy.vertical.party import PairSide
+from federated.privacy.vertical.products import Products
+from federated.privacy.vertical.ring import Ring
+from federated.protocols.core.messages import Content
+from federated.protocols.core.node import ZooNode
+from federated.protocols.core.rows import BankRows, inner_folds
+
+FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
+Marks = NDArray[np.int64]
+
+
+@dataclass
+class ProtectedNode:
+    """One node's state while a protected model is trained. `peers` hold the pairs it is in."""
+
+    node: ZooNode
+    marks: dict[str, Marks] = field(default_factory=dict)
+    sides: dict[str, PairSide] = field(default_factory=dict)
+    sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
+    products: dict[str, Products] = field(default_factory=dict)
+    shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
+    columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    beta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    told: set[str] = field(default_factory=set)
+
+    @property
+    def is_bank(self) -> bool:
+        """Whether this node holds labels."""
+        return isinstance(self.node.rows, BankRows)
+
+    def rows(self, peer: str, *wanted: int) -> Marks:
+        """Own rows behind the positions shared with `peer` that are marked so, in order of position."""
+        at = np.isin(self.marks[peer], wanted)
+        return np.asarray(self.node.rows.peers[peer][at], dtype=np.int64)
+
+    def purposes(self, share: float, seed: int) -> Marks:
+        """What each own row is for: `share` of the training rows of either class are set aside."""
+        rows = self.node.rows
+        if not isinstance(rows, BankRows):
+            raise TrainingFailed(f"{rows.org_id} has no labels to set aside by")
+        parts = max(2, round(1.0 / share))
+        drawn = inner_folds(rows.labels, rows.training, parts, 1, seed)[0]
+        marks = np.where(rows.training, np.where(drawn == 0, SET_ASIDE, FIT), 0)
+        return np.asarray(np.where(rows.held_out, HELD_OUT, marks), dtype=np.int64)
+
+    def tell_once(self, what: str) -> None:
+        """Raise `TrainingFailed` if `what` was told before in this run: the difference of two answers says too much."""
+        if what in self.told:
+            raise TrainingFailed(f"{self.node.rows.org_id}: {what} are told once a run")
+        self.told.add(what)
+
+
+class Talk:
+    """A node's state and channels, and how it reads what the other side of a pair sealed. Nothing outlives a run."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.name, self._identity = identity.name, identity
+        self._state: ProtectedNode | None = None
+        self._met: Introduction | None = None
+        self._channels: dict[str, Channel] = {}
+
+    def introduce(self, node: ZooNode, run_id: bytes) -> Introduction:
+        """Begin a run, with a fresh key and fresh state."""
+        self._state, self._channels = ProtectedNode(node), {}
+        self._met = Introduction(self._identity, run_id)
+        return self._met
+
+    def meet(self, peer: str, key: bytes, signature: bytes) -> None:
+        """Take a peer's key. Raises `TrainingFailed` before the introduction, `AggregationFailed` for a forged key."""
+        if self._met is None:
+            raise TrainingFailed(f"{self.name}: met before it was introduced")
+        self._channels[peer] = self._met.channel(peer, key, signature)
+
+    @property
+    def state(self) -> ProtectedNode:
+        """This node's state. Raises `TrainingFailed` before a run began."""
+        if self._state is None:
+            raise TrainingFailed(f"{self.name}: no protected run was opened")
+        return self._state
+
+    def channel(self, peer: str) -> Channel:
+        """The channel to a peer. Raises `TrainingFailed` for one that was not met."""
+        if peer not in self._channels:
+            raise TrainingFailed(f"{self.name}: {peer} was not met in this run")
+        return self._channels[peer]
+
+    def sealed(self, peer: str, *arrays: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Arrays one after the other, for a peer alone."""
+        plain = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
+        return np.frombuffer(self.channel(peer).seal(plain), dtype=np.uint8)
+
+    def unsealed(self, content: Content, name: str, peer: str) -> bytes:
+        """What a peer sealed under `name`. Raises `TrainingFailed` if it is missing, `AggregationFailed` if changed."""
+        return self.channel(peer).open(content.array(f"{name}/{peer}").tobytes())
+
+    def ring(self, content: Content, name: str, peer: str, *shape: int) -> Ring:
+        """What a peer sealed under `name` as ring elements of `shape`, in which one −1 is whatever fits."""
+        numbers = np.frombuffer(self.unsealed(content, name, peer), dtype="<u8")
+        try:
+            return numbers.reshape(shape).astype(np.uint64)
+        except ValueError:
+            raise TrainingFailed(f"{self.name}: {peer} sent {len(numbers)} numbers where {shape} were agreed") from None
+
+
+def given(content: Content, name: str, peer: str) -> Ring | None:
+    """What the dealer sent for a pair under `name`, if it sent anything."""
+    found = content.arrays.get(f"{name}/{peer}")
+    return None if found is None else np.asarray(found, dtype=np.uint64)

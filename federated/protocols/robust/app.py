@@ -1,0 +1,52 @@
+"""A bank's Flower app for robust runs: its update inside a secure sum or in clear, and its vote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from flwr.app import Context
+from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
+
+from federated.models.encoding.ramps import FloatArray
+from federated.nodes.identity import Identity
+from federated.protocols.core.messages import Content, answering, named_app
+from federated.protocols.core.secure_sum import add_secure_sum
+from federated.protocols.robust.node import INSPECTED, SECURE
+
+
+class Bank(Protocol):
+    """What a node does in a robust run."""
+
+    org_id: str
+
+    def update(self, table: str, mode: str, group: tuple[str, ...]) -> FloatArray:
+        """The node's moments."""
+        ...
+
+    def losses(self, table: str, candidates: Mapping[str, NDArray[np.generic]]) -> FloatArray:
+        """The node's verdict on candidates."""
+        ...
+
+
+def robust_app(node: Bank, identity: Identity) -> ClientApp:
+    """The `ClientApp` of a bank."""
+    app = named_app(node.org_id)
+
+    @app.query("robust_inspected")
+    @answering
+    def inspected(content: Content, _: Context) -> Content:
+        return Content({"update": node.update(content.text("table"), INSPECTED, ())})
+
+    @app.query("robust_vote")
+    @answering
+    def vote(content: Content, _: Context) -> Content:
+        return Content({"losses": node.losses(content.text("table"), content.under("candidates"))})
+
+    def vector(content: Content) -> FloatArray:
+        return node.update(content.text("table"), SECURE, tuple(content.texts("group")))
+
+    add_secure_sum(app, identity, vector)
+    return app

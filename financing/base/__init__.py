@@ -1,0 +1,1 @@
+"""What every room stands on: quantities, errors, parameters, signing, storage, and who asks when."""

@@ -1,0 +1,120 @@
+"""Business days: weekdays, or China's with holidays and make-up working days; conventions that move a day to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cache
+
+import holidays as holiday_calendars
+
+from financing.base.errors import CalendarMissing, ContractInvalid
+
+IsBusinessDay = Callable[[date], bool]
+SATURDAY = 5
+
+
+def every_day(day: date) -> bool:  # noqa: ARG001
+    return True
+
+
+def weekdays(day: date) -> bool:
+    return day.weekday() < SATURDAY
+
+
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """Holidays and make-up working days; `announced` says whether the State Council's notice is on record."""
+
+    announced: bool
+    off: frozenset[date]
+    working: frozenset[date]
+
+
+@cache
+def _china(year: int) -> _Year:
+    known = holiday_calendars.country_holidays("CN", years=year)
+    return _Year(year in known.special_public_holidays, frozenset(known), frozenset(known.weekend_workdays))
+
+
+def china(day: date) -> bool:
+    """Whether banks in China work on a day. Raises `CalendarMissing` for a year whose holidays nobody announced."""
+    if not _china(day.year).announced:
+        raise CalendarMissing("the State Council's notice for this year is not on record", year=day.year)
+    return china_expected(day)
+
+
+def china_expected(day: date) -> bool:
+    """As `china`; for a year whose notice is not out, weekdays that are no statutory holiday: provisional, because
+    make-up working days and bridging holidays are announced only in the November before."""
+    year = _china(day.year)
+    return day in year.working or (day.weekday() < SATURDAY and day not in year.off)
+
+
+def add_business_days(day: date, count: int, is_business_day: IsBusinessDay) -> date:
+    """The `count`-th business day after `day`; `day` itself for 0."""
+    while count > 0:
+        day += timedelta(days=1)
+        count -= is_business_day(day)
+    return day
+
+
+def following(day: date, is_business_day: IsBusinessDay) -> date:
+    while not is_business_day(day):
+        day += timedelta(days=1)
+    return day
+
+
+def preceding(day: date, is_business_day: IsBusinessDay) -> date:
+    while not is_business_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
+def modified_following(day: date, is_business_day: IsBusinessDay) -> date:
+    """The next business day, or the last one of the month when that would be in the next."""
+    moved = following(day, is_business_day)
+    return moved if moved.month == day.month else preceding(day, is_business_day)
+
+
+def modified_preceding(day: date, is_business_day: IsBusinessDay) -> date:
+    moved = preceding(day, is_business_day)
+    return moved if moved.month == day.month else following(day, is_business_day)
+
+
+_MOVES = {"F": following, "MF": modified_following, "P": preceding, "MP": modified_preceding}
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A business-day convention: how a day moves, and whether interest is calculated for the moved day (S…) or for the
+    day as scheduled (CS…)."""
+
+    move: Callable[[date, IsBusinessDay], date] | None
+    calculate_first: bool
+    is_business_day: IsBusinessDay
+
+    def shifted(self, moment: datetime) -> datetime:
+        """The moment at which it happens."""
+        if self.move is None:
+            return moment
+        day = self.move(moment.date(), self.is_business_day)
+        return moment.replace(year=day.year, month=day.month, day=day.day)
+
+    def calculated(self, moment: datetime) -> datetime:
+        """The moment for which it is calculated."""
+        return moment if self.calculate_first else self.shifted(moment)
+
+
+def shift_of(convention: str, calendar: str) -> Shift:
+    """The convention by its ACTUS name: NULL, SCF, SCMF, SCP, SCMP, CSF, CSMF, CSP, CSMP. Raises `ContractInvalid`."""
+    calendars: dict[str, IsBusinessDay] = {"": every_day, "NC": every_day, "MF": weekdays, "CN": china}
+    if calendar not in calendars:
+        raise ContractInvalid("no such calendar", calendar=calendar, known=sorted(calendars))
+    if convention in {"", "NULL", "NOS"}:
+        return Shift(None, False, calendars[calendar])
+    kind, move = convention[:2], convention[2:]
+    if kind not in {"SC", "CS"} or move not in _MOVES:
+        raise ContractInvalid("no such business-day convention", convention=convention)
+    return Shift(_MOVES[move], kind == "CS", calendars[calendar])

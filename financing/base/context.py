@@ -1,0 +1,41 @@
+"""Who asks, when, and where new ids come from: handed to every use case, so that a run can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from financing.base.errors import NotPermitted
+from financing.base.parameters import Parameters
+from financing.base.signing import NoKeys, Signer
+from financing.registry.metering.node.port import MeteringNodes, NoNodes
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The organisation a command acts for. `kind`: bank, grid, developer, verifier, registry, exchange or buyer."""
+
+    id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    actor: Actor
+    at: datetime
+    new_id: Callable[[str], str]
+    parameters: Parameters
+    signer: Signer = field(default_factory=NoKeys)
+    nodes: MeteringNodes = field(default_factory=NoNodes)
+    person: str = ""  # who acts for the organisation: the label of the key, one a person
+
+    def require_kind(self, *kinds: str) -> None:
+        """Raise `NotPermitted` unless the actor is an organisation of one of these kinds."""
+        if self.actor.kind not in kinds:
+            raise NotPermitted(f"only a {' or '.join(kinds)} may do this", actor=self.actor.id, kind=self.actor.kind)
+
+    def require_party(self, *organisation_ids: str) -> None:
+        """Raise `NotPermitted` unless the actor is one of these organisations."""
+        if self.actor.id not in organisation_ids:
+            raise NotPermitted("this belongs to other organisations", actor=self.actor.id)

@@ -1,0 +1,1 @@
+"""Columns, the writer with group commit, answers remembered by key, bulk statements."""

@@ -1,0 +1,87 @@
+"""Organisations: everyone who may own an account or act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, insert, select
+
+from financing.base.errors import AlreadyExists, NotFound
+from financing.base.storage.columns import table_of
+from financing.ledger.tables import OrganisationRow
+
+organisation = table_of(OrganisationRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """`kind`: bank, grid, developer, verifier, registry, exchange or buyer.
+
+    `subject_id` is the id under which banks know a firm as a customer; None for organisations that are not scored.
+    """
+
+    id: str
+    kind: str
+    name_zh: str
+    name_en: str
+    subject_id: str | None = None
+
+
+class OrganisationStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, new: Organisation, at: datetime) -> None:
+        """Raises `AlreadyExists` for an id that is taken."""
+        if self._find(new.id) is not None:
+            raise AlreadyExists("this organisation is registered", organisation_id=new.id)
+        if new.subject_id is not None and self._with_subject(new.subject_id):
+            raise AlreadyExists("this customer is registered as another organisation", organisation_id=new.id)
+        self._connection.execute(
+            insert(organisation).values(
+                id=new.id,
+                kind=new.kind,
+                name_zh=new.name_zh,
+                name_en=new.name_en,
+                subject_id=new.subject_id,
+                created_at=at,
+            )
+        )
+
+    def get(self, organisation_id: str) -> Organisation:
+        row = self._find(organisation_id)
+        if row is None:
+            raise NotFound("no such organisation", organisation_id=organisation_id)
+        return _organisation(row)
+
+    def require_kind(self, organisation_id: str, *kinds: str) -> Organisation:
+        """The organisation; raises `NotFound` unless it exists and is of one of these kinds."""
+        found = self.get(organisation_id)
+        if found.kind not in kinds:
+            raise NotFound(f"no such {' or '.join(kinds)}", organisation_id=organisation_id)
+        return found
+
+    def exchange(self) -> Organisation:
+        """The exchange that collects fees. Raises `NotFound` when there is none."""
+        row = self._connection.execute(
+            select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
+        ).first()
+        if row is None:
+            raise NotFound("there is no exchange")
+        return _organisation(row)
+
+    def all(self) -> list[Organisation]:
+        rows = self._connection.execute(select(organisation).order_by(organisation.c.kind, organisation.c.id))
+        return [_organisation(row) for row in rows]
+
+    def _with_subject(self, subject_id: str) -> bool:
+        found = self._connection.execute(select(organisation.c.id).where(organisation.c.subject_id == subject_id))
+        return found.first() is not None
+
+    def _find(self, organisation_id: str) -> Row[tuple[object, ...]] | None:
+        return self._connection.execute(select(organisation).where(organisation.c.id == organisation_id)).first()
+
+
+def _organisation(row: Row[tuple[object, ...]]) -> Organisation:
+    return Organisation(row.id, row.kind, row.name_zh, row.name_en, row.subject_id)

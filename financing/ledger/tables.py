@@ -1,0 +1,107 @@
+"""Organisations, accounts, entries, postings, holds and idempotency records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from financing.base.storage.columns import Int64, RowId, UtcDateTime
+
+
+class OrganisationRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "organisation"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('bank','grid','developer','verifier','registry','exchange','buyer')", name="organisation_kind"
+        ),
+    )
+    id: str = Field(primary_key=True)
+    kind: str
+    name_zh: str
+    name_en: str
+    subject_id: str | None = Field(default=None, unique=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class AccountRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "account"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "kind", "asset", "reference", name="account_identity"),
+        CheckConstraint("floor IS NULL OR posted - held >= floor", name="account_floor"),
+        CheckConstraint("ceiling IS NULL OR posted <= ceiling", name="account_ceiling"),
+        CheckConstraint("held >= 0", name="account_held"),
+        CheckConstraint("posting_count >= 0", name="account_posting_count"),
+        Index("account_by_asset", "asset", "kind"),
+        Index("account_by_reference", "reference"),
+    )
+    id: int = Field(primary_key=True, sa_type=RowId)
+    owner_id: str = Field(foreign_key="organisation.id")
+    kind: str
+    asset: str
+    reference: str
+    floor: int | None = Field(sa_type=Int64)
+    ceiling: int | None = Field(sa_type=Int64)
+    posted: int = Field(sa_type=Int64)
+    held: int = Field(sa_type=Int64)
+    posting_count: int = Field(sa_type=Int64)
+
+
+class EntryRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "entry"
+    __table_args__ = (CheckConstraint("length(hash) = 64 AND length(previous_hash) = 64", name="entry_hash_length"),)
+    id: int = Field(primary_key=True, sa_type=RowId, sa_column_kwargs={"autoincrement": False})
+    kind: str
+    reference: str = Field(index=True)
+    at: datetime = Field(sa_type=UtcDateTime)
+    actor_id: str = Field(foreign_key="organisation.id")
+    previous_hash: str = Field(unique=True)
+    hash: str = Field(unique=True)
+
+
+class PostingRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "posting"
+    __table_args__ = (
+        UniqueConstraint("account_id", "account_seq", name="posting_sequence"),
+        CheckConstraint("amount <> 0", name="posting_amount"),
+        CheckConstraint("account_seq >= 1", name="posting_seq_positive"),
+        # Postings are written before the entry that seals them, so the reference is checked at commit.
+        ForeignKeyConstraint(
+            ["entry_id"], ["entry.id"], name="posting_entry", deferrable=True, initially="DEFERRED", use_alter=False
+        ),
+    )
+    entry_id: int = Field(primary_key=True, sa_type=Int64)
+    account_id: int = Field(primary_key=True, sa_type=Int64, foreign_key="account.id")
+    account_seq: int = Field(sa_type=Int64)
+    amount: int = Field(sa_type=Int64)
+    balance_after: int = Field(sa_type=Int64)
+
+
+class HoldRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "hold"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="hold_amount"),
+        CheckConstraint("state IN ('pending','posted','voided','expired')", name="hold_state"),
+        CheckConstraint("(state = 'pending') = (closed_at IS NULL)", name="hold_closed"),
+        Index("hold_by_account", "account_id", "state"),
+    )
+    id: str = Field(primary_key=True)
+    account_id: int = Field(sa_type=Int64, foreign_key="account.id")
+    amount: int = Field(sa_type=Int64)
+    state: str
+    reference: str = Field(index=True)
+    expires_at: datetime | None = Field(sa_type=UtcDateTime)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class IdempotencyRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "idempotency_record"
+    organisation_id: str = Field(primary_key=True, foreign_key="organisation.id")
+    key: str = Field(primary_key=True)
+    fingerprint: str
+    status: int
+    body: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)

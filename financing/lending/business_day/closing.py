@@ -1,0 +1,140 @@
+"""Close a bank's business dates: a commit each, in order, missed ones first; a closed one stays as it is."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+from sqlalchemy import func, select
+
+from financing.base.context import Context
+from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
+from financing.base.quantities import business_date
+from financing.ledger.accounts import CNY_CODE, AccountKind
+from financing.ledger.entries import EntryKind, balanced
+from financing.ledger.store import account
+from financing.lending.business_day.steps import STEPS
+from financing.lending.business_day.store import ClosedDay, days_between
+from financing.lending.business_day.work import DayWork, next_day
+from financing.lending.loans.book import Fault
+from financing.lending.loans.markets import market_of
+from financing.lending.loans.posting import day_changes
+from financing.lending.loans.store import account_t, loan_t
+from financing.lending.unit_of_work import UnitOfWork
+
+
+def open_dates(unit: UnitOfWork, context: Context) -> list[date]:
+    """The bank's business dates that are over and not closed: from its first loan, or the last closed date, to
+    yesterday (China)."""
+    last, first = unit.days.last(context.actor.id), unit.days.first_loan_at(context.actor.id)
+    if first is None:
+        return []
+    start = next_day(last) if last is not None else business_date(first)
+    yesterday = date.fromordinal(business_date(context.at).toordinal() - 1)
+    return days_between(start, yesterday)
+
+
+def close_day(unit: UnitOfWork, context: Context, day: date) -> ClosedDay:
+    """Run the steps of one date on the bank's whole book and post them as one entry.
+
+    Raises `PeriodInvalid` for a day that is not over, `InvalidState` for one out of order, `BooksDiverged` when the
+    loans and the general ledger do not agree afterwards. A date that is closed is returned as it was: nothing changes.
+    """
+    context.require_kind("bank")
+    bank_id = context.actor.id
+    if day > business_date(context.at):
+        raise PeriodInvalid("a business date is closed when it has come", on=str(day))
+    last = unit.days.last(bank_id)
+    if last is not None and day <= last:
+        known = next((each for each in unit.days.closed(bank_id, limit=10_000) if each.day == day), None)
+        if known is None:
+            raise InvalidState("a later business date is closed", on=str(day), last=str(last))
+        return known
+    if last is not None and day != next_day(last):
+        raise InvalidState("business dates are closed in order", on=str(day), next=str(next_day(last)))
+    work = _work(unit, context, day)
+    for step in STEPS:
+        step(unit, context, work)
+    entry_id = _store(unit, context, work)
+    reconcile(unit, work)
+    closed = ClosedDay(
+        bank_id=bank_id,
+        day=day,
+        closed_at=context.at,
+        loans=len(work.going),
+        parked=int(np.count_nonzero(work.faults)),
+        steps=tuple(work.findings),
+        entry_id=entry_id,
+    )
+    unit.days.close(closed)
+    return closed
+
+
+def reconcile(unit: UnitOfWork, work: DayWork) -> None:
+    """Hold the loans against the general ledger: principal, interest receivable and allowance to the fen.
+
+    Raises `BooksDiverged` naming the account and both sums.
+    """
+    a = account_t.c
+    contract = (
+        select(func.coalesce(func.sum(a.principal_fen), 0), func.coalesce(func.sum(a.allowance_fen), 0))
+        .join(loan_t, loan_t.c.number == a.number)
+        .where(loan_t.c.bank_id == work.bank_id)
+    )
+    principal, allowance = unit.connection.execute(contract).one()
+    held = {
+        row.kind: int(row.total)
+        for row in unit.connection.execute(
+            select(account.c.kind, func.sum(account.c.posted).label("total"))
+            .where(account.c.owner_id == work.bank_id, account.c.asset == CNY_CODE)
+            .group_by(account.c.kind)
+        )
+    }
+    sums = {
+        AccountKind.LOAN_PRINCIPAL: int(principal),
+        AccountKind.INTEREST_RECEIVABLE: int((work.book.interest_owed + work.book.penal_owed).sum()),
+        AccountKind.LOSS_ALLOWANCE: -int(allowance),
+    }
+    for kind, expected in sums.items():
+        if held.get(kind.value, 0) != expected:
+            raise BooksDiverged(
+                "the loans and the general ledger do not agree",
+                account=kind.value,
+                loans_fen=expected,
+                ledger_fen=held.get(kind.value, 0),
+            )
+
+
+def _work(unit: UnitOfWork, context: Context, day: date) -> DayWork:
+    portfolios = {
+        number: portfolio
+        for number, portfolio in unit.books.portfolios().items()
+        if portfolio.bank_id == context.actor.id
+    }
+    book = unit.books.read(running_in=list(portfolios))
+    return DayWork(
+        bank_id=context.actor.id,
+        day=day,
+        portfolios=portfolios,
+        before=book.copy(),
+        book=book,
+        market=market_of(context.parameters),
+        faults=np.zeros(len(book), np.int64),
+    )
+
+
+def _store(unit: UnitOfWork, context: Context, work: DayWork) -> int | None:
+    rows = work.going
+    unit.books.write(work.book.take(rows))
+    unit.books.add_dues(work.dues)
+    parked = np.flatnonzero(work.faults)
+    names = [Fault(int(work.faults[row])).name.lower() for row in parked]
+    unit.days.park(work.book.number[parked].tolist(), work.day, names)
+    unit.days.add_calls(work.new_calls, work.at)
+    unit.days.close_calls(work.cured, "cured", work.at)
+    unit.days.alert(work.bank_id, work.alerts)
+    postings = day_changes(work.before.take(rows), work.book.take(rows), work.portfolios)
+    if not postings:
+        return None
+    entry = balanced(EntryKind.END_OF_DAY, f"day:{work.day}", postings)
+    return unit.ledger.post(entry, at=context.at, actor_id=context.actor.id).entry_id

@@ -1,0 +1,222 @@
+"""The steps of an end of day, in order. Each reads and changes the day's work; all is stored in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+
+from financing.base.context import Context
+from financing.base.errors import FinancingError
+from financing.base.quantities import business_date
+from financing.lending.business_day.store import NewCall
+from financing.lending.business_day.work import DayWork
+from financing.lending.collateral.commands import expire_pledge
+from financing.lending.collateral.margin import cure_by
+from financing.lending.collateral.portfolio import (
+    NO_PRICE,
+    ClassTable,
+    PoolColumns,
+    Standing,
+    standings,
+    value_pledges,
+)
+from financing.lending.loans.book import Fault, LoanBook, faults
+from financing.lending.loans.classification import Provisioning, classify, provide
+from financing.lending.loans.days import Ints
+from financing.lending.loans.rolling import Dues, advance
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.prices.model import Marked
+from financing.valuation.marks import marks_of
+
+Step = Callable[[UnitOfWork, Context, DayWork], None]
+CALLED = (Standing.CALL, Standing.LIQUIDATE)
+
+
+def expire_reservations(unit: UnitOfWork, context: Context, work: DayWork) -> None:
+    """End the reservations of pledges whose time is over."""
+    lapsed = unit.days.lapsed_reservations(work.bank_id, work.at)
+    for pledge_id in lapsed:
+        expire_pledge(unit, context, pledge_id)
+    work.found("expire_reservations", expired=len(lapsed))
+
+
+def take_forward(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # noqa: ARG001
+    """Interest to this date, rate resets, instalments due. A loan that cannot be taken forward is parked."""
+    work.faults[:] = faults(work.book)
+    rows = work.going
+    part = work.book.take(rows)
+    try:
+        work.dues = advance(part, work.number, work.market)
+        work.book.put(rows, part)
+    except FinancingError:
+        _one_by_one(work, rows)
+    for row in np.flatnonzero(work.faults):
+        fault = Fault(int(work.faults[row]))
+        work.warn("loan_parked", str(work.book.number[row]), fault.name.lower())
+    work.found(
+        "take_forward",
+        loans=len(work.going),
+        parked=int(np.count_nonzero(work.faults)),
+        instalments=len(work.dues),
+        interest_fen=int((work.book.interest_accrued - work.before.interest_accrued).sum()),
+        overdue=int(np.count_nonzero(work.book.days_past_due(work.number) > 0)),
+    )
+
+
+def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
+    """Mark every pledge at this date's prices; each loan's value, line and standing. No price is never healthy."""
+    classes = class_table(unit, context, work)
+    pool, pledged = pooled(unit, work, classes)
+    book, rows = work.book, work.going
+    standing = standings(uncovered(book), pool)
+    for name, found in (
+        ("market", pool.market),
+        ("lendable", pool.advance),
+        ("after_haircut", np.where(pool.unpriced, 0, pool.after_haircut)),
+        ("coverage", standing),
+    ):
+        getattr(book, name)[rows] = found[rows]
+    for place in pledged[classes.price[pledged] == NO_PRICE].tolist():
+        named = classes.keys[place] if place < len(classes.keys) else "unknown class"
+        work.warn("price_missing", named, "no usable price: its loans are unpriced")
+    names = {s.name.lower(): int(np.count_nonzero(standing[rows] == s)) for s in Standing if s is not Standing.UNVALUED}
+    work.found("revalue", market_fen=int(pool.market.sum()), **names)
+
+
+def classify_and_provide(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # noqa: ARG001
+    """Five-class category, stage and allowance of every loan."""
+    rules = context.parameters.provisioning(work.day)
+    size = max(work.portfolios, default=0) + 1
+    floor, cost = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for number, portfolio in work.portfolios.items():
+        product = context.parameters.running_product(portfolio.product, work.day)
+        floor[number], cost[number] = product.lgd_bps_min, product.disposal_cost_bps
+    table = Provisioning(
+        class_days=rules.class_days,
+        stage_2_days=rules.stage_2_days,
+        stage_3_days=rules.stage_3_days,
+        pd_ratio=rules.pd_ratio_pct / 100,
+        pd_rise_bps=rules.pd_rise_bps,
+        lgd_bps_min=floor,
+        disposal_cost_bps=cost,
+        sale_days=np.full(size, rules.sale_days, np.int64),
+    )
+    rows = work.going
+    part = work.book.take(rows)
+    classify(part, work.number, table)
+    provide(part, work.number, table)
+    work.book.put(rows, part)
+    stages = {f"stage_{stage}": int(np.count_nonzero(part.stage == stage)) for stage in (1, 2, 3)}
+    work.found("classify_and_provide", allowance_fen=int(part.allowance.sum()), **stages)
+
+
+def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
+    """Make the margin calls that are due, close those that are cured, and report those whose time is over."""
+    book = work.book
+    row_of = {number: row for row, number in enumerate(book.number.tolist())} if len(book) else {}
+    open_numbers, exposed = set(), uncovered(book)
+    lapsed = 0
+    for call in unit.days.open_calls(work.bank_id):
+        row = row_of.get(call.number)
+        if row is None or work.faults[row]:
+            continue
+        open_numbers.add(call.number)
+        priced = book.coverage[row] != Standing.UNPRICED
+        if priced and exposed[row] <= book.lendable[row]:
+            work.cured.append(call.call_id)
+        elif work.day > call.cure_by:
+            lapsed += 1
+            work.warn("call_past_due", call.loan_id, f"not cured by {call.cure_by}")
+    called = [
+        row for row in work.going.tolist() if book.coverage[row] in CALLED and book.number[row] not in open_numbers
+    ]
+    ids = unit.days.loan_ids(list(work.portfolios), book.number[np.array(called, np.int64)])
+    products = {
+        number: context.parameters.running_product(portfolio.product, work.day)
+        for number, portfolio in work.portfolios.items()
+    }
+    until = {number: cure_by(product, work.day) for number, product in products.items()}
+    for row in called:
+        debt, lendable = int(exposed[row]), int(book.lendable[row])
+        work.new_calls.append(
+            NewCall(
+                call_id=context.new_id("mcl"),
+                loan_id=ids[int(book.number[row])],
+                debt_fen=debt,
+                market_fen=int(book.market[row]),
+                shortfall_fen=max(debt - lendable, 0),
+                cure_by=until[int(book.portfolio[row])],
+            )
+        )
+    work.found("call_margins", called=len(work.new_calls), cured=len(work.cured), past_due=lapsed)
+
+
+def watch_cliffs(unit: UnitOfWork, context: Context, work: DayWork) -> None:
+    """Name the pledges whose allowances must soon be surrendered: after that day they are worth nothing."""
+    ahead = timedelta(days=context.parameters.provisioning(work.day).cliff_alert_days)
+    found = unit.days.cliffs(work.bank_id, work.day + ahead)
+    for pledge_id, loan_id, by in found:
+        work.warn("compliance_cliff", pledge_id, f"loan {loan_id}: to be surrendered by {by}")
+    work.found("watch_cliffs", pledges=len(found))
+
+
+STEPS: tuple[Step, ...] = (
+    expire_reservations,
+    take_forward,
+    revalue,
+    classify_and_provide,
+    call_margins,
+    watch_cliffs,
+)
+
+
+def class_table(unit: UnitOfWork, context: Context, work: DayWork) -> ClassTable:
+    """Prices and lines by class on this date; the row after the last stands for a class nobody knows."""
+    policies = context.parameters.classes_on(business_date(work.at))
+    keys = tuple(sorted(policies))
+    marks = marks_of(unit, context.parameters, keys, work.at)
+    price = [found.price.amount if isinstance(found := marks[key], Marked) else NO_PRICE for key in keys]
+
+    def column(name: str) -> Ints:
+        return np.array([*(getattr(policies[key], name) for key in keys), 0], np.int64)
+
+    return ClassTable(
+        keys=keys,
+        price=np.array([*price, NO_PRICE], np.int64),
+        haircut_bps=column("haircut_bps"),
+        advance_bps=column("advance_bps"),
+        warn_bps=column("warn_bps"),
+        call_bps=column("call_bps"),
+        liquidate_bps=column("liquidate_bps"),
+    )
+
+
+def uncovered(book: LoanBook) -> Ints:
+    """What credits have to cover of each debt: all but what other security supports."""
+    found: Ints = np.maximum(book.debt - book.secured, 0)
+    return found
+
+
+def pooled(unit: UnitOfWork, work: DayWork, classes: ClassTable) -> tuple[PoolColumns, Ints]:
+    """The pledges behind the day's loans, summed by row of the book; and the classes that are pledged, by index."""
+    numbers, asset_class, quantity = unit.days.pledged(list(work.portfolios), classes.keys)
+    rows = np.searchsorted(work.book.number, numbers)
+    known = rows < len(work.book)
+    known[known] = work.book.number[rows[known]] == numbers[known]
+    pool = value_pledges(rows[known], asset_class[known], quantity[known], classes, len(work.book))
+    return pool, np.unique(asset_class[known])
+
+
+def _one_by_one(work: DayWork, rows: Ints) -> None:
+    """Some loan refuses: find out which, by itself, and take the others forward."""
+    for row in rows.tolist():
+        one: LoanBook = work.book.take(np.array([row]))
+        try:
+            dues: Dues = advance(one, work.number, work.market)
+        except FinancingError:
+            work.faults[row] = Fault.TERMS
+            continue
+        work.book.put(np.array([row]), one)
+        work.dues = work.dues.and_(dues)

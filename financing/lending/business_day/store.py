@@ -1,0 +1,240 @@
+"""Business dates, alerts, parked loans, and the set-based reads and writes of an end of day, on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from financing.base.storage.bulk import insert_rows, read_integers
+from financing.base.storage.columns import table_of
+from financing.lending.loans.days import Ints
+from financing.lending.loans.store import account_t, loan_t
+from financing.lending.loans.tables import AlertRow, BusinessDayRow, ParkedLoanRow
+from financing.lending.tables import MarginCallRow, PledgeRow
+
+day_t = table_of(BusinessDayRow)
+alert_t = table_of(AlertRow)
+parked_t = table_of(ParkedLoanRow)
+call_t = table_of(MarginCallRow)
+pledge_t = table_of(PledgeRow)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDay:
+    """A business date that was closed: loans taken forward, loans parked, and each step's findings in order."""
+
+    bank_id: str
+    day: date
+    closed_at: datetime
+    loans: int
+    parked: int
+    steps: tuple[Mapping[str, Any], ...]
+    entry_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    day: date
+    kind: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewCall:
+    """A margin call as an end of day makes it."""
+
+    call_id: str
+    loan_id: str
+    debt_fen: int
+    market_fen: int
+    shortfall_fen: int
+    cure_by: date
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    call_id: str
+    number: int
+    loan_id: str
+    cure_by: date
+
+
+class DayStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def last(self, bank_id: str) -> date | None:
+        """The last business date that a bank closed."""
+        return self._connection.execute(
+            select(func.max(day_t.c.day)).where(day_t.c.bank_id == bank_id)
+        ).scalar_one_or_none()
+
+    def first_loan_at(self, bank_id: str) -> datetime | None:
+        """When a bank made its first loan: it has no business date to close before. None before there is one."""
+        row = self._connection.execute(
+            select(func.min(loan_t.c.created_at)).where(loan_t.c.bank_id == bank_id)
+        ).scalar_one_or_none()
+        return row
+
+    def closed(self, bank_id: str, *, limit: int = 31) -> list[ClosedDay]:
+        """A bank's closed dates, newest first."""
+        rows = self._connection.execute(
+            select(day_t).where(day_t.c.bank_id == bank_id).order_by(day_t.c.day.desc()).limit(limit)
+        )
+        return [
+            ClosedDay(row.bank_id, row.day, row.closed_at, row.loans, row.parked, tuple(row.steps), row.entry_id)
+            for row in rows
+        ]
+
+    def close(self, closed: ClosedDay) -> None:
+        self._connection.execute(
+            insert(day_t).values(
+                bank_id=closed.bank_id,
+                day=closed.day,
+                closed_at=closed.closed_at,
+                loans=closed.loans,
+                parked=closed.parked,
+                steps=list(closed.steps),
+                entry_id=closed.entry_id,
+            )
+        )
+
+    def park(self, numbers: Iterable[int], day: date, faults: Iterable[str]) -> None:
+        rows = [(number, self._date(day), fault) for number, fault in zip(numbers, faults, strict=True)]
+        if rows:
+            insert_rows(self._connection, "parked_loan", ("number", "day", "fault"), rows)
+
+    def parked(self, bank_id: str, day: date) -> list[tuple[str, str]]:
+        """The loans that a date's closing left behind, with the fault of each."""
+        rows = self._connection.execute(
+            select(loan_t.c.id, parked_t.c.fault)
+            .join(loan_t, loan_t.c.number == parked_t.c.number)
+            .where(loan_t.c.bank_id == bank_id, parked_t.c.day == day)
+            .order_by(loan_t.c.number)
+        )
+        return [(row.id, row.fault) for row in rows]
+
+    def alert(self, bank_id: str, alerts: Sequence[Alert]) -> None:
+        rows = [(bank_id, self._date(each.day), each.kind, each.subject, each.detail) for each in alerts]
+        if rows:
+            insert_rows(self._connection, "alert", ("bank_id", "day", "kind", "subject", "detail"), rows)
+
+    def alerts(self, bank_id: str, *, limit: int = 200) -> list[Alert]:
+        """A bank's alerts, newest date first."""
+        rows = self._connection.execute(
+            select(alert_t)
+            .where(alert_t.c.bank_id == bank_id)
+            .order_by(alert_t.c.day.desc(), alert_t.c.id)
+            .limit(limit)
+        )
+        return [Alert(row.day, row.kind, row.subject, row.detail) for row in rows]
+
+    def pledged(self, portfolios: Sequence[int], classes: Sequence[str]) -> tuple[Ints, Ints, Ints]:
+        """Posted pledges behind the loans of these portfolios: loan number, class index, kg outstanding; an unknown
+        class has the index after the last."""
+        cases = " ".join(
+            f"WHEN '{key.replace(chr(39), chr(39) * 2)}' THEN {place}" for place, key in enumerate(classes)
+        )
+        index = f"CASE p.asset_class {cases} ELSE {len(classes)} END"
+        found = read_integers(
+            self._connection,
+            ("number", "class", "kg"),
+            ("l.number", index, "p.quantity_kg - p.released_kg - p.disposed_kg"),
+            "FROM pledge p JOIN loan l ON l.id = p.loan_id JOIN loan_account a ON a.number = l.number"
+            f" WHERE p.state = 'posted' AND a.portfolio IN ({_listed(portfolios)})",
+        )
+        return found[0], found[1], found[2]
+
+    def cliffs(self, bank_id: str, until: date) -> list[tuple[str, str, date]]:
+        """Posted pledges to a bank whose allowances must be surrendered by `until`: pledge, loan, day."""
+        rows = self._connection.execute(
+            select(pledge_t.c.id, pledge_t.c.loan_id, pledge_t.c.surrender_by).where(
+                pledge_t.c.pledgee_id == bank_id,
+                pledge_t.c.state == "posted",
+                pledge_t.c.surrender_by <= until,
+                pledge_t.c.carry_over.is_(False),
+            )
+        )
+        return [(row.id, row.loan_id, row.surrender_by) for row in rows]
+
+    def lapsed_reservations(self, bank_id: str, at: datetime) -> list[str]:
+        """Reservations for a bank whose time is over."""
+        rows = self._connection.execute(
+            select(pledge_t.c.id).where(
+                pledge_t.c.pledgee_id == bank_id, pledge_t.c.state == "reserved", pledge_t.c.expires_at <= at
+            )
+        )
+        return [row.id for row in rows]
+
+    def open_calls(self, bank_id: str) -> list[OpenCall]:
+        rows = self._connection.execute(
+            select(call_t.c.id, call_t.c.loan_id, call_t.c.cure_by, loan_t.c.number)
+            .join(loan_t, loan_t.c.id == call_t.c.loan_id)
+            .where(call_t.c.state == "open", loan_t.c.bank_id == bank_id)
+        )
+        return [OpenCall(row.id, row.number, row.loan_id, row.cure_by) for row in rows]
+
+    def add_calls(self, calls: Sequence[NewCall], at: datetime) -> None:
+        names = (
+            "id", "loan_id", "state", "debt_fen", "market_fen", "shortfall_fen", "cash_fen", "cure_by", "called_at",
+        )  # fmt: skip
+        called = self._moment(at)
+        rows = [
+            (
+                call.call_id,
+                call.loan_id,
+                "open",
+                call.debt_fen,
+                call.market_fen,
+                call.shortfall_fen,
+                call.shortfall_fen,
+                self._date(call.cure_by),
+                called,
+            )
+            for call in calls
+        ]
+        if rows:
+            insert_rows(self._connection, "margin_call", names, rows)
+
+    def close_calls(self, call_ids: Sequence[str], state: str, at: datetime) -> None:
+        if call_ids:
+            self._connection.execute(
+                update(call_t).where(call_t.c.id.in_(list(call_ids))).values(state=state, closed_at=at)
+            )
+
+    def loan_ids(self, portfolios: Sequence[int], numbers: Ints) -> dict[int, str]:
+        """The ids of these loans; one query, whatever their number."""
+        if not len(numbers):
+            return {}
+        wanted = set(numbers.tolist())
+        query = select(loan_t.c.number, loan_t.c.id)
+        if len(wanted) <= 500:
+            query = query.where(loan_t.c.number.in_(sorted(wanted)))
+        else:
+            query = query.join(account_t, account_t.c.number == loan_t.c.number).where(
+                account_t.c.portfolio.in_(list(portfolios))
+            )
+        return {row.number: row.id for row in self._connection.execute(query) if row.number in wanted}
+
+    def _date(self, day: date) -> Any:
+        return day.isoformat() if self._connection.dialect.name == "sqlite" else day
+
+    def _moment(self, at: datetime) -> Any:
+        if self._connection.dialect.name == "sqlite":
+            return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+        return at
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every date from `first` to `last`, both included; none when `last` is earlier."""
+    start, end = date.toordinal(first), date.toordinal(last)
+    return [date.fromordinal(each) for each in range(start, end + 1)]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(int(number)) for number in numbers) or "NULL"

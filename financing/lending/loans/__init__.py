@@ -1,0 +1,1 @@
+"""A loan's life: its events, and the columns that follow from them."""

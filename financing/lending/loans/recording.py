@@ -1,0 +1,185 @@
+"""What happens to a running loan: events are recorded, books follow from events, the ledger from books.
+
+An event of today takes the books forward. One that is dated back is put in its place and the loan is replayed from the
+beginning: what changed is posted as a correction, so the books are those of an event that had come in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from financing.base.context import Context
+from financing.base.errors import InvalidState, PeriodInvalid
+from financing.base.quantities import Money, Rate, business_date
+from financing.ledger.entries import EntryKind, Posting, balanced
+from financing.lending.loans.book import LoanBook
+from financing.lending.loans.days import date_of, day_of
+from financing.lending.loans.loan import (
+    NOTHING,
+    Allocation,
+    EventKind,
+    LoanEvent,
+    LoanState,
+    Replayed,
+    apply_event,
+    in_order,
+    replay,
+    require_payable,
+    reversal_of,
+)
+from financing.lending.loans.markets import market_of
+from financing.lending.loans.payments import oldest_unpaid
+from financing.lending.loans.posting import changes, positions
+from financing.lending.loans.rolling import advance
+from financing.lending.store import StoredLoan
+from financing.lending.unit_of_work import UnitOfWork
+
+# What an end of day found of a loan; a replay of events knows nothing of it.
+_FOUND = ("pd_bps", "risk_class", "stage", "allowance", "coverage", "market", "lendable", "after_haircut")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that is to be recorded."""
+
+    kind: EventKind
+    value_on: date
+    amount: Money = NOTHING
+    rate: Rate | None = None
+    until: date | None = None
+    scheme: str | None = None
+    shorten: bool = True
+    full: bool = False
+    capitalised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """The loan after it, what a payment went to, and the ledger entry (None if no balance changed)."""
+
+    stored: StoredLoan
+    allocation: Allocation | None
+    entry_id: int | None
+
+
+def happen(
+    unit: UnitOfWork,
+    context: Context,
+    stored: StoredLoan,
+    draft: Draft,
+    kind: EntryKind,
+    *,
+    external_id: str | None = None,
+    extra: Sequence[Posting] = (),
+) -> Happened:
+    """Record an event of a loan and post what it changes, with `extra` postings in the same entry.
+
+    Raises `PeriodInvalid` (a day to come, or before signing), `OverpaymentRefused`, `InvalidState` (closed loan, an
+    external id used already) and what the ledger refuses; nothing is stored then.
+    """
+    today = business_date(context.at)
+    if not stored.terms.signed_on <= draft.value_on <= today:
+        raise PeriodInvalid("an event lies between signing and today", on=str(draft.value_on))
+    if stored.loan.state is not LoanState.ACTIVE and draft.kind is not EventKind.RECOVERY:
+        raise InvalidState(f"the loan is {stored.loan.state}", loan_id=stored.terms.loan_id)
+    number = stored.terms.number
+    known = unit.books.events(number)
+    if external_id is not None and any(e.external_id == external_id and not e.event.reversed for e in known):
+        raise InvalidState("this payment was recorded already", external_id=external_id)
+    events = tuple(each.event for each in known)
+    event = LoanEvent(
+        kind=draft.kind,
+        value_on=draft.value_on,
+        sequence=len(events) + 1,
+        amount=draft.amount,
+        rate=draft.rate,
+        until=draft.until,
+        scheme=draft.scheme,
+        shorten=draft.shorten,
+        full=draft.full,
+        capitalised=draft.capitalised,
+    )
+    on_time = draft.value_on >= date_of(int(stored.book.accrued_to[0])) and in_order((*events, event))[-1] == event
+    done = _forward(unit, context, stored, event) if on_time else _again(context, stored, (*events, event))
+    entry_id = _store(unit, context, stored, done, kind if on_time else EntryKind.CORRECTION, extra)
+    unit.books.add_event(
+        number, event, external_id=external_id, entry_id=entry_id, actor_id=context.actor.id, at=context.at
+    )
+    return Happened(unit.lending.loan(stored.terms.loan_id), done.splits.get(event.sequence), entry_id)
+
+
+def undo(unit: UnitOfWork, context: Context, stored: StoredLoan, sequence: int) -> Happened:
+    """Reverse one event as if it had never been: a new linked entry corrects the books, the event stays on record.
+
+    Raises `InvalidState` for an event that does not exist, is reversed, or on which a later one rests.
+    """
+    events = tuple(each.event for each in unit.books.events(stored.terms.number))
+    done = _again(context, stored, reversal_of(events, sequence))
+    entry_id = _store(unit, context, stored, done, EntryKind.CORRECTION, ())
+    unit.books.mark_reversed(stored.terms.number, sequence, context.at)
+    return Happened(unit.lending.loan(stored.terms.loan_id), None, entry_id)
+
+
+def carry_forward(unit: UnitOfWork, context: Context, stored: StoredLoan, on: date) -> StoredLoan:
+    """Take one loan's books to `on` and post the interest. Raises `PeriodInvalid` for a day already passed."""
+    if day_of(on) < int(stored.book.accrued_to[0]):
+        raise PeriodInvalid("the books are already later than this date", on=str(on))
+    book = stored.book.copy()
+    dues = unit.books.dues([stored.terms.number]).and_(advance(book, day_of(on), market_of(context.parameters)))
+    oldest_unpaid(book, dues)
+    _store(unit, context, stored, Replayed(book, dues, {}), EntryKind.ACCRUAL, ())
+    return unit.lending.loan(stored.terms.loan_id)
+
+
+def _forward(unit: UnitOfWork, context: Context, stored: StoredLoan, event: LoanEvent) -> Replayed:
+    market, today = market_of(context.parameters), day_of(business_date(context.at))
+    done = Replayed(stored.book.copy(), unit.books.dues([stored.terms.number]), {})
+    done.dues = done.dues.and_(advance(done.book, day_of(event.value_on), market))
+    if event.kind is EventKind.REPAYMENT:
+        require_payable(done.book, event.amount)
+    apply_event(done, event, market)
+    done.dues = done.dues.and_(advance(done.book, today, market))
+    oldest_unpaid(done.book, done.dues)
+    return done
+
+
+def _again(context: Context, stored: StoredLoan, events: Sequence[LoanEvent]) -> Replayed:
+    """The books from the beginning with these events. A payment dated back may be no more than what was owed then; a
+    later one that is more than the corrected debt is given back in part."""
+    market = market_of(context.parameters)
+    newest = events[-1]
+    if newest.kind is EventKind.REPAYMENT and not newest.reversed:
+        before = replay(stored.terms, events[:-1], newest.value_on, market)
+        require_payable(before.book, newest.amount)
+    done = replay(stored.terms, events, business_date(context.at), market)
+    for name in _FOUND:
+        getattr(done.book, name)[:] = getattr(stored.book, name)
+    return done
+
+
+def _store(
+    unit: UnitOfWork,
+    context: Context,
+    stored: StoredLoan,
+    done: Replayed,
+    kind: EntryKind,
+    extra: Sequence[Posting],
+) -> int | None:
+    book = done.book
+    if not book.active[0]:
+        _clear(book)
+    postings = [*changes(positions(stored.terms, stored.book), positions(stored.terms, book)), *extra]
+    unit.lending.save_loan(book)
+    unit.books.set_dues(stored.terms.number, done.dues)
+    if not postings:
+        return None
+    entry = balanced(kind, stored.terms.loan_id, postings)
+    return unit.ledger.post(entry, at=context.at, actor_id=context.actor.id).entry_id
+
+
+def _clear(book: LoanBook) -> None:
+    """A closed loan needs no allowance and has no stage."""
+    for name in ("allowance", "stage", "risk_class", "coverage"):
+        getattr(book, name)[:] = 0

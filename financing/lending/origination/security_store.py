@@ -1,0 +1,94 @@
+"""Securities beside pledged credits, on one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from financing.base.errors import InvalidState, NotFound
+from financing.base.quantities import Money
+from financing.base.storage.columns import table_of
+from financing.lending.loans.tables import SecurityRow
+from financing.lending.origination.securities import Security
+
+security_t = table_of(SecurityRow)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecurity:
+    """`record` holds how it was valued; `state`: offered, posted, released or withdrawn."""
+
+    security: Security
+    state: str
+    evidence_hash: str
+    registration_number: str | None
+    loan_id: str | None
+    record: dict[str, Any]
+
+
+class SecurityStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, security: Security, evidence_hash: str, record: dict[str, Any], at: datetime) -> None:
+        self._connection.execute(
+            insert(security_t).values(
+                id=security.security_id,
+                kind=security.kind,
+                provider_id=security.provider,
+                bank_id=security.bank,
+                borrower_id=security.borrower,
+                value_fen=security.value.fen,
+                since=security.since,
+                valid_until=security.valid_until,
+                state="offered",
+                evidence_hash=evidence_hash,
+                record=record,
+                offered_at=at,
+            )
+        )
+
+    def get(self, security_id: str) -> StoredSecurity:
+        row = self._connection.execute(select(security_t).where(security_t.c.id == security_id)).first()
+        if row is None:
+            raise NotFound("no such security", security_id=security_id)
+        return _stored(row)
+
+    def of_organisation(self, organisation_id: str) -> list[StoredSecurity]:
+        """Securities that an organisation gave, holds or borrows against, newest first."""
+        c = security_t.c
+        query = select(security_t).where(
+            or_(c.provider_id == organisation_id, c.bank_id == organisation_id, c.borrower_id == organisation_id)
+        )
+        return [_stored(row) for row in self._connection.execute(query.order_by(c.offered_at.desc(), c.id))]
+
+    def post(self, security_id: str, loan_id: str, registration_number: str) -> None:
+        """Bind an offered security to a loan, once. Raises `InvalidState`."""
+        self._move(security_id, "offered", state="posted", loan_id=loan_id, registration_number=registration_number)
+
+    def close(self, security_id: str, was: str, state: str) -> None:
+        self._move(security_id, was, state=state)
+
+    def _move(self, security_id: str, was: str, **values: Any) -> None:
+        done = self._connection.execute(
+            update(security_t).where(security_t.c.id == security_id, security_t.c.state == was).values(**values)
+        )
+        if done.rowcount != 1:
+            raise InvalidState(f"the security is not {was}", security_id=security_id)
+
+
+def _stored(row: Row[Any]) -> StoredSecurity:
+    security = Security(
+        row.id,
+        row.kind,
+        row.provider_id,
+        row.bank_id,
+        row.borrower_id,
+        Money(row.value_fen),
+        row.since,
+        row.valid_until,
+    )
+    return StoredSecurity(security, row.state, row.evidence_hash, row.registration_number, row.loan_id, row.record)

@@ -1,0 +1,1 @@
+"""What a bank reports of its loans and its side of the ledger."""

@@ -1,0 +1,202 @@
+"""Auctions, their bids and the winners' contracts, on one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from financing.base.errors import NotFound
+from financing.base.quantities import Carbon, Money, Price
+from financing.base.signing import Signature
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.market.auctions.terms import Terms
+from financing.market.over_the_counter.tables import AuctionRow, AwardRow, BidRow
+
+auction_t = table_of(AuctionRow)
+bid_t = table_of(BidRow)
+award_t = table_of(AwardRow)
+_terms = Codec(Terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Auction:
+    """Terms, the end as extended so far, what is still for sale, and where it stands."""
+
+    terms: Terms
+    closes_at: datetime
+    left: Carbon
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBid:
+    """An open bid has a price; a sealed one a commitment, and a price once it is revealed."""
+
+    bid_id: str
+    auction_id: str
+    seq: int
+    bidder: str
+    quantity: Carbon
+    price: Price | None
+    commitment: str | None
+    deposit: Money
+    placed_at: datetime
+    revealed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a winner owes: signed by both sides, paid by `due_at`, or in default."""
+
+    award_id: str
+    auction_id: str
+    bidder: str
+    quantity: Carbon
+    price: Price
+    state: str
+    due_at: datetime
+    signatures: tuple[Signature, ...] = ()
+
+
+class AuctionStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, terms: Terms) -> None:
+        self._connection.execute(
+            insert(auction_t).values(
+                id=terms.auction_id,
+                seller_id=terms.seller,
+                asset=terms.asset,
+                state="running",
+                closes_at=terms.closes_at,
+                left_kg=terms.quantity.kg,
+                terms=_terms.encode(terms),
+            )
+        )
+
+    def get(self, auction_id: str) -> Auction:
+        row = self._connection.execute(select(auction_t).where(auction_t.c.id == auction_id)).first()
+        if row is None:
+            raise NotFound("no such auction", auction_id=auction_id)
+        return _auction(row)
+
+    def all(self) -> list[Auction]:
+        rows = self._connection.execute(select(auction_t).order_by(auction_t.c.closes_at.desc(), auction_t.c.id))
+        return [_auction(row) for row in rows]
+
+    def save(self, auction: Auction) -> None:
+        self._connection.execute(
+            update(auction_t)
+            .where(auction_t.c.id == auction.terms.auction_id)
+            .values(state=auction.state, closes_at=auction.closes_at, left_kg=auction.left.kg)
+        )
+
+    def add_bid(self, bid: StoredBid) -> None:
+        self._connection.execute(
+            insert(bid_t).values(
+                id=bid.bid_id,
+                auction_id=bid.auction_id,
+                seq=bid.seq,
+                bidder_id=bid.bidder,
+                quantity_kg=bid.quantity.kg,
+                price_fen=bid.price.amount if bid.price else None,
+                commitment=bid.commitment,
+                deposit_fen=bid.deposit.fen,
+                placed_at=bid.placed_at,
+                revealed_at=bid.revealed_at,
+            )
+        )
+
+    def reveal(self, bid_id: str, price: Price, quantity: Carbon, at: datetime) -> None:
+        self._connection.execute(
+            update(bid_t)
+            .where(bid_t.c.id == bid_id)
+            .values(price_fen=price.amount, quantity_kg=quantity.kg, revealed_at=at)
+        )
+
+    def next_seq(self, auction_id: str) -> int:
+        found = self._connection.execute(select(func.max(bid_t.c.seq)).where(bid_t.c.auction_id == auction_id))
+        return 1 + (found.scalar_one() or 0)
+
+    def bids(self, auction_id: str) -> list[StoredBid]:
+        """In the order they were placed."""
+        rows = self._connection.execute(select(bid_t).where(bid_t.c.auction_id == auction_id).order_by(bid_t.c.seq))
+        return [
+            StoredBid(
+                row.id,
+                row.auction_id,
+                row.seq,
+                row.bidder_id,
+                Carbon(row.quantity_kg),
+                Price(row.price_fen) if row.price_fen is not None else None,
+                row.commitment,
+                Money(row.deposit_fen),
+                row.placed_at,
+                row.revealed_at,
+            )
+            for row in rows
+        ]
+
+    def add_contract(self, contract: Contract, *, entry_id: int | None = None) -> None:
+        self._connection.execute(
+            insert(award_t).values(
+                id=contract.award_id,
+                auction_id=contract.auction_id,
+                bidder_id=contract.bidder,
+                quantity_kg=contract.quantity.kg,
+                price_fen=contract.price.amount,
+                state=contract.state,
+                due_at=contract.due_at,
+                signatures=[_plain(each) for each in contract.signatures],
+                entry_id=entry_id,
+            )
+        )
+
+    def save_contract(self, contract: Contract, *, entry_id: int | None = None) -> None:
+        self._connection.execute(
+            update(award_t)
+            .where(award_t.c.id == contract.award_id)
+            .values(state=contract.state, signatures=[_plain(each) for each in contract.signatures], entry_id=entry_id)
+        )
+
+    def contract(self, award_id: str) -> Contract:
+        row = self._connection.execute(select(award_t).where(award_t.c.id == award_id)).first()
+        if row is None:
+            raise NotFound("no such contract", award_id=award_id)
+        return _contract(row)
+
+    def contracts(self, auction_id: str) -> list[Contract]:
+        rows = self._connection.execute(
+            select(award_t).where(award_t.c.auction_id == auction_id).order_by(award_t.c.id)
+        )
+        return [_contract(row) for row in rows]
+
+
+def _auction(row: Row[Any]) -> Auction:
+    return Auction(_terms.decode(row.terms), row.closes_at, Carbon(row.left_kg), row.state)
+
+
+def _contract(row: Row[Any]) -> Contract:
+    return Contract(
+        row.id,
+        row.auction_id,
+        row.bidder_id,
+        Carbon(row.quantity_kg),
+        Price(row.price_fen),
+        row.state,
+        row.due_at,
+        tuple(Signature(**each) for each in row.signatures),
+    )
+
+
+def _plain(signature: Signature) -> dict[str, str]:
+    return {
+        "signer_id": signature.signer_id,
+        "public_key": signature.public_key,
+        "signature": signature.signature,
+    }

@@ -1,0 +1,223 @@
+"""What the exchange does: list, halt, resume, run the session by hand; and block trades between two parties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from financing.base.context import Context
+from financing.base.errors import (
+    AlreadyExists,
+    InvalidState,
+    MarketClosed,
+    NotFound,
+    NotPermitted,
+    OrderRefused,
+)
+from financing.base.quantities import Carbon, Price, business_date
+from financing.ledger.accounts import Asset, cash
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.order_book.cache import Books, venue_of
+from financing.market.order_book.commands import require_sellable
+from financing.market.order_book.engine import events
+from financing.market.order_book.engine.orders import fee_on
+from financing.market.order_book.engine.schedule import due, require_taking_orders
+from financing.market.order_book.engine.sessions import (
+    Phase,
+    lots_of,
+    require_on_tick,
+    require_within_band,
+    scheduled_phase,
+)
+from financing.market.order_book.engine.trading import Trading
+from financing.market.order_book.recording import record
+from financing.market.order_book.store import BlockReport, Instrument
+from financing.market.over_the_counter.offering import HOLDERS
+
+
+class SessionStep(StrEnum):
+    """What the exchange does with an open instrument: collect for an auction, trade (uncrossing), end the day."""
+
+    CALL = "call"
+    CONTINUE = "continue"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTerms:
+    """A bilateral trade outside the book."""
+
+    buyer: str
+    seller: str
+    quantity: Carbon
+    price: Price
+
+
+def list_instrument(
+    unit: UnitOfWork, context: Context, books: Books, asset: Asset, rules: str, reference: Price
+) -> Instrument:
+    """Open an asset of the ledger to trading under a venue's rules, with its first previous close.
+
+    Raises `NotPermitted`, `NotFound` for an asset nothing was booked in, `AlreadyExists`, `ParameterMissing`.
+    """
+    context.require_kind("exchange")
+    context.parameters.venue(rules, business_date(context.at))
+    if asset.is_money or not unit.ledger.is_known(asset):
+        raise NotFound("nothing was ever booked in this asset", asset=asset.code)
+    if unit.journal.head(asset.code)[0]:
+        raise AlreadyExists("the asset is listed already", instrument=asset.code)
+    state = Trading(asset.code)
+    record(unit, context, state, events.Listed(context.actor.id, rules, reference.require_positive().amount))
+    _bring_up(unit, context, state)
+    books.keep(state)
+    return unit.orders.instrument(asset.code)
+
+
+def halt(unit: UnitOfWork, context: Context, books: Books, instrument: str, reason: str) -> Instrument:
+    """Stop trading; waiting orders stay and can be cancelled. Raises `NotPermitted`, `InvalidState`."""
+    return _control(unit, context, books, instrument, events.Halted(reason))
+
+
+def resume(unit: UnitOfWork, context: Context, books: Books, instrument: str) -> Instrument:
+    """Take orders again. Raises `NotPermitted`, `InvalidState`."""
+    return _control(unit, context, books, instrument, events.Resumed())
+
+
+def run_session(unit: UnitOfWork, context: Context, books: Books, instrument: str, step: SessionStep) -> Instrument:
+    """Collect for a call auction, go on to continuous trading (uncrossing what was collected), or end the day.
+
+    Raises `NotPermitted`, `MarketHalted`, `MarketClosed` outside the venue's hours, `InvalidState`.
+    """
+    _require_own(unit, context, instrument)
+    with books.changing(unit, instrument) as state:
+        _bring_up(unit, context, state)
+        rules, calendar = venue_of(state, context.parameters, context.at)
+        if step is SessionStep.CLOSE:
+            if state.day_over or state.day is None:
+                raise InvalidState("the day is closed already", instrument=instrument)
+            record(unit, context, state, events.DayClosed(state.day))
+            return unit.orders.instrument(instrument)
+        if scheduled_phase(rules, calendar, context.at) in (Phase.CLOSED, Phase.BREAK):
+            raise MarketClosed("outside the venue's hours", instrument=instrument)
+        if state.day_over or state.day is None:
+            raise InvalidState("the day is closed; the next one begins by itself", instrument=instrument)
+        if step is SessionStep.CALL:
+            if state.phase is Phase.CALL:
+                raise InvalidState("a call auction is open", instrument=instrument)
+            record(unit, context, state, events.CallOpened(manual=True))
+        else:
+            require_taking_orders(state, rules, calendar, context.at)
+            if state.phase is Phase.CONTINUOUS:
+                raise InvalidState("trading is continuous already", instrument=instrument)
+            record(unit, context, state, events.Continued())
+        return unit.orders.instrument(instrument)
+
+
+def report_block(unit: UnitOfWork, context: Context, books: Books, instrument: str, terms: BlockTerms) -> BlockReport:
+    """Report a block. One of its parties opens it for the other to confirm; the exchange settles it at once.
+
+    Raises `OrderRefused` for a size or price outside the rules, `NotPermitted` for anyone else.
+    """
+    with books.changing(unit, instrument) as state:
+        _bring_up(unit, context, state)
+        report = _checked(unit, context, state, terms)
+        unit.orders.add_block(report)
+        if context.actor.kind == "exchange":
+            _settle(unit, context, state, report)
+    return unit.orders.block(report.block_id)
+
+
+def confirm_block(unit: UnitOfWork, context: Context, books: Books, block_id: str) -> BlockReport:
+    """Confirm a block as its other side: it settles against payment in one entry.
+
+    Raises `NotFound`, `NotPermitted`, `InvalidState` on another day or in another state, `InsufficientBalance`.
+    """
+    report = unit.orders.block(block_id)
+    context.require_party(report.buyer, report.seller)
+    if context.actor.id == report.reported_by:
+        raise NotPermitted("the other side confirms a block", block_id=block_id)
+    if report.state != "open" or report.day != business_date(context.at):
+        raise InvalidState("the block is not open for confirmation today", block_id=block_id, state=report.state)
+    with books.changing(unit, report.instrument) as state:
+        _bring_up(unit, context, state)
+        _settle(unit, context, state, report)
+    return unit.orders.block(block_id)
+
+
+def withdraw_block(unit: UnitOfWork, context: Context, block_id: str) -> BlockReport:
+    """Take back a reported block, as the side that reported it."""
+    report = unit.orders.block(block_id)
+    context.require_party(report.reported_by)
+    if report.state != "open":
+        raise InvalidState(f"the block is {report.state}", block_id=block_id)
+    unit.orders.end_block(block_id, "withdrawn", None)
+    return unit.orders.block(block_id)
+
+
+def _control(unit: UnitOfWork, context: Context, books: Books, instrument: str, event: events.Event) -> Instrument:
+    _require_own(unit, context, instrument)
+    with books.changing(unit, instrument) as state:
+        record(unit, context, state, event)
+        _bring_up(unit, context, state)
+    return unit.orders.instrument(instrument)
+
+
+def _require_own(unit: UnitOfWork, context: Context, instrument: str) -> None:
+    context.require_kind("exchange")
+    context.require_party(unit.orders.instrument(instrument).listed_by)
+
+
+def _bring_up(unit: UnitOfWork, context: Context, state: Trading) -> None:
+    rules, calendar = venue_of(state, context.parameters, context.at)
+    while (event := due(state, rules, calendar, context.at)) is not None:
+        record(unit, context, state, event)
+
+
+def _checked(unit: UnitOfWork, context: Context, state: Trading, terms: BlockTerms) -> BlockReport:
+    rules, calendar = venue_of(state, context.parameters, context.at)
+    if context.actor.kind == "exchange":
+        context.require_party(state.exchange)
+    else:
+        context.require_party(terms.buyer, terms.seller)
+    if terms.buyer == terms.seller:
+        raise NotPermitted("nobody trades with itself", party=terms.buyer)
+    for party in (terms.buyer, terms.seller):
+        unit.organisations.require_kind(party, *HOLDERS)
+    require_taking_orders(state, rules, calendar, context.at)
+    lots = lots_of(rules, terms.quantity.kg)
+    if lots < rules.block_lots_min:
+        raise OrderRefused("smaller than a block; place an order", lots=lots, least=rules.block_lots_min)
+    require_on_tick(rules, terms.price.amount)
+    require_within_band(terms.price.amount, state.reference, rules.block_band_bps)
+    return BlockReport(
+        block_id=context.new_id("blk"),
+        instrument=state.instrument,
+        buyer=terms.buyer,
+        seller=terms.seller,
+        price=terms.price.amount,
+        lots=lots,
+        reported_by=context.actor.id,
+        reported_at=context.at,
+        day=business_date(context.at),
+        state="open",
+    )
+
+
+def _settle(unit: UnitOfWork, context: Context, state: Trading, report: BlockReport) -> None:
+    rules, calendar = venue_of(state, context.parameters, context.at)
+    require_taking_orders(state, rules, calendar, context.at)
+    require_within_band(report.price, state.reference, rules.block_band_bps)
+    amount = report.price * report.lots
+    event = events.BlockTraded(
+        block_id=report.block_id,
+        buyer=report.buyer,
+        seller=report.seller,
+        price=report.price,
+        lots=report.lots,
+        buyer_fee=fee_on(amount, rules.buyer_fee_ppm),
+        seller_fee=fee_on(amount, rules.seller_fee_ppm),
+    )
+    unit.ledger.require_available(cash(report.buyer), amount + event.buyer_fee)
+    require_sellable(unit, state, rules, report.seller, report.lots * rules.lot_kg)
+    record(unit, context, state, event)
+    unit.orders.end_block(report.block_id, "settled", state.seq)

@@ -1,0 +1,1 @@
+"""Trade beside the order book: offers, listings, deals, quotes."""

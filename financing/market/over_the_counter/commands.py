@@ -1,0 +1,349 @@
+"""Listed offers, deals signed by both sides, and requests for quotes: everything promised is in escrow first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from financing.base.context import Context
+from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
+from financing.base.quantities import Carbon, Price
+from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
+from financing.ledger.posting import give_back, set_aside
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.delivery import (
+    Delivery,
+    asset_of,
+    deliver,
+    money_in_escrow,
+    rules_of,
+    what_buyer_owes,
+)
+from financing.market.fees import Quote
+from financing.market.over_the_counter import deals as rules
+from financing.market.over_the_counter.deals import (
+    Deal,
+    Listing,
+    QuoteGiven,
+    QuoteRequest,
+)
+from financing.market.over_the_counter.offering import HOLDERS
+from financing.registry.retirement.commands import Purpose, record_retirement
+from financing.registry.retirement.model import Retirement
+
+
+@dataclass(frozen=True, slots=True)
+class MakeListing:
+    asset: str
+    quantity: Carbon
+    price: Price
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """A listing after a purchase, what it cost, and the certificate when it was bought to be retired."""
+
+    listing: Listing
+    amounts: Quote
+    entry_id: int
+    retirement: Retirement | None
+
+
+def make_listing(unit: UnitOfWork, context: Context, command: MakeListing) -> Listing:
+    """Offer credits or package units to anyone; they go into escrow.
+
+    Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `OfferExpired`, `QuantityOutOfRange`.
+    """
+    context.require_kind(*HOLDERS)
+    asset = asset_of(unit, command.asset)
+    _require_soon(command.expires_at, context.at, rules_of(context).listing_days_max)
+    listing = Listing(
+        listing_id=context.new_id("lst"),
+        seller=context.actor.id,
+        asset=asset.code,
+        quantity=command.quantity,
+        left=command.quantity,
+        price=command.price,
+        listed_at=context.at,
+        expires_at=command.expires_at,
+    )
+    what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
+    set_aside(unit, context, listing.seller, asset, listing.quantity, listing.listing_id)
+    unit.trading.save_listing(listing)
+    return listing
+
+
+def buy_listing(
+    unit: UnitOfWork, context: Context, listing_id: str, quantity: Carbon, retire_for: Purpose | None = None
+) -> Bought:
+    """Take part or all of a listing; with a purpose, the credits are retired for it in the same entry.
+
+    Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`, `InsufficientBalance`, `CreditsFrozen`.
+    """
+    context.require_kind(*HOLDERS)
+    listing = unit.trading.listing(listing_id)
+    after = rules.take(listing, context.actor.id, quantity, context.at)
+    asset = Asset(listing.asset)
+    if retire_for is not None and asset.is_package:
+        raise NotPermitted("package units are bought first and retired from the package", asset=asset.code)
+    buyer = context.actor.id
+    into = AccountKey(buyer, AccountKind.RETIRED, asset) if retire_for else holding(buyer, asset)
+    sale = Delivery(
+        seller=listing.seller,
+        buyer=buyer,
+        asset=asset,
+        quantity=quantity,
+        price=listing.price,
+        credits_from=escrow(listing.seller, asset, listing_id),
+        money_from=cash(buyer),
+        credits_to=into,
+    )
+    number = unit.registry.next_retirement_number() if retire_for else 0
+    booked, amounts = deliver(unit, context, sale, "listing", listing_id)
+    unit.trading.save_listing(after)
+    retirement = None
+    if retire_for is not None:
+        retirement = record_retirement(unit, context, number, booked.blocks, booked.entry_id, retire_for)
+    return Bought(after, amounts, booked.entry_id, retirement)
+
+
+def end_listing(unit: UnitOfWork, context: Context, listing_id: str) -> Listing:
+    """Take a listing back as its seller, or, once it has expired, as anyone: what is left returns from escrow."""
+    listing = unit.trading.listing(listing_id)
+    state = listing.state_at(context.at)
+    if state == "open":
+        context.require_party(listing.seller)
+    elif state != "expired" or listing.state == "expired":
+        raise InvalidState(f"the listing is {state}", listing_id=listing_id)
+    ended = replace(listing, state="withdrawn" if state == "open" else "expired")
+    give_back(unit, context, listing.seller, Asset(listing.asset), listing_id)
+    unit.trading.save_listing(ended)
+    return ended
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeDeal:
+    counterparty: str
+    side: str
+    asset: str
+    quantity: Carbon
+    price: Price
+    expires_at: datetime
+
+
+def propose_deal(unit: UnitOfWork, context: Context, command: ProposeDeal) -> Deal:
+    """Draft a sale with one counterparty. Nothing is set aside before a side signs."""
+    context.require_kind(*HOLDERS)
+    unit.organisations.require_kind(command.counterparty, *HOLDERS)
+    asset = asset_of(unit, command.asset)
+    _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
+    if command.side not in {"buy", "sell"}:
+        raise QuantityOutOfRange("a side is buy or sell", side=command.side)
+    me, other = context.actor.id, command.counterparty
+    seller, buyer = (me, other) if command.side == "sell" else (other, me)
+    deal = Deal(
+        deal_id=context.new_id("del"),
+        proposer=me,
+        seller=seller,
+        buyer=buyer,
+        asset=asset.code,
+        quantity=command.quantity,
+        price=command.price,
+        proposed_at=context.at,
+        expires_at=command.expires_at,
+    )
+    what_buyer_owes(context, deal.quantity, deal.price)
+    unit.trading.save_deal(deal)
+    return deal
+
+
+def sign_deal(unit: UnitOfWork, context: Context, deal_id: str) -> Deal:
+    """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
+    deal = unit.trading.deal(deal_id)
+    context.require_party(deal.seller, deal.buyer)
+    signature = context.signer.sign(context.actor.id, deal.message())
+    signed = rules.countersign(deal, signature, context.at)
+    asset = Asset(deal.asset)
+    if context.actor.id == deal.seller:
+        set_aside(unit, context, deal.seller, asset, deal.quantity, deal_id)
+    else:
+        set_aside(unit, context, deal.buyer, CNY, what_buyer_owes(context, deal.quantity, deal.price), deal_id)
+    entry_id = None
+    if signed.state == "settled":
+        sale = Delivery(
+            seller=deal.seller,
+            buyer=deal.buyer,
+            asset=asset,
+            quantity=deal.quantity,
+            price=deal.price,
+            credits_from=escrow(deal.seller, asset, deal_id),
+            money_from=money_in_escrow(deal.buyer, deal_id),
+            credits_to=holding(deal.buyer, asset),
+        )
+        booked, _ = deliver(unit, context, sale, "deal", deal_id)
+        entry_id = booked.entry_id
+        # The fee that holds today may be lower than the one that was set aside.
+        give_back(unit, context, deal.buyer, CNY, deal_id)
+    unit.trading.save_deal(signed, entry_id=entry_id)
+    return signed
+
+
+def end_deal(unit: UnitOfWork, context: Context, deal_id: str) -> Deal:
+    """Decline a deal as one of its sides, or end it once it has expired: both escrows return."""
+    deal = unit.trading.deal(deal_id)
+    context.require_party(deal.seller, deal.buyer)
+    state = deal.state_at(context.at)
+    if deal.state != "proposed":
+        raise InvalidState(f"the deal is {state}", deal_id=deal_id)
+    ended = replace(deal, state="expired" if state == "expired" else "declined")
+    give_back(unit, context, deal.seller, Asset(deal.asset), deal_id)
+    give_back(unit, context, deal.buyer, CNY, deal_id)
+    unit.trading.save_deal(ended)
+    return ended
+
+
+@dataclass(frozen=True, slots=True)
+class AskForQuotes:
+    """`wanted` is an asset class (any issuance or package of it) when buying, one asset when selling."""
+
+    side: str
+    wanted: str
+    quantity: Carbon
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveQuote:
+    request_id: str
+    asset: str
+    price: Price
+    expires_at: datetime
+
+
+def ask_for_quotes(unit: UnitOfWork, context: Context, command: AskForQuotes) -> QuoteRequest:
+    """Ask everyone for firm prices. Raises `NotFound`, `ParameterMissing`, `OfferExpired`, `QuantityOutOfRange`."""
+    context.require_kind(*HOLDERS)
+    _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
+    request = QuoteRequest(
+        request_id=context.new_id("rfq"),
+        requester=context.actor.id,
+        side=command.side,
+        wanted=command.wanted,
+        quantity=command.quantity,
+        requested_at=context.at,
+        expires_at=command.expires_at,
+    )
+    if command.side == "sell":
+        asset_of(unit, command.wanted)
+    else:
+        context.parameters.collateral_class(command.wanted, context.at.date())
+    unit.trading.save_request(request)
+    return request
+
+
+def give_quote(unit: UnitOfWork, context: Context, command: GiveQuote) -> QuoteGiven:
+    """Answer a request with a firm price: what the maker would owe goes into escrow."""
+    context.require_kind(*HOLDERS)
+    request = unit.trading.request(command.request_id)
+    rules.require_open(request.state_at(context.at), request.request_id)
+    if request.requester == context.actor.id:
+        raise NotPermitted("nobody quotes to itself", request_id=request.request_id)
+    asset = asset_of(unit, command.asset)
+    _require_wanted(unit, request, asset)
+    command.price.require_positive()
+    if command.expires_at <= context.at:
+        raise QuantityOutOfRange("a quote lives for some time", expires_at=str(command.expires_at))
+    given = QuoteGiven(
+        quote_id=context.new_id("quo"),
+        request_id=request.request_id,
+        maker=context.actor.id,
+        asset=asset.code,
+        quantity=request.quantity,
+        price=command.price,
+        quoted_at=context.at,
+        expires_at=min(command.expires_at, request.expires_at),
+    )
+    owed = what_buyer_owes(context, given.quantity, given.price)
+    if request.side == "buy":
+        set_aside(unit, context, given.maker, asset, given.quantity, given.quote_id)
+    else:
+        set_aside(unit, context, given.maker, CNY, owed, given.quote_id)
+    unit.trading.save_quote(given)
+    return given
+
+
+def take_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
+    """Take one quote as its requester: it settles at once, and every other one lapses with its escrow returned."""
+    given = unit.trading.quote(quote_id)
+    request = unit.trading.request(given.request_id)
+    context.require_party(request.requester)
+    rules.require_open(request.state_at(context.at), request.request_id)
+    rules.require_open(given.state_at(context.at), quote_id)
+    asset, me, maker = Asset(given.asset), request.requester, given.maker
+    if request.side == "buy":
+        sources = escrow(maker, asset, quote_id), cash(me)
+        seller, buyer = maker, me
+    else:
+        sources = holding(me, asset), money_in_escrow(maker, quote_id)
+        seller, buyer = me, maker
+    sale = Delivery(seller, buyer, asset, given.quantity, given.price, *sources, holding(buyer, asset))
+    booked, _ = deliver(unit, context, sale, "quote", quote_id)
+    taken = replace(given, state="taken")
+    unit.trading.save_quote(taken, entry_id=booked.entry_id)
+    unit.trading.save_request(replace(request, state="dealt"))
+    if request.side == "sell":
+        give_back(unit, context, maker, CNY, quote_id)
+    for other in unit.trading.quotes(request.request_id):
+        if other.state == "open":
+            _lapse(unit, context, request, other)
+    return taken
+
+
+def end_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
+    """Take a quote back, as its maker, or as anyone once it has expired: the escrow returns."""
+    given = unit.trading.quote(quote_id)
+    request = unit.trading.request(given.request_id)
+    if given.state != "open":
+        raise InvalidState(f"the quote is {given.state}", quote_id=quote_id)
+    if given.state_at(context.at) == "open":
+        context.require_party(given.maker)
+    return _lapse(unit, context, request, given)
+
+
+def end_request(unit: UnitOfWork, context: Context, request_id: str) -> QuoteRequest:
+    """Withdraw a request as its requester: every open quote lapses."""
+    request = unit.trading.request(request_id)
+    context.require_party(request.requester)
+    if request.state != "open":
+        raise InvalidState(f"the request is {request.state}", request_id=request_id)
+    ended = replace(request, state="expired" if request.state_at(context.at) == "expired" else "withdrawn")
+    for given in unit.trading.quotes(request_id):
+        if given.state == "open":
+            _lapse(unit, context, request, given)
+    unit.trading.save_request(ended)
+    return ended
+
+
+def _lapse(unit: UnitOfWork, context: Context, request: QuoteRequest, given: QuoteGiven) -> QuoteGiven:
+    kept = Asset(given.asset) if request.side == "buy" else CNY
+    give_back(unit, context, given.maker, kept, given.quote_id)
+    lapsed = replace(given, state="expired" if given.state_at(context.at) == "expired" else "lapsed")
+    unit.trading.save_quote(lapsed)
+    return lapsed
+
+
+def _require_wanted(unit: UnitOfWork, request: QuoteRequest, asset: Asset) -> None:
+    if request.side == "sell":
+        fits = asset.code == request.wanted
+    elif asset.is_package:
+        fits = unit.packages.get(asset.package_id).asset_class == request.wanted
+    else:
+        fits = unit.registry.issuance(asset.issuance_id).asset_class == request.wanted
+    if not fits:
+        raise NotPermitted("this is not what was asked for", wanted=request.wanted, asset=asset.code)
+
+
+def _require_soon(expires_at: datetime, at: datetime, days_max: int) -> None:
+    if expires_at > at + timedelta(days=days_max):
+        raise QuantityOutOfRange("it would stand for longer than the rules allow", days_max=days_max)

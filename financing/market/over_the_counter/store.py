@@ -1,0 +1,192 @@
+"""Listings, bilateral deals, requests for quotes and what was traded over the counter, on one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from financing.base.errors import NotFound
+from financing.base.quantities import Carbon, Price
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.market.over_the_counter.deals import (
+    Deal,
+    Listing,
+    QuoteGiven,
+    QuoteRequest,
+)
+from financing.market.over_the_counter.tables import (
+    DealRow,
+    ListingRow,
+    OtcTradeRow,
+    QuoteRequestRow,
+    QuoteRow,
+)
+
+listing_t = table_of(ListingRow)
+deal_t = table_of(DealRow)
+request_t = table_of(QuoteRequestRow)
+quote_t = table_of(QuoteRow)
+trade_t = table_of(OtcTradeRow)
+_listings, _deals, _requests, _quotes = Codec(Listing), Codec(Deal), Codec(QuoteRequest), Codec(QuoteGiven)
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What changed hands, at which price, and how (`listing`, `deal`, `quote`, `auction`)."""
+
+    entry_id: int
+    asset: str
+    seller: str
+    buyer: str
+    quantity: Carbon
+    price: Price
+    channel: str
+    at: datetime
+
+
+class TradingStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # listings
+
+    def save_listing(self, listing: Listing) -> None:
+        values = {
+            "left_kg": listing.left.kg,
+            "state": listing.state,
+            "record": _listings.encode(listing),
+        }
+        done = self._connection.execute(update(listing_t).where(listing_t.c.id == listing.listing_id).values(**values))
+        if not done.rowcount:
+            self._connection.execute(
+                insert(listing_t).values(
+                    id=listing.listing_id,
+                    seller_id=listing.seller,
+                    asset=listing.asset,
+                    quantity_kg=listing.quantity.kg,
+                    expires_at=listing.expires_at,
+                    **values,
+                )
+            )
+
+    def listing(self, listing_id: str) -> Listing:
+        row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
+        return _listings.decode(_found(row, "listing", listing_id).record)
+
+    def open_listings(self, at: datetime) -> list[Listing]:
+        """Listings that can be taken at `at`: expired ones are not among them, whether stored as such or not."""
+        rows = self._connection.execute(
+            select(listing_t.c.record)
+            .where(listing_t.c.state == "open", listing_t.c.expires_at > at)
+            .order_by(listing_t.c.id)
+        )
+        return [_listings.decode(row.record) for row in rows]
+
+    def listings_of(self, seller_id: str) -> list[Listing]:
+        rows = self._connection.execute(
+            select(listing_t.c.record).where(listing_t.c.seller_id == seller_id).order_by(listing_t.c.id)
+        )
+        return [_listings.decode(row.record) for row in rows]
+
+    # deals
+
+    def save_deal(self, deal: Deal, *, entry_id: int | None = None) -> None:
+        values = {"state": deal.state, "record": _deals.encode(deal), "entry_id": entry_id}
+        done = self._connection.execute(update(deal_t).where(deal_t.c.id == deal.deal_id).values(**values))
+        if not done.rowcount:
+            self._connection.execute(
+                insert(deal_t).values(id=deal.deal_id, seller_id=deal.seller, buyer_id=deal.buyer, **values)
+            )
+
+    def deal(self, deal_id: str) -> Deal:
+        row = self._connection.execute(select(deal_t.c.record).where(deal_t.c.id == deal_id)).first()
+        return _deals.decode(_found(row, "deal", deal_id).record)
+
+    def deals_of(self, organisation_id: str) -> list[Deal]:
+        rows = self._connection.execute(
+            select(deal_t.c.record)
+            .where(or_(deal_t.c.seller_id == organisation_id, deal_t.c.buyer_id == organisation_id))
+            .order_by(deal_t.c.id)
+        )
+        return [_deals.decode(row.record) for row in rows]
+
+    # requests for quotes
+
+    def save_request(self, request: QuoteRequest) -> None:
+        values = {"state": request.state, "record": _requests.encode(request)}
+        done = self._connection.execute(update(request_t).where(request_t.c.id == request.request_id).values(**values))
+        if not done.rowcount:
+            self._connection.execute(
+                insert(request_t).values(id=request.request_id, requester_id=request.requester, **values)
+            )
+
+    def request(self, request_id: str) -> QuoteRequest:
+        row = self._connection.execute(select(request_t.c.record).where(request_t.c.id == request_id)).first()
+        return _requests.decode(_found(row, "request for quotes", request_id).record)
+
+    def requests(self) -> list[QuoteRequest]:
+        rows = self._connection.execute(select(request_t.c.record).order_by(request_t.c.id))
+        return [_requests.decode(row.record) for row in rows]
+
+    def save_quote(self, quote: QuoteGiven, *, entry_id: int | None = None) -> None:
+        values = {"state": quote.state, "record": _quotes.encode(quote), "entry_id": entry_id}
+        done = self._connection.execute(update(quote_t).where(quote_t.c.id == quote.quote_id).values(**values))
+        if not done.rowcount:
+            self._connection.execute(
+                insert(quote_t).values(id=quote.quote_id, request_id=quote.request_id, maker_id=quote.maker, **values)
+            )
+
+    def quote(self, quote_id: str) -> QuoteGiven:
+        row = self._connection.execute(select(quote_t.c.record).where(quote_t.c.id == quote_id)).first()
+        return _quotes.decode(_found(row, "quote", quote_id).record)
+
+    def quotes(self, request_id: str) -> list[QuoteGiven]:
+        rows = self._connection.execute(
+            select(quote_t.c.record).where(quote_t.c.request_id == request_id).order_by(quote_t.c.id)
+        )
+        return [_quotes.decode(row.record) for row in rows]
+
+    # trades
+
+    def add_trade(self, trade: Trade) -> None:
+        self._connection.execute(
+            insert(trade_t).values(
+                entry_id=trade.entry_id,
+                asset=trade.asset,
+                seller_id=trade.seller,
+                buyer_id=trade.buyer,
+                quantity_kg=trade.quantity.kg,
+                fen_per_tonne=trade.price.amount,
+                channel=trade.channel,
+                at=trade.at,
+            )
+        )
+
+    def trades(self, *, asset: str | None = None, limit: int = 100) -> list[Trade]:
+        """The last trades, newest first."""
+        query = select(trade_t).order_by(trade_t.c.entry_id.desc()).limit(limit)
+        if asset is not None:
+            query = query.where(trade_t.c.asset == asset)
+        return [
+            Trade(
+                row.entry_id,
+                row.asset,
+                row.seller_id,
+                row.buyer_id,
+                Carbon(row.quantity_kg),
+                Price(row.fen_per_tonne),
+                row.channel,
+                row.at,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+
+def _found(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:
+    if row is None:
+        raise NotFound(f"no such {what}", reference=reference)
+    return row

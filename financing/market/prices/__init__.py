@@ -1,0 +1,1 @@
+"""Prices as they were observed, and what of them may be used."""

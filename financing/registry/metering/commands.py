@@ -1,0 +1,152 @@
+"""Readings come in signed and go to the grid company's own node; the registry's books get a signed statement."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from financing.base.context import Context
+from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvalid
+from financing.base.parameters import Parameters
+from financing.base.quantities import Period, business_date
+from financing.base.signing import Signature, message_of, require_signed
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.metering.findings import Finding
+from financing.registry.metering.intervals import ends_of
+from financing.registry.metering.node.port import Receipt
+from financing.registry.metering.plausibility import Site, check_load, check_readings
+from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
+from financing.registry.metering.store import MeteringStatement
+from financing.registry.metering.totals import MeteredTotal, total_of
+from financing.registry.methodology.commands import pinned
+from financing.registry.methodology.definition import Methodology
+from financing.registry.projects.model import Project
+from financing.registry.store import Meter
+
+STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
+PLAUSIBILITY = "pv"
+LOAD = "load"
+
+
+def service_key_of(meter_id: str) -> str:
+    """The name under which the service keeps the key of a meter that brought none."""
+    plain = ":" not in meter_id and len(meter_id) <= 58
+    return f"meter.{meter_id}" if plain else f"meter.{hashlib.sha256(meter_id.encode()).hexdigest()[:56]}"
+
+
+def load_readings(
+    unit: UnitOfWork, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
+) -> Receipt:
+    """Check a batch and hand it to the node of the grid company that measures the meter; the books do not change.
+
+    `signature` is the meter's, hex, over `batch.signed_document(reason)`; a meter whose key the service keeps is
+    signed for on receipt. The same batch again is a no-op that says so. Raises `NotPermitted`, `SignatureInvalid`,
+    `DuplicateReading`, and `ReadingRejected` for another interval, one that has not ended, or more than the plant
+    makes.
+    """
+    meter = unit.registry.meter(batch.meter_id)
+    if meter.measured_by != context.actor.id:
+        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
+    if batch.interval_minutes != meter.interval_minutes:
+        raise ReadingRejected(
+            "the meter reads another interval", meter_id=meter.meter_id, interval_minutes=meter.interval_minutes
+        )
+    _require_past(batch, context.at)
+    project = unit.registry.project(meter.project_id)
+    require_within_capacity(batch, _capacity(project), _reject_bps(unit, context, project, meter))
+    signed = _signed(unit, context, batch, signature, reason)
+    return context.nodes.of(meter.measured_by).add(batch, signed, reason=reason, at=context.at)
+
+
+def measure(
+    context: Context, project: Project, methodology: Methodology, meter: Meter, period: Period
+) -> tuple[MeteredTotal, tuple[Finding, ...]]:
+    """What the node holds of one meter now: its total with gaps as zero, and what the checks find."""
+    node = context.nodes.of(meter.measured_by)
+    through = node.last_batch(meter.meter_id)
+    batch = node.readings(meter.meter_id, meter.interval_minutes, period, through_batch=through)
+    total = total_of(batch, period, through)
+    return total, _checked(context.parameters, context.at, project, methodology, batch, period)
+
+
+def stated(
+    context: Context, period_id: str, meter: Meter, total: MeteredTotal, findings: tuple[Finding, ...]
+) -> MeteringStatement:
+    """The grid company's signed statement of one meter's period."""
+    document = {
+        "period_id": period_id,
+        "meter_id": meter.meter_id,
+        "grid_id": meter.measured_by,
+        "starts_at": total.period.start.isoformat(),
+        "ends_at": total.period.end.isoformat(),
+        "interval_minutes": total.interval_minutes,
+        "energy_wh": total.generation.wh,
+        "export_wh": None if total.export is None else total.export.wh,
+        "intervals_expected": total.intervals_expected,
+        "intervals_missing": total.intervals_missing,
+        "findings": [[finding.code, finding.severity, finding.count] for finding in findings],
+        "commitment": total.commitment,
+        "through_batch": total.through_batch,
+    }
+    signature = context.signer.sign(meter.measured_by, message_of(STATEMENT_DOMAIN, document))
+    return MeteringStatement(
+        period_id, meter.meter_id, meter.measured_by, total.generation.wh, total.commitment, document, signature
+    )
+
+
+def _checked(
+    parameters: Parameters,
+    at: datetime,
+    project: Project,
+    methodology: Methodology,
+    batch: ReadingBatch,
+    period: Period,
+) -> tuple[Finding, ...]:
+    rule = methodology.file.monitoring
+    if rule is None:
+        raise ReadingRejected("the methodology measures nothing", methodology=methodology.tag)
+    role = methodology.file.roles[project.role_of(batch.meter_id, next(iter(methodology.file.roles)))]
+    on = business_date(at)
+    if role.checks == "load":
+        return check_load(batch, period, _capacity(project), parameters.load_limit(LOAD, on), rule)
+    site = Site(_capacity(project), project.location.latitude_deg, project.location.longitude_deg)
+    return check_readings(batch, period, site, parameters.plausibility(PLAUSIBILITY, on), rule)
+
+
+def _reject_bps(unit: UnitOfWork, context: Context, project: Project, meter: Meter) -> int:
+    roles = pinned(unit, context, project).file.roles
+    role = roles[project.role_of(meter.meter_id, next(iter(roles)))]
+    on = business_date(context.at)
+    if role.checks == "load":
+        return context.parameters.load_limit(LOAD, on).interval_load_factor_bps_reject
+    return context.parameters.plausibility(PLAUSIBILITY, on).interval_capacity_factor_bps_reject
+
+
+def _signed(unit: UnitOfWork, context: Context, batch: ReadingBatch, signature: str | None, reason: str) -> Signature:
+    message = message_of(SIGNING_DOMAIN, batch.signed_document(reason))
+    key = unit.metering.key(batch.meter_id)
+    if key is not None and key.held_by == "meter":
+        if signature is None:
+            raise SignatureInvalid("readings of this meter come with its signature", meter_id=batch.meter_id)
+        given = Signature(batch.meter_id, key.public_key, signature)
+        require_signed(given, message, key.public_key)
+        return given
+    # The service keeps this meter's key for its grid company: it can tell who delivered, not that the meter signed.
+    made = context.signer.sign(service_key_of(batch.meter_id), message)
+    if signature is not None:
+        require_signed(Signature(batch.meter_id, made.public_key, signature), message, made.public_key)
+    return Signature(batch.meter_id, made.public_key, made.signature)
+
+
+def _capacity(project: Project) -> int:
+    if project.capacity_w is None:
+        raise ReadingRejected("a project without nameplate power has no meters", project_id=project.project_id)
+    return project.capacity_w
+
+
+def _require_past(batch: ReadingBatch, at: datetime) -> None:
+    """A meter reads what has been: an interval that ends after `at` was not measured."""
+    if len(batch) and int(ends_of(batch.starts[-1:], batch.interval_minutes)[0].astype(int)) > at.timestamp():
+        raise ReadingRejected(
+            "an interval has not ended yet", meter_id=batch.meter_id, last_start=f"{batch.starts[-1]}Z"
+        )

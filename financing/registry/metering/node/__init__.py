@@ -1,0 +1,1 @@
+"""A grid company's own store of raw readings, outside the registry's books."""

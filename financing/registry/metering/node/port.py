@@ -1,0 +1,76 @@
+"""What the registry may ask of a grid company's node: the home of raw readings, outside the registry's books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from financing.base.errors import NotFound
+from financing.base.quantities import Period
+from financing.base.signing import Signature
+from financing.registry.metering.readings import ReadingBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A batch as the node holds it. `deduplicated` is true when it was there already, byte for byte."""
+
+    batch_id: int
+    commitment: str
+    count: int
+    deduplicated: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How many intervals of a meter are read, and the first and last interval start."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
+
+
+class MeteringNode(Protocol):
+    """One grid company's store. Batches are numbered in the order received and never change."""
+
+    def add(self, batch: ReadingBatch, signature: Signature, *, reason: str, at: datetime) -> Receipt:
+        """Keep a signed batch; with a reason, as a new revision. Raises `DuplicateReading`, `ReadingRejected`."""
+        ...
+
+    def readings(
+        self, meter_id: str, interval_minutes: int, period: Period, *, through_batch: int | None = None
+    ) -> ReadingBatch:
+        """The latest revision of each reading in `period`, of batches up to `through_batch`."""
+        ...
+
+    def last_batch(self, meter_id: str) -> int:
+        """The number of the meter's latest batch; 0 when it has none."""
+        ...
+
+    def corrected_after(self, meter_id: str, batch_id: int, period: Period) -> bool:
+        """Whether a correction of readings in `period` came after this batch."""
+        ...
+
+    def span(self, meter_id: str) -> Span: ...
+
+    def daily_wh(self, meter_ids: tuple[str, ...], days: int) -> Mapping[int, int]:
+        """Sums by day in China (days since 1970-01-01) over the last `days` days that have readings."""
+        ...
+
+    def summary(self) -> tuple[int, int]:
+        """(intervals read, Wh) over everything the node holds."""
+        ...
+
+
+class MeteringNodes(Protocol):
+    def of(self, grid_id: str) -> MeteringNode: ...
+
+
+class NoNodes:
+    """No grid node is reachable, for use cases that read no readings."""
+
+    def of(self, grid_id: str) -> MeteringNode:
+        raise NotFound("no grid node is reachable here", grid_id=grid_id)

@@ -1,0 +1,1 @@
+"""Claims of carbon neutrality: footprint, matched retirements, certificate."""

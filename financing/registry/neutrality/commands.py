@@ -1,0 +1,92 @@
+"""Draft a claim of carbon neutrality, match retirements to it, and have it certified or refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from financing.base.context import Context
+from financing.base.quantities import Carbon, Period, business_date
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.neutrality import model as rules
+from financing.registry.neutrality.model import FootprintLine, NeutralityClaim, ReductionLine
+from financing.registry.verification.commands import accreditations
+from financing.registry.verification.independence import Stakes, require_accredited, require_independent
+
+SCOPE = "ISO14068-1"  # what an accreditation calls the standard
+
+
+@dataclass(frozen=True, slots=True)
+class DraftClaim:
+    subject: str
+    boundary: str
+    period: Period
+    footprint: tuple[FootprintLine, ...]
+    reductions: tuple[ReductionLine, ...]
+
+
+def draft_claim(unit: UnitOfWork, context: Context, command: DraftClaim) -> NeutralityClaim:
+    """State what was emitted and reduced in a period that is over. Raises `QuantityOutOfRange`, `PeriodInvalid`."""
+    claim = NeutralityClaim(
+        claim_id=context.new_id("neu"),
+        entity=context.actor.id,
+        subject=command.subject,
+        boundary=command.boundary,
+        period=command.period,
+        footprint=command.footprint,
+        reductions=command.reductions,
+        drafted_at=context.at,
+    )
+    unit.neutrality.add(claim)
+    return claim
+
+
+def match_retirement(
+    unit: UnitOfWork, context: Context, claim_id: str, certificate_number: str, quantity: Carbon
+) -> NeutralityClaim:
+    """Use up part of a retirement for the actor's claim. Raises as `neutrality.match`."""
+    claim = unit.neutrality.get(claim_id)
+    context.require_party(claim.entity)
+    retirement = unit.registry.retirement(certificate_number)
+    # Credits that were retired for somebody else do not offset the emissions of whoever retired them.
+    named = {each.id for each in unit.organisations.all()}
+    matched = rules.match(
+        claim,
+        retirement,
+        quantity,
+        usable_by=retirement.beneficiary if retirement.beneficiary in named else retirement.retired_by,
+        matched_before=unit.neutrality.matched(certificate_number),
+    )
+    unit.neutrality.add_match(context.new_id("mch"), claim_id, matched.matches[-1])
+    unit.neutrality.save(matched)
+    return matched
+
+
+def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> NeutralityClaim:
+    """Certify a claim whose residual is covered, as an accredited and independent verifier, and sign the certificate.
+
+    Raises `NotPermitted`, `AccreditationMissing`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
+    """
+    claim = unit.neutrality.get(claim_id)
+    _require_certifier(unit, context, claim)
+    number = unit.neutrality.next_number()
+    certified = rules.certify(claim, context.actor.id, number, context.at)
+    signed = replace(certified, signature=context.signer.sign(context.actor.id, certified.message()))
+    unit.neutrality.save(signed, number=number)
+    return signed
+
+
+def refuse_claim(unit: UnitOfWork, context: Context, claim_id: str, remarks: str) -> NeutralityClaim:
+    """Refuse a claim as a verifier: what it had matched is free again."""
+    _require_certifier(unit, context, unit.neutrality.get(claim_id))
+    refused = rules.refuse(unit.neutrality.get(claim_id), context.actor.id, remarks, context.at)
+    unit.neutrality.free_matches(claim_id)
+    unit.neutrality.save(refused)
+    return refused
+
+
+def _require_certifier(unit: UnitOfWork, context: Context, claim: NeutralityClaim) -> None:
+    """Raise unless the actor is accredited for the standard today, and neither the entity nor of its group."""
+    context.require_kind("verifier")
+    require_independent(context.actor.id, Stakes(claim.entity, (), frozenset()), unit.verification.relations())
+    on = business_date(context.at)
+    require_accredited(context.actor.id, SCOPE, on, accreditations(unit, context, on))

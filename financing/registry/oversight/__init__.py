@@ -1,0 +1,1 @@
+"""Freezing, suspending, revoking, and the guard against claiming the same reduction twice."""

@@ -1,0 +1,219 @@
+"""What a registry does when something is wrong: freeze and lift, suspend and resume, revoke by a correcting entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from financing.base.context import Context
+from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
+from financing.base.quantities import Carbon
+from financing.ledger.accounts import AccountKey, AccountKind, Asset
+from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.serials import SerialBlock
+from financing.ledger.store import FREEZE_REFERENCE, Balance
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.oversight.store import Cancellation, Freeze, Suspension
+from financing.registry.store import Issuance
+
+# Credits under a pledge, an order or a package have a second party that must let go of them first.
+REVOCABLE = frozenset({AccountKind.HOLDING, AccountKind.BUFFER})
+FINAL = frozenset({AccountKind.RETIRED, AccountKind.CANCELLED, AccountKind.EXPORTED})
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeSerials:
+    """Kilograms of an issuance; without a range, all of it."""
+
+    issuance_id: str
+    reason: str
+    first_kg: int | None = None
+    last_kg: int | None = None
+
+
+def freeze_serials(unit: UnitOfWork, context: Context, command: FreezeSerials) -> Freeze:
+    """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
+
+    Raises `NotPermitted` unless the actor is the registry that issued them, `QuantityOutOfRange` for serials that do
+    not exist or are used up, `InvalidState` where a freeze is active already.
+    """
+    issuance = _own_issuance(unit, context, command.issuance_id)
+    first, last = command.first_kg or 1, command.last_kg or issuance.quantity.kg
+    if not 1 <= first <= last <= issuance.quantity.kg:
+        raise QuantityOutOfRange("the issuance has no such serials", first_kg=first, last_kg=last)
+    if any(low <= last and first <= high for low, high in unit.serials.frozen(issuance.issuance_id)):
+        raise InvalidState("some of these serials are frozen already", issuance_id=issuance.issuance_id)
+    order = Freeze(
+        freeze_id=context.new_id("frz"),
+        issuance_id=issuance.issuance_id,
+        first_kg=first,
+        last_kg=last,
+        reason=command.reason,
+        ordered_by=context.actor.id,
+        ordered_at=context.at,
+    )
+    unit.custody.add_freeze(order)
+    for balance, blocks in _standing(unit, issuance, first, last):
+        # What an offer or a reservation holds already is protected by the serials; a hold takes only what is free.
+        free = min(balance.available, sum(block.quantity.kg for block in blocks))
+        if balance.key.kind is AccountKind.HOLDING and free > 0:
+            unit.ledger.reserve(
+                context.new_id("hld"),
+                balance.key,
+                free,
+                reference=_hold_reference(order, balance),
+                at=context.at,
+                expires_at=None,
+            )
+    return order
+
+
+def lift_freeze(unit: UnitOfWork, context: Context, freeze_id: str) -> Freeze:
+    """Let frozen serials move again, as the registry that froze them."""
+    order = unit.custody.freeze(freeze_id)
+    context.require_party(order.ordered_by)
+    unit.custody.close_freeze(freeze_id, "lifted", context.at)
+    _drop_holds(unit, context, order, "voided")
+    return unit.custody.freeze(freeze_id)
+
+
+def revoke_frozen(unit: UnitOfWork, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
+    """Take frozen credits out of circulation by correcting entries, one for each account that holds some.
+
+    Raises `CreditsPledged` while any of them is pledged, packaged or in escrow: that party lets go first; and
+    `InvalidState` when a part was retired, cancelled or exported before.
+    """
+    order = unit.custody.freeze(freeze_id)
+    context.require_party(order.ordered_by)
+    issuance = unit.registry.issuance(order.issuance_id)
+    standing = _standing(unit, issuance, order.first_kg, order.last_kg)
+    for balance, _ in standing:
+        if balance.key.kind in FINAL:
+            raise InvalidState("some of these credits are used up", account=balance.key.kind.value)
+        if balance.key.kind not in REVOCABLE:
+            raise CreditsPledged("another party has a right to some of these credits", account=balance.key.kind.value)
+    unit.custody.close_freeze(freeze_id, "revoked", context.at)
+    _drop_holds(unit, context, order, "posted")
+    return tuple(
+        _cancel(unit, context, order, balance.key, blocks, ground="revoked", reason=order.reason)
+        for balance, blocks in standing
+    )
+
+
+def reverse_from_buffer(
+    unit: UnitOfWork, context: Context, issuance_id: str, quantity: Carbon, reason: str
+) -> Cancellation:
+    """Cancel buffer credits for stored carbon that was lost, as the registry that holds the buffer.
+
+    Raises `InsufficientBalance` when the buffer is smaller: then the holders' credits must be frozen and revoked.
+    """
+    issuance = _own_issuance(unit, context, issuance_id)
+    key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance_id))
+    cancellation_id = context.new_id("can")
+    target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
+    entry = balanced(EntryKind.CANCELLATION, cancellation_id, transfer(key, target, quantity))
+    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
+    blocks = unit.serials.move(
+        issuance_id=issuance_id,
+        source_id=posted.account_ids[key],
+        target_id=posted.account_ids[target],
+        quantity=quantity,
+        entry_id=posted.entry_id,
+    )
+    return _record(
+        unit, context, cancellation_id, key.owner_id, issuance_id, blocks, posted.entry_id, "reversal", reason
+    )
+
+
+def suspend_project(unit: UnitOfWork, context: Context, project_id: str, reason: str) -> Suspension:
+    """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
+    context.require_kind("registry")
+    order = Suspension(
+        context.new_id("sus"), unit.registry.project(project_id).project_id, reason, context.actor.id, context.at
+    )
+    unit.custody.suspend(order)
+    return order
+
+
+def resume_project(unit: UnitOfWork, context: Context, project_id: str) -> None:
+    """End a suspension. Raises `InvalidState` when there is none."""
+    context.require_kind("registry")
+    unit.custody.resume(project_id, context.at)
+
+
+def _own_issuance(unit: UnitOfWork, context: Context, issuance_id: str) -> Issuance:
+    context.require_kind("registry")
+    issuance = unit.registry.issuance(issuance_id)
+    context.require_party(issuance.registry_id)
+    return issuance
+
+
+def _standing(
+    unit: UnitOfWork, issuance: Issuance, first_kg: int, last_kg: int
+) -> list[tuple[Balance, list[SerialBlock]]]:
+    """The accounts that hold these kilograms now, each with its blocks among them."""
+    by_account: dict[int, list[SerialBlock]] = {}
+    for account_id, block in unit.serials.standing(issuance.issuance_id, first_kg, last_kg):
+        by_account.setdefault(account_id, []).append(block)
+    return [(unit.ledger.by_id(account_id), blocks) for account_id, blocks in sorted(by_account.items())]
+
+
+def _hold_reference(order: Freeze, balance: Balance) -> str:
+    return f"{FREEZE_REFERENCE}{order.freeze_id}:{balance.account_id}"
+
+
+def _drop_holds(unit: UnitOfWork, context: Context, order: Freeze, state: str) -> None:
+    unit.ledger.close_holds_like(f"{FREEZE_REFERENCE}{order.freeze_id}:", state, at=context.at)
+
+
+def _cancel(
+    unit: UnitOfWork,
+    context: Context,
+    order: Freeze,
+    key: AccountKey,
+    blocks: list[SerialBlock],
+    *,
+    ground: str,
+    reason: str,
+) -> Cancellation:
+    cancellation_id = context.new_id("can")
+    quantity = Carbon(sum(block.quantity.kg for block in blocks))
+    target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
+    entry = balanced(EntryKind.CANCELLATION, cancellation_id, transfer(key, target, quantity))
+    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
+    moved = unit.serials.move_range(
+        issuance_id=order.issuance_id,
+        source_id=posted.account_ids[key],
+        target_id=posted.account_ids[target],
+        first_kg=order.first_kg,
+        last_kg=order.last_kg,
+        entry_id=posted.entry_id,
+    )
+    return _record(
+        unit, context, cancellation_id, key.owner_id, order.issuance_id, moved, posted.entry_id, ground, reason
+    )
+
+
+def _record(
+    unit: UnitOfWork,
+    context: Context,
+    cancellation_id: str,
+    owner_id: str,
+    issuance_id: str,
+    blocks: tuple[SerialBlock, ...],
+    entry_id: int,
+    ground: str,
+    reason: str,
+) -> Cancellation:
+    cancelled = Cancellation(
+        cancellation_id=cancellation_id,
+        owner_id=owner_id,
+        ordered_by=context.actor.id,
+        issuance_id=issuance_id,
+        quantity=Carbon(sum(block.quantity.kg for block in blocks)),
+        ground=ground,
+        reason=reason,
+        serials=tuple(block.serial for block in blocks),
+        cancelled_at=context.at,
+    )
+    unit.custody.add_cancellation(cancelled, blocks, entry_id=entry_id)
+    return cancelled

@@ -1,0 +1,136 @@
+"""The overlap guard at work: what is on record elsewhere, and what a claim does to green-electricity certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from financing.base.context import Context
+from financing.base.errors import InvalidState, NotPermitted, ProjectSuspended
+from financing.base.quantities import Energy, Period
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.oversight.overlap import (
+    ExternalClaim,
+    GreenCertificate,
+    Subject,
+    require_certifiable,
+    require_no_rival,
+    require_sold_energy_left_out,
+    require_unregistered,
+    to_freeze,
+)
+from financing.registry.projects.model import Project
+
+GREEN_POWER = "green_power_sold"  # the input of a methodology that leaves sold certificates out
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExternalClaim:
+    scheme: str
+    subject: Subject
+    period: Period
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCertificate:
+    certificate_number: str
+    meter_id: str
+    period: Period
+    energy: Energy
+    sold: bool
+
+
+def record_external_claim(unit: UnitOfWork, context: Context, command: RecordExternalClaim) -> ExternalClaim:
+    """Put a registration elsewhere, or a place inside the ETS, on record. Raises `NotPermitted`, `AlreadyExists`."""
+    context.require_kind("registry")
+    claim = ExternalClaim(context.new_id("ext"), command.scheme, command.subject, command.period, command.reference)
+    unit.guard.add_external(claim, recorded_by=context.actor.id, at=context.at)
+    return claim
+
+
+def record_certificate(unit: UnitOfWork, context: Context, command: RecordCertificate) -> GreenCertificate:
+    """Put a green-electricity certificate on record, as the grid company that measures the meter, or the registry.
+
+    Raises `NotPermitted`, `AlreadyExists`, `QuantityOutOfRange`, and `DoubleClaim` when credits are claimed on the
+    meter's energy of that time already.
+    """
+    context.require_kind("grid", "registry")
+    meter = unit.registry.meter(command.meter_id)
+    if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
+        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
+    state = "sold" if command.sold else "available"
+    certificate = GreenCertificate(command.certificate_number, meter.meter_id, command.period, command.energy, state)
+    require_certifiable(certificate, context.at)
+    for claim in unit.registry.claims_of(meter.project_id, [meter.meter_id], command.period):
+        if claim.state.value != "rejected":
+            require_sold_energy_left_out(claim.period, [certificate], claim.reduction.energy_of(GREEN_POWER))
+    unit.guard.add_certificate(certificate, recorded_by=context.actor.id, at=context.at)
+    return certificate
+
+
+def sell_certificate(unit: UnitOfWork, context: Context, certificate_number: str) -> GreenCertificate:
+    """Record that a certificate was sold. Raises `InvalidState` once credits are claimed on its energy."""
+    context.require_kind("grid", "registry")
+    certificate = unit.guard.certificate(certificate_number)
+    if certificate.state != "available":
+        raise InvalidState(f"the certificate is {certificate.state}", certificate_number=certificate_number)
+    unit.guard.set_certificate(certificate_number, "sold", None)
+    return unit.guard.certificate(certificate_number)
+
+
+def link_energy(unit: UnitOfWork, context: Context, source_meter: str, sink: Subject) -> None:
+    """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
+    context.require_kind("grid", "registry")
+    meter = unit.registry.meter(source_meter)
+    if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
+        raise NotPermitted("another grid company measures this meter", meter_id=source_meter)
+    unit.guard.add_link(source_meter, sink, declared_by=context.actor.id, at=context.at)
+
+
+def guard_project(unit: UnitOfWork, project: Project) -> None:
+    """Refuse a project whose meters or site are registered elsewhere. Raises `DoubleClaim`."""
+    require_unregistered(project.crediting_period, unit.guard.external(_subjects(project)))
+
+
+def guard_claim(
+    unit: UnitOfWork,
+    project: Project,
+    period: Period,
+    green_power_sold: Energy,
+    vehicles: Sequence[str] = (),
+) -> None:
+    """Refuse a claim on what is claimed elsewhere. Raises `ProjectSuspended`, `DoubleClaim`."""
+    if unit.custody.suspension(project.project_id) is not None:
+        raise ProjectSuspended("the project is suspended", project_id=project.project_id)
+    subjects = [*_subjects(project), *(Subject("vehicle", each) for each in vehicles)]
+    require_unregistered(period, unit.guard.external(subjects))
+    certificates = unit.guard.certificates(project.meter_ids)
+    require_sold_energy_left_out(period, certificates, green_power_sold)
+    to_freeze(period, certificates)
+    require_no_rival(period, unit.guard.rivals(project.meter_ids, vehicles))
+
+
+def claim_vehicles(unit: UnitOfWork, claim_id: str, vehicles: Sequence[str]) -> None:
+    """Put on record which vehicles a claim of charged energy is about."""
+    unit.guard.add_vehicles(claim_id, vehicles)
+
+
+def freeze_certificates(unit: UnitOfWork, meter_ids: Sequence[str], period: Period, claim_id: str) -> None:
+    """Freeze the unsold certificates on a claim's energy."""
+    for each in to_freeze(period, unit.guard.certificates(meter_ids)):
+        unit.guard.set_certificate(each.certificate_number, "frozen", claim_id)
+
+
+def settle_certificates(unit: UnitOfWork, claim_id: str) -> None:
+    """Cancel what the claim froze: credits were issued on that energy."""
+    unit.guard.settle(claim_id, "cancelled")
+
+
+def free_certificates(unit: UnitOfWork, claim_id: str) -> None:
+    """Give back what the claim froze: it was rejected."""
+    unit.guard.settle(claim_id, "available")
+
+
+def _subjects(project: Project) -> list[Subject]:
+    return [*(Subject("meter", each) for each in project.meter_ids), Subject("site", project.code)]

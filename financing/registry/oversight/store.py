@@ -1,0 +1,246 @@
+"""Carry-over, freezes, suspensions and cancellations on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from financing.base.errors import InvalidState, NotFound
+from financing.base.quantities import Carbon
+from financing.base.storage.columns import table_of
+from financing.ledger.serials import SerialBlock
+from financing.ledger.store import account
+from financing.registry.credits.carry_over import CarryOver
+from financing.registry.oversight.tables import (
+    CancellationRow,
+    CarryOverRow,
+    FreezeRow,
+    SuspensionRow,
+)
+
+carry_t = table_of(CarryOverRow)
+freeze_t = table_of(FreezeRow)
+suspension_t = table_of(SuspensionRow)
+cancellation_t = table_of(CancellationRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """An order not to move kilograms `first_kg` to `last_kg` (inclusive) of an issuance."""
+
+    freeze_id: str
+    issuance_id: str
+    first_kg: int
+    last_kg: int
+    reason: str
+    ordered_by: str
+    ordered_at: datetime
+    state: str = "active"
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    suspension_id: str
+    project_id: str
+    reason: str
+    ordered_by: str
+    ordered_at: datetime
+    lifted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Credits withdrawn without use: `ground` is voluntary, revoked or reversal."""
+
+    cancellation_id: str
+    owner_id: str
+    ordered_by: str
+    issuance_id: str
+    quantity: Carbon
+    ground: str
+    reason: str
+    serials: tuple[str, ...]
+    cancelled_at: datetime
+
+
+class CustodyStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # carry-over
+
+    def remainder(self, project_id: str) -> Carbon:
+        """The kilograms that the project's last issued period carried on."""
+        row = self._last_carry(project_id)
+        return Carbon(row.carried_out_kg if row else 0)
+
+    def add_carry_over(self, period_id: str, project_id: str, carried: CarryOver) -> None:
+        row = self._last_carry(project_id)
+        self._connection.execute(
+            insert(carry_t).values(
+                period_id=period_id,
+                project_id=project_id,
+                seq=1 + (row.seq if row else 0),
+                carried_in_kg=carried.carried_in.kg,
+                reduction_kg=carried.reduction.kg,
+                issued_kg=carried.issued.kg,
+                buffer_kg=carried.buffer.kg,
+                carried_out_kg=carried.carried_out.kg,
+            )
+        )
+
+    def carry_over(self, period_id: str) -> CarryOver | None:
+        """How the period's kilograms became tonnes; None before it was issued."""
+        row = self._connection.execute(select(carry_t).where(carry_t.c.period_id == period_id)).first()
+        if row is None:
+            return None
+        return CarryOver(
+            Carbon(row.carried_in_kg),
+            Carbon(row.reduction_kg),
+            Carbon(row.issued_kg),
+            Carbon(row.buffer_kg),
+            Carbon(row.carried_out_kg),
+        )
+
+    def _last_carry(self, project_id: str) -> Row[Any] | None:
+        return self._connection.execute(
+            select(carry_t).where(carry_t.c.project_id == project_id).order_by(carry_t.c.seq.desc()).limit(1)
+        ).first()
+
+    # freezes
+
+    def add_freeze(self, order: Freeze) -> None:
+        self._connection.execute(
+            insert(freeze_t).values(
+                id=order.freeze_id,
+                issuance_id=order.issuance_id,
+                first_kg=order.first_kg,
+                last_kg=order.last_kg,
+                reason=order.reason,
+                state=order.state,
+                ordered_by=order.ordered_by,
+                ordered_at=order.ordered_at,
+                closed_at=None,
+            )
+        )
+
+    def close_freeze(self, freeze_id: str, state: str, at: datetime) -> None:
+        """End an active freeze as `lifted` or `revoked`. Raises `InvalidState` if it is not active."""
+        done = self._connection.execute(
+            update(freeze_t)
+            .where(freeze_t.c.id == freeze_id, freeze_t.c.state == "active")
+            .values(state=state, closed_at=at)
+        )
+        if done.rowcount != 1:
+            raise InvalidState("the freeze is not active", freeze_id=freeze_id)
+
+    def freeze(self, freeze_id: str) -> Freeze:
+        row = self._connection.execute(select(freeze_t).where(freeze_t.c.id == freeze_id)).first()
+        if row is None:
+            raise NotFound("no such freeze", freeze_id=freeze_id)
+        return _freeze(row)
+
+    def freezes(self, *, state: str | None = None) -> list[Freeze]:
+        query = select(freeze_t).order_by(freeze_t.c.ordered_at.desc(), freeze_t.c.id)
+        if state is not None:
+            query = query.where(freeze_t.c.state == state)
+        return [_freeze(row) for row in self._connection.execute(query)]
+
+    # suspensions
+
+    def suspend(self, order: Suspension) -> None:
+        if self.suspension(order.project_id) is not None:
+            raise InvalidState("the project is suspended already", project_id=order.project_id)
+        self._connection.execute(
+            insert(suspension_t).values(
+                id=order.suspension_id,
+                project_id=order.project_id,
+                reason=order.reason,
+                ordered_by=order.ordered_by,
+                ordered_at=order.ordered_at,
+                lifted_at=None,
+            )
+        )
+
+    def resume(self, project_id: str, at: datetime) -> None:
+        done = self._connection.execute(
+            update(suspension_t)
+            .where(suspension_t.c.project_id == project_id, suspension_t.c.lifted_at.is_(None))
+            .values(lifted_at=at)
+        )
+        if done.rowcount != 1:
+            raise InvalidState("the project is not suspended", project_id=project_id)
+
+    def suspension(self, project_id: str) -> Suspension | None:
+        """The open suspension of a project, if any."""
+        row = self._connection.execute(
+            select(suspension_t).where(suspension_t.c.project_id == project_id, suspension_t.c.lifted_at.is_(None))
+        ).first()
+        if row is None:
+            return None
+        return Suspension(row.id, row.project_id, row.reason, row.ordered_by, row.ordered_at, row.lifted_at)
+
+    # cancellations
+
+    def add_cancellation(self, cancelled: Cancellation, blocks: Sequence[SerialBlock], *, entry_id: int) -> None:
+        self._connection.execute(
+            insert(cancellation_t).values(
+                id=cancelled.cancellation_id,
+                owner_id=cancelled.owner_id,
+                ordered_by=cancelled.ordered_by,
+                issuance_id=cancelled.issuance_id,
+                quantity_kg=cancelled.quantity.kg,
+                ground=cancelled.ground,
+                reason=cancelled.reason,
+                record=[block.serial for block in blocks],
+                entry_id=entry_id,
+                cancelled_at=cancelled.cancelled_at,
+            )
+        )
+
+    def cancellations(self, *, owner_id: str | None = None) -> list[Cancellation]:
+        query = select(cancellation_t).order_by(cancellation_t.c.cancelled_at, cancellation_t.c.id)
+        if owner_id is not None:
+            query = query.where(cancellation_t.c.owner_id == owner_id)
+        return [
+            Cancellation(
+                row.id,
+                row.owner_id,
+                row.ordered_by,
+                row.issuance_id,
+                Carbon(row.quantity_kg),
+                row.ground,
+                row.reason,
+                tuple(row.record),
+                row.cancelled_at,
+            )
+            for row in self._connection.execute(query)
+        ]
+
+    def totals(self) -> dict[str, int]:
+        """Kilograms of credits by kind of account, over the whole ledger (`issued` is negative)."""
+        rows = self._connection.execute(
+            select(account.c.kind, func.sum(account.c.posted))
+            .where(account.c.asset.like("PHCER:%"))
+            .group_by(account.c.kind)
+        )
+        return {row[0]: int(row[1]) for row in rows}
+
+
+def _freeze(row: Row[Any]) -> Freeze:
+    return Freeze(
+        row.id,
+        row.issuance_id,
+        row.first_kg,
+        row.last_kg,
+        row.reason,
+        row.ordered_by,
+        row.ordered_at,
+        row.state,
+        row.closed_at,
+    )

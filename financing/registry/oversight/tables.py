@@ -1,0 +1,207 @@
+"""What happens to issued credits beside trade and pledge: carry-over, freezes, packages, transfers, guards."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from financing.base.storage.columns import Int64, UtcDateTime
+
+
+class CarryOverRow(SQLModel, table=True):
+    """How the kilograms of an accepted period became whole tonnes. `seq` numbers a project's periods as issued."""
+
+    __tablename__: ClassVar[str] = "carry_over"
+    __table_args__ = (
+        CheckConstraint(
+            "carried_in_kg + reduction_kg = issued_kg + carried_out_kg AND issued_kg % 1000 = 0", name="carry_conserves"
+        ),
+        CheckConstraint(
+            "carried_in_kg BETWEEN 0 AND 999 AND carried_out_kg BETWEEN 0 AND 999 AND reduction_kg >= 0",
+            name="carry_remainder",
+        ),
+        CheckConstraint("buffer_kg BETWEEN 0 AND issued_kg", name="carry_buffer"),
+        UniqueConstraint("project_id", "seq", name="carry_sequence"),
+    )
+    period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
+    project_id: str = Field(foreign_key="project.id")
+    seq: int
+    carried_in_kg: int = Field(sa_type=Int64)
+    reduction_kg: int = Field(sa_type=Int64)
+    issued_kg: int = Field(sa_type=Int64)
+    buffer_kg: int = Field(sa_type=Int64)
+    carried_out_kg: int = Field(sa_type=Int64)
+
+
+class FreezeRow(SQLModel, table=True):
+    """Kilograms of an issuance that may not move, wherever they stand, until lifted or revoked."""
+
+    __tablename__: ClassVar[str] = "serial_freeze"
+    __table_args__ = (
+        CheckConstraint("1 <= first_kg AND first_kg <= last_kg", name="freeze_order"),
+        CheckConstraint("state IN ('active','lifted','revoked')", name="freeze_state"),
+        CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="freeze_closed"),
+        Index("freeze_active", "issuance_id", "state"),
+    )
+    id: str = Field(primary_key=True)
+    issuance_id: str = Field(foreign_key="issuance.id")
+    first_kg: int = Field(sa_type=Int64)
+    last_kg: int = Field(sa_type=Int64)
+    reason: str
+    state: str
+    ordered_by: str = Field(foreign_key="organisation.id")
+    ordered_at: datetime = Field(sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SuspensionRow(SQLModel, table=True):
+    """A project that may neither claim nor be issued anything while it is open."""
+
+    __tablename__: ClassVar[str] = "suspension"
+    __table_args__ = (
+        Index(
+            "suspension_open",
+            "project_id",
+            unique=True,
+            sqlite_where=text("lifted_at IS NULL"),
+            postgresql_where=text("lifted_at IS NULL"),
+        ),
+    )
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id")
+    reason: str
+    ordered_by: str = Field(foreign_key="organisation.id")
+    ordered_at: datetime = Field(sa_type=UtcDateTime)
+    lifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class CancellationRow(SQLModel, table=True):
+    """Credits withdrawn without use. `record` names their serials."""
+
+    __tablename__: ClassVar[str] = "cancellation"
+    __table_args__ = (
+        CheckConstraint("quantity_kg > 0", name="cancellation_quantity"),
+        CheckConstraint("ground IN ('voluntary','revoked','reversal')", name="cancellation_ground"),
+    )
+    id: str = Field(primary_key=True)
+    owner_id: str = Field(foreign_key="organisation.id", index=True)
+    ordered_by: str = Field(foreign_key="organisation.id")
+    issuance_id: str = Field(foreign_key="issuance.id", index=True)
+    quantity_kg: int = Field(sa_type=Int64)
+    ground: str
+    reason: str
+    record: list[Any] = Field(sa_type=JSON)
+    entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
+    cancelled_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PackageRow(SQLModel, table=True):
+    """A standard product. Its criteria never change: who holds units knows what may be behind them."""
+
+    __tablename__: ClassVar[str] = "package"
+    __table_args__ = (
+        CheckConstraint("redemption IN ('pro_rata','oldest_first')", name="package_redemption"),
+        CheckConstraint("state IN ('open','closed')", name="package_state"),
+    )
+    id: str = Field(primary_key=True)
+    code: str = Field(unique=True)
+    name: str
+    registry_id: str = Field(foreign_key="organisation.id")
+    asset_class: str
+    criteria: dict[str, Any] = Field(sa_type=JSON)
+    redemption: str
+    state: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class TransferRow(SQLModel, table=True):
+    """Credits on their way to another region: locked at home, minted there or given back."""
+
+    __tablename__: ClassVar[str] = "region_transfer"
+    __table_args__ = (
+        CheckConstraint("quantity_kg > 0", name="transfer_quantity"),
+        CheckConstraint("state IN ('locked','minted','refused')", name="transfer_state"),
+        CheckConstraint("(state = 'minted') = (minted_kg IS NOT NULL)", name="transfer_minted"),
+        CheckConstraint("minted_kg IS NULL OR (minted_kg > 0 AND minted_kg <= quantity_kg)", name="transfer_conserves"),
+        CheckConstraint("mode IN ('recognise','requantify')", name="transfer_mode"),
+        CheckConstraint("from_registry <> to_registry", name="transfer_regions"),
+    )
+    id: str = Field(primary_key=True)
+    number: int = Field(unique=True, sa_type=Int64)
+    owner_id: str = Field(foreign_key="organisation.id", index=True)
+    from_registry: str = Field(foreign_key="organisation.id")
+    to_registry: str = Field(foreign_key="organisation.id", index=True)
+    issuance_id: str = Field(foreign_key="issuance.id")
+    quantity_kg: int = Field(sa_type=Int64)
+    mode: str
+    state: str
+    minted_kg: int | None = Field(default=None, sa_type=Int64)
+    record: dict[str, Any] = Field(sa_type=JSON)
+    locked_at: datetime = Field(sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ExternalClaimRow(SQLModel, table=True):
+    """What another scheme has registered, or the ETS covers: a subject (meter, site or vehicle) and its time."""
+
+    __tablename__: ClassVar[str] = "external_claim"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at", name="external_claim_order"),
+        CheckConstraint("scheme IN ('CCER','VCS','GS','CDM','GEC','ETS','PHCER')", name="external_claim_scheme"),
+        CheckConstraint("subject_kind IN ('meter','site','vehicle')", name="external_claim_subject"),
+        UniqueConstraint("scheme", "subject_kind", "subject_id", "starts_at", "reference", name="external_claim_once"),
+        Index("external_claim_by_subject", "subject_kind", "subject_id"),
+    )
+    id: str = Field(primary_key=True)
+    scheme: str
+    subject_kind: str
+    subject_id: str
+    starts_at: datetime = Field(sa_type=UtcDateTime)
+    ends_at: datetime = Field(sa_type=UtcDateTime)
+    reference: str
+    recorded_by: str = Field(foreign_key="organisation.id")
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class GreenCertificateRow(SQLModel, table=True):
+    """A green-electricity certificate on a meter's energy: frozen while credits are claimed on it, cancelled when
+    they are issued. One that was sold is the buyer's, and its energy is no longer claimable."""
+
+    __tablename__: ClassVar[str] = "green_certificate"
+    __table_args__ = (
+        CheckConstraint("starts_at < ends_at AND energy_wh > 0", name="green_certificate_amounts"),
+        CheckConstraint("state IN ('available','sold','frozen','cancelled')", name="green_certificate_state"),
+        CheckConstraint("(state IN ('frozen','cancelled')) = (period_id IS NOT NULL)", name="green_certificate_claim"),
+        Index("green_certificate_by_meter", "meter_id", "starts_at"),
+    )
+    certificate_number: str = Field(primary_key=True)
+    meter_id: str = Field(foreign_key="meter.id")
+    starts_at: datetime = Field(sa_type=UtcDateTime)
+    ends_at: datetime = Field(sa_type=UtcDateTime)
+    energy_wh: int = Field(sa_type=Int64)
+    state: str
+    period_id: str | None = Field(default=None, foreign_key="monitoring_period.id", index=True)
+    recorded_by: str = Field(foreign_key="organisation.id")
+    recorded_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class VehicleClaimRow(SQLModel, table=True):
+    """A vehicle whose charged energy a monitoring period claims."""
+
+    __tablename__: ClassVar[str] = "vehicle_claim"
+    period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
+    vehicle_id: str = Field(primary_key=True, index=True)
+
+
+class EnergyLinkRow(SQLModel, table=True):
+    """Energy that two subjects could both claim: a PV meter that feeds a charging pile, a pile that fills a vehicle."""
+
+    __tablename__: ClassVar[str] = "energy_link"
+    source_meter: str = Field(primary_key=True)
+    sink_kind: str = Field(primary_key=True)
+    sink_id: str = Field(primary_key=True, index=True)
+    declared_by: str = Field(foreign_key="organisation.id")
+    declared_at: datetime = Field(sa_type=UtcDateTime)

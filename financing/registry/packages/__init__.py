@@ -1,0 +1,1 @@
+"""Packages: many small issuances as one kind of unit, and the look through it."""

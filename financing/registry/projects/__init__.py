@@ -1,0 +1,1 @@
+"""Projects and meters: who registers what under which methodology."""

@@ -1,0 +1,1 @@
+"""Retirement and cancellation: credits that are used and never move again."""

@@ -1,0 +1,117 @@
+"""Use credits up for good: from issuances, from a package's units, or bought and retired in one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from financing.base.context import Context
+from financing.base.quantities import Carbon, Period
+from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
+from financing.ledger.entries import EntryKind
+from financing.ledger.moves import move_credits
+from financing.ledger.posting import Leg, book
+from financing.ledger.serials import SerialBlock
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.oversight.store import Cancellation
+from financing.registry.retirement.model import Retirement, retire
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """For whom and for what credits are used up; `period` is the time whose emissions they offset."""
+
+    beneficiary: str
+    purpose: str
+    period: Period | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetireCredits:
+    issuance_id: str
+    quantity: Carbon
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCredits:
+    issuance_id: str
+    quantity: Carbon
+    reason: str
+
+
+def retire_credits(unit: UnitOfWork, context: Context, command: RetireCredits) -> Retirement:
+    """Use up credits of the actor's holding, irreversibly, and number the certificate.
+
+    Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `QuantityOutOfRange`.
+    """
+    issuance = unit.registry.issuance(command.issuance_id)
+    return retire_lots(unit, context, [(issuance.issuance_id, command.quantity)], command.purpose)
+
+
+def retire_lots(unit: UnitOfWork, context: Context, lots: list[tuple[str, Carbon]], purpose: Purpose) -> Retirement:
+    """Retire credits of several issuances of the actor's holding under one certificate, in one entry."""
+    number = unit.registry.next_retirement_number()
+    owner = context.actor.id
+    legs = [
+        Leg(
+            holding(owner, Asset.credits(issuance_id)),
+            AccountKey(owner, AccountKind.RETIRED, Asset.credits(issuance_id)),
+            quantity,
+        )
+        for issuance_id, quantity in lots
+    ]
+    booked = book(unit, context, EntryKind.RETIREMENT, f"retirement:{number}", legs)
+    return record_retirement(unit, context, number, booked.blocks, booked.entry_id, purpose)
+
+
+def record_retirement(
+    unit: UnitOfWork,
+    context: Context,
+    number: int,
+    blocks: tuple[SerialBlock, ...],
+    entry_id: int,
+    purpose: Purpose,
+) -> Retirement:
+    """Number and keep the certificate of credits that an entry has just used up."""
+    retirement = retire(
+        number=number,
+        retired_by=context.actor.id,
+        beneficiary=purpose.beneficiary,
+        purpose=purpose.purpose,
+        period=purpose.period,
+        blocks=blocks,
+        at=context.at,
+    )
+    unit.registry.add_retirement(retirement, number=number, entry_id=entry_id)
+    return retirement
+
+
+def cancel_credits(unit: UnitOfWork, context: Context, command: CancelCredits) -> Cancellation:
+    """Withdraw credits of the actor's holding without using them for anyone: no certificate comes of it.
+
+    Raises as `retire_credits`.
+    """
+    asset = Asset.credits(unit.registry.issuance(command.issuance_id).issuance_id)
+    cancellation_id = context.new_id("can")
+    moved = move_credits(
+        unit,
+        context,
+        EntryKind.CANCELLATION,
+        reference=cancellation_id,
+        source=holding(context.actor.id, asset),
+        target=AccountKey(context.actor.id, AccountKind.CANCELLED, asset),
+        quantity=command.quantity,
+    )
+    cancelled = Cancellation(
+        cancellation_id=cancellation_id,
+        owner_id=context.actor.id,
+        ordered_by=context.actor.id,
+        issuance_id=command.issuance_id,
+        quantity=command.quantity,
+        ground="voluntary",
+        reason=command.reason,
+        serials=tuple(block.serial for block in moved.blocks),
+        cancelled_at=context.at,
+    )
+    unit.custody.add_cancellation(cancelled, moved.blocks, entry_id=moved.entry_id)
+    return cancelled

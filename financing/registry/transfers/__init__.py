@@ -1,0 +1,1 @@
+"""Transfers of credits between regions."""

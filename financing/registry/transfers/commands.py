@@ -1,0 +1,161 @@
+"""Lock credits for another region; its registry mints its own for them, or gives them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from financing.base.context import Context
+from financing.base.errors import NotEligible, ParameterMissing
+from financing.base.parameters.records import Recognition
+from financing.base.quantities import Carbon, business_date
+from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
+from financing.ledger.entries import EntryKind, balanced
+from financing.ledger.entries import transfer as legs
+from financing.ledger.moves import move_credits
+from financing.ledger.serials import SerialBlock
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.store import Issuance
+from financing.registry.transfers.model import Transfer, mintable, require_locked
+
+
+@dataclass(frozen=True, slots=True)
+class SendCredits:
+    issuance_id: str
+    quantity: Carbon
+    to_region: str
+
+
+def send_credits(unit: UnitOfWork, context: Context, command: SendCredits) -> Transfer:
+    """Lock credits of the actor's holding for another region, under the recognition that holds today.
+
+    Raises `NotEligible` without such a recognition, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`.
+    """
+    on = business_date(context.at)
+    issuance = unit.registry.issuance(command.issuance_id)
+    home = context.parameters.region_of(issuance.registry_id, on)
+    abroad = context.parameters.region(command.to_region, on)
+    recognition = _recognition(context, home.key, abroad.key)
+    factors = context.parameters.grid_factor(home.factor_key, on), context.parameters.grid_factor(abroad.factor_key, on)
+    minted = mintable(command.quantity, recognition, issuance.methodology, *factors)
+    unit.organisations.require_kind(abroad.registry_id, "registry")
+    transfer_id = context.new_id("trf")
+    asset = Asset.credits(issuance.issuance_id)
+    moved = move_credits(
+        unit,
+        context,
+        EntryKind.ESCROW,
+        reference=transfer_id,
+        source=holding(context.actor.id, asset),
+        target=escrow(context.actor.id, asset, transfer_id),
+        quantity=command.quantity,
+    )
+    sent = Transfer(
+        transfer_id=transfer_id,
+        number=unit.transfers.next_number(),
+        owner_id=context.actor.id,
+        from_registry=issuance.registry_id,
+        to_registry=abroad.registry_id,
+        issuance_id=issuance.issuance_id,
+        quantity=command.quantity,
+        mode=recognition.mode,
+        mintable=minted,
+        serials=tuple(block.serial for block in moved.blocks),
+        terms=tuple((each.file, each.version_hash) for each in (recognition, *factors)),
+        locked_at=context.at,
+    )
+    unit.transfers.add(sent)
+    return sent
+
+
+def mint_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Transfer:
+    """Mint the other region's credits and lock ours for good, in one entry, as the receiving registry.
+
+    Raises `NotPermitted`, `InvalidState`, `CreditsFrozen` when the serials were frozen meanwhile.
+    """
+    sent = unit.transfers.get(transfer_id)
+    context.require_party(sent.to_registry)
+    require_locked(sent)
+    origin = unit.registry.issuance(sent.issuance_id)
+    region = context.parameters.region_of(sent.to_registry, business_date(context.at))
+    minted = replace(
+        origin,
+        issuance_id=context.new_id("iss"),
+        registry_id=sent.to_registry,
+        registry_code=region.registry_code,
+        period_id=None,
+        owner_id=sent.owner_id,
+        project_code=f"X{sent.number:08d}",
+        quantity=sent.mintable,
+        issued_at=context.at,
+        transfer_id=transfer_id,
+    )
+    unit.registry.add_issuance(minted)
+    old, new = Asset.credits(origin.issuance_id), Asset.credits(minted.issuance_id)
+    locked, gone = escrow(sent.owner_id, old, transfer_id), AccountKey(sent.owner_id, AccountKind.EXPORTED, old)
+    target = holding(sent.owner_id, new)
+    entry = balanced(
+        EntryKind.EXPORT,
+        transfer_id,
+        [
+            *legs(locked, gone, sent.quantity),
+            *legs(AccountKey(sent.to_registry, AccountKind.ISSUED, new), target, sent.mintable),
+        ],
+    )
+    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
+    unit.serials.move(
+        issuance_id=origin.issuance_id,
+        source_id=posted.account_ids[locked],
+        target_id=posted.account_ids[gone],
+        quantity=sent.quantity,
+        entry_id=posted.entry_id,
+    )
+    block = _first_block(minted)
+    unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
+    done = replace(
+        sent, state="minted", minted=sent.mintable, minted_issuance_id=minted.issuance_id, closed_at=context.at
+    )
+    unit.transfers.save(done)
+    return done
+
+
+def refuse_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Transfer:
+    """Give locked credits back, as the receiving registry, or as their owner who changed its mind."""
+    sent = unit.transfers.get(transfer_id)
+    context.require_party(sent.to_registry, sent.owner_id)
+    require_locked(sent)
+    asset = Asset.credits(sent.issuance_id)
+    move_credits(
+        unit,
+        context,
+        EntryKind.ESCROW_RETURN,
+        reference=transfer_id,
+        source=escrow(sent.owner_id, asset, transfer_id),
+        target=holding(sent.owner_id, asset),
+        quantity=sent.quantity,
+    )
+    done = replace(sent, state="refused", closed_at=context.at)
+    unit.transfers.save(done)
+    return done
+
+
+def _recognition(context: Context, from_region: str, to_region: str) -> Recognition:
+    try:
+        return context.parameters.recognition(from_region, to_region, business_date(context.at))
+    except ParameterMissing as error:
+        raise NotEligible(
+            "there is no recognition between these regions", from_region=from_region, to_region=to_region
+        ) from error
+
+
+def _first_block(minted: Issuance) -> SerialBlock:
+    return SerialBlock(
+        issuance_id=minted.issuance_id,
+        methodology_tag=minted.methodology_tag,
+        project_code=minted.project_code,
+        vintage=minted.vintage,
+        first_day=minted.first_day,
+        last_day=minted.last_day,
+        first_kg=1,
+        last_kg=minted.quantity.kg,
+        registry_code=minted.registry_code,
+    )

@@ -1,0 +1,74 @@
+"""Transfers between regions on one connection."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, or_, select, update
+
+from financing.base.errors import NotFound
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.registry.oversight.tables import TransferRow
+from financing.registry.transfers.model import Transfer
+
+transfer_t = table_of(TransferRow)
+_transfers = Codec(Transfer)
+
+
+class TransferStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def next_number(self) -> int:
+        return 1 + (self._connection.execute(select(func.max(transfer_t.c.number))).scalar_one() or 0)
+
+    def add(self, transfer: Transfer) -> None:
+        self._connection.execute(
+            insert(transfer_t).values(
+                id=transfer.transfer_id,
+                number=transfer.number,
+                owner_id=transfer.owner_id,
+                from_registry=transfer.from_registry,
+                to_registry=transfer.to_registry,
+                issuance_id=transfer.issuance_id,
+                quantity_kg=transfer.quantity.kg,
+                mode=transfer.mode,
+                state=transfer.state,
+                minted_kg=None,
+                record=_transfers.encode(transfer),
+                locked_at=transfer.locked_at,
+                closed_at=None,
+            )
+        )
+
+    def save(self, transfer: Transfer) -> None:
+        self._connection.execute(
+            update(transfer_t)
+            .where(transfer_t.c.id == transfer.transfer_id)
+            .values(
+                state=transfer.state,
+                minted_kg=transfer.minted.kg if transfer.minted else None,
+                record=_transfers.encode(transfer),
+                closed_at=transfer.closed_at,
+            )
+        )
+
+    def get(self, transfer_id: str) -> Transfer:
+        row = self._connection.execute(select(transfer_t.c.record).where(transfer_t.c.id == transfer_id)).first()
+        if row is None:
+            raise NotFound("no such transfer", transfer_id=transfer_id)
+        return _transfers.decode(row.record)
+
+    def of(self, organisation_id: str) -> list[Transfer]:
+        """Transfers that an organisation asked for, or that leave or reach its registry, newest first."""
+        rows = self._connection.execute(
+            select(transfer_t.c.record)
+            .where(
+                or_(
+                    transfer_t.c.owner_id == organisation_id,
+                    transfer_t.c.from_registry == organisation_id,
+                    transfer_t.c.to_registry == organisation_id,
+                )
+            )
+            .order_by(transfer_t.c.number.desc())
+        )
+        return [_transfers.decode(row.record) for row in rows]

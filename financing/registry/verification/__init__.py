@@ -1,0 +1,1 @@
+"""Monitoring periods, findings, statements, and who may sign them."""

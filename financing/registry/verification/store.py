@@ -1,0 +1,197 @@
+"""Accreditations, declared relations, assignments, verifiers' findings and signed statements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from financing.base.errors import NotFound
+from financing.base.signing import Signature
+from financing.base.storage.columns import table_of
+from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
+from financing.ledger.store import account
+from financing.registry.tables import IssuanceRow
+from financing.registry.verification.findings import VerifierFinding
+from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.tables import (
+    AccreditationRow,
+    OrganisationRelationRow,
+    SignedStatementRow,
+    VerificationAssignmentRow,
+    VerifierFindingRow,
+)
+
+accreditation_t = table_of(AccreditationRow)
+relation_t = table_of(OrganisationRelationRow)
+assignment_t = table_of(VerificationAssignmentRow)
+finding_t = table_of(VerifierFindingRow)
+signed_t = table_of(SignedStatementRow)
+issuance_t = table_of(IssuanceRow)
+STAKES = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.ESCROW, AccountKind.PACKAGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    period_id: str
+    verifier_id: str
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """The document that the verifier signed, as canonical JSON covers it."""
+
+    statement_id: str
+    period_id: str
+    document: dict[str, Any]
+    signature: Signature
+
+
+class VerificationStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add_accreditation(self, new: Accreditation, *, by: str, at: datetime) -> None:
+        self._connection.execute(
+            insert(accreditation_t).values(
+                organisation_id=new.organisation_id,
+                methodology=new.methodology,
+                valid_from=new.valid_from,
+                valid_until=new.valid_until,
+                source=new.source,
+                recorded_by=by,
+                recorded_at=at,
+            )
+        )
+
+    def accreditations(self) -> list[Accreditation]:
+        rows = self._connection.execute(select(accreditation_t).order_by(accreditation_t.c.id))
+        return [
+            Accreditation(row.organisation_id, row.methodology, row.valid_from, row.valid_until, row.source)
+            for row in rows
+        ]
+
+    def add_relation(self, relation: Relation, source: str, *, by: str, at: datetime) -> None:
+        self._connection.execute(
+            insert(relation_t).values(
+                first_id=relation.first_id,
+                second_id=relation.second_id,
+                source=source,
+                declared_by=by,
+                declared_at=at,
+            )
+        )
+
+    def relations(self) -> list[Relation]:
+        return [Relation(row.first_id, row.second_id) for row in self._connection.execute(select(relation_t))]
+
+    def holders(self, project_id: str) -> frozenset[str]:
+        """Everyone who has credits of the project: held, pledged, in escrow or frozen."""
+        mine = select(issuance_t.c.id).where(issuance_t.c.project_id == project_id)
+        assets = [CREDIT_PREFIX + row.id for row in self._connection.execute(mine)]
+        rows = self._connection.execute(
+            select(account.c.owner_id)
+            .where(account.c.asset.in_(assets), account.c.posted > 0, account.c.kind.in_([k.value for k in STAKES]))
+            .distinct()
+        )
+        return frozenset(row.owner_id for row in rows)
+
+    def assign(self, assignment: Assignment, *, by: str, at: datetime) -> None:
+        known = self.assignment(assignment.period_id)
+        values = {
+            "verifier_id": assignment.verifier_id,
+            "due_on": assignment.due_on,
+            "assigned_by": by,
+            "assigned_at": at,
+        }
+        if known is None:
+            self._connection.execute(insert(assignment_t).values(period_id=assignment.period_id, **values))
+        else:
+            mine = assignment_t.c.period_id == assignment.period_id
+            self._connection.execute(update(assignment_t).where(mine).values(**values))
+
+    def assignment(self, period_id: str) -> Assignment | None:
+        row = self._connection.execute(select(assignment_t).where(assignment_t.c.period_id == period_id)).first()
+        return None if row is None else Assignment(row.period_id, row.verifier_id, row.due_on)
+
+    def assignments(self) -> dict[str, Assignment]:
+        rows = self._connection.execute(select(assignment_t))
+        return {row.period_id: Assignment(row.period_id, row.verifier_id, row.due_on) for row in rows}
+
+    def add_finding(self, finding: VerifierFinding) -> None:
+        self._connection.execute(
+            insert(finding_t).values(
+                id=finding.finding_id,
+                period_id=finding.monitoring_period_id,
+                verifier_id=finding.verifier,
+                severity=finding.severity,
+                text=finding.text,
+                raised_at=finding.raised_at,
+                answer=finding.answer,
+                answered_at=finding.answered_at,
+                closing=finding.closing,
+                closed_at=finding.closed_at,
+            )
+        )
+
+    def save_finding(self, finding: VerifierFinding) -> None:
+        self._connection.execute(
+            update(finding_t)
+            .where(finding_t.c.id == finding.finding_id)
+            .values(
+                answer=finding.answer,
+                answered_at=finding.answered_at,
+                closing=finding.closing,
+                closed_at=finding.closed_at,
+            )
+        )
+
+    def finding(self, finding_id: str) -> VerifierFinding:
+        row = self._connection.execute(select(finding_t).where(finding_t.c.id == finding_id)).first()
+        if row is None:
+            raise NotFound("no such finding", finding_id=finding_id)
+        return _finding(row)
+
+    def findings(self, period_id: str) -> list[VerifierFinding]:
+        rows = self._connection.execute(
+            select(finding_t).where(finding_t.c.period_id == period_id).order_by(finding_t.c.raised_at, finding_t.c.id)
+        )
+        return [_finding(row) for row in rows]
+
+    def add_statement(self, statement: SignedStatement) -> None:
+        self._connection.execute(
+            insert(signed_t).values(
+                statement_id=statement.statement_id,
+                period_id=statement.period_id,
+                verifier_id=statement.signature.signer_id,
+                document=statement.document,
+                public_key=statement.signature.public_key,
+                signature=statement.signature.signature,
+            )
+        )
+
+    def statement(self, period_id: str) -> SignedStatement | None:
+        """The signed statement; None for one made before statements were signed."""
+        row = self._connection.execute(select(signed_t).where(signed_t.c.period_id == period_id)).first()
+        if row is None:
+            return None
+        signature = Signature(row.verifier_id, row.public_key, row.signature)
+        return SignedStatement(row.statement_id, row.period_id, row.document, signature)
+
+
+def _finding(row: Row[Any]) -> VerifierFinding:
+    return VerifierFinding(
+        row.id,
+        row.period_id,
+        row.verifier_id,
+        row.severity,
+        row.text,
+        row.raised_at,
+        row.answer,
+        row.answered_at,
+        row.closing,
+        row.closed_at,
+    )

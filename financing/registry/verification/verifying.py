@@ -1,0 +1,159 @@
+"""The verifier's desk: assignments with a due date, findings and their answers, accreditations, declared relations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from financing.base.context import Context
+from financing.base.errors import (
+    AlreadyExists,
+    InvalidState,
+    NotPermitted,
+    PeriodInvalid,
+)
+from financing.base.quantities import business_date
+from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.verification.commands import require_suitable, require_verifier
+from financing.registry.verification.findings import (
+    Severity,
+    VerifierFinding,
+    answered,
+    closed,
+)
+from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState
+from financing.registry.verification.store import Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class AssignVerifier:
+    monitoring_period_id: str
+    verifier_id: str
+    due_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseFinding:
+    monitoring_period_id: str
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """A period that waits for a statement: who is to give it until when, and what is still open."""
+
+    claim: MonitoringPeriod
+    assignment: Assignment | None
+    findings: tuple[VerifierFinding, ...]
+
+
+def assign_verifier(unit: UnitOfWork, context: Context, command: AssignVerifier) -> Assignment:
+    """Give a submitted period to a certifier, as the registry.
+
+    Raises `NotPermitted`, `NotFound`, `InvalidState`, `PeriodInvalid` for a day that has passed,
+    `AccreditationMissing`, `ConflictOfInterest`.
+    """
+    context.require_kind("registry")
+    claim = unit.registry.period(command.monitoring_period_id)
+    _require_submitted(claim)
+    unit.organisations.require_kind(command.verifier_id, "verifier")
+    if command.due_on < business_date(context.at):
+        raise PeriodInvalid("the due day has passed", due_on=str(command.due_on))
+    require_suitable(unit, context, unit.registry.project(claim.project_id), command.verifier_id)
+    assignment = Assignment(command.monitoring_period_id, command.verifier_id, command.due_on)
+    unit.verification.assign(assignment, by=context.actor.id, at=context.at)
+    return assignment
+
+
+def work_list(unit: UnitOfWork, verifier: str) -> list[WorkItem]:
+    """Submitted periods assigned to the verifier, the most urgent first, then those that are assigned to nobody."""
+    assigned = unit.verification.assignments()
+    items = [
+        WorkItem(
+            claim,
+            assigned.get(claim.monitoring_period_id),
+            tuple(unit.verification.findings(claim.monitoring_period_id)),
+        )
+        for claim in unit.registry.periods(state=MonitoringState.SUBMITTED.value)
+    ]
+    mine = [item for item in items if item.assignment is None or item.assignment.verifier_id == verifier]
+    return sorted(mine, key=lambda item: (item.assignment is None, item.assignment and item.assignment.due_on))
+
+
+def raise_finding(unit: UnitOfWork, context: Context, command: RaiseFinding) -> VerifierFinding:
+    """Raises what `require_verifier` raises, and `InvalidState` unless the period is submitted."""
+    claim = unit.registry.period(command.monitoring_period_id)
+    _require_submitted(claim)
+    require_verifier(unit, context, claim)
+    finding = VerifierFinding(
+        context.new_id("fnd"),
+        claim.monitoring_period_id,
+        context.actor.id,
+        command.severity,
+        command.text,
+        context.at,
+    )
+    unit.verification.add_finding(finding)
+    return finding
+
+
+def answer_finding(unit: UnitOfWork, context: Context, finding_id: str, text: str) -> VerifierFinding:
+    """The owner answers. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
+    finding = unit.verification.finding(finding_id)
+    context.require_party(unit.registry.period(finding.monitoring_period_id).owner)
+    changed = answered(finding, text, context.at)
+    unit.verification.save_finding(changed)
+    return changed
+
+
+def close_finding(unit: UnitOfWork, context: Context, finding_id: str, text: str) -> VerifierFinding:
+    """The verifier who raised it closes it. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
+    finding = unit.verification.finding(finding_id)
+    context.require_party(finding.verifier)
+    changed = closed(finding, text, context.at)
+    unit.verification.save_finding(changed)
+    return changed
+
+
+def record_accreditation(unit: UnitOfWork, context: Context, accreditation: Accreditation) -> Accreditation:
+    """Record a certifier's scope, as the registry. Raises `NotPermitted`, `NotFound`, `PeriodInvalid`,
+    `AlreadyExists`."""
+    context.require_kind("registry")
+    unit.organisations.require_kind(accreditation.organisation_id, "verifier")
+    if accreditation.valid_until is not None and accreditation.valid_until <= accreditation.valid_from:
+        raise PeriodInvalid("an accreditation ends after it starts", valid_from=str(accreditation.valid_from))
+    same = (accreditation.organisation_id, accreditation.methodology, accreditation.valid_from)
+    if any(same == (each.organisation_id, each.methodology, each.valid_from) for each in _recorded(unit)):
+        raise AlreadyExists("this accreditation is recorded", organisation_id=accreditation.organisation_id)
+    unit.verification.add_accreditation(accreditation, by=context.actor.id, at=context.at)
+    return accreditation
+
+
+def declare_relation(unit: UnitOfWork, context: Context, relation: Relation, source: str) -> Relation:
+    """Two organisations are of one group, as one of them or the registry declares; it is never taken back.
+
+    Raises `NotPermitted`, `NotFound`, `InvalidState` for an organisation with itself, `AlreadyExists`.
+    """
+    if context.actor.kind != "registry" and context.actor.id not in (relation.first_id, relation.second_id):
+        raise NotPermitted("a relation is declared by one of the two, or the registry", actor=context.actor.id)
+    for organisation_id in (relation.first_id, relation.second_id):
+        unit.organisations.get(organisation_id)
+    first, second = sorted((relation.first_id, relation.second_id))
+    if first == second:
+        raise InvalidState("an organisation is not related to itself", organisation_id=first)
+    ordered = Relation(first, second)
+    if ordered in unit.verification.relations():
+        raise AlreadyExists("this relation is declared", first_id=first, second_id=second)
+    unit.verification.add_relation(ordered, source, by=context.actor.id, at=context.at)
+    return ordered
+
+
+def _recorded(unit: UnitOfWork) -> list[Accreditation]:
+    return unit.verification.accreditations()
+
+
+def _require_submitted(claim: MonitoringPeriod) -> None:
+    if claim.state is not MonitoringState.SUBMITTED:
+        raise InvalidState(f"the period is {claim.state}", monitoring_period_id=claim.monitoring_period_id)

@@ -1,1 +1,0 @@
-"""Use cases: load, decide, store; one commit each."""

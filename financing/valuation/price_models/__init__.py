@@ -1,0 +1,1 @@
+"""Carbon price processes, their fits, tails, curves and the haircuts that follow."""

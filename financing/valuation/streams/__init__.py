@@ -1,0 +1,1 @@
+"""What plants will earn: yield, income, receivables, subsidies."""

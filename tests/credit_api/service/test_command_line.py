@@ -1,0 +1,122 @@
+"""The `tanxin` command where it touches the books."""
+
+import json
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from credit_api.app.sandbox import (
+    FOUNDERS,
+    found,
+    is_seeded,
+    mark_seeded,
+)
+from credit_api.app.settings import Settings
+from credit_api.app.wiring import assemble
+from credit_api.cli.main import app
+from credit_api.http.auth.keys import authenticate
+from financing.lending.unit_of_work import UnitOfWork
+
+
+@pytest.fixture
+def parts(tmp_path):
+    opened = assemble(Settings(home=tmp_path, sandbox=True))
+    yield opened
+    opened.close()
+
+
+def test_founding_writes_keys_that_work_and_only_their_owner_reads(parts):
+    path = found(parts)
+    content = json.loads(path.read_text())
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert set(content["keys"]) == {founder.id for founder in FOUNDERS}
+    with parts.reading() as connection:
+        for organisation_id, key in content["keys"].items():
+            principal = authenticate(connection, key)
+            assert principal is not None
+            assert principal.organisation_id == organisation_id
+    assert found(parts) == path
+    assert json.loads(path.read_text()) == content
+
+
+def test_the_same_home_with_other_books_is_founded_again_on_the_same_day(parts, tmp_path):
+    first = json.loads(found(parts).read_text())
+    other = assemble(Settings(home=tmp_path, database_url=f"sqlite:///{tmp_path / 'other.db'}", sandbox=True))
+    second = json.loads(found(other).read_text())
+    other.close()
+    assert second["started_at"] == first["started_at"]
+    assert second["keys"] != first["keys"]
+
+
+def test_the_mark_of_seeding_belongs_to_its_books(parts):
+    from financing.base.quantities import Money
+    from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
+    from financing.ledger.entries import EntryKind, balanced, transfer
+
+    found(parts)
+    assert not is_seeded(parts)
+    funding = transfer(AccountKey("exchange-seee", AccountKind.SETTLEMENT, CNY), cash("bank-gusu"), Money(1))
+    entry = balanced(EntryKind.FUNDING, "f", funding)
+    parts.writer.execute(lambda unit: unit.ledger.post(entry, at=parts.clock(), actor_id="exchange-seee"))
+    mark_seeded(parts)
+    assert is_seeded(parts)
+
+
+def test_keys_and_verification(parts, tmp_path):
+    found(parts)
+    runner = CliRunner()
+    issued = runner.invoke(app, ["keys", "issue", "bank-gusu", "--home", str(tmp_path)])
+    assert issued.exit_code == 0, issued.output
+    with parts.reading() as connection:
+        principal = authenticate(connection, issued.stdout.strip())
+        assert principal is not None
+        assert principal.organisation_id == "bank-gusu"
+    verified = runner.invoke(app, ["ledger", "verify", "--home", str(tmp_path)])
+    assert verified.exit_code == 0
+    assert "0 entries agree" in verified.stdout
+    unknown = runner.invoke(app, ["keys", "issue", "nobody", "--home", str(tmp_path)])
+    assert unknown.exit_code == 2
+    assert "not_found" in unknown.stderr
+    mistyped = runner.invoke(app, ["ledger", "verify", "--home", str(tmp_path / "elsewhere")])
+    assert mistyped.exit_code == 2
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_taken_port_is_told_before_anything_is_done(tmp_path):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(app, ["run", "--home", str(tmp_path / "home"), "--port", port])
+    assert done.exit_code == 1
+    assert "choose another --port" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, monkeypatch):
+    from fastapi.testclient import TestClient
+
+    from credit_api.app.main import create_app
+    from credit_api.prices import api as market
+
+    parts = assemble(Settings(home=tmp_path))
+    keys = json.loads(found(parts).read_text())["keys"]
+
+    def broken(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(market, "deposit", broken)
+    with TestClient(create_app(parts), raise_server_exceptions=False) as client:
+        headers = {"Authorization": f"Bearer {keys['exchange-seee']}", "Idempotency-Key": "k"}
+        body = {"organisation_id": "bank-gusu", "amount_fen": 1, "reference": "r"}
+        answer = client.post("/v1/deposits", json=body, headers=headers)
+        assert answer.status_code == 500
+        assert answer.json()["code"] == "internal_error"
+        assert "ZeroDivision" not in answer.text
+        assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        with parts.reading() as connection:
+            assert UnitOfWork(connection).ledger.head().entry_id == 0

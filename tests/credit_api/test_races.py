@@ -1,0 +1,86 @@
+"""Many at once for the same units: exactly one wins, and the books stay whole."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+
+import pytest
+
+from financing.base.context import Actor, Context
+from financing.base.errors import CreditsPledged, FinancingError
+from financing.base.quantities import Carbon, Price
+from financing.lending.collateral.commands import ReservePledge, reserve_pledge
+from financing.lending.unit_of_work import UnitOfWork
+from financing.market.over_the_counter.offering import MakeOffer, make_offer
+from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+
+
+@pytest.fixture
+def holder(world):
+    """A developer with credits and a buyer: (world, issuance, context of the developer)."""
+    world.admit("dev-a", "developer")
+    world.admit("buyer-a", "buyer")
+    issuance = world.credits("dev-a")
+    parts = world.parts
+    return world, issuance, Context(Actor("dev-a", "developer"), world.now, parts.new_id, parts.parameters)
+
+
+def commands(issuance_id, quantity, context):
+    """The three ways to dispose of the same units."""
+    pledge = ReservePledge("bank-gusu", issuance_id, quantity, "phcer_pledge_loan")
+    offer = MakeOffer("buyer-a", issuance_id, quantity, Price(3_000), context.at + timedelta(days=1))
+    retirement = RetireCredits(issuance_id, quantity, Purpose("x", "y"))
+    return (
+        lambda unit: reserve_pledge(unit, context, pledge),
+        lambda unit: make_offer(unit, context, offer),
+        lambda unit: retire_credits(unit, context, retirement),
+    )
+
+
+def outcomes(writer, jobs):
+    with ThreadPoolExecutor(16) as pool:
+        return list(pool.map(lambda job: writer.submit(job).exception(), jobs))
+
+
+def test_64_pledges_of_the_same_units(holder):
+    world, issuance, context = holder
+    quantity = Carbon(issuance["quantity_kg"])
+    pledge, _, _ = commands(issuance["issuance_id"], quantity, context)
+    found = outcomes(world.parts.writer, [pledge] * 64)
+    assert [type(error) for error in found if error is not None] == [CreditsPledged] * 63
+    world.verify()
+
+
+def test_pledge_against_sale_against_retirement(holder):
+    """Each of three uses asks for more than a third of the units, so two at most can go through."""
+    world, issuance, context = holder
+    part = Carbon(issuance["quantity_kg"] // 2_000 * 1_000)
+    jobs = commands(issuance["issuance_id"], part, context)
+    found = outcomes(world.parts.writer, [jobs[place % 3] for place in range(60)])
+    assert sum(error is None for error in found) == 2
+    assert all(isinstance(error, FinancingError) for error in found if error is not None)
+    world.verify()
+    with world.parts.reading() as connection:
+        balances = UnitOfWork(connection).ledger.balances(owner_id="dev-a")
+    assert all(balance.available >= 0 for balance in balances)
+
+
+def test_a_thousand_uses_race_for_fewer_tonnes(holder):
+    """A thousand pledges, sales and retirements of a tonne each, mixed and at once: as many go through as there are."""
+    world, issuance, context = holder
+    jobs = commands(issuance["issuance_id"], Carbon(1_000), context)
+    random = Random(11)
+    found = outcomes(world.parts.writer, [random.choice(jobs) for _ in range(1_000)])
+    assert sum(error is None for error in found) == issuance["quantity_kg"] // 1_000 < 1_000
+    assert all(isinstance(error, FinancingError) for error in found if error is not None)
+    world.verify()
+
+
+def test_equal_keys_at_once_are_one_command(world):
+    body = {"organisation_id": "bank-gusu", "amount_fen": 100, "reference": "r"}
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda _: world.post("exchange-seee", "/v1/deposits", body, key="one", status=201), range(64))
+        )
+    assert len({answer.text for answer in answers}) == 1
+    assert world.balance("bank-gusu", "cash") == 100

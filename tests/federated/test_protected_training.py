@@ -1,0 +1,243 @@
+"""Protected training over Flower messages: several banks and grid companies fit what one table would, and see sums."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_network import AT, SMALL
+
+from federated.engines.in_process import InProcessGrid, Seat
+from federated.errors import AggregationFailed, TrainingFailed
+from federated.governance.manifest import PRIVACY_SHARES, Explanation
+from federated.governance.store import ModelRegistry
+from federated.models.encoding.categories import RawTable
+from federated.models.encoding.random_leaves import best_trees
+from federated.models.served.calibration import NONE
+from federated.models.served.metrics import metrics_of
+from federated.nodes.identity import fresh_identities
+from federated.privacy.vertical.curve import Curve
+from federated.protocols.core.messages import Content, Switchboard, unpack
+from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.session import ZooSession
+from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.apps import zoo_app
+from federated.protocols.operator_app import PROTECTED, PROTECTED_COMPANION
+from federated.protocols.protected.evaluation import LEAST_CELL, judged
+from federated.protocols.protected.node import ProtectedApp
+from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.settings import ProtectedSettings
+from federated.protocols.protected.state import FIT
+from simulations.benchmarks.vertical import measure_vertical
+from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.worlds.credit_population import generate_population
+
+FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=(4, 4), depth=2, rounds=25, ramp_rounds=3, rows_a_column=20)
+BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")
+
+
+class World:
+    """Two banks and two grid companies over 1,600 made-up customers; `crossed` is all that the operator handles."""
+
+    def __init__(self, rows=1_600, seed=4):
+        rng = np.random.default_rng(seed)
+        self.bank, self.grid = rng.normal(size=(rows, 3)), rng.normal(size=(rows, 4))
+        raw = self.bank[:, 0] + self.grid[:, 0] * self.grid[:, 1] - self.grid[:, 2] - 1.2
+        self.labels = (rng.random(rows) < 1 / (1 + np.exp(-raw))).astype(np.int64)
+        self.of_bank, self.of_grid = rng.integers(0, 2, rows), rng.integers(0, 2, rows)
+        self.held_out = rng.random(rows) < 0.25
+        self.group = (self.grid[:, 3] > 0).astype(np.int64)
+        self.crossed = []
+        self.apps = self._apps()
+
+    def _apps(self):
+        rows, both = {}, {}
+        for i, bank in enumerate(BANKS):
+            own = np.flatnonzero(self.of_bank == i)
+            peers = {g: np.flatnonzero(self.of_grid[own] == j) for j, g in enumerate(GRIDS)}
+            table = RawTable(("p", "q", "r"), self.bank[own], {})
+            held = self.held_out[own]
+            groups = {"young": (self.bank[own, 1] > 0).astype(np.int64)}
+            rows[bank] = BankRows(bank, table, self.labels[own], ~held, held, peers, groups)
+            both[bank] = own
+        for j, grid in enumerate(GRIDS):
+            own = np.flatnonzero(self.of_grid == j)
+            peers = {b: np.flatnonzero(self.of_bank[own] == i) for i, b in enumerate(BANKS)}
+            table = RawTable(("s", "t", "u", "v"), self.grid[own], {})
+            rows[grid] = GridRows(grid, table, peers, {"solar": self.group[own]})
+        known = fresh_identities(rows)
+        return {
+            name: zoo_app(r, lambda app, opened, n=name: ProtectedApp(known[n], opened).add_to(app))
+            for name, r in rows.items()
+        }
+
+    def training(self, settings=FEW, absent=None, **opening):
+        seats = {}
+        for i, (name, app) in enumerate(self.apps.items(), start=2):
+            seats[i] = Seat(app if name != absent else Absent(app), {})
+        board = Listening(InProcessGrid(seats), self.crossed)
+        session = ZooSession(board, ZooSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
+        return ProtectedTraining(session, settings)
+
+    def logits(self, training):
+        columns = (b.columns(v) for b, v in zip(training.bases, (self.bank, self.grid), strict=False))
+        return sum(c @ beta for c, beta in zip(columns, training.betas, strict=True))
+
+
+class Listening(Switchboard):
+    """A switchboard that remembers the contents of all replies."""
+
+    def __init__(self, grid, crossed):
+        super().__init__(grid)
+        self._crossed = crossed
+
+    def exchange_present(self, messages):
+        replies = super().exchange_present(messages)
+        asked = {m.metadata.message_id: m.metadata.message_type for m in messages}
+        for reply in replies:
+            if not reply.has_error():
+                self._crossed.append((asked[reply.metadata.reply_to_message_id], unpack(reply.content)))
+        return replies
+
+
+class Absent:
+    """An app whose node is gone when masked vectors are asked for."""
+
+    def __init__(self, app):
+        self._app = app
+
+    def __call__(self, message, context):
+        if message.metadata.message_type == "query.secure_mask":
+            raise ConnectionError("gone")
+        return self._app(message, context)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    world = World()
+    training = world.training()
+    training.fit()
+    return world, training
+
+
+def fitted_rows(world, training):
+    rows = np.zeros(len(world.labels), dtype=bool)
+    for (bank, grid), marks in training.marks.items():
+        shared = np.flatnonzero((world.of_bank == BANKS.index(bank)) & (world.of_grid == GRIDS.index(grid)))
+        rows[shared[marks == FIT]] = True
+    return rows
+
+
+def test_several_nodes_fit_what_one_table_would(fitted):
+    world, training = fitted
+    rows = fitted_rows(world, training)
+    assert not (rows & world.held_out).any()
+    assert 0.9 < rows.sum() / (~world.held_out).sum() < 1.0
+    residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
+    for basis, beta, values in zip(training.bases, training.betas, (world.bank, world.grid), strict=True):
+        columns = basis.columns(values)
+        gradient = columns[rows].T @ residual[rows] - basis.penalty(FEW.ridge) * beta
+        # At the optimum the gradient is 0; what is left are roundings of columns and logits over 1,150 rows.
+        assert np.abs(gradient).max() < 3.0
+
+
+def test_counts_on_shares_are_those_of_the_rows(fitted):
+    world, training = fitted
+    segments = [("young", "0", "bank"), ("young", "1", "bank"), ("solar", "0", "grid"), ("solar", "1", "grid")]
+    found = judged(training, segments, -1.0)
+    held, labels = world.held_out, world.labels
+    assert found.held_out.rows.sum() == held.sum()
+    assert found.held_out.defaults.sum() == labels[held].sum()
+    assert found.held_out.rows.min() >= LEAST_CELL
+    for group in (0, 1):
+        for name, member in (("young", world.bank[:, 1] > 0), ("solar", world.group > 0)):
+            rows, defaults = found.held_out.groups[name, str(group)]
+            own = held & (member == bool(group))
+            assert (rows.sum(), defaults.sum()) == (own.sum(), labels[own].sum())
+    with pytest.raises(TrainingFailed, match="logits are told once a run"):
+        judged(training, segments, -1.0)
+    by_bank = found.held_out.groups["bank", "bank-a"][0].sum()
+    assert by_bank == (held & (world.of_bank == 0)).sum()
+    exact = metrics_of(world.logits(training)[held], labels[held])
+    assert found.held_out.histogram(NONE).metrics().auc == pytest.approx(exact.auc, abs=0.01)
+    assert exact.auc > 0.7
+
+
+def test_nothing_that_the_operator_handles_is_a_row_in_the_clear(fitted):
+    world, training = fitted
+    told = {action for action, _ in world.crossed}
+    assert not told & {"train.sums", "query.tell", "query.keep", "query.pairs", "query.level", "train.trees"}
+    longest = max(world.of_bank.sum(), len(world.labels) - world.of_bank.sum())
+    for action, content in world.crossed:
+        for name, array in content.arrays.items():
+            per_row = array.size >= 150 and "mark" not in name and "available" not in name and "training" not in name
+            if per_row and array.dtype.kind == "f":
+                assert "sketch" in name, (action, name)
+            if per_row and array.dtype == np.uint64 and array.size <= 4 * longest:
+                counts = np.bincount((array.ravel() >> np.uint64(62)).astype(int), minlength=4)
+                assert counts.min() > 0.15 * array.size, (action, name)
+    assert training.marks
+
+
+def test_a_node_that_leaves_a_sum_ends_the_run_by_name():
+    world = World(rows=600)
+    with pytest.raises(AggregationFailed, match="grid-y left the sum"):
+        world.training(absent="grid-y").fit()
+
+
+def test_banks_alone_fit_their_own_columns():
+    world = World(rows=900)
+    training = world.training(joint=0)
+    training.fit()
+    assert len(training.bases) == 1
+    found = judged(training, [], -1.0)
+    assert found.held_out.rows.sum() == world.held_out.sum()
+    assert found.held_out.defaults.sum() == world.labels[world.held_out].sum()
+
+
+def test_the_best_tree_is_the_one_that_explains_what_ramps_leave(fitted):
+    _, training = fitted
+    basis = training.bases[1]
+    gradient = np.zeros(basis.width)
+    gradient[basis.leaves_of([2])] = 5.0
+    assert best_trees(basis, np.eye(basis.width), gradient, 1) == [2]
+    assert best_trees(basis, np.eye(basis.width), gradient, 9) == [0, 1, 2, 3]
+
+
+def test_a_step_out_of_order_is_refused():
+    world = World(rows=300)
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(world.apps.values(), start=2)}))
+    board.introduce()
+    with pytest.raises(TrainingFailed, match="no joint model was opened"):
+        board.ask("query.protected_introduce", {"bank-a": Content(config={"run": b"r"})})
+    with pytest.raises(TrainingFailed, match="no protected run was opened"):
+        board.ask("query.protected_available", {"grid-x": Content()})
+
+
+def test_protected_versions_are_registered_and_say_so(tmp_path):
+    tables = generate_population(1_500, seed=6)
+    quiet = Reporter(lambda _: None, lambda *_: None)
+    settings = replace(SMALL, ramps=6)
+    result = run(tables, folds=1, settings=settings, at=AT, home=tmp_path, reporter=quiet, learners=(), protected=FEW)
+    assert set(result.models) == {
+        PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",
+    }  # fmt: skip
+    registry = ModelRegistry(tmp_path)
+    for manifest in result.manifests:
+        assert manifest.privacy == PRIVACY_SHARES
+        assert manifest.learners == ("random_leaves",)
+        assert {s.segment for s in manifest.segments} >= {"bank", "relationship", "self_generation"}
+        for segment in {s.segment for s in manifest.segments}:
+            parts = [s for s in manifest.segments if s.segment == segment]
+            assert sum(s.rows for s in parts) == manifest.metrics["federated"]["rows"]
+        model = registry.load("credit", manifest.version)
+        assert np.isfinite(model.joint_bank.logits(tables.bank_values[:5, list(tables.schema.bank.lending)])).all()
+    assert result.manifests[0].explanation is Explanation.EXACT
+
+
+def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms():
+    found = measure_vertical(generate_population(8_000, seed=2), seed=2024)
+    assert found.data_origin == "generated"
+    assert found.shares_cost < 0.003
+    assert found.label_attack_in_clear_beyond == 1.0
+    assert found.label_attack_protected_beyond < 0.6
+    assert found.feature_attack_protected_gain < 0.1 < found.feature_attack_in_clear_gain

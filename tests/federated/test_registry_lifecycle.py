@@ -1,0 +1,208 @@
+"""The rules about versions, without a disk: who may do what when, and what then stands."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hand_made import AT, DAY
+
+from federated.errors import (
+    InvalidTime,
+    ModelCorrupt,
+    ModelExists,
+    ModelInUse,
+    NothingToRollBack,
+    SecondPersonRequired,
+    VersionFinal,
+    VersionNotApproved,
+    VersionNotFound,
+)
+from federated.governance import decisions
+from federated.governance.decisions import Act
+from federated.governance.lifecycle import (
+    APPROVAL_DAYS,
+    Event,
+    Kind,
+    Lifecycle,
+    Role,
+    Status,
+    fold,
+)
+
+YEAR = timedelta(days=APPROVAL_DAYS)
+
+
+class Book:
+    """Events made by the rules, one after the other."""
+
+    def __init__(self):
+        self.events = []
+
+    @property
+    def standing(self):
+        return fold("credit", self.events)
+
+    def do(self, rule, *arguments, by="bank-gusu", at=AT):
+        event = rule(self.standing, Act(by, at), *arguments)
+        self.events.append(event)
+        return event
+
+    def register(self, version, at=AT):
+        return self.do(decisions.register, version, {}, by="operator", at=at)
+
+    def approved(self, *versions, at=AT):
+        for version in versions:
+            self.register(version, at)
+            self.do(decisions.approve, version, at=at)
+        return self
+
+    def champion(self, *versions, at=AT):
+        for version in versions:
+            self.do(decisions.appoint, version, Role.CHAMPION, at=at)
+        return self
+
+
+def test_a_version_goes_from_registered_to_approved_to_expired():
+    book = Book()
+    book.register("v1")
+    assert book.standing.status("v1", AT) is Status.REGISTERED
+    book.do(decisions.approve, "v1", at=AT + DAY)
+    standing = book.standing
+    assert standing.status("v1", AT + DAY) is Status.APPROVED
+    assert standing.status("v1", AT + DAY + YEAR - timedelta(microseconds=1)) is Status.APPROVED
+    assert standing.status("v1", AT + DAY + YEAR) is Status.EXPIRED
+    assert standing.record("v1").approved_by == "bank-gusu"
+
+
+def test_another_than_the_registrant_approves_and_may_do_so_again():
+    book = Book()
+    book.register("v1")
+    with pytest.raises(SecondPersonRequired):
+        book.do(decisions.approve, "v1", by="operator")
+    book.do(decisions.approve, "v1")
+    book.do(decisions.approve, "v1", by="bank-taihu", at=AT + YEAR)
+    assert book.standing.status("v1", AT + YEAR + 100 * DAY) is Status.APPROVED
+    with pytest.raises(SecondPersonRequired):
+        book.do(decisions.approve, "v1", by="operator", at=AT + YEAR)
+
+
+@pytest.mark.parametrize("end", [decisions.reject, decisions.retire])
+def test_rejected_and_retired_are_final(end):
+    book = Book().approved("v1")
+    book.do(end, "v1")
+    for again in (decisions.approve, decisions.reject, decisions.retire):
+        with pytest.raises(VersionFinal):
+            book.do(again, "v1")
+    with pytest.raises(VersionFinal):
+        book.champion("v1")
+    assert book.standing.status("v1", AT + 2 * YEAR) in decisions.FINAL
+
+
+def test_only_an_approval_in_force_admits_to_a_role():
+    book = Book()
+    book.register("v1")
+    with pytest.raises(VersionNotApproved):
+        book.champion("v1")
+    book.do(decisions.approve, "v1")
+    with pytest.raises(VersionNotApproved):
+        book.champion("v1", at=AT + YEAR)
+    assert book.champion("v1", at=AT + YEAR - DAY).standing.champion == "v1"
+
+
+def test_champion_and_challenger_differ():
+    book = Book().approved("v1", "v2").champion("v1")
+    with pytest.raises(ModelInUse):
+        book.do(decisions.appoint, "v1", Role.CHALLENGER)
+    with pytest.raises(ModelInUse):
+        book.champion("v1")
+    book.do(decisions.appoint, "v2", Role.CHALLENGER)
+    assert (book.standing.role("v1"), book.standing.role("v2")) == (Role.CHAMPION, Role.CHALLENGER)
+    with pytest.raises(ModelInUse):
+        book.do(decisions.appoint, "v2", Role.CHALLENGER)
+    book.champion("v2")
+    assert (book.standing.champions, book.standing.challenger) == (("v1", "v2"), None)
+
+
+def test_a_challenger_is_withdrawn_or_leaves_with_its_version():
+    book = Book().approved("v1", "v2", "v3").champion("v1")
+    with pytest.raises(VersionNotFound):
+        book.do(decisions.withdraw_challenger, "v2")
+    book.do(decisions.appoint, "v2", Role.CHALLENGER)
+    book.do(decisions.withdraw_challenger, "v2")
+    assert book.standing.challenger is None
+    for version, end in (("v2", decisions.retire), ("v3", decisions.reject)):
+        book.do(decisions.appoint, version, Role.CHALLENGER)
+        book.do(end, version)
+        assert book.standing.challenger is None
+
+
+def test_rollback_goes_further_back_each_time():
+    book = Book().approved("v1", "v2", "v3").champion("v1", "v2", "v3")
+    assert book.do(decisions.roll_back).version == "v2"
+    assert book.do(decisions.roll_back).version == "v1"
+    with pytest.raises(NothingToRollBack):
+        book.do(decisions.roll_back)
+
+
+def test_rollback_skips_what_may_no_longer_score():
+    book = Book().approved("v1").approved("v2", "v3", at=AT + 100 * DAY).champion("v1", "v2", "v3", at=AT + 100 * DAY)
+    book.do(decisions.retire, "v2", at=AT + 100 * DAY)
+    assert book.standing.rollback_target(AT + 200 * DAY) == 0
+    with pytest.raises(NothingToRollBack):
+        book.do(decisions.roll_back, at=AT + YEAR)
+    book.do(decisions.roll_back, at=AT + 200 * DAY)
+    assert book.standing.champions == ("v1",)
+
+
+def test_a_version_that_returned_rolls_back_to_the_one_between():
+    book = Book().approved("v1", "v2").champion("v1", "v2", "v1")
+    book.do(decisions.roll_back)
+    assert book.standing.champions == ("v1", "v2")
+
+
+def test_the_champion_is_not_ended_while_it_scores():
+    book = Book().approved("v1", "v2").champion("v1")
+    for end in (decisions.retire, decisions.reject):
+        with pytest.raises(ModelInUse):
+            book.do(end, "v1")
+    book.champion("v2")
+    book.do(decisions.retire, "v1")
+    assert book.standing.status("v1", AT) is Status.RETIRED
+
+
+def test_names_are_known_and_new():
+    book = Book()
+    book.register("v1")
+    with pytest.raises(ModelExists):
+        book.register("v1")
+    for rule in (decisions.approve, decisions.reject, decisions.retire):
+        with pytest.raises(VersionNotFound):
+            book.do(rule, "v9")
+
+
+def test_time_has_a_zone_and_does_not_run_back():
+    book = Book().approved("v1", at=AT + DAY)
+    with pytest.raises(InvalidTime):
+        book.champion("v1", at=AT)
+    with pytest.raises(InvalidTime):
+        Act("bank-gusu", datetime(2026, 11, 1))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Event(2, "credit", "v1", Kind.REGISTERED, "operator", AT),
+        Event(1, "other", "v1", Kind.REGISTERED, "operator", AT),
+        Event(1, "credit", "v1", Kind.APPROVED, "bank-gusu", AT),
+        Event(1, "credit", "v1", Kind.APPOINTED, "bank-gusu", AT, details={"role": "champion"}),
+        Event(1, "credit", "v1", Kind.ROLLED_BACK, "bank-gusu", AT),
+    ],
+)
+def test_events_that_cannot_follow_are_named(event):
+    with pytest.raises(ModelCorrupt, match=f"event {event.number}"):
+        fold("credit", [event])
+
+
+def test_nothing_stands_before_the_first_event():
+    standing = fold("credit", [])
+    assert standing == Lifecycle("credit")
+    assert (standing.champion, standing.challenger, standing.rollback_target(AT)) == (None, None, None)

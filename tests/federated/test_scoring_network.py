@@ -1,0 +1,286 @@
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from small_network import AT
+
+from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.errors import (
+    ConsentConflict,
+    ConsentExpired,
+    ConsentMissing,
+    ConsentWithdrawn,
+    DataMissing,
+    NodeUnavailable,
+    NotPermitted,
+    PurposeNotCovered,
+    SchemaMismatch,
+)
+from federated.governance.store import ModelRegistry
+from federated.models.served.reasons import strongest
+from federated.models.served.scaling import logit_of, probability_of, score_of
+from federated.nodes.masks import unmasked_sum
+from federated.nodes.node import PartialRequest, Peer
+from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
+from federated.serving.wallet import Wallet
+
+NOW = AT + timedelta(days=1)
+
+
+@pytest.fixture
+def network(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "home")
+    opened = Network.open(tmp_path / "home")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def wallet(trained):
+    return Wallet.open(trained[0])
+
+
+def query(subject, bank, **changes):
+    return replace(ScoreQuery(bank, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW), **changes)
+
+
+def rows(result, **wanted):
+    tables = result.tables
+    mask = np.array([bool(g) for g in tables.grid_of]) == wanted.get("served", True)
+    mask &= tables.opens_electricity == wanted.get("opens", True)
+    return [(tables.subjects[i], tables.bank_of[i], i) for i in np.flatnonzero(mask)]
+
+
+def test_a_score_is_the_sum_of_the_parties_logits(network, trained):
+    home, result = trained
+    model, tables = ModelRegistry(home).load("credit", "v0001"), result.tables
+    for subject, bank, i in rows(result)[:20]:
+        score = network.score(query(subject, bank))
+        logit = model.joint_bank.logits(tables.bank_values[i : i + 1])[0]
+        logit += model.joint_grid.logits(tables.grid_values[i : i + 1])[0]
+        logit = model.calibrated(logit, bank, alone=False)
+        assert isinstance(score, Score)
+        assert score.score == score_of(logit)
+        assert score.probability == pytest.approx(probability_of(logit), abs=0.003)
+        assert score.probability == probability_of(logit_of(score.score))
+        assert (score.basis, score.electricity) == (Basis.JOINT, Electricity.INCLUDED)
+        assert (score.model_version, score.data_origin) == ("v0001", "generated")
+        assert score.valid_until - score.scored_at == timedelta(days=30)
+        assert len(score.reasons) <= 4
+        assert all(r.code[0] in "BG" and r.zh and r.en for r in score.reasons)
+        assert network.score(query(subject, bank)) == score
+
+
+def test_reasons_come_from_both_parties(network, trained):
+    found = {r.code[0] for s, b, _ in rows(trained[1])[:40] for r in network.score(query(s, b)).reasons}
+    assert found == {"B", "G"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [({"served": False}, Electricity.NO_FILE), ({"opens": False}, Electricity.NOT_CONSENTED)],
+)
+def test_without_a_grid_side_the_companion_answers_and_says_so(network, trained, wanted, why):
+    home, result = trained
+    subject, bank, i = rows(result, **wanted)[0]
+    score = network.score(query(subject, bank))
+    assert (score.basis, score.electricity) == (Basis.BANK_ONLY, why)
+    assert score.score == companion_score(home, result, bank, i)
+    assert all(r.code[0] == "B" for r in score.reasons)
+
+
+def companion_score(home, result, bank, i):
+    model = ModelRegistry(home).load("credit", "v0001")
+    logit = model.bank_only.logits(result.tables.bank_values[i : i + 1])[0]
+    return score_of(model.calibrated(logit, bank, alone=True))
+
+
+def test_a_grid_company_that_is_down_leaves_a_marked_bank_only_answer(network, trained):
+    home, result = trained
+    subject, bank, i = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-sip")
+    other = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-gaoxin")
+    network.grid_node("grid-sip").store.close()
+    score = network.score(query(subject, bank))
+    assert (score.basis, score.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    assert score.score == companion_score(home, result, bank, i)
+    assert network.score(query(other[0], other[1])).electricity is Electricity.INCLUDED
+
+
+def test_a_grid_company_that_hangs_is_not_waited_for(network, trained, monkeypatch):
+    result = trained[1]
+    subject, bank, _ = next(row for row in rows(result) if result.tables.grid_of[row[2]] == "grid-sip")
+    monkeypatch.setattr("federated.serving.network.GRID_DEADLINE_S", 0.05)
+    go_on = threading.Event()
+    monkeypatch.setattr(network.grid_node("grid-sip"), "partial", lambda *_, **__: go_on.wait(10))
+    score = network.score(query(subject, bank))
+    go_on.set()
+    assert score.electricity is Electricity.UNAVAILABLE
+
+
+def test_a_node_whose_store_is_spoilt_does_not_take_the_others_down(trained, tmp_path):
+    home, result = tmp_path / "home", trained[1]
+    shutil.copytree(trained[0], home)
+    for name in ("grid-sip", "bank-taihu"):
+        for file in home.glob(f"nodes/{name}.db*"):
+            file.unlink()
+        (home / "nodes" / f"{name}.db").write_text("no database " * 400)
+    opened = Network.open(home)
+    expected = {"grid-sip": Electricity.UNAVAILABLE, "grid-gaoxin": Electricity.INCLUDED}
+    for grid, electricity in expected.items():
+        subject = next(s for s, b, i in rows(result) if (b, result.tables.grid_of[i]) == ("bank-gusu", grid))
+        assert opened.score(query(subject, "bank-gusu")).electricity is electricity
+    with pytest.raises(NodeUnavailable):
+        opened.customers("bank-taihu")
+    opened.close()
+
+
+def test_the_operator_sees_masked_shares_and_their_sum(network, trained):
+    result = trained[1]
+    model = ModelRegistry(trained[0]).load("credit", "v0001")
+    grid = network.grid_node("grid-sip")
+    shares = []
+    for subject, bank_id, i in [r for r in rows(result) if result.tables.grid_of[r[2]] == "grid-sip"][:200]:
+        bank = network.bank_node(bank_id)
+        request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
+        of_grid = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
+        of_bank = bank.partial(request, model.joint_bank, Peer("grid-sip", grid.public_key()))
+        logit = model.joint_bank.logits(result.tables.bank_values[i : i + 1])[0]
+        logit += model.joint_grid.logits(result.tables.grid_values[i : i + 1])[0]
+        assert unmasked_sum(of_bank.share, of_grid.share) == pytest.approx(logit, abs=1e-8)
+        again = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
+        assert again == of_grid
+        shares += [of_bank.share, of_grid.share]
+    # Uniform over the ring: the mean of 400 draws lies within four standard errors of the middle.
+    assert abs(np.mean([s / 2**64 for s in shares]) - 0.5) < 4 / np.sqrt(12 * len(shares))
+
+
+def test_reasons_tell_a_band_and_never_a_value(network, trained):
+    schema = trained[1].tables.schema
+    texts = {f.high_en for p in (schema.bank, schema.grid) for f in p.features}
+    texts |= {f.low_en for p in (schema.bank, schema.grid) for f in p.features}
+    for subject, bank, _ in rows(trained[1])[:60]:
+        for reason in network.score(query(subject, bank)).reasons:
+            if reason.code.endswith("M"):
+                continue
+            text, low, high = re.fullmatch(
+                r"(.*) \(between the (\d+) % and (\d+) % marks of customers\)", reason.en
+            ).groups()
+            assert text in texts
+            assert int(low) % 20 == int(high) % 20 == 0
+            assert 0 <= int(low) < int(high) <= 100
+            assert reason.zh.endswith(f"（在客户中处于 {low}%–{high}% 分位）")
+
+
+def test_neutralising_a_stated_reason_improves_the_score(trained):
+    model, tables = ModelRegistry(trained[0]).load("credit", "v0001"), trained[1].tables
+    better = total = 0
+    for _, _, i in rows(trained[1])[:300]:
+        for scorer, values in ((model.joint_bank, tables.bank_values[i]), (model.joint_grid, tables.grid_values[i])):
+            logit, contributions = scorer.explain(values)
+            for j in strongest(contributions):
+                changed = values.copy()
+                changed[j] = scorer.tables.reference[j]
+                better, total = better + int(scorer.logits(changed[None, :])[0] < logit), total + 1
+    assert total > 300
+    assert better / total >= 0.95
+
+
+def test_a_version_that_reads_other_columns_is_refused(network, trained):
+    registry = ModelRegistry(trained[0])
+    manifest = network.champion(NOW)
+    odd = replace(manifest, columns=manifest.columns | {"grid": ("night_share",)})
+    with pytest.raises(SchemaMismatch, match="grid-gaoxin: columns differ") as refusal:
+        network._require_columns(odd, registry.load("credit", "v0001"))
+    assert refusal.value.context["party"] == "grid-gaoxin"
+
+
+def test_a_subject_without_a_file_is_an_answer_of_its_own(network, wallet):
+    draft = ConsentRecord(
+        "C-new", "FIRM-99999", "bank-gusu", frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9)
+    )
+    network.record_consent(wallet.sign(draft))
+    assert network.score(query("FIRM-99999", "bank-gusu", consent_id="C-new")) == NoFile("FIRM-99999", NOW)
+
+
+def test_a_bank_cannot_score_another_banks_customer(network, wallet, trained):
+    subject, bank, _ = rows(trained[1])[0]
+    other = next(b for b in network.bank_ids if b != bank)
+    with pytest.raises(ConsentMissing):
+        network.score(query(subject, other))
+    own = ConsentRecord("C-x", subject, other, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9))
+    network.record_consent(wallet.sign(own))
+    assert isinstance(network.score(query(subject, other, consent_id="C-x")), NoFile)
+    with pytest.raises(NotPermitted):
+        network.score(query(subject, "grid-sip"))
+
+
+def test_consent_is_needed_for_this_purpose_at_this_time(network, trained):
+    subject, bank, _ = rows(trained[1])[0]
+    with pytest.raises(ConsentMissing):
+        network.score(query(subject, bank, consent_id="none"))
+    with pytest.raises(ConsentExpired):
+        network.score(query(subject, bank, at=AT + timedelta(days=9_999)))
+    untrained = next(i for i in range(1_500) if not trained[1].tables.trains[i])
+    with pytest.raises(PurposeNotCovered):
+        network.score(
+            query(
+                trained[1].tables.subjects[untrained],
+                trained[1].tables.bank_of[untrained],
+                purpose=Purpose.MODEL_TRAINING,
+            )
+        )
+
+
+def test_a_withdrawn_consent_stops_the_next_score(network, wallet, trained):
+    subject, bank, _ = rows(trained[1])[0]
+    assert isinstance(network.score(query(subject, bank)), Score)
+    other = next(b for b in network.bank_ids if b != bank)
+    with pytest.raises(ConsentMissing):
+        network.withdraw_consent(f"CONS-{subject}", other, NOW, by=other)
+    record = network.withdraw_consent(f"CONS-{subject}", bank, NOW, by=bank)
+    assert (record.withdrawn_at, record.withdrawn_by) == (NOW, bank)
+    with pytest.raises(ConsentWithdrawn):
+        network.score(query(subject, bank))
+    assert all(network.grid_node(g).consent(f"CONS-{subject}").withdrawn_at == NOW for g in network.grid_ids)
+    with pytest.raises(ConsentConflict):
+        network.record_consent(wallet.sign(replace(record.terms(), valid_until=AT + timedelta(days=5))))
+
+
+def test_customers_and_consents_are_paged(network):
+    first = network.customers("bank-gusu", limit=3)
+    assert len(first) == 3
+    assert network.customers("bank-gusu", limit=1, after=first[0]) == [first[1]]
+    page = network.consents("bank-gusu", limit=2)
+    assert [c.bank_id for c in page] == ["bank-gusu"] * 2
+    assert network.consent(page[0].consent_id, "bank-gusu") == page[0]
+    with pytest.raises(NotPermitted):
+        network.customers("grid-sip")
+
+
+def test_scores_from_many_threads_are_the_same(network, trained):
+    asked = [query(subject, bank) for subject, bank, _ in rows(trained[1])[:12]]
+    expected = [network.score(q) for q in asked]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(network.score, asked * 4)) == expected * 4
+
+
+def test_an_empty_home_is_missing_data(tmp_path):
+    with pytest.raises(DataMissing):
+        Network.open(tmp_path)
+
+
+def test_serving_loads_neither_torch_nor_flower():
+    code = (
+        "import sys, federated.serving, federated.serving.building, federated.nodes.bank, federated.governance.store,"
+        " federated.alignment.session; bad = {m.split('.')[0] for m in sys.modules} & {'torch', 'flwr', 'sklearn'};"
+        " sys.exit(repr(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,183 @@
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from federated.governance.store import ModelRegistry
+from federated.governance.versions import Governance
+from federated.nodes.bank import BankNode
+from federated.nodes.store import NodeStore
+from federated.protocols.core.messages import Content
+from federated.protocols.core.node_rows import NodeSource
+from federated.serving.building import build_nodes, read_taiwan, standing_consents
+from federated.serving.wallet import Wallet
+from simulations.cli import app
+from simulations.experiments.vertical_credit.baselines import fold_rows
+from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.report import table_of, update_readme
+from simulations.tables import TABLE_END, TABLE_START
+from simulations.worlds.credit_population import generate_population
+
+AT = datetime(2026, 11, 22, tzinfo=UTC)
+GUEST = "id,y," + ",".join(f"x{i}" for i in range(13))
+HOST = "id," + ",".join(f"x{i}" for i in range(10))
+
+
+def write_files(folder: Path, rows=600, guest=GUEST, host=HOST, spoil=lambda guest, host: None):
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(rows, 23)), rng.integers(0, 2, rows)
+    of_guest = [[str(i + 1), str(labels[i]), *(f"{v:.4f}" for v in values[i, :13])] for i in range(rows)]
+    of_host = [[str(i + 1), *(f"{v:.4f}" for v in values[i, 13:])] for i in range(rows)]
+    spoil(of_guest, of_host)
+    folder.mkdir()
+    for name, header, table in (("guest", guest, of_guest), ("host", host, of_host)):
+        text = "\n".join([header, *(",".join(row) for row in table)]) + "\n"
+        (folder / f"taiwan_fate_hetero_{name}.csv.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["train", *arguments])
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path):
+    done = invoke("--firms", "400", "--folds", "1", "--home", str(tmp_path), "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["data_origin"], report["folds"], report["seed"]) == ("generated", 1, 2024)
+    protected = {"protected", "protected_bank_only"}
+    assert protected | {"label_holder_only", "xgboost"} == set(report["models"])
+    for name in protected:
+        assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(report["models"][name])
+    assert report["alignment"]["ids"] > 300
+    assert report["registered"] == ["v0001"]
+    standing = Governance(tmp_path, ModelRegistry(tmp_path)).lifecycle()
+    assert {each.registered_by for each in standing.versions.values()} == {"operator"}
+    assert standing.champion is None
+    assert "aligned" in done.stderr
+
+
+def test_the_zoo_is_trained_without_protection_where_that_is_asked_for():
+    done = invoke("--firms", "400", "--folds", "1", "--protection", "none", "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
+    refused = invoke("--protection", "some")
+    assert (refused.exit_code, "shares, none or both" in refused.stderr) == (2, True)
+
+
+def test_files_become_tables_with_the_ids_of_both_parties(tmp_path):
+    write_files(tmp_path / "credit", spoil=lambda _, host: host.pop(0))
+    tables = read_taiwan(tmp_path / "credit", 2024)
+    assert tables.subjects[0] == "TW-00001"
+    assert tables.grid_of[0] == ""
+    assert tables.joint.sum() == 599
+    assert tables.schema.data_origin == "taiwan-default-credit-2005"
+
+
+def set_cell(table, row, column, value):
+    table[row][column] = value
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "detail"),
+    [
+        (
+            {"guest": GUEST.replace("x12", "z")},
+            "schema_mismatch",
+            "bank: taiwan_fate_hetero_guest.csv.gz lacks columns",
+        ),
+        (
+            {"host": HOST.replace("x0,x1", "x1,x0")},
+            "schema_mismatch",
+            "grid: taiwan_fate_hetero_host.csv.gz has its columns",
+        ),
+        (
+            {"spoil": lambda g, _: set_cell(g, 4, 5, "oops")},
+            "corrupt_data",
+            "bank: column x3 line 6 is not a finite number",
+        ),
+        (
+            {"spoil": lambda _, h: set_cell(h, 0, 1, "inf")},
+            "corrupt_data",
+            "grid: column x0 line 2 is not a finite number",
+        ),
+        (
+            {"spoil": lambda g, _: set_cell(g, 1, 0, "1")},
+            "corrupt_data",
+            "bank: id 'TW-00001' is empty or occurs twice",
+        ),
+        (
+            {"spoil": lambda g, _: set_cell(g, 1, 1, "3")},
+            "corrupt_data",
+            "bank: column y holds something else than 0 and 1",
+        ),
+        ({"spoil": lambda g, _: [set_cell(g, i, 1, "0") for i in range(600)]}, "corrupt_data", "one class only"),
+        (
+            {"spoil": lambda _, h: [set_cell(h, i, 3, "") for i in range(600)]},
+            "corrupt_data",
+            "grid: column x2 is empty",
+        ),
+        (
+            {"spoil": lambda g, _: g[7].append("1")},
+            "corrupt_data",
+            "bank: taiwan_fate_hetero_guest.csv.gz line 9 has 16",
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_and_nothing_is_registered(tmp_path, options, code, detail):
+    write_files(tmp_path / "credit", **options)
+    done = invoke("--data", str(tmp_path / "credit"), "--home", str(tmp_path / "home"), "--json")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert f"error {code}: " in done.stderr
+    assert detail in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_missing_and_unreadable_files_are_refused(tmp_path):
+    done = invoke("--data", str(tmp_path))
+    assert (done.exit_code, "error data_missing: bank" in done.stderr) == (2, True)
+    write_files(tmp_path / "credit")
+    file = tmp_path / "credit" / "taiwan_fate_hetero_host.csv.gz"
+    file.write_bytes(file.read_bytes()[:200])
+    done = invoke("--data", str(tmp_path / "credit"))
+    assert (done.exit_code, "error corrupt_data: grid" in done.stderr) == (2, True)
+
+
+def test_rivals_train_and_are_measured_on_the_rows_of_the_joint_model(tmp_path):
+    tables = with_folds(generate_population(900, 4), 2024)
+    wallet = Wallet.at(tmp_path)
+    build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT.replace(year=2027)), wallet.authority)
+    rows = fold_rows(tables, 1, 2024)
+    assert not np.any(rows.fitting & rows.validation)
+    assert rows.validation.sum() == pytest.approx(0.15 * (rows.fitting.sum() + rows.validation.sum()), abs=2)
+    subjects, found = np.array(tables.subjects), {"training": set(), "held_out": set()}
+    for path in sorted((tmp_path / "nodes").glob("bank-*.db")):
+        store = NodeStore(path)
+        own = np.array([b == store.org_id for b in tables.bank_of])
+        for grid in ("grid-gaoxin", "grid-sip"):
+            served = np.array([g == grid for g in tables.grid_of])
+            store.put_alignment(grid, subjects[tables.joint & own & served].tolist())
+        config = {"fold": 1, "joint": 1, "at_us": int(AT.timestamp()) * 1_000_000}
+        opened = NodeSource(BankNode(store)).open(Content(config=config))
+        names = np.array(store.table().subjects)
+        found["training"] |= set(names[opened.training])
+        found["held_out"] |= set(names[opened.held_out])
+        store.close()
+    assert found["training"] == set(subjects[rows.fitting | rows.validation])
+    assert found["held_out"] == set(subjects[rows.held_out])
+
+
+def test_the_readme_shows_the_committed_reports(tmp_path):
+    folder = Path("simulations/experiments/vertical_credit")
+    text = (folder / "README.md").read_text("utf-8")
+    (tmp_path / "README.md").write_text(f"{TABLE_START}\n{TABLE_END}\n", "utf-8")
+    (tmp_path / "reports").symlink_to((folder / "reports").resolve())
+    generated = update_readme(tmp_path)
+    assert generated.strip() in text
+    for file in (folder / "reports").glob("*.json"):
+        assert table_of(json.loads(file.read_text("utf-8"))) in text
