@@ -11,19 +11,52 @@ from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
 from credit_api.http import tables
-from financing.ledger import tables as books
-from financing.lending import tables as lending
-from financing.lending.loans import tables as loan_book
-from financing.market.order_book import tables as trading
-from financing.market.over_the_counter import tables as otc
-from financing.registry import tables as registry
-from financing.registry.neutrality import tables as neutrality
-from financing.registry.oversight import tables as custody
-from financing.registry.verification import tables as measuring
+from financing.base.storage import tables as storage_tables
+from financing.ledger import tables as ledger_tables
+from financing.lending.business_day import tables as business_day_tables
+from financing.lending.collateral import tables as collateral_tables
+from financing.lending.loans import tables as loans_tables
+from financing.lending.origination import tables as origination_tables
+from financing.market.auctions import tables as auctions_tables
+from financing.market.order_book import tables as order_book_tables
+from financing.market.over_the_counter import tables as over_the_counter_tables
+from financing.market.prices import tables as prices_tables
+from financing.registry.credits import tables as credits_tables
+from financing.registry.metering import tables as metering_tables
+from financing.registry.methodology import tables as methodology_tables
+from financing.registry.neutrality import tables as neutrality_tables
+from financing.registry.oversight import tables as oversight_tables
+from financing.registry.packages import tables as packages_tables
+from financing.registry.projects import tables as projects_tables
+from financing.registry.retirement import tables as retirement_tables
+from financing.registry.transfers import tables as transfers_tables
+from financing.registry.verification import tables as verification_tables
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 # Importing a module declares its tables.
-DECLARED = (tables, books, custody, lending, loan_book, measuring, neutrality, otc, registry, trading)
+DECLARED = (
+    tables,
+    storage_tables,
+    ledger_tables,
+    business_day_tables,
+    collateral_tables,
+    loans_tables,
+    origination_tables,
+    auctions_tables,
+    order_book_tables,
+    over_the_counter_tables,
+    prices_tables,
+    credits_tables,
+    metering_tables,
+    methodology_tables,
+    neutrality_tables,
+    oversight_tables,
+    packages_tables,
+    projects_tables,
+    retirement_tables,
+    transfers_tables,
+    verification_tables,
+)
 
 
 def metadata() -> MetaData:

@@ -34,7 +34,7 @@ from credit_api.public import api as public_data
 from credit_api.registry import api as registry
 from credit_api.scores import api as credit
 from credit_api.subjects import api as subjects
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 DESCRIPTION = """\
 Privacy-preserving credit scores and loans on distributed carbon assets.

@@ -10,17 +10,17 @@ from sqlalchemy import delete, select
 from financing.base.signing import Signature, Signer, message_of
 from financing.base.storage.columns import table_of
 from financing.base.storage.writer import Writer
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.commands import service_key_of
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
+from financing.registry.metering.tables import ReadingRow
 from financing.registry.store import meter_t
-from financing.registry.tables import ReadingRow
 
 reading_t = table_of(ReadingRow)
 
 
-def move_readings(writer: Writer, nodes: GridNodes, signer: Signer, at: datetime) -> int:
+def move_readings(writer: Writer[UnitOfWork], nodes: GridNodes, signer: Signer, at: datetime) -> int:
     """Move every meter's readings and take them off the books; returns how many meters had some.
 
     They were delivered unsigned, so the service's key for the meter signs for them. A move that was cut short is done

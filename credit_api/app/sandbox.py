@@ -11,7 +11,7 @@ from typing import Any
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import authenticate, issue
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 FOUNDERS = (
     Organisation("registry-sip", "registry", "园区碳普惠登记中心(沙盒)", "SIP carbon registry (sandbox)"),

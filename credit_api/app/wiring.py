@@ -25,6 +25,7 @@ from financing.base.parameters import Parameters, load_parameters
 from financing.base.signing import Signer
 from financing.base.storage.database import open_engine
 from financing.base.storage.writer import Writer
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.cache import Books
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.definition import compiled
@@ -45,7 +46,7 @@ class Parts:
 
     settings: Settings
     engine: Engine
-    writer: Writer
+    writer: Writer[UnitOfWork]
     parameters: Parameters
     signer: Signer
     authority: Authority
@@ -105,7 +106,7 @@ def assemble(settings: Settings) -> Parts:
     parts = Parts(
         settings=settings,
         engine=engine,
-        writer=Writer(engine),
+        writer=Writer(engine, UnitOfWork),
         parameters=parameters,
         signer=FileSigner(settings.home / "signing"),
         authority=Authority(settings.home / "signing" / "documents"),

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep, redirect
 from credit_api.console.posting import REFUSALS, shown
 from financing.ledger.serials import parse_serial
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.retirement.model import require_certificate_number
 
 router = APIRouter(include_in_schema=False)

@@ -10,7 +10,7 @@ from credit_api.app.wiring import Parts
 from credit_api.certificates.compose import green_sheet, neutrality_sheet, retirement_sheet
 from credit_api.certificates.sheet import Sheet, draw
 from credit_api.certificates.signing import sign_document
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import require_neutrality_number
 from financing.registry.retirement.model import require_certificate_number
 

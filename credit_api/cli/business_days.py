@@ -18,7 +18,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.lending.business_day.closing import close_day, open_dates
 from financing.lending.business_day.store import ClosedDay
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 REFUSED = 2
 Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]

@@ -39,7 +39,7 @@ from federated.governance.store import ModelRegistry
 from federated.governance.versions import Governance
 from financing.base.errors import FinancingError
 from financing.base.storage.database import open_engine
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 app = typer.Typer(
     no_args_is_help=True,

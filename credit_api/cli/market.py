@@ -11,7 +11,7 @@ from rich.console import Console
 from credit_api.app.settings import Settings
 from financing.base.errors import FinancingError
 from financing.base.storage.database import open_engine
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.audit import verify_books
 
 market_app = typer.Typer(no_args_is_help=True, help="Check the order books.")

@@ -19,7 +19,7 @@ from credit_api.app.wiring import Parts, assemble
 from financing.base.context import Actor, Context
 from financing.base.errors import CorruptData, FinancingError
 from financing.base.signing import message_of, sign_with
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.commands import load_readings
 from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch

@@ -16,7 +16,7 @@ from credit_api.app.wiring import assemble
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.parameters import load_parameters
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.credits.explaining import Explanation, explain
 from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.reduction import shown

@@ -25,7 +25,7 @@ from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.collateral.standing import look_at
 from financing.lending.loans.loan import LoanState
 from financing.lending.store import call_t, decision_t
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.port import MeteringNodes
 from financing.registry.store import issuance_t, period_t, project_t
 from financing.registry.verification.monitoring import MonitoringState

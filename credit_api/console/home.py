@@ -10,7 +10,7 @@ from credit_api.console.figures import asset_story, customer_story
 from credit_api.console.pages import PageDep
 from credit_api.organisations.console import actors
 from credit_api.prices.charts import HISTORY, PRICED, price_charts
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
 
 router = APIRouter(include_in_schema=False)

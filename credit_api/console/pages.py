@@ -26,7 +26,7 @@ from credit_api.http.auth.sessions import COOKIE, Session, find_session
 from credit_api.http.commands import PartsDep
 from financing.base.context import Context
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

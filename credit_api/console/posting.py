@@ -36,7 +36,7 @@ from financing.base.quantities import (
     checked_int64,
 )
 from financing.base.storage.idempotency import Answer
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 Refusal = ApiError | FinancingError | FederatedError
 REFUSALS = (ApiError, FinancingError, FederatedError)

@@ -44,7 +44,7 @@ from financing.base.quantities import (
     Energy,
     Period,
 )
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import issue_credits
 from financing.registry.metering.commands import load_readings
 from financing.registry.metering.csv_readings import parse_readings

@@ -27,7 +27,7 @@ from financing.base.quantities import (
 )
 from financing.ledger.accounts import AccountKind, cash
 from financing.lending.collateral.standing import look_at
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
 from financing.registry.store import Issuance

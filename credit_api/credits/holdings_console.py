@@ -19,7 +19,7 @@ from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.collateral.coverage import lines_of
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
 from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
 from financing.valuation.marks import marks_of, value_lots

@@ -14,7 +14,7 @@ from credit_api.credits.schemas import EntryOut
 from financing.base.quantities import Carbon, Money
 from financing.ledger.accounts import CNY_CODE
 from financing.ledger.store import LedgerHead
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 PAGE = 25

@@ -19,7 +19,7 @@ from credit_api.http.auth.keys import Principal, authenticate
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing
 from financing.base.storage.idempotency import Answer
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 bearer = HTTPBearer(auto_error=False, description="API key of one organisation: `Authorization: Bearer txk_…`")
 

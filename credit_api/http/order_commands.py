@@ -28,7 +28,7 @@ from credit_api.http.commands import (
 )
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import advance
 
 T = TypeVar("T")

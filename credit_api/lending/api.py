@@ -58,7 +58,7 @@ from financing.lending.origination.commands import (
     repay_loan,
 )
 from financing.lending.store import PledgedUse
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 

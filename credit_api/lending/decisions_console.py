@@ -23,7 +23,7 @@ from financing.lending.origination.commands import (
     disburse_loan,
 )
 from financing.lending.store import StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import value_lots
 from financing.valuation.pools import PoolValue
 

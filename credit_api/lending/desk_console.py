@@ -18,7 +18,7 @@ from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.collateral.pledge import PledgeState
 from financing.lending.collateral.standing import LoanCoverage, look_at
 from financing.lending.loans.loan import LoanState
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 # What needs a person first comes first.

@@ -12,7 +12,7 @@ from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.lending.collateral.substituting import substitute
 from financing.lending.origination.commands import draw_tranche
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 

@@ -56,7 +56,7 @@ from financing.lending.loans.loan import NOTHING, EventKind
 from financing.lending.origination.approving import check_decision
 from financing.lending.origination.commands import draw_tranche
 from financing.lending.reports.reporting import general_ledger, positions, trial_balance
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 DAYS_AT_ONCE = 31

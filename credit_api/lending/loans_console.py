@@ -34,7 +34,7 @@ from financing.lending.loans.loan import EventKind
 from financing.lending.loans.rolling import Dues
 from financing.lending.loans.store import StoredEvent
 from financing.lending.origination.commands import accrue_loan, repay_loan
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.valuation.pools import PoolValue
 
 router = APIRouter(include_in_schema=False)

@@ -22,7 +22,7 @@ from financing.lending.origination.securing import (
     release_security,
     withdraw_security,
 )
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 

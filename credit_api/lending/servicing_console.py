@@ -29,7 +29,7 @@ from financing.lending.loans.commands import Service, reverse_payment, serve
 from financing.lending.loans.loan import SCHEMES, EventKind
 from financing.lending.origination.approving import check_decision
 from financing.lending.reports.reporting import general_ledger, positions, trial_balance
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 Report = Literal["trial-balance", "general-ledger", "positions"]

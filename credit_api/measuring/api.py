@@ -38,7 +38,7 @@ from credit_api.measuring.schemas import (
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, PeriodInvalid
 from financing.base.quantities import Period, business_date
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.methodology.commands import MoveMethodology, move_methodology, status_of
 from financing.registry.methodology.definition import compiled
 from financing.registry.verification.auditing import audit_readings

@@ -9,7 +9,7 @@ from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.http.fields import Id
 from credit_api.measuring.verification_console import claim_page
 from financing.base.context import Context
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.verification.findings import Severity
 from financing.registry.verification.verifying import (
     AssignVerifier,

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
 from financing.base.context import Context
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.commands import load_readings
 from financing.registry.metering.csv_readings import parse_readings
 

@@ -11,7 +11,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from financing.base.context import Context
 from financing.base.quantities import Period, business_date
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.methodology.commands import status_of
 from financing.registry.methodology.definition import Methodology, compiled
 from financing.registry.projects.commands import NewMeter, RegisterProject, register_project

@@ -12,7 +12,7 @@ from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.http.fields import Id
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Energy
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import issue_credits
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, state_period

@@ -23,7 +23,7 @@ from credit_api.neutrality.schemas import (
 )
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Period
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
     DraftClaim,
     certify_claim,

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import PageDep
 from credit_api.console.posting import REFUSALS, shown
 from financing.base.signing import require_signed
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import STANDARD, require_neutrality_number, scope_totals
 
 router = APIRouter(include_in_schema=False)

@@ -11,7 +11,7 @@ from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import AssetCode, BlockIn, BlockOut
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Price
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.venue import (
     BlockTerms,
     confirm_block,

@@ -21,7 +21,7 @@ from credit_api.order_book.schemas import AssetCode
 from financing.base.context import Context
 from financing.base.quantities import CHINA_TIME, Price
 from financing.ledger.accounts import Asset
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import (
     Previewed,
     advance,

@@ -26,7 +26,7 @@ from credit_api.order_book.schemas import (
 from financing.base.context import Context
 from financing.base.quantities import Price, business_date
 from financing.ledger.accounts import Asset
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.venue import (
     SessionStep,
     halt,

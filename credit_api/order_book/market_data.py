@@ -12,7 +12,7 @@ from credit_api.order_book.schemas import (
     LevelOut,
 )
 from financing.base.quantities import KG_PER_TONNE, business_date
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.engine.orders import Side
 from financing.market.order_book.engine.sessions import band
 from financing.market.order_book.store import Instrument, trade_t

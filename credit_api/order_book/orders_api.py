@@ -27,7 +27,7 @@ from credit_api.order_book.schemas import (
 )
 from financing.base.context import Context
 from financing.base.errors import NotFound
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import cancel_order, place_order, preview_order
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)

@@ -19,7 +19,7 @@ from credit_api.http.order_commands import calling
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, instrument_out
 from credit_api.order_book.schemas import AssetCode, TradeOut
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 HEARTBEAT_S = 15.0

@@ -24,7 +24,7 @@ from credit_api.http.fields import (
 from credit_api.http.problems import PROBLEMS
 from financing.base.context import Context
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["organisations"], responses=PROBLEMS)
 

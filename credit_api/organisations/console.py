@@ -21,7 +21,7 @@ from credit_api.http.auth.sessions import (
     open_session,
 )
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 YEAR_SECONDS = 365 * 86_400

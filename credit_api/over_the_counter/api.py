@@ -39,7 +39,7 @@ from credit_api.over_the_counter.schemas import (
 from financing.base.context import Context
 from financing.base.quantities import INT64_MAX, Carbon, Price
 from financing.lending.collateral.disposal_auction import close_any, take_asking_price, withdraw_any
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.auctions import commands as auctioning
 from financing.market.auctions import contracts
 from financing.market.auctions.store import Contract

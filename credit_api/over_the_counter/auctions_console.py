@@ -23,7 +23,7 @@ from financing.base.context import Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
 from financing.lending.collateral import disposal_auction
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.auctions import commands as auctioning
 from financing.market.auctions import contracts
 from financing.market.auctions.store import Auction

@@ -9,7 +9,7 @@ from credit_api.console.pages import Page
 from credit_api.console.posting import FieldInvalid, Post
 from financing.base.quantities import Carbon, Price
 from financing.ledger.accounts import AccountKind, Asset
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import Quote, quote
 

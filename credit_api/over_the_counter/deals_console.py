@@ -18,7 +18,7 @@ from credit_api.over_the_counter.dealing import (
 )
 from financing.base.context import Context
 from financing.base.quantities import business_date
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.over_the_counter import commands as otc
 

@@ -31,7 +31,7 @@ from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.deposits import deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.collateral.disposing import settle_disposal
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import (
     MakeOffer,
     expire_offer,

@@ -10,7 +10,7 @@ from credit_api.console.charts import NARROW, WIDE, LineChart, Zone, line_chart
 from credit_api.console.pages import Page
 from financing.base.quantities import Money, Price
 from financing.lending.collateral.standing import LoanCoverage
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 
 PRICED = "PHCER"

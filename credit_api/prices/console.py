@@ -13,7 +13,7 @@ from financing.base.quantities import Money, business_date
 from financing.ledger.accounts import AccountKind
 from financing.ledger.deposits import deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
 
 router = APIRouter(include_in_schema=False)

@@ -13,7 +13,7 @@ from credit_api.credits.console import assets_page
 from credit_api.http.fields import Id
 from financing.base.context import Context
 from financing.lending.collateral.disposing import settle_disposal
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import expire_offer, settle_offer, withdraw_offer
 from financing.market.prices.store import StoredOffer
 

@@ -34,7 +34,7 @@ from credit_api.public.cad_trust import (
 from financing.base.context import Context
 from financing.base.errors import CorruptData
 from financing.base.quantities import INT64_MAX
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.oversight.overlap_guard import RecordExternalClaim, record_external_claim
 from financing.registry.statistics import SHOWN, StatisticsStore
 from financing.valuation.streams.subsidies import estimate

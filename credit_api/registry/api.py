@@ -47,7 +47,7 @@ from credit_api.registry.schemas import (
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Carbon, Energy
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.oversight.commands import (
     FreezeSerials,
     freeze_serials,
@@ -75,7 +75,7 @@ from financing.registry.packages.commands import (
     redeem,
     retire_units,
 )
-from financing.registry.packages.looking import find_serial, look_through, package_value
+from financing.registry.packages.looking import find_serial, look_through
 from financing.registry.packages.model import Redemption
 from financing.registry.retirement.commands import CancelCredits, Purpose, cancel_credits
 from financing.registry.transfers.commands import (
@@ -84,6 +84,7 @@ from financing.registry.transfers.commands import (
     refuse_transfer,
     send_credits,
 )
+from financing.valuation.packages import package_value
 
 router = APIRouter(prefix="/v1", tags=["registry"], responses=PROBLEMS)
 

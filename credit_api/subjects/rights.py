@@ -18,7 +18,7 @@ from credit_api.scores.inquiries import Inquiry, inquiries_from, inquiry_t
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, NodeUnavailable
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 # Who told of a withdrawal, where it was not a bank.
 SUBJECT = "subject"

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
-from financing.base.errors import NotPermitted
+from financing.base.errors import NotFound, NotPermitted
 from financing.base.parameters import Parameters
 from financing.base.signing import NoKeys, Signer
-from financing.registry.metering.node.port import MeteringNodes, NoNodes
+
+
+class GridNodes(Protocol):
+    """The grid companies' own stores of raw readings. What one of them answers: `registry.metering.node.port`."""
+
+    def of(self, grid_id: str) -> Any: ...
+
+
+class NoNodes:
+    """No grid node is reachable, for commands that read no readings."""
+
+    def of(self, grid_id: str) -> Any:
+        raise NotFound("no grid node is reachable here", grid_id=grid_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +40,7 @@ class Context:
     new_id: Callable[[str], str]
     parameters: Parameters
     signer: Signer = field(default_factory=NoKeys)
-    nodes: MeteringNodes = field(default_factory=NoNodes)
+    nodes: GridNodes = field(default_factory=NoNodes)
     person: str = ""  # who acts for the organisation: the label of the key, one a person
 
     def require_kind(self, *kinds: str) -> None:

@@ -9,9 +9,10 @@ once; credits minted from another region's carry the number of the import (X and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Protocol
 
 from financing.base.errors import QuantityOutOfRange, SerialInvalid
 from financing.base.quantities import Carbon, Period
@@ -196,3 +197,15 @@ def _day(digits: str, text: str) -> date:
         return datetime.strptime(digits, "%Y%m%d").date()  # noqa: DTZ007 (a calendar day has no zone)
     except ValueError as error:
         raise SerialInvalid("the serial number names no calendar day", serial=text) from error
+
+
+class SerialNumbers(Protocol):
+    """Which account holds which serial numbers: kept by the registry, told of every entry that moves credits."""
+
+    def deal(
+        self, *, issuance_id: str, source_id: int, shares: Sequence[tuple[int, Carbon]], entry_id: int
+    ) -> tuple[SerialBlock, ...]: ...
+
+    def move_range(
+        self, *, issuance_id: str, source_id: int, target_id: int, first_kg: int, last_kg: int, entry_id: int
+    ) -> tuple[SerialBlock, ...]: ...

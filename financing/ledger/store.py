@@ -23,12 +23,7 @@ from financing.base.storage.columns import table_of
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
 from financing.ledger.entries import Entry, EntryKind, Posting
-from financing.ledger.tables import (
-    AccountRow,
-    EntryRow,
-    HoldRow,
-    PostingRow,
-)
+from financing.ledger.tables import AccountRow, EntryRow, HoldRow, PostingRow
 
 account = table_of(AccountRow)
 entry = table_of(EntryRow)

@@ -1,11 +1,11 @@
-"""Organisations, accounts, entries, postings, holds and idempotency records."""
+"""Organisations, accounts, entries, postings and holds."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
@@ -95,13 +95,3 @@ class HoldRow(SQLModel, table=True):
     expires_at: datetime | None = Field(sa_type=UtcDateTime)
     created_at: datetime = Field(sa_type=UtcDateTime)
     closed_at: datetime | None = Field(sa_type=UtcDateTime)
-
-
-class IdempotencyRow(SQLModel, table=True):
-    __tablename__: ClassVar[str] = "idempotency_record"
-    organisation_id: str = Field(primary_key=True, foreign_key="organisation.id")
-    key: str = Field(primary_key=True)
-    fingerprint: str
-    status: int
-    body: dict[str, Any] = Field(sa_type=JSON)
-    created_at: datetime = Field(sa_type=UtcDateTime)

@@ -16,6 +16,7 @@ from financing.base.storage.records import Codec
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.margin import MarginCall
 from financing.lending.collateral.pledge import Pledge, PledgeState
+from financing.lending.collateral.tables import MarginCallRow, PledgeRow
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.loan import (
     STATES,
@@ -25,16 +26,10 @@ from financing.lending.loans.loan import (
     loan_of,
 )
 from financing.lending.loans.store import BookStore, account_t, one_of
+from financing.lending.loans.tables import LoanRow
 from financing.lending.origination.assessment import CreditAssessment, NoFile
 from financing.lending.origination.decision import Decision, LoanApplication
-from financing.lending.tables import (
-    ApprovalRow,
-    DecisionRow,
-    DisposalAuctionRow,
-    LoanRow,
-    MarginCallRow,
-    PledgeRow,
-)
+from financing.lending.origination.tables import ApprovalRow, DecisionRow
 from financing.valuation.pools import Lot
 
 decision_t = table_of(DecisionRow)
@@ -42,7 +37,6 @@ loan_t = table_of(LoanRow)
 pledge_t = table_of(PledgeRow)
 call_t = table_of(MarginCallRow)
 approval_t = table_of(ApprovalRow)
-disposal_t = table_of(DisposalAuctionRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,23 +281,6 @@ class LendingStore:
         for row in rows:
             found.setdefault(row.loan_id, []).append(_pledge(row))
         return found
-
-    def add_disposal_auction(self, auction_id: str, pledge_id: str, loan_id: str, at: datetime) -> None:
-        self._connection.execute(
-            insert(disposal_t).values(auction_id=auction_id, pledge_id=pledge_id, loan_id=loan_id, opened_at=at)
-        )
-
-    def disposal_auction(self, auction_id: str) -> tuple[str, str] | None:
-        """The pledge and the loan whose collateral an auction sells; None for any other auction."""
-        row = self._connection.execute(select(disposal_t).where(disposal_t.c.auction_id == auction_id)).first()
-        return (row.pledge_id, row.loan_id) if row else None
-
-    def disposal_auctions(self, loan_id: str) -> list[tuple[str, str]]:
-        """(auction, pledge) of every disposal by auction of a loan's collateral, oldest first."""
-        rows = self._connection.execute(
-            select(disposal_t).where(disposal_t.c.loan_id == loan_id).order_by(disposal_t.c.opened_at)
-        )
-        return [(row.auction_id, row.pledge_id) for row in rows]
 
     def add_call(self, call_id: str, call: MarginCall, market: Money) -> None:
         self._connection.execute(

@@ -15,10 +15,10 @@ from financing.base.quantities import (
 )
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash
 from financing.ledger.entries import EntryKind
-from financing.ledger.posting import Booked, Leg, book
-from financing.lending.unit_of_work import UnitOfWork
+from financing.ledger.posting import Leg, Posted, post_entry
 from financing.market.fees import Quote, quote
 from financing.market.over_the_counter.store import Trade
+from financing.market.unit import MarketUnit
 
 RULES = "otc"
 
@@ -41,7 +41,7 @@ def rules_of(context: Context) -> TradingRules:
     return context.parameters.trading(RULES, business_date(context.at))
 
 
-def asset_of(unit: UnitOfWork, code: str) -> Asset:
+def asset_of(unit: MarketUnit, code: str) -> Asset:
     """A traded asset that exists: credits of an issuance or units of a package. Raises `NotFound`."""
     asset = Asset(code)
     if asset.is_money:
@@ -54,12 +54,12 @@ def asset_of(unit: UnitOfWork, code: str) -> Asset:
 
 
 def deliver(
-    unit: UnitOfWork,
+    unit: MarketUnit,
     context: Context,
     sale: Delivery,
     channel: str,
     reference: str,
-) -> tuple[Booked, Quote]:
+) -> tuple[Posted, Quote]:
     """Settle a sale: the exchange gets both fees. Raises `InsufficientBalance`, `CreditsFrozen`; nothing moves then."""
     exchange = unit.organisations.exchange().id
     amounts = quote(sale.quantity, sale.price, rules_of(context))
@@ -68,7 +68,7 @@ def deliver(
         Leg(sale.money_from, cash(sale.seller), amounts.seller_gets),
         Leg(sale.money_from, cash(exchange), amounts.seller_fee + amounts.buyer_fee),
     ]
-    booked = book(unit, context, EntryKind.TRADE, reference, legs)
+    booked = post_entry(unit, context, EntryKind.TRADE, reference, legs)
     unit.trading.add_trade(
         Trade(
             booked.entry_id,

@@ -14,18 +14,13 @@ from financing.base.quantities import Carbon, Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.records import Codec
 from financing.ledger.serials import SerialText
+from financing.registry.credits.tables import IssuanceRow
 from financing.registry.projects.model import Project
+from financing.registry.projects.tables import MeterRow, ProjectRow
 from financing.registry.retirement.model import Retirement
-from financing.registry.tables import (
-    IssuanceRow,
-    MeterClaimRow,
-    MeterRow,
-    MonitoringPeriodRow,
-    ProjectRow,
-    RetirementLineRow,
-    RetirementRow,
-)
+from financing.registry.retirement.tables import RetirementLineRow, RetirementRow
 from financing.registry.verification.monitoring import MonitoringPeriod
+from financing.registry.verification.tables import MeterClaimRow, MonitoringPeriodRow
 
 project_t = table_of(ProjectRow)
 meter_t = table_of(MeterRow)

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from financing.base.parameters import Parameters
 from financing.base.quantities import business_date
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.prices.model import Mark, mark
+from financing.market.unit import MarketUnit
 from financing.valuation.pools import Lot, PoolValuation, value_pool
 
 
-def marks_of(unit: UnitOfWork, parameters: Parameters, asset_classes: Iterable[str], at: datetime) -> dict[str, Mark]:
+def marks_of(unit: MarketUnit, parameters: Parameters, asset_classes: Iterable[str], at: datetime) -> dict[str, Mark]:
     """The mark of each class: a price, or Unpriced with its reason. Raises `ParameterMissing` for an unknown class."""
     found: dict[str, Mark] = {}
     for key in sorted(set(asset_classes)):
@@ -22,7 +22,7 @@ def marks_of(unit: UnitOfWork, parameters: Parameters, asset_classes: Iterable[s
     return found
 
 
-def value_lots(unit: UnitOfWork, parameters: Parameters, lots: Iterable[Lot], at: datetime) -> PoolValuation:
+def value_lots(unit: MarketUnit, parameters: Parameters, lots: Iterable[Lot], at: datetime) -> PoolValuation:
     """The value of a pool at the marks of `at`."""
     held = tuple(lots)
     marks = marks_of(unit, parameters, (lot.asset_class for lot in held), at)

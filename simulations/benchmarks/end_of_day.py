@@ -25,7 +25,7 @@ from financing.base.parameters import load_parameters
 from financing.base.storage.database import open_engine
 from financing.lending.business_day.closing import close_day
 from financing.lending.collateral.portfolio import ClassTable, standings, value_pledges
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from simulations.benchmarks.generated_book import BANK, BookSize, seed_book
 
 DAY = date(2026, 3, 10)

@@ -24,7 +24,7 @@ from financing.lending.loans.days import day_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.payments import disburse, oldest_unpaid, pay
 from financing.lending.loans.rolling import Dues, Market, advance
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 from financing.registry.store import issuance_t, period_t, project_t
 

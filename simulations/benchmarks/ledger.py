@@ -24,7 +24,7 @@ from financing.base.storage.writer import Writer
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
 from financing.ledger.entries import EntryKind, balanced, pay, transfer
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 SUBMITTERS = 64
@@ -65,7 +65,7 @@ def _books(folder: Path) -> Engine:
     script = "from credit_api.cli.main import main; main()"
     subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
     engine = open_engine(url)
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def found(unit: UnitOfWork) -> None:
         for name in ("a", "b"):
@@ -83,14 +83,14 @@ def _transfer(unit: UnitOfWork) -> None:
 
 
 def _commit_each(engine: Engine, transfers: int) -> None:
-    writer = Writer(engine, max_batch=1)
+    writer = Writer(engine, UnitOfWork, max_batch=1)
     for _ in range(transfers):
         writer.execute(_transfer)
     writer.close()
 
 
 def _group_commit(engine: Engine, transfers: int) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def submit() -> None:
         for _ in range(transfers // SUBMITTERS):
@@ -105,7 +105,7 @@ def _group_commit(engine: Engine, transfers: int) -> None:
 
 
 def _one_commit(engine: Engine, transfers: int) -> None:
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def all_of_them(unit: UnitOfWork) -> None:
         for _ in range(transfers):

@@ -14,7 +14,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from financing.base.storage.database import open_engine
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.audit import verify_books
 from simulations.benchmarks.market_load import Load, requests_of, run_load
 from simulations.benchmarks.market_matching import measure_matching

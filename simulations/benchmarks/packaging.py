@@ -31,7 +31,7 @@ from financing.ledger.chain import SealedLine
 from financing.ledger.entries import EntryKind
 from financing.ledger.organisations import Organisation
 from financing.ledger.store import account, posting
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 from financing.registry.credits.serial_store import block_t
 from financing.registry.packages.commands import (
@@ -40,9 +40,10 @@ from financing.registry.packages.commands import (
     put_everything_in,
     put_in,
 )
-from financing.registry.packages.looking import look_through, package_value
+from financing.registry.packages.looking import look_through
 from financing.registry.packages.model import Criteria, Redemption
 from financing.registry.store import issuance_t, period_t, project_t
+from financing.valuation.packages import package_value
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 REGISTRY, OWNER, OTHER = "registry-sip", "dev-many", "dev-sample"
@@ -92,7 +93,7 @@ def _measure(engine: Engine, plants: int, sample: int, seed: int) -> PackageSpee
             PriceObservation("PHCER", Price(3_000), AT, "generated"), recorded_by=REGISTRY, at=AT
         )
     seeded = time.perf_counter() - started
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
     command = MakePackage("SIP-PV-2025", "Suzhou rooftops 2025", "PHCER", Criteria(("PV",)), Redemption.PRO_RATA)
     started = time.perf_counter()
     package = writer.execute(lambda unit: make_package(unit, _context(REGISTRY, "registry"), command))

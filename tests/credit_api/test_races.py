@@ -10,7 +10,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import CreditsPledged, FinancingError
 from financing.base.quantities import Carbon, Price
 from financing.lending.collateral.commands import ReservePledge, reserve_pledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
 from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
 

@@ -16,7 +16,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import NotRederivable
 from financing.base.parameters.loader import PARAMETER_ROOT, load_parameters
 from financing.base.signing import message_of, sign_with
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.credits.explaining import explain
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 

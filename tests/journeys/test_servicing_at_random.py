@@ -11,7 +11,7 @@ from financing.lending.loans.days import date_of
 from financing.lending.loans.loan import replay
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.posting import positions
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 OF_THE_LOAN = {

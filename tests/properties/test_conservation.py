@@ -19,7 +19,7 @@ from financing.lending.collateral.commands import (
     reserve_pledge,
     void_pledge,
 )
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import (
     MakeOffer,
     make_offer,

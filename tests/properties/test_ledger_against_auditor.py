@@ -15,7 +15,7 @@ from financing.base.storage.writer import Writer
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.entries import EntryKind, Posting, balanced
 from financing.ledger.tables import OrganisationRow
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 OWNERS = ("a", "b", "c")
@@ -27,7 +27,7 @@ KINDS = ("cash", "settlement", "issued", "holding", "pledged", "retired", "loan_
 def books(database_url):
     engine = open_engine(database_url)
     migrate(engine)
-    writer = Writer(engine, max_batch=8)
+    writer = Writer(engine, UnitOfWork, max_batch=8)
 
     def found(unit):
         rows = [{"id": o, "kind": "bank", "name_zh": o, "name_en": o, "created_at": AT} for o in OWNERS]

@@ -12,7 +12,7 @@ from financing.base.storage.writer import Writer
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, holding
 from financing.ledger.entries import EntryKind, balanced, transfer
 from financing.ledger.organisations import Organisation
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.order_book.cache import Books
 from financing.market.order_book.venue import list_instrument
 

@@ -15,7 +15,7 @@ from credit_api.http.auth.keys import issue
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord
 from federated.serving.wallet import Wallet
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

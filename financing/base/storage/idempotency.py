@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from financing.base.errors import IdempotencyKeyReused
 from financing.base.storage.columns import table_of
-from financing.ledger.tables import IdempotencyRow
+from financing.base.storage.tables import IdempotencyRow
 
 record = table_of(IdempotencyRow)
 _RECALL = select(record.c.fingerprint, record.c.status, record.c.body).where(

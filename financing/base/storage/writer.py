@@ -11,21 +11,20 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from financing.base.storage.database import lock_for_writing
-from financing.lending.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
-Command = Callable[[UnitOfWork], T]
+U = TypeVar("U")
 
 
 @dataclass(slots=True)
 class _Job:
-    command: Command[Any]
+    command: Callable[[Any], Any]
     future: Future[Any]
     value: Any = None
     error: BaseException | None = None
@@ -41,15 +40,16 @@ class WriterClosed(RuntimeError):
     """The writer was closed before the command could be committed; nothing of it was stored."""
 
 
-class Writer:
-    """Owns the only writing connection of this process.
+class Writer(Generic[U]):
+    """Owns the only writing connection of this process; `unit_of` builds what a command may touch on it.
 
     `submit` may be called from any thread; the returned future resolves after the commit, with the command's result or
     its error. A command may run twice (if a shared commit fails), so it must not act outside its unit of work.
     `max_batch` bounds the number of commands that share a commit.
     """
 
-    def __init__(self, engine: Engine, *, max_batch: int = 256) -> None:
+    def __init__(self, engine: Engine, unit_of: Callable[[Connection], U], *, max_batch: int = 256) -> None:
+        self._unit_of = unit_of
         self._engine = engine.execution_options(tanxin_writer=True)
         self._max_batch = max_batch
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -58,7 +58,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="tanxin-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, command: Command[T]) -> Future[T]:
+    def submit(self, command: Callable[[U], T]) -> Future[T]:
         """Queue a command. Raises `WriterClosed` once `close` was called."""
         job = _Job(command, Future())
         with self._gate:
@@ -67,7 +67,7 @@ class Writer:
             self._jobs.put(job)
         return job.future
 
-    def execute(self, command: Command[T]) -> T:
+    def execute(self, command: Callable[[U], T]) -> T:
         """Queue a command and wait for its commit."""
         return self.submit(command).result()
 
@@ -120,7 +120,7 @@ class Writer:
                 job.value, job.error = None, None
                 savepoint = connection.begin_nested()
                 try:
-                    job.value = job.command(UnitOfWork(connection))
+                    job.value = job.command(self._unit_of(connection))
                     savepoint.commit()
                 except Exception as error:
                     if isinstance(error, DBAPIError) and error.connection_invalidated:

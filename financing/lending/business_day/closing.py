@@ -11,7 +11,8 @@ from financing.base.context import Context
 from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
 from financing.base.quantities import business_date
 from financing.ledger.accounts import CNY_CODE, AccountKind
-from financing.ledger.entries import EntryKind, balanced
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import post_entry
 from financing.ledger.store import account
 from financing.lending.business_day.steps import STEPS
 from financing.lending.business_day.store import ClosedDay, days_between
@@ -20,7 +21,7 @@ from financing.lending.loans.book import Fault
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.posting import day_changes
 from financing.lending.loans.store import account_t, loan_t
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 
 def open_dates(unit: UnitOfWork, context: Context) -> list[date]:
@@ -136,5 +137,4 @@ def _store(unit: UnitOfWork, context: Context, work: DayWork) -> int | None:
     postings = day_changes(work.before.take(rows), work.book.take(rows), work.portfolios)
     if not postings:
         return None
-    entry = balanced(EntryKind.END_OF_DAY, f"day:{work.day}", postings)
-    return unit.ledger.post(entry, at=context.at, actor_id=context.actor.id).entry_id
+    return post_entry(unit, context, EntryKind.END_OF_DAY, f"day:{work.day}", changes=postings).entry_id

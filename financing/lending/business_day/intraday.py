@@ -25,7 +25,7 @@ from financing.lending.loans.book import faults
 from financing.lending.loans.loan import LoanState
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.rolling import advance
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)

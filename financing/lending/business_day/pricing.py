@@ -8,7 +8,7 @@ from datetime import datetime
 from financing.base.context import Context
 from financing.base.quantities import Price, business_date
 from financing.lending.business_day.intraday import Revalued, revalue_now
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation, admit
 
 

@@ -26,7 +26,7 @@ from financing.lending.loans.book import Fault, LoanBook, faults
 from financing.lending.loans.classification import Provisioning, classify, provide
 from financing.lending.loans.days import Ints
 from financing.lending.loans.rolling import Dues, advance
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from financing.base.storage.bulk import insert_rows, read_integers
 from financing.base.storage.columns import table_of
+from financing.lending.business_day.tables import AlertRow, BusinessDayRow, ParkedLoanRow
+from financing.lending.collateral.tables import MarginCallRow, PledgeRow
 from financing.lending.loans.days import Ints
 from financing.lending.loans.store import account_t, loan_t
-from financing.lending.loans.tables import AlertRow, BusinessDayRow, ParkedLoanRow
-from financing.lending.tables import MarginCallRow, PledgeRow
 
 day_t = table_of(BusinessDayRow)
 alert_t = table_of(AlertRow)

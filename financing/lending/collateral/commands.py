@@ -11,14 +11,14 @@ from financing.base.errors import NotPermitted
 from financing.base.quantities import Carbon, business_date
 from financing.ledger.accounts import Asset, holding, pledged
 from financing.ledger.entries import EntryKind
-from financing.ledger.moves import move_credits
+from financing.ledger.posting import Leg, post_entry
 from financing.lending.collateral import pledge as rules
 from financing.lending.collateral.coverage import require_releasable
 from financing.lending.collateral.pledge import Pledge
 from financing.lending.collateral.standing import settle_call, stand
 from financing.lending.loans.loan import LoanState
 from financing.lending.store import PledgedUse, StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import value_lots
 from financing.valuation.pools import Lot
 
@@ -95,15 +95,8 @@ def freeze(
     posted = rules.post(stored.pledge, loan_id, context.at)
     asset = Asset(posted.lot.asset)
     unit.ledger.close_hold(posted.pledge_id, "posted", at=context.at)
-    move_credits(
-        unit,
-        context,
-        EntryKind.PLEDGE,
-        reference=posted.pledge_id,
-        source=holding(posted.pledgor, asset),
-        target=pledged(posted.pledgor, asset, posted.pledge_id),
-        quantity=posted.lot.quantity,
-    )
+    leg = Leg(holding(posted.pledgor, asset), pledged(posted.pledgor, asset, posted.pledge_id), posted.lot.quantity)
+    post_entry(unit, context, EntryKind.PLEDGE, posted.pledge_id, [leg])
     registered_on = business_date(context.at)
     unit.lending.save_pledge(posted, registration_number=registration_number, registered_on=registered_on)
     return unit.lending.pledge(posted.pledge_id)
@@ -138,15 +131,8 @@ def release_pledge(unit: UnitOfWork, context: Context, pledge_id: str, quantity:
     debt = stand(unit, context, loan.loan_id).exposed
     require_releasable(debt, value_lots(unit, context.parameters, remaining, context.at))
     asset = Asset(released.lot.asset)
-    move_credits(
-        unit,
-        context,
-        EntryKind.RELEASE,
-        reference=pledge_id,
-        source=pledged(released.pledgor, asset, pledge_id),
-        target=holding(released.pledgor, asset),
-        quantity=quantity,
-    )
+    leg = Leg(pledged(released.pledgor, asset, pledge_id), holding(released.pledgor, asset), quantity)
+    post_entry(unit, context, EntryKind.RELEASE, pledge_id, [leg])
     unit.lending.save_pledge(released)
     return replace(stored, pledge=released)
 

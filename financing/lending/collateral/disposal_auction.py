@@ -14,8 +14,8 @@ from financing.base.context import Context
 from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitted
 from financing.base.quantities import Carbon, Price, Rate
 from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
-from financing.ledger.entries import EntryKind, balanced, pay
-from financing.ledger.posting import Leg, book
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, payment, post_entry
 from financing.lending.collateral import pledge as pledge_rules
 from financing.lending.collateral.disposal import (
     DisposalLot,
@@ -33,7 +33,7 @@ from financing.lending.collateral.disposing import (
 from financing.lending.collateral.standing import LoanCoverage, stand
 from financing.lending.loans.loan import LoanState
 from financing.lending.store import StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.auctions.commands import close_auction, take_dutch, withdraw_auction
 from financing.market.auctions.store import Auction, Contract
 from financing.market.auctions.terms import Format, Terms
@@ -100,9 +100,9 @@ def auction_collateral(unit: UnitOfWork, context: Context, command: AuctionColla
     if command.closes_at <= context.at:
         raise AuctionClosed("the auction would close before it is opened", closes_at=str(command.closes_at))
     leg = Leg(_under_pledge(stored), _on_sale(terms), terms.quantity)
-    book(unit, context, EntryKind.ESCROW, terms.auction_id, [leg])
+    post_entry(unit, context, EntryKind.ESCROW, terms.auction_id, [leg])
     unit.auctions.add(terms)
-    unit.lending.add_disposal_auction(terms.auction_id, command.pledge_id, stored.pledge.loan_id, context.at)
+    unit.auctions.add_disposal_auction(terms.auction_id, command.pledge_id, stored.pledge.loan_id, context.at)
     return unit.auctions.get(terms.auction_id)
 
 
@@ -111,7 +111,7 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
 
     Raises as `take_dutch`; `DisposalNotAllowed` when the loan was cured meanwhile, `NotPermitted` for the pledgor.
     """
-    found = unit.lending.disposal_auction(auction_id)
+    found = unit.auctions.disposal_auction(auction_id)
     if found is None:
         return Taken(take_dutch(unit, context, auction_id, quantity, price_max), None)
     pledge_id, loan_id = found
@@ -125,8 +125,8 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
     flow = waterfall_of(standing, proceeds, costs)
     loan = standing.stored.loan
     if proceeds > costs:
-        entry = balanced(EntryKind.DISPOSAL, loan_id, pay(loan.lender, loan.borrower, proceeds - costs))
-        unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
+        leg = payment(loan.lender, loan.borrower, proceeds - costs)
+        post_entry(unit, context, EntryKind.DISPOSAL, loan_id, [leg])
     unit.lending.save_pledge(pledge_rules.dispose(stored.pledge, quantity))
     settle_proceeds(unit, context, standing, flow)
     auction = unit.auctions.get(auction_id)
@@ -138,7 +138,7 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
 
 def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> None:
     """Close any auction whose time is over: collateral that is not sold goes back under its pledge."""
-    if unit.lending.disposal_auction(auction_id) is None:
+    if unit.auctions.disposal_auction(auction_id) is None:
         close_auction(unit, context, auction_id)
         return
     if context.at < unit.auctions.get(auction_id).closes_at:
@@ -148,7 +148,7 @@ def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> None:
 
 def withdraw_any(unit: UnitOfWork, context: Context, auction_id: str) -> None:
     """Take any auction back as its seller: collateral goes back under its pledge."""
-    if unit.lending.disposal_auction(auction_id) is None:
+    if unit.auctions.disposal_auction(auction_id) is None:
         withdraw_auction(unit, context, auction_id)
         return
     context.require_party(unit.auctions.get(auction_id).terms.seller)
@@ -160,7 +160,7 @@ def end_disposal(unit: UnitOfWork, context: Context, auction_id: str) -> Auction
 
     Raises `AuctionClosed` when it is over already, `NotPermitted`.
     """
-    found = unit.lending.disposal_auction(auction_id)
+    found = unit.auctions.disposal_auction(auction_id)
     auction = unit.auctions.get(auction_id)
     if found is None:
         raise NotPermitted("this auction sells no collateral", auction_id=auction_id)
@@ -174,7 +174,7 @@ def end_disposal(unit: UnitOfWork, context: Context, auction_id: str) -> Auction
 
 def _take_back(unit: UnitOfWork, context: Context, auction: Auction, stored: StoredPledge, state: str) -> Auction:
     leg = Leg(_on_sale(auction.terms), _under_pledge(stored), auction.left)
-    book(unit, context, EntryKind.ESCROW_RETURN, auction.terms.auction_id, [leg])
+    post_entry(unit, context, EntryKind.ESCROW_RETURN, auction.terms.auction_id, [leg])
     unit.auctions.save(replace(auction, left=Carbon(0), state=state))
     return unit.auctions.get(auction.terms.auction_id)
 

@@ -15,9 +15,9 @@ from financing.base.quantities import (
     Rate,
     business_date,
 )
-from financing.ledger.accounts import Asset, cash, holding, pledged
-from financing.ledger.entries import EntryKind, Posting
-from financing.ledger.moves import move_credits
+from financing.ledger.accounts import Asset, holding, pledged
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, payment, post_entry
 from financing.lending.collateral import pledge as pledge_rules
 from financing.lending.collateral.disposal import (
     DisposalGround,
@@ -30,7 +30,7 @@ from financing.lending.collateral.standing import LoanCoverage, settle_call, sta
 from financing.lending.loans.loan import EventKind, LoanState
 from financing.lending.loans.recording import Draft, happen
 from financing.lending.store import StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter import offers as otc
 from financing.market.over_the_counter.offering import HOLDERS
 from financing.market.over_the_counter.offers import Offer
@@ -97,15 +97,15 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
     flow = waterfall_of(standing, terms.amount, costs)
     loan = standing.stored.loan
     asset = Asset(terms.asset)
-    moved = move_credits(
+    moved = post_entry(
         unit,
         context,
         EntryKind.DISPOSAL,
-        reference=loan.loan_id,
-        source=pledged(disposed.pledgor, asset, disposed.pledge_id),
-        target=holding(terms.buyer, asset),
-        quantity=terms.quantity,
-        with_postings=proceeds_to_borrower(standing, terms.buyer, terms.amount, costs),
+        loan.loan_id,
+        [
+            Leg(pledged(disposed.pledgor, asset, disposed.pledge_id), holding(terms.buyer, asset), terms.quantity),
+            *proceeds_to_borrower(standing, terms.buyer, terms.amount, costs),
+        ],
     )
     settle_proceeds(unit, context, standing, flow)
     unit.lending.save_pledge(disposed)
@@ -120,15 +120,11 @@ def waterfall_of(standing: LoanCoverage, proceeds: Money, costs: Money) -> Water
     return waterfall(proceeds, costs, penal=debt.penal, interest=debt.interest, principal=debt.principal)
 
 
-def proceeds_to_borrower(standing: LoanCoverage, buyer_id: str, proceeds: Money, costs: Money) -> list[Posting]:
+def proceeds_to_borrower(standing: LoanCoverage, buyer_id: str, proceeds: Money, costs: Money) -> list[Leg]:
     """Money of a sale on its way: the buyer pays, the lender keeps the costs, the rest is the borrower's, who
     pays the debt from it in the same commit."""
     loan = standing.stored.loan
-    return [
-        Posting(cash(buyer_id), -proceeds.fen),
-        Posting(cash(loan.lender), costs.fen),
-        Posting(cash(loan.borrower), (proceeds - costs).fen),
-    ]
+    return [payment(buyer_id, loan.lender, costs), payment(buyer_id, loan.borrower, proceeds - costs)]
 
 
 def settle_proceeds(unit: UnitOfWork, context: Context, standing: LoanCoverage, flow: Waterfall) -> None:

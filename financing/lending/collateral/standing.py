@@ -23,7 +23,7 @@ from financing.lending.loans.loan import Debt, debt_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.rolling import advance
 from financing.lending.store import StoredCall, StoredLoan, StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of
 from financing.valuation.pools import Lot, PoolValuation, PoolValue, value_pool

@@ -6,7 +6,7 @@ from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted
 from financing.lending.collateral.commands import PostPledge, post_pledge, release_pledge
 from financing.lending.store import StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 
 def substitute(

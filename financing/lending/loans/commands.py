@@ -28,7 +28,7 @@ from financing.lending.loans.recording import (
 from financing.lending.loans.rolling import Dues
 from financing.lending.loans.store import StoredEvent
 from financing.lending.store import StoredLoan
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 LENDERS = frozenset(
     {

@@ -13,7 +13,8 @@ from datetime import date
 from financing.base.context import Context
 from financing.base.errors import InvalidState, PeriodInvalid
 from financing.base.quantities import Money, Rate, business_date
-from financing.ledger.entries import EntryKind, Posting, balanced
+from financing.ledger.entries import EntryKind, Posting
+from financing.ledger.posting import post_entry
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.days import date_of, day_of
 from financing.lending.loans.loan import (
@@ -34,7 +35,7 @@ from financing.lending.loans.payments import oldest_unpaid
 from financing.lending.loans.posting import changes, positions
 from financing.lending.loans.rolling import advance
 from financing.lending.store import StoredLoan
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 # What an end of day found of a loan; a replay of events knows nothing of it.
 _FOUND = ("pd_bps", "risk_class", "stage", "allowance", "coverage", "market", "lendable", "after_haircut")
@@ -175,8 +176,7 @@ def _store(
     unit.books.set_dues(stored.terms.number, done.dues)
     if not postings:
         return None
-    entry = balanced(kind, stored.terms.loan_id, postings)
-    return unit.ledger.post(entry, at=context.at, actor_id=context.actor.id).entry_id
+    return post_entry(unit, context, kind, stored.terms.loan_id, changes=postings).entry_id
 
 
 def _clear(book: LoanBook) -> None:

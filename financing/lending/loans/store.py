@@ -22,13 +22,7 @@ from financing.lending.loans.book import LoanBook, State
 from financing.lending.loans.days import NO_DAY, Ints, date_of
 from financing.lending.loans.loan import LoanEvent
 from financing.lending.loans.rolling import Dues
-from financing.lending.loans.tables import (
-    LoanAccountRow,
-    LoanDueRow,
-    LoanEventRow,
-    PortfolioRow,
-)
-from financing.lending.tables import LoanRow
+from financing.lending.loans.tables import LoanAccountRow, LoanDueRow, LoanEventRow, LoanRow, PortfolioRow
 
 account_t = table_of(LoanAccountRow)
 due_t = table_of(LoanDueRow)

@@ -1,4 +1,4 @@
-"""The loan book: accounts of loans, what happened to them, instalments fallen due; and the end of day's own records."""
+"""Loans: who owes whom, the columns of the book, dues and events."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
+
+
+class LoanRow(SQLModel, table=True):
+    """What was agreed. Its books are the loan account of the same number."""
+
+    __tablename__: ClassVar[str] = "loan"
+    __table_args__ = (CheckConstraint("committed_fen > 0", name="loan_committed"),)
+    id: str = Field(primary_key=True)
+    number: int = Field(sa_type=Int64, unique=True)
+    decision_id: str = Field(foreign_key="credit_decision.id", unique=True)
+    bank_id: str = Field(foreign_key="organisation.id", index=True)
+    borrower_id: str = Field(foreign_key="organisation.id", index=True)
+    product: str
+    committed_fen: int = Field(sa_type=Int64)
+    terms: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class PortfolioRow(SQLModel, table=True):
@@ -119,66 +135,3 @@ class LoanEventRow(SQLModel, table=True):
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
     actor_id: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class SecurityRow(SQLModel, table=True):
-    """A receivable, a future income or a guarantee behind a loan: valued when it was given, with its workings."""
-
-    __tablename__: ClassVar[str] = "security"
-    __table_args__ = (
-        CheckConstraint("value_fen > 0", name="security_value"),
-        CheckConstraint("kind IN ('receivable','income_stream','guarantee')", name="security_kind"),
-        CheckConstraint("state IN ('offered','posted','released','withdrawn')", name="security_state"),
-        CheckConstraint("(state = 'posted') <= (loan_id IS NOT NULL)", name="security_loan"),
-        CheckConstraint("kind <> 'guarantee' OR provider_id <> borrower_id", name="security_guarantor"),
-    )
-    id: str = Field(primary_key=True)
-    kind: str
-    provider_id: str = Field(foreign_key="organisation.id", index=True)
-    bank_id: str = Field(foreign_key="organisation.id", index=True)
-    borrower_id: str = Field(foreign_key="organisation.id", index=True)
-    value_fen: int = Field(sa_type=Int64)
-    since: date
-    valid_until: date
-    state: str
-    evidence_hash: str
-    registration_number: str | None = None
-    record: dict[str, Any] = Field(sa_type=JSON)
-    loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
-    offered_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class BusinessDayRow(SQLModel, table=True):
-    """A business date that a bank closed: exactly once, in order, with what each step found."""
-
-    __tablename__: ClassVar[str] = "business_day"
-    __table_args__ = (CheckConstraint("loans >= 0 AND parked >= 0", name="business_day_counts"),)
-    bank_id: str = Field(primary_key=True, foreign_key="organisation.id")
-    day: date = Field(primary_key=True)
-    closed_at: datetime = Field(sa_type=UtcDateTime)
-    loans: int
-    parked: int
-    steps: list[dict[str, Any]] = Field(sa_type=JSON)
-    entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
-
-
-class ParkedLoanRow(SQLModel, table=True):
-    """A loan that an end of day could not take forward, and why."""
-
-    __tablename__: ClassVar[str] = "parked_loan"
-    number: int = Field(primary_key=True, sa_type=Int64, foreign_key="loan.number")
-    day: date = Field(primary_key=True)
-    fault: str
-
-
-class AlertRow(SQLModel, table=True):
-    """Something a person has to look at, once a business date and subject."""
-
-    __tablename__: ClassVar[str] = "alert"
-    __table_args__ = (UniqueConstraint("bank_id", "day", "kind", "subject", name="alert_once"),)
-    id: int = Field(primary_key=True, sa_type=RowId)
-    day: date = Field(index=True)
-    kind: str
-    subject: str
-    bank_id: str = Field(foreign_key="organisation.id")
-    detail: str

@@ -10,7 +10,7 @@ from financing.base.context import Context
 from financing.base.errors import CreditStandardNotMet, InvalidState, SecondPersonRequired
 from financing.base.quantities import Money, business_date
 from financing.lending.store import DecisionRecord
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 Word = Literal["confirmed", "refused"]
 

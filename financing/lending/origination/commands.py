@@ -47,7 +47,7 @@ from financing.lending.origination.decision import LoanApplication, decide, requ
 from financing.lending.origination.securing import offered
 from financing.lending.origination.securities import supported
 from financing.lending.store import DecisionRecord, StoredLoan, StoredPledge
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import require_priced, value_pool

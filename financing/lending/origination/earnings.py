@@ -16,7 +16,7 @@ from financing.base.parameters.risk import StreamRule
 from financing.base.quantities import Money, Rate, business_date
 from financing.lending.origination.securities import Security
 from financing.lending.origination.security_store import StoredSecurity
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.registry.projects.model import Project
 from financing.valuation.marks import marks_of

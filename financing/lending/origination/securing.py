@@ -12,7 +12,7 @@ from financing.base.quantities import Money, business_date
 from financing.lending.loans.loan import LoanState
 from financing.lending.origination.securities import Security
 from financing.lending.origination.security_store import StoredSecurity
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from financing.base.errors import InvalidState, NotFound
 from financing.base.quantities import Money
 from financing.base.storage.columns import table_of
-from financing.lending.loans.tables import SecurityRow
 from financing.lending.origination.securities import Security
+from financing.lending.origination.tables import SecurityRow
 
 security_t = table_of(SecurityRow)
 

@@ -18,7 +18,7 @@ from financing.lending.loans.days import date_of, day_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.rolling import advance
 from financing.lending.loans.store import loan_t
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 LINES_MAX = 100_000
 

@@ -23,11 +23,10 @@ from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import (
     Leg,
-    book,
     give_back,
+    post_entry,
     set_aside,
 )
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.auctions import english, sealed
 from financing.market.auctions.contracts import bid_reference, contract_of
 from financing.market.auctions.english import OpenBid
@@ -42,6 +41,7 @@ from financing.market.delivery import (
     what_buyer_owes,
 )
 from financing.market.over_the_counter.offering import HOLDERS
+from financing.market.unit import MarketUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class OpenAuction:
     reveal_until: datetime | None = None
 
 
-def open_auction(unit: UnitOfWork, context: Context, command: OpenAuction) -> Auction:
+def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Auction:
     """Put credits or units into escrow and up for auction.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, and what `Terms` refuses.
@@ -96,7 +96,7 @@ def open_auction(unit: UnitOfWork, context: Context, command: OpenAuction) -> Au
     return unit.auctions.get(terms.auction_id)
 
 
-def place_bid(unit: UnitOfWork, context: Context, auction_id: str, price: Price) -> StoredBid:
+def place_bid(unit: MarketUnit, context: Context, auction_id: str, price: Price) -> StoredBid:
     """Bid openly in an English auction; the first bid takes the deposit.
 
     Raises `AuctionClosed`, `BidTooLow`, `NotPermitted`, `InsufficientBalance` for the deposit.
@@ -112,7 +112,7 @@ def place_bid(unit: UnitOfWork, context: Context, auction_id: str, price: Price)
     return _store(unit, context, replace(auction, closes_at=closes_at), placed, terms.quantity, price=best.price)
 
 
-def commit_bid(unit: UnitOfWork, context: Context, auction_id: str, quantity: Carbon, commitment: str) -> StoredBid:
+def commit_bid(unit: MarketUnit, context: Context, auction_id: str, quantity: Carbon, commitment: str) -> StoredBid:
     """Place a sealed bid: only its commitment and the most it may be for are known until it is revealed.
 
     Raises `AuctionClosed`, `NotPermitted`, `InvalidState` for a second bid, `QuantityOutOfRange`.
@@ -132,7 +132,7 @@ def commit_bid(unit: UnitOfWork, context: Context, auction_id: str, quantity: Ca
 
 
 def reveal_bid(
-    unit: UnitOfWork, context: Context, auction_id: str, price: Price, quantity: Carbon, nonce: str
+    unit: MarketUnit, context: Context, auction_id: str, price: Price, quantity: Carbon, nonce: str
 ) -> StoredBid:
     """Open the actor's sealed bid after the auction has closed. Raises `AuctionClosed`, `CommitmentMismatch`."""
     auction = _running(unit, auction_id)
@@ -154,7 +154,7 @@ def reveal_bid(
     raise NotPermitted("this organisation has no bid here", auction_id=auction_id)
 
 
-def take_dutch(unit: UnitOfWork, context: Context, auction_id: str, quantity: Carbon, price_max: Price) -> Contract:
+def take_dutch(unit: MarketUnit, context: Context, auction_id: str, quantity: Carbon, price_max: Price) -> Contract:
     """Take credits at the asking price of now, if it is at most `price_max`: paid and delivered at once."""
     context.require_kind(*HOLDERS)
     auction = _running(unit, auction_id)
@@ -189,7 +189,7 @@ def take_dutch(unit: UnitOfWork, context: Context, auction_id: str, quantity: Ca
     return signed
 
 
-def close_auction(unit: UnitOfWork, context: Context, auction_id: str) -> tuple[Auction, list[Contract]]:
+def close_auction(unit: MarketUnit, context: Context, auction_id: str) -> tuple[Auction, list[Contract]]:
     """Award an auction whose time is over, as anyone: winners get contracts, losers their deposits, and unsold credits
     go back. A sealed bid that was not revealed forfeits its deposit to the seller.
 
@@ -229,13 +229,13 @@ def close_auction(unit: UnitOfWork, context: Context, auction_id: str) -> tuple[
     if unsold:
         asset = Asset(terms.asset)
         leg = Leg(escrow(terms.seller, asset, auction_id), holding(terms.seller, asset), unsold)
-        book(unit, context, EntryKind.ESCROW_RETURN, auction_id, [leg])
+        post_entry(unit, context, EntryKind.ESCROW_RETURN, auction_id, [leg])
     state = "awarded" if awards else ("done" if auction.left < terms.quantity else "unsold")
     unit.auctions.save(replace(auction, left=sold, state=state))
     return unit.auctions.get(auction_id), contracts
 
 
-def withdraw_auction(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
+def withdraw_auction(unit: MarketUnit, context: Context, auction_id: str) -> Auction:
     """Take an auction back as its seller, as long as nobody has bid."""
     auction = _running(unit, auction_id)
     _not_collateral(unit, auction_id)
@@ -247,16 +247,16 @@ def withdraw_auction(unit: UnitOfWork, context: Context, auction_id: str) -> Auc
     return unit.auctions.get(auction_id)
 
 
-def _running(unit: UnitOfWork, auction_id: str) -> Auction:
+def _running(unit: MarketUnit, auction_id: str) -> Auction:
     auction = unit.auctions.get(auction_id)
     if auction.state != "running":
         raise AuctionClosed(f"the auction is {auction.state}", auction_id=auction_id)
     return auction
 
 
-def _not_collateral(unit: UnitOfWork, auction_id: str) -> None:
+def _not_collateral(unit: MarketUnit, auction_id: str) -> None:
     """Unsold collateral goes back under its pledge, never to the lender that sells it."""
-    if unit.lending.disposal_auction(auction_id) is not None:
+    if unit.auctions.disposal_auction(auction_id) is not None:
         raise NotPermitted("a disposal of collateral is ended by its own command", auction_id=auction_id)
 
 
@@ -269,7 +269,7 @@ def _best(placed: list[StoredBid]) -> OpenBid | None:
 
 
 def _store(
-    unit: UnitOfWork,
+    unit: MarketUnit,
     context: Context,
     auction: Auction,
     placed: list[StoredBid],
@@ -314,10 +314,10 @@ def _awards(terms: Terms, placed: list[StoredBid]) -> list[Award]:
     return sealed.clear(terms, revealed)
 
 
-def _forfeit(unit: UnitOfWork, context: Context, terms: Terms, bidder: str) -> None:
+def _forfeit(unit: MarketUnit, context: Context, terms: Terms, bidder: str) -> None:
     kept = escrow(bidder, CNY, bid_reference(terms.auction_id, bidder))
     amount = Money(unit.ledger.balance(kept).posted)
-    book(unit, context, EntryKind.PENALTY, terms.auction_id, [Leg(kept, cash(terms.seller), amount)])
+    post_entry(unit, context, EntryKind.PENALTY, terms.auction_id, [Leg(kept, cash(terms.seller), amount)])
 
 
 def _not_the_seller(terms: Terms, context: Context) -> None:

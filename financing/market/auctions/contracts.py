@@ -11,12 +11,12 @@ from financing.base.quantities import Money
 from financing.base.signing import Signature, message_of, require_signed
 from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
 from financing.ledger.entries import EntryKind
-from financing.ledger.posting import Leg, book, give_back
-from financing.lending.unit_of_work import UnitOfWork
+from financing.ledger.posting import Leg, give_back, post_entry
 from financing.market.auctions.store import Contract
 from financing.market.auctions.terms import Terms
 from financing.market.delivery import Delivery, deliver, rules_of
 from financing.market.fees import quote
+from financing.market.unit import MarketUnit
 
 DOMAIN = "tanxin-auction-contract-v1"
 
@@ -53,7 +53,7 @@ def contract_of(context: Context, terms: Terms, contract: Contract, *, both: boo
     return signatures
 
 
-def sign_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
+def sign_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """Sign as one side. Raises `NotPermitted`, `InvalidState` when this side has signed or it is past that."""
     contract = unit.auctions.contract(award_id)
     terms = unit.auctions.get(contract.auction_id).terms
@@ -66,7 +66,7 @@ def sign_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract
     return signed
 
 
-def pay_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
+def pay_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """Pay what the deposit does not cover, as the winner: credits and money change hands in one entry.
 
     Raises `InvalidState` before both have signed or after the due time, `InsufficientBalance`, `CreditsFrozen`.
@@ -83,7 +83,7 @@ def pay_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
     owed = quote(contract.quantity, contract.price, rules_of(context)).buyer_pays
     deposit = Money(unit.ledger.balance(kept).posted)
     if deposit < owed:
-        book(unit, context, EntryKind.ESCROW, award_id, [Leg(cash(buyer), kept, owed - deposit)])
+        post_entry(unit, context, EntryKind.ESCROW, award_id, [Leg(cash(buyer), kept, owed - deposit)])
     asset = Asset(terms.asset)
     sale = Delivery(
         seller=terms.seller,
@@ -103,7 +103,7 @@ def pay_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
     return paid
 
 
-def default_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contract:
+def default_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """End a contract that was not paid in time; the credits go back to the seller.
 
     The deposit is the seller's if it had signed, and the winner's own again, at the winner's word, if it had not: a
@@ -127,14 +127,14 @@ def default_contract(unit: UnitOfWork, context: Context, award_id: str) -> Contr
         Leg(kept, deposit_to, Money(unit.ledger.balance(kept).posted)),
         Leg(escrow(terms.seller, asset, terms.auction_id), holding(terms.seller, asset), contract.quantity),
     ]
-    book(unit, context, EntryKind.PENALTY if seller_signed else EntryKind.ESCROW_RETURN, award_id, legs)
+    post_entry(unit, context, EntryKind.PENALTY if seller_signed else EntryKind.ESCROW_RETURN, award_id, legs)
     defaulted = replace(contract, state="defaulted")
     unit.auctions.save_contract(defaulted)
     _finish(unit, terms.auction_id, contract)
     return defaulted
 
 
-def _finish(unit: UnitOfWork, auction_id: str, ended: Contract) -> None:
+def _finish(unit: MarketUnit, auction_id: str, ended: Contract) -> None:
     auction = unit.auctions.get(auction_id)
     pending = [each for each in unit.auctions.contracts(auction_id) if each.state in {"contract", "signed"}]
     state = auction.state if pending else "done"

@@ -13,12 +13,13 @@ from financing.base.quantities import Carbon, Money, Price
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
 from financing.base.storage.records import Codec
+from financing.market.auctions.tables import AuctionRow, AwardRow, BidRow, DisposalAuctionRow
 from financing.market.auctions.terms import Terms
-from financing.market.over_the_counter.tables import AuctionRow, AwardRow, BidRow
 
 auction_t = table_of(AuctionRow)
 bid_t = table_of(BidRow)
 award_t = table_of(AwardRow)
+disposal_t = table_of(DisposalAuctionRow)
 _terms = Codec(Terms)
 
 
@@ -175,6 +176,23 @@ class AuctionStore:
             select(award_t).where(award_t.c.auction_id == auction_id).order_by(award_t.c.id)
         )
         return [_contract(row) for row in rows]
+
+    def add_disposal_auction(self, auction_id: str, pledge_id: str, loan_id: str, at: datetime) -> None:
+        self._connection.execute(
+            insert(disposal_t).values(auction_id=auction_id, pledge_id=pledge_id, loan_id=loan_id, opened_at=at)
+        )
+
+    def disposal_auction(self, auction_id: str) -> tuple[str, str] | None:
+        """The pledge and the loan whose collateral an auction sells; None for any other auction."""
+        row = self._connection.execute(select(disposal_t).where(disposal_t.c.auction_id == auction_id)).first()
+        return (row.pledge_id, row.loan_id) if row else None
+
+    def disposal_auctions(self, loan_id: str) -> list[tuple[str, str]]:
+        """(auction, pledge) of every disposal by auction of a loan's collateral, oldest first."""
+        rows = self._connection.execute(
+            select(disposal_t).where(disposal_t.c.loan_id == loan_id).order_by(disposal_t.c.opened_at)
+        )
+        return [(row.auction_id, row.pledge_id) for row in rows]
 
 
 def _auction(row: Row[Any]) -> Auction:

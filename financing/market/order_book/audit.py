@@ -9,9 +9,9 @@ from sqlalchemy import select
 from financing.base.errors import BookDiverged
 from financing.base.quantities import KG_PER_TONNE
 from financing.ledger.store import hold
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.order_book.engine.admission import reserved_for
 from financing.market.order_book.engine.trading import Trade, Trading
+from financing.market.unit import MarketUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Audited:
     state_hash: str
 
 
-def verify_books(unit: UnitOfWork) -> list[Audited]:
+def verify_books(unit: MarketUnit) -> list[Audited]:
     """Replay all journals. Raises `BookDiverged` naming the first instrument whose orders, trades or reservations are
     not what its journal leads to."""
     return [_verified(unit, listed.id) for listed in unit.orders.instruments()]
 
 
-def rebuilt(unit: UnitOfWork, instrument: str) -> tuple[Trading, list[Trade]]:
+def rebuilt(unit: MarketUnit, instrument: str) -> tuple[Trading, list[Trade]]:
     """The state that the journal leads to, and every trade on the way. Raises `BookDiverged`."""
     state, trades = Trading(instrument), []
     for recorded in unit.journal.after(instrument, 0):
@@ -41,7 +41,7 @@ def rebuilt(unit: UnitOfWork, instrument: str) -> tuple[Trading, list[Trade]]:
     return state, trades
 
 
-def _verified(unit: UnitOfWork, instrument: str) -> Audited:
+def _verified(unit: MarketUnit, instrument: str) -> Audited:
     state, trades = rebuilt(unit, instrument)
     stored = [each.trade for each in unit.orders.trades(instrument, after=0, limit=len(trades) + 1)]
     _require(stored == trades, "the trades are not those of the journal", instrument)

@@ -11,10 +11,10 @@ from financing.base.parameters import Parameters
 from financing.base.parameters.market import MarketRules
 from financing.base.parameters.trading_calendar import trading_calendar
 from financing.base.quantities import business_date
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.order_book.engine.schedule import due
 from financing.market.order_book.engine.sessions import Calendar
 from financing.market.order_book.engine.trading import Trading
+from financing.market.unit import MarketUnit
 
 
 class Books:
@@ -30,7 +30,7 @@ class Books:
         self.rebuilt = 0
 
     @contextmanager
-    def changing(self, unit: UnitOfWork, instrument: str) -> Iterator[Trading]:
+    def changing(self, unit: MarketUnit, instrument: str) -> Iterator[Trading]:
         """The true state, for a command that may change it; forgotten if the command fails after it did."""
         state = self.current(unit, instrument)
         before = state.seq
@@ -41,7 +41,7 @@ class Books:
                 self.forget(instrument)
             raise
 
-    def current(self, unit: UnitOfWork, instrument: str) -> Trading:
+    def current(self, unit: MarketUnit, instrument: str) -> Trading:
         """The state that the journal's head describes. Raises `NotFound` for an instrument that is not listed."""
         seq, chain = unit.journal.head(instrument)
         if not seq:
@@ -79,7 +79,7 @@ class Books:
             return False
 
 
-def catch_up(unit: UnitOfWork, state: Trading) -> None:
+def catch_up(unit: MarketUnit, state: Trading) -> None:
     """Apply what the journal holds beyond `state`. Raises `BookDiverged` where an event does not do what it did."""
     for recorded in unit.journal.after(state.instrument, state.seq):
         state.apply(recorded.event)

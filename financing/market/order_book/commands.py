@@ -14,7 +14,6 @@ from financing.base.errors import (
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import KG_PER_TONNE
 from financing.ledger.accounts import Asset, cash, holding
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.order_book.cache import Books, venue_of
 from financing.market.order_book.engine.admission import (
     OrderRequest,
@@ -28,6 +27,7 @@ from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.recording import record, standing_of
 from financing.market.order_book.store import Standing
 from financing.market.over_the_counter.offering import HOLDERS
+from financing.market.unit import MarketUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,14 @@ class Previewed:
     rules: MarketRules
 
 
-def advance(unit: UnitOfWork, context: Context, books: Books, instrument: str) -> int:
+def advance(unit: MarketUnit, context: Context, books: Books, instrument: str) -> int:
     """Bring an instrument to `context.at`: days end and begin, calls open and uncross. Returns how many events."""
     with books.changing(unit, instrument) as state:
         return _advance(unit, context, state)
 
 
 def place_order(
-    unit: UnitOfWork, context: Context, books: Books, instrument: str, request: OrderRequest
+    unit: MarketUnit, context: Context, books: Books, instrument: str, request: OrderRequest
 ) -> OrderPlaced:
     """Take an order: match it, settle what it trades in one entry, reserve what is left.
 
@@ -72,7 +72,7 @@ def place_order(
 
 
 def preview_order(
-    unit: UnitOfWork, context: Context, books: Books, instrument: str, request: OrderRequest
+    unit: MarketUnit, context: Context, books: Books, instrument: str, request: OrderRequest
 ) -> Previewed:
     """What `place_order` would reserve and at most charge now. Raises as it does, but for what the engine refuses."""
     context.require_kind(*HOLDERS)
@@ -84,7 +84,7 @@ def preview_order(
     return Previewed(placed, reservation(placed, rules.lot_kg), rules)
 
 
-def cancel_order(unit: UnitOfWork, context: Context, books: Books, order_id: str) -> Standing:
+def cancel_order(unit: MarketUnit, context: Context, books: Books, order_id: str) -> Standing:
     """Take a waiting order back as its owner, at any hour and in a halt; what it reserved is free again.
 
     Raises `NotFound`, `NotPermitted`, `InvalidState` when it waits no more.
@@ -99,7 +99,7 @@ def cancel_order(unit: UnitOfWork, context: Context, books: Books, order_id: str
     return unit.orders.order(order_id)
 
 
-def _advance(unit: UnitOfWork, context: Context, state: Trading) -> int:
+def _advance(unit: MarketUnit, context: Context, state: Trading) -> int:
     rules, calendar = venue_of(state, context.parameters, context.at)
     count = 0
     while (event := due(state, rules, calendar, context.at)) is not None:
@@ -109,7 +109,7 @@ def _advance(unit: UnitOfWork, context: Context, state: Trading) -> int:
 
 
 def _admitted(
-    unit: UnitOfWork, context: Context, state: Trading, request: OrderRequest, order_id: str
+    unit: MarketUnit, context: Context, state: Trading, request: OrderRequest, order_id: str
 ) -> tuple[Placed, MarketRules]:
     rules, calendar = venue_of(state, context.parameters, context.at)
     placed = admit(state, rules, calendar, context.at, request, order_id=order_id, owner=context.actor.id)
@@ -121,7 +121,7 @@ def _admitted(
     return placed, rules
 
 
-def require_sellable(unit: UnitOfWork, state: Trading, rules: MarketRules, seller: str, quantity_kg: int) -> None:
+def require_sellable(unit: MarketUnit, state: Trading, rules: MarketRules, seller: str, quantity_kg: int) -> None:
     """Raise unless the seller has `quantity_kg` free, beyond what it bought today where that may not be resold."""
     balance = unit.ledger.require_available(holding(seller, Asset(state.instrument)), quantity_kg)
     bought_kg = state.bought_today(seller) * KG_PER_TONNE

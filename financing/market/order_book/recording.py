@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from financing.base.context import Context
 from financing.base.quantities import KG_PER_TONNE, Carbon, business_date
 from financing.ledger.accounts import AccountKey, Asset, cash, holding
-from financing.ledger.entries import EntryKind, Posting, balanced
-from financing.lending.unit_of_work import UnitOfWork
+from financing.ledger.entries import EntryKind, Posting
+from financing.ledger.posting import Leg, post_entry
 from financing.market.order_book.engine.admission import reserved_for
 from financing.market.order_book.engine.events import Event, Listed
 from financing.market.order_book.engine.orders import Order, OrderState
 from financing.market.order_book.engine.trading import Effects, Trade, Trading
 from financing.market.order_book.store import Standing, arrived_as, standing_row
+from financing.market.unit import MarketUnit
 
 HOLD_ENDS = {
     OrderState.OPEN: "posted",
@@ -25,7 +26,7 @@ HOLD_ENDS = {
 }
 
 
-def record(unit: UnitOfWork, context: Context, state: Trading, event: Event, *, order_type: str = "limit") -> Effects:
+def record(unit: MarketUnit, context: Context, state: Trading, event: Event, *, order_type: str = "limit") -> Effects:
     """Apply `event` and store what it did. If that is refused (a frozen serial), an order is as if it never came.
 
     A state that another event has changed is for the caller to forget (`Books.changing` does).
@@ -41,7 +42,7 @@ def record(unit: UnitOfWork, context: Context, state: Trading, event: Event, *, 
     return effects
 
 
-def _store(unit: UnitOfWork, context: Context, state: Trading, event: Event, effects: Effects, order_type: str) -> None:
+def _store(unit: MarketUnit, context: Context, state: Trading, event: Event, effects: Effects, order_type: str) -> None:
     if isinstance(event, Listed):
         unit.orders.add_instrument(state, listed_by=context.actor.id, at=context.at)
     unit.journal.append(state.instrument, state.seq, event, state.chain, actor_id=context.actor.id, at=context.at)
@@ -73,7 +74,7 @@ def standing_of(context: Context, state: Trading, order: Order, effects: Effects
     )
 
 
-def _restand(unit: UnitOfWork, context: Context, state: Trading, effects: Effects, arrived: Order | None) -> None:
+def _restand(unit: MarketUnit, context: Context, state: Trading, effects: Effects, arrived: Order | None) -> None:
     """Store how waiting orders stand now, and exchange their holds for ones of what is left."""
     touched = [(order, after) for order, after in effects.orders.values() if order is not arrived]
     if not touched:
@@ -92,7 +93,7 @@ def _restand(unit: UnitOfWork, context: Context, state: Trading, effects: Effect
     unit.orders.set_orders(rows)
 
 
-def _reserve(unit: UnitOfWork, context: Context, state: Trading, order: Order) -> int:
+def _reserve(unit: MarketUnit, context: Context, state: Trading, order: Order) -> int:
     amount = reserved_for(order, KG_PER_TONNE)
     unit.ledger.reserve(
         f"{order.order_id}.{state.seq}",
@@ -110,30 +111,20 @@ def account_of(order: Order, instrument: str) -> AccountKey:
     return cash(order.owner) if order.is_buy else holding(order.owner, Asset(instrument))
 
 
-def _settle(unit: UnitOfWork, context: Context, state: Trading, trades: Sequence[Trade]) -> None:
+def _settle(unit: MarketUnit, context: Context, state: Trading, trades: Sequence[Trade]) -> None:
     """All trades of one event as one balanced entry: credits, money and fees; serial numbers follow."""
     asset = Asset(state.instrument)
-    postings: list[Posting] = []
-    moves: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    money: list[Posting] = []
+    bought: dict[tuple[str, str], int] = defaultdict(int)
     for trade in trades:
         amount, kg = trade.price * trade.lots, trade.lots * KG_PER_TONNE
-        postings += (
+        money += (
             Posting(cash(trade.buyer), -amount - trade.buyer_fee),
             Posting(cash(trade.seller), amount - trade.seller_fee),
             Posting(cash(state.exchange), trade.buyer_fee + trade.seller_fee),
-            Posting(holding(trade.seller, asset), -kg),
-            Posting(holding(trade.buyer, asset), kg),
         )
-        moves[trade.seller][trade.buyer] += kg
-    entry = balanced(EntryKind.TRADE, f"{state.instrument}/{state.seq}", postings)
-    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    if not asset.is_package:
-        for seller, bought in moves.items():
-            unit.serials.deal(
-                issuance_id=asset.issuance_id,
-                source_id=posted.account_ids[holding(seller, asset)],
-                shares=[(posted.account_ids[holding(buyer, asset)], Carbon(kg)) for buyer, kg in bought.items()],
-                entry_id=posted.entry_id,
-            )
+        bought[trade.seller, trade.buyer] += kg
+    legs = [Leg(holding(seller, asset), holding(buyer, asset), Carbon(kg)) for (seller, buyer), kg in bought.items()]
+    posted = post_entry(unit, context, EntryKind.TRADE, f"{state.instrument}/{state.seq}", legs, changes=money)
     day = state.day or business_date(context.at)
     unit.orders.add_trades(state.instrument, state.seq, list(trades), day=day, entry_id=posted.entry_id, at=context.at)

@@ -13,13 +13,7 @@ from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.market.order_book.engine.orders import Order, OrderState, Side
 from financing.market.order_book.engine.trading import Trade, Trading
-from financing.market.order_book.tables import (
-    BlockReportRow,
-    BookOrderRow,
-    DayCloseRow,
-    InstrumentRow,
-    TradeRow,
-)
+from financing.market.order_book.tables import BlockReportRow, BookOrderRow, DayCloseRow, InstrumentRow, TradeRow
 
 instrument_t = table_of(InstrumentRow)
 order_t = table_of(BookOrderRow)

@@ -16,7 +16,6 @@ from financing.base.errors import (
 )
 from financing.base.quantities import Carbon, Price, business_date
 from financing.ledger.accounts import Asset, cash
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.order_book.cache import Books, venue_of
 from financing.market.order_book.commands import require_sellable
 from financing.market.order_book.engine import events
@@ -33,6 +32,7 @@ from financing.market.order_book.engine.trading import Trading
 from financing.market.order_book.recording import record
 from financing.market.order_book.store import BlockReport, Instrument
 from financing.market.over_the_counter.offering import HOLDERS
+from financing.market.unit import MarketUnit
 
 
 class SessionStep(StrEnum):
@@ -54,7 +54,7 @@ class BlockTerms:
 
 
 def list_instrument(
-    unit: UnitOfWork, context: Context, books: Books, asset: Asset, rules: str, reference: Price
+    unit: MarketUnit, context: Context, books: Books, asset: Asset, rules: str, reference: Price
 ) -> Instrument:
     """Open an asset of the ledger to trading under a venue's rules, with its first previous close.
 
@@ -73,17 +73,17 @@ def list_instrument(
     return unit.orders.instrument(asset.code)
 
 
-def halt(unit: UnitOfWork, context: Context, books: Books, instrument: str, reason: str) -> Instrument:
+def halt(unit: MarketUnit, context: Context, books: Books, instrument: str, reason: str) -> Instrument:
     """Stop trading; waiting orders stay and can be cancelled. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Halted(reason))
 
 
-def resume(unit: UnitOfWork, context: Context, books: Books, instrument: str) -> Instrument:
+def resume(unit: MarketUnit, context: Context, books: Books, instrument: str) -> Instrument:
     """Take orders again. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Resumed())
 
 
-def run_session(unit: UnitOfWork, context: Context, books: Books, instrument: str, step: SessionStep) -> Instrument:
+def run_session(unit: MarketUnit, context: Context, books: Books, instrument: str, step: SessionStep) -> Instrument:
     """Collect for a call auction, go on to continuous trading (uncrossing what was collected), or end the day.
 
     Raises `NotPermitted`, `MarketHalted`, `MarketClosed` outside the venue's hours, `InvalidState`.
@@ -113,7 +113,7 @@ def run_session(unit: UnitOfWork, context: Context, books: Books, instrument: st
         return unit.orders.instrument(instrument)
 
 
-def report_block(unit: UnitOfWork, context: Context, books: Books, instrument: str, terms: BlockTerms) -> BlockReport:
+def report_block(unit: MarketUnit, context: Context, books: Books, instrument: str, terms: BlockTerms) -> BlockReport:
     """Report a block. One of its parties opens it for the other to confirm; the exchange settles it at once.
 
     Raises `OrderRefused` for a size or price outside the rules, `NotPermitted` for anyone else.
@@ -127,7 +127,7 @@ def report_block(unit: UnitOfWork, context: Context, books: Books, instrument: s
     return unit.orders.block(report.block_id)
 
 
-def confirm_block(unit: UnitOfWork, context: Context, books: Books, block_id: str) -> BlockReport:
+def confirm_block(unit: MarketUnit, context: Context, books: Books, block_id: str) -> BlockReport:
     """Confirm a block as its other side: it settles against payment in one entry.
 
     Raises `NotFound`, `NotPermitted`, `InvalidState` on another day or in another state, `InsufficientBalance`.
@@ -144,7 +144,7 @@ def confirm_block(unit: UnitOfWork, context: Context, books: Books, block_id: st
     return unit.orders.block(block_id)
 
 
-def withdraw_block(unit: UnitOfWork, context: Context, block_id: str) -> BlockReport:
+def withdraw_block(unit: MarketUnit, context: Context, block_id: str) -> BlockReport:
     """Take back a reported block, as the side that reported it."""
     report = unit.orders.block(block_id)
     context.require_party(report.reported_by)
@@ -154,7 +154,7 @@ def withdraw_block(unit: UnitOfWork, context: Context, block_id: str) -> BlockRe
     return unit.orders.block(block_id)
 
 
-def _control(unit: UnitOfWork, context: Context, books: Books, instrument: str, event: events.Event) -> Instrument:
+def _control(unit: MarketUnit, context: Context, books: Books, instrument: str, event: events.Event) -> Instrument:
     _require_own(unit, context, instrument)
     with books.changing(unit, instrument) as state:
         record(unit, context, state, event)
@@ -162,18 +162,18 @@ def _control(unit: UnitOfWork, context: Context, books: Books, instrument: str, 
     return unit.orders.instrument(instrument)
 
 
-def _require_own(unit: UnitOfWork, context: Context, instrument: str) -> None:
+def _require_own(unit: MarketUnit, context: Context, instrument: str) -> None:
     context.require_kind("exchange")
     context.require_party(unit.orders.instrument(instrument).listed_by)
 
 
-def _bring_up(unit: UnitOfWork, context: Context, state: Trading) -> None:
+def _bring_up(unit: MarketUnit, context: Context, state: Trading) -> None:
     rules, calendar = venue_of(state, context.parameters, context.at)
     while (event := due(state, rules, calendar, context.at)) is not None:
         record(unit, context, state, event)
 
 
-def _checked(unit: UnitOfWork, context: Context, state: Trading, terms: BlockTerms) -> BlockReport:
+def _checked(unit: MarketUnit, context: Context, state: Trading, terms: BlockTerms) -> BlockReport:
     rules, calendar = venue_of(state, context.parameters, context.at)
     if context.actor.kind == "exchange":
         context.require_party(state.exchange)
@@ -203,7 +203,7 @@ def _checked(unit: UnitOfWork, context: Context, state: Trading, terms: BlockTer
     )
 
 
-def _settle(unit: UnitOfWork, context: Context, state: Trading, report: BlockReport) -> None:
+def _settle(unit: MarketUnit, context: Context, state: Trading, report: BlockReport) -> None:
     rules, calendar = venue_of(state, context.parameters, context.at)
     require_taking_orders(state, rules, calendar, context.at)
     require_within_band(report.price, state.reference, rules.block_band_bps)

@@ -10,7 +10,6 @@ from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
 from financing.base.quantities import Carbon, Price
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
 from financing.ledger.posting import give_back, set_aside
-from financing.lending.unit_of_work import UnitOfWork
 from financing.market.delivery import (
     Delivery,
     asset_of,
@@ -28,6 +27,7 @@ from financing.market.over_the_counter.deals import (
     QuoteRequest,
 )
 from financing.market.over_the_counter.offering import HOLDERS
+from financing.market.unit import MarketUnit
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
 
@@ -50,7 +50,7 @@ class Bought:
     retirement: Retirement | None
 
 
-def make_listing(unit: UnitOfWork, context: Context, command: MakeListing) -> Listing:
+def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Listing:
     """Offer credits or package units to anyone; they go into escrow.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `OfferExpired`, `QuantityOutOfRange`.
@@ -75,7 +75,7 @@ def make_listing(unit: UnitOfWork, context: Context, command: MakeListing) -> Li
 
 
 def buy_listing(
-    unit: UnitOfWork, context: Context, listing_id: str, quantity: Carbon, retire_for: Purpose | None = None
+    unit: MarketUnit, context: Context, listing_id: str, quantity: Carbon, retire_for: Purpose | None = None
 ) -> Bought:
     """Take part or all of a listing; with a purpose, the credits are retired for it in the same entry.
 
@@ -108,7 +108,7 @@ def buy_listing(
     return Bought(after, amounts, booked.entry_id, retirement)
 
 
-def end_listing(unit: UnitOfWork, context: Context, listing_id: str) -> Listing:
+def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     """Take a listing back as its seller, or, once it has expired, as anyone: what is left returns from escrow."""
     listing = unit.trading.listing(listing_id)
     state = listing.state_at(context.at)
@@ -132,7 +132,7 @@ class ProposeDeal:
     expires_at: datetime
 
 
-def propose_deal(unit: UnitOfWork, context: Context, command: ProposeDeal) -> Deal:
+def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> Deal:
     """Draft a sale with one counterparty. Nothing is set aside before a side signs."""
     context.require_kind(*HOLDERS)
     unit.organisations.require_kind(command.counterparty, *HOLDERS)
@@ -158,7 +158,7 @@ def propose_deal(unit: UnitOfWork, context: Context, command: ProposeDeal) -> De
     return deal
 
 
-def sign_deal(unit: UnitOfWork, context: Context, deal_id: str) -> Deal:
+def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
     deal = unit.trading.deal(deal_id)
     context.require_party(deal.seller, deal.buyer)
@@ -189,7 +189,7 @@ def sign_deal(unit: UnitOfWork, context: Context, deal_id: str) -> Deal:
     return signed
 
 
-def end_deal(unit: UnitOfWork, context: Context, deal_id: str) -> Deal:
+def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Decline a deal as one of its sides, or end it once it has expired: both escrows return."""
     deal = unit.trading.deal(deal_id)
     context.require_party(deal.seller, deal.buyer)
@@ -221,7 +221,7 @@ class GiveQuote:
     expires_at: datetime
 
 
-def ask_for_quotes(unit: UnitOfWork, context: Context, command: AskForQuotes) -> QuoteRequest:
+def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) -> QuoteRequest:
     """Ask everyone for firm prices. Raises `NotFound`, `ParameterMissing`, `OfferExpired`, `QuantityOutOfRange`."""
     context.require_kind(*HOLDERS)
     _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
@@ -242,7 +242,7 @@ def ask_for_quotes(unit: UnitOfWork, context: Context, command: AskForQuotes) ->
     return request
 
 
-def give_quote(unit: UnitOfWork, context: Context, command: GiveQuote) -> QuoteGiven:
+def give_quote(unit: MarketUnit, context: Context, command: GiveQuote) -> QuoteGiven:
     """Answer a request with a firm price: what the maker would owe goes into escrow."""
     context.require_kind(*HOLDERS)
     request = unit.trading.request(command.request_id)
@@ -273,7 +273,7 @@ def give_quote(unit: UnitOfWork, context: Context, command: GiveQuote) -> QuoteG
     return given
 
 
-def take_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
+def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take one quote as its requester: it settles at once, and every other one lapses with its escrow returned."""
     given = unit.trading.quote(quote_id)
     request = unit.trading.request(given.request_id)
@@ -300,7 +300,7 @@ def take_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
     return taken
 
 
-def end_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
+def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take a quote back, as its maker, or as anyone once it has expired: the escrow returns."""
     given = unit.trading.quote(quote_id)
     request = unit.trading.request(given.request_id)
@@ -311,7 +311,7 @@ def end_quote(unit: UnitOfWork, context: Context, quote_id: str) -> QuoteGiven:
     return _lapse(unit, context, request, given)
 
 
-def end_request(unit: UnitOfWork, context: Context, request_id: str) -> QuoteRequest:
+def end_request(unit: MarketUnit, context: Context, request_id: str) -> QuoteRequest:
     """Withdraw a request as its requester: every open quote lapses."""
     request = unit.trading.request(request_id)
     context.require_party(request.requester)
@@ -325,7 +325,7 @@ def end_request(unit: UnitOfWork, context: Context, request_id: str) -> QuoteReq
     return ended
 
 
-def _lapse(unit: UnitOfWork, context: Context, request: QuoteRequest, given: QuoteGiven) -> QuoteGiven:
+def _lapse(unit: MarketUnit, context: Context, request: QuoteRequest, given: QuoteGiven) -> QuoteGiven:
     kept = Asset(given.asset) if request.side == "buy" else CNY
     give_back(unit, context, given.maker, kept, given.quote_id)
     lapsed = replace(given, state="expired" if given.state_at(context.at) == "expired" else "lapsed")
@@ -333,7 +333,7 @@ def _lapse(unit: UnitOfWork, context: Context, request: QuoteRequest, given: Quo
     return lapsed
 
 
-def _require_wanted(unit: UnitOfWork, request: QuoteRequest, asset: Asset) -> None:
+def _require_wanted(unit: MarketUnit, request: QuoteRequest, asset: Asset) -> None:
     if request.side == "sell":
         fits = asset.code == request.wanted
     elif asset.is_package:

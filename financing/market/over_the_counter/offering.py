@@ -8,12 +8,12 @@ from datetime import datetime
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Price
 from financing.ledger.accounts import Asset, holding
-from financing.ledger.entries import EntryKind, pay
-from financing.ledger.moves import move_credits
-from financing.lending.unit_of_work import UnitOfWork
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, payment, post_entry
 from financing.market.over_the_counter import offers as otc
 from financing.market.over_the_counter.offers import Offer, Settlement
 from financing.market.prices.store import StoredOffer
+from financing.market.unit import MarketUnit
 
 HOLDERS = ("developer", "buyer", "bank")
 
@@ -27,7 +27,7 @@ class MakeOffer:
     expires_at: datetime
 
 
-def make_offer(unit: UnitOfWork, context: Context, command: MakeOffer) -> StoredOffer:
+def make_offer(unit: MarketUnit, context: Context, command: MakeOffer) -> StoredOffer:
     """Offer credits of the actor's holding to one buyer and set them aside until it ends.
 
     Raises `CreditsPledged`, `InsufficientBalance`, `NotFound`, and what `Offer` itself refuses.
@@ -56,7 +56,7 @@ def make_offer(unit: UnitOfWork, context: Context, command: MakeOffer) -> Stored
     return unit.market.offer(offer.offer_id)
 
 
-def settle_offer(unit: UnitOfWork, context: Context, stored: StoredOffer) -> StoredOffer:
+def settle_offer(unit: MarketUnit, context: Context, stored: StoredOffer) -> StoredOffer:
     """Accept an ordinary offer as its buyer: credits and money change hands in one entry.
 
     Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `InsufficientBalance` when the buyer cannot pay.
@@ -68,37 +68,37 @@ def settle_offer(unit: UnitOfWork, context: Context, stored: StoredOffer) -> Sto
     return unit.market.offer(accepted.offer_id)
 
 
-def withdraw_offer(unit: UnitOfWork, context: Context, offer_id: str) -> StoredOffer:
+def withdraw_offer(unit: MarketUnit, context: Context, offer_id: str) -> StoredOffer:
     """Take an offer back as its seller and free the credits."""
     stored = unit.market.offer(offer_id)
     withdrawn = otc.withdraw(stored.offer, context.actor.id, context.at)
     return _end(unit, context, stored, withdrawn, "voided")
 
 
-def expire_offer(unit: UnitOfWork, context: Context, offer_id: str) -> StoredOffer:
+def expire_offer(unit: MarketUnit, context: Context, offer_id: str) -> StoredOffer:
     """End a lapsed offer, as either party, and free the credits."""
     stored = unit.market.offer(offer_id)
     context.require_party(stored.offer.seller, stored.offer.buyer)
     return _end(unit, context, stored, otc.expire(stored.offer, context.at), "expired")
 
 
-def _end(unit: UnitOfWork, context: Context, stored: StoredOffer, ended: Offer, state: str) -> StoredOffer:
+def _end(unit: MarketUnit, context: Context, stored: StoredOffer, ended: Offer, state: str) -> StoredOffer:
     if stored.pledge_id is None:
         unit.ledger.close_hold(ended.offer_id, state, at=context.at)
     unit.market.close_offer(ended)
     return unit.market.offer(ended.offer_id)
 
 
-def _deliver_versus_payment(unit: UnitOfWork, context: Context, reference: str, terms: Settlement) -> int:
+def _deliver_versus_payment(unit: MarketUnit, context: Context, reference: str, terms: Settlement) -> int:
     asset = Asset(terms.asset)
-    moved = move_credits(
+    moved = post_entry(
         unit,
         context,
         EntryKind.TRADE,
-        reference=reference,
-        source=holding(terms.seller, asset),
-        target=holding(terms.buyer, asset),
-        quantity=terms.quantity,
-        with_postings=pay(terms.buyer, terms.seller, terms.amount),
+        reference,
+        [
+            Leg(holding(terms.seller, asset), holding(terms.buyer, asset), terms.quantity),
+            payment(terms.buyer, terms.seller, terms.amount),
+        ],
     )
     return moved.entry_id

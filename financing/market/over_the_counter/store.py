@@ -18,13 +18,7 @@ from financing.market.over_the_counter.deals import (
     QuoteGiven,
     QuoteRequest,
 )
-from financing.market.over_the_counter.tables import (
-    DealRow,
-    ListingRow,
-    OtcTradeRow,
-    QuoteRequestRow,
-    QuoteRow,
-)
+from financing.market.over_the_counter.tables import DealRow, ListingRow, OtcTradeRow, QuoteRequestRow, QuoteRow
 
 listing_t = table_of(ListingRow)
 deal_t = table_of(DealRow)

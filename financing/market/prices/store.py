@@ -12,9 +12,10 @@ from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
 from financing.ledger.accounts import Asset
-from financing.lending.tables import OfferRow, PriceRow
 from financing.market.over_the_counter.offers import Offer, OfferState
+from financing.market.over_the_counter.tables import OfferRow
 from financing.market.prices.model import PriceObservation
+from financing.market.prices.tables import PriceRow
 
 price_t = table_of(PriceRow)
 offer_t = table_of(OfferRow)

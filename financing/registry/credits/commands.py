@@ -8,18 +8,19 @@ from financing.base.context import Context
 from financing.base.errors import ProjectSuspended
 from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
-from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import (
     HOME,
     SerialBlock,
     cut,
     issue_block,
 )
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.credits.carry_over import CarryOver, whole_tonnes, with_buffer
 from financing.registry.methodology.commands import pinned
 from financing.registry.oversight.overlap_guard import settle_certificates
 from financing.registry.store import Issuance
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 
 
@@ -32,7 +33,7 @@ class Issued:
     carried: CarryOver
 
 
-def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str) -> Issued:
+def issue_credits(unit: RegistryUnit, context: Context, monitoring_period_id: str) -> Issued:
     """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 
     Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
@@ -81,7 +82,7 @@ def issue_credits(unit: UnitOfWork, context: Context, monitoring_period_id: str)
 
 
 def mint(
-    unit: UnitOfWork, context: Context, issuance: Issuance, block: SerialBlock, buffer: Carbon
+    unit: RegistryUnit, context: Context, issuance: Issuance, block: SerialBlock, buffer: Carbon
 ) -> tuple[SerialBlock, ...]:
     """Book a new issuance: the head of the block to its owner, its tail (`buffer`) to the registry's buffer."""
     asset = Asset.credits(issuance.issuance_id)
@@ -93,9 +94,8 @@ def mint(
     if buffer:
         kept = AccountKey(issuance.registry_id, AccountKind.BUFFER, asset)
         parts.append((kept, cut(block, border + 1, block.last_kg)))
-    postings = [line for target, part in parts for line in transfer(source, target, part.quantity)]
-    entry = balanced(EntryKind.ISSUANCE, issuance.issuance_id, postings)
-    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
+    legs = [Leg(source, target, part.quantity) for target, part in parts]
+    posted = post_entry(unit, context, EntryKind.ISSUANCE, issuance.issuance_id, legs)
     for target, part in parts:
         unit.serials.open(part, account_id=posted.account_ids[target], entry_id=posted.entry_id)
     return tuple(part for _, part in parts)

@@ -10,15 +10,16 @@ from financing.base.errors import FinancingError, NotRederivable
 from financing.base.quantities import Carbon, business_date
 from financing.base.signing import message_of, require_signed
 from financing.ledger.serials import SerialText
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.credits.carry_over import CarryOver
 from financing.registry.metering.commands import STATEMENT_DOMAIN as METERING_DOMAIN
+from financing.registry.metering.node.port import MeteringNode
 from financing.registry.metering.totals import MeteredTotal, total_of
 from financing.registry.methodology.commands import derived_again
 from financing.registry.methodology.engine import rederived
 from financing.registry.methodology.reduction import ParameterValue, Step
 from financing.registry.packages.looking import find_serial
 from financing.registry.store import Issuance
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification.monitoring import MonitoringPeriod, combined_commitment
 from financing.registry.verification.statement import STATEMENT_DOMAIN, statement_document
 
@@ -58,7 +59,7 @@ class Explanation:
     origin: Issuance
 
 
-def explain(unit: UnitOfWork, context: Context, serial: str) -> Explanation:
+def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
     """Derive the credits behind `serial` again. The serial may be any part of an issuance's block.
 
     Raises `SerialInvalid`, `NotFound`, `SignatureInvalid`, and `NotRederivable` when readings, workings, parameter
@@ -97,7 +98,7 @@ def explain(unit: UnitOfWork, context: Context, serial: str) -> Explanation:
     )
 
 
-def _origin(unit: UnitOfWork, issuance: Issuance) -> Issuance:
+def _origin(unit: RegistryUnit, issuance: Issuance) -> Issuance:
     """Follow transfers between regions back to the issuance that readings stand behind."""
     while issuance.transfer_id is not None:
         sent = unit.transfers.get(issuance.transfer_id)
@@ -107,12 +108,12 @@ def _origin(unit: UnitOfWork, issuance: Issuance) -> Issuance:
     return issuance
 
 
-def _meters(unit: UnitOfWork, context: Context, claim: MonitoringPeriod) -> list[tuple[MeterExplained, MeteredTotal]]:
+def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> list[tuple[MeterExplained, MeteredTotal]]:
     statements = {each.meter_id: each for each in unit.metering.statements(claim.monitoring_period_id)}
     found = []
     for total in claim.totals:
         meter = unit.registry.meter(total.meter_id)
-        node = context.nodes.of(meter.measured_by)
+        node: MeteringNode = context.nodes.of(meter.measured_by)
         through = total.through_batch or None
         batch = node.readings(meter.meter_id, total.interval_minutes, total.period, through_batch=through)
         again = total_of(batch, total.period, total.through_batch)
@@ -136,7 +137,7 @@ def _meters(unit: UnitOfWork, context: Context, claim: MonitoringPeriod) -> list
     return found
 
 
-def _kilograms(unit: UnitOfWork, claim: MonitoringPeriod) -> tuple[int, int]:
+def _kilograms(unit: RegistryUnit, claim: MonitoringPeriod) -> tuple[int, int]:
     """From the archived files; where the claim is older than the archive, from its own workings."""
     stored = claim.reduction
     try:
@@ -156,7 +157,7 @@ def _kilograms(unit: UnitOfWork, claim: MonitoringPeriod) -> tuple[int, int]:
     return anew.reduction.kg, anew.buffer.kg
 
 
-def _verifier_signed(unit: UnitOfWork, context: Context, claim: MonitoringPeriod) -> bool:
+def _verifier_signed(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> bool:
     """Whether the statement is signed; raises `SignatureInvalid` or `NotRederivable` if the signature is of another
     statement. One that predates signing is not signed."""
     signed = unit.verification.statement(claim.monitoring_period_id)

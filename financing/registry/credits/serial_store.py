@@ -20,8 +20,8 @@ from financing.ledger.serials import (
     without,
 )
 from financing.ledger.store import account, entry
+from financing.registry.credits.tables import IssuanceRow, SerialBlockRow
 from financing.registry.oversight.tables import FreezeRow
-from financing.registry.tables import IssuanceRow, SerialBlockRow
 
 block_t = table_of(SerialBlockRow)
 issuance_t = table_of(IssuanceRow)

@@ -10,10 +10,9 @@ from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvali
 from financing.base.parameters import Parameters
 from financing.base.quantities import Period, business_date
 from financing.base.signing import Signature, message_of, require_signed
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
-from financing.registry.metering.node.port import Receipt
+from financing.registry.metering.node.port import MeteringNode, Receipt
 from financing.registry.metering.plausibility import Site, check_load, check_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
 from financing.registry.metering.store import MeteringStatement
@@ -22,6 +21,7 @@ from financing.registry.methodology.commands import pinned
 from financing.registry.methodology.definition import Methodology
 from financing.registry.projects.model import Project
 from financing.registry.store import Meter
+from financing.registry.unit import RegistryUnit
 
 STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
 PLAUSIBILITY = "pv"
@@ -35,7 +35,7 @@ def service_key_of(meter_id: str) -> str:
 
 
 def load_readings(
-    unit: UnitOfWork, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
+    unit: RegistryUnit, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
 ) -> Receipt:
     """Check a batch and hand it to the node of the grid company that measures the meter; the books do not change.
 
@@ -55,14 +55,15 @@ def load_readings(
     project = unit.registry.project(meter.project_id)
     require_within_capacity(batch, _capacity(project), _reject_bps(unit, context, project, meter))
     signed = _signed(unit, context, batch, signature, reason)
-    return context.nodes.of(meter.measured_by).add(batch, signed, reason=reason, at=context.at)
+    node: MeteringNode = context.nodes.of(meter.measured_by)
+    return node.add(batch, signed, reason=reason, at=context.at)
 
 
 def measure(
     context: Context, project: Project, methodology: Methodology, meter: Meter, period: Period
 ) -> tuple[MeteredTotal, tuple[Finding, ...]]:
     """What the node holds of one meter now: its total with gaps as zero, and what the checks find."""
-    node = context.nodes.of(meter.measured_by)
+    node: MeteringNode = context.nodes.of(meter.measured_by)
     through = node.last_batch(meter.meter_id)
     batch = node.readings(meter.meter_id, meter.interval_minutes, period, through_batch=through)
     total = total_of(batch, period, through)
@@ -113,7 +114,7 @@ def _checked(
     return check_readings(batch, period, site, parameters.plausibility(PLAUSIBILITY, on), rule)
 
 
-def _reject_bps(unit: UnitOfWork, context: Context, project: Project, meter: Meter) -> int:
+def _reject_bps(unit: RegistryUnit, context: Context, project: Project, meter: Meter) -> int:
     roles = pinned(unit, context, project).file.roles
     role = roles[project.role_of(meter.meter_id, next(iter(roles)))]
     on = business_date(context.at)
@@ -122,7 +123,7 @@ def _reject_bps(unit: UnitOfWork, context: Context, project: Project, meter: Met
     return context.parameters.plausibility(PLAUSIBILITY, on).interval_capacity_factor_bps_reject
 
 
-def _signed(unit: UnitOfWork, context: Context, batch: ReadingBatch, signature: str | None, reason: str) -> Signature:
+def _signed(unit: RegistryUnit, context: Context, batch: ReadingBatch, signature: str | None, reason: str) -> Signature:
     message = message_of(SIGNING_DOMAIN, batch.signed_document(reason))
     key = unit.metering.key(batch.meter_id)
     if key is not None and key.held_by == "meter":

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
-from financing.registry.verification.tables import MeteringStatementRow, MeterKeyRow
+from financing.registry.metering.tables import MeteringStatementRow, MeterKeyRow
 
 key_t = table_of(MeterKeyRow)
 statement_t = table_of(MeteringStatementRow)

@@ -16,13 +16,13 @@ from financing.base.errors import (
 )
 from financing.base.parameters.methodologies import STATUSES, Status, read_methodology
 from financing.base.quantities import Energy, business_date
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.methodology.definition import Methodology, compiled
 from financing.registry.methodology.engine import Declared, Metered, calculate
 from financing.registry.methodology.reduction import Reduction
 from financing.registry.methodology.resolving import Tables, resolve
 from financing.registry.methodology.store import ArchivedFile, Transition
 from financing.registry.projects.model import Project
+from financing.registry.unit import RegistryUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class MoveMethodology:
     reason: str
 
 
-def status_of(unit: UnitOfWork, methodology: Methodology, on: date) -> Status:
+def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
     """What the registry recorded last, or what the file says where nothing was recorded.
 
     A file that was changed after the registry decided on it is a draft again: nobody has looked at that text.
@@ -47,7 +47,7 @@ def status_of(unit: UnitOfWork, methodology: Methodology, on: date) -> Status:
     return last.status if last.sha256 == methodology.file.version_hash or last.status == "superseded" else "draft"
 
 
-def move_methodology(unit: UnitOfWork, context: Context, command: MoveMethodology) -> Transition:
+def move_methodology(unit: RegistryUnit, context: Context, command: MoveMethodology) -> Transition:
     """Record the next status of a version: draft, consultation, approved, superseded, one after the other.
 
     Raises `NotPermitted`, `ParameterMissing`, `MethodologyInvalid`, `InvalidState` for a step back or a leap.
@@ -71,7 +71,7 @@ def move_methodology(unit: UnitOfWork, context: Context, command: MoveMethodolog
     return transition
 
 
-def require_approved(unit: UnitOfWork, context: Context, code: str, version: int) -> Methodology:
+def require_approved(unit: RegistryUnit, context: Context, code: str, version: int) -> Methodology:
     """The version for a new project. Raises `ParameterMissing`, `MethodologyInvalid`, `MethodologyNotApproved`."""
     methodology = compiled(context.parameters.methodology(code, version))
     status = status_of(unit, methodology, business_date(context.at))
@@ -80,7 +80,7 @@ def require_approved(unit: UnitOfWork, context: Context, code: str, version: int
     return methodology
 
 
-def pinned(unit: UnitOfWork, context: Context, project: Project) -> Methodology:
+def pinned(unit: RegistryUnit, context: Context, project: Project) -> Methodology:
     """The text that the project was registered on, whatever the file says today; superseded versions go on."""
     if not project.methodology_sha256:
         return compiled(context.parameters.methodology(project.methodology, project.methodology_version))
@@ -88,7 +88,7 @@ def pinned(unit: UnitOfWork, context: Context, project: Project) -> Methodology:
     return compiled(read_methodology(file.path, file.content.encode("utf-8")))
 
 
-def archive(unit: UnitOfWork, context: Context, files: Iterable[tuple[str, str]]) -> None:
+def archive(unit: RegistryUnit, context: Context, files: Iterable[tuple[str, str]]) -> None:
     """Keep the texts of the files named with their SHA-256, where they are the ones loaded now."""
     loaded = context.parameters
     unit.methodologies.archive(
@@ -97,7 +97,7 @@ def archive(unit: UnitOfWork, context: Context, files: Iterable[tuple[str, str]]
     )
 
 
-def derived_again(unit: UnitOfWork, project: Project, reduction: Reduction, on: date) -> Reduction:
+def derived_again(unit: RegistryUnit, project: Project, reduction: Reduction, on: date) -> Reduction:
     """Calculate a stored reduction anew, from its inputs and the archived texts alone.
 
     Raises `NotRederivable` when a text is not archived; what comes out is the caller's to compare.

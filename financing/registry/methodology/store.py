@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from financing.base.errors import NotFound
 from financing.base.parameters.methodologies import Status
 from financing.base.storage.columns import table_of
-from financing.registry.verification.tables import MethodologyTransitionRow, ParameterFileRow
+from financing.registry.methodology.tables import MethodologyTransitionRow, ParameterFileRow
 
 file_t = table_of(ParameterFileRow)
 transition_t = table_of(MethodologyTransitionRow)

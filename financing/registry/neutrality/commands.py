@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Period, business_date
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.neutrality import model as rules
 from financing.registry.neutrality.model import FootprintLine, NeutralityClaim, ReductionLine
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import accreditations
 from financing.registry.verification.independence import Stakes, require_accredited, require_independent
 
@@ -24,7 +24,7 @@ class DraftClaim:
     reductions: tuple[ReductionLine, ...]
 
 
-def draft_claim(unit: UnitOfWork, context: Context, command: DraftClaim) -> NeutralityClaim:
+def draft_claim(unit: RegistryUnit, context: Context, command: DraftClaim) -> NeutralityClaim:
     """State what was emitted and reduced in a period that is over. Raises `QuantityOutOfRange`, `PeriodInvalid`."""
     claim = NeutralityClaim(
         claim_id=context.new_id("neu"),
@@ -41,7 +41,7 @@ def draft_claim(unit: UnitOfWork, context: Context, command: DraftClaim) -> Neut
 
 
 def match_retirement(
-    unit: UnitOfWork, context: Context, claim_id: str, certificate_number: str, quantity: Carbon
+    unit: RegistryUnit, context: Context, claim_id: str, certificate_number: str, quantity: Carbon
 ) -> NeutralityClaim:
     """Use up part of a retirement for the actor's claim. Raises as `neutrality.match`."""
     claim = unit.neutrality.get(claim_id)
@@ -61,7 +61,7 @@ def match_retirement(
     return matched
 
 
-def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> NeutralityClaim:
+def certify_claim(unit: RegistryUnit, context: Context, claim_id: str) -> NeutralityClaim:
     """Certify a claim whose residual is covered, as an accredited and independent verifier, and sign the certificate.
 
     Raises `NotPermitted`, `AccreditationMissing`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
@@ -75,7 +75,7 @@ def certify_claim(unit: UnitOfWork, context: Context, claim_id: str) -> Neutrali
     return signed
 
 
-def refuse_claim(unit: UnitOfWork, context: Context, claim_id: str, remarks: str) -> NeutralityClaim:
+def refuse_claim(unit: RegistryUnit, context: Context, claim_id: str, remarks: str) -> NeutralityClaim:
     """Refuse a claim as a verifier: what it had matched is free again."""
     _require_certifier(unit, context, unit.neutrality.get(claim_id))
     refused = rules.refuse(unit.neutrality.get(claim_id), context.actor.id, remarks, context.at)
@@ -84,7 +84,7 @@ def refuse_claim(unit: UnitOfWork, context: Context, claim_id: str, remarks: str
     return refused
 
 
-def _require_certifier(unit: UnitOfWork, context: Context, claim: NeutralityClaim) -> None:
+def _require_certifier(unit: RegistryUnit, context: Context, claim: NeutralityClaim) -> None:
     """Raise unless the actor is accredited for the standard today, and neither the entity nor of its group."""
     context.require_kind("verifier")
     require_independent(context.actor.id, Stakes(claim.entity, (), frozenset()), unit.verification.relations())

@@ -8,12 +8,13 @@ from financing.base.context import Context
 from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
 from financing.base.quantities import Carbon
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
-from financing.ledger.entries import EntryKind, balanced, transfer
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, Posted, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import FREEZE_REFERENCE, Balance
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.oversight.store import Cancellation, Freeze, Suspension
 from financing.registry.store import Issuance
+from financing.registry.unit import RegistryUnit
 
 # Credits under a pledge, an order or a package have a second party that must let go of them first.
 REVOCABLE = frozenset({AccountKind.HOLDING, AccountKind.BUFFER})
@@ -30,7 +31,7 @@ class FreezeSerials:
     last_kg: int | None = None
 
 
-def freeze_serials(unit: UnitOfWork, context: Context, command: FreezeSerials) -> Freeze:
+def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> Freeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
     Raises `NotPermitted` unless the actor is the registry that issued them, `QuantityOutOfRange` for serials that do
@@ -67,7 +68,7 @@ def freeze_serials(unit: UnitOfWork, context: Context, command: FreezeSerials) -
     return order
 
 
-def lift_freeze(unit: UnitOfWork, context: Context, freeze_id: str) -> Freeze:
+def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
     """Let frozen serials move again, as the registry that froze them."""
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
@@ -76,7 +77,7 @@ def lift_freeze(unit: UnitOfWork, context: Context, freeze_id: str) -> Freeze:
     return unit.custody.freeze(freeze_id)
 
 
-def revoke_frozen(unit: UnitOfWork, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
+def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
     """Take frozen credits out of circulation by correcting entries, one for each account that holds some.
 
     Raises `CreditsPledged` while any of them is pledged, packaged or in escrow: that party lets go first; and
@@ -100,7 +101,7 @@ def revoke_frozen(unit: UnitOfWork, context: Context, freeze_id: str) -> tuple[C
 
 
 def reverse_from_buffer(
-    unit: UnitOfWork, context: Context, issuance_id: str, quantity: Carbon, reason: str
+    unit: RegistryUnit, context: Context, issuance_id: str, quantity: Carbon, reason: str
 ) -> Cancellation:
     """Cancel buffer credits for stored carbon that was lost, as the registry that holds the buffer.
 
@@ -110,21 +111,12 @@ def reverse_from_buffer(
     key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance_id))
     cancellation_id = context.new_id("can")
     target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
-    entry = balanced(EntryKind.CANCELLATION, cancellation_id, transfer(key, target, quantity))
-    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    blocks = unit.serials.move(
-        issuance_id=issuance_id,
-        source_id=posted.account_ids[key],
-        target_id=posted.account_ids[target],
-        quantity=quantity,
-        entry_id=posted.entry_id,
-    )
-    return _record(
-        unit, context, cancellation_id, key.owner_id, issuance_id, blocks, posted.entry_id, "reversal", reason
-    )
+    leg = Leg(key, target, quantity.require_positive())
+    posted = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
+    return _record(unit, context, cancellation_id, key.owner_id, issuance_id, posted, "reversal", reason)
 
 
-def suspend_project(unit: UnitOfWork, context: Context, project_id: str, reason: str) -> Suspension:
+def suspend_project(unit: RegistryUnit, context: Context, project_id: str, reason: str) -> Suspension:
     """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
     context.require_kind("registry")
     order = Suspension(
@@ -134,13 +126,13 @@ def suspend_project(unit: UnitOfWork, context: Context, project_id: str, reason:
     return order
 
 
-def resume_project(unit: UnitOfWork, context: Context, project_id: str) -> None:
+def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> None:
     """End a suspension. Raises `InvalidState` when there is none."""
     context.require_kind("registry")
     unit.custody.resume(project_id, context.at)
 
 
-def _own_issuance(unit: UnitOfWork, context: Context, issuance_id: str) -> Issuance:
+def _own_issuance(unit: RegistryUnit, context: Context, issuance_id: str) -> Issuance:
     context.require_kind("registry")
     issuance = unit.registry.issuance(issuance_id)
     context.require_party(issuance.registry_id)
@@ -148,7 +140,7 @@ def _own_issuance(unit: UnitOfWork, context: Context, issuance_id: str) -> Issua
 
 
 def _standing(
-    unit: UnitOfWork, issuance: Issuance, first_kg: int, last_kg: int
+    unit: RegistryUnit, issuance: Issuance, first_kg: int, last_kg: int
 ) -> list[tuple[Balance, list[SerialBlock]]]:
     """The accounts that hold these kilograms now, each with its blocks among them."""
     by_account: dict[int, list[SerialBlock]] = {}
@@ -161,12 +153,12 @@ def _hold_reference(order: Freeze, balance: Balance) -> str:
     return f"{FREEZE_REFERENCE}{order.freeze_id}:{balance.account_id}"
 
 
-def _drop_holds(unit: UnitOfWork, context: Context, order: Freeze, state: str) -> None:
+def _drop_holds(unit: RegistryUnit, context: Context, order: Freeze, state: str) -> None:
     unit.ledger.close_holds_like(f"{FREEZE_REFERENCE}{order.freeze_id}:", state, at=context.at)
 
 
 def _cancel(
-    unit: UnitOfWork,
+    unit: RegistryUnit,
     context: Context,
     order: Freeze,
     key: AccountKey,
@@ -178,29 +170,18 @@ def _cancel(
     cancellation_id = context.new_id("can")
     quantity = Carbon(sum(block.quantity.kg for block in blocks))
     target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
-    entry = balanced(EntryKind.CANCELLATION, cancellation_id, transfer(key, target, quantity))
-    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    moved = unit.serials.move_range(
-        issuance_id=order.issuance_id,
-        source_id=posted.account_ids[key],
-        target_id=posted.account_ids[target],
-        first_kg=order.first_kg,
-        last_kg=order.last_kg,
-        entry_id=posted.entry_id,
-    )
-    return _record(
-        unit, context, cancellation_id, key.owner_id, order.issuance_id, moved, posted.entry_id, ground, reason
-    )
+    leg = Leg(key, target, quantity, kilograms=(order.first_kg, order.last_kg))
+    posted = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
+    return _record(unit, context, cancellation_id, key.owner_id, order.issuance_id, posted, ground, reason)
 
 
 def _record(
-    unit: UnitOfWork,
+    unit: RegistryUnit,
     context: Context,
     cancellation_id: str,
     owner_id: str,
     issuance_id: str,
-    blocks: tuple[SerialBlock, ...],
-    entry_id: int,
+    posted: Posted,
     ground: str,
     reason: str,
 ) -> Cancellation:
@@ -209,11 +190,11 @@ def _record(
         owner_id=owner_id,
         ordered_by=context.actor.id,
         issuance_id=issuance_id,
-        quantity=Carbon(sum(block.quantity.kg for block in blocks)),
+        quantity=Carbon(sum(block.quantity.kg for block in posted.blocks)),
         ground=ground,
         reason=reason,
-        serials=tuple(block.serial for block in blocks),
+        serials=tuple(block.serial for block in posted.blocks),
         cancelled_at=context.at,
     )
-    unit.custody.add_cancellation(cancelled, blocks, entry_id=entry_id)
+    unit.custody.add_cancellation(cancelled, posted.blocks, entry_id=posted.entry_id)
     return cancelled

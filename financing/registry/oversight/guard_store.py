@@ -19,12 +19,7 @@ from financing.registry.oversight.overlap import (
     Subject,
     SubjectKind,
 )
-from financing.registry.oversight.tables import (
-    EnergyLinkRow,
-    ExternalClaimRow,
-    GreenCertificateRow,
-    VehicleClaimRow,
-)
+from financing.registry.oversight.tables import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow, VehicleClaimRow
 from financing.registry.store import claim_t, period_t
 
 external_t = table_of(ExternalClaimRow)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, ProjectSuspended
 from financing.base.quantities import Energy, Period
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.oversight.overlap import (
     ExternalClaim,
     GreenCertificate,
@@ -20,6 +19,7 @@ from financing.registry.oversight.overlap import (
     to_freeze,
 )
 from financing.registry.projects.model import Project
+from financing.registry.unit import RegistryUnit
 
 GREEN_POWER = "green_power_sold"  # the input of a methodology that leaves sold certificates out
 
@@ -41,7 +41,7 @@ class RecordCertificate:
     sold: bool
 
 
-def record_external_claim(unit: UnitOfWork, context: Context, command: RecordExternalClaim) -> ExternalClaim:
+def record_external_claim(unit: RegistryUnit, context: Context, command: RecordExternalClaim) -> ExternalClaim:
     """Put a registration elsewhere, or a place inside the ETS, on record. Raises `NotPermitted`, `AlreadyExists`."""
     context.require_kind("registry")
     claim = ExternalClaim(context.new_id("ext"), command.scheme, command.subject, command.period, command.reference)
@@ -49,7 +49,7 @@ def record_external_claim(unit: UnitOfWork, context: Context, command: RecordExt
     return claim
 
 
-def record_certificate(unit: UnitOfWork, context: Context, command: RecordCertificate) -> GreenCertificate:
+def record_certificate(unit: RegistryUnit, context: Context, command: RecordCertificate) -> GreenCertificate:
     """Put a green-electricity certificate on record, as the grid company that measures the meter, or the registry.
 
     Raises `NotPermitted`, `AlreadyExists`, `QuantityOutOfRange`, and `DoubleClaim` when credits are claimed on the
@@ -69,7 +69,7 @@ def record_certificate(unit: UnitOfWork, context: Context, command: RecordCertif
     return certificate
 
 
-def sell_certificate(unit: UnitOfWork, context: Context, certificate_number: str) -> GreenCertificate:
+def sell_certificate(unit: RegistryUnit, context: Context, certificate_number: str) -> GreenCertificate:
     """Record that a certificate was sold. Raises `InvalidState` once credits are claimed on its energy."""
     context.require_kind("grid", "registry")
     certificate = unit.guard.certificate(certificate_number)
@@ -79,7 +79,7 @@ def sell_certificate(unit: UnitOfWork, context: Context, certificate_number: str
     return unit.guard.certificate(certificate_number)
 
 
-def link_energy(unit: UnitOfWork, context: Context, source_meter: str, sink: Subject) -> None:
+def link_energy(unit: RegistryUnit, context: Context, source_meter: str, sink: Subject) -> None:
     """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
     context.require_kind("grid", "registry")
     meter = unit.registry.meter(source_meter)
@@ -88,13 +88,13 @@ def link_energy(unit: UnitOfWork, context: Context, source_meter: str, sink: Sub
     unit.guard.add_link(source_meter, sink, declared_by=context.actor.id, at=context.at)
 
 
-def guard_project(unit: UnitOfWork, project: Project) -> None:
+def guard_project(unit: RegistryUnit, project: Project) -> None:
     """Refuse a project whose meters or site are registered elsewhere. Raises `DoubleClaim`."""
     require_unregistered(project.crediting_period, unit.guard.external(_subjects(project)))
 
 
 def guard_claim(
-    unit: UnitOfWork,
+    unit: RegistryUnit,
     project: Project,
     period: Period,
     green_power_sold: Energy,
@@ -111,23 +111,23 @@ def guard_claim(
     require_no_rival(period, unit.guard.rivals(project.meter_ids, vehicles))
 
 
-def claim_vehicles(unit: UnitOfWork, claim_id: str, vehicles: Sequence[str]) -> None:
+def claim_vehicles(unit: RegistryUnit, claim_id: str, vehicles: Sequence[str]) -> None:
     """Put on record which vehicles a claim of charged energy is about."""
     unit.guard.add_vehicles(claim_id, vehicles)
 
 
-def freeze_certificates(unit: UnitOfWork, meter_ids: Sequence[str], period: Period, claim_id: str) -> None:
+def freeze_certificates(unit: RegistryUnit, meter_ids: Sequence[str], period: Period, claim_id: str) -> None:
     """Freeze the unsold certificates on a claim's energy."""
     for each in to_freeze(period, unit.guard.certificates(meter_ids)):
         unit.guard.set_certificate(each.certificate_number, "frozen", claim_id)
 
 
-def settle_certificates(unit: UnitOfWork, claim_id: str) -> None:
+def settle_certificates(unit: RegistryUnit, claim_id: str) -> None:
     """Cancel what the claim froze: credits were issued on that energy."""
     unit.guard.settle(claim_id, "cancelled")
 
 
-def free_certificates(unit: UnitOfWork, claim_id: str) -> None:
+def free_certificates(unit: RegistryUnit, claim_id: str) -> None:
     """Give back what the claim froze: it was rejected."""
     unit.guard.settle(claim_id, "available")
 

@@ -15,12 +15,8 @@ from financing.base.storage.columns import table_of
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import account
 from financing.registry.credits.carry_over import CarryOver
-from financing.registry.oversight.tables import (
-    CancellationRow,
-    CarryOverRow,
-    FreezeRow,
-    SuspensionRow,
-)
+from financing.registry.credits.tables import CarryOverRow
+from financing.registry.oversight.tables import CancellationRow, FreezeRow, SuspensionRow
 
 carry_t = table_of(CarryOverRow)
 freeze_t = table_of(FreezeRow)

@@ -1,4 +1,4 @@
-"""What happens to issued credits beside trade and pledge: carry-over, freezes, packages, transfers, guards."""
+"""Freezes, suspensions, cancellations, and what other schemes claimed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,6 @@ from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
-
-
-class CarryOverRow(SQLModel, table=True):
-    """How the kilograms of an accepted period became whole tonnes. `seq` numbers a project's periods as issued."""
-
-    __tablename__: ClassVar[str] = "carry_over"
-    __table_args__ = (
-        CheckConstraint(
-            "carried_in_kg + reduction_kg = issued_kg + carried_out_kg AND issued_kg % 1000 = 0", name="carry_conserves"
-        ),
-        CheckConstraint(
-            "carried_in_kg BETWEEN 0 AND 999 AND carried_out_kg BETWEEN 0 AND 999 AND reduction_kg >= 0",
-            name="carry_remainder",
-        ),
-        CheckConstraint("buffer_kg BETWEEN 0 AND issued_kg", name="carry_buffer"),
-        UniqueConstraint("project_id", "seq", name="carry_sequence"),
-    )
-    period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
-    project_id: str = Field(foreign_key="project.id")
-    seq: int
-    carried_in_kg: int = Field(sa_type=Int64)
-    reduction_kg: int = Field(sa_type=Int64)
-    issued_kg: int = Field(sa_type=Int64)
-    buffer_kg: int = Field(sa_type=Int64)
-    carried_out_kg: int = Field(sa_type=Int64)
 
 
 class FreezeRow(SQLModel, table=True):
@@ -96,52 +71,6 @@ class CancellationRow(SQLModel, table=True):
     record: list[Any] = Field(sa_type=JSON)
     entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
     cancelled_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class PackageRow(SQLModel, table=True):
-    """A standard product. Its criteria never change: who holds units knows what may be behind them."""
-
-    __tablename__: ClassVar[str] = "package"
-    __table_args__ = (
-        CheckConstraint("redemption IN ('pro_rata','oldest_first')", name="package_redemption"),
-        CheckConstraint("state IN ('open','closed')", name="package_state"),
-    )
-    id: str = Field(primary_key=True)
-    code: str = Field(unique=True)
-    name: str
-    registry_id: str = Field(foreign_key="organisation.id")
-    asset_class: str
-    criteria: dict[str, Any] = Field(sa_type=JSON)
-    redemption: str
-    state: str
-    created_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class TransferRow(SQLModel, table=True):
-    """Credits on their way to another region: locked at home, minted there or given back."""
-
-    __tablename__: ClassVar[str] = "region_transfer"
-    __table_args__ = (
-        CheckConstraint("quantity_kg > 0", name="transfer_quantity"),
-        CheckConstraint("state IN ('locked','minted','refused')", name="transfer_state"),
-        CheckConstraint("(state = 'minted') = (minted_kg IS NOT NULL)", name="transfer_minted"),
-        CheckConstraint("minted_kg IS NULL OR (minted_kg > 0 AND minted_kg <= quantity_kg)", name="transfer_conserves"),
-        CheckConstraint("mode IN ('recognise','requantify')", name="transfer_mode"),
-        CheckConstraint("from_registry <> to_registry", name="transfer_regions"),
-    )
-    id: str = Field(primary_key=True)
-    number: int = Field(unique=True, sa_type=Int64)
-    owner_id: str = Field(foreign_key="organisation.id", index=True)
-    from_registry: str = Field(foreign_key="organisation.id")
-    to_registry: str = Field(foreign_key="organisation.id", index=True)
-    issuance_id: str = Field(foreign_key="issuance.id")
-    quantity_kg: int = Field(sa_type=Int64)
-    mode: str
-    state: str
-    minted_kg: int | None = Field(default=None, sa_type=Int64)
-    record: dict[str, Any] = Field(sa_type=JSON)
-    locked_at: datetime = Field(sa_type=UtcDateTime)
-    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class ExternalClaimRow(SQLModel, table=True):

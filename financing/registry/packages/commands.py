@@ -10,11 +10,9 @@ from financing.base.context import Context
 from financing.base.errors import InvalidState, NotEligible
 from financing.base.quantities import Carbon, business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
-from financing.ledger.entries import EntryKind, transfer
-from financing.ledger.moves import move_credits
-from financing.ledger.posting import Leg, book
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.packages.bulk import package_holdings
 from financing.registry.packages.model import (
     Criteria,
@@ -25,6 +23,7 @@ from financing.registry.packages.model import (
 )
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
+from financing.registry.unit import RegistryUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Redeemed:
     blocks: tuple[SerialBlock, ...]
 
 
-def make_package(unit: UnitOfWork, context: Context, command: MakePackage) -> Package:
+def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> Package:
     """Define a standard product, as the registry that will keep its credits.
 
     Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing` for an unknown asset class, `SerialInvalid`.
@@ -74,7 +73,7 @@ def make_package(unit: UnitOfWork, context: Context, command: MakePackage) -> Pa
     return package
 
 
-def close_package(unit: UnitOfWork, context: Context, package_id: str) -> Package:
+def close_package(unit: RegistryUnit, context: Context, package_id: str) -> Package:
     """Take no more credits in; units stay tradable and redeemable."""
     package = unit.packages.get(package_id)
     context.require_party(package.registry_id)
@@ -84,7 +83,7 @@ def close_package(unit: UnitOfWork, context: Context, package_id: str) -> Packag
     return unit.packages.get(package_id)
 
 
-def put_in(unit: UnitOfWork, context: Context, package_id: str, issuance_id: str, quantity: Carbon) -> Packed:
+def put_in(unit: RegistryUnit, context: Context, package_id: str, issuance_id: str, quantity: Carbon) -> Packed:
     """Give credits of the actor's holding into custody and get as many units.
 
     Raises `NotEligible`, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`.
@@ -92,23 +91,25 @@ def put_in(unit: UnitOfWork, context: Context, package_id: str, issuance_id: str
     package = unit.packages.get(package_id)
     require_eligible(package, unit.packages.candidate(issuance_id))
     asset, units = Asset.credits(issuance_id), Asset.units(package_id)
-    minted = transfer(
-        AccountKey(package.registry_id, AccountKind.ISSUED, units), holding(context.actor.id, units), quantity
-    )
-    moved = move_credits(
+    minted = Leg(AccountKey(package.registry_id, AccountKind.ISSUED, units), holding(context.actor.id, units), quantity)
+    moved = post_entry(
         unit,
         context,
         EntryKind.PACKAGING,
-        reference=package_id,
-        source=holding(context.actor.id, asset),
-        target=AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id),
-        quantity=quantity,
-        with_postings=minted,
+        package_id,
+        [
+            Leg(
+                holding(context.actor.id, asset),
+                AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package_id),
+                quantity,
+            ),
+            minted,
+        ],
     )
     return Packed(moved.entry_id, 1, quantity)
 
 
-def put_everything_in(unit: UnitOfWork, context: Context, package_id: str) -> Packed:
+def put_everything_in(unit: RegistryUnit, context: Context, package_id: str) -> Packed:
     """Give every free holding of the actor that the package takes into custody, in one entry, set-based.
 
     Holdings of which a part is set aside or frozen stay out. Raises `NotEligible` when there is none.
@@ -122,7 +123,7 @@ def put_everything_in(unit: UnitOfWork, context: Context, package_id: str) -> Pa
     return Packed(done.entry_id, done.issuances, Carbon(done.quantity_kg))
 
 
-def redeem(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon) -> Redeemed:
+def redeem(unit: RegistryUnit, context: Context, package_id: str, quantity: Carbon) -> Redeemed:
     """Give units back and get the credits behind them, by the package's own rule.
 
     Raises `InsufficientBalance` for units the actor does not hold, `CreditsFrozen` when the rule takes frozen ones.
@@ -131,7 +132,9 @@ def redeem(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon
     return _take_out(unit, context, package, quantity, AccountKind.HOLDING, EntryKind.REDEMPTION, package_id)
 
 
-def retire_units(unit: UnitOfWork, context: Context, package_id: str, quantity: Carbon, purpose: Purpose) -> Retirement:
+def retire_units(
+    unit: RegistryUnit, context: Context, package_id: str, quantity: Carbon, purpose: Purpose
+) -> Retirement:
     """Retire the credits behind units under one certificate: straight out of custody, so that just these are used up.
 
     Raises as `redeem`.
@@ -150,7 +153,7 @@ def retire_units(unit: UnitOfWork, context: Context, package_id: str, quantity: 
 
 
 def _take_out(
-    unit: UnitOfWork,
+    unit: RegistryUnit,
     context: Context,
     package: Package,
     quantity: Carbon,
@@ -169,5 +172,5 @@ def _take_out(
             asset = Asset.credits(each.issuance_id)
             kept = AccountKey(package.registry_id, AccountKind.PACKAGED, asset, package.package_id)
             legs.append(Leg(kept, AccountKey(owner, into, asset), Carbon(share)))
-    booked = book(unit, context, kind, reference, legs)
+    booked = post_entry(unit, context, kind, reference, legs)
     return Redeemed(booked.entry_id, quantity, booked.blocks)

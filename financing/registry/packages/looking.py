@@ -1,23 +1,15 @@
-"""Looking into the registry without changing it: a serial's issuance, what a package is made of and worth."""
+"""Looking into the registry without changing it: a serial's issuance, what a package is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-
 from financing.base.errors import NotFound
-from financing.base.parameters import Parameters
-from financing.base.quantities import Carbon, Money
 from financing.ledger.serials import SerialText, parse_serial
-from financing.lending.unit_of_work import UnitOfWork
-from financing.market.prices.model import Unpriced
-from financing.registry.packages.model import Package
-from financing.registry.packages.store import Breakdown, Constituent
+from financing.registry.packages.store import Constituent
 from financing.registry.store import Issuance
-from financing.valuation.marks import marks_of
+from financing.registry.unit import RegistryUnit
 
 
-def find_serial(unit: UnitOfWork, serial: str) -> tuple[Issuance, SerialText]:
+def find_serial(unit: RegistryUnit, serial: str) -> tuple[Issuance, SerialText]:
     """The issuance that a serial number belongs to. Raises `SerialInvalid`, and `NotFound` when it was never issued."""
     text = parse_serial(serial)
     issuance = unit.registry.issuance_of(text)
@@ -26,18 +18,8 @@ def find_serial(unit: UnitOfWork, serial: str) -> tuple[Issuance, SerialText]:
     return issuance, text
 
 
-def package_value(
-    unit: UnitOfWork, parameters: Parameters, package: Package, lines: Iterable[Breakdown], at: datetime
-) -> Money | None:
-    """Market value of what is behind the units; None while the class has no usable price."""
-    found = marks_of(unit, parameters, [package.asset_class], at)[package.asset_class]
-    if isinstance(found, Unpriced):
-        return None
-    return found.price.value_of(sum((line.quantity for line in lines), Carbon(0)))
-
-
 def look_through(
-    unit: UnitOfWork, package_id: str, *, limit: int | None = None, after: int = 0
+    unit: RegistryUnit, package_id: str, *, limit: int | None = None, after: int = 0
 ) -> list[tuple[Constituent, list[str]]]:
     """Constituents, oldest first, with the serial numbers in custody."""
     package = unit.packages.get(package_id)

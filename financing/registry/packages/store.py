@@ -18,13 +18,13 @@ from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t
-from financing.registry.oversight.tables import PackageRow
 from financing.registry.packages.model import (
     Candidate,
     Criteria,
     Package,
     Redemption,
 )
+from financing.registry.packages.tables import PackageRow
 from financing.registry.store import project_t
 
 package_t = table_of(PackageRow)

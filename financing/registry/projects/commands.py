@@ -8,7 +8,6 @@ from datetime import date
 from financing.base.context import Context
 from financing.base.errors import NotFound, ReadingRejected
 from financing.base.quantities import Period
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.metering.commands import service_key_of
 from financing.registry.metering.store import MeterKey
 from financing.registry.methodology.commands import archive, require_approved
@@ -21,6 +20,7 @@ from financing.registry.projects.model import (
     require_new_project,
 )
 from financing.registry.store import Meter
+from financing.registry.unit import RegistryUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class RegisterProject:
     developed_by: tuple[str, ...] = ()
 
 
-def register_project(unit: UnitOfWork, context: Context, command: RegisterProject) -> Project:
+def register_project(unit: RegistryUnit, context: Context, command: RegisterProject) -> Project:
     """Register a project of the actor, pinned to an approved methodology version.
 
     Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing`, `MethodologyNotApproved`, `NotFound` for a choice or a

@@ -8,12 +8,11 @@ from financing.base.context import Context
 from financing.base.quantities import Carbon, Period
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
-from financing.ledger.moves import move_credits
-from financing.ledger.posting import Leg, book
+from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.oversight.store import Cancellation
 from financing.registry.retirement.model import Retirement, retire
+from financing.registry.unit import RegistryUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class CancelCredits:
     reason: str
 
 
-def retire_credits(unit: UnitOfWork, context: Context, command: RetireCredits) -> Retirement:
+def retire_credits(unit: RegistryUnit, context: Context, command: RetireCredits) -> Retirement:
     """Use up credits of the actor's holding, irreversibly, and number the certificate.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `QuantityOutOfRange`.
@@ -48,7 +47,7 @@ def retire_credits(unit: UnitOfWork, context: Context, command: RetireCredits) -
     return retire_lots(unit, context, [(issuance.issuance_id, command.quantity)], command.purpose)
 
 
-def retire_lots(unit: UnitOfWork, context: Context, lots: list[tuple[str, Carbon]], purpose: Purpose) -> Retirement:
+def retire_lots(unit: RegistryUnit, context: Context, lots: list[tuple[str, Carbon]], purpose: Purpose) -> Retirement:
     """Retire credits of several issuances of the actor's holding under one certificate, in one entry."""
     number = unit.registry.next_retirement_number()
     owner = context.actor.id
@@ -60,12 +59,12 @@ def retire_lots(unit: UnitOfWork, context: Context, lots: list[tuple[str, Carbon
         )
         for issuance_id, quantity in lots
     ]
-    booked = book(unit, context, EntryKind.RETIREMENT, f"retirement:{number}", legs)
+    booked = post_entry(unit, context, EntryKind.RETIREMENT, f"retirement:{number}", legs)
     return record_retirement(unit, context, number, booked.blocks, booked.entry_id, purpose)
 
 
 def record_retirement(
-    unit: UnitOfWork,
+    unit: RegistryUnit,
     context: Context,
     number: int,
     blocks: tuple[SerialBlock, ...],
@@ -86,22 +85,19 @@ def record_retirement(
     return retirement
 
 
-def cancel_credits(unit: UnitOfWork, context: Context, command: CancelCredits) -> Cancellation:
+def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits) -> Cancellation:
     """Withdraw credits of the actor's holding without using them for anyone: no certificate comes of it.
 
     Raises as `retire_credits`.
     """
     asset = Asset.credits(unit.registry.issuance(command.issuance_id).issuance_id)
     cancellation_id = context.new_id("can")
-    moved = move_credits(
-        unit,
-        context,
-        EntryKind.CANCELLATION,
-        reference=cancellation_id,
-        source=holding(context.actor.id, asset),
-        target=AccountKey(context.actor.id, AccountKind.CANCELLED, asset),
-        quantity=command.quantity,
+    leg = Leg(
+        holding(context.actor.id, asset),
+        AccountKey(context.actor.id, AccountKind.CANCELLED, asset),
+        command.quantity,
     )
+    moved = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
     cancelled = Cancellation(
         cancellation_id=cancellation_id,
         owner_id=context.actor.id,

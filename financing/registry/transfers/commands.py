@@ -9,13 +9,12 @@ from financing.base.errors import NotEligible, ParameterMissing
 from financing.base.parameters.records import Recognition
 from financing.base.quantities import Carbon, business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
-from financing.ledger.entries import EntryKind, balanced
-from financing.ledger.entries import transfer as legs
-from financing.ledger.moves import move_credits
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.store import Issuance
 from financing.registry.transfers.model import Transfer, mintable, require_locked
+from financing.registry.unit import RegistryUnit
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class SendCredits:
     to_region: str
 
 
-def send_credits(unit: UnitOfWork, context: Context, command: SendCredits) -> Transfer:
+def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> Transfer:
     """Lock credits of the actor's holding for another region, under the recognition that holds today.
 
     Raises `NotEligible` without such a recognition, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`.
@@ -40,15 +39,8 @@ def send_credits(unit: UnitOfWork, context: Context, command: SendCredits) -> Tr
     unit.organisations.require_kind(abroad.registry_id, "registry")
     transfer_id = context.new_id("trf")
     asset = Asset.credits(issuance.issuance_id)
-    moved = move_credits(
-        unit,
-        context,
-        EntryKind.ESCROW,
-        reference=transfer_id,
-        source=holding(context.actor.id, asset),
-        target=escrow(context.actor.id, asset, transfer_id),
-        quantity=command.quantity,
-    )
+    leg = Leg(holding(context.actor.id, asset), escrow(context.actor.id, asset, transfer_id), command.quantity)
+    moved = post_entry(unit, context, EntryKind.ESCROW, transfer_id, [leg])
     sent = Transfer(
         transfer_id=transfer_id,
         number=unit.transfers.next_number(),
@@ -67,7 +59,7 @@ def send_credits(unit: UnitOfWork, context: Context, command: SendCredits) -> Tr
     return sent
 
 
-def mint_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Transfer:
+def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Mint the other region's credits and lock ours for good, in one entry, as the receiving registry.
 
     Raises `NotPermitted`, `InvalidState`, `CreditsFrozen` when the serials were frozen meanwhile.
@@ -93,22 +85,9 @@ def mint_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Trans
     old, new = Asset.credits(origin.issuance_id), Asset.credits(minted.issuance_id)
     locked, gone = escrow(sent.owner_id, old, transfer_id), AccountKey(sent.owner_id, AccountKind.EXPORTED, old)
     target = holding(sent.owner_id, new)
-    entry = balanced(
-        EntryKind.EXPORT,
-        transfer_id,
-        [
-            *legs(locked, gone, sent.quantity),
-            *legs(AccountKey(sent.to_registry, AccountKind.ISSUED, new), target, sent.mintable),
-        ],
-    )
-    posted = unit.ledger.post(entry, at=context.at, actor_id=context.actor.id)
-    unit.serials.move(
-        issuance_id=origin.issuance_id,
-        source_id=posted.account_ids[locked],
-        target_id=posted.account_ids[gone],
-        quantity=sent.quantity,
-        entry_id=posted.entry_id,
-    )
+    issued = AccountKey(sent.to_registry, AccountKind.ISSUED, new)
+    legs = [Leg(locked, gone, sent.quantity), Leg(issued, target, sent.mintable)]
+    posted = post_entry(unit, context, EntryKind.EXPORT, transfer_id, legs)
     block = _first_block(minted)
     unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
     done = replace(
@@ -118,21 +97,14 @@ def mint_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Trans
     return done
 
 
-def refuse_transfer(unit: UnitOfWork, context: Context, transfer_id: str) -> Transfer:
+def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Give locked credits back, as the receiving registry, or as their owner who changed its mind."""
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.to_registry, sent.owner_id)
     require_locked(sent)
     asset = Asset.credits(sent.issuance_id)
-    move_credits(
-        unit,
-        context,
-        EntryKind.ESCROW_RETURN,
-        reference=transfer_id,
-        source=escrow(sent.owner_id, asset, transfer_id),
-        target=holding(sent.owner_id, asset),
-        quantity=sent.quantity,
-    )
+    leg = Leg(escrow(sent.owner_id, asset, transfer_id), holding(sent.owner_id, asset), sent.quantity)
+    post_entry(unit, context, EntryKind.ESCROW_RETURN, transfer_id, [leg])
     done = replace(sent, state="refused", closed_at=context.at)
     unit.transfers.save(done)
     return done

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.records import Codec
-from financing.registry.oversight.tables import TransferRow
 from financing.registry.transfers.model import Transfer
+from financing.registry.transfers.tables import TransferRow
 
 transfer_t = table_of(TransferRow)
 _transfers = Codec(Transfer)

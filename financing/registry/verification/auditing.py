@@ -5,23 +5,24 @@ from __future__ import annotations
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Period
-from financing.lending.unit_of_work import UnitOfWork
-from financing.registry.metering.node.port import MeteringNodes
+from financing.registry.metering.node.port import MeteringNode, MeteringNodes
 from financing.registry.metering.readings import ReadingBatch
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import require_verifier
 from financing.registry.verification.monitoring import MonitoringPeriod
 
 
-def audit_readings(unit: UnitOfWork, context: Context, meter_id: str, period: Period) -> ReadingBatch:
+def audit_readings(unit: RegistryUnit, context: Context, meter_id: str, period: Period) -> ReadingBatch:
     """Raw readings of a meter: for the grid company that measures it, and for a verifier who may verify a claim on
     this meter and time. Raises `NotPermitted` for everyone else, the registry and the owner included."""
     meter = unit.registry.meter(meter_id)
     if context.actor.id != meter.measured_by:
         _require_audit(unit, context, meter.project_id, meter_id, period)
-    return context.nodes.of(meter.measured_by).readings(meter_id, meter.interval_minutes, period)
+    node: MeteringNode = context.nodes.of(meter.measured_by)
+    return node.readings(meter_id, meter.interval_minutes, period)
 
 
-def corrected_since(unit: UnitOfWork, nodes: MeteringNodes, claim: MonitoringPeriod) -> bool:
+def corrected_since(unit: RegistryUnit, nodes: MeteringNodes, claim: MonitoringPeriod) -> bool:
     """Whether a correction reached a grid node after the claim was submitted; the claim keeps what it rests on."""
     return any(
         nodes.of(unit.registry.meter(total.meter_id).measured_by).corrected_after(
@@ -31,7 +32,7 @@ def corrected_since(unit: UnitOfWork, nodes: MeteringNodes, claim: MonitoringPer
     )
 
 
-def _require_audit(unit: UnitOfWork, context: Context, project_id: str, meter_id: str, period: Period) -> None:
+def _require_audit(unit: RegistryUnit, context: Context, project_id: str, meter_id: str, period: Period) -> None:
     if context.actor.kind != "verifier":
         raise NotPermitted("raw readings stay at the grid node", meter_id=meter_id)
     for claim in unit.registry.claims_of(project_id, [meter_id], period):

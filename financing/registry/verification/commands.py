@@ -16,7 +16,6 @@ from financing.base.quantities import (
     business_date,
 )
 from financing.base.signing import message_of
-from financing.lending.unit_of_work import UnitOfWork
 from financing.registry.metering.commands import measure, stated
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.totals import MeteredTotal
@@ -34,6 +33,7 @@ from financing.registry.oversight.overlap_guard import (
 )
 from financing.registry.projects.model import Project
 from financing.registry.store import Meter
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 from financing.registry.verification.findings import require_all_closed
 from financing.registry.verification.independence import (
@@ -76,7 +76,7 @@ class StatePeriod:
     remarks: str
 
 
-def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
+def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
     """Claim a period: total the readings at their grid nodes, check them, and apply the pinned methodology with the
     parameters that hold on the day of claim.
 
@@ -117,7 +117,7 @@ def submit_period(unit: UnitOfWork, context: Context, command: SubmitPeriod) -> 
     return claim
 
 
-def state_period(unit: UnitOfWork, context: Context, command: StatePeriod) -> MonitoringPeriod:
+def state_period(unit: RegistryUnit, context: Context, command: StatePeriod) -> MonitoringPeriod:
     """Accept or reject a submitted period on a verifier's statement, signed with its key.
 
     Raises `NotPermitted` for another verifier's period, `AccreditationMissing`, `ConflictOfInterest`, `FindingsOpen`,
@@ -151,7 +151,7 @@ def state_period(unit: UnitOfWork, context: Context, command: StatePeriod) -> Mo
     return decided
 
 
-def require_verifier(unit: UnitOfWork, context: Context, claim: MonitoringPeriod) -> None:
+def require_verifier(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> None:
     """Raise unless the actor may verify this period: assigned where someone is, accredited, and independent."""
     context.require_kind("verifier")
     assignment = unit.verification.assignment(claim.monitoring_period_id)
@@ -161,7 +161,7 @@ def require_verifier(unit: UnitOfWork, context: Context, claim: MonitoringPeriod
     require_suitable(unit, context, project, context.actor.id)
 
 
-def require_suitable(unit: UnitOfWork, context: Context, project: Project, verifier: str) -> None:
+def require_suitable(unit: RegistryUnit, context: Context, project: Project, verifier: str) -> None:
     """Raise `AccreditationMissing` or `ConflictOfInterest` unless `verifier` may verify this project today."""
     stakes = Stakes(project.owner, project.developed_by, unit.verification.holders(project.project_id))
     require_independent(verifier, stakes, unit.verification.relations())
@@ -169,7 +169,7 @@ def require_suitable(unit: UnitOfWork, context: Context, project: Project, verif
     require_accredited(verifier, project.methodology, on, accreditations(unit, context, on))
 
 
-def accreditations(unit: UnitOfWork, context: Context, on: date) -> list[Accreditation]:
+def accreditations(unit: RegistryUnit, context: Context, on: date) -> list[Accreditation]:
     """Those of the dated file and those that the registry recorded."""
     filed = [
         Accreditation(record.key, code, record.valid_from, record.valid_until, record.source.title)

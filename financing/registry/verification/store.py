@@ -13,7 +13,7 @@ from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
-from financing.registry.tables import IssuanceRow
+from financing.registry.credits.tables import IssuanceRow
 from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
 from financing.registry.verification.tables import (

@@ -1,74 +1,42 @@
-"""Meter keys, metering statements, archived parameter files, methodology transitions and what verifiers do."""
+"""Monitoring periods, who claimed which meter when, and the work of verifiers."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
 
 
-class MeterKeyRow(SQLModel, table=True):
-    """The Ed25519 key that a meter signs with. `held_by` service: the service keeps the private key for its grid."""
-
-    __tablename__: ClassVar[str] = "meter_key"
+class MonitoringPeriodRow(SQLModel, table=True):
+    __tablename__: ClassVar[str] = "monitoring_period"
     __table_args__ = (
-        CheckConstraint("length(public_key) = 64", name="meter_key_length"),
-        CheckConstraint("held_by IN ('meter','service')", name="meter_key_holder"),
+        CheckConstraint("starts_at < ends_at", name="period_order"),
+        CheckConstraint("state IN ('submitted','accepted','rejected','issued')", name="period_state"),
+        CheckConstraint("generation_wh >= 0 AND reduction_kg >= 0", name="period_amounts"),
     )
-    meter_id: str = Field(primary_key=True, foreign_key="meter.id")
-    public_key: str
-    held_by: str
-    registered_at: datetime = Field(sa_type=UtcDateTime)
+    id: str = Field(primary_key=True)
+    project_id: str = Field(foreign_key="project.id", index=True)
+    starts_at: datetime = Field(sa_type=UtcDateTime)
+    ends_at: datetime = Field(sa_type=UtcDateTime)
+    state: str = Field(index=True)
+    generation_wh: int = Field(sa_type=Int64)
+    reduction_kg: int = Field(sa_type=Int64)
+    commitment: str
+    record: dict[str, Any] = Field(sa_type=JSON)
+    submitted_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class MeteringStatementRow(SQLModel, table=True):
-    """What a grid company states of one meter and period: totals, completeness, findings, commitment; signed."""
+class MeterClaimRow(SQLModel, table=True):
+    """One meter's time, claimed by one monitoring period; a trigger refuses a second claim unless it was rejected."""
 
-    __tablename__: ClassVar[str] = "metering_statement"
-    __table_args__ = (CheckConstraint("energy_wh >= 0", name="metering_statement_energy"),)
+    __tablename__: ClassVar[str] = "meter_claim"
+    __table_args__ = (Index("meter_claim_by_meter", "meter_id"),)
     period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
     meter_id: str = Field(primary_key=True, foreign_key="meter.id")
-    grid_id: str = Field(foreign_key="organisation.id")
-    energy_wh: int = Field(sa_type=Int64)
-    commitment: str
-    document: dict[str, Any] = Field(sa_type=JSON)
-    public_key: str
-    signature: str
-
-
-class ParameterFileRow(SQLModel, table=True):
-    """The text of a parameter or methodology file that something in the books rests on, by its SHA-256."""
-
-    __tablename__: ClassVar[str] = "parameter_file"
-    __table_args__ = (CheckConstraint("length(sha256) = 64", name="parameter_file_hash"),)
-    sha256: str = Field(primary_key=True)
-    path: str
-    content: str
-    archived_at: datetime = Field(sa_type=UtcDateTime)
-
-
-class MethodologyTransitionRow(SQLModel, table=True):
-    """The registry moved a methodology version to another status, with the text it stood for."""
-
-    __tablename__: ClassVar[str] = "methodology_transition"
-    __table_args__ = (
-        UniqueConstraint("code", "version", "status", "sha256", name="methodology_transition_once"),
-        CheckConstraint(
-            "status IN ('draft','consultation','approved','superseded')", name="methodology_transition_status"
-        ),
-    )
-    id: int = Field(primary_key=True, sa_type=RowId)
-    code: str
-    version: int
-    status: str
-    sha256: str = Field(foreign_key="parameter_file.sha256")
-    reason: str
-    recorded_by: str = Field(foreign_key="organisation.id")
-    recorded_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class AccreditationRow(SQLModel, table=True):

@@ -13,7 +13,7 @@ from financing.base.errors import (
     PeriodInvalid,
 )
 from financing.base.quantities import business_date
-from financing.lending.unit_of_work import UnitOfWork
+from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import require_suitable, require_verifier
 from financing.registry.verification.findings import (
     Severity,
@@ -49,7 +49,7 @@ class WorkItem:
     findings: tuple[VerifierFinding, ...]
 
 
-def assign_verifier(unit: UnitOfWork, context: Context, command: AssignVerifier) -> Assignment:
+def assign_verifier(unit: RegistryUnit, context: Context, command: AssignVerifier) -> Assignment:
     """Give a submitted period to a certifier, as the registry.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState`, `PeriodInvalid` for a day that has passed,
@@ -67,7 +67,7 @@ def assign_verifier(unit: UnitOfWork, context: Context, command: AssignVerifier)
     return assignment
 
 
-def work_list(unit: UnitOfWork, verifier: str) -> list[WorkItem]:
+def work_list(unit: RegistryUnit, verifier: str) -> list[WorkItem]:
     """Submitted periods assigned to the verifier, the most urgent first, then those that are assigned to nobody."""
     assigned = unit.verification.assignments()
     items = [
@@ -82,7 +82,7 @@ def work_list(unit: UnitOfWork, verifier: str) -> list[WorkItem]:
     return sorted(mine, key=lambda item: (item.assignment is None, item.assignment and item.assignment.due_on))
 
 
-def raise_finding(unit: UnitOfWork, context: Context, command: RaiseFinding) -> VerifierFinding:
+def raise_finding(unit: RegistryUnit, context: Context, command: RaiseFinding) -> VerifierFinding:
     """Raises what `require_verifier` raises, and `InvalidState` unless the period is submitted."""
     claim = unit.registry.period(command.monitoring_period_id)
     _require_submitted(claim)
@@ -99,7 +99,7 @@ def raise_finding(unit: UnitOfWork, context: Context, command: RaiseFinding) -> 
     return finding
 
 
-def answer_finding(unit: UnitOfWork, context: Context, finding_id: str, text: str) -> VerifierFinding:
+def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, text: str) -> VerifierFinding:
     """The owner answers. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
     context.require_party(unit.registry.period(finding.monitoring_period_id).owner)
@@ -108,7 +108,7 @@ def answer_finding(unit: UnitOfWork, context: Context, finding_id: str, text: st
     return changed
 
 
-def close_finding(unit: UnitOfWork, context: Context, finding_id: str, text: str) -> VerifierFinding:
+def close_finding(unit: RegistryUnit, context: Context, finding_id: str, text: str) -> VerifierFinding:
     """The verifier who raised it closes it. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
     context.require_party(finding.verifier)
@@ -117,7 +117,7 @@ def close_finding(unit: UnitOfWork, context: Context, finding_id: str, text: str
     return changed
 
 
-def record_accreditation(unit: UnitOfWork, context: Context, accreditation: Accreditation) -> Accreditation:
+def record_accreditation(unit: RegistryUnit, context: Context, accreditation: Accreditation) -> Accreditation:
     """Record a certifier's scope, as the registry. Raises `NotPermitted`, `NotFound`, `PeriodInvalid`,
     `AlreadyExists`."""
     context.require_kind("registry")
@@ -131,7 +131,7 @@ def record_accreditation(unit: UnitOfWork, context: Context, accreditation: Accr
     return accreditation
 
 
-def declare_relation(unit: UnitOfWork, context: Context, relation: Relation, source: str) -> Relation:
+def declare_relation(unit: RegistryUnit, context: Context, relation: Relation, source: str) -> Relation:
     """Two organisations are of one group, as one of them or the registry declares; it is never taken back.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState` for an organisation with itself, `AlreadyExists`.
@@ -150,7 +150,7 @@ def declare_relation(unit: UnitOfWork, context: Context, relation: Relation, sou
     return ordered
 
 
-def _recorded(unit: UnitOfWork) -> list[Accreditation]:
+def _recorded(unit: RegistryUnit) -> list[Accreditation]:
     return unit.verification.accreditations()
 
 

@@ -16,7 +16,7 @@ from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
 from credit_api.cli.main import app
 from credit_api.http.auth.keys import authenticate
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from credit_api.app.signers import FileSigner
 from financing.base.quantities import Carbon, Energy, Period
 from financing.base.storage.database import open_engine
 from financing.base.storage.writer import Writer
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.engine import rederived
 from financing.registry.verification.monitoring import MonitoringState
@@ -99,7 +99,7 @@ def test_old_books_go_on(database_url, tmp_path, mode, claimed, green, kg):
     migrate(engine, "0001")
     insert(engine, claim(workings(mode, claimed, green, kg)), kg)
     migrate(engine)
-    writer, nodes = Writer(engine), GridNodes(tmp_path / "nodes")
+    writer, nodes = Writer(engine, UnitOfWork), GridNodes(tmp_path / "nodes")
     signer = FileSigner(tmp_path / "signing")
     assert move_readings(writer, nodes, signer, AT) == 1
     assert move_readings(writer, nodes, signer, AT) == 0

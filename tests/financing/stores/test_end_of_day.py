@@ -9,7 +9,7 @@ from credit_api.app.database import migrate
 from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
 from financing.base.storage.database import open_engine
 from financing.lending.business_day.closing import close_day, open_dates
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 from simulations.benchmarks.end_of_day import DAY, context_at, counted
 from simulations.benchmarks.generated_book import BANK, BookSize, seed_book
 

@@ -19,7 +19,7 @@ from financing.base.storage.writer import Writer, WriterClosed
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
 from financing.ledger.entries import EntryKind, balanced, pay, transfer
 from financing.ledger.tables import OrganisationRow
-from financing.lending.unit_of_work import UnitOfWork
+from financing.lending.unit import UnitOfWork
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 def books(database_url):
     engine = open_engine(database_url)
     migrate(engine)
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def found(unit):
         rows = [{"id": o, "kind": "bank", "name_zh": o, "name_en": o, "created_at": AT} for o in ("a", "b")]
@@ -114,7 +114,7 @@ def test_twenty_draws_on_money_for_nine(books):
 def test_two_writers_of_one_database_take_turns(database_url, books):
     _, writer = books
     other_engine = open_engine(database_url)
-    other = Writer(other_engine)
+    other = Writer(other_engine, UnitOfWork)
     futures = [one.submit(payment(10)) for _ in range(20) for one in (writer, other)]
     assert [future.exception() for future in futures] == [None] * 40
     other.close()
@@ -126,7 +126,7 @@ def test_two_writers_of_one_database_take_turns(database_url, books):
 def test_tampering_behind_the_triggers_is_found(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def found(unit):
         rows = [{"id": o, "kind": "bank", "name_zh": o, "name_en": o, "created_at": AT} for o in ("a", "b")]
@@ -162,7 +162,7 @@ def test_a_thousand_mutations_of_the_chain_are_all_found(tmp_path):
     """Flips, deletions, swaps and truncations anywhere in the books; what is cut off the end shows against the head."""
     engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
 
     def found(unit):
         rows = [{"id": o, "kind": "bank", "name_zh": o, "name_en": o, "created_at": AT} for o in ("a", "b")]
@@ -212,7 +212,7 @@ def test_a_thousand_mutations_of_the_chain_are_all_found(tmp_path):
 def test_a_closed_writer_takes_nothing_and_finishes_what_it_has(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
-    writer = Writer(engine)
+    writer = Writer(engine, UnitOfWork)
     future = writer.submit(lambda unit: unit.ledger.head())
     writer.close()
     writer.close()

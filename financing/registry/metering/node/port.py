@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Period
 from financing.base.signing import Signature
 from financing.registry.metering.readings import ReadingBatch
@@ -67,10 +66,3 @@ class MeteringNode(Protocol):
 
 class MeteringNodes(Protocol):
     def of(self, grid_id: str) -> MeteringNode: ...
-
-
-class NoNodes:
-    """No grid node is reachable, for use cases that read no readings."""
-
-    def of(self, grid_id: str) -> MeteringNode:
-        raise NotFound("no grid node is reachable here", grid_id=grid_id)

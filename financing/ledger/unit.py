@@ -1,0 +1,19 @@
+"""The stores that a command of the ledger may touch."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from financing.base.storage.unit import Unit
+from financing.ledger.organisations import OrganisationStore
+from financing.ledger.serials import SerialNumbers
+from financing.ledger.store import LedgerStore
+
+
+class LedgerUnit(Unit):
+    serials: SerialNumbers  # kept by the room above, which numbers what the ledger only counts
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.organisations = OrganisationStore(connection)
+        self.ledger = LedgerStore(connection)
