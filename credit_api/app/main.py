@@ -15,7 +15,7 @@ from credit_api.app.wiring import Parts
 from credit_api.console import app as console
 from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
-from credit_api.http.commands import PartsDep
+from credit_api.http.callers import PartsDep
 from credit_api.http.problems import add_problem_schemas
 from credit_api.lending import api as lending
 from credit_api.lending import loan_life_api as loan_life

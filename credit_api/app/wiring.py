@@ -16,6 +16,7 @@ from credit_api.app.readings_move import move_readings
 from credit_api.app.settings import Settings
 from credit_api.app.signers import FileSigner
 from credit_api.certificates.authority import Authority
+from credit_api.http.audit import AuditLog
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.known_keys import KnownKeys
 from credit_api.http.feeds import Feeds
@@ -56,6 +57,7 @@ class Parts:
     books: Books = field(default_factory=Books)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     feeds: Feeds = field(default_factory=Feeds)
+    audit: AuditLog = field(default_factory=AuditLog)
     _network: Network | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)
@@ -93,6 +95,7 @@ class Parts:
             if self._network is not None:
                 self._network.close()
             self.engine.dispose()
+            self.audit.close()
 
 
 def assemble(settings: Settings) -> Parts:
@@ -111,6 +114,7 @@ def assemble(settings: Settings) -> Parts:
         signer=FileSigner(settings.home / "signing"),
         authority=Authority(settings.home / "signing" / "documents"),
         nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
+        audit=AuditLog(settings.home / "audit.jsonl"),
     )
     move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
     return parts

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, redirect
-from credit_api.console.posting import REFUSALS, shown
+from credit_api.console.posting import shown
+from credit_api.http.pipeline import REFUSALS
 from financing.ledger.serials import parse_serial
 from financing.lending.unit import UnitOfWork
 from financing.registry.retirement.model import require_certificate_number

@@ -17,11 +17,12 @@ from credit_api.app.errors import Unauthenticated, status_of
 from credit_api.certificates import console as certificates
 from credit_api.console import home
 from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
-from credit_api.console.posting import REFUSALS, shown
+from credit_api.console.posting import shown
 from credit_api.credits import console as assets
 from credit_api.credits import holdings_console as holdings
 from credit_api.credits import ledger_console as records
-from credit_api.http.commands import parts_of
+from credit_api.http.callers import parts_of
+from credit_api.http.pipeline import REFUSALS
 from credit_api.lending import decisions_console as decisions
 from credit_api.lending import desk_console as desk
 from credit_api.lending import loan_changes_console as loan_changes

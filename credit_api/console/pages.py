@@ -23,7 +23,7 @@ from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, loc
 from credit_api.console.texts import LANGUAGES, Lang, pair, text
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.sessions import COOKIE, Session, find_session
-from credit_api.http.commands import PartsDep
+from credit_api.http.callers import PartsDep
 from financing.base.context import Context
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork

@@ -5,7 +5,6 @@ A refused form is shown again with its input and the refusal; a form that was se
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -13,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
+import anyio.from_thread
 from fastapi import Depends
 from fastapi.responses import Response
 from pydantic import BaseModel
@@ -21,11 +21,10 @@ from credit_api.app.errors import ApiError, status_of
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
-from credit_api.http.commands import answer_once, fingerprint
 from credit_api.http.fields import YEARS
-from federated.errors import FederatedError
+from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
 from financing.base.context import Context
-from financing.base.errors import FinancingError, IdempotencyKeyMissing
+from financing.base.errors import IdempotencyKeyMissing
 from financing.base.quantities import (
     CHINA_TIME,
     KG_PER_TONNE,
@@ -38,11 +37,8 @@ from financing.base.quantities import (
 from financing.base.storage.idempotency import Answer
 from financing.lending.unit import UnitOfWork
 
-Refusal = ApiError | FinancingError | FederatedError
-REFUSALS = (ApiError, FinancingError, FederatedError)
 HIDDEN = frozenset({"csrf", "key", "form"})
 TEXT_MAX = 400
-_effects = threading.Lock()
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -175,36 +171,23 @@ PostDep = Annotated[Post, Depends(open_post)]
 
 def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:
     """Commit a command once and go where it leads; show the page again, with what was entered, if it is refused."""
-    page = post.page
-    try:
-        context = page.context()
-        key, print_ = post.idempotency()
-        answer = page.parts.writer.execute(lambda unit: answer_once(unit, context, key, print_, 303, run))
-    except REFUSALS as refusal:
-        return again_with(post, refusal, again)
-    return _leads_to(page, answer)
+    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit, asked, run))
 
 
 def apply_outside(post: Post, effect: Callable[[Context], Done], again: View) -> Response:
-    """As `apply`, for an effect outside the books (consents at the nodes, a score inquiry): looked up before it acts.
+    """As `apply`, for an effect outside the books (consents at the nodes, a score inquiry)."""
+    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit_effect, asked, effect))
 
-    One at a time in this process, so that a form sent twice at once acts once.
-    """
+
+def _applied(post: Post, again: View, issue: Callable[[Issuer, Keyed], Answer]) -> Response:
     page = post.page
     try:
-        context = page.context()
         key, print_ = post.idempotency()
-        with _effects:
-            with page.parts.reading() as connection:
-                known = UnitOfWork(connection).idempotency.recall(context.actor.id, key, print_)
-            if known is None:
-                done = effect(context)
-                known = page.parts.writer.execute(
-                    lambda unit: answer_once(unit, context, key, print_, 303, lambda *_: done)
-                )
+        name = getattr(page.request.scope.get("endpoint"), "__name__", page.request.url.path)
+        answer = issue(Issuer(page.parts, page.principal()), Keyed(key, print_, 303, name))
     except REFUSALS as refusal:
         return again_with(post, refusal, again)
-    return _leads_to(page, known)
+    return _leads_to(page, answer)
 
 
 def again_with(post: Post, refusal: Refusal, again: View) -> Response:

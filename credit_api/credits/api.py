@@ -27,13 +27,8 @@ from credit_api.credits.schemas import (
     RetirementIn,
     StatementIn,
 )
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-    commit_after,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.commands import IdempotencyDep, commit, commit_after
 from credit_api.http.fields import Id, RequestModel
 from credit_api.http.problems import PROBLEMS
 from financing.base.context import Context

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep, Shown
-from credit_api.console.posting import REFUSALS, Done, Post, PostDep, apply, shown
+from credit_api.console.posting import Done, Post, PostDep, apply, shown
 from credit_api.credits.console import Holding, holdings_of
+from credit_api.http.pipeline import REFUSALS
 from credit_api.prices.charts import PRICED
 from financing.base.context import Context
 from financing.base.parameters.records import LendingProduct

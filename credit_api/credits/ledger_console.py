@@ -9,8 +9,9 @@ from fastapi.responses import Response
 
 from credit_api.console import formats
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import REFUSALS, PostDep, shown
+from credit_api.console.posting import PostDep, shown
 from credit_api.credits.schemas import EntryOut
+from credit_api.http.pipeline import REFUSALS
 from financing.base.quantities import Carbon, Money
 from financing.ledger.accounts import CNY_CODE
 from financing.ledger.store import LedgerHead

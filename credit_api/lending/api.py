@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.loan_life_schemas import DisposalAuctionIn

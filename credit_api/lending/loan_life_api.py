@@ -7,13 +7,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import (

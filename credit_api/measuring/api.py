@@ -8,13 +8,8 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id, Moment
 from credit_api.http.problems import PROBLEMS
 from credit_api.measuring.schemas import (

@@ -11,15 +11,10 @@ from pydantic import BaseModel
 
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import Principal
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit_after,
-    id_from_key,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit_after
 from credit_api.http.fields import Id
+from credit_api.http.pipeline import id_from_key
 from credit_api.http.problems import PROBLEMS
 from credit_api.models import governing
 from credit_api.models.schemas import (

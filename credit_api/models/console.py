@@ -13,8 +13,8 @@ from credit_api.console import charts
 from credit_api.console.home import MODELS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, Post, PostDep, apply_outside
-from credit_api.http.commands import id_from_key
 from credit_api.http.fields import Id
+from credit_api.http.pipeline import id_from_key
 from credit_api.models import governing
 from federated.errors import DataMissing
 from federated.governance.card import Facts

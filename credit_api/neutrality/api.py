@@ -7,12 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from credit_api.certificates.documents import green_document, neutrality_document, retirement_document
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
 from credit_api.neutrality.schemas import (

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import PageDep
-from credit_api.console.posting import REFUSALS, shown
+from credit_api.console.posting import shown
+from credit_api.http.pipeline import REFUSALS
 from financing.base.signing import require_signed
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import STANDARD, require_neutrality_number, scope_totals

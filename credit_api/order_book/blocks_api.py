@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from credit_api.http.commands import PartsDep, PrincipalDep
+from credit_api.http.callers import PartsDep, PrincipalDep
 from credit_api.http.fields import Id
 from credit_api.http.order_commands import CallerDep, KeyDep, commit_market
 from credit_api.http.problems import PROBLEMS

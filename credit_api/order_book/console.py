@@ -13,8 +13,9 @@ from credit_api.console import formats
 from credit_api.console.charts import NARROW, WIDE, line_chart
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import REFUSALS, Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply, shown
 from credit_api.http.fields import Id
+from credit_api.http.pipeline import REFUSALS
 from credit_api.order_book.instruments_api import require_venue
 from credit_api.order_book.market_data import book_out, candles, instrument_out
 from credit_api.order_book.schemas import AssetCode

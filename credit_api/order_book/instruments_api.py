@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
-from credit_api.http.commands import PartsDep, PrincipalDep
+from credit_api.http.callers import PartsDep, PrincipalDep
 from credit_api.http.fields import RequestModel
 from credit_api.http.order_commands import CallerDep, KeyDep, commit_market
 from credit_api.http.problems import PROBLEMS

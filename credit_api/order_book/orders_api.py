@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from credit_api.http.commands import PartsDep, PrincipalDep
+from credit_api.http.callers import PartsDep, PrincipalDep
 from credit_api.http.fields import Id
 from credit_api.http.order_commands import (
     CallerDep,

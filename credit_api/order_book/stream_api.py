@@ -14,8 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from credit_api.app.wiring import Parts
 from credit_api.console.pages import open_page
-from credit_api.http.commands import PartsDep, bearer, parts_of
-from credit_api.http.order_commands import calling
+from credit_api.http.callers import PartsDep, bearer, calling, parts_of
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, instrument_out
 from credit_api.order_book.schemas import AssetCode, TradeOut

@@ -8,13 +8,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from credit_api.http.auth.keys import issue
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import (
     Id,
     RequestModel,

@@ -6,12 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
 from credit_api.over_the_counter.schemas import (

@@ -10,8 +10,9 @@ from fastapi.responses import Response
 
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import REFUSALS, Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply, shown
 from credit_api.http.fields import Id
+from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import (
     asked_of,
     asset_names,

@@ -9,12 +9,8 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from credit_api.app.errors import BodyTooLarge
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import RequestModel, ResponseModel
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import (

@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from credit_api.console.bars import Bars, bars
 from credit_api.console.formats import tonnes
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import REFUSALS, Post, shown
+from credit_api.console.posting import Post, shown
+from credit_api.http.pipeline import REFUSALS
 from financing.base.parameters.records import PvSubsidy
 from financing.base.quantities import Carbon, Money, business_date
 from financing.registry.statistics import SHOWN, Cell, StatisticsStore

@@ -6,13 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit_after,
-    require_kind,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
+from credit_api.http.commands import IdempotencyDep, commit_after
 from credit_api.http.fields import Id, ResponseModel
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.consents import record_signed

@@ -8,12 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from credit_api.http.commands import (
-    IdempotencyDep,
-    PartsDep,
-    PrincipalDep,
-    commit_after,
-)
+from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.commands import IdempotencyDep, commit_after
 from credit_api.http.fields import Id, ResponseModel, TextPair
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.inquiries import Inquiry

@@ -10,9 +10,9 @@ from fastapi.responses import Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import REFUSALS, Done, Post, PostDep, apply_outside, shown
-from credit_api.http.commands import id_from_key
+from credit_api.console.posting import Done, Post, PostDep, apply_outside, shown
 from credit_api.http.fields import Id
+from credit_api.http.pipeline import REFUSALS, id_from_key
 from credit_api.subjects.rights import (
     NodeUse,
     consents_of,

@@ -27,7 +27,7 @@ class BookWorld:
     def __init__(self, url, *, rules="sandbox", reference=100, asset=UNITS, cash_fen=2_000_000, lots=400):
         self.engine = open_engine(url)
         migrate(self.engine)
-        self.writer = Writer(self.engine)
+        self.writer = Writer(self.engine, UnitOfWork)
         self.books, self.parameters, self.now = Books(), load_parameters(), START
         self._numbers = count(1)
         self.asset = Asset(asset)

@@ -1,0 +1,145 @@
+"""The one way a command takes: bring the market up to date, answer a repeated key, run in one commit, remember, audit.
+
+JSON routes (`http.callers.Call`) and console forms (`console.posting.Post`) both end here, so a rule that holds for
+every command stands once. Who may issue a command is declared at its handler (`financing.base.commands.issued_by`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from anyio import to_thread
+from pydantic import BaseModel
+
+from credit_api.app.errors import ApiError
+from credit_api.app.wiring import Parts
+from credit_api.http.auth.keys import Principal
+from federated.errors import FederatedError
+from financing.base.context import Context
+from financing.base.errors import FinancingError
+from financing.base.storage.idempotency import Answer
+from financing.lending.unit import UnitOfWork
+from financing.market.order_book.commands import advance
+
+Refusal = ApiError | FinancingError | FederatedError
+REFUSALS = (ApiError, FinancingError, FederatedError)
+Run = Callable[[UnitOfWork, Context], BaseModel]
+Effect = Callable[[Context], BaseModel]
+# An effect outside the books is not undone by a rollback: the same key waits for itself. Sixty-four locks keep
+# strangers from waiting for each other much.
+_EFFECTS = tuple(threading.Lock() for _ in range(64))
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """What makes a command answered once: its idempotency key, and the fingerprint of what was asked."""
+
+    key: str
+    fingerprint: str
+    status: int
+    name: str
+
+
+def fingerprint(method: str, path: str, body: Any) -> str:
+    """SHA-256 over what makes two requests the same: method, path and canonical body."""
+    text = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def id_from_key(prefix: str, organisation_id: str, key: str) -> str:
+    """An id that the same organisation and idempotency key always give, so a repeated effect is the same effect."""
+    return f"{prefix}_{hashlib.sha256(f'{organisation_id} {key}'.encode()).hexdigest()[:20]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who issues commands on which service. `sha256` is the API key's digest; None where a session vouches."""
+
+    parts: Parts
+    principal: Principal
+    sha256: str | None = None
+
+    def context(self) -> Context:
+        return self.parts.context(self.principal)
+
+    async def commit(self, asked: Keyed, run: Run, *, instrument: str | None = None) -> Answer:
+        """Commit a command once and return its answer; the answer of before for a key that was answered.
+
+        With an `instrument`, its market is brought up to date first, in a commit of its own that a refused order does
+        not take back, and the streams hear of it afterwards. Raises what the command refuses; nothing is stored then.
+        """
+        context = self.context()
+        if instrument is not None:
+            await self.bring_up(instrument, context)
+        answer = await self._audited(asked, context, partial(self._commit, asked, run, context))
+        touched = instrument or answer.body.get("instrument")
+        if touched:
+            self.parts.feeds.touch(touched)
+        return answer
+
+    async def commit_effect(self, asked: Keyed, effect: Effect) -> Answer:
+        """As `commit`, for an effect outside the books (consents at the nodes, a score inquiry): looked up before it
+        acts, one at a time a key, its answer remembered after it."""
+        context = self.context()
+
+        async def act() -> Answer:
+            return await to_thread.run_sync(self._act, asked, effect, context)
+
+        return await self._audited(asked, context, act)
+
+    async def bring_up(self, instrument: str, context: Context) -> None:
+        """Commit what time demands of an instrument, before and apart from the command that may be refused."""
+        parts = self.parts
+        if parts.books.is_due(instrument, parts.parameters, context.at):
+            await asyncio.wrap_future(parts.writer.submit(lambda unit: advance(unit, context, parts.books, instrument)))
+
+    async def _commit(self, asked: Keyed, run: Run, context: Context) -> Answer:
+        def command(unit: UnitOfWork) -> Answer:
+            if self.sha256 is not None:
+                self.parts.known_keys.require_live(unit.connection, self.sha256)
+            return _answer_once(unit, context, asked, run)
+
+        return await asyncio.wrap_future(self.parts.writer.submit(command))
+
+    def _act(self, asked: Keyed, effect: Effect, context: Context) -> Answer:
+        owner = context.actor.id
+        with _EFFECTS[hash((owner, asked.key)) % len(_EFFECTS)]:
+            with self.parts.reading() as connection:
+                if self.sha256 is not None:
+                    self.parts.known_keys.require_live(connection, self.sha256)
+                known = UnitOfWork(connection).idempotency.recall(owner, asked.key, asked.fingerprint)
+            if known is not None:
+                return known
+            done = effect(context)
+            return self.parts.writer.execute(lambda unit: _answer_once(unit, context, asked, lambda *_: done))
+
+    async def _audited(self, asked: Keyed, context: Context, act: Callable[[], Any]) -> Answer:
+        """One line a command in the audit log, however it ended."""
+        audit = partial(self.parts.audit.write, context, asked.name)
+        try:
+            answer: Answer = await act()
+        except REFUSALS as refusal:
+            audit("refused", code=refusal.code)
+            raise
+        except Exception:
+            audit("failed", code="internal_error")
+            raise
+        audit("replayed" if answer.replayed else "committed")
+        return answer
+
+
+def _answer_once(unit: UnitOfWork, context: Context, asked: Keyed, run: Run) -> Answer:
+    """Run a command unless this key was answered already; remember the answer in the same commit."""
+    known = unit.idempotency.recall(context.actor.id, asked.key, asked.fingerprint)
+    if known is not None:
+        return known
+    answer = Answer(asked.status, run(unit, context).model_dump(mode="json"))
+    unit.idempotency.remember(context.actor.id, asked.key, asked.fingerprint, answer, at=context.at)
+    return answer

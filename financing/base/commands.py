@@ -1,0 +1,117 @@
+"""A command, declared once: what it takes, who may issue it, and the handler that does it.
+
+What it takes is a pydantic model with unit types; the JSON body, the console's form and the OpenAPI document read it.
+Who may issue it stands above the handler: `@issued_by("bank")`. The handler is a plain function of the unit of work,
+the context and the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from financing.base.context import Context
+from financing.base.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Energy, Money, Price
+
+U = TypeVar("U")
+P = ParamSpec("P")
+R = TypeVar("R")
+YEARS = range(1990, 2101)
+
+
+class Command(BaseModel):
+    """What a command takes. Unknown fields are an error, not a wish."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase(Generic[U, P, R]):
+    """A handler with the kinds of organisation that may issue its command; none named means any participant.
+
+    Called like the function it wraps, it refuses others with `NotPermitted`, whichever way the command came.
+    """
+
+    handler: Callable[Concatenate[U, Context, P], R]
+    kinds: tuple[str, ...] = ()
+
+    def __call__(self, unit: U, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.kinds:
+            context.require_kind(*self.kinds)
+        return self.handler(unit, context, *args, **kwargs)
+
+    def given(self, *args: P.args, **kwargs: P.kwargs) -> Given[U, R]:
+        """The command with what it was given, to be run by whoever has a unit of work."""
+        body = next((each for each in (*args, *kwargs.values()) if isinstance(each, BaseModel)), None)
+        return Given(self.handler.__name__, body, lambda unit, context: self(unit, context, *args, **kwargs))
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[U, R]):
+    """One issue of a command: its name in the audit log, its body, and what runs it."""
+
+    name: str
+    body: BaseModel | None
+    run: Callable[[U, Context], R]
+
+
+def issued_by(
+    *kinds: str,
+) -> Callable[[Callable[Concatenate[U, Context, P], R]], UseCase[U, P, R]]:
+    """Declare the handler below as a command that organisations of these kinds may issue; none: every participant."""
+
+    def declare(handler: Callable[Concatenate[U, Context, P], R]) -> UseCase[U, P, R]:
+        return UseCase(handler, kinds)
+
+    return declare
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A quantity that crosses the border as an integer of its smallest unit, `least` or more.
+
+    `suffix` ends the names of such fields; a person enters `scale` of the smallest units as one, `finest` at the least.
+    """
+
+    kind: type[Any]
+    suffix: str
+    scale: int
+    finest: str
+    least: int = 1
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = core_schema.int_schema(strict=True, ge=self.least, le=INT64_MAX)
+        return core_schema.no_info_after_validator_function(
+            self.kind,
+            core_schema.no_info_before_validator_function(_amount, number),
+            serialization=core_schema.plain_serializer_function_ser_schema(_amount, return_schema=number),
+        )
+
+
+def _amount(value: Any) -> Any:
+    return getattr(value, "amount", value)
+
+
+def _within_years(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"a time lies in the years {YEARS.start} to {YEARS.stop - 1}")
+    return moment
+
+
+Fen = Annotated[Money, Measure(Money, "_fen", 100, "¥0.01"), Field(description="CNY in fen (0.01 yuan)")]
+Kilograms = Annotated[Carbon, Measure(Carbon, "_kg", KG_PER_TONNE, "0.001 t"), Field(description="kg CO2e")]
+FenPerTonne = Annotated[
+    Price, Measure(Price, "_fen_per_tonne", 100, "¥0.01/t"), Field(description="fen per tonne CO2e")
+]
+WattHours = Annotated[Energy, Measure(Energy, "_wh", 1_000, "0.001 kWh", least=0), Field(description="watt-hours")]
+Watts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW"), Field(description="nameplate power in W")]
+Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
+# No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
+Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Moment = Annotated[AwareDatetime, AfterValidator(_within_years), Field(description="ISO 8601 with zone")]
