@@ -17,9 +17,7 @@ from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
 from credit_api.http.callers import PartsDep
 from credit_api.http.problems import add_problem_schemas
-from credit_api.lending import api as lending
-from credit_api.lending import loan_life_api as loan_life
-from credit_api.lending import securities_api as securities
+from credit_api.lending import days_api, loans_api, pledges_api
 from credit_api.measuring import api as measuring
 from credit_api.models import api as models
 from credit_api.neutrality import api as neutrality
@@ -73,7 +71,6 @@ def create_app(parts: Parts) -> FastAPI:
         assets,
         measuring,
         registry,
-        securities,
         neutrality,
         public_data,
         market,
@@ -81,8 +78,9 @@ def create_app(parts: Parts) -> FastAPI:
         blocks,
         market_stream,
         trading,
-        lending,
-        loan_life,
+        pledges_api,
+        loans_api,
+        days_api,
     ):
         app.include_router(routes.router)
     console.mount(app)

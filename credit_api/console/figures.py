@@ -22,9 +22,10 @@ from financing.base.quantities import (
 from financing.ledger.accounts import AccountKind
 from financing.ledger.store import LedgerHead, account
 from financing.lending.collateral.coverage import CoverageStatus
-from financing.lending.collateral.standing import look_at
+from financing.lending.collateral.standing import loan_coverages
+from financing.lending.collateral.store import call_t
 from financing.lending.loans.loan import LoanState
-from financing.lending.store import call_t, decision_t
+from financing.lending.origination.store import decision_t
 from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.port import MeteringNodes
 from financing.registry.store import issuance_t, period_t, project_t
@@ -103,7 +104,7 @@ def asset_story(connection: Connection, parameters: Parameters, nodes: MeteringN
         states.get(MonitoringState.ISSUED.value, nothing),
     )
     unit = UnitOfWork(connection)
-    looked = look_at(unit, parameters, unit.lending.loans(state=LoanState.ACTIVE), at)
+    looked = loan_coverages(unit, parameters, unit.loans.of(state=LoanState.ACTIVE), at)
     coverage: dict[CoverageStatus, int] = {}
     for standing in looked:
         coverage[standing.coverage.status] = coverage.get(standing.coverage.status, 0) + 1

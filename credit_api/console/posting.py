@@ -5,17 +5,19 @@ A refused form is shown again with its input and the refusal; a form that was se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from functools import partial
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import anyio.from_thread
 from fastapi import Depends
 from fastapi.responses import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from credit_api.app.errors import ApiError, status_of
 from credit_api.console.formats import fact
@@ -23,6 +25,7 @@ from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
 from credit_api.http.fields import YEARS
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
+from financing.base.commands import Given, Measure
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing
 from financing.base.quantities import (
@@ -42,6 +45,8 @@ TEXT_MAX = 400
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
+C = TypeVar("C", bound=BaseModel)
+R = TypeVar("R")
 
 
 class Done(BaseModel):
@@ -150,6 +155,88 @@ class Post:
         """Midnight in China at the end of a day."""
         return datetime.combine(self.day(name) + timedelta(days=1), time(), CHINA_TIME)
 
+    def days_ahead(self, name: str, most: int) -> datetime:
+        """The moment so many days from now."""
+        return self.page.parts.clock() + timedelta(days=self.whole(name, 1, most))
+
+    def read(self, model: type[C], **given: object) -> C:
+        """The command that the form's inputs say, by its declaration; `given` fields are not read from the form.
+
+        An input is called like its field without the unit and holds what a person enters: yuan, tonnes, kWh, a date.
+        Raises `FieldInvalid` with the input that is missing or does not fit.
+        """
+        values = dict(given)
+        for name, field in model.model_fields.items():
+            if name not in given and (entered := self._entered(name, field)) is not None:
+                values[name] = entered
+        try:
+            return model.model_validate(values)
+        except ValidationError as refused:
+            wrong = refused.errors()[0]
+            name = input_of(model, str(wrong["loc"][0])) if wrong["loc"] else ""
+            raise FieldInvalid(f"{name}: {wrong['msg']}", name) from None
+
+    def _entered(self, name: str, field: FieldInfo) -> object | None:
+        """What was entered for a field; None leaves it to its default. Raises `FieldInvalid`."""
+        measure, kinds = measure_of(field), set(_kinds(field.annotation))
+        name = name.removesuffix(measure.suffix) if measure else name
+        if bool in kinds:
+            return self.checked(name)
+        if kinds & {list, tuple, frozenset}:
+            return self.many(name)
+        if not self.text(name, required=field.is_required()):
+            return None
+        if measure is not None:
+            return self._decimal(name, measure.scale, measure.finest)
+        if date in kinds and datetime not in kinds:
+            return self.day(name)
+        return self._decimal(name, 1, "1") if int in kinds else self.text(name)
+
+    def commit(
+        self,
+        given: Callable[[], Given[UnitOfWork, R]],
+        *,
+        to: str | Callable[[R], str],
+        flash: str | Callable[[R], str],
+        again: View,
+        instrument: str | None = None,
+    ) -> Response:
+        """Commit what the form asks for once and go where it leads; show the page again, with what was entered, if it
+        is refused. `given` reads the form, so what it refuses is shown beside its field."""
+
+        def issue(issuer: Issuer, key: str, print_: str) -> Answer:
+            command = given()
+            asked = Keyed(key, print_, 303, command.name)
+            run = partial(_run, command, to, flash)
+            return anyio.from_thread.run(partial(issuer.commit, asked, run, instrument=instrument))
+
+        return self._issued(issue, again)
+
+    def commit_effect(
+        self,
+        name: str,
+        effect: Callable[[Context], R],
+        *,
+        to: str | Callable[[R], str],
+        flash: str | Callable[[R], str],
+        again: View,
+    ) -> Response:
+        """As `commit`, for an effect outside the books (consents at the nodes, a score inquiry)."""
+
+        def issue(issuer: Issuer, key: str, print_: str) -> Answer:
+            asked = Keyed(key, print_, 303, name)
+            return anyio.from_thread.run(issuer.commit_effect, asked, lambda context: _done(effect(context), to, flash))
+
+        return self._issued(issue, again)
+
+    def _issued(self, issue: Callable[[Issuer, str, str], Answer], again: View) -> Response:
+        try:
+            issuer = Issuer(self.page.parts, self.page.principal())
+            answer = issue(issuer, *self.idempotency())
+        except REFUSALS as refusal:
+            return again_with(self, refusal, again)
+        return _leads_to(self.page, answer)
+
     def idempotency(self) -> tuple[str, str]:
         """The rendered form's key, and what makes two posts of it the same. Raises `IdempotencyKeyMissing`."""
         key = self.fields.get("key", [""])[0]
@@ -167,6 +254,52 @@ def open_post(page: PageDep, fields: Annotated[Fields, Depends(read_fields)]) ->
 
 
 PostDep = Annotated[Post, Depends(open_post)]
+
+
+def measure_of(field: FieldInfo) -> Measure | None:
+    """The unit of a field, if it is a quantity."""
+    return next((each for each in _metadata(field) if isinstance(each, Measure)), None)
+
+
+def input_of(model: type[BaseModel], name: str) -> str:
+    """What the input of a field is called: the field without its unit."""
+    field = model.model_fields.get(name)
+    measure = measure_of(field) if field is not None else None
+    return name.removesuffix(measure.suffix) if measure else name
+
+
+def _metadata(field: FieldInfo) -> Iterator[Any]:
+    yield from field.metadata
+    for part in get_args(field.annotation):
+        yield from getattr(part, "__metadata__", ())
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The plain types that an annotation names, unions and `Annotated` looked into."""
+    origin = get_origin(annotation)
+    if origin in {list, tuple, frozenset}:
+        yield origin
+    elif origin is Literal:
+        yield str
+    elif origin is None:
+        yield annotation
+    else:
+        for part in get_args(annotation)[: 1 if origin is Annotated else None]:
+            yield from _kinds(part)
+
+
+def _run(
+    command: Given[UnitOfWork, R],
+    to: str | Callable[[R], str],
+    flash: str | Callable[[R], str],
+    unit: UnitOfWork,
+    context: Context,
+) -> Done:
+    return _done(command.run(unit, context), to, flash)
+
+
+def _done(result: R, to: str | Callable[[R], str], flash: str | Callable[[R], str]) -> Done:
+    return Done(to=to(result) if callable(to) else to, flash=flash(result) if callable(flash) else flash)
 
 
 def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:

@@ -26,7 +26,7 @@ from financing.base.quantities import (
     business_date,
 )
 from financing.ledger.accounts import AccountKind, cash
-from financing.lending.collateral.standing import look_at
+from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
@@ -87,11 +87,11 @@ def assets_page(page: Page) -> Response:
         rows = holdings_of(unit, me)
         loans = [
             standing
-            for standing in look_at(unit, page.parts.parameters, unit.lending.loans(organisation_id=me), at)
+            for standing in loan_coverages(unit, page.parts.parameters, unit.loans.of(organisation_id=me), at)
             if standing.stored.loan.borrower == me
         ]
-        pledges = [stored for stored in unit.lending.pledges(me) if stored.pledge.pledgor == me]
-        decisions = [record for record in unit.lending.decisions(me) if record.borrower_id == me]
+        pledges = [stored for stored in unit.pledges.of(me) if stored.pledge.pledgor == me]
+        decisions = [record for record in unit.decisions.of(me) if record.borrower_id == me]
         offers = unit.market.offers(me)
         projects = unit.registry.projects(me)
         retirements = unit.registry.retirements(me)

@@ -38,9 +38,7 @@ def usable(unit: UnitOfWork, owner_id: str) -> list[Holding]:
 
 def products_on(page: Page) -> list[LendingProduct]:
     """The products that hold today: those on credits alone first, the oldest first."""
-    on = business_date(page.parts.clock())
-    found = [each for each in page.parts.parameters.products.records if each.holds_on(on)]
-    return sorted(found, key=lambda each: (bool(each.securities), each.valid_from, each.key))
+    return page.parts.parameters.products_on(business_date(page.parts.clock()))
 
 
 @router.get("/console/assets/pledge")
@@ -99,15 +97,12 @@ def _enough(rows: list[Holding], chosen: Post) -> bool:
 @router.post("/console/assets/pledge")
 def reserve(post: PostDep) -> Response:
     """Reserve credits for a bank: the first phase of a pledge."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = ReservePledge(
-            post.text("bank_id"), post.text("issuance_id"), post.tonnes("quantity"), post.text("product")
-        )
-        reserve_pledge(unit, context, command)
-        return Done(to="/console/assets#pledges", flash="pledge_reserved")
-
-    return apply(post, run, lambda page: pledge_page(page, post))
+    return post.commit(
+        lambda: reserve_pledge.given(post.read(ReservePledge)),
+        to="/console/assets#pledges",
+        flash="pledge_reserved",
+        again=lambda page: pledge_page(page, post),
+    )
 
 
 @router.get("/console/assets/offer")

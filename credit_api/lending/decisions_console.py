@@ -8,28 +8,24 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.console.queries import inquiries_about
 from credit_api.credits.holdings_console import products_on
 from credit_api.http.fields import Id
-from credit_api.scores.scoring import usable_assessment
-from financing.base.context import Context
-from financing.lending.collateral.pledge import PledgeState
+from credit_api.lending.loans_api import decide_from_inquiry
+from financing.lending.collateral.pledge import PledgeState, StoredPledge
 from financing.lending.origination.approving import needs_second_person
 from financing.lending.origination.commands import (
-    Apply,
-    Disburse,
-    decide_application,
+    ApplyForLoan,
+    DisburseLoan,
     disburse_loan,
 )
-from financing.lending.store import StoredPledge
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import value_lots
 from financing.valuation.pools import PoolValue
 
 router = APIRouter(include_in_schema=False)
 DEFAULT_TENOR_DAYS = 180
-TENOR_DAYS_MAX = 3660
 
 
 @router.get("/console/desk/decide")
@@ -45,7 +41,7 @@ def decide_page(page: Page, borrower: str) -> Response:
         unit = UnitOfWork(connection)
         reserved = [
             stored
-            for stored in unit.lending.pledges(bank)
+            for stored in unit.pledges.of(bank)
             if stored.pledge.pledgee == bank
             and stored.pledge.state is PledgeState.RESERVED
             and at < stored.pledge.expires_at
@@ -91,22 +87,12 @@ def _values(unit: UnitOfWork, page: Page, offered: list[StoredPledge]) -> dict[s
 @router.post("/console/desk/decisions")
 def take_decision(post: PostDep) -> Response:
     """Decide: every outcome is stored and shown with its reasons, a decline too."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        context.require_kind("bank")
-        command = Apply(
-            borrower_id=post.text("borrower_id"),
-            product=post.text("product"),
-            amount=post.yuan("amount"),
-            tenor_days=post.whole("tenor_days", 1, TENOR_DAYS_MAX),
-            pledge_ids=tuple(post.many("pledge_ids")),
-            security_ids=tuple(post.many("security_ids")),
-            credit=usable_assessment(post.page.parts, unit.connection, post.text("inquiry_id"), context.actor.id),
-        )
-        record = decide_application(unit, context, command)
-        return Done(to=f"/console/decisions/{record.decision_id}", flash="decided")
-
-    return apply(post, run, lambda page: decide_page(page, post.text("borrower_id", required=False)))
+    return post.commit(
+        lambda: decide_from_inquiry.given(post.page.parts, post.read(ApplyForLoan)),
+        to=lambda record: f"/console/decisions/{record.decision_id}",
+        flash="decided",
+        again=lambda page: decide_page(page, post.text("borrower_id", required=False)),
+    )
 
 
 @router.get("/console/decisions/{decision_id}")
@@ -119,11 +105,11 @@ def decision_page(page: Page, decision_id: str) -> Response:
     context = page.context()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        record = unit.lending.decision(decision_id)
+        record = unit.decisions.get(decision_id)
         context.require_party(record.application.lender, record.borrower_id)
-        loan_id = unit.lending.loan_of_decision(decision_id)
-        pledges = [unit.lending.pledge(pledge_id) for pledge_id in record.pledge_ids]
-        word = unit.lending.approval(decision_id)
+        loan_id = unit.loans.of_decision(decision_id)
+        pledges = [unit.pledges.get(pledge_id) for pledge_id in record.pledge_ids]
+        word = unit.decisions.approval(decision_id)
     return page.render(
         "decision.html",
         record=record,
@@ -140,10 +126,9 @@ def decision_page(page: Page, decision_id: str) -> Response:
 @router.post("/console/decisions/{decision_id}/loan")
 def draw(post: PostDep, decision_id: Id) -> Response:
     """Draw an approved decision: pledges posted, debt booked, money paid out, in one commit."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = Disburse(decision_id, post.yuan("amount"), post.text("registration_number"))
-        standing = disburse_loan(unit, context, command)
-        return Done(to=f"/console/loans/{standing.stored.loan.loan_id}", flash="disbursed")
-
-    return apply(post, run, lambda page: decision_page(page, decision_id))
+    return post.commit(
+        lambda: disburse_loan.given(post.read(DisburseLoan, decision_id=decision_id)),
+        to=lambda standing: f"/console/loans/{standing.stored.loan.loan_id}",
+        flash="disbursed",
+        again=lambda page: decision_page(page, decision_id),
+    )

@@ -6,17 +6,16 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.credits.console import assets_page
 from credit_api.http.fields import Id
-from financing.base.context import Context
 from financing.base.quantities import Money, Rate
 from financing.ledger.accounts import cash
-from financing.lending.business_day.intraday import revalue
-from financing.lending.collateral.commands import expire_pledge, void_pledge
+from financing.lending.business_day.intraday import revalue_loans
+from financing.lending.collateral.commands import end_reservation
 from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.collateral.pledge import PledgeState
-from financing.lending.collateral.standing import LoanCoverage, look_at
+from financing.lending.collateral.standing import LoanCoverage, loan_coverages
 from financing.lending.loans.loan import LoanState
 from financing.lending.unit import UnitOfWork
 
@@ -49,17 +48,17 @@ def desk_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         book = [
             standing
-            for standing in look_at(unit, page.parts.parameters, unit.lending.loans(organisation_id=bank), at)
+            for standing in loan_coverages(unit, page.parts.parameters, unit.loans.of(organisation_id=bank), at)
             if standing.stored.loan.lender == bank
         ]
         reserved = [
             stored
-            for stored in unit.lending.pledges(bank)
+            for stored in unit.pledges.of(bank)
             if stored.pledge.pledgee == bank and stored.pledge.state is PledgeState.RESERVED
         ]
-        decisions = [record for record in unit.lending.decisions(bank) if record.application.lender == bank]
+        decisions = [record for record in unit.decisions.of(bank) if record.application.lender == bank]
         drawn = {standing.stored.decision_id for standing in book}
-        calls = unit.lending.calls(bank)
+        calls = unit.calls.of(bank)
         money = unit.ledger.balance(cash(bank))
     active = [each for each in book if each.stored.loan.state is LoanState.ACTIVE]
     active.sort(key=lambda each: (URGENCY[each.coverage.status], -(each.coverage.ltv.bps if each.coverage.ltv else 0)))
@@ -91,13 +90,7 @@ def totals(active: list[LoanCoverage]) -> tuple[Money, Money | None, Rate | None
 @router.post("/console/desk/revaluation")
 def revalue_book(post: PostDep) -> Response:
     """Mark the bank's active loans now: calls that are due are made, cured ones closed."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        context.require_kind("bank")
-        revalue(unit, context, bank_id=context.actor.id)
-        return Done(to="/console/desk", flash="revalued")
-
-    return apply(post, run, desk_page)
+    return post.commit(revalue_loans.given, to="/console/desk", flash="revalued", again=desk_page)
 
 
 @router.post("/console/pledges/{pledge_id}/void")
@@ -106,12 +99,9 @@ def void(post: PostDep, pledge_id: Id) -> Response:
     bank = post.page.principal().kind == "bank"
     home = "/console/desk" if bank else "/console/assets"
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        stored = unit.lending.pledge(pledge_id)
-        if context.at >= stored.pledge.expires_at:
-            expire_pledge(unit, context, pledge_id)
-        else:
-            void_pledge(unit, context, pledge_id)
-        return Done(to=f"{home}#pledges", flash="pledge_ended")
-
-    return apply(post, run, desk_page if bank else assets_page)
+    return post.commit(
+        lambda: end_reservation.given(pledge_id),
+        to=f"{home}#pledges",
+        flash="pledge_ended",
+        again=desk_page if bank else assets_page,
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
 from credit_api.lending.loans_console import loan_page
+from financing.base.commands import issued_by
 from financing.base.context import Context
 from financing.base.errors import InvalidState
-from financing.lending.collateral.substituting import substitute
-from financing.lending.origination.commands import draw_tranche
+from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
+from financing.lending.origination.commands import DrawTranche, draw_tranche
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
@@ -20,23 +21,30 @@ router = APIRouter(include_in_schema=False)
 @router.post("/console/loans/{loan_id}/tranches")
 def draw(post: PostDep, loan_id: Id) -> Response:
     """Pay out a further part of what was committed, as the lender, if the collateral covers the whole debt."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        draw_tranche(unit, context, loan_id, post.yuan("amount"))
-        return Done(to=f"/console/loans/{loan_id}", flash="tranche_paid")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: draw_tranche.given(loan_id, post.read(DrawTranche)),
+        to=f"/console/loans/{loan_id}",
+        flash="tranche_paid",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/substitutions/{pledge_id}")
 def replace(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Put a reserved pledge in the place of a posted one, as the lender, if the debt stays covered."""
+    return post.commit(
+        lambda: replace_on_loan.given(loan_id, pledge_id, post.read(SubstitutePledge)),
+        to=f"/console/loans/{loan_id}",
+        flash="substituted",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        # The page names the loan, the service the pledge: a form for one loan never changes another.
-        if unit.lending.pledge(pledge_id).pledge.loan_id != loan_id:
-            raise InvalidState("the pledge does not secure this loan", pledge_id=pledge_id, loan_id=loan_id)
-        substitute(unit, context, pledge_id, post.text("by_pledge_id"), post.text("registration_number"))
-        return Done(to=f"/console/loans/{loan_id}", flash="substituted")
 
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+@issued_by()
+def replace_on_loan(
+    unit: UnitOfWork, context: Context, loan_id: str, pledge_id: str, command: SubstitutePledge
+) -> None:
+    """The page names the loan, the command the pledge: a form for one loan never changes another."""
+    if unit.pledges.get(pledge_id).pledge.loan_id != loan_id:
+        raise InvalidState("the pledge does not secure this loan", pledge_id=pledge_id, loan_id=loan_id)
+    substitute_pledge(unit, context, pledge_id, command)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
 from credit_api.prices.charts import collateral_charts
 from financing.base.context import Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
 from financing.ledger.accounts import cash
-from financing.lending.collateral.commands import PostPledge, post_pledge, release_pledge
+from financing.lending.collateral.commands import PostPledge, ReleasePledge, post_pledge, release_pledge
 from financing.lending.collateral.disposal import (
     DisposalGround,
     DisposalLot,
@@ -26,14 +26,13 @@ from financing.lending.collateral.disposal import (
 )
 from financing.lending.collateral.disposing import OfferCollateral, ground_of, offer_collateral
 from financing.lending.collateral.pledge import PledgeState
-from financing.lending.collateral.standing import LoanCoverage, stand
+from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.commands import history_of, schedule_of
 from financing.lending.loans.days import date_of
-from financing.lending.loans.loan import EventKind
+from financing.lending.loans.events import Disbursement, StoredEvent
 from financing.lending.loans.rolling import Dues
-from financing.lending.loans.store import StoredEvent
-from financing.lending.origination.commands import accrue_loan, repay_loan
+from financing.lending.origination.commands import AccrueLoan, RepayLoan, accrue_loan, repay_loan
 from financing.lending.unit import UnitOfWork
 from financing.valuation.pools import PoolValue
 
@@ -52,19 +51,19 @@ def loan_page(page: Page, loan_id: str) -> Response:
     context = page.context()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        standing = stand(unit, context, loan_id)
+        standing = loan_coverage(unit, context, loan_id)
         owed = standing.stored.loan
         context.require_party(owed.lender, owed.borrower)
         drawings = collateral_charts(page, unit, standing)
         topups = [
             stored
-            for stored in unit.lending.pledges(owed.lender)
+            for stored in unit.pledges.of(owed.lender)
             if stored.pledge.pledgor == owed.borrower
             and stored.pledge.pledgee == owed.lender
             and stored.pledge.state is PledgeState.RESERVED
             and context.at < stored.pledge.expires_at
         ]
-        calls = [call for call in unit.lending.calls(owed.lender) if call.call.loan_id == loan_id]
+        calls = [call for call in unit.calls.of(owed.lender) if call.call.loan_id == loan_id]
         offers = [
             stored
             for stored in unit.market.offers(owed.lender)
@@ -110,7 +109,7 @@ def _undrawn(context: Context, standing: LoanCoverage, events: Sequence[StoredEv
     """What is left of the commitment, or None when the product allows no further tranche."""
     stored = standing.stored
     product = context.parameters.product(stored.product, stored.terms.signed_on)
-    tranches = sum(each.event.kind is EventKind.DISBURSEMENT for each in events)
+    tranches = sum(isinstance(each.event.what, Disbursement) for each in events)
     left = stored.committed - stored.loan.drawn
     return left if tranches < product.tranches_max and left > Money(0) else None
 
@@ -136,62 +135,56 @@ def _reserves(standing: LoanCoverage) -> dict[str, Price]:
 @router.post("/console/loans/{loan_id}/repayments")
 def repay(post: PostDep, loan_id: Id) -> Response:
     """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        paid_on = post.day("value_on") if post.text("value_on", required=False) else None
-        done = repay_loan(unit, context, loan_id, post.yuan("amount"), value_on=paid_on)
-        cured = done.standing.call is None and post.checked("called")
-        return Done(to=f"/console/loans/{loan_id}", flash="cured" if cured else "repaid")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: repay_loan.given(loan_id, post.read(RepayLoan)),
+        to=f"/console/loans/{loan_id}",
+        flash=lambda done: "cured" if done.standing.call is None and post.checked("called") else "repaid",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/topups")
 def top_up(post: PostDep, loan_id: Id) -> Response:
     """Post a reserved pledge to the loan, as its lender."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        post_pledge(unit, context, PostPledge(post.text("pledge_id"), loan_id, post.text("registration_number")))
-        return Done(to=f"/console/loans/{loan_id}", flash="topped_up")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: post_pledge.given(post.text("pledge_id"), post.read(PostPledge, loan_id=loan_id)),
+        to=f"/console/loans/{loan_id}",
+        flash="topped_up",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/accruals")
 def accrue(post: PostDep, loan_id: Id) -> Response:
     """Book interest up to today, as the lender."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        accrue_loan(unit, context, loan_id, business_date(context.at))
-        return Done(to=f"/console/loans/{loan_id}", flash="accrued")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    today = business_date(post.page.parts.clock())
+    return post.commit(
+        lambda: accrue_loan.given(loan_id, post.read(AccrueLoan, on=today)),
+        to=f"/console/loans/{loan_id}",
+        flash="accrued",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/releases/{pledge_id}")
 def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Return pledged credits, as the lender, if what remains covers the debt."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        release_pledge(unit, context, pledge_id, post.tonnes("quantity"))
-        return Done(to=f"/console/loans/{loan_id}", flash="released")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: release_pledge.given(pledge_id, post.read(ReleasePledge)),
+        to=f"/console/loans/{loan_id}",
+        flash="released",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/disposals/{pledge_id}")
 def dispose(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Offer pledged credits for sale, as the lender, when coverage or an uncured call allows it."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = OfferCollateral(
-            pledge_id,
-            post.text("buyer_id"),
-            post.tonnes("quantity"),
-            post.price("price"),
-            context.at + timedelta(days=post.whole("days", 1, OFFER_DAYS_MAX)),
-        )
-        offer_collateral(unit, context, command)
-        return Done(to=f"/console/loans/{loan_id}", flash="offer_made")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: offer_collateral.given(
+            pledge_id, post.read(OfferCollateral, expires_at=post.days_ahead("days", OFFER_DAYS_MAX))
+        ),
+        to=f"/console/loans/{loan_id}",
+        flash="offer_made",
+        again=lambda page: loan_page(page, loan_id),
+    )

@@ -1,184 +1,30 @@
-"""Prices, offers, pledges, decisions, loans and margin calls over HTTP."""
+"""Pledges, decisions, loans, margin calls and business dates as they are answered over HTTP."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Any, Self
 
-from pydantic import Field
-
-from credit_api.http.fields import (
-    Fen,
-    FenPerTonne,
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-    TextPair,
-)
-from financing.lending.collateral.disposal import Waterfall
+from credit_api.http.fields import ResponseModel, TextPair
+from financing.base.parameters.records import LendingProduct
+from financing.lending.business_day.store import Alert, ClosedDay
+from financing.lending.collateral.margin import StoredCall
+from financing.lending.collateral.pledge import PledgedUse, StoredPledge
 from financing.lending.collateral.standing import LoanCoverage
 from financing.lending.loans.classification import RiskClass
-from financing.lending.store import DecisionRecord, StoredCall, StoredPledge
-from financing.market.over_the_counter.offers import state_at
-from financing.market.prices.model import Mark, Marked
-from financing.market.prices.store import StoredOffer
+from financing.lending.loans.commands import Schedule
+from financing.lending.loans.days import date_of
+from financing.lending.loans.events import Happening, StoredEvent
+from financing.lending.loans.rolling import Dues
+from financing.lending.origination.commands import Repaid
+from financing.lending.origination.decision import DecisionRecord
+from financing.lending.origination.security_store import StoredSecurity
 
 
-class DepositIn(RequestModel):
-    organisation_id: Id
-    amount_fen: Fen
-    reference: Text = Field(description="the payment system's own number of the transfer")
+class PledgeOut(PledgedUse, ResponseModel):
+    """A pledge as it stands, with what its pledgor stated of its use."""
 
-
-class PriceIn(RequestModel):
-    asset_class: Id
-    price_fen_per_tonne: FenPerTonne
-    observed_at: Moment
-    source: Text
-    confirmed: bool = Field(
-        default=False, strict=True, description="a second person confirmed a move beyond the class's band"
-    )
-
-
-class PriceOut(ResponseModel):
-    asset_class: str
-    price_fen_per_tonne: int
-    observed_at: datetime
-    source: str
-    confirmed: bool
-
-
-class MarkOut(ResponseModel):
-    """A class's mark: a price, or the reason why there is none. An unpriced class has no value, not a value of zero."""
-
-    asset_class: str
-    priced: bool
-    price_fen_per_tonne: int | None
-    observed_at: datetime | None
-    unpriced_reason: str | None
-
-    @classmethod
-    def of(cls, found: Mark) -> Self:
-        if isinstance(found, Marked):
-            return cls(
-                asset_class=found.asset_class,
-                priced=True,
-                price_fen_per_tonne=found.price.amount,
-                observed_at=found.observed_at,
-                unpriced_reason=None,
-            )
-        return cls(
-            asset_class=found.asset_class,
-            priced=False,
-            price_fen_per_tonne=None,
-            observed_at=found.last_observed_at,
-            unpriced_reason=found.reason,
-        )
-
-
-class OfferIn(RequestModel):
-    buyer_id: Id
-    issuance_id: Id
-    quantity_kg: Kg = Field(description="whole tonnes: a multiple of 1000")
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
-
-
-class DisposalIn(RequestModel):
-    """A lender's offer of pledged credits to one buyer, at no less than the reserve price."""
-
-    buyer_id: Id
-    quantity_kg: Kg
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
-
-
-class OfferOut(ResponseModel):
-    offer_id: str
-    seller_id: str
-    buyer_id: str
-    asset: str
-    quantity_kg: int
-    price_fen_per_tonne: int
-    amount_fen: int
-    state: str
-    offered_at: datetime
-    expires_at: datetime
-    pledge_id: str | None
-    entry_id: int | None
-
-    @classmethod
-    def of(cls, stored: StoredOffer, at: datetime) -> Self:
-        offer = stored.offer
-        return cls(
-            offer_id=offer.offer_id,
-            seller_id=offer.seller,
-            buyer_id=offer.buyer,
-            asset=offer.asset,
-            quantity_kg=offer.quantity.kg,
-            price_fen_per_tonne=offer.price.amount,
-            amount_fen=offer.settlement().amount.fen,
-            state=state_at(offer, at).value,
-            offered_at=offer.offered_at,
-            expires_at=offer.expires_at,
-            pledge_id=stored.pledge_id,
-            entry_id=stored.entry_id,
-        )
-
-
-class WaterfallOut(ResponseModel):
-    """Where the proceeds of a disposal went; the parts add up to the proceeds."""
-
-    proceeds_fen: int
-    costs_fen: int
-    penal_fen: int
-    interest_fen: int
-    principal_fen: int
-    surplus_fen: int
-    unpaid_debt_fen: int
-
-    @classmethod
-    def of(cls, flow: Waterfall) -> Self:
-        return cls(
-            proceeds_fen=flow.proceeds.fen,
-            costs_fen=flow.costs.fen,
-            penal_fen=flow.penal.fen,
-            interest_fen=flow.interest.fen,
-            principal_fen=flow.principal.fen,
-            surplus_fen=flow.surplus.fen,
-            unpaid_debt_fen=flow.bad_debt.fen,
-        )
-
-
-class SettlementOut(ResponseModel):
-    offer: OfferOut
-    waterfall: WaterfallOut | None = Field(description="only when a lender sold collateral")
-
-
-class PledgeIn(RequestModel):
-    bank_id: Id
-    issuance_id: Id
-    quantity_kg: Kg
-    product: Id = "phcer_pledge_loan"
-    evidence_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    compliance_year: int | None = Field(default=None, strict=True, ge=2013, le=2100)
-    surrender_by: date | None = Field(default=None, description="when an allowance loses its use")
-    carry_over: bool = Field(default=False, strict=True, description="whether it may be used in the next year")
-
-
-class PledgePostingIn(RequestModel):
-    loan_id: Id
-    registration_number: Text = Field(description="number in the movable-property registry (动产融资统一登记)")
-
-
-class ReleaseIn(RequestModel):
-    quantity_kg: Kg
-
-
-class PledgeOut(ResponseModel):
     pledge_id: str
     pledgor_id: str
     bank_id: str
@@ -191,10 +37,6 @@ class PledgeOut(ResponseModel):
     registration_number: str | None
     registered_on: date | None
     freeze_number: str | None
-    evidence_sha256: str | None
-    compliance_year: int | None
-    surrender_by: date | None
-    carry_over: bool
     reserved_at: datetime
     expires_at: datetime
 
@@ -214,26 +56,20 @@ class PledgeOut(ResponseModel):
             registration_number=stored.registration_number,
             registered_on=stored.registered_on,
             freeze_number=stored.freeze_number,
-            evidence_sha256=stored.evidence_hash,
-            compliance_year=stored.compliance_year,
-            surrender_by=stored.surrender_by,
-            carry_over=stored.carry_over,
+            **stored.use.model_dump(),
             reserved_at=pledge.reserved_at,
             expires_at=pledge.expires_at,
         )
 
 
-class ApplicationIn(RequestModel):
-    """`inquiry_id` is the answer of an earlier POST /v1/scores of this bank about the borrower."""
+class SubstitutedOut(ResponseModel):
+    new: PledgeOut
+    old: PledgeOut
 
-    borrower_id: Id
-    inquiry_id: Id
-    product: Id = "phcer_pledge_loan"
-    amount_fen: Fen
-    tenor_days: int = Field(strict=True, ge=1, le=3660)
-    currency: Literal["CNY"] = Field(default="CNY", description="there is no other: a foreign amount is refused")
-    pledge_ids: Annotated[list[Id], Field(max_length=100)] = Field(default_factory=list)
-    security_ids: Annotated[list[Id], Field(max_length=20)] = Field(default_factory=list)
+    @classmethod
+    def of(cls, pledges: tuple[StoredPledge, StoredPledge]) -> Self:
+        new, old = pledges
+        return cls(new=PledgeOut.of(new), old=PledgeOut.of(old))
 
 
 class ReasonOut(TextPair):
@@ -282,14 +118,6 @@ class DecisionOut(ResponseModel):
             decided_at=decision.decided_at,
             valid_until=decision.valid_until,
         )
-
-
-class LoanIn(RequestModel):
-    """`registration_number` is what the movable-property registry (动产融资统一登记) gave for the pledges."""
-
-    decision_id: Id
-    amount_fen: Fen
-    registration_number: Text
 
 
 class CallOut(ResponseModel):
@@ -398,29 +226,211 @@ class LoanOut(ResponseModel):
         )
 
 
-class LoanBook(ResponseModel):
-    loans: list[LoanOut]
-
-
-class PriceRecordedOut(ResponseModel):
-    """The admitted price. Loans are looked at again in the same commit; whose they are stays with their parties."""
-
-    price: PriceOut
-    loans_revalued: int
-
-
-class RepaymentIn(RequestModel):
-    amount_fen: Fen
-    value_on: date | None = Field(default=None, description="the day the money came; today if left out")
-    external_id: Id | None = Field(default=None, description="the payer's own number; recorded once")
-
-
 class RepaymentOut(ResponseModel):
     penal_fen: int
     interest_fen: int
     principal_fen: int
     loan: LoanOut
 
+    @classmethod
+    def of(cls, repaid: Repaid) -> Self:
+        split = repaid.allocation
+        return cls(
+            penal_fen=split.penal.fen,
+            interest_fen=split.interest.fen,
+            principal_fen=split.principal.fen,
+            loan=LoanOut.of(repaid.standing),
+        )
 
-class AccrualIn(RequestModel):
-    on: date
+
+class RevaluedOut(ResponseModel):
+    loans: list[LoanOut]
+
+    @classmethod
+    def of(cls, standings: Iterable[LoanCoverage]) -> Self:
+        return cls(loans=[LoanOut.of(standing) for standing in standings])
+
+
+class InstalmentOut(ResponseModel):
+    due_on: date
+    interest_fen: int
+    principal_fen: int
+
+    @classmethod
+    def each(cls, dues: Dues) -> list[Self]:
+        return [
+            cls(due_on=date_of(day), interest_fen=interest, principal_fen=principal)
+            for day, interest, principal in zip(
+                dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist(), strict=True
+            )
+        ]
+
+
+class ScheduleOut(ResponseModel):
+    """What fell due, and what will if everything is paid on its day and the rate stays."""
+
+    loan_id: str
+    fallen_due: list[InstalmentOut]
+    to_come: list[InstalmentOut]
+
+    @classmethod
+    def of(cls, loan_id: str, schedule: Schedule) -> Self:
+        fallen, ahead = InstalmentOut.each(schedule.fallen_due), InstalmentOut.each(schedule.to_come)
+        return cls(loan_id=loan_id, fallen_due=fallen, to_come=ahead)
+
+
+class LoanEventOut(ResponseModel):
+    """An event of a loan as it is on record; `event` is what happened, told apart by its `kind`."""
+
+    sequence: int
+    event: Happening
+    external_id: str | None
+    reversed: bool
+    entry_id: int | None
+    recorded_by: str
+    recorded_at: datetime
+
+    @classmethod
+    def of(cls, stored: StoredEvent) -> Self:
+        return cls(
+            sequence=stored.event.sequence,
+            event=stored.event.what,
+            external_id=stored.external_id,
+            reversed=stored.event.reversed,
+            entry_id=stored.entry_id,
+            recorded_by=stored.actor_id,
+            recorded_at=stored.recorded_at,
+        )
+
+
+class BusinessDayOut(ResponseModel):
+    day: date
+    closed_at: datetime
+    loans: int
+    parked: int
+    steps: list[dict[str, Any]]
+    entry_id: int | None
+
+    @classmethod
+    def of(cls, closed: ClosedDay) -> Self:
+        return cls(
+            day=closed.day,
+            closed_at=closed.closed_at,
+            loans=closed.loans,
+            parked=closed.parked,
+            steps=[dict(step) for step in closed.steps],
+            entry_id=closed.entry_id,
+        )
+
+
+class BusinessDaysOut(ResponseModel):
+    """Dates that were closed, in order; empty when there was nothing to close."""
+
+    days: list[BusinessDayOut]
+
+    @classmethod
+    def of(cls, closed: Iterable[ClosedDay]) -> Self:
+        return cls(days=[BusinessDayOut.of(day) for day in closed])
+
+
+class AlertOut(ResponseModel):
+    day: date
+    kind: str
+    subject: str
+    detail: str
+
+    @classmethod
+    def each(cls, alerts: Iterable[Alert]) -> list[Self]:
+        return [cls(day=a.day, kind=a.kind, subject=a.subject, detail=a.detail) for a in alerts]
+
+
+class ProductOut(ResponseModel):
+    """A product as its file has it today: security, standard, price, repayment, and who approved it."""
+
+    product: str
+    version: int
+    name_zh: str
+    name_en: str
+    eligible_classes: list[str]
+    securities: list[dict[str, Any]]
+    amount_fen_min: int
+    amount_fen_max: int
+    tenor_days_max: int
+    scheme: str
+    day_count: str
+    period_months: int
+    interest_only_months: list[int]
+    rate_reset_months: int
+    score_min: int
+    probability_bps_max: int
+    rate_grid: dict[str, int]
+    rate_bps_max: int
+    cure_days: int
+    cure_day_kind: str
+    tranches_max: int
+    arrangement_fee_bps: int
+    green: dict[str, Any] | None
+    refinancing_facility: bool
+    second_person_above_fen: int
+    second_person_limit_fen: int
+    prepared_by: str
+    approved_by: str
+    approved_on: date
+    file_sha256: str
+
+    @classmethod
+    def of(cls, product: LendingProduct) -> Self:
+        shared: Mapping[str, Any] = {
+            name: getattr(product, name)
+            for name in cls.model_fields
+            if name not in {"product", "securities", "rate_grid", "green", "prepared_by", "approved_by", "approved_on"}
+            and name != "file_sha256"
+        }
+        return cls(
+            product=product.key,
+            securities=[rule.model_dump() for rule in product.securities],
+            rate_grid={row.grade: row.spread_bps for row in product.rate_grid},
+            green=product.green.model_dump() if product.green else None,
+            prepared_by=product.approval.prepared_by,
+            approved_by=product.approval.approved_by,
+            approved_on=product.approval.approved_on,
+            file_sha256=product.version_hash,
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()},
+        )
+
+
+class SecurityOut(ResponseModel):
+    """A security with its workings. It is no issued credit and cannot be pledged, sold or retired as one."""
+
+    security_id: str
+    kind: str
+    provider_id: str
+    bank_id: str
+    borrower_id: str
+    value_fen: int
+    since: date
+    valid_until: date
+    state: str
+    loan_id: str | None
+    evidence_sha256: str
+    registration_number: str | None
+    workings: dict[str, Any]
+
+    @classmethod
+    def of(cls, stored: StoredSecurity) -> Self:
+        security = stored.security
+        return cls(
+            security_id=security.security_id,
+            kind=security.kind,
+            provider_id=security.provider,
+            bank_id=security.bank,
+            borrower_id=security.borrower,
+            value_fen=security.value.fen,
+            since=security.since,
+            valid_until=security.valid_until,
+            state=stored.state,
+            loan_id=stored.loan_id,
+            evidence_sha256=stored.evidence_sha256,
+            registration_number=stored.registration_number,
+            workings=stored.record,
+        )

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.http.fields import Id
 from credit_api.http.spreadsheets import (
     CSV_TYPE,
@@ -19,109 +19,97 @@ from credit_api.http.spreadsheets import (
 )
 from credit_api.lending.decisions_console import decision_page
 from credit_api.lending.loans_console import loan_page
-from financing.base.context import Context
-from financing.base.errors import InvalidState
-from financing.base.quantities import Money, Rate, business_date
-from financing.lending.business_day.closing import close_day, open_dates
+from financing.base.commands import Command, Given
+from financing.base.quantities import Money, business_date
+from financing.lending.business_day.closing import CloseDays, close_days, open_dates
 from financing.lending.business_day.store import ClosedDay
 from financing.lending.collateral.disposal_auction import AuctionCollateral, auction_collateral
-from financing.lending.loans.commands import Service, reverse_payment, serve
-from financing.lending.loans.loan import SCHEMES, EventKind
-from financing.lending.origination.approving import check_decision
+from financing.lending.loans.commands import reverse_payment, service_loan
+from financing.lending.loans.events import Freeze, Holiday, RateChange, Restructuring, Servicing, Unfreeze, WriteOff
+from financing.lending.origination.approving import CheckDecision, check_decision
 from financing.lending.reports.reporting import general_ledger, positions, trial_balance
 from financing.lending.unit import UnitOfWork
+from financing.market.auctions.store import Auction
 
 router = APIRouter(include_in_schema=False)
 Report = Literal["trial-balance", "general-ledger", "positions"]
-DAYS_AT_ONCE, RATE_MAX = 31, 3_600
 KEPT = "kept"
+# What the form says all of by its inputs; a restructuring has choices of its own.
+PLAIN: dict[str, type[Command]] = {
+    "rate": RateChange,
+    "holiday": Holiday,
+    "freeze": Freeze,
+    "unfreeze": Unfreeze,
+    "write_off": WriteOff,
+}
 
 
 @router.post("/console/loans/{loan_id}/events")
 def record(post: PostDep, loan_id: Id) -> Response:
     """Change terms, freeze, restructure or write off, as the lender."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        kind = _kind(post)
-        rated = kind is EventKind.RATE or bool(post.text("rate", required=False))
-        dated = kind is EventKind.HOLIDAY
-        command = Service(
-            kind,
-            value_on=post.day("value_on") if post.text("value_on", required=False) else None,
-            rate=Rate(post.whole("rate", 0, RATE_MAX)) if rated else None,
-            until=post.day("until") if dated or post.text("until", required=False) else None,
-            scheme=_scheme(post) if kind is EventKind.RESTRUCTURING else None,
-            full=kind is EventKind.HOLIDAY and post.checked("full"),
-            capitalised=kind is EventKind.RESTRUCTURING,
-        )
-        serve(unit, context, loan_id, command)
-        return Done(to=f"/console/loans/{loan_id}", flash="served")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: service_loan.given(loan_id, _asked(post)),
+        to=f"/console/loans/{loan_id}",
+        flash="served",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
-def _kind(post: Post) -> EventKind:
+def _asked(post: Post) -> Servicing:
     """What is to happen. Raises `FieldInvalid` for something that the form does not offer."""
-    try:
-        return EventKind(post.text("kind"))
-    except ValueError:
-        raise FieldInvalid("kind: unknown choice", "kind") from None
-
-
-def _scheme(post: Post) -> str | None:
-    """The scheme after a restructuring, or None to keep it. Raises `FieldInvalid` for one that does not exist."""
-    scheme = post.text("scheme", required=False)
-    if scheme in {"", KEPT}:
-        return None
-    if scheme not in SCHEMES:
-        raise FieldInvalid("scheme: unknown choice", "scheme")
-    return scheme
+    kind = post.text("kind")
+    if kind == "restructuring":
+        scheme = post.text("scheme", required=False)
+        if scheme in {"", KEPT}:
+            return post.read(Restructuring, capitalised=True, scheme=None)
+        return post.read(Restructuring, capitalised=True)
+    if kind not in PLAIN:
+        raise FieldInvalid("kind: unknown choice", "kind")
+    return cast(Servicing, post.read(PLAIN[kind]))
 
 
 @router.post("/console/loans/{loan_id}/events/{sequence}/reversal")
 def reverse(post: PostDep, loan_id: Id, sequence: int) -> Response:
     """Take a repayment back, as the lender."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        reverse_payment(unit, context, loan_id, sequence)
-        return Done(to=f"/console/loans/{loan_id}", flash="reversed")
-
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        lambda: reverse_payment.given(loan_id, sequence),
+        to=f"/console/loans/{loan_id}",
+        flash="reversed",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/loans/{loan_id}/auctions/{pledge_id}")
 def auction(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Put pledged credits up for a falling-price auction, as the lender."""
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = AuctionCollateral(
-            pledge_id,
-            post.tonnes("quantity"),
-            post.price("start"),
-            post.price("decrement"),
-            60 * post.whole("minutes", 1, 1_440),
-            context.at,
-            context.at + timedelta(hours=post.whole("hours", 1, 720)),
+    def given() -> Given[UnitOfWork, Auction]:
+        opens_at = post.page.parts.clock()
+        command = post.read(
+            AuctionCollateral,
+            step_seconds=60 * post.whole("minutes", 1, 1_440),
+            opens_at=opens_at,
+            closes_at=opens_at + timedelta(hours=post.whole("hours", 1, 720)),
         )
-        opened = auction_collateral(unit, context, command)
-        return Done(to=f"/console/trade/auctions/{opened.terms.auction_id}", flash="auctioned")
+        return auction_collateral.given(pledge_id, command)
 
-    return apply(post, run, lambda page: loan_page(page, loan_id))
+    return post.commit(
+        given,
+        to=lambda opened: f"/console/trade/auctions/{opened.terms.auction_id}",
+        flash="auctioned",
+        again=lambda page: loan_page(page, loan_id),
+    )
 
 
 @router.post("/console/decisions/{decision_id}/approval")
 def check(post: PostDep, decision_id: Id) -> Response:
     """Confirm or refuse a decision, as a person who did not make it."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        word = post.text("outcome")
-        if word not in {"confirmed", "refused"}:
-            raise InvalidState("a decision is confirmed or refused", outcome=word)
-        outcome = cast(Literal["confirmed", "refused"], word)
-        check_decision(unit, context, decision_id, outcome, post.text("note"))
-        return Done(to=f"/console/decisions/{decision_id}", flash="checked")
-
-    return apply(post, run, lambda page: decision_page(page, decision_id))
+    return post.commit(
+        lambda: check_decision.given(decision_id, post.read(CheckDecision)),
+        to=f"/console/decisions/{decision_id}",
+        flash="checked",
+        again=lambda page: decision_page(page, decision_id),
+    )
 
 
 @router.get("/console/business-days")
@@ -171,13 +159,9 @@ def _steps(closed: ClosedDay) -> list[tuple[str, list[tuple[str, Money | int]]]]
 @router.post("/console/business-days")
 def close(post: PostDep) -> Response:
     """Close the open business dates, at most a month at once."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        for day in open_dates(unit, context)[:DAYS_AT_ONCE]:
-            close_day(unit, context, day)
-        return Done(to="/console/business-days", flash="days_closed")
-
-    return apply(post, run, days_page)
+    return post.commit(
+        lambda: close_days.given(CloseDays()), to="/console/business-days", flash="days_closed", again=days_page
+    )
 
 
 @router.get("/console/reports/{name}.{form}")

@@ -7,24 +7,22 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from credit_api.credits.schemas import BalanceOut
-from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
-from credit_api.lending.schemas import (
-    DepositIn,
+from credit_api.prices.schemas import (
     MarkOut,
     OfferIn,
     OfferOut,
-    PriceIn,
     PriceOut,
     PriceRecordedOut,
     SettlementOut,
     WaterfallOut,
 )
 from financing.base.context import Context
-from financing.base.quantities import Carbon, Money, Price
-from financing.ledger.deposits import deposit
+from financing.base.quantities import Carbon, Price
+from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.collateral.disposing import settle_disposal
 from financing.lending.unit import UnitOfWork
@@ -35,48 +33,21 @@ from financing.market.over_the_counter.offering import (
     settle_offer,
     withdraw_offer,
 )
-from financing.market.prices.model import PriceObservation
 from financing.valuation.marks import marks_of
 
 router = APIRouter(prefix="/v1", tags=["market"], responses=PROBLEMS)
 
 
-def price_out(seen: PriceObservation) -> PriceOut:
-    return PriceOut(
-        asset_class=seen.asset_class,
-        price_fen_per_tonne=seen.price.amount,
-        observed_at=seen.observed_at,
-        source=seen.source,
-        confirmed=seen.confirmed,
-    )
-
-
 @router.post("/deposits", status_code=201, response_model=BalanceOut)
-async def add_deposit(
-    body: DepositIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def add_deposit(body: Deposit, call: CallDep) -> Response:
     """Credit money that reached the exchange's settlement account to a participant."""
-
-    def run(unit: UnitOfWork, context: Context) -> BalanceOut:
-        return BalanceOut.of(deposit(unit, context, body.organisation_id, Money(body.amount_fen), body.reference))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(deposit.given(body), answer=BalanceOut.of)
 
 
 @router.post("/prices", status_code=201, response_model=PriceRecordedOut)
-async def add_price(
-    body: PriceIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def add_price(body: RecordPrice, call: CallDep) -> Response:
     """Record a price, as the exchange. Every active loan is looked at again in the same commit."""
-
-    def run(unit: UnitOfWork, context: Context) -> PriceRecordedOut:
-        command = RecordPrice(
-            body.asset_class, Price(body.price_fen_per_tonne), body.observed_at, body.source, body.confirmed
-        )
-        done = record_price(unit, context, command)
-        return PriceRecordedOut(price=price_out(done.observation), loans_revalued=done.revalued.loans)
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(record_price.given(body), answer=PriceRecordedOut.of)
 
 
 @router.get("/prices")
@@ -85,7 +56,7 @@ def list_prices(
 ) -> list[PriceOut]:
     """The last price observations of a class, oldest first."""
     with parts.reading() as connection:
-        return [price_out(seen) for seen in UnitOfWork(connection).market.prices(asset_class, limit)]
+        return [PriceOut.of(seen) for seen in UnitOfWork(connection).market.prices(asset_class, limit)]
 
 
 @router.get("/marks/{asset_class}")

@@ -6,12 +6,11 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.prices.charts import HISTORY, price_charts
-from financing.base.context import Context
 from financing.base.quantities import Money, business_date
 from financing.ledger.accounts import AccountKind
-from financing.ledger.deposits import deposit
+from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
@@ -53,28 +52,17 @@ def market_page(page: Page) -> Response:
 @router.post("/console/market/prices")
 def move_price(post: PostDep) -> Response:
     """Record a price now; every active loan is looked at again in the same commit."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = RecordPrice(
-            asset_class=post.text("asset_class"),
-            price=post.price("price"),
-            observed_at=context.at,
-            source=post.text("source"),
-            confirmed=post.checked("confirmed"),
-        )
-        done = record_price(unit, context, command)
-        called = done.revalued.called > 0
-        return Done(to="/console/market", flash="price_moved_calls" if called else "price_moved")
-
-    return apply(post, run, market_page)
+    return post.commit(
+        lambda: record_price.given(post.read(RecordPrice, observed_at=post.page.parts.clock())),
+        to="/console/market",
+        flash=lambda done: "price_moved_calls" if done.revalued.called > 0 else "price_moved",
+        again=market_page,
+    )
 
 
 @router.post("/console/market/deposits")
 def add_deposit(post: PostDep) -> Response:
     """Credit money that reached the exchange's settlement account to a participant."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        deposit(unit, context, post.text("organisation_id"), post.yuan("amount"), post.text("reference"))
-        return Done(to="/console/market#deposits", flash="deposited")
-
-    return apply(post, run, market_page)
+    return post.commit(
+        lambda: deposit.given(post.read(Deposit)), to="/console/market#deposits", flash="deposited", again=market_page
+    )

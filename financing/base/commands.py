@@ -16,9 +16,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import CoreSchema, core_schema
 
 from financing.base.context import Context
-from financing.base.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Energy, Money, Price
+from financing.base.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Energy, Money, Price, Rate
 
-U = TypeVar("U")
+U_contra = TypeVar("U_contra", contravariant=True)
 P = ParamSpec("P")
 R = TypeVar("R")
 YEARS = range(1990, 2101)
@@ -31,41 +31,41 @@ class Command(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class UseCase(Generic[U, P, R]):
+class UseCase(Generic[U_contra, P, R]):
     """A handler with the kinds of organisation that may issue its command; none named means any participant.
 
     Called like the function it wraps, it refuses others with `NotPermitted`, whichever way the command came.
     """
 
-    handler: Callable[Concatenate[U, Context, P], R]
+    handler: Callable[Concatenate[U_contra, Context, P], R]
     kinds: tuple[str, ...] = ()
 
-    def __call__(self, unit: U, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, unit: U_contra, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         if self.kinds:
             context.require_kind(*self.kinds)
         return self.handler(unit, context, *args, **kwargs)
 
-    def given(self, *args: P.args, **kwargs: P.kwargs) -> Given[U, R]:
+    def given(self, *args: P.args, **kwargs: P.kwargs) -> Given[U_contra, R]:
         """The command with what it was given, to be run by whoever has a unit of work."""
         body = next((each for each in (*args, *kwargs.values()) if isinstance(each, BaseModel)), None)
         return Given(self.handler.__name__, body, lambda unit, context: self(unit, context, *args, **kwargs))
 
 
 @dataclass(frozen=True, slots=True)
-class Given(Generic[U, R]):
+class Given(Generic[U_contra, R]):
     """One issue of a command: its name in the audit log, its body, and what runs it."""
 
     name: str
     body: BaseModel | None
-    run: Callable[[U, Context], R]
+    run: Callable[[U_contra, Context], R]
 
 
 def issued_by(
     *kinds: str,
-) -> Callable[[Callable[Concatenate[U, Context, P], R]], UseCase[U, P, R]]:
+) -> Callable[[Callable[Concatenate[U_contra, Context, P], R]], UseCase[U_contra, P, R]]:
     """Declare the handler below as a command that organisations of these kinds may issue; none: every participant."""
 
-    def declare(handler: Callable[Concatenate[U, Context, P], R]) -> UseCase[U, P, R]:
+    def declare(handler: Callable[Concatenate[U_contra, Context, P], R]) -> UseCase[U_contra, P, R]:
         return UseCase(handler, kinds)
 
     return declare
@@ -73,7 +73,7 @@ def issued_by(
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A quantity that crosses the border as an integer of its smallest unit, `least` or more.
+    """A quantity that crosses the border as an integer of its smallest unit, from `least` to `most`.
 
     `suffix` ends the names of such fields; a person enters `scale` of the smallest units as one, `finest` at the least.
     """
@@ -83,9 +83,10 @@ class Measure:
     scale: int
     finest: str
     least: int = 1
+    most: int = INT64_MAX
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        number = core_schema.int_schema(strict=True, ge=self.least, le=INT64_MAX)
+        number = core_schema.int_schema(strict=True, ge=self.least, le=self.most)
         return core_schema.no_info_after_validator_function(
             self.kind,
             core_schema.no_info_before_validator_function(_amount, number),
@@ -110,6 +111,7 @@ FenPerTonne = Annotated[
 ]
 WattHours = Annotated[Energy, Measure(Energy, "_wh", 1_000, "0.001 kWh", least=0), Field(description="watt-hours")]
 Watts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW"), Field(description="nameplate power in W")]
+BasisPoints = Annotated[Rate, Measure(Rate, "_bps", 1, "0.01 %", least=0), Field(description="basis points")]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 # No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from financing.base.commands import Command, Fen, Id, Text, issued_by
 from financing.base.context import Context
-from financing.base.quantities import Money
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
@@ -11,13 +13,20 @@ from financing.ledger.store import Balance
 from financing.ledger.unit import LedgerUnit
 
 
-def deposit(unit: LedgerUnit, context: Context, organisation_id: str, amount: Money, reference: str) -> Balance:
-    """Credit `amount` to a participant, mirrored on the exchange's settlement account.
+class Deposit(Command):
+    organisation_id: Id
+    amount_fen: Fen
+    reference: Text = Field(description="the payment system's own number of the transfer")
+
+
+@issued_by("exchange")
+def deposit(unit: LedgerUnit, context: Context, command: Deposit) -> Balance:
+    """Credit money to a participant, mirrored on the exchange's settlement account.
 
     Raises `NotPermitted` unless the actor is an exchange, `NotFound`, `QuantityOutOfRange`.
     """
-    context.require_kind("exchange")
-    owner = unit.organisations.get(organisation_id)
+    owner = unit.organisations.get(command.organisation_id)
     source = AccountKey(context.actor.id, AccountKind.SETTLEMENT, CNY)
-    post_entry(unit, context, EntryKind.FUNDING, reference, [Leg(source, cash(owner.id), amount.require_positive())])
+    leg = Leg(source, cash(owner.id), command.amount_fen)
+    post_entry(unit, context, EntryKind.FUNDING, command.reference, [leg])
     return unit.ledger.balance(cash(owner.id))

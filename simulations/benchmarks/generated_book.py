@@ -73,14 +73,14 @@ def seed_book(connection: Connection, context: Context, size: BookSize, on: date
     at = datetime.combine(on, datetime.min.time(), UTC) - timedelta(hours=8)
     for organisation, kind in ((BANK, "bank"), (BORROWER, "developer"), ("registry-generated", "registry")):
         unit.organisations.add(Organisation(organisation, kind, organisation, organisation, None), at)
-    portfolio = unit.books.portfolio(BANK, PRODUCT)
+    portfolio = unit.loans.portfolio(BANK, PRODUCT)
     book, dues = generated_book(
         size.loans, size.seed, date(on.year - 1, on.month, 1), on, market_of(context.parameters)
     )
     book.portfolio[:] = portfolio.portfolio_id
     _loans(connection, size, at)
-    unit.books.open_all(book)
-    unit.books.add_dues(dues)
+    unit.loans.open_all(book)
+    unit.loans.add_dues(dues)
     _pledges(connection, size, book, at, pledge_cover)
     for key, fen in PRICES.items():
         unit.market.add_price(

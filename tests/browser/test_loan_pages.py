@@ -59,7 +59,7 @@ def test_the_loan_is_changed_paid_out_and_refused_at_its_page(person, loan, pict
     picture(f"loan-refused-{size[0]}.png")
     person.open(loan)
     unfold(person)
-    person.fill("serve", kind="rate", rate=rate).send("serve")
+    person.fill("serve", kind="rate", annual_rate=rate).send("serve")
     assert f"{int(rate) / 100:.2f} %" in person.text("#events")
     person.fill("tranche", amount=amount).send("tranche", confirm=True)
     assert f"¥{amount}" in person.text("#events")

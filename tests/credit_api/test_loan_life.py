@@ -40,7 +40,7 @@ def test_a_payment_entered_late_gives_the_books_of_one_in_time(world):
     assert in_time[1] - 50_000 - answer["loan"]["debt_fen"] > 0
     world.assert_refused(BORROWER, path, late, "invalid_state", status=409)
     events = world.get(BORROWER, f"/v1/loans/{loan['loan_id']}/events")
-    assert [(event["kind"], event["external_id"]) for event in events] == [
+    assert [(event["event"]["kind"], event["external_id"]) for event in events] == [
         ("disbursement", None), ("repayment", None), ("repayment", "bank-transfer-7"),
     ]  # fmt: skip
     world.verify()
@@ -75,9 +75,9 @@ def test_bad_events_are_refused_and_move_nothing(world):
         (BORROWER, {"kind": "recovery", "amount_fen": 1}, "invalid_state"),
         (BANK, {"kind": "freeze", "value_on": tomorrow}, "period_invalid"),
         (BANK, {"kind": "freeze", "value_on": early}, "period_invalid"),
-        (BANK, {"kind": "rate"}, "period_invalid"),
+        (BANK, {"kind": "rate"}, "invalid_request"),
         (BANK, {"kind": "rate", "annual_rate_bps": 9_999}, "invalid_request"),
-        (BANK, {"kind": "holiday"}, "period_invalid"),
+        (BANK, {"kind": "holiday"}, "invalid_request"),
         (BANK, {"kind": "holiday", "until": early}, "period_invalid"),
         (BANK, {"kind": "write_off"}, "invalid_state"),
         (BANK, {"kind": "repayment", "amount_fen": 5}, "invalid_request"),
@@ -160,7 +160,7 @@ def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):
     assert [day["day"] for day in days] == sorted(day["day"] for day in days)
     assert owed(world, loan["loan_id"])["coverage"] in {"call", "liquidate"}
     world.get(BORROWER, "/v1/business-days", status=403)
-    world.assert_refused(BORROWER, "/v1/business-days", {}, "forbidden")
+    world.assert_refused(BORROWER, "/v1/business-days", {}, "not_permitted")
     world.verify()
 
 

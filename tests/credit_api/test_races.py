@@ -27,7 +27,9 @@ def holder(world):
 
 def commands(issuance_id, quantity, context):
     """The three ways to dispose of the same units."""
-    pledge = ReservePledge("bank-gusu", issuance_id, quantity, "phcer_pledge_loan")
+    pledge = ReservePledge(
+        bank_id="bank-gusu", issuance_id=issuance_id, quantity_kg=quantity, product="phcer_pledge_loan"
+    )
     offer = MakeOffer("buyer-a", issuance_id, quantity, Price(3_000), context.at + timedelta(days=1))
     retirement = RetireCredits(issuance_id, quantity, Purpose("x", "y"))
     return (

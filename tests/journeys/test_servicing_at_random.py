@@ -26,8 +26,8 @@ def require_agreement(world, loan_id):
     """What the ledger holds of the loan is what its events lead to on the day its books were taken to."""
     with world.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        stored = unit.lending.loan(loan_id)
-        events = [each.event for each in unit.books.events(stored.terms.number)]
+        stored = unit.loans.get(loan_id)
+        events = [each.event for each in unit.loans.events(stored.terms.number)]
         to = date_of(int(stored.book.accrued_to[0]))
         again = replay(stored.terms, events, to, market_of(world.parts.parameters))
         expected = positions(stored.terms, again.book)

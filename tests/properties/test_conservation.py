@@ -208,7 +208,9 @@ class Machine:
 
     def reserve(self):
         _, issuance, quantity = self.draw()
-        command = ReservePledge("bank-gusu", issuance, Carbon(quantity), "phcer_pledge_loan")
+        command = ReservePledge(
+            bank_id="bank-gusu", issuance_id=issuance, quantity_kg=Carbon(quantity), product="phcer_pledge_loan"
+        )
         stored = self.run("dev-a", "developer", reserve_pledge, command)
         self.reserved[stored.pledge.pledge_id] = (issuance, quantity)
         self.auditor.set_aside["dev-a", issuance] += quantity
@@ -223,7 +225,13 @@ class Machine:
         else:
             with self.world.parts.reading() as connection:
                 head = UnitOfWork(connection).ledger.head().entry_id
-            self.run("bank-gusu", "bank", post_pledge, PostPledge(pledge_id, self.loan["loan_id"], "R"))
+            self.run(
+                "bank-gusu",
+                "bank",
+                post_pledge,
+                pledge_id,
+                PostPledge(loan_id=self.loan["loan_id"], registration_number="R"),
+            )
             with self.world.parts.reading() as connection:
                 blocks = UnitOfWork(connection).serials.arrived(head + 1)
             self.auditor.move(

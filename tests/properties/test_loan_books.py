@@ -23,13 +23,8 @@ from financing.lending.collateral.portfolio import (
     value_pledges,
 )
 from financing.lending.loans.days import day_of
-from financing.lending.loans.loan import (
-    EventKind,
-    LoanEvent,
-    LoanTerms,
-    projection,
-    replay,
-)
+from financing.lending.loans.events import Disbursement, LoanEvent, Repayment
+from financing.lending.loans.loan import LoanTerms, projection, replay
 from financing.lending.loans.posting import positions
 from financing.lending.loans.rolling import Market
 from financing.market.prices.model import Marked, Unpriced
@@ -65,9 +60,9 @@ def terms(scheme, basis, bps, days):
 
 
 def events_of(drawn, paid):
-    first = LoanEvent(EventKind.DISBURSEMENT, START, 1, Money(drawn))
+    first = LoanEvent(Disbursement(value_on=START, amount_fen=Money(drawn)), 1)
     rest = [
-        LoanEvent(EventKind.REPAYMENT, START + timedelta(days=day), place, Money(fen))
+        LoanEvent(Repayment(value_on=START + timedelta(days=day), amount_fen=Money(fen)), place)
         for place, (day, fen) in enumerate(paid, start=2)
     ]
     return [first, *rest]

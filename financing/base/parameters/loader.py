@@ -127,6 +127,18 @@ class Parameters:
     def product(self, key: str, on: date) -> LendingProduct:
         return self.products.find(key, on)
 
+    def products_on(self, on: date) -> list[LendingProduct]:
+        """The products that hold on a day: those on credits alone first, the oldest first."""
+        held = [each for each in self.products.records if each.holds_on(on)]
+        return sorted(held, key=lambda each: (bool(each.securities), each.valid_from, each.key))
+
+    def usual_product(self, on: date) -> LendingProduct:
+        """The product of an application that names none. Raises `ParameterMissing` when none holds."""
+        held = self.products_on(on)
+        if not held:
+            raise ParameterMissing("no loan product holds", on=str(on))
+        return held[0]
+
     def running_product(self, key: str, on: date) -> LendingProduct:
         """The version of a product for loans that run: the one that holds, or the last that did before `on`.
 

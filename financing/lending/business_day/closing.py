@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import numpy as np
+from pydantic import Field
 from sqlalchemy import func, select
 
+from financing.base.commands import Command, issued_by
 from financing.base.context import Context
 from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
 from financing.base.quantities import business_date
@@ -23,6 +25,8 @@ from financing.lending.loans.posting import day_changes
 from financing.lending.loans.store import account_t, loan_t
 from financing.lending.unit import UnitOfWork
 
+DAYS_AT_ONCE = 31
+
 
 def open_dates(unit: UnitOfWork, context: Context) -> list[date]:
     """The bank's business dates that are over and not closed: from its first loan, or the last closed date, to
@@ -35,13 +39,24 @@ def open_dates(unit: UnitOfWork, context: Context) -> list[date]:
     return days_between(start, yesterday)
 
 
+class CloseDays(Command):
+    through: date | None = Field(default=None, description="the last date to close; yesterday (China) if left out")
+
+
+@issued_by("bank")
+def close_days(unit: UnitOfWork, context: Context, command: CloseDays) -> tuple[ClosedDay, ...]:
+    """Close the issuer's open business dates, missed ones first, at most `DAYS_AT_ONCE`. Raises as `close_day`."""
+    dates = [day for day in open_dates(unit, context) if command.through is None or day <= command.through]
+    return tuple(close_day(unit, context, day) for day in dates[:DAYS_AT_ONCE])
+
+
+@issued_by("bank")
 def close_day(unit: UnitOfWork, context: Context, day: date) -> ClosedDay:
     """Run the steps of one date on the bank's whole book and post them as one entry.
 
     Raises `PeriodInvalid` for a day that is not over, `InvalidState` for one out of order, `BooksDiverged` when the
     loans and the general ledger do not agree afterwards. A date that is closed is returned as it was: nothing changes.
     """
-    context.require_kind("bank")
     bank_id = context.actor.id
     if day > business_date(context.at):
         raise PeriodInvalid("a business date is closed when it has come", on=str(day))
@@ -109,10 +124,10 @@ def reconcile(unit: UnitOfWork, work: DayWork) -> None:
 def _work(unit: UnitOfWork, context: Context, day: date) -> DayWork:
     portfolios = {
         number: portfolio
-        for number, portfolio in unit.books.portfolios().items()
+        for number, portfolio in unit.loans.portfolios().items()
         if portfolio.bank_id == context.actor.id
     }
-    book = unit.books.read(running_in=list(portfolios))
+    book = unit.loans.read(running_in=list(portfolios))
     return DayWork(
         bank_id=context.actor.id,
         day=day,
@@ -126,8 +141,8 @@ def _work(unit: UnitOfWork, context: Context, day: date) -> DayWork:
 
 def _store(unit: UnitOfWork, context: Context, work: DayWork) -> int | None:
     rows = work.going
-    unit.books.write(work.book.take(rows))
-    unit.books.add_dues(work.dues)
+    unit.loans.write(work.book.take(rows))
+    unit.loans.add_dues(work.dues)
     parked = np.flatnonzero(work.faults)
     names = [Fault(int(work.faults[row])).name.lower() for row in parked]
     unit.days.park(work.book.number[parked].tolist(), work.day, names)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
+from financing.base.commands import issued_by
 from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.lending.business_day.steps import (
@@ -20,7 +21,7 @@ from financing.lending.business_day.steps import (
 )
 from financing.lending.business_day.work import DayWork
 from financing.lending.collateral.portfolio import standings
-from financing.lending.collateral.standing import LoanCoverage, look_at
+from financing.lending.collateral.standing import LoanCoverage, loan_coverages
 from financing.lending.loans.book import faults
 from financing.lending.loans.loan import LoanState
 from financing.lending.loans.markets import market_of
@@ -49,22 +50,23 @@ class NowWork(DayWork):
         return self.moment
 
 
-def revalue(unit: UnitOfWork, context: Context, *, bank_id: str) -> tuple[LoanCoverage, ...]:
-    """Revalue a bank's book now, and show every running loan as it stands after that."""
-    revalue_now(unit, context, bank_id=bank_id)
-    loans = unit.lending.loans(organisation_id=bank_id, state=LoanState.ACTIVE)
-    return look_at(unit, context.parameters, loans, context.at)
+@issued_by("bank")
+def revalue_loans(unit: UnitOfWork, context: Context) -> tuple[LoanCoverage, ...]:
+    """Revalue the issuer's book now, and show every running loan as it stands after that."""
+    revalue_now(unit, context, bank_id=context.actor.id)
+    loans = unit.loans.of(organisation_id=context.actor.id, state=LoanState.ACTIVE)
+    return loan_coverages(unit, context.parameters, loans, context.at)
 
 
 def revalue_now(unit: UnitOfWork, context: Context, *, bank_id: str | None = None) -> Revalued:
     """Mark the running loans of a bank, or of every bank, at this moment; make the calls that are due and close those
     that are cured. An unpriced loan keeps its call: an unknown value never cures and never calls."""
-    portfolios = unit.books.portfolios()
+    portfolios = unit.loans.portfolios()
     banks = sorted({each.bank_id for each in portfolios.values()} if bank_id is None else {bank_id})
     loans = called = cured = 0
     for bank in banks:
         mine = {number: each for number, each in portfolios.items() if each.bank_id == bank}
-        book = unit.books.read(running_in=list(mine))
+        book = unit.loans.read(running_in=list(mine))
         if not len(book):
             continue
         work = NowWork(

@@ -8,8 +8,11 @@ lender that resets the price opens the next auction. Sales stop when the debt is
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from pydantic import Field
+
+from financing.base.commands import Command, FenPerTonne, Kilograms, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitted
 from financing.base.quantities import Carbon, Price, Rate
@@ -30,9 +33,9 @@ from financing.lending.collateral.disposing import (
     valued_lot,
     waterfall_of,
 )
-from financing.lending.collateral.standing import LoanCoverage, stand
+from financing.lending.collateral.pledge import StoredPledge
+from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.loan import LoanState
-from financing.lending.store import StoredPledge
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.commands import close_auction, take_dutch, withdraw_auction
 from financing.market.auctions.store import Auction, Contract
@@ -42,17 +45,15 @@ from financing.market.fees import quote
 from financing.valuation.pools import require_priced
 
 
-@dataclass(frozen=True, slots=True)
-class AuctionCollateral:
-    """What the lender chooses: how much of which pledge, from which price down, by how much every `step_seconds`."""
+class AuctionCollateral(Command):
+    """A falling-price auction of pledged credits. The reserve is the mark less the haircut; it is not chosen."""
 
-    pledge_id: str
-    quantity: Carbon
-    start: Price
-    decrement: Price
-    step_seconds: int
-    opens_at: datetime
-    closes_at: datetime
+    quantity_kg: Kilograms = Field(description="whole tonnes: a multiple of 1000")
+    start_fen_per_tonne: FenPerTonne
+    decrement_fen_per_tonne: FenPerTonne
+    step_seconds: int = Field(strict=True, ge=1, le=86_400)
+    opens_at: Moment
+    closes_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,32 +64,36 @@ class Taken:
     waterfall: Waterfall | None
 
 
-def auction_collateral(unit: UnitOfWork, context: Context, command: AuctionCollateral) -> Auction:
+@issued_by()
+def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> Auction:
     """Put pledged credits up for a falling-price auction, as the lender, when there is a ground to sell.
 
     The reserve is the mark × (1 − haircut), and no more is sold than pays the debt and the costs at the reserve. Raises
     `DisposalNotAllowed`, `PriceMissing` and its kin, `InsufficientBalance` (on sale already), and what `Terms` refuses.
     """
-    stored = unit.lending.pledge(command.pledge_id)
+    stored = unit.pledges.get(pledge_id)
     context.require_party(stored.pledge.pledgee)
     if stored.pledge.loan_id is None:
-        raise DisposalNotAllowed("the pledge secures no loan", pledge_id=command.pledge_id)
-    standing = stand(unit, context, stored.pledge.loan_id)
+        raise DisposalNotAllowed("the pledge secures no loan", pledge_id=pledge_id)
+    standing = loan_coverage(unit, context, stored.pledge.loan_id)
     product = require_ground(context, standing)
     _require_needed(
-        standing, stored, command.quantity, plan_disposal(standing.debt.total, require_priced(standing.pool), product)
+        standing,
+        stored,
+        command.quantity_kg,
+        plan_disposal(standing.debt.total, require_priced(standing.pool), product),
     )
-    pledge_rules.dispose(stored.pledge, command.quantity)
+    pledge_rules.dispose(stored.pledge, command.quantity_kg)
     rules = rules_of(context)
     terms = Terms(
         auction_id=context.new_id("auc"),
         seller=context.actor.id,
         asset=stored.pledge.lot.asset,
-        quantity=command.quantity,
+        quantity=command.quantity_kg,
         format=Format.DUTCH,
         reserve=reserve_price(valued_lot(standing, stored)),
-        increment=command.decrement,
-        start=command.start,
+        increment=command.decrement_fen_per_tonne,
+        start=command.start_fen_per_tonne,
         step=timedelta(seconds=command.step_seconds),
         extension=timedelta(seconds=0),
         deposit=Rate(rules.deposit_bps),
@@ -102,7 +107,7 @@ def auction_collateral(unit: UnitOfWork, context: Context, command: AuctionColla
     leg = Leg(_under_pledge(stored), _on_sale(terms), terms.quantity)
     post_entry(unit, context, EntryKind.ESCROW, terms.auction_id, [leg])
     unit.auctions.add(terms)
-    unit.auctions.add_disposal_auction(terms.auction_id, command.pledge_id, stored.pledge.loan_id, context.at)
+    unit.auctions.add_disposal_auction(terms.auction_id, pledge_id, stored.pledge.loan_id, context.at)
     return unit.auctions.get(terms.auction_id)
 
 
@@ -115,7 +120,7 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
     if found is None:
         return Taken(take_dutch(unit, context, auction_id, quantity, price_max), None)
     pledge_id, loan_id = found
-    stored, standing = unit.lending.pledge(pledge_id), stand(unit, context, loan_id)
+    stored, standing = unit.pledges.get(pledge_id), loan_coverage(unit, context, loan_id)
     if context.actor.id == stored.pledge.pledgor:
         raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=pledge_id)
     product = require_ground(context, standing)
@@ -127,11 +132,11 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
     if proceeds > costs:
         leg = payment(loan.lender, loan.borrower, proceeds - costs)
         post_entry(unit, context, EntryKind.DISPOSAL, loan_id, [leg])
-    unit.lending.save_pledge(pledge_rules.dispose(stored.pledge, quantity))
+    unit.pledges.save(pledge_rules.dispose(stored.pledge, quantity))
     settle_proceeds(unit, context, standing, flow)
     auction = unit.auctions.get(auction_id)
-    if auction.left and unit.lending.loan(loan_id).loan.state is not LoanState.ACTIVE:
-        _take_back(unit, context, auction, unit.lending.pledge(pledge_id), "done")
+    if auction.left and unit.loans.get(loan_id).loan.state is not LoanState.ACTIVE:
+        _take_back(unit, context, auction, unit.pledges.get(pledge_id), "done")
     close_call_after_sale(unit, context, loan_id)
     return Taken(contract, flow)
 
@@ -169,7 +174,7 @@ def end_disposal(unit: UnitOfWork, context: Context, auction_id: str) -> Auction
     if context.at < auction.closes_at:
         context.require_party(auction.terms.seller)
     state = "unsold" if auction.left == auction.terms.quantity else "done"
-    return _take_back(unit, context, auction, unit.lending.pledge(found[0]), state)
+    return _take_back(unit, context, auction, unit.pledges.get(found[0]), state)
 
 
 def _take_back(unit: UnitOfWork, context: Context, auction: Auction, stored: StoredPledge, state: str) -> Auction:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
+from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import (
-    Carbon,
     Money,
     Price,
     Rate,
@@ -26,10 +25,11 @@ from financing.lending.collateral.disposal import (
     reserve_price,
     waterfall,
 )
-from financing.lending.collateral.standing import LoanCoverage, settle_call, stand
-from financing.lending.loans.loan import EventKind, LoanState
-from financing.lending.loans.recording import Draft, happen
-from financing.lending.store import StoredPledge
+from financing.lending.collateral.pledge import StoredPledge
+from financing.lending.collateral.standing import LoanCoverage, loan_coverage, settle_call
+from financing.lending.loans.events import Disposal
+from financing.lending.loans.loan import LoanState
+from financing.lending.loans.recording import record_event
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter import offers as otc
 from financing.market.over_the_counter.offering import HOLDERS
@@ -38,13 +38,13 @@ from financing.market.prices.store import StoredOffer
 from financing.valuation.pools import ValuedLot, require_priced
 
 
-@dataclass(frozen=True, slots=True)
-class OfferCollateral:
-    pledge_id: str
-    buyer_id: str
-    quantity: Carbon
-    price: Price
-    expires_at: datetime
+class OfferCollateral(Command):
+    """A lender's offer of pledged credits to one buyer, at no less than the reserve price."""
+
+    buyer_id: Id
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne
+    expires_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +53,31 @@ class Disposed:
     waterfall: Waterfall
 
 
-def offer_collateral(unit: UnitOfWork, context: Context, command: OfferCollateral) -> StoredOffer:
+@issued_by()
+def offer_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: OfferCollateral) -> StoredOffer:
     """Offer pledged credits to one buyer, as the lender, once the loan's coverage or an uncured call allows it.
 
     Raises `DisposalNotAllowed` (no ground, or below the reserve price), `PriceMissing` and its kin, `NotPermitted`,
     `QuantityOutOfRange`, `InvalidState`.
     """
     unit.organisations.require_kind(command.buyer_id, *HOLDERS)
-    stored, standing = _collateral(unit, context, command.pledge_id)
+    stored, standing = _collateral(unit, context, pledge_id)
     if command.buyer_id == stored.pledge.pledgor:
-        raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=command.pledge_id)
+        raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=pledge_id)
     require_ground(context, standing)
-    _require_reserve(standing, stored, command.price)
-    pledge_rules.dispose(stored.pledge, command.quantity)
+    _require_reserve(standing, stored, command.price_fen_per_tonne)
+    pledge_rules.dispose(stored.pledge, command.quantity_kg)
     offer = Offer(
         offer_id=context.new_id("off"),
         seller=context.actor.id,
         buyer=command.buyer_id,
         asset=stored.pledge.lot.asset,
-        quantity=command.quantity,
-        price=command.price,
+        quantity=command.quantity_kg,
+        price=command.price_fen_per_tonne,
         offered_at=context.at,
         expires_at=command.expires_at,
     )
-    unit.market.add_offer(offer, pledge_id=command.pledge_id)
+    unit.market.add_offer(offer, pledge_id=pledge_id)
     return unit.market.offer(offer.offer_id)
 
 
@@ -87,10 +88,10 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
     """
     accepted, terms = otc.accept(stored_offer.offer, context.actor.id, context.at)
     assert stored_offer.pledge_id is not None
-    stored = unit.lending.pledge(stored_offer.pledge_id)
+    stored = unit.pledges.get(stored_offer.pledge_id)
     if stored.pledge.loan_id is None:
         raise InvalidState("the pledge secures no loan", pledge_id=stored.pledge.pledge_id)
-    standing = stand(unit, context, stored.pledge.loan_id)
+    standing = loan_coverage(unit, context, stored.pledge.loan_id)
     product = require_ground(context, standing)
     disposed = pledge_rules.dispose(stored.pledge, terms.quantity)
     costs = min(terms.amount, terms.amount.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
@@ -108,7 +109,7 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
         ],
     )
     settle_proceeds(unit, context, standing, flow)
-    unit.lending.save_pledge(disposed)
+    unit.pledges.save(disposed)
     unit.market.close_offer(accepted, entry_id=moved.entry_id)
     close_call_after_sale(unit, context, loan.loan_id)
     return Disposed(unit.market.offer(accepted.offer_id), flow)
@@ -131,25 +132,24 @@ def settle_proceeds(unit: UnitOfWork, context: Context, standing: LoanCoverage, 
     """Pay the debt from the proceeds that reached the borrower; the surplus stays there."""
     paid = flow.penal + flow.interest + flow.principal
     if paid:
-        draft = Draft(EventKind.DISPOSAL, business_date(context.at), paid)
-        happen(unit, context, standing.stored, draft, EntryKind.DISPOSAL)
+        record_event(unit, context, standing.stored, Disposal(amount_fen=paid), EntryKind.DISPOSAL)
 
 
 def close_call_after_sale(unit: UnitOfWork, context: Context, loan_id: str) -> None:
     """After a sale the call is cured, or closed when no collateral is left to call on."""
-    standing = stand(unit, context, loan_id)
+    standing = loan_coverage(unit, context, loan_id)
     if standing.call is not None and not standing.pledges and standing.stored.loan.state is LoanState.ACTIVE:
-        unit.lending.close_call(standing.call.call_id, "closed", context.at)
+        unit.calls.close(standing.call.call_id, "closed", context.at)
         return
     settle_call(unit, context, standing)
 
 
 def _collateral(unit: UnitOfWork, context: Context, pledge_id: str) -> tuple[StoredPledge, LoanCoverage]:
-    stored = unit.lending.pledge(pledge_id)
+    stored = unit.pledges.get(pledge_id)
     context.require_party(stored.pledge.pledgee)
     if stored.pledge.loan_id is None:
         raise InvalidState("the pledge secures no loan", pledge_id=pledge_id)
-    return stored, stand(unit, context, stored.pledge.loan_id)
+    return stored, loan_coverage(unit, context, stored.pledge.loan_id)
 
 
 def require_ground(context: Context, standing: LoanCoverage) -> LendingProduct:

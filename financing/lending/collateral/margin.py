@@ -50,6 +50,17 @@ class MarginCall:
         return business_date(at) > self.cure_by
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A margin call with the collateral's market value when it was made. `state`: open, cured or closed."""
+
+    call_id: str
+    call: MarginCall
+    market: Money
+    state: str
+    closed_at: datetime | None
+
+
 def shortfall_of(debt: Money, pool: PoolValuation) -> Money:
     """Debt above the advance line. Raises `PriceMissing`, `PriceStale` or `PriceImplausible` when unpriced."""
     return max(debt.require_non_negative() - require_priced(pool).lendable, Money(0))

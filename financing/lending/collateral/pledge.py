@@ -6,11 +6,15 @@ Parts may be released or disposed of while posted; the pledge ends when nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
+from pydantic import BaseModel, Field
+
+from financing.base.commands import Sha256
 from financing.base.errors import InvalidState, PeriodInvalid, QuantityOutOfRange
 from financing.base.quantities import Carbon, require_utc
+from financing.ledger.accounts import Asset
 from financing.valuation.pools import Lot
 
 NOTHING = Carbon(0)
@@ -55,6 +59,30 @@ class Pledge:
 
     def remaining_lot(self) -> Lot | None:
         return replace(self.lot, quantity=self.outstanding) if self.outstanding else None
+
+
+class PledgedUse(BaseModel):
+    """What a pledgor states of its credits: evidence, and when an allowance must be surrendered or is carried over."""
+
+    evidence_sha256: Sha256 | None = None
+    compliance_year: int | None = Field(default=None, strict=True, ge=2013, le=2100)
+    surrender_by: date | None = Field(default=None, description="when an allowance loses its use")
+    carry_over: bool = Field(default=False, strict=True, description="whether it may be used in the next year")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPledge:
+    """A pledge with what its pledgor stated and what the registries gave the lender for it."""
+
+    pledge: Pledge
+    use: PledgedUse
+    registration_number: str | None
+    registered_on: date | None = None
+    freeze_number: str | None = None
+
+    @property
+    def issuance_id(self) -> str:
+        return Asset(self.pledge.lot.asset).issuance_id
 
 
 def post(pledge: Pledge, loan_id: str, at: datetime) -> Pledge:

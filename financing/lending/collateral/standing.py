@@ -12,17 +12,18 @@ from financing.base.quantities import Money, business_date
 from financing.lending.collateral.coverage import Coverage, CoverageStatus, coverage
 from financing.lending.collateral.margin import (
     CollateralCure,
+    StoredCall,
     cash_cure,
     collateral_cure,
     is_cured,
     make_call,
 )
+from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.days import day_of
-from financing.lending.loans.loan import Debt, debt_of
+from financing.lending.loans.loan import Debt, StoredLoan, debt_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.rolling import advance
-from financing.lending.store import StoredCall, StoredLoan, StoredPledge
 from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of
@@ -55,12 +56,12 @@ class LoanCoverage:
         return exposed(self.debt.total, self.stored)
 
 
-def look_at(
+def loan_coverages(
     unit: UnitOfWork, parameters: Parameters, loans: Sequence[StoredLoan], at: datetime
 ) -> tuple[LoanCoverage, ...]:
     """Coverage of each loan at `at`. Reads only: one query for pledges, one for calls, one a class for marks."""
     ids = [stored.loan.loan_id for stored in loans]
-    pledges, calls = unit.lending.posted_pledges(ids), unit.lending.open_calls(ids)
+    pledges, calls = unit.pledges.posted(ids), unit.calls.open_of(ids)
     classes = parameters.classes_on(business_date(at))
     marks = marks_of(unit, parameters, (p.pledge.lot.asset_class for held in pledges.values() for p in held), at)
     book = LoanBook.joined([stored.book for stored in loans])
@@ -92,13 +93,13 @@ def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> N
     """Make or close the margin call of one loan according to how it stands."""
     if standing.call is not None:
         if is_cured(standing.exposed, standing.pool):
-            unit.lending.close_call(standing.call.call_id, "cured", context.at)
+            unit.calls.close(standing.call.call_id, "cured", context.at)
         return
     if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
         loan = standing.stored.loan
         product = context.parameters.running_product(standing.stored.product, business_date(context.at))
         call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at)
-        unit.lending.add_call(context.new_id("mcl"), call, standing.pool.market)
+        unit.calls.add(context.new_id("mcl"), call, standing.pool.market)
 
 
 def exposed(debt: Money, stored: StoredLoan) -> Money:
@@ -106,9 +107,9 @@ def exposed(debt: Money, stored: StoredLoan) -> Money:
     return max(debt - stored.terms.secured, Money(0))
 
 
-def stand(unit: UnitOfWork, context: Context, loan_id: str) -> LoanCoverage:
+def loan_coverage(unit: UnitOfWork, context: Context, loan_id: str) -> LoanCoverage:
     """How one loan stands now."""
-    return look_at(unit, context.parameters, [unit.lending.loan(loan_id)], context.at)[0]
+    return loan_coverages(unit, context.parameters, [unit.loans.get(loan_id)], context.at)[0]
 
 
 def _lots(pledges: Sequence[StoredPledge]) -> tuple[Lot, ...]:

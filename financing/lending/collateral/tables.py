@@ -9,9 +9,12 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
+from financing.lending.collateral.pledge import PledgedUse
 
 
-class PledgeRow(SQLModel, table=True):
+class PledgeRow(PledgedUse, SQLModel, table=True):
+    """A pledge; what its pledgor states of its use are columns of the same names."""
+
     """`registration_number` is that of the movable-property registry, recorded when the pledge is posted; the freeze is
     the exchange's. `compliance_year` and `surrender_by` say when an allowance loses its use."""
 
@@ -37,10 +40,6 @@ class PledgeRow(SQLModel, table=True):
     registration_number: str | None = None
     registered_on: date | None = None
     freeze_number: str | None = None
-    evidence_hash: str | None = None
-    compliance_year: int | None = None
-    surrender_by: date | None = None
-    carry_over: bool = False
     reserved_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 

@@ -3,58 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
+from pydantic import Field
+
+from financing.base.commands import Command, Sha256, issued_by
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, PeriodInvalid
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import Money, Rate, business_date
 from financing.ledger.entries import EntryKind
-from financing.lending.collateral.standing import settle_call, stand
-from financing.lending.loans.days import day_of
-from financing.lending.loans.loan import (
-    NOTHING,
-    EventKind,
-    LoanState,
-    projection,
+from financing.lending.collateral.standing import LoanCoverage, loan_coverage, settle_call
+from financing.lending.loans.events import (
+    Holiday,
+    RateChange,
+    Recovery,
+    Repayment,
+    Restructuring,
+    Servicing,
+    StoredEvent,
+    WriteOff,
 )
+from financing.lending.loans.loan import LoanState, StoredLoan, projection
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.recording import (
-    Draft,
-    Happened,
-    happen,
-    undo,
+    record_event,
+    reverse_event,
 )
 from financing.lending.loans.rolling import Dues
-from financing.lending.loans.store import StoredEvent
-from financing.lending.store import StoredLoan
 from financing.lending.unit import UnitOfWork
 
-LENDERS = frozenset(
-    {
-        EventKind.RATE,
-        EventKind.HOLIDAY,
-        EventKind.RESTRUCTURING,
-        EventKind.FREEZE,
-        EventKind.UNFREEZE,
-        EventKind.WRITE_OFF,
-    }
-)
-BOOKED_AS = {EventKind.WRITE_OFF: EntryKind.WRITE_OFF, EventKind.RECOVERY: EntryKind.RECOVERY}
+BOOKED_AS = {WriteOff: EntryKind.WRITE_OFF, Recovery: EntryKind.RECOVERY}
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What is to happen, effective on `value_on` (default today): see `LoanEvent` for what each kind needs."""
+class ReviewTarget(Command):
+    """Whether the reduction that a sustainability-linked loan agreed on was reached, by the evidence named."""
 
-    kind: EventKind
-    value_on: date | None = None
-    amount: Money = NOTHING
-    rate: Rate | None = None
-    until: date | None = None
-    scheme: str | None = None
-    full: bool = False
-    capitalised: bool = False
+    reached: bool = Field(strict=True)
+    evidence_sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,74 +50,62 @@ class Schedule:
     to_come: Dues
 
 
-def serve(unit: UnitOfWork, context: Context, loan_id: str, command: Service) -> Happened:
+@issued_by()
+def service_loan(unit: UnitOfWork, context: Context, loan_id: str, asked: Servicing) -> LoanCoverage:
     """Change a loan's terms, freeze it, or write it off, as its lender; recover on a written-off one, as its borrower.
 
     Raises `NotPermitted`, `InvalidState` (closed loan; interest due before a restructuring; a write-off of a loan that
     is not late), `PeriodInvalid`, `InsufficientBalance`; nothing is stored then.
     """
-    stored = unit.lending.loan(loan_id)
-    if command.kind in LENDERS:
-        context.require_party(stored.terms.lender)
-    elif command.kind is EventKind.RECOVERY:
-        context.require_party(stored.terms.borrower)
-    else:
-        raise NotPermitted("this is booked by its own command", kind=command.kind.value)
-    _require_complete(command, stored)
-    on = command.value_on or business_date(context.at)
-    if command.kind is EventKind.WRITE_OFF:
+    stored = unit.loans.get(loan_id)
+    context.require_party(stored.terms.borrower if isinstance(asked, Recovery) else stored.terms.lender)
+    _require_in_order(asked, stored)
+    if isinstance(asked, WriteOff):
         _require_late(unit, context, stored)
-    draft = Draft(
-        command.kind,
-        on,
-        command.amount,
-        rate=command.rate,
-        until=command.until,
-        scheme=command.scheme,
-        full=command.full,
-        capitalised=command.capitalised,
-    )
-    done = happen(unit, context, stored, draft, BOOKED_AS.get(command.kind, EntryKind.ACCRUAL))
+    done = record_event(unit, context, stored, asked, BOOKED_AS.get(type(asked), EntryKind.ACCRUAL))
     if done.stored.loan.state is LoanState.ACTIVE:
-        settle_call(unit, context, stand(unit, context, loan_id))
-    return done
+        settle_call(unit, context, loan_coverage(unit, context, loan_id))
+    return loan_coverage(unit, context, loan_id)
 
 
-def review_target(unit: UnitOfWork, context: Context, loan_id: str, *, reached: bool) -> Happened:
+@issued_by()
+def review_target(unit: UnitOfWork, context: Context, loan_id: str, command: ReviewTarget) -> LoanCoverage:
     """The rate after the agreed reduction was verified as reached, or missed, as the lender: falls or rises by what the
-    product says. Raises `NotPermitted` for a product without such a target."""
-    stored = unit.lending.loan(loan_id)
+    product says, and the evidence is kept with it. Raises `NotPermitted` for a product without such a target."""
+    stored = unit.loans.get(loan_id)
     product = context.parameters.running_product(stored.product, business_date(context.at))
-    rate = green_rate(product, stored.loan.rate, reached=reached)
-    return serve(unit, context, loan_id, Service(EventKind.RATE, rate=rate))
+    rate = green_rate(product, stored.loan.rate, reached=command.reached)
+    change = RateChange(annual_rate_bps=rate, evidence_sha256=command.evidence_sha256)
+    return service_loan(unit, context, loan_id, change)
 
 
-def reverse_payment(unit: UnitOfWork, context: Context, loan_id: str, sequence: int) -> Happened:
+@issued_by()
+def reverse_payment(unit: UnitOfWork, context: Context, loan_id: str, sequence: int) -> LoanCoverage:
     """Take back one recorded payment, as the lender: the borrower has its money again, the books are as if it had
     never been paid, and both stay on record. Raises `NotPermitted`, `InvalidState`, `InsufficientBalance`."""
-    stored = unit.lending.loan(loan_id)
+    stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.lender)
-    events = unit.books.events(stored.terms.number)
+    events = unit.loans.events(stored.terms.number)
     target = next((each.event for each in events if each.event.sequence == sequence), None)
-    if target is None or target.kind is not EventKind.REPAYMENT:
+    if target is None or not isinstance(target.what, Repayment):
         raise InvalidState("only a repayment is reversed", sequence=sequence)
-    done = undo(unit, context, stored, sequence)
-    settle_call(unit, context, stand(unit, context, loan_id))
-    return done
+    reverse_event(unit, context, stored, sequence)
+    settle_call(unit, context, loan_coverage(unit, context, loan_id))
+    return loan_coverage(unit, context, loan_id)
 
 
 def schedule_of(unit: UnitOfWork, context: Context, loan_id: str) -> Schedule:
     """Instalments of one loan, past and to come, to one of its parties."""
-    stored = unit.lending.loan(loan_id)
+    stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.lender, stored.terms.borrower)
-    return Schedule(unit.books.dues([stored.terms.number]), projection(stored.book, market_of(context.parameters)))
+    return Schedule(unit.loans.dues([stored.terms.number]), projection(stored.book, market_of(context.parameters)))
 
 
 def history_of(unit: UnitOfWork, context: Context, loan_id: str) -> list[StoredEvent]:
     """What happened to one loan, in the order of entry, to one of its parties."""
-    stored = unit.lending.loan(loan_id)
+    stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.lender, stored.terms.borrower)
-    return unit.books.events(stored.terms.number)
+    return unit.loans.events(stored.terms.number)
 
 
 def green_rate(product: LendingProduct, rate: Rate, *, reached: bool) -> Rate:
@@ -143,26 +116,15 @@ def green_rate(product: LendingProduct, rate: Rate, *, reached: bool) -> Rate:
     return Rate(max(rate.bps + change, 0))
 
 
-def _require_complete(command: Service, stored: StoredLoan) -> None:
-    if command.kind is EventKind.RATE and command.rate is None:
-        raise PeriodInvalid("a rate change names the rate")
-    if command.rate is not None:
-        command.rate.require_non_negative()
-        if command.rate > Rate(3_600):
-            raise PeriodInvalid("a rate is at most 36 % a year", rate_bps=command.rate.bps)
-    if command.kind is EventKind.HOLIDAY and command.until is None:
-        raise PeriodInvalid("a holiday has a last day")
-    if command.kind is EventKind.RECOVERY:
-        command.amount.require_positive()
-    if command.until is not None:
-        start = command.value_on or stored.terms.signed_on
-        if day_of(command.until) <= day_of(start):
-            raise PeriodInvalid("the last day lies after the first", until=str(command.until))
+def _require_in_order(asked: Servicing, stored: StoredLoan) -> None:
+    until = asked.until if isinstance(asked, Holiday | Restructuring) else None
+    if until is not None and until <= (asked.value_on or stored.terms.signed_on):
+        raise PeriodInvalid("the last day lies after the first", until=str(until))
 
 
 def _require_late(unit: UnitOfWork, context: Context, stored: StoredLoan) -> None:
     """A loan is written off when it is loss-class late or its collateral is gone and something is overdue."""
-    standing = stand(unit, context, stored.terms.loan_id)
+    standing = loan_coverage(unit, context, stored.terms.loan_id)
     late = standing.days_past_due
     limit = context.parameters.provisioning(business_date(context.at)).class_days[3]
     sold_out = not standing.pledges and standing.debt.total > Money(0)

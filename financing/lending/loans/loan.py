@@ -19,10 +19,25 @@ from financing.lending.loans.book import LoanBook, Scheme, State
 from financing.lending.loans.days import (
     BASES,
     NO_DAY,
+    Ints,
     date_of,
     day_of,
     in_month,
     month_of,
+)
+from financing.lending.loans.events import (
+    ORDER,
+    Disbursement,
+    Disposal,
+    Freeze,
+    Holiday,
+    LoanEvent,
+    RateChange,
+    Recovery,
+    Repayment,
+    Restructuring,
+    Unfreeze,
+    WriteOff,
 )
 from financing.lending.loans.payments import (
     Split,
@@ -75,24 +90,6 @@ class Loan:
     state: LoanState
 
 
-class EventKind(StrEnum):
-    DISBURSEMENT = "disbursement"
-    RATE = "rate"
-    HOLIDAY = "holiday"
-    RESTRUCTURING = "restructuring"
-    FREEZE = "freeze"
-    UNFREEZE = "unfreeze"
-    REPAYMENT = "repayment"
-    DISPOSAL = "disposal"
-    WRITE_OFF = "write_off"
-    RECOVERY = "recovery"
-
-
-# Within one day: what changes the debt or its terms first, then what pays it, then what ends it.
-_ORDER = {kind: place for place, kind in enumerate(EventKind)}
-MONEY_IN = frozenset({EventKind.REPAYMENT, EventKind.DISPOSAL, EventKind.RECOVERY})
-
-
 @dataclass(frozen=True, slots=True)
 class LoanTerms:
     """What was agreed at signing. `interest_only_months` are calendar months without principal (seasonal income);
@@ -129,22 +126,21 @@ class LoanTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class LoanEvent:
-    """Something that happened on `value_on`: an amount, a rate, or a last day (`until`). `sequence` is the order of
-    entry; `reversed` events count for nothing. `shorten` and `full` choose between two ways (see `payments.pay` and
-    the book's `holiday_full`); `capitalised` and `scheme` belong to a restructuring."""
+class StoredLoan:
+    """What was agreed, and the loan's books (one row) as far as they were taken. `committed` may be drawn in all."""
 
-    kind: EventKind
-    value_on: date
-    sequence: int
-    amount: Money = NOTHING
-    rate: Rate | None = None
-    until: date | None = None
-    scheme: str | None = None
-    shorten: bool = True
-    full: bool = False
-    capitalised: bool = False
-    reversed: bool = False
+    terms: LoanTerms
+    book: LoanBook
+    decision_id: str
+    committed: Money
+
+    @property
+    def loan(self) -> Loan:
+        return loan_of(self.terms, self.book)
+
+    @property
+    def product(self) -> str:
+        return self.terms.product
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +227,7 @@ def replay(terms: LoanTerms, events: Iterable[LoanEvent], to: date, market: Mark
 def in_order(events: Iterable[LoanEvent]) -> list[LoanEvent]:
     """Events that count, in the order in which they take effect."""
     counted = (event for event in events if not event.reversed)
-    return sorted(counted, key=lambda event: (event.value_on, _ORDER[event.kind], event.sequence))
+    return sorted(counted, key=lambda event: (event.value_on, ORDER[event.what.kind], event.sequence))
 
 
 def apply_event(done: Replayed, event: LoanEvent, market: Market) -> None:
@@ -240,34 +236,40 @@ def apply_event(done: Replayed, event: LoanEvent, market: Market) -> None:
     if day < int(book.accrued_to[0]):
         raise PeriodInvalid("this is before the loan, or before what is booked", on=str(event.value_on))
     done.dues = done.dues.and_(advance(book, day, market))
-    if not book.active[0] and event.kind is not EventKind.RECOVERY:
-        raise InvalidState(f"the loan is {state_of(book)}", on=str(event.value_on), event=event.kind.value)
-    amount = np.array([event.amount.fen], np.int64)
-    if event.kind is EventKind.DISBURSEMENT:
-        disburse(book, amount, market)
-    elif event.kind is EventKind.RATE:
-        assert event.rate is not None
-        book.rate_bps[0] = event.rate.bps
-        book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
-    elif event.kind is EventKind.HOLIDAY:
-        assert event.until is not None
-        book.holiday_until[0], book.holiday_full[0] = day_of(event.until), int(event.full)
-        book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
-    elif event.kind is EventKind.RESTRUCTURING:
-        _restructure(book, event, market)
-    elif event.kind is EventKind.FREEZE or event.kind is EventKind.UNFREEZE:
-        book.frozen[0] = int(event.kind is EventKind.FREEZE)
-    elif event.kind is EventKind.WRITE_OFF:
-        write_off(book)
-    elif event.kind is EventKind.RECOVERY:
-        if not book.written_off[0]:
-            raise InvalidState("nothing was written off", on=str(event.value_on))
-        done.splits[event.sequence] = allocation_of(recover(book, amount))
-    else:
-        oldest_unpaid(book, done.dues)
-        from_sale = event.kind is EventKind.DISPOSAL
-        done.splits[event.sequence] = allocation_of(pay(book, amount, shorten=event.shorten, from_sale=from_sale))
-        oldest_unpaid(book, done.dues)
+    if not book.active[0] and not isinstance(event.what, Recovery):
+        raise InvalidState(f"the loan is {state_of(book)}", on=str(event.value_on), event=event.what.kind)
+    amount = np.array([event.what.amount.fen], np.int64)
+    match event.what:
+        case Disbursement():
+            disburse(book, amount, market)
+        case RateChange(annual_rate_bps=rate):
+            book.rate_bps[0] = rate.bps
+            book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
+        case Holiday(until=until, full=full):
+            book.holiday_until[0], book.holiday_full[0] = day_of(until), int(full)
+            book.instalment[:] = level_instalment(book, np.zeros(1, np.int64))
+        case Restructuring():
+            _restructure(book, event.what, market)
+        case Freeze() | Unfreeze():
+            book.frozen[0] = int(isinstance(event.what, Freeze))
+        case WriteOff():
+            write_off(book)
+        case Recovery():
+            if not book.written_off[0]:
+                raise InvalidState("nothing was written off", on=str(event.value_on))
+            done.splits[event.sequence] = allocation_of(recover(book, amount))
+        case Repayment(shorten=shorten):
+            done.splits[event.sequence] = _paid(done, amount, shorten=shorten)
+        case Disposal():
+            done.splits[event.sequence] = _paid(done, amount, from_sale=True)
+
+
+def _paid(done: Replayed, amount: Ints, *, shorten: bool = True, from_sale: bool = False) -> Allocation:
+    book = done.book
+    oldest_unpaid(book, done.dues)
+    split = pay(book, amount, shorten=shorten, from_sale=from_sale)
+    oldest_unpaid(book, done.dues)
+    return allocation_of(split)
 
 
 def require_payable(book: LoanBook, amount: Money) -> None:
@@ -333,16 +335,16 @@ def allocation_of(split: Split) -> Allocation:
     return Allocation(*(Money(int(each[0])) for each in (split.penal, split.interest, split.principal, split.refund)))
 
 
-def _restructure(book: LoanBook, event: LoanEvent, market: Market) -> None:
-    if event.capitalised:
+def _restructure(book: LoanBook, asked: Restructuring, market: Market) -> None:
+    if asked.capitalised:
         capitalise(book)
     elif int(book.interest_due[0]) or int(book.penal_owed[0]):
         raise InvalidState("interest that is due is paid or capitalised before a restructuring")
     else:
         book.principal_due[:] = 0
         book.oldest_due_on[:] = NO_DAY
-    if event.rate is not None:
-        book.rate_bps[0] = event.rate.bps
+    if asked.annual_rate_bps is not None:
+        book.rate_bps[0] = asked.annual_rate_bps.bps
     book.restructured[0] = 1
-    scheme = SCHEMES[event.scheme] if event.scheme is not None else None
-    reschedule(book, scheme, day_of(event.until) if event.until is not None else None, market)
+    scheme = SCHEMES[asked.scheme] if asked.scheme is not None else None
+    reschedule(book, scheme, day_of(asked.until) if asked.until is not None else None, market)

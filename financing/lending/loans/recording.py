@@ -12,18 +12,17 @@ from datetime import date
 
 from financing.base.context import Context
 from financing.base.errors import InvalidState, PeriodInvalid
-from financing.base.quantities import Money, Rate, business_date
+from financing.base.quantities import business_date
 from financing.ledger.entries import EntryKind, Posting
 from financing.ledger.posting import post_entry
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.days import date_of, day_of
+from financing.lending.loans.events import Happening, LoanEvent, Recovery, Repayment
 from financing.lending.loans.loan import (
-    NOTHING,
     Allocation,
-    EventKind,
-    LoanEvent,
     LoanState,
     Replayed,
+    StoredLoan,
     apply_event,
     in_order,
     replay,
@@ -34,7 +33,6 @@ from financing.lending.loans.markets import market_of
 from financing.lending.loans.payments import oldest_unpaid
 from financing.lending.loans.posting import changes, positions
 from financing.lending.loans.rolling import advance
-from financing.lending.store import StoredLoan
 from financing.lending.unit import UnitOfWork
 
 # What an end of day found of a loan; a replay of events knows nothing of it.
@@ -42,22 +40,7 @@ _FOUND = ("pd_bps", "risk_class", "stage", "allowance", "coverage", "market", "l
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """An event that is to be recorded."""
-
-    kind: EventKind
-    value_on: date
-    amount: Money = NOTHING
-    rate: Rate | None = None
-    until: date | None = None
-    scheme: str | None = None
-    shorten: bool = True
-    full: bool = False
-    capitalised: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
+class Recorded:
     """The loan after it, what a payment went to, and the ledger entry (None if no balance changed)."""
 
     stored: StoredLoan
@@ -65,62 +48,52 @@ class Happened:
     entry_id: int | None
 
 
-def happen(
+def record_event(
     unit: UnitOfWork,
     context: Context,
     stored: StoredLoan,
-    draft: Draft,
+    what: Happening,
     kind: EntryKind,
     *,
     external_id: str | None = None,
     extra: Sequence[Posting] = (),
-) -> Happened:
+) -> Recorded:
     """Record an event of a loan and post what it changes, with `extra` postings in the same entry.
 
     Raises `PeriodInvalid` (a day to come, or before signing), `OverpaymentRefused`, `InvalidState` (closed loan, an
     external id used already) and what the ledger refuses; nothing is stored then.
     """
     today = business_date(context.at)
-    if not stored.terms.signed_on <= draft.value_on <= today:
-        raise PeriodInvalid("an event lies between signing and today", on=str(draft.value_on))
-    if stored.loan.state is not LoanState.ACTIVE and draft.kind is not EventKind.RECOVERY:
+    value_on = what.value_on or today
+    if not stored.terms.signed_on <= value_on <= today:
+        raise PeriodInvalid("an event lies between signing and today", on=str(value_on))
+    if stored.loan.state is not LoanState.ACTIVE and not isinstance(what, Recovery):
         raise InvalidState(f"the loan is {stored.loan.state}", loan_id=stored.terms.loan_id)
     number = stored.terms.number
-    known = unit.books.events(number)
+    known = unit.loans.events(number)
     if external_id is not None and any(e.external_id == external_id and not e.event.reversed for e in known):
         raise InvalidState("this payment was recorded already", external_id=external_id)
     events = tuple(each.event for each in known)
-    event = LoanEvent(
-        kind=draft.kind,
-        value_on=draft.value_on,
-        sequence=len(events) + 1,
-        amount=draft.amount,
-        rate=draft.rate,
-        until=draft.until,
-        scheme=draft.scheme,
-        shorten=draft.shorten,
-        full=draft.full,
-        capitalised=draft.capitalised,
-    )
-    on_time = draft.value_on >= date_of(int(stored.book.accrued_to[0])) and in_order((*events, event))[-1] == event
+    event = LoanEvent(what.model_copy(update={"value_on": value_on}), len(events) + 1)
+    on_time = value_on >= date_of(int(stored.book.accrued_to[0])) and in_order((*events, event))[-1] == event
     done = _forward(unit, context, stored, event) if on_time else _again(context, stored, (*events, event))
     entry_id = _store(unit, context, stored, done, kind if on_time else EntryKind.CORRECTION, extra)
-    unit.books.add_event(
+    unit.loans.add_event(
         number, event, external_id=external_id, entry_id=entry_id, actor_id=context.actor.id, at=context.at
     )
-    return Happened(unit.lending.loan(stored.terms.loan_id), done.splits.get(event.sequence), entry_id)
+    return Recorded(unit.loans.get(stored.terms.loan_id), done.splits.get(event.sequence), entry_id)
 
 
-def undo(unit: UnitOfWork, context: Context, stored: StoredLoan, sequence: int) -> Happened:
+def reverse_event(unit: UnitOfWork, context: Context, stored: StoredLoan, sequence: int) -> Recorded:
     """Reverse one event as if it had never been: a new linked entry corrects the books, the event stays on record.
 
     Raises `InvalidState` for an event that does not exist, is reversed, or on which a later one rests.
     """
-    events = tuple(each.event for each in unit.books.events(stored.terms.number))
+    events = tuple(each.event for each in unit.loans.events(stored.terms.number))
     done = _again(context, stored, reversal_of(events, sequence))
     entry_id = _store(unit, context, stored, done, EntryKind.CORRECTION, ())
-    unit.books.mark_reversed(stored.terms.number, sequence, context.at)
-    return Happened(unit.lending.loan(stored.terms.loan_id), None, entry_id)
+    unit.loans.mark_reversed(stored.terms.number, sequence, context.at)
+    return Recorded(unit.loans.get(stored.terms.loan_id), None, entry_id)
 
 
 def carry_forward(unit: UnitOfWork, context: Context, stored: StoredLoan, on: date) -> StoredLoan:
@@ -128,18 +101,18 @@ def carry_forward(unit: UnitOfWork, context: Context, stored: StoredLoan, on: da
     if day_of(on) < int(stored.book.accrued_to[0]):
         raise PeriodInvalid("the books are already later than this date", on=str(on))
     book = stored.book.copy()
-    dues = unit.books.dues([stored.terms.number]).and_(advance(book, day_of(on), market_of(context.parameters)))
+    dues = unit.loans.dues([stored.terms.number]).and_(advance(book, day_of(on), market_of(context.parameters)))
     oldest_unpaid(book, dues)
     _store(unit, context, stored, Replayed(book, dues, {}), EntryKind.ACCRUAL, ())
-    return unit.lending.loan(stored.terms.loan_id)
+    return unit.loans.get(stored.terms.loan_id)
 
 
 def _forward(unit: UnitOfWork, context: Context, stored: StoredLoan, event: LoanEvent) -> Replayed:
     market, today = market_of(context.parameters), day_of(business_date(context.at))
-    done = Replayed(stored.book.copy(), unit.books.dues([stored.terms.number]), {})
+    done = Replayed(stored.book.copy(), unit.loans.dues([stored.terms.number]), {})
     done.dues = done.dues.and_(advance(done.book, day_of(event.value_on), market))
-    if event.kind is EventKind.REPAYMENT:
-        require_payable(done.book, event.amount)
+    if isinstance(event.what, Repayment):
+        require_payable(done.book, event.what.amount_fen)
     apply_event(done, event, market)
     done.dues = done.dues.and_(advance(done.book, today, market))
     oldest_unpaid(done.book, done.dues)
@@ -151,9 +124,9 @@ def _again(context: Context, stored: StoredLoan, events: Sequence[LoanEvent]) ->
     later one that is more than the corrected debt is given back in part."""
     market = market_of(context.parameters)
     newest = events[-1]
-    if newest.kind is EventKind.REPAYMENT and not newest.reversed:
+    if isinstance(newest.what, Repayment) and not newest.reversed:
         before = replay(stored.terms, events[:-1], newest.value_on, market)
-        require_payable(before.book, newest.amount)
+        require_payable(before.book, newest.what.amount_fen)
     done = replay(stored.terms, events, business_date(context.at), market)
     for name in _FOUND:
         getattr(done.book, name)[:] = getattr(stored.book, name)
@@ -172,8 +145,8 @@ def _store(
     if not book.active[0]:
         _clear(book)
     postings = [*changes(positions(stored.terms, stored.book), positions(stored.terms, book)), *extra]
-    unit.lending.save_loan(book)
-    unit.books.set_dues(stored.terms.number, done.dues)
+    unit.loans.write(book)
+    unit.loans.set_dues(stored.terms.number, done.dues)
     if not postings:
         return None
     return post_entry(unit, context, kind, stored.terms.loan_id, changes=postings).entry_id

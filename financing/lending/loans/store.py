@@ -1,14 +1,17 @@
-"""The loan book on one connection: accounts of one loan or of all, their events and the instalments fallen due."""
+"""Loans on one connection: what was agreed, the accounts of one or of all, events, and the instalments fallen due."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
+from financing.base.errors import NotFound
+from financing.base.quantities import Money
 from financing.base.storage.bulk import (
     day_number,
     insert_integers,
@@ -20,7 +23,8 @@ from financing.base.storage.columns import table_of
 from financing.base.storage.records import Codec
 from financing.lending.loans.book import LoanBook, State
 from financing.lending.loans.days import NO_DAY, Ints, date_of
-from financing.lending.loans.loan import LoanEvent
+from financing.lending.loans.events import LoanEvent, StoredEvent
+from financing.lending.loans.loan import STATES, LoanState, LoanTerms, StoredLoan
 from financing.lending.loans.rolling import Dues
 from financing.lending.loans.tables import LoanAccountRow, LoanDueRow, LoanEventRow, LoanRow, PortfolioRow
 
@@ -30,6 +34,7 @@ event_t = table_of(LoanEventRow)
 portfolio_t = table_of(PortfolioRow)
 loan_t = table_of(LoanRow)
 _events = Codec(LoanEvent)
+_terms = Codec(LoanTerms)
 
 DATES = frozenset({"matures_on", "next_reset_on", "holiday_until", "accrued_to", "next_due_on", "oldest_due_on"})
 _MONEY = frozenset(
@@ -50,18 +55,60 @@ class Portfolio:
     product: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    event: LoanEvent
-    external_id: str | None
-    entry_id: int | None
-    actor_id: str
-    recorded_at: datetime
-
-
-class BookStore:
+class LoanStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    def of_decision(self, decision_id: str) -> str | None:
+        """The loan drawn on a decision, if any."""
+        row = self._connection.execute(select(loan_t.c.id).where(loan_t.c.decision_id == decision_id)).first()
+        return row.id if row else None
+
+    def add(self, stored: StoredLoan, at: datetime) -> None:
+        terms = stored.terms
+        self._connection.execute(
+            insert(loan_t).values(
+                id=terms.loan_id,
+                number=terms.number,
+                decision_id=stored.decision_id,
+                bank_id=terms.lender,
+                borrower_id=terms.borrower,
+                product=terms.product,
+                committed_fen=stored.committed.fen,
+                terms=_terms.encode(terms),
+                created_at=at,
+            )
+        )
+        self.open(stored.book)
+
+    def get(self, loan_id: str) -> StoredLoan:
+        row = self._connection.execute(select(loan_t).where(loan_t.c.id == loan_id)).first()
+        if row is None:
+            raise NotFound("no such loan", loan_id=loan_id)
+        return self._stored([row])[0]
+
+    def of(self, *, organisation_id: str | None = None, state: LoanState | None = None) -> list[StoredLoan]:
+        """Loans that an organisation gave or took, newest first; of everyone for None."""
+        query = select(loan_t).order_by(loan_t.c.created_at.desc(), loan_t.c.id)
+        if organisation_id is not None:
+            query = query.where(or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id))
+        if state is not None:
+            code = next(number for number, named in STATES.items() if named is state)
+            query = query.join(account_t, account_t.c.number == loan_t.c.number).where(account_t.c.state == int(code))
+        return self._stored(list(self._connection.execute(query)))
+
+    def _stored(self, rows: list[Row[Any]]) -> list[StoredLoan]:
+        book = self.read([row.number for row in rows])
+        place = {number: at for at, number in enumerate(book.number.tolist())}
+        return [
+            StoredLoan(
+                terms=_terms.decode(row.terms),
+                book=one_of(book, place[row.number]),
+                decision_id=row.decision_id,
+                committed=Money(row.committed_fen),
+            )
+            for row in rows
+        ]
 
     def portfolio(self, bank_id: str, product: str) -> Portfolio:
         """The portfolio of a bank's loans on a product, opened if this is the first."""
@@ -150,9 +197,9 @@ class BookStore:
             insert(event_t).values(
                 number=number,
                 sequence=event.sequence,
-                kind=event.kind.value,
+                kind=event.what.kind,
                 value_on=event.value_on,
-                amount_fen=event.amount.fen,
+                amount_fen=event.what.amount.fen,
                 record=_events.encode(event),
                 external_id=external_id,
                 entry_id=entry_id,

@@ -2,59 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import CreditStandardNotMet, InvalidState, SecondPersonRequired
 from financing.base.quantities import Money, business_date
-from financing.lending.store import DecisionRecord
+from financing.lending.origination.decision import Approval, DecisionRecord
 from financing.lending.unit import UnitOfWork
 
 Word = Literal["confirmed", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """What a second person said about a decision."""
-
-    decision_id: str
-    maker: str
-    checker: str
+class CheckDecision(Command):
     outcome: Word
-    note: str
-    decided_at: datetime
+    note: Text = Field(description="why; kept with the decision")
 
 
-def check_decision(unit: UnitOfWork, context: Context, decision_id: str, outcome: Word, note: str) -> Approval:
+@issued_by()
+def check_decision(unit: UnitOfWork, context: Context, decision_id: str, command: CheckDecision) -> Approval:
     """Confirm or refuse a decision of the actor's bank, as a person who did not make it.
 
     Raises `SecondPersonRequired` (the maker itself, or a key without a person's name), `InvalidState` (checked already,
     not an approval), `CreditStandardNotMet` above what a second person may confirm.
     """
-    record = unit.lending.decision(decision_id)
+    record = unit.decisions.get(decision_id)
     context.require_party(record.application.lender)
     if record.decision.outcome != "approve":
         raise InvalidState(f"the decision is to {record.decision.outcome}", decision_id=decision_id)
     if not context.person or context.person == record.maker:
         raise SecondPersonRequired("a decision is checked by another person than its maker", maker=record.maker)
-    if unit.lending.approval(decision_id) is not None:
+    if unit.decisions.approval(decision_id) is not None:
         raise InvalidState("the decision was checked already", decision_id=decision_id)
     product = context.parameters.product(record.application.product, business_date(record.decision.decided_at))
-    if outcome == "confirmed" and record.decision.max_amount > Money(product.second_person_limit_fen):
+    if command.outcome == "confirmed" and record.decision.max_amount > Money(product.second_person_limit_fen):
         raise CreditStandardNotMet(
             "the amount is above what a second person may confirm", limit_fen=product.second_person_limit_fen
         )
-    approval = Approval(decision_id, record.maker, context.person, outcome, note, context.at)
-    unit.lending.add_approval(
+    approval = Approval(
         decision_id=decision_id,
-        maker=approval.maker,
-        checker=approval.checker,
-        outcome=outcome,
-        note=note,
-        at=context.at,
+        maker=record.maker,
+        checker=context.person,
+        outcome=command.outcome,
+        note=command.note,
+        decided_at=context.at,
     )
+    unit.decisions.add_approval(approval)
     return approval
 
 
@@ -66,7 +61,7 @@ def needs_second_person(context: Context, record: DecisionRecord) -> bool:
 
 def require_checked(unit: UnitOfWork, context: Context, record: DecisionRecord) -> None:
     """Raise `SecondPersonRequired` while a decision above the limit is not confirmed, or was refused."""
-    found = unit.lending.approval(record.decision_id)
+    found = unit.decisions.approval(record.decision_id)
     if found is not None and found[1] == "refused":
         raise SecondPersonRequired("the second person refused the decision", checker=found[0])
     if needs_second_person(context, record) and found is None:

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Fen, Id, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import (
     CoverageInsufficient,
@@ -26,51 +30,67 @@ from financing.base.quantities import (
 )
 from financing.ledger.accounts import CNY, AccountKey, AccountKind
 from financing.ledger.entries import EntryKind, Posting, pay
-from financing.lending.collateral.commands import freeze
-from financing.lending.collateral.pledge import PledgeState
+from financing.lending.collateral.commands import freeze, product_of
+from financing.lending.collateral.pledge import PledgeState, StoredPledge
 from financing.lending.collateral.standing import (
     LoanCoverage,
     exposed,
+    loan_coverage,
     settle_call,
-    stand,
 )
+from financing.lending.loans.events import Disbursement, Repayment
 from financing.lending.loans.loan import (
     Allocation,
-    EventKind,
     LoanTerms,
+    StoredLoan,
     open_book,
 )
-from financing.lending.loans.recording import Draft, carry_forward, happen
+from financing.lending.loans.recording import carry_forward, record_event
 from financing.lending.origination.approving import require_checked
 from financing.lending.origination.assessment import CreditAssessment, NoFile
-from financing.lending.origination.decision import LoanApplication, decide, require_drawable
+from financing.lending.origination.decision import DecisionRecord, LoanApplication, decide, require_drawable
 from financing.lending.origination.securing import offered
 from financing.lending.origination.securities import supported
-from financing.lending.store import DecisionRecord, StoredLoan, StoredPledge
 from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import require_priced, value_pool
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """A bank officer's application for a customer. `credit` is the score the bank was given, or `NoFile`."""
+class ApplyForLoan(Command):
+    """A bank officer's application for a customer. `inquiry_id` is the answer of an earlier score inquiry of this bank
+    about the borrower. Without a product, the usual one of the day."""
 
-    borrower_id: str
-    product: str
-    amount: Money
-    tenor_days: int
-    pledge_ids: tuple[str, ...]
-    credit: CreditAssessment | NoFile
-    security_ids: tuple[str, ...] = ()
+    borrower_id: Id
+    inquiry_id: Id
+    product: Id | None = None
+    amount_fen: Fen
+    tenor_days: int = Field(strict=True, ge=1, le=3660)
+    currency: Literal["CNY"] = Field(default="CNY", description="there is no other: a foreign amount is refused")
+    pledge_ids: Annotated[list[Id], Field(max_length=100)] = Field(default_factory=list)
+    security_ids: Annotated[list[Id], Field(max_length=20)] = Field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Disburse:
-    decision_id: str
-    amount: Money
-    registration_number: str
+class DisburseLoan(Command):
+    """`registration_number` is what the movable-property registry (动产融资统一登记) gave for the pledges."""
+
+    decision_id: Id
+    amount_fen: Fen
+    registration_number: Text
+
+
+class DrawTranche(Command):
+    amount_fen: Fen
+
+
+class AccrueLoan(Command):
+    on: date
+
+
+class RepayLoan(Command):
+    amount_fen: Fen
+    value_on: date | None = Field(default=None, description="the day the money came; today if left out")
+    external_id: Id | None = Field(default=None, description="the payer's own number; recorded once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +100,29 @@ class Repaid:
     standing: LoanCoverage
 
 
-def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> DecisionRecord:
-    """Decide on the collateral reserved for the actor and on the score. Every outcome is stored, a decline too.
+@issued_by("bank")
+def decide_application(
+    unit: UnitOfWork, context: Context, command: ApplyForLoan, credit: CreditAssessment | NoFile
+) -> DecisionRecord:
+    """Decide on the collateral reserved for the actor and on the score it was given. Every outcome is stored, a
+    decline too.
 
     Raises `NotPermitted` (pledge of another, score of another subject), `InvalidState`, `AssessmentExpired`.
     """
-    context.require_kind("bank")
     borrower = unit.organisations.get(command.borrower_id)
-    if borrower.subject_id is None or command.credit.subject != borrower.subject_id:
+    if borrower.subject_id is None or credit.subject != borrower.subject_id:
         raise NotPermitted("the score is of another subject", borrower_id=borrower.id)
     pledges = _reserved(unit, context, command.pledge_ids, borrower.id)
     securities = offered(unit, context, command.security_ids, borrower.id)
+    product = product_of(context, command.product)
     if not pledges and not securities:
         raise InvalidState("an application names what secures it")
     application = LoanApplication(
         application_id=context.new_id("app"),
         applicant=borrower.subject_id,
         lender=context.actor.id,
-        product=command.product,
-        amount=command.amount,
+        product=product.key,
+        amount=command.amount_fen,
         tenor_days=command.tenor_days,
         collateral=tuple(stored.pledge.lot for stored in pledges),
         securities=securities,
@@ -108,9 +132,9 @@ def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> De
     marks = marks_of(unit, context.parameters, (lot.asset_class for lot in application.collateral), context.at)
     decision = decide(
         application,
-        command.credit,
+        credit,
         value_pool(application.collateral, marks, context.parameters.classes_on(on)),
-        product=context.parameters.product(command.product, on),
+        product=product,
         parameters=context.parameters,
         at=context.at,
     )
@@ -120,27 +144,28 @@ def decide_application(unit: UnitOfWork, context: Context, command: Apply) -> De
         application=application,
         pledge_ids=tuple(stored.pledge.pledge_id for stored in pledges),
         maker=context.person,
-        credit=command.credit,
+        credit=credit,
         prices=tuple(
             (key, found.price.amount, found.observed_at) for key, found in marks.items() if isinstance(found, Marked)
         ),
         decision=decision,
     )
-    unit.lending.add_decision(record)
+    unit.decisions.add(record)
     return record
 
 
-def disburse_loan(unit: UnitOfWork, context: Context, command: Disburse) -> LoanCoverage:
+@issued_by()
+def disburse_loan(unit: UnitOfWork, context: Context, command: DisburseLoan) -> LoanCoverage:
     """Draw an approved decision: post its pledges, book both sides of the debt and pay out, in one commit.
 
     The collateral is valued again: raises `CoverageInsufficient` when it no longer supports the amount, and
     `CreditStandardNotMet`, `InvalidState` (drawn already), `NotPermitted`, `PriceMissing` and its kin.
     """
-    record = unit.lending.decision(command.decision_id)
+    record = unit.decisions.get(command.decision_id)
     context.require_party(record.application.lender)
-    if (drawn := unit.lending.loan_of_decision(record.decision_id)) is not None:
+    if (drawn := unit.loans.of_decision(record.decision_id)) is not None:
         raise InvalidState("the decision was drawn already", loan_id=drawn)
-    rate = require_drawable(record.decision, command.amount, context.at)
+    rate = require_drawable(record.decision, command.amount_fen, context.at)
     require_checked(unit, context, record)
     pledges = _reserved(unit, context, record.pledge_ids, record.borrower_id)
     lendable = require_priced(
@@ -152,33 +177,34 @@ def disburse_loan(unit: UnitOfWork, context: Context, command: Disburse) -> Loan
         unit, context, [each.security_id for each in record.application.securities], record.borrower_id
     )
     lendable += supported(securities, product)
-    if command.amount > lendable:
+    if command.amount_fen > lendable:
         raise CoverageInsufficient(
             "the collateral no longer supports the amount",
-            amount_fen=command.amount.fen,
+            amount_fen=command.amount_fen.fen,
             lendable_fen=lendable.fen,
         )
     terms = _terms(unit, context, record, product, rate, signed_on)
-    committed = record.decision.max_amount if product.tranches_max > 1 else command.amount
+    committed = record.decision.max_amount if product.tranches_max > 1 else command.amount_fen
     stored = StoredLoan(terms, open_book(terms), record.decision_id, committed)
-    unit.lending.add_loan(stored, context.at)
+    unit.loans.add(stored, context.at)
     for pledge in pledges:
         freeze(unit, context, pledge, terms.loan_id, command.registration_number)
     for security in securities:
         unit.securities.post(security.security_id, terms.loan_id, command.registration_number)
-    _pay_out(unit, context, stored, command.amount, product)
-    return stand(unit, context, terms.loan_id)
+    _pay_out(unit, context, stored, command.amount_fen, product)
+    return loan_coverage(unit, context, terms.loan_id)
 
 
-def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, amount: Money) -> LoanCoverage:
+@issued_by()
+def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, command: DrawTranche) -> LoanCoverage:
     """Pay out a further part of what was committed, as the lender, if the collateral still covers the whole debt.
 
     Raises `CreditStandardNotMet` (more than committed, more tranches than the product allows, decision lapsed),
     `CoverageInsufficient`, `InvalidState`, `PriceMissing` and its kin.
     """
-    stored = unit.lending.loan(loan_id)
+    stored, amount = unit.loans.get(loan_id), command.amount_fen
     context.require_party(stored.terms.lender)
-    record = unit.lending.decision(stored.decision_id)
+    record = unit.decisions.get(stored.decision_id)
     require_drawable(record.decision, amount, context.at)
     product = context.parameters.product(stored.product, stored.terms.signed_on)
     drawn = stored.loan.drawn
@@ -188,10 +214,10 @@ def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, amount: Money
             committed_fen=stored.committed.fen,
             drawn_fen=drawn.fen,
         )
-    events = unit.books.events(stored.terms.number)
-    if sum(each.event.kind is EventKind.DISBURSEMENT for each in events) >= product.tranches_max:
+    events = unit.loans.events(stored.terms.number)
+    if sum(isinstance(each.event.what, Disbursement) for each in events) >= product.tranches_max:
         raise CreditStandardNotMet("the product allows no further tranche", tranches_max=product.tranches_max)
-    standing = stand(unit, context, loan_id)
+    standing = loan_coverage(unit, context, loan_id)
     lendable = require_priced(standing.pool).lendable
     if exposed(standing.debt.total + amount, stored) > lendable:
         raise CoverageInsufficient(
@@ -200,55 +226,50 @@ def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, amount: Money
             lendable_fen=lendable.fen,
         )
     _pay_out(unit, context, stored, amount, product)
-    return stand(unit, context, loan_id)
+    return loan_coverage(unit, context, loan_id)
 
 
-def accrue_loan(unit: UnitOfWork, context: Context, loan_id: str, on: date) -> StoredLoan:
-    """Take a loan's books forward to `on`, as the lender. Raises `PeriodInvalid` for a date in the future or passed."""
-    stored = unit.lending.loan(loan_id)
+@issued_by()
+def accrue_loan(unit: UnitOfWork, context: Context, loan_id: str, command: AccrueLoan) -> LoanCoverage:
+    """Take a loan's books forward to a day, as the lender, and see how it stands.
+
+    Raises `PeriodInvalid` for a date in the future or passed.
+    """
+    stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.lender)
-    if on > business_date(context.at):
-        raise PeriodInvalid("interest is not booked for days to come", on=str(on))
-    return carry_forward(unit, context, stored, on)
+    if command.on > business_date(context.at):
+        raise PeriodInvalid("interest is not booked for days to come", on=str(command.on))
+    carry_forward(unit, context, stored, command.on)
+    return loan_coverage(unit, context, loan_id)
 
 
-def repay_loan(
-    unit: UnitOfWork,
-    context: Context,
-    loan_id: str,
-    amount: Money,
-    *,
-    value_on: date | None = None,
-    external_id: str | None = None,
-) -> Repaid:
+@issued_by()
+def repay_loan(unit: UnitOfWork, context: Context, loan_id: str, command: RepayLoan) -> Repaid:
     """Pay from the borrower's settlement balance; a call that it cures is closed. `value_on` dates it back.
 
     Raises `NotPermitted`, `OverpaymentRefused`, `InvalidState`, `InsufficientBalance`, `PeriodInvalid`.
     """
-    stored = unit.lending.loan(loan_id)
+    stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.borrower)
     product = context.parameters.running_product(stored.product, stored.terms.signed_on)
-    draft = Draft(
-        EventKind.REPAYMENT,
-        value_on or business_date(context.at),
-        amount,
-        shorten=product.prepayment == "shorten",
+    payment = Repayment(
+        value_on=command.value_on, amount_fen=command.amount_fen, shorten=product.prepayment == "shorten"
     )
-    done = happen(unit, context, stored, draft, EntryKind.REPAYMENT, external_id=external_id)
-    settle_call(unit, context, stand(unit, context, loan_id))
+    done = record_event(unit, context, stored, payment, EntryKind.REPAYMENT, external_id=command.external_id)
+    settle_call(unit, context, loan_coverage(unit, context, loan_id))
     assert done.allocation is not None
-    return Repaid(done.stored, done.allocation, stand(unit, context, loan_id))
+    return Repaid(done.stored, done.allocation, loan_coverage(unit, context, loan_id))
 
 
 def _use_ends(stored: StoredPledge) -> date | None:
     """The day on which a pledged allowance must be surrendered, unless what is left may be carried over."""
-    return None if stored.carry_over else stored.surrender_by
+    return None if stored.use.carry_over else stored.use.surrender_by
 
 
 def _pay_out(unit: UnitOfWork, context: Context, stored: StoredLoan, amount: Money, product: LendingProduct) -> None:
-    draft = Draft(EventKind.DISBURSEMENT, business_date(context.at), amount)
     fee = amount.scaled_half_even(Rate(product.arrangement_fee_bps).fraction())
-    happen(unit, context, stored, draft, EntryKind.DISBURSEMENT, extra=_fee(stored.terms, fee))
+    paid_out = Disbursement(amount_fen=amount)
+    record_event(unit, context, stored, paid_out, EntryKind.DISBURSEMENT, extra=_fee(stored.terms, fee))
 
 
 def _fee(terms: LoanTerms, fee: Money) -> Sequence[Posting]:
@@ -269,8 +290,8 @@ def _terms(
     assert workings is not None
     return LoanTerms(
         loan_id=context.new_id("loan"),
-        number=unit.books.next_number(),
-        portfolio=unit.books.portfolio(context.actor.id, product.key).portfolio_id,
+        number=unit.loans.next_number(),
+        portfolio=unit.loans.portfolio(context.actor.id, product.key).portfolio_id,
         borrower=record.borrower_id,
         lender=context.actor.id,
         product=product.key,
@@ -297,7 +318,7 @@ def _reserved(
 ) -> tuple[StoredPledge, ...]:
     if len(set(pledge_ids)) != len(pledge_ids):
         raise InvalidState("an application names its pledges, each once", pledge_ids=list(pledge_ids))
-    found = tuple(unit.lending.pledge(pledge_id) for pledge_id in pledge_ids)
+    found = tuple(unit.pledges.get(pledge_id) for pledge_id in pledge_ids)
     for stored in found:
         if stored.pledge.pledgee != context.actor.id or stored.pledge.pledgor != borrower_id:
             raise NotPermitted("the pledge is not this borrower's to this bank", pledge_id=stored.pledge.pledge_id)

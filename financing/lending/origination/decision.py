@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from pydantic import BaseModel
+
 from financing.base.errors import CreditStandardNotMet, InvalidState, NotPermitted
 from financing.base.parameters.loader import Parameters
 from financing.base.parameters.records import LendingProduct, PrimeRate
@@ -225,3 +227,28 @@ def _price_reasons(workings: PriceWorkings | None, product: LendingProduct) -> l
     if workings is not None and workings.rate > Rate(product.rate_bps_max):
         return [reason("price_above_maximum", "decline")]
     return []
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """Everything a decision rested on. `prices` are (class, fen/t, observed at) as they stood."""
+
+    decision_id: str
+    borrower_id: str
+    application: LoanApplication
+    pledge_ids: tuple[str, ...]
+    maker: str
+    credit: CreditAssessment | NoFile
+    prices: tuple[tuple[str, int, datetime], ...]
+    decision: Decision
+
+
+class Approval(BaseModel):
+    """What a second person said about a decision."""
+
+    decision_id: str
+    maker: str
+    checker: str
+    outcome: str
+    note: str
+    decided_at: datetime

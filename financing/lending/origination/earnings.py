@@ -6,10 +6,12 @@ credits: nothing of them is on the ledger, and a bank lends on them only the pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Measure, Sha256, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, PriceMissing
 from financing.base.parameters.risk import StreamRule
@@ -30,20 +32,25 @@ FEN = 100
 _CALIBRATED: dict[tuple[str, str], YieldModel] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Earnings:
-    """`receivable`: the electricity of `years` years, `share` of it used by the roof's owner. `income_stream`: the
-    reductions of `years` years, of which `share` is claimed by nobody else. `evidence_hash` is the contract's."""
+Share = Annotated[
+    Rate, Measure(Rate, "_bps", 1, "0.01 %", least=0, most=10_000), Field(description="basis points of the whole")
+]
 
-    bank_id: str
-    project_id: str
+
+class GiveEarnings(Command):
+    """What a plant of the issuer will earn: `receivable` electricity bills (share: used on the roof's own site), or an
+    `income_stream` of future reductions (share: claimed by nobody else)."""
+
+    bank_id: Id
+    project_id: Id
     kind: Literal["receivable", "income_stream"]
-    years: int
-    share: Rate
-    evidence_hash: str
+    years: int = Field(strict=True, ge=1, le=25)
+    share_bps: Share
+    evidence_sha256: Sha256 = Field(description="of the contract")
 
 
-def give_earnings(unit: UnitOfWork, context: Context, command: Earnings) -> StoredSecurity:
+@issued_by()
+def give_earnings(unit: UnitOfWork, context: Context, command: GiveEarnings) -> StoredSecurity:
     """Offer a plant's earnings to a bank, as the project's owner.
 
     Raises `NotPermitted` (no plant of the actor's, offered already), `RiskInputInvalid`, `PriceMissing` (a stream
@@ -73,12 +80,12 @@ def give_earnings(unit: UnitOfWork, context: Context, command: Earnings) -> Stor
         valid_until=date(start.year + command.years, start.month, 1),
     )
     record = {"project_id": project.project_id, "rule": RULE, "rule_sha256": rule.version_hash, **workings}
-    unit.securities.add(security, command.evidence_hash, record, context.at)
+    unit.securities.add(security, command.evidence_sha256, record, context.at)
     return unit.securities.get(security.security_id)
 
 
 def _valued(
-    unit: UnitOfWork, context: Context, command: Earnings, project: Project, rule: StreamRule, start: date
+    unit: UnitOfWork, context: Context, command: GiveEarnings, project: Project, rule: StreamRule, start: date
 ) -> tuple[Money, dict[str, Any]]:
     """The value at P90 and its workings: month by month, or year by year."""
     assert project.capacity_w is not None
@@ -86,19 +93,19 @@ def _valued(
     if command.kind == "receivable":
         start = start if start.day == 1 else date(start.year + start.month // 12, start.month % 12 + 1, 1)
         months = ElectricityReceivable(
-            project.project_id, project.capacity_w, connected, start, command.years * 12, command.share
+            project.project_id, project.capacity_w, connected, start, command.years * 12, command.share_bps
         )
         bills = value_receivable(months, rule, yields)
         rows = [{"from": str(r.starts_on), "kwh": r.energy_p90.wh // 1000, "fen": r.present.fen} for r in bills.rows]
-        return bills.at_p90, {"share_bps": command.share.bps, "months": rows}
+        return bills.at_p90, {"share_bps": command.share_bps.bps, "months": rows}
     mark = marks_of(unit, context.parameters, [rule.price_class], context.at)[rule.price_class]
     if not isinstance(mark, Marked):
         raise PriceMissing("future reductions are valued at a mark, and there is none", asset_class=rule.price_class)
     factor = context.parameters.grid_factor(rule.factor_key, business_date(context.at)).factor
-    stream = FutureStream(project.project_id, project.capacity_w, connected, start, command.years, command.share)
+    stream = FutureStream(project.project_id, project.capacity_w, connected, start, command.years, command.share_bps)
     worth = value_stream(stream, rule, yields, factor, CarryCurve(mark.price.amount / FEN, 0.0))
     years = [{"year": r.number, "kg": r.reduction_p90.kg, "fen": r.at_p90.fen} for r in worth.rows]
-    return worth.at_p90, {"share_bps": command.share.bps, "price_fen": mark.price.amount, "years": years}
+    return worth.at_p90, {"share_bps": command.share_bps.bps, "price_fen": mark.price.amount, "years": years}
 
 
 def _yields(rule: StreamRule) -> YieldModel:

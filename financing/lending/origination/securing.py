@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 
+from pydantic import Field
+
+from financing.base.commands import Command, Fen, Id, Sha256, issued_by
 from financing.base.context import Context
 from financing.base.errors import CoverageInsufficient, InvalidState, NotPermitted
-from financing.base.quantities import Money, business_date
+from financing.base.quantities import business_date
 from financing.lending.loans.loan import LoanState
 from financing.lending.origination.securities import Security
 from financing.lending.origination.security_store import StoredSecurity
 from financing.lending.unit import UnitOfWork
 
 
-@dataclass(frozen=True, slots=True)
-class Guarantee:
-    """The actor answers to `bank_id` for up to `amount` of what `borrower_id` owes; `evidence_hash` is the deed's."""
+class GiveGuarantee(Command):
+    """The issuer answers for what `borrower_id` owes the bank, up to the amount."""
 
-    bank_id: str
-    borrower_id: str
-    amount: Money
+    bank_id: Id
+    borrower_id: Id
+    amount_fen: Fen
     valid_until: date
-    evidence_hash: str
+    evidence_sha256: Sha256 = Field(description="of the signed deed")
 
 
-def give_guarantee(unit: UnitOfWork, context: Context, command: Guarantee) -> StoredSecurity:
+@issued_by()
+def give_guarantee(unit: UnitOfWork, context: Context, command: GiveGuarantee) -> StoredSecurity:
     """Offer a guarantee, as the guarantor. Raises `NotPermitted` (for oneself, or not to a bank), `PeriodInvalid`."""
     unit.organisations.require_kind(command.bank_id, "bank")
     unit.organisations.get(command.borrower_id)
@@ -38,14 +40,15 @@ def give_guarantee(unit: UnitOfWork, context: Context, command: Guarantee) -> St
         provider=context.actor.id,
         bank=command.bank_id,
         borrower=command.borrower_id,
-        value=command.amount,
+        value=command.amount_fen,
         since=business_date(context.at),
         valid_until=command.valid_until,
     )
-    unit.securities.add(security, command.evidence_hash, {"amount_fen": command.amount.fen}, context.at)
+    unit.securities.add(security, command.evidence_sha256, {"amount_fen": command.amount_fen.fen}, context.at)
     return unit.securities.get(security.security_id)
 
 
+@issued_by()
 def withdraw_security(unit: UnitOfWork, context: Context, security_id: str) -> StoredSecurity:
     """Take an offer back before a loan rests on it, as its provider. Raises `NotPermitted`, `InvalidState`."""
     stored = unit.securities.get(security_id)
@@ -54,11 +57,12 @@ def withdraw_security(unit: UnitOfWork, context: Context, security_id: str) -> S
     return unit.securities.get(security_id)
 
 
+@issued_by()
 def release_security(unit: UnitOfWork, context: Context, security_id: str) -> StoredSecurity:
     """Give a security back, as the bank, when its loan is closed. Raises `NotPermitted`, `CoverageInsufficient`."""
     stored = unit.securities.get(security_id)
     context.require_party(stored.security.bank)
-    if stored.loan_id is not None and unit.lending.loan(stored.loan_id).loan.state is LoanState.ACTIVE:
+    if stored.loan_id is not None and unit.loans.get(stored.loan_id).loan.state is LoanState.ACTIVE:
         raise CoverageInsufficient("the loan still rests on this security", loan_id=stored.loan_id)
     unit.securities.close(security_id, "posted", "released")
     return unit.securities.get(security_id)

@@ -23,7 +23,7 @@ class StoredSecurity:
 
     security: Security
     state: str
-    evidence_hash: str
+    evidence_sha256: str
     registration_number: str | None
     loan_id: str | None
     record: dict[str, Any]
@@ -33,7 +33,7 @@ class SecurityStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, security: Security, evidence_hash: str, record: dict[str, Any], at: datetime) -> None:
+    def add(self, security: Security, evidence_sha256: str, record: dict[str, Any], at: datetime) -> None:
         self._connection.execute(
             insert(security_t).values(
                 id=security.security_id,
@@ -45,7 +45,7 @@ class SecurityStore:
                 since=security.since,
                 valid_until=security.valid_until,
                 state="offered",
-                evidence_hash=evidence_hash,
+                evidence_sha256=evidence_sha256,
                 record=record,
                 offered_at=at,
             )
@@ -91,4 +91,4 @@ def _stored(row: Row[Any]) -> StoredSecurity:
         row.since,
         row.valid_until,
     )
-    return StoredSecurity(security, row.state, row.evidence_hash, row.registration_number, row.loan_id, row.record)
+    return StoredSecurity(security, row.state, row.evidence_sha256, row.registration_number, row.loan_id, row.record)

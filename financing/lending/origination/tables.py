@@ -9,6 +9,7 @@ from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
+from financing.lending.origination.decision import Approval
 
 
 class DecisionRow(SQLModel, table=True):
@@ -31,7 +32,7 @@ class DecisionRow(SQLModel, table=True):
     decided_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class ApprovalRow(SQLModel, table=True):
+class ApprovalRow(Approval, SQLModel, table=True):
     """A second person's word on a decision; the schema knows that it is a second one."""
 
     __tablename__: ClassVar[str] = "decision_approval"
@@ -40,10 +41,6 @@ class ApprovalRow(SQLModel, table=True):
         CheckConstraint("outcome IN ('confirmed','refused')", name="approval_outcome"),
     )
     decision_id: str = Field(primary_key=True, foreign_key="credit_decision.id")
-    maker: str
-    checker: str
-    outcome: str
-    note: str
     decided_at: datetime = Field(sa_type=UtcDateTime)
 
 
@@ -67,7 +64,7 @@ class SecurityRow(SQLModel, table=True):
     since: date
     valid_until: date
     state: str
-    evidence_hash: str
+    evidence_sha256: str
     registration_number: str | None = None
     record: dict[str, Any] = Field(sa_type=JSON)
     loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)

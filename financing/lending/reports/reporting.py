@@ -98,8 +98,8 @@ def general_ledger(unit: UnitOfWork, context: Context, first: date, last: date) 
 def positions(unit: UnitOfWork, context: Context) -> Table:
     """Every loan the actor gave, as of today: debt and its parts, arrears, class, stage, allowance, cover."""
     context.require_kind("bank")
-    mine = [number for number, each in unit.books.portfolios().items() if each.bank_id == context.actor.id]
-    book = unit.books.read(running_in=mine)
+    mine = [number for number, each in unit.loans.portfolios().items() if each.bank_id == context.actor.id]
+    book = unit.loans.read(running_in=mine)
     today = day_of(business_date(context.at))
     advance(book, today, market_of(context.parameters))
     names = {

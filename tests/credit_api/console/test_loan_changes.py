@@ -65,7 +65,7 @@ def test_a_further_tranche_is_paid_up_to_the_commitment(sqlite_world):
     cash = sqlite_world.balance(BORROWER, "cash")
     browser.post(f"{path}/tranches", browser.hidden(path, "tranche") | {"amount": "1000.00"})
     assert 0 < sqlite_world.balance(BORROWER, "cash") - cash <= 100_000
-    kinds = [each["kind"] for each in sqlite_world.get(BANK, f"/v1/loans/{loan_id}/events")]
+    kinds = [each["event"]["kind"] for each in sqlite_world.get(BANK, f"/v1/loans/{loan_id}/events")]
     assert kinds == ["disbursement", "disbursement"]
 
 
@@ -125,7 +125,7 @@ def changed(officer, **fields):
 
 @pytest.mark.parametrize(
     ("entered", "wrong"),
-    [({"kind": "nonsense"}, "kind"), ({"kind": "holiday"}, "until"), ({"kind": "rate"}, "rate"),
+    [({"kind": "nonsense"}, "kind"), ({"kind": "holiday"}, "until"), ({"kind": "rate"}, "annual_rate"),
      ({"kind": "restructuring", "scheme": "balloon"}, "scheme")],
 )  # fmt: skip
 def test_what_the_form_does_not_offer_or_lacks_is_refused_by_name(sqlite_world, officer, entered, wrong):
@@ -143,7 +143,7 @@ def test_a_holiday_and_a_restructuring_take_what_was_chosen(sqlite_world, office
     matures = str(sqlite_world.now.date() + timedelta(days=240))
     chosen = changed(officer, kind="restructuring", until=matures, scheme="annuity")
     officer.post(f"{officer.loan}/events", chosen)
-    kinds = [each["kind"] for each in sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}/events")]
+    kinds = [each["event"]["kind"] for each in sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}/events")]
     assert kinds == ["disbursement", "holiday", "freeze", "unfreeze", "restructuring"]
     ahead = sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}/schedule")["to_come"]
     assert len(ahead) > 1
@@ -159,7 +159,7 @@ def test_the_borrower_sees_no_form_of_the_lender(sqlite_world, officer):
 
 
 def test_a_closed_date_shows_every_step_and_the_loan_it_left_behind(sqlite_world, officer):
-    number = sqlite_world.parts.writer.execute(lambda unit: unit.lending.loan(officer.loan_id).terms.number)
+    number = sqlite_world.parts.writer.execute(lambda unit: unit.loans.get(officer.loan_id).terms.number)
     spoil = update(account_t).where(account_t.c.number == number).values(rate_bps=9_999)
     sqlite_world.parts.writer.execute(lambda unit: unit.connection.execute(spoil))
     later(sqlite_world, officer, 1)

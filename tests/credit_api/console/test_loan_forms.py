@@ -24,7 +24,7 @@ def recorded(officer, **fields):
 
 
 def test_a_rate_change_is_recorded_and_shown(sqlite_world, officer):
-    officer.post(f"{officer.loan}/events", recorded(officer, kind="rate", rate="120"))
+    officer.post(f"{officer.loan}/events", recorded(officer, kind="rate", annual_rate="120"))
     assert sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}")["annual_rate_bps"] == 120
     assert "Rate change" in officer.get(f"{officer.loan}?lang=en").text or "利率变更" in officer.get(officer.loan).text
 

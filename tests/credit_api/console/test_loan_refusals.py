@@ -28,7 +28,7 @@ def test_a_repayment_takes_an_earlier_day_and_no_later_one(sqlite_world, running
     earlier = str(today - timedelta(days=1))
     borrower.post(f"{path}/repayments", borrower.hidden(path, "repay") | {"amount": "100.00", "value_on": earlier})
     last = sqlite_world.get(BORROWER, f"/v1/loans/{loan_id}/events")[-1]
-    assert (last["kind"], last["value_on"]) == ("repayment", earlier)
+    assert (last["event"]["kind"], last["event"]["value_on"]) == ("repayment", earlier)
 
 
 def test_what_is_no_repayment_is_not_reversed(sqlite_world, running):

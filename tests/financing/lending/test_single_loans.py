@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import permutations
 
 import numpy as np
@@ -16,9 +17,20 @@ from financing.base.errors import (
 )
 from financing.base.quantities import Money, Rate
 from financing.lending.loans.days import date_of, day_of
-from financing.lending.loans.loan import (
-    EventKind,
+from financing.lending.loans.events import (
+    Disbursement,
+    Disposal,
+    Freeze,
+    Holiday,
     LoanEvent,
+    RateChange,
+    Recovery,
+    Repayment,
+    Restructuring,
+    Unfreeze,
+    WriteOff,
+)
+from financing.lending.loans.loan import (
     LoanState,
     LoanTerms,
     allocation_of,
@@ -44,15 +56,21 @@ def terms(scheme="bullet", bps=395, days=180, basis="ACT/360", **more):
 
 
 def happened(kind, day, yuan="0", sequence=1, **more):
-    return LoanEvent(kind, START + timedelta(days=day), sequence, Money.from_yuan(yuan), **more)
+    if Decimal(yuan):
+        more["amount_fen"] = Money.from_yuan(yuan)
+    return LoanEvent(kind(value_on=START + timedelta(days=day), **more), sequence)
 
 
 def drawn(yuan="1000000"):
-    return happened(EventKind.DISBURSEMENT, 0, yuan, 0)
+    return happened(Disbursement, 0, yuan, 0)
 
 
 def paid(day, yuan, sequence=1, **more):
-    return happened(EventKind.REPAYMENT, day, yuan, sequence, **more)
+    return happened(Repayment, day, yuan, sequence, **more)
+
+
+def without(event, **changed):
+    return replace(event, what=event.what.model_copy(update=changed))
 
 
 def on(day):
@@ -88,7 +106,7 @@ def test_two_prepayments_on_one_day_do_what_their_sum_does():
 
 def test_paying_all_closes_the_loan_and_it_takes_no_more():
     owed = debt_of(books(terms(), [], 180).book).total
-    closed = books(terms(), [LoanEvent(EventKind.REPAYMENT, on(180), 1, owed)], 200).book
+    closed = books(terms(), [LoanEvent(Repayment(value_on=on(180), amount_fen=owed), 1)], 200).book
     assert state_of(closed) is LoanState.REPAID
     assert debt_of(closed).total == Money(0)
     with pytest.raises(InvalidState):
@@ -121,7 +139,7 @@ def test_days_in_the_year_are_the_products():
 
 def test_an_annuity_falls_due_level_and_its_last_instalment_takes_the_remainder():
     agreed = LoanTerms("L", 1, 1, "b", "k", "p", Rate(600), date(2026, 1, 15), date(2027, 1, 15), "annuity", "30E/360")
-    event = LoanEvent(EventKind.DISBURSEMENT, date(2026, 1, 15), 1, Money.from_yuan("120000"))
+    event = LoanEvent(Disbursement(value_on=date(2026, 1, 15), amount_fen=Money.from_yuan("120000")), 1)
     book = replay(agreed, [event], date(2026, 1, 15), STILL).book
     dues = projection(book, STILL)
     # 120,000 × 0.005 ÷ (1 − 1.005^−12) = 10,327.97
@@ -136,7 +154,7 @@ def test_no_principal_falls_due_in_the_months_of_least_sun():
         "L", 1, 1, "b", "k", "p", Rate(480), date(2026, 1, 15), date(2027, 7, 15), "annuity", "30E/360",
         interest_only_months=(12, 1, 2),
     )  # fmt: skip
-    event = LoanEvent(EventKind.DISBURSEMENT, date(2026, 1, 15), 1, Money.from_yuan("140000"))
+    event = LoanEvent(Disbursement(value_on=date(2026, 1, 15), amount_fen=Money.from_yuan("140000")), 1)
     dues = projection(replay(agreed, [event], date(2026, 1, 15), STILL).book, STILL)
     months = [date_of(day).month for day in dues.due_on.tolist()]
     principal = dict(zip(zip(months, range(18), strict=True), dues.principal.tolist(), strict=True))
@@ -149,7 +167,7 @@ def test_early_repayment_shortens_or_lowers_as_the_product_says():
     agreed = terms("annuity", 600, 365, "30E/360")
     events = [paid(31, "200000", shorten=True)]
     shorter = projection(books(agreed, events, 31).book, STILL)
-    lower = projection(books(agreed, [replace(events[0], shorten=False)], 31).book, STILL)
+    lower = projection(books(agreed, [without(events[0], shorten=False)], 31).book, STILL)
     assert len(shorter) < len(lower)
     assert lower.principal[1] < shorter.principal[1]
 
@@ -169,7 +187,7 @@ def test_from_ninety_one_days_late_principal_comes_first_but_not_from_a_sale():
     agreed = terms(bps=360, days=90, principal_first=True)
     assert books(agreed, [paid(181, "1000")], 181).splits[1].principal == Money.from_yuan("1000")
     assert books(agreed, [paid(180, "1000")], 180).splits[1].interest == Money.from_yuan("1000")
-    sale = happened(EventKind.DISPOSAL, 181, "1000", 1)
+    sale = happened(Disposal, 181, "1000", 1)
     assert books(agreed, [sale], 181).splits[1].interest == Money.from_yuan("1000")
 
 
@@ -179,7 +197,7 @@ def test_days_past_due_follow_the_oldest_unpaid_instalment():
     assert date_of(int(late.oldest_due_on[0])) == date(2026, 2, 5)
     # Interest of every month is paid before principal, so one instalment's principal is left to pay the oldest.
     enough = Money(int(late.interest_due[0] + books(agreed, [], 31).book.principal_due[0]))
-    better = books(agreed, [LoanEvent(EventKind.REPAYMENT, on(99), 1, enough)], 100).book
+    better = books(agreed, [LoanEvent(Repayment(value_on=on(99), amount_fen=enough), 1)], 100).book
     assert date_of(int(better.oldest_due_on[0])) > date(2026, 2, 5)
 
 
@@ -197,9 +215,9 @@ def test_events_entered_in_any_order_give_the_same_books():
     events = [
         paid(31, "90000", 1),
         paid(75, "30000", 2),
-        happened(EventKind.RATE, 80, sequence=3, rate=Rate(430)),
+        happened(RateChange, 80, sequence=3, annual_rate_bps=Rate(430)),
         paid(140, "250000", 4),
-        happened(EventKind.DISBURSEMENT, 60, "50000", 5),
+        happened(Disbursement, 60, "50000", 5),
     ]
     expected = books(agreed, events, 200).book
     for order in permutations(events):
@@ -219,15 +237,15 @@ def test_a_reversed_payment_leaves_no_trace_in_the_books():
 
 
 def test_a_frozen_loan_accrues_nothing():
-    events = [happened(EventKind.FREEZE, 10, sequence=1), happened(EventKind.UNFREEZE, 70, sequence=2)]
+    events = [happened(Freeze, 10, sequence=1), happened(Unfreeze, 70, sequence=2)]
     assert debt_of(books(terms(), events, 90).book).interest == debt_of(books(terms(), [], 30).book).interest
 
 
 def test_a_full_holiday_defers_principal_and_interest_and_a_plain_one_principal():
     agreed = terms("equal_principal", 360, 365, "30E/360")
     until = on(120)
-    plain = books(agreed, [happened(EventKind.HOLIDAY, 1, sequence=1, until=until)], 121)
-    full = books(agreed, [happened(EventKind.HOLIDAY, 1, sequence=1, until=until, full=True)], 121)
+    plain = books(agreed, [happened(Holiday, 1, sequence=1, until=until)], 121)
+    full = books(agreed, [happened(Holiday, 1, sequence=1, until=until, full=True)], 121)
     assert int(plain.dues.principal.sum()) == int(full.dues.principal.sum()) == 0
     assert int(plain.dues.interest.sum()) > int(full.dues.interest.sum()) == 0
     assert int(plain.book.interest_accrued[0]) == int(full.book.interest_accrued[0])
@@ -236,7 +254,7 @@ def test_a_full_holiday_defers_principal_and_interest_and_a_plain_one_principal(
 def test_a_restructuring_turns_arrears_into_a_new_schedule_that_its_projection_agrees_with():
     agreed = terms("equal_principal", 360, 181, "30E/360", penal_bps=180)
     event = happened(
-        EventKind.RESTRUCTURING, 100, sequence=1, until=on(500), capitalised=True, scheme="annuity", rate=Rate(300)
+        Restructuring, 100, sequence=1, until=on(500), capitalised=True, scheme="annuity", annual_rate_bps=Rate(300)
     )
     before = debt_of(books(agreed, [], 100).book)
     done = books(agreed, [event], 100)
@@ -246,14 +264,14 @@ def test_a_restructuring_turns_arrears_into_a_new_schedule_that_its_projection_a
     assert int(dues.principal.sum()) == before.total.fen
     assert date_of(int(dues.due_on[-1])) == on(500)
     with pytest.raises(InvalidState):
-        books(agreed, [replace(event, capitalised=False)], 100)
+        books(agreed, [without(event, capitalised=False)], 100)
 
 
 def test_write_off_and_recovery_up_to_the_loss():
     events = [
-        happened(EventKind.WRITE_OFF, 200, sequence=1),
-        happened(EventKind.RECOVERY, 250, "400000", 2),
-        happened(EventKind.RECOVERY, 251, "9000000", 3),
+        happened(WriteOff, 200, sequence=1),
+        happened(Recovery, 250, "400000", 2),
+        happened(Recovery, 251, "9000000", 3),
     ]
     loss = debt_of(books(terms(), [], 200).book).total
     done = books(terms(), events, 260)
@@ -261,7 +279,7 @@ def test_write_off_and_recovery_up_to_the_loss():
     assert done.splits[2].principal + done.splits[3].principal == loss
     assert done.splits[3].refund == Money.from_yuan("9400000") - loss
     with pytest.raises(InvalidState):
-        books(terms(), [happened(EventKind.RECOVERY, 250, "1", 1)], 260)
+        books(terms(), [happened(Recovery, 250, "1", 1)], 260)
 
 
 def test_a_floating_rate_follows_the_prime_rate_and_a_missing_one_is_refused():

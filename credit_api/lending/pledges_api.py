@@ -1,0 +1,131 @@
+"""Pledges, what lenders do with them, and security beside them: guarantees, receivables, future reductions."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.problems import PROBLEMS
+from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
+from credit_api.over_the_counter.api import shown_auction
+from credit_api.over_the_counter.schemas import AuctionOut
+from credit_api.prices.schemas import OfferOut
+from financing.base.commands import Id, issued_by
+from financing.base.context import Context
+from financing.lending.collateral.commands import (
+    PostPledge,
+    ReleasePledge,
+    ReservePledge,
+    expire_pledge,
+    post_pledge,
+    release_pledge,
+    reserve_pledge,
+    void_pledge,
+)
+from financing.lending.collateral.disposal_auction import AuctionCollateral, auction_collateral
+from financing.lending.collateral.disposing import OfferCollateral, offer_collateral
+from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
+from financing.lending.origination.earnings import GiveEarnings, give_earnings
+from financing.lending.origination.securing import (
+    GiveGuarantee,
+    give_guarantee,
+    release_security,
+    withdraw_security,
+)
+from financing.lending.unit import UnitOfWork
+
+router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
+
+
+@router.post("/pledges", status_code=201, response_model=PledgeOut)
+async def add_pledge(body: ReservePledge, call: CallDep) -> Response:
+    """Reserve credits of the caller's holding for a bank: the first phase of a pledge."""
+    return await call.commit(reserve_pledge.given(body), answer=PledgeOut.of)
+
+
+@router.get("/pledges")
+def list_pledges(parts: PartsDep, principal: PrincipalDep) -> list[PledgeOut]:
+    """Pledges that the caller gave or holds, newest first."""
+    with parts.reading() as connection:
+        return [PledgeOut.of(each) for each in UnitOfWork(connection).pledges.of(principal.organisation_id)]
+
+
+@router.post("/pledges/{pledge_id}/posting", response_model=PledgeOut)
+async def post(pledge_id: Id, body: PostPledge, call: CallDep) -> Response:
+    """Post a reserved pledge to a running loan (a top-up), as the lender: the second phase."""
+    return await call.commit(post_pledge.given(pledge_id, body), answer=PledgeOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/void", response_model=PledgeOut)
+async def void(pledge_id: Id, call: CallDep) -> Response:
+    """Give a reservation up, as either party."""
+    return await call.commit(void_pledge.given(pledge_id), answer=PledgeOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/expiry", response_model=PledgeOut)
+async def expire(pledge_id: Id, call: CallDep) -> Response:
+    """End a reservation that has lapsed, as either party."""
+    return await call.commit(expire_pledge.given(pledge_id), answer=PledgeOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/release", response_model=PledgeOut)
+async def release(pledge_id: Id, body: ReleasePledge, call: CallDep) -> Response:
+    """Return pledged credits to the pledgor, as the lender, if what remains covers the debt."""
+    return await call.commit(release_pledge.given(pledge_id, body), answer=PledgeOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/substitution", response_model=SubstitutedOut)
+async def replace_pledge(pledge_id: Id, body: SubstitutePledge, call: CallDep) -> Response:
+    """Put a reserved pledge in the place of a posted one, as the lender, if the debt stays covered: new, then old."""
+    return await call.commit(substitute_pledge.given(pledge_id, body), answer=SubstitutedOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/disposal", status_code=201, response_model=OfferOut)
+async def dispose(pledge_id: Id, body: OfferCollateral, call: CallDep) -> Response:
+    """Offer pledged credits for sale, as the lender, when coverage or an uncured margin call allows it."""
+    at = call.parts.clock()
+    return await call.commit(offer_collateral.given(pledge_id, body), answer=lambda stored: OfferOut.of(stored, at))
+
+
+@router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)
+async def dispose_by_auction(pledge_id: Id, body: AuctionCollateral, call: CallDep) -> Response:
+    """Put pledged credits up for a falling-price auction, as the lender, when coverage or an uncured call allows it."""
+    return await call.commit(open_disposal.given(pledge_id, body), answer=lambda shown: shown)
+
+
+@issued_by()
+def open_disposal(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> AuctionOut:
+    """The auction as it is shown right after it was opened."""
+    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command).terms.auction_id)
+
+
+@router.post("/guarantees", status_code=201, response_model=SecurityOut)
+async def guarantee(body: GiveGuarantee, call: CallDep) -> Response:
+    """Guarantee another organisation's debt to a bank, up to an amount."""
+    return await call.commit(give_guarantee.given(body), answer=SecurityOut.of)
+
+
+@router.post("/earnings", status_code=201, response_model=SecurityOut)
+async def earnings(body: GiveEarnings, call: CallDep) -> Response:
+    """Give a bank a plant's electricity bills or future reductions as security, valued at P90."""
+    return await call.commit(give_earnings.given(body), answer=SecurityOut.of)
+
+
+@router.get("/securities")
+def list_securities(parts: PartsDep, principal: PrincipalDep) -> list[SecurityOut]:
+    """Securities that the caller gave, holds, or borrows against, newest first."""
+    with parts.reading() as connection:
+        securities = UnitOfWork(connection).securities.of_organisation(principal.organisation_id)
+    return [SecurityOut.of(stored) for stored in securities]
+
+
+@router.post("/securities/{security_id}/withdrawal", response_model=SecurityOut)
+async def withdraw(security_id: Id, call: CallDep) -> Response:
+    """Take an offered security back, as its provider, before a loan rests on it."""
+    return await call.commit(withdraw_security.given(security_id), answer=SecurityOut.of, status=200)
+
+
+@router.post("/securities/{security_id}/release", response_model=SecurityOut)
+async def release_of(security_id: Id, call: CallDep) -> Response:
+    """Give a security back, as the bank, when its loan is closed."""
+    return await call.commit(release_security.given(security_id), answer=SecurityOut.of, status=200)

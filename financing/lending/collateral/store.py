@@ -1,0 +1,164 @@
+"""Pledges and margin calls on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from financing.base.errors import NotFound
+from financing.base.quantities import Carbon, Money
+from financing.base.storage.columns import table_of
+from financing.ledger.accounts import Asset
+from financing.lending.collateral.margin import MarginCall, StoredCall
+from financing.lending.collateral.pledge import Pledge, PledgedUse, PledgeState, StoredPledge
+from financing.lending.collateral.tables import MarginCallRow, PledgeRow
+from financing.lending.loans.tables import LoanRow
+from financing.valuation.pools import Lot
+
+pledge_t = table_of(PledgeRow)
+call_t = table_of(MarginCallRow)
+loan_t = table_of(LoanRow)
+
+
+class PledgeStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, pledge: Pledge, use: PledgedUse) -> None:
+        self._connection.execute(
+            insert(pledge_t).values(
+                id=pledge.pledge_id,
+                pledgor_id=pledge.pledgor,
+                pledgee_id=pledge.pledgee,
+                issuance_id=Asset(pledge.lot.asset).issuance_id,
+                asset_class=pledge.lot.asset_class,
+                quantity_kg=pledge.lot.quantity.kg,
+                released_kg=pledge.released.kg,
+                disposed_kg=pledge.disposed.kg,
+                state=pledge.state.value,
+                loan_id=pledge.loan_id,
+                registration_number=None,
+                reserved_at=pledge.reserved_at,
+                expires_at=pledge.expires_at,
+                **{name: getattr(use, name) for name in PledgedUse.model_fields},
+            )
+        )
+
+    def save(
+        self, pledge: Pledge, *, registration_number: str | None = None, registered_on: date | None = None
+    ) -> None:
+        changes: dict[str, Any] = {
+            "state": pledge.state.value,
+            "loan_id": pledge.loan_id,
+            "released_kg": pledge.released.kg,
+            "disposed_kg": pledge.disposed.kg,
+        }
+        if registration_number is not None:
+            changes["registration_number"] = registration_number
+            changes["registered_on"] = registered_on
+            changes["freeze_number"] = f"FRZ-{pledge.pledge_id}"
+        self._connection.execute(update(pledge_t).where(pledge_t.c.id == pledge.pledge_id).values(**changes))
+
+    def get(self, pledge_id: str) -> StoredPledge:
+        row = self._connection.execute(select(pledge_t).where(pledge_t.c.id == pledge_id)).first()
+        if row is None:
+            raise NotFound("no such pledge", pledge_id=pledge_id)
+        return _pledge(row)
+
+    def of(self, organisation_id: str) -> list[StoredPledge]:
+        """Pledges that an organisation gave or holds, newest first."""
+        rows = self._connection.execute(
+            select(pledge_t)
+            .where(or_(pledge_t.c.pledgor_id == organisation_id, pledge_t.c.pledgee_id == organisation_id))
+            .order_by(pledge_t.c.reserved_at.desc(), pledge_t.c.id)
+        )
+        return [_pledge(row) for row in rows]
+
+    def posted(self, loan_ids: Iterable[str]) -> dict[str, list[StoredPledge]]:
+        """The posted pledges behind each loan, in the order they were reserved: one query for the whole book."""
+        rows = self._connection.execute(
+            select(pledge_t)
+            .where(pledge_t.c.loan_id.in_(list(loan_ids)), pledge_t.c.state == PledgeState.POSTED.value)
+            .order_by(pledge_t.c.loan_id, pledge_t.c.reserved_at, pledge_t.c.id)
+        )
+        found: dict[str, list[StoredPledge]] = {}
+        for row in rows:
+            found.setdefault(row.loan_id, []).append(_pledge(row))
+        return found
+
+
+class MarginCallStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, call_id: str, call: MarginCall, market: Money) -> None:
+        self._connection.execute(
+            insert(call_t).values(
+                id=call_id,
+                loan_id=call.loan_id,
+                state="open",
+                debt_fen=call.debt.fen,
+                market_fen=market.fen,
+                shortfall_fen=call.shortfall.fen,
+                cash_fen=call.cash.fen,
+                cure_by=call.cure_by,
+                called_at=call.called_at,
+                closed_at=None,
+            )
+        )
+
+    def close(self, call_id: str, state: str, at: datetime) -> None:
+        self._connection.execute(update(call_t).where(call_t.c.id == call_id).values(state=state, closed_at=at))
+
+    def open_of(self, loan_ids: Iterable[str]) -> dict[str, StoredCall]:
+        """The open margin call of each loan that has one."""
+        rows = self._connection.execute(
+            select(call_t).where(call_t.c.loan_id.in_(list(loan_ids)), call_t.c.state == "open")
+        )
+        return {row.loan_id: _call(row) for row in rows}
+
+    def of(self, organisation_id: str | None = None) -> list[StoredCall]:
+        """Margin calls on loans that an organisation gave or took, newest first."""
+        query = select(call_t).order_by(call_t.c.called_at.desc(), call_t.c.id)
+        if organisation_id is not None:
+            query = query.join(loan_t, loan_t.c.id == call_t.c.loan_id).where(
+                or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id)
+            )
+        return [_call(row) for row in self._connection.execute(query)]
+
+
+def _pledge(row: Row[Any]) -> StoredPledge:
+    pledge = Pledge(
+        pledge_id=row.id,
+        pledgor=row.pledgor_id,
+        pledgee=row.pledgee_id,
+        lot=Lot(Asset.credits(row.issuance_id).code, row.asset_class, Carbon(row.quantity_kg)),
+        reserved_at=row.reserved_at,
+        expires_at=row.expires_at,
+        state=PledgeState(row.state),
+        loan_id=row.loan_id,
+        released=Carbon(row.released_kg),
+        disposed=Carbon(row.disposed_kg),
+    )
+    return StoredPledge(
+        pledge,
+        PledgedUse.model_validate(row, from_attributes=True),
+        row.registration_number,
+        row.registered_on,
+        row.freeze_number,
+    )
+
+
+def _call(row: Row[Any]) -> StoredCall:
+    call = MarginCall(
+        loan_id=row.loan_id,
+        debt=Money(row.debt_fen),
+        shortfall=Money(row.shortfall_fen),
+        cash=Money(row.cash_fen),
+        called_at=row.called_at,
+        cure_by=row.cure_by,
+    )
+    return StoredCall(row.id, call, Money(row.market_fen), row.state, row.closed_at)

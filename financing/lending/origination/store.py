@@ -1,0 +1,59 @@
+"""Decisions and what the second person said about them, on one connection."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, or_, select
+
+from financing.base.errors import NotFound
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.lending.origination.decision import Approval, DecisionRecord
+from financing.lending.origination.tables import ApprovalRow, DecisionRow
+
+decision_t = table_of(DecisionRow)
+approval_t = table_of(ApprovalRow)
+_decisions = Codec(DecisionRecord)
+
+
+class DecisionStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, record: DecisionRecord) -> None:
+        self._connection.execute(
+            insert(decision_t).values(
+                id=record.decision_id,
+                bank_id=record.application.lender,
+                borrower_id=record.borrower_id,
+                product=record.application.product,
+                maker=record.maker,
+                requested_fen=record.application.amount.fen,
+                outcome=record.decision.outcome,
+                max_amount_fen=record.decision.max_amount.fen,
+                record=_decisions.encode(record),
+                decided_at=record.decision.decided_at,
+            )
+        )
+
+    def get(self, decision_id: str) -> DecisionRecord:
+        row = self._connection.execute(select(decision_t.c.record).where(decision_t.c.id == decision_id)).first()
+        if row is None:
+            raise NotFound("no such decision", decision_id=decision_id)
+        return _decisions.decode(row.record)
+
+    def of(self, organisation_id: str) -> list[DecisionRecord]:
+        """Decisions that a bank made, or that concern a borrower, newest first."""
+        query = (
+            select(decision_t.c.record)
+            .where(or_(decision_t.c.bank_id == organisation_id, decision_t.c.borrower_id == organisation_id))
+            .order_by(decision_t.c.decided_at.desc(), decision_t.c.id)
+        )
+        return [_decisions.decode(row.record) for row in self._connection.execute(query)]
+
+    def add_approval(self, approval: Approval) -> None:
+        self._connection.execute(insert(approval_t).values(**approval.model_dump()))
+
+    def approval(self, decision_id: str) -> tuple[str, str] | None:
+        """Who checked a decision and what the person said: (checker, confirmed or refused); None while nobody did."""
+        row = self._connection.execute(select(approval_t).where(approval_t.c.decision_id == decision_id)).first()
+        return (row.checker, row.outcome) if row else None
