@@ -209,7 +209,7 @@ class LoanOut(ResponseModel):
             stage=int(standing.stored.book.stage[0]),
             allowance_fen=int(standing.stored.book.allowance[0]),
             debt_fen=standing.debt.total.fen,
-            coverage=seen.status.value,
+            coverage=seen.status.label,
             collateral_kg=sum(held.pledge.outstanding.kg for held in standing.pledges),
             collateral_value_fen=seen.market.fen if seen.market is not None else None,
             ltv_bps=seen.ltv.bps if seen.ltv is not None else None,

@@ -24,7 +24,7 @@ from financing.base.context import Actor, Context
 from financing.base.parameters import load_parameters
 from financing.base.storage.database import open_engine
 from financing.lending.business_day.closing import close_day
-from financing.lending.collateral.portfolio import ClassTable, standings, value_pledges
+from financing.lending.collateral.coverage import ClassTable, statuses, value_pledges
 from financing.lending.unit import UnitOfWork
 from simulations.benchmarks.generated_book import BANK, BookSize, seed_book
 
@@ -98,7 +98,7 @@ def measure_revaluation(pledges: int, loans: int, *, seed: int = 2024) -> dict[s
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        found = standings(debt, value_pledges(loan, kind, kg, table, loans))
+        found = statuses(debt, value_pledges(loan, kind, kg, table, loans))
         seconds.append(time.perf_counter() - started)
     return {
         "population": "generated",

@@ -14,12 +14,12 @@ from financing.base.quantities import (
     Price,
     Rate,
 )
-from financing.lending.collateral.coverage import CoverageStatus, coverage
-from financing.lending.collateral.portfolio import (
+from financing.lending.collateral.coverage import (
     NO_PRICE,
     ClassTable,
-    Standing,
-    standings,
+    CoverageStatus,
+    coverage,
+    statuses,
     value_pledges,
 )
 from financing.lending.loans.days import day_of
@@ -141,14 +141,14 @@ def test_a_portfolio_stands_as_each_of_its_loans_does(held, fen, data):
     rows = [(place, KEYS.index(key), kg) for place, lots in enumerate(held) for key, kg in lots]
     columns = np.array(rows, np.int64).reshape(len(rows), 3).T
     pool = value_pledges(columns[0], columns[1], columns[2], table, len(held))
-    found = standings(np.array(debts), pool)
+    found = statuses(np.array(debts), pool)
     marks = {
         key: Marked(key, Price(fen[key]), AT, timedelta(0), "x") if key in fen else Unpriced(key, "missing")
         for key in KEYS
     }
     for place, lots in enumerate(held):
         one = coverage(Money(debts[place]), value_pool([Lot("a", key, Carbon(kg)) for key, kg in lots], marks, CLASSES))
-        assert Standing(int(found[place])).name.lower() == one.status.value
+        assert CoverageStatus(int(found[place])) is one.status
         if one.status is not CoverageStatus.UNPRICED:
             assert int(pool.market[place]) == one.market.fen
             assert int(pool.advance[place]) == one.lines.advance.fen

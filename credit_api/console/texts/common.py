@@ -62,6 +62,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "coverage.warn": ("预警", "Warning"),
     "coverage.call": ("追加线", "Call line"),
     "coverage.liquidate": ("处置线", "Liquidation line"),
+    "coverage.unvalued": ("尚未估值", "Not valued yet"),
     "coverage.unpriced": ("无法估值", "Unpriced"),
     "zone.warn": ("预警线", "Warning line"),
     "zone.call": ("追加线", "Call line"),

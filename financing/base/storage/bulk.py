@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,15 @@ def _row_type(names: Sequence[str]) -> np.dtype[np.void]:
 
 def _cursor(connection: Connection) -> Any:
     return connection.connection.cursor()
+
+
+def stored_date(connection: Connection, day: date) -> Any:
+    """A date as a bulk statement binds it."""
+    return day.isoformat() if connection.dialect.name == "sqlite" else day
+
+
+def stored_moment(connection: Connection, at: datetime) -> Any:
+    """A moment as a bulk statement binds it."""
+    if connection.dialect.name == "sqlite":
+        return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return at

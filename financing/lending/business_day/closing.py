@@ -146,8 +146,8 @@ def _store(unit: UnitOfWork, context: Context, work: DayWork) -> int | None:
     parked = np.flatnonzero(work.faults)
     names = [Fault(int(work.faults[row])).name.lower() for row in parked]
     unit.days.park(work.book.number[parked].tolist(), work.day, names)
-    unit.days.add_calls(work.new_calls, work.at)
-    unit.days.close_calls(work.cured, "cured", work.at)
+    unit.calls.add(work.new_calls)
+    unit.calls.close(work.cured, "cured", work.at)
     unit.days.alert(work.bank_id, work.alerts)
     postings = day_changes(work.before.take(rows), work.book.take(rows), work.portfolios)
     if not postings:

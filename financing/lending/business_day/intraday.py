@@ -20,7 +20,7 @@ from financing.lending.business_day.steps import (
     uncovered,
 )
 from financing.lending.business_day.work import DayWork
-from financing.lending.collateral.portfolio import standings
+from financing.lending.collateral.coverage import statuses
 from financing.lending.collateral.standing import LoanCoverage, loan_coverages
 from financing.lending.loans.book import faults
 from financing.lending.loans.loan import LoanState
@@ -84,10 +84,10 @@ def revalue_now(unit: UnitOfWork, context: Context, *, bank_id: str | None = Non
         book.put(work.going, part)
         pool, _ = pooled(unit, work, class_table(unit, context, work))
         book.lendable[:], book.market[:] = pool.advance, pool.market
-        book.coverage[:] = standings(uncovered(book), pool)
+        book.coverage[:] = statuses(uncovered(book), pool)
         call_margins(unit, context, work)
-        unit.days.add_calls(work.new_calls, context.at)
-        unit.days.close_calls(work.cured, "cured", context.at)
+        unit.calls.add(work.new_calls)
+        unit.calls.close(work.cured, "cured", context.at)
         loans += int(np.count_nonzero(book.active))
         called, cured = called + len(work.new_calls), cured + len(work.cured)
     return Revalued(loans, called, cured)

@@ -9,19 +9,18 @@ import numpy as np
 
 from financing.base.context import Context
 from financing.base.errors import FinancingError
-from financing.base.quantities import business_date
-from financing.lending.business_day.store import NewCall
+from financing.base.quantities import Money, business_date
 from financing.lending.business_day.work import DayWork
 from financing.lending.collateral.commands import expire_pledge
-from financing.lending.collateral.margin import cure_by
-from financing.lending.collateral.portfolio import (
+from financing.lending.collateral.coverage import (
     NO_PRICE,
     ClassTable,
+    CoverageStatus,
     PoolColumns,
-    Standing,
-    standings,
+    statuses,
     value_pledges,
 )
+from financing.lending.collateral.margin import StoredCall, called_for, cure_by, judge
 from financing.lending.loans.book import Fault, LoanBook, faults
 from financing.lending.loans.classification import Provisioning, classify, provide
 from financing.lending.loans.days import Ints
@@ -31,7 +30,6 @@ from financing.market.prices.model import Marked
 from financing.valuation.marks import marks_of
 
 Step = Callable[[UnitOfWork, Context, DayWork], None]
-CALLED = (Standing.CALL, Standing.LIQUIDATE)
 
 
 def expire_reservations(unit: UnitOfWork, context: Context, work: DayWork) -> None:
@@ -70,18 +68,22 @@ def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     classes = class_table(unit, context, work)
     pool, pledged = pooled(unit, work, classes)
     book, rows = work.book, work.going
-    standing = standings(uncovered(book), pool)
+    status = statuses(uncovered(book), pool)
     for name, found in (
         ("market", pool.market),
         ("lendable", pool.advance),
         ("after_haircut", np.where(pool.unpriced, 0, pool.after_haircut)),
-        ("coverage", standing),
+        ("coverage", status),
     ):
         getattr(book, name)[rows] = found[rows]
     for place in pledged[classes.price[pledged] == NO_PRICE].tolist():
         named = classes.keys[place] if place < len(classes.keys) else "unknown class"
         work.warn("price_missing", named, "no usable price: its loans are unpriced")
-    names = {s.name.lower(): int(np.count_nonzero(standing[rows] == s)) for s in Standing if s is not Standing.UNVALUED}
+    names = {
+        each.label: int(np.count_nonzero(status[rows] == each))
+        for each in CoverageStatus
+        if each is not CoverageStatus.UNVALUED
+    }
     work.found("revalue", market_fen=int(pool.market.sum()), **names)
 
 
@@ -114,42 +116,29 @@ def classify_and_provide(unit: UnitOfWork, context: Context, work: DayWork) -> N
 
 def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     """Make the margin calls that are due, close those that are cured, and report those whose time is over."""
-    book = work.book
-    row_of = {number: row for row, number in enumerate(book.number.tolist())} if len(book) else {}
-    open_numbers, exposed = set(), uncovered(book)
+    book, exposed = work.book, uncovered(work.book)
+    known = unit.calls.open_of_bank(work.bank_id)
+    called = np.isin(book.number, np.array(list(known), np.int64))
+    verdicts = judge(exposed, book.lendable, book.coverage, called)
+    going = work.faults == 0
     lapsed = 0
-    for call in unit.days.open_calls(work.bank_id):
-        row = row_of.get(call.number)
-        if row is None or work.faults[row]:
-            continue
-        open_numbers.add(call.number)
-        priced = book.coverage[row] != Standing.UNPRICED
-        if priced and exposed[row] <= book.lendable[row]:
-            work.cured.append(call.call_id)
-        elif work.day > call.cure_by:
+    for row in np.flatnonzero(called & going).tolist():
+        stored = known[int(book.number[row])]
+        if verdicts.cure[row]:
+            work.cured.append(stored.call_id)
+        elif work.day > stored.call.cure_by:
             lapsed += 1
-            work.warn("call_past_due", call.loan_id, f"not cured by {call.cure_by}")
-    called = [
-        row for row in work.going.tolist() if book.coverage[row] in CALLED and book.number[row] not in open_numbers
-    ]
-    ids = unit.days.loan_ids(list(work.portfolios), book.number[np.array(called, np.int64)])
-    products = {
-        number: context.parameters.running_product(portfolio.product, work.day)
+            work.warn("call_past_due", stored.call.loan_id, f"not cured by {stored.call.cure_by}")
+    due = np.flatnonzero(verdicts.call & going)
+    ids = unit.days.loan_ids(list(work.portfolios), book.number[due])
+    until = {
+        number: cure_by(context.parameters.running_product(portfolio.product, work.day), work.day)
         for number, portfolio in work.portfolios.items()
     }
-    until = {number: cure_by(product, work.day) for number, product in products.items()}
-    for row in called:
-        debt, lendable = int(exposed[row]), int(book.lendable[row])
-        work.new_calls.append(
-            NewCall(
-                call_id=context.new_id("mcl"),
-                loan_id=ids[int(book.number[row])],
-                debt_fen=debt,
-                market_fen=int(book.market[row]),
-                shortfall_fen=max(debt - lendable, 0),
-                cure_by=until[int(book.portfolio[row])],
-            )
-        )
+    for row in due.tolist():
+        debt, advance = Money(int(exposed[row])), Money(int(book.lendable[row]))
+        call = called_for(ids[int(book.number[row])], debt, advance, work.at, until[int(book.portfolio[row])])
+        work.new_calls.append(StoredCall(context.new_id("mcl"), call, Money(int(book.market[row]))))
     work.found("call_margins", called=len(work.new_calls), cured=len(work.cured), past_due=lapsed)
 
 

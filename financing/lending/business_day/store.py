@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
-from financing.base.storage.bulk import insert_rows, read_integers
+from financing.base.storage.bulk import insert_rows, read_integers, stored_date
 from financing.base.storage.columns import table_of
 from financing.lending.business_day.tables import AlertRow, BusinessDayRow, ParkedLoanRow
-from financing.lending.collateral.tables import MarginCallRow, PledgeRow
+from financing.lending.collateral.tables import PledgeRow
 from financing.lending.loans.days import Ints
 from financing.lending.loans.store import account_t, loan_t
 
 day_t = table_of(BusinessDayRow)
 alert_t = table_of(AlertRow)
 parked_t = table_of(ParkedLoanRow)
-call_t = table_of(MarginCallRow)
 pledge_t = table_of(PledgeRow)
 
 
@@ -42,26 +41,6 @@ class Alert:
     kind: str
     subject: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewCall:
-    """A margin call as an end of day makes it."""
-
-    call_id: str
-    loan_id: str
-    debt_fen: int
-    market_fen: int
-    shortfall_fen: int
-    cure_by: date
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCall:
-    call_id: str
-    number: int
-    loan_id: str
-    cure_by: date
 
 
 class DayStore:
@@ -105,7 +84,9 @@ class DayStore:
         )
 
     def park(self, numbers: Iterable[int], day: date, faults: Iterable[str]) -> None:
-        rows = [(number, self._date(day), fault) for number, fault in zip(numbers, faults, strict=True)]
+        rows = [
+            (number, stored_date(self._connection, day), fault) for number, fault in zip(numbers, faults, strict=True)
+        ]
         if rows:
             insert_rows(self._connection, "parked_loan", ("number", "day", "fault"), rows)
 
@@ -120,7 +101,9 @@ class DayStore:
         return [(row.id, row.fault) for row in rows]
 
     def alert(self, bank_id: str, alerts: Sequence[Alert]) -> None:
-        rows = [(bank_id, self._date(each.day), each.kind, each.subject, each.detail) for each in alerts]
+        rows = [
+            (bank_id, stored_date(self._connection, each.day), each.kind, each.subject, each.detail) for each in alerts
+        ]
         if rows:
             insert_rows(self._connection, "alert", ("bank_id", "day", "kind", "subject", "detail"), rows)
 
@@ -171,42 +154,6 @@ class DayStore:
         )
         return [row.id for row in rows]
 
-    def open_calls(self, bank_id: str) -> list[OpenCall]:
-        rows = self._connection.execute(
-            select(call_t.c.id, call_t.c.loan_id, call_t.c.cure_by, loan_t.c.number)
-            .join(loan_t, loan_t.c.id == call_t.c.loan_id)
-            .where(call_t.c.state == "open", loan_t.c.bank_id == bank_id)
-        )
-        return [OpenCall(row.id, row.number, row.loan_id, row.cure_by) for row in rows]
-
-    def add_calls(self, calls: Sequence[NewCall], at: datetime) -> None:
-        names = (
-            "id", "loan_id", "state", "debt_fen", "market_fen", "shortfall_fen", "cash_fen", "cure_by", "called_at",
-        )  # fmt: skip
-        called = self._moment(at)
-        rows = [
-            (
-                call.call_id,
-                call.loan_id,
-                "open",
-                call.debt_fen,
-                call.market_fen,
-                call.shortfall_fen,
-                call.shortfall_fen,
-                self._date(call.cure_by),
-                called,
-            )
-            for call in calls
-        ]
-        if rows:
-            insert_rows(self._connection, "margin_call", names, rows)
-
-    def close_calls(self, call_ids: Sequence[str], state: str, at: datetime) -> None:
-        if call_ids:
-            self._connection.execute(
-                update(call_t).where(call_t.c.id.in_(list(call_ids))).values(state=state, closed_at=at)
-            )
-
     def loan_ids(self, portfolios: Sequence[int], numbers: Ints) -> dict[int, str]:
         """The ids of these loans; one query, whatever their number."""
         if not len(numbers):
@@ -220,14 +167,6 @@ class DayStore:
                 account_t.c.portfolio.in_(list(portfolios))
             )
         return {row.number: row.id for row in self._connection.execute(query) if row.number in wanted}
-
-    def _date(self, day: date) -> Any:
-        return day.isoformat() if self._connection.dialect.name == "sqlite" else day
-
-    def _moment(self, at: datetime) -> Any:
-        if self._connection.dialect.name == "sqlite":
-            return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-        return at
 
 
 def days_between(first: date, last: date) -> list[date]:

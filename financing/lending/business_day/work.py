@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from financing.base.quantities import CHINA_TIME
-from financing.lending.business_day.store import Alert, NewCall
+from financing.lending.business_day.store import Alert
+from financing.lending.collateral.margin import StoredCall
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.days import Ints, day_of
 from financing.lending.loans.rolling import Dues, Market
@@ -32,7 +33,7 @@ class DayWork:
     faults: Ints
     dues: Dues = field(default_factory=Dues.none)
     alerts: list[Alert] = field(default_factory=list)
-    new_calls: list[NewCall] = field(default_factory=list)
+    new_calls: list[StoredCall] = field(default_factory=list)
     cured: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
 

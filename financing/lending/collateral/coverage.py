@@ -1,27 +1,160 @@
-"""Coverage: how a debt stands to the lines of its collateral.
+"""Coverage: how debts stand to the lines of their collateral, in columns. One loan is a book of one row.
 
 In a mixed pool every lot has its own lines. A line of the pool is the sum over lots of value × the lot's line, each
-rounded down; the debt stands on the highest line that it reaches (debt ≥ line). For one class this is debt ÷ value
-against the class's percentages. An unpriced pool is unpriced: never zero, never healthy. A priced pool without value
-(nothing pledged) under a debt stands on the liquidation line.
+rounded down to the fen; the debt stands on the highest line that it reaches (debt ≥ line). An unpriced pool is
+unpriced: never zero, never healthy. A priced pool without value (nothing pledged) under a debt stands on the
+liquidation line. Sums stay below 2^53, which doubles hold exactly, or the whole valuation is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum
 
-from financing.base.errors import CoverageInsufficient
-from financing.base.quantities import Money, Rate
-from financing.valuation.pools import PoolUnpriced, PoolValuation, PoolValue, require_priced
+import numpy as np
+from numpy.typing import NDArray
+
+from financing.base.errors import CoverageInsufficient, QuantityOutOfRange
+from financing.base.quantities import BPS_PER_UNIT, KG_PER_TONNE, Money, Rate
+from financing.valuation.pools import Lot, PoolUnpriced, PoolValuation, PoolValue, ValuedLot, require_priced
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+NO_PRICE = -1
+EXACT = 2**53
 
 
-class CoverageStatus(StrEnum):
-    HEALTHY = "healthy"
-    WARN = "warn"
-    CALL = "call"
-    LIQUIDATE = "liquidate"
-    UNPRICED = "unpriced"
+class CoverageStatus(IntEnum):
+    """Where a debt stands, in order of severity; `UNVALUED` until the first revaluation."""
+
+    UNVALUED = 0
+    HEALTHY = 1
+    WARN = 2
+    CALL = 3
+    LIQUIDATE = 4
+    UNPRICED = 5
+
+    @property
+    def label(self) -> str:
+        """Its name as answers and pages have it."""
+        return self.name.lower()
+
+    def __str__(self) -> str:
+        return self.label
+
+    def __format__(self, form: str) -> str:
+        return format(self.label, form)
+
+
+CALLED = (CoverageStatus.CALL, CoverageStatus.LIQUIDATE)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """Prices (fen a tonne, `NO_PRICE` for none) and lines (basis points) by class index."""
+
+    keys: tuple[str, ...]
+    price: Ints
+    haircut_bps: Ints
+    advance_bps: Ints
+    warn_bps: Ints
+    call_bps: Ints
+    liquidate_bps: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class PoolColumns:
+    """By loan: market value, value after haircut, the sums of its lots' lines, and whether any lot has no price."""
+
+    market: Ints
+    after_haircut: Ints
+    advance: Ints
+    warn: Ints
+    call: Ints
+    liquidate: Ints
+    unpriced: NDArray[np.bool_]
+
+
+def value_pledges(loan: Ints, asset_class: Ints, quantity_kg: Ints, classes: ClassTable, loans: int) -> PoolColumns:
+    """Value pledges, each of `loan` (row number), class index and kg outstanding; sums by loan, `loans` long.
+
+    Raises `QuantityOutOfRange` when a value does not fit, or a quantity is negative.
+    """
+    if len(quantity_kg) and quantity_kg.min() < 0:
+        raise QuantityOutOfRange("a pledge holds no negative quantity", quantity_kg=int(quantity_kg.min()))
+    price = classes.price[asset_class]
+    priced = price != NO_PRICE
+    known = np.where(priced, price, 0)
+    if len(known) and float(known.max()) * float(quantity_kg.max()) >= 2.0**62:
+        raise QuantityOutOfRange("a pledge's value does not fit", quantity_kg=int(quantity_kg.max()))
+    market = known * quantity_kg // KG_PER_TONNE
+
+    def summed(lots: Ints) -> Ints:
+        total = np.bincount(loan, weights=lots, minlength=loans)
+        if len(total) and total.max() >= EXACT:
+            raise QuantityOutOfRange("a pool's value does not fit", total=float(total.max()))
+        return total.astype(np.int64)
+
+    def line(bps: Ints) -> Ints:
+        return summed(market * bps[asset_class] // BPS_PER_UNIT)
+
+    if len(market) and int(market.max()) >= 2**63 // BPS_PER_UNIT:
+        raise QuantityOutOfRange("a pledge's value does not fit", market_fen=int(market.max()))
+    return PoolColumns(
+        market=summed(market),
+        after_haircut=line(BPS_PER_UNIT - classes.haircut_bps),
+        advance=line(classes.advance_bps),
+        warn=line(classes.warn_bps),
+        call=line(classes.call_bps),
+        liquidate=line(classes.liquidate_bps),
+        unpriced=np.bincount(loan[~priced], minlength=loans) > 0,
+    )
+
+
+def statuses(debt: Ints, pool: PoolColumns) -> Ints:
+    """The `CoverageStatus` of each debt (fen, not negative) against its pool; unpriced stays so, whatever is owed."""
+    reached = np.full(len(debt), CoverageStatus.HEALTHY, np.int64)
+    for line, status in (
+        (pool.warn, CoverageStatus.WARN),
+        (pool.call, CoverageStatus.CALL),
+        (pool.liquidate, CoverageStatus.LIQUIDATE),
+    ):
+        reached[(debt > 0) & (debt >= line)] = status
+    reached[pool.unpriced] = CoverageStatus.UNPRICED
+    return reached
+
+
+def cured(debt: Ints, advance: Ints, unpriced: Bools) -> Bools:
+    """Whether each debt is back at or below its advance line. An unpriced pool cures nothing but a debt of zero."""
+    found: Bools = (debt == 0) | (~unpriced & (debt <= advance))
+    return found
+
+
+def columns_of(pools: Sequence[PoolValuation]) -> PoolColumns:
+    """Valued pools as columns, a row each: their lots by their own marks and policies."""
+    rows: list[int] = []
+    lots: list[ValuedLot | Lot] = []
+    for row, pool in enumerate(pools):
+        held: Iterable[ValuedLot | Lot] = pool.lots if isinstance(pool, PoolUnpriced) else pool.lines
+        for lot in held:
+            rows.append(row)
+            lots.append(lot)
+
+    def policy(name: str) -> Ints:
+        return np.array([getattr(lot.policy, name) if isinstance(lot, ValuedLot) else 0 for lot in lots], np.int64)
+
+    table = ClassTable(
+        keys=(),
+        price=np.array([lot.mark.price.amount if isinstance(lot, ValuedLot) else NO_PRICE for lot in lots], np.int64),
+        haircut_bps=policy("haircut_bps"),
+        advance_bps=policy("advance_bps"),
+        warn_bps=policy("warn_bps"),
+        call_bps=policy("call_bps"),
+        liquidate_bps=policy("liquidate_bps"),
+    )
+    quantity = np.array([(lot.lot if isinstance(lot, ValuedLot) else lot).quantity.kg for lot in lots], np.int64)
+    return value_pledges(np.array(rows, np.int64), np.arange(len(lots)), quantity, table, len(pools))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +183,22 @@ class Coverage:
         return None if self.lines is None else max(self.debt - self.lines.advance, Money(0))
 
 
-def lines_of(pool: PoolValue) -> Lines:
-    """The pool's lines: per lot, summed."""
-    zero = Money(0)
-    return Lines(
-        advance=pool.lendable,
-        warn=sum((line.at_line(line.policy.warn_bps) for line in pool.lines), zero),
-        call=sum((line.at_line(line.policy.call_bps) for line in pool.lines), zero),
-        liquidate=sum((line.at_line(line.policy.liquidate_bps) for line in pool.lines), zero),
-    )
+def coverages(debts: Sequence[Money], pools: Sequence[PoolValuation]) -> list[Coverage]:
+    """Each debt against its pool, as a person reads it: rows of the columns."""
+    columns = columns_of(pools)
+    owed = np.array([debt.require_non_negative().fen for debt in debts], np.int64)
+    reached = statuses(owed, columns)
+    return [_row(columns, row, debt, CoverageStatus(int(reached[row]))) for row, debt in enumerate(debts)]
 
 
 def coverage(debt: Money, pool: PoolValuation) -> Coverage:
-    """Coverage of `debt` by `pool`. Reads only; a preview is this function on a pool that is not stored."""
-    debt.require_non_negative()
-    if isinstance(pool, PoolUnpriced):
-        return Coverage(debt, None, None, None, CoverageStatus.UNPRICED)
-    lines, market = lines_of(pool), pool.market
-    if not debt:
-        return Coverage(debt, market, lines, Rate(0), CoverageStatus.HEALTHY)
-    ltv = Rate.ratio_up(debt, market) if market else None
-    return Coverage(debt, market, lines, ltv, _status(debt, lines))
+    """Coverage of one debt. Reads only; a preview is this function on a pool that is not stored."""
+    return coverages([debt], [pool])[0]
+
+
+def lines_of(pool: PoolValue) -> Lines:
+    """The pool's lines: per lot, summed."""
+    return _lines(columns_of([pool]), 0)
 
 
 def require_releasable(debt: Money, remaining: PoolValuation) -> None:
@@ -90,9 +218,14 @@ def require_releasable(debt: Money, remaining: PoolValuation) -> None:
         )
 
 
-def _status(debt: Money, lines: Lines) -> CoverageStatus:
-    if debt >= lines.liquidate:
-        return CoverageStatus.LIQUIDATE
-    if debt >= lines.call:
-        return CoverageStatus.CALL
-    return CoverageStatus.WARN if debt >= lines.warn else CoverageStatus.HEALTHY
+def _lines(columns: PoolColumns, row: int) -> Lines:
+    named = (columns.advance, columns.warn, columns.call, columns.liquidate)
+    return Lines(*(Money(int(line[row])) for line in named))
+
+
+def _row(columns: PoolColumns, row: int, debt: Money, status: CoverageStatus) -> Coverage:
+    if status is CoverageStatus.UNPRICED:
+        return Coverage(debt, None, None, None, status)
+    market = Money(int(columns.market[row]))
+    ltv = Rate(0) if not debt else Rate.ratio_up(debt, market) if market else None
+    return Coverage(debt, market, _lines(columns, row), ltv, status)

@@ -139,7 +139,7 @@ def close_call_after_sale(unit: UnitOfWork, context: Context, loan_id: str) -> N
     """After a sale the call is cured, or closed when no collateral is left to call on."""
     standing = loan_coverage(unit, context, loan_id)
     if standing.call is not None and not standing.pledges and standing.stored.loan.state is LoanState.ACTIVE:
-        unit.calls.close(standing.call.call_id, "closed", context.at)
+        unit.calls.close([standing.call.call_id], "closed", context.at)
         return
     settle_call(unit, context, standing)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+import numpy as np
+
 from financing.base.business_days import add_business_days, china_expected
 from financing.base.errors import InvalidState
 from financing.base.parameters.records import CollateralClass, LendingProduct
@@ -19,7 +21,7 @@ from financing.base.quantities import (
     business_date,
     require_utc,
 )
-from financing.lending.collateral.coverage import CoverageStatus, coverage
+from financing.lending.collateral.coverage import CALLED, Bools, CoverageStatus, Ints, columns_of, coverage, cured
 from financing.market.prices.model import Mark, require_marked
 from financing.valuation.pools import PoolValuation, require_priced
 
@@ -57,8 +59,25 @@ class StoredCall:
     call_id: str
     call: MarginCall
     market: Money
-    state: str
-    closed_at: datetime | None
+    state: str = "open"
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """By loan: whether a margin call is due, and whether the open one is cured."""
+
+    call: Bools
+    cure: Bools
+
+
+def judge(exposed: Ints, advance: Ints, status: Ints, called: Bools) -> Verdicts:
+    """What is due on each loan: `exposed` is the debt that credits have to cover, `called` marks open calls.
+
+    The one rule for a book of one loan and of a million. An unknown value neither calls nor cures.
+    """
+    back = cured(exposed, advance, status == CoverageStatus.UNPRICED)
+    return Verdicts(call=~called & np.isin(status, CALLED), cure=called & back)
 
 
 def shortfall_of(debt: Money, pool: PoolValuation) -> Money:
@@ -90,18 +109,17 @@ def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingPr
     """
     require_priced(pool)
     status = coverage(debt, pool).status
-    if status not in {CoverageStatus.CALL, CoverageStatus.LIQUIDATE}:
+    if status not in CALLED:
         raise InvalidState(f"coverage is {status}: there is nothing to call", loan_id=loan_id)
-    at = require_utc(at)
-    shortfall = shortfall_of(debt, pool)
-    return MarginCall(
-        loan_id=loan_id,
-        debt=debt,
-        shortfall=shortfall,
-        cash=shortfall,
-        called_at=at,
-        cure_by=cure_by(product, business_date(at)),
+    return called_for(
+        loan_id, debt, require_priced(pool).lendable, require_utc(at), cure_by(product, business_date(at))
     )
+
+
+def called_for(loan_id: str, debt: Money, advance: Money, at: datetime, by: date) -> MarginCall:
+    """The call on a debt above its advance line: the shortfall, in cash."""
+    shortfall = max(debt - advance, Money(0))
+    return MarginCall(loan_id, debt, shortfall, shortfall, at, by)
 
 
 def cure_by(product: LendingProduct, called_on: date) -> date:
@@ -113,7 +131,6 @@ def cure_by(product: LendingProduct, called_on: date) -> date:
 
 def is_cured(debt: Money, pool: PoolValuation) -> bool:
     """Whether the debt is back at or below the advance line. An unpriced pool cures nothing but a debt of zero."""
-    if not debt.require_non_negative():
-        return True
-    shortfall = coverage(debt, pool).shortfall
-    return shortfall is not None and not shortfall
+    columns = columns_of([pool])
+    owed = np.array([debt.require_non_negative().fen], np.int64)
+    return bool(cured(owed, columns.advance, columns.unpriced)[0])

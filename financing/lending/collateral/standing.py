@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from financing.base.context import Context
 from financing.base.parameters import Parameters
+from financing.base.parameters.records import CollateralClass
 from financing.base.quantities import Money, business_date
-from financing.lending.collateral.coverage import Coverage, CoverageStatus, coverage
+from financing.lending.collateral.coverage import Coverage, coverages
 from financing.lending.collateral.margin import (
     CollateralCure,
     StoredCall,
     cash_cure,
     collateral_cure,
-    is_cured,
+    judge,
     make_call,
 )
 from financing.lending.collateral.pledge import StoredPledge
@@ -25,11 +28,9 @@ from financing.lending.loans.loan import Debt, StoredLoan, debt_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.rolling import advance
 from financing.lending.unit import UnitOfWork
-from financing.market.prices.model import Marked
+from financing.market.prices.model import Mark, Marked
 from financing.valuation.marks import marks_of
-from financing.valuation.pools import Lot, PoolValuation, PoolValue, value_pool
-
-CALLED = frozenset({CoverageStatus.CALL, CoverageStatus.LIQUIDATE})
+from financing.valuation.pools import Lot, PoolValuation, PoolValue, require_priced, value_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +68,48 @@ def loan_coverages(
     book = LoanBook.joined([stored.book for stored in loans])
     advance(book, day_of(business_date(at)), market_of(parameters))
     late = book.days_past_due(day_of(business_date(at)))
+    held = [tuple(pledges.get(stored.loan.loan_id, ())) for stored in loans]
+    pools = [value_pool(_lots(each), marks, classes) for each in held]
+    debts = [debt_of(book, row) for row in range(len(loans))]
+    covered = coverages([exposed(debt.total, stored) for debt, stored in zip(debts, loans, strict=True)], pools)
     looked = []
     for row, stored in enumerate(loans):
-        held = tuple(pledges.get(stored.loan.loan_id, ()))
-        pool = value_pool(_lots(held), marks, classes)
-        debt = debt_of(book, row)
-        uncovered = exposed(debt.total, stored)
-        standing = coverage(uncovered, pool)
-        cash: Money | None = None
-        cures: tuple[CollateralCure, ...] = ()
-        if isinstance(pool, PoolValue) and standing.shortfall:
-            cash = cash_cure(uncovered, pool)
-            offered = sorted({lot.asset_class for lot in _lots(held)})
-            cures = tuple(
-                collateral_cure(uncovered, pool, marks[key], classes[key])
-                for key in offered
-                if isinstance(marks[key], Marked)
-            )
+        cash, cures = _cures(covered[row], pools[row], marks, classes)
         call = calls.get(stored.loan.loan_id)
-        looked.append(LoanCoverage(stored, debt, held, pool, standing, call, cash, cures, int(late[row])))
+        looked.append(
+            LoanCoverage(stored, debts[row], held[row], pools[row], covered[row], call, cash, cures, int(late[row]))
+        )
     return tuple(looked)
+
+
+def _cures(
+    seen: Coverage, pool: PoolValuation, marks: Mapping[str, Mark], classes: Mapping[str, CollateralClass]
+) -> tuple[Money | None, tuple[CollateralCure, ...]]:
+    """What cures in cash, and in each class of the pool; nothing while nothing needs curing or the value is unknown."""
+    if not isinstance(pool, PoolValue) or not seen.shortfall:
+        return None, ()
+    offered = sorted({line.lot.asset_class for line in pool.lines})
+    return cash_cure(seen.debt, pool), tuple(
+        collateral_cure(seen.debt, pool, marks[key], classes[key]) for key in offered if isinstance(marks[key], Marked)
+    )
 
 
 def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> None:
     """Make or close the margin call of one loan according to how it stands."""
-    if standing.call is not None:
-        if is_cured(standing.exposed, standing.pool):
-            unit.calls.close(standing.call.call_id, "cured", context.at)
-        return
-    if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
-        loan = standing.stored.loan
+    lines, called = standing.coverage.lines, standing.call
+    verdict = judge(
+        np.array([standing.exposed.fen]),
+        np.array([lines.advance.fen if lines else 0]),
+        np.array([int(standing.coverage.status)]),
+        np.array([called is not None]),
+    )
+    if called is not None and verdict.cure[0]:
+        unit.calls.close([called.call_id], "cured", context.at)
+    if verdict.call[0]:
+        pool, loan = require_priced(standing.pool), standing.stored.loan
         product = context.parameters.running_product(standing.stored.product, business_date(context.at))
-        call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at)
-        unit.calls.add(context.new_id("mcl"), call, standing.pool.market)
+        call = make_call(loan.loan_id, standing.exposed, pool, product, context.at)
+        unit.calls.add([StoredCall(context.new_id("mcl"), call, pool.market)])
 
 
 def exposed(debt: Money, stored: StoredLoan) -> Money:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Money
+from financing.base.storage.bulk import insert_rows, stored_date, stored_moment
 from financing.base.storage.columns import table_of
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.margin import MarginCall, StoredCall
@@ -21,6 +22,17 @@ from financing.valuation.pools import Lot
 pledge_t = table_of(PledgeRow)
 call_t = table_of(MarginCallRow)
 loan_t = table_of(LoanRow)
+_NEW_CALL = (
+    "id",
+    "loan_id",
+    "state",
+    "debt_fen",
+    "market_fen",
+    "shortfall_fen",
+    "cash_fen",
+    "cure_by",
+    "called_at",
+)
 
 
 class PledgeStore:
@@ -94,24 +106,39 @@ class MarginCallStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, call_id: str, call: MarginCall, market: Money) -> None:
-        self._connection.execute(
-            insert(call_t).values(
-                id=call_id,
-                loan_id=call.loan_id,
-                state="open",
-                debt_fen=call.debt.fen,
-                market_fen=market.fen,
-                shortfall_fen=call.shortfall.fen,
-                cash_fen=call.cash.fen,
-                cure_by=call.cure_by,
-                called_at=call.called_at,
-                closed_at=None,
+    def add(self, calls: Sequence[StoredCall]) -> None:
+        """Keep new calls, whatever their number in a handful of statements."""
+        rows = [
+            (
+                each.call_id,
+                each.call.loan_id,
+                each.state,
+                each.call.debt.fen,
+                each.market.fen,
+                each.call.shortfall.fen,
+                each.call.cash.fen,
+                stored_date(self._connection, each.call.cure_by),
+                stored_moment(self._connection, each.call.called_at),
             )
-        )
+            for each in calls
+        ]
+        if rows:
+            insert_rows(self._connection, "margin_call", _NEW_CALL, rows)
 
-    def close(self, call_id: str, state: str, at: datetime) -> None:
-        self._connection.execute(update(call_t).where(call_t.c.id == call_id).values(state=state, closed_at=at))
+    def close(self, call_ids: Sequence[str], state: str, at: datetime) -> None:
+        if call_ids:
+            self._connection.execute(
+                update(call_t).where(call_t.c.id.in_(list(call_ids))).values(state=state, closed_at=at)
+            )
+
+    def open_of_bank(self, bank_id: str) -> dict[int, StoredCall]:
+        """The open calls on a bank's loans, by loan number."""
+        rows = self._connection.execute(
+            select(call_t, loan_t.c.number)
+            .join(loan_t, loan_t.c.id == call_t.c.loan_id)
+            .where(call_t.c.state == "open", loan_t.c.bank_id == bank_id)
+        )
+        return {row.number: _call(row) for row in rows}
 
     def open_of(self, loan_ids: Iterable[str]) -> dict[str, StoredCall]:
         """The open margin call of each loan that has one."""

@@ -11,7 +11,7 @@ from financing.base.context import Context
 from financing.base.errors import PeriodInvalid
 from financing.base.quantities import CHINA_TIME, business_date
 from financing.ledger.store import account, entry, posting
-from financing.lending.collateral.portfolio import Standing
+from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.loans.book import State
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.days import date_of, day_of
@@ -130,7 +130,7 @@ def positions(unit: UnitOfWork, context: Context) -> Table:
                 int(book.stage[row]),
                 int(book.allowance[row]),
                 int(book.market[row]),
-                Standing(int(book.coverage[row])).name.lower(),
+                CoverageStatus(int(book.coverage[row])).label,
             )
         )
     columns = (

@@ -139,4 +139,4 @@ def reverse_report(world: CarbonLoans, parameters: Parameters, on: date) -> Json
 
 
 def _status(debt: Money, pool: PoolValuation) -> str:
-    return coverage(debt, pool).status.value
+    return coverage(debt, pool).status.label

@@ -8,7 +8,7 @@ from test_console_forms import Browser
 
 from credit_api.console.texts import TEXTS
 from financing.lending.business_day.steps import STEPS
-from financing.lending.collateral.portfolio import Standing
+from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.loans.book import Fault
 from financing.lending.loans.loan import SCHEMES
 from financing.lending.loans.store import account_t
@@ -176,7 +176,7 @@ def test_a_closed_date_shows_every_step_and_the_loan_it_left_behind(sqlite_world
 def test_every_step_standing_fault_and_scheme_has_a_text():
     groups = {
         "step": [step.__name__ for step in STEPS],
-        "found": [each.name.lower() for each in Standing if each is not Standing.UNVALUED],
+        "found": [each.label for each in CoverageStatus if each is not CoverageStatus.UNVALUED],
         "fault": [each.name.lower() for each in Fault if each is not Fault.NONE],
         "scheme": SCHEMES,
     }

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from financing.base.errors import (
@@ -24,6 +25,7 @@ from financing.lending.collateral.margin import (
     cash_cure,
     collateral_cure,
     is_cured,
+    judge,
     make_call,
 )
 from financing.market.prices.model import Marked, Unpriced
@@ -143,3 +145,17 @@ def test_release_must_leave_the_debt_below_the_advance_line():
     require_releasable(Money(0), value_pool([Lot("a", "PHCER", Carbon(1))], {}, CLASSES))
     with pytest.raises(CoverageInsufficient):
         require_releasable(Money(1), value_pool([], {}, CLASSES))
+
+
+@pytest.mark.parametrize("loans", [1, 1_000])
+def test_nothing_owed_cures_a_call_even_without_a_price_and_an_unknown_value_neither_calls_nor_cures(loans):
+    """One engine: the rule for a loan (`is_cured`, `settle_call`) is the rule of the end of day, in columns."""
+    unpriced = value_pool([Lot("a", "PHCER", Carbon(1))], {}, CLASSES)
+    for owed, back in ((0, True), (1, False)):
+        assert is_cured(Money(owed), unpriced) is back
+        status = np.full(loans, CoverageStatus.UNPRICED, np.int64)
+        nothing = np.zeros(loans, np.int64)
+        for called in (False, True):
+            verdicts = judge(np.full(loans, owed), nothing, status, np.full(loans, called))
+            assert not verdicts.call.any()
+            assert verdicts.cure.tolist() == [called and back] * loans

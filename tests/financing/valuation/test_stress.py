@@ -50,7 +50,7 @@ LOAN = SecuredLoan("loan", Money(1_200_000), (Lot("a", "PHCER", Carbon(1_000_000
 
 
 def status(debt, pool):
-    return coverage(debt, pool).status.value
+    return coverage(debt, pool).status.label
 
 
 def called(debt, pool):
