@@ -64,19 +64,50 @@ def trained_network(tmp_path_factory):
     return home
 
 
-@pytest.fixture
-def world(database_url, tmp_path, trained_network):
+@pytest.fixture(scope="session")
+def founded_world(tmp_path_factory, trained_network):
+    """A world on SQLite with registry, exchange, verifier, banks and grid companies, built once and copied."""
+    from world import Founded, World
+
+    home = tmp_path_factory.mktemp("founded") / "home"
+    with World.open(home, "", trained_network) as opened:
+        keys = opened.keys
+    return Founded(home, keys)
+
+
+@pytest.fixture(scope="session")
+def founded_database(tmp_path_factory, trained_network, postgres_server):
+    """The same on PostgreSQL: a world, and the name of its database as a template."""
+    from world import Founded, World
+
+    home = tmp_path_factory.mktemp("founded") / "home"
+    postgres_server.psql("CREATE DATABASE founded")
+    with World.open(home, postgres_server.get_uri("founded"), trained_network) as opened:
+        keys = opened.keys
+    return Founded(home, keys)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def world(request, tmp_path):
     """A service with registry, exchange, verifier, banks and grid companies, on either database."""
     from world import World
 
-    with World.open(tmp_path / "home", database_url, trained_network) as opened:
+    if request.param == "sqlite":
+        with World.copied(request.getfixturevalue("founded_world"), tmp_path / "home") as opened:
+            yield opened
+        return
+    founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
+    name = f"w{abs(hash(str(tmp_path))):x}"
+    server.psql(f"CREATE DATABASE {name} TEMPLATE founded")
+    with World.copied(founded, tmp_path / "home", server.get_uri(name)) as opened:
         yield opened
+    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def sqlite_world(tmp_path, trained_network):
+def sqlite_world(tmp_path, founded_world):
     """As `world`, on SQLite only: for what does not depend on the database."""
     from world import World
 
-    with World.open(tmp_path / "home", "", trained_network) as opened:
+    with World.copied(founded_world, tmp_path / "home") as opened:
         yield opened

@@ -49,11 +49,11 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def story_world(tmp_path_factory, trained_network):
+def story_world(tmp_path_factory, founded_world):
     """A bank's best customer with issued credits and a price, a buyer, and money; nothing pledged yet."""
     from world import World
 
-    with World.open(tmp_path_factory.mktemp("browser") / "home", "", trained_network) as world:
+    with World.copied(founded_world, tmp_path_factory.mktemp("browser") / "home") as world:
         world.fund("bank-gusu", 100_000_000)
         best = world.best_customer("bank-gusu")
         world.admit("dev-a", "developer", best["subject_id"])

@@ -2,8 +2,10 @@
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 from fastapi.testclient import TestClient
 
@@ -21,6 +23,14 @@ START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
+@dataclass(frozen=True)
+class Founded:
+    """A world that stands ready to be copied: its home, its founders' keys."""
+
+    home: Path
+    keys: dict
+
+
 class World:
     def __init__(self, client, parts):
         self.client, self.parts, self.now, self.keys = client, parts, START, {}
@@ -32,21 +42,36 @@ class World:
     @classmethod
     @contextmanager
     def open(cls, home, database_url, network):
+        """A world with its own network, founded anew."""
         home.mkdir(parents=True)
         shutil.copytree(network, home / "network")
-        parts = assemble(Settings(home=home, database_url=database_url, sandbox=True))
-        with TestClient(create_app(parts), raise_server_exceptions=False) as client:
-            opened = cls(client, parts)
-            opened._found()
+        with cls._serve(home, database_url) as opened:
+            opened.keys = opened._admit_founders()
             yield opened
 
-    def _found(self):
+    @classmethod
+    @contextmanager
+    def copied(cls, founded, home, database_url=""):
+        """A world that was founded before: its home is copied, its database is a copy already or lies in the home."""
+        shutil.copytree(founded.home, home)
+        with cls._serve(home, database_url) as opened:
+            opened.keys = dict(founded.keys)
+            yield opened
+
+    @classmethod
+    @contextmanager
+    def _serve(cls, home, database_url):
+        parts = assemble(Settings(home=home, database_url=database_url, sandbox=True))
+        with TestClient(create_app(parts), raise_server_exceptions=False) as client:
+            yield cls(client, parts)
+
+    def _admit_founders(self):
         def run(unit):
             for organisation in FOUNDERS:
                 unit.organisations.add(organisation, START)
             return {each.id: issue(unit.connection, each.id, "test", START) for each in FOUNDERS}
 
-        self.keys = self.parts.writer.execute(run)
+        return self.parts.writer.execute(run)
 
     # calls
 
