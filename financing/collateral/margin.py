@@ -11,8 +11,9 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from financing.collateral.coverage import CoverageStatus, coverage
-from financing.contracts.business_days import add_business_days, china_expected
+from financing.contracts.business_days import add_business_days
 from financing.errors import InvalidState
+from financing.parameters.china_calendar import ChinaCalendar
 from financing.parameters.records import CollateralClass, LendingProduct
 from financing.quantities import Carbon, Money, business_date, require_utc
 from financing.valuation.pools import PoolValuation, require_priced
@@ -67,7 +68,9 @@ def collateral_cure(debt: Money, pool: PoolValuation, found: Mark, policy: Colla
     return CollateralCure(policy.key, value, quantity, whole if whole == quantity else whole + Carbon.from_tonnes(1))
 
 
-def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingProduct, at: datetime) -> MarginCall:
+def make_call(
+    loan_id: str, debt: Money, pool: PoolValuation, product: LendingProduct, at: datetime, china: ChinaCalendar
+) -> MarginCall:
     """Call for margin, to be cured by the day that `cure_by` gives.
 
     Raises `InvalidState` when coverage is below the call line, `PriceMissing` and its kin when unpriced.
@@ -84,14 +87,14 @@ def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingPr
         shortfall=shortfall,
         cash=shortfall,
         called_at=at,
-        cure_by=cure_by(product, business_date(at)),
+        cure_by=cure_by(product, business_date(at), china),
     )
 
 
-def cure_by(product: LendingProduct, called_on: date) -> date:
+def cure_by(product: LendingProduct, called_on: date, china: ChinaCalendar) -> date:
     """The last day on which a call made on `called_on` may be cured: calendar or business days, as the product says."""
     if product.cure_day_kind == "business":
-        return add_business_days(called_on, product.cure_days, china_expected)
+        return add_business_days(called_on, product.cure_days, china.is_business_day)
     return called_on + timedelta(days=product.cure_days)
 
 

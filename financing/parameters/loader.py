@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from financing.errors import CorruptData, ParameterMissing
+from financing.parameters.china_calendar import CalendarYear, ChinaCalendar
 from financing.parameters.market import MarketRules
 from financing.parameters.methodologies import MethodologyFile, Parameter, Value, read_methodology
 from financing.parameters.records import (
@@ -84,6 +85,7 @@ class Parameters:
     stream_rules: Table[StreamRule]
     stress_scenarios: Table[StressScenario]
     portfolio_rules: Table[PortfolioRule]
+    china: ChinaCalendar
     hashes: Mapping[str, str]
     texts: Mapping[str, str]
 
@@ -206,6 +208,7 @@ def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None
         stream_rules=_table(read, "stream_rules.toml", StreamRule, "stream rule"),
         stress_scenarios=_table(read, "stress_scenarios.toml", StressScenario, "stress scenario"),
         portfolio_rules=_table(read, "portfolio_rules.toml", PortfolioRule, "portfolio rule"),
+        china=ChinaCalendar.of(_table(read, "china_calendar.toml", CalendarYear, "calendar year").records),
         hashes=MappingProxyType(hashes),
         texts=MappingProxyType(texts),
     )

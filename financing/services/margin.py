@@ -91,7 +91,7 @@ def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> N
     if standing.coverage.status in CALLED and isinstance(standing.pool, PoolValue):
         loan = standing.stored.loan
         product = context.parameters.running_product(standing.stored.product, business_date(context.at))
-        call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at)
+        call = make_call(loan.loan_id, standing.exposed, standing.pool, product, context.at, context.parameters.china)
         unit.lending.add_call(context.new_id("mcl"), call, standing.pool.market)
 
 

@@ -130,7 +130,7 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
         number: context.parameters.running_product(portfolio.product, work.day)
         for number, portfolio in work.portfolios.items()
     }
-    until = {number: cure_by(product, work.day) for number, product in products.items()}
+    until = {number: cure_by(product, work.day, context.parameters.china) for number, product in products.items()}
     for row in called:
         debt, lendable = int(exposed[row]), int(book.lendable[row])
         work.new_calls.append(
