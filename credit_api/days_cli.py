@@ -17,6 +17,7 @@ from credit_api.wiring import Parts, assemble
 from financing.errors import FinancingError
 from financing.persistence.day_store import ClosedDay
 from financing.persistence.unit_of_work import UnitOfWork
+from financing.quantities import business_date
 from financing.services.context import Actor, Context
 from financing.services.end_of_day.closing import close_day, open_dates
 
@@ -46,6 +47,8 @@ def end_of_day(
         Console(stderr=True).print(f"no books at {home / 'tanxin.db'}: is --home right?", style="red", highlight=False)
         raise typer.Exit(REFUSED)
     parts = assemble(Settings(home=home, database_url=database_url))
+    if (warning := parts.parameters.china.warning(business_date(parts.clock()))) is not None:
+        Console(stderr=True).print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     closed: list[ClosedDay] = []
     failed: list[dict[str, str]] = []
     try:

@@ -11,13 +11,15 @@ from financing.market.book.sessions import band
 from financing.persistence.order_store import Instrument, trade_t
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import KG_PER_TONNE, business_date
+from financing.services.books import status_of
 
 SHOWN_LEVELS = 5
 
 
 def instrument_out(parts: Parts, listed: Instrument) -> InstrumentOut:
-    rules = parts.parameters.venue(listed.rules, business_date(parts.clock()))
-    return InstrumentOut.of(listed, band(listed.reference, rules.band_bps), rules.always_open)
+    now = parts.clock()
+    rules = parts.parameters.venue(listed.rules, business_date(now))
+    return InstrumentOut.of(listed, band(listed.reference, rules.band_bps), status_of(rules, parts.parameters, now))
 
 
 def book_out(unit: UnitOfWork, instrument: str) -> BookOut:

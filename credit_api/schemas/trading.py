@@ -11,6 +11,7 @@ from credit_api.schemas.common import Fen, FenPerTonne, Id, Kg, RequestModel, Re
 from financing.market.book.admission import OrderRequest
 from financing.market.book.orders import SelfTrade, Side, TimeInForce, fee_on
 from financing.market.book.trading import Trade
+from financing.parameters.china_calendar import CalendarStatus
 from financing.persistence.order_store import BlockReport, Instrument, Standing, TradeRecord
 from financing.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Price
 from financing.services.order_entry import OrderPlaced, Previewed
@@ -121,7 +122,7 @@ class OrderPlacedOut(OrderOut):
 
 
 class PreviewOut(ResponseModel):
-    """What an order would reserve now, and the highest fee it can be charged."""
+    """What an order would reserve now, and the highest fee it can be charged; how today's holidays are known."""
 
     instrument: str
     side: str
@@ -132,6 +133,7 @@ class PreviewOut(ResponseModel):
     reserved_fen: int
     fee_ppm: int
     fee_fen_max: int
+    calendar_status: CalendarStatus | None
 
     @classmethod
     def of(cls, instrument: str, order_type: str, seen: Previewed) -> PreviewOut:
@@ -145,6 +147,7 @@ class PreviewOut(ResponseModel):
             reserved_fen=seen.reservation.money_fen,
             fee_ppm=seen.placed.fee_ppm,
             fee_fen_max=seen.reservation.fee_fen,
+            calendar_status=seen.calendar_status,
         )
 
 
@@ -157,11 +160,14 @@ class InstrumentIn(RequestModel):
 
 
 class InstrumentOut(ResponseModel):
+    """An instrument's session. `calendar_status` says how today's holidays are known; null where it is always open."""
+
     instrument: str
     rules: str
     phase: str
     halted: bool
     always_open: bool
+    calendar_status: CalendarStatus | None
     day: date | None
     reference_fen_per_tonne: int
     lowest_fen_per_tonne: int
@@ -169,13 +175,14 @@ class InstrumentOut(ResponseModel):
     last_fen_per_tonne: int
 
     @classmethod
-    def of(cls, listed: Instrument, band: tuple[int, int], always_open: bool) -> InstrumentOut:
+    def of(cls, listed: Instrument, band: tuple[int, int], calendar_status: CalendarStatus | None) -> InstrumentOut:
         return cls(
             instrument=listed.id,
             rules=listed.rules,
             phase=listed.phase,
             halted=listed.halted,
-            always_open=always_open,
+            always_open=calendar_status is None,
+            calendar_status=calendar_status,
             day=listed.day,
             reference_fen_per_tonne=listed.reference,
             lowest_fen_per_tonne=band[0],

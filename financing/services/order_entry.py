@@ -10,11 +10,12 @@ from financing.market.book.admission import OrderRequest, Reservation, admit, re
 from financing.market.book.events import Cancelled, Placed
 from financing.market.book.schedule import due
 from financing.market.book.trading import Trade, Trading
+from financing.parameters.china_calendar import CalendarStatus
 from financing.parameters.market import MarketRules
 from financing.persistence.order_store import Standing
 from financing.persistence.unit_of_work import UnitOfWork
 from financing.quantities import KG_PER_TONNE
-from financing.services.books import Books, venue_of
+from financing.services.books import Books, status_of, venue_of
 from financing.services.context import Context
 from financing.services.recording import record, standing_of
 from financing.services.trading import HOLDERS
@@ -30,11 +31,12 @@ class OrderPlaced:
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """What an order would reserve, with the price it would carry; nothing is stored."""
+    """What an order would reserve, with the price it would carry, on which kind of day; nothing is stored."""
 
     placed: Placed
     reservation: Reservation
     rules: MarketRules
+    calendar_status: CalendarStatus | None
 
 
 def advance(unit: UnitOfWork, context: Context, books: Books, instrument: str) -> int:
@@ -71,7 +73,8 @@ def preview_order(
     if due(state, rules, calendar, context.at) is not None:
         raise MarketClosed("the market's day has to be brought up to date first", instrument=instrument)
     placed, rules = _admitted(unit, context, state, request, "preview")
-    return Previewed(placed, reservation(placed, rules.lot_kg), rules)
+    known = status_of(rules, context.parameters, context.at)
+    return Previewed(placed, reservation(placed, rules.lot_kg), rules, known)
 
 
 def cancel_order(unit: UnitOfWork, context: Context, books: Books, order_id: str) -> Standing:
