@@ -16,6 +16,7 @@ from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
+from financing.base.quantities import business_date
 from financing.lending.business_day.closing import close_day, open_dates
 from financing.lending.business_day.store import ClosedDay
 from financing.lending.unit import UnitOfWork
@@ -46,6 +47,8 @@ def end_of_day(
         Console(stderr=True).print(f"no books at {home / 'tanxin.db'}: is --home right?", style="red", highlight=False)
         raise typer.Exit(REFUSED)
     parts = assemble(Settings(home=home, database_url=database_url))
+    if (warning := parts.parameters.china.warning(business_date(parts.clock()))) is not None:
+        Console(stderr=True).print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     closed: list[ClosedDay] = []
     failed: list[dict[str, str]] = []
     try:

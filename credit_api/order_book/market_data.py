@@ -13,6 +13,7 @@ from credit_api.order_book.schemas import (
 )
 from financing.base.quantities import KG_PER_TONNE, business_date
 from financing.lending.unit import UnitOfWork
+from financing.market.order_book.cache import status_of
 from financing.market.order_book.engine.orders import Side
 from financing.market.order_book.engine.sessions import band
 from financing.market.order_book.store import Instrument, trade_t
@@ -21,8 +22,9 @@ SHOWN_LEVELS = 5
 
 
 def instrument_out(parts: Parts, listed: Instrument) -> InstrumentOut:
-    rules = parts.parameters.venue(listed.rules, business_date(parts.clock()))
-    return InstrumentOut.of(listed, band(listed.reference, rules.band_bps), rules.always_open)
+    now = parts.clock()
+    rules = parts.parameters.venue(listed.rules, business_date(now))
+    return InstrumentOut.of(listed, band(listed.reference, rules.band_bps), status_of(rules, parts.parameters, now))
 
 
 def book_out(unit: UnitOfWork, instrument: str) -> BookOut:

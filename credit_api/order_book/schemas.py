@@ -16,6 +16,7 @@ from credit_api.http.fields import (
     ResponseModel,
     Text,
 )
+from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.quantities import (
     INT64_MAX,
     KG_PER_TONNE,
@@ -144,7 +145,7 @@ class OrderPlacedOut(OrderOut):
 
 
 class PreviewOut(ResponseModel):
-    """What an order would reserve now, and the highest fee it can be charged."""
+    """What an order would reserve now, and the highest fee it can be charged; how today's holidays are known."""
 
     instrument: str
     side: str
@@ -155,6 +156,7 @@ class PreviewOut(ResponseModel):
     reserved_fen: int
     fee_ppm: int
     fee_fen_max: int
+    calendar_status: CalendarStatus | None
 
     @classmethod
     def of(cls, instrument: str, order_type: str, seen: Previewed) -> PreviewOut:
@@ -168,6 +170,7 @@ class PreviewOut(ResponseModel):
             reserved_fen=seen.reservation.money_fen,
             fee_ppm=seen.placed.fee_ppm,
             fee_fen_max=seen.reservation.fee_fen,
+            calendar_status=seen.calendar_status,
         )
 
 
@@ -180,11 +183,14 @@ class InstrumentIn(RequestModel):
 
 
 class InstrumentOut(ResponseModel):
+    """An instrument's session. `calendar_status` says how today's holidays are known; null where it is always open."""
+
     instrument: str
     rules: str
     phase: str
     halted: bool
     always_open: bool
+    calendar_status: CalendarStatus | None
     day: date | None
     reference_fen_per_tonne: int
     lowest_fen_per_tonne: int
@@ -192,13 +198,14 @@ class InstrumentOut(ResponseModel):
     last_fen_per_tonne: int
 
     @classmethod
-    def of(cls, listed: Instrument, band: tuple[int, int], always_open: bool) -> InstrumentOut:
+    def of(cls, listed: Instrument, band: tuple[int, int], calendar_status: CalendarStatus | None) -> InstrumentOut:
         return cls(
             instrument=listed.id,
             rules=listed.rules,
             phase=listed.phase,
             halted=listed.halted,
-            always_open=always_open,
+            always_open=calendar_status is None,
+            calendar_status=calendar_status,
             day=listed.day,
             reference_fen_per_tonne=listed.reference,
             lowest_fen_per_tonne=band[0],

@@ -5,6 +5,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "book.none": ("还没有上市品种。", "Nothing is listed yet."),
     "book.instruments": ("上市品种", "Listed"),
     "book.session": ("交易时段", "Session"),
+    "book.calendar_provisional": (
+        "今日为暂定交易日:国务院尚未公布本年度节假日安排。当日委托仍在收市时失效。",
+        "A provisional trading day: this year's holidays are not announced. Day orders expire at the close as ever.",
+    ),
+    "book.calendar_missing": (
+        "交易日历未覆盖今日:不接受委托,可随时撤单。",
+        "The calendar does not reach today: no orders are taken; waiting orders can be cancelled.",
+    ),
     "book.always_open": (
         "沙盒规则:全天开放。真实市场按上海交易日历开市。",
         "Sandbox rules: open at any hour. A real market keeps the Shanghai calendar.",

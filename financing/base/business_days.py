@@ -1,18 +1,16 @@
-"""Business days: weekdays, or China's with holidays and make-up working days; conventions that move a day to one."""
+"""Business days: weekdays, or those of banks in China; conventions that move a day to one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
 
-import holidays as holiday_calendars
-
-from financing.base.errors import CalendarMissing, ContractInvalid
+from financing.base.errors import ContractInvalid
+from financing.base.parameters import load_parameters
+from financing.base.parameters.china_calendar import SATURDAY
 
 IsBusinessDay = Callable[[date], bool]
-SATURDAY = 5
 
 
 def every_day(day: date) -> bool:  # noqa: ARG001
@@ -23,33 +21,12 @@ def weekdays(day: date) -> bool:
     return day.weekday() < SATURDAY
 
 
-@dataclass(frozen=True, slots=True)
-class _Year:
-    """Holidays and make-up working days; `announced` says whether the State Council's notice is on record."""
-
-    announced: bool
-    off: frozenset[date]
-    working: frozenset[date]
-
-
-@cache
-def _china(year: int) -> _Year:
-    known = holiday_calendars.country_holidays("CN", years=year)
-    return _Year(year in known.special_public_holidays, frozenset(known), frozenset(known.weekend_workdays))
-
-
 def china(day: date) -> bool:
-    """Whether banks in China work on a day. Raises `CalendarMissing` for a year whose holidays nobody announced."""
-    if not _china(day.year).announced:
-        raise CalendarMissing("the State Council's notice for this year is not on record", year=day.year)
-    return china_expected(day)
+    """Whether banks in China work on a day, by the calendar file; a contract is exact, so only announced years count.
 
-
-def china_expected(day: date) -> bool:
-    """As `china`; for a year whose notice is not out, weekdays that are no statutory holiday: provisional, because
-    make-up working days and bridging holidays are announced only in the November before."""
-    year = _china(day.year)
-    return day in year.working or (day.weekday() < SATURDAY and day not in year.off)
+    Raises `CalendarMissing` for a year whose holidays nobody announced.
+    """
+    return load_parameters().china.announced().is_business_day(day)
 
 
 def add_business_days(day: date, count: int, is_business_day: IsBusinessDay) -> date:

@@ -122,8 +122,11 @@ def test_hours_halts_and_what_was_bought_today(world):
     days = world.get("seller", f"/v1/instruments/{instrument}/candles")
     assert [(day["close_fen_per_tonne"], day["quantity_kg"]) for day in days] == [(3_000, 4_000)]
     world.now = OPEN + timedelta(days=1)
-    assert world.post("buyer-a", "/v1/orders", order(instrument, "sell", 1, 3_000))["state"] == "open"
-    world.now = datetime(2027, 1, 4, 2, 0, tzinfo=UTC)  # beyond what the calendar knows
+    placed = world.post("buyer-a", "/v1/orders", order(instrument, "sell", 1, 3_000))
+    assert placed["state"] == "open"
+    world.now = datetime(2047, 1, 4, 2, 0, tzinfo=UTC)  # beyond what the calendar knows: the day ends all the same
+    world.post("buyer-a", "/v1/orders", order(instrument, "buy", 1, 3_000), status=503)
+    assert world.get("buyer-a", f"/v1/orders/{placed['order_id']}")["state"] == "expired"
     world.assert_refused("buyer-a", "/v1/orders", order(instrument, "buy", 1, 3_000), "calendar_missing")
     audited(world)
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from financing.base.errors import CorruptData, ParameterMissing
+from financing.base.parameters.china_calendar import CalendarYear, ChinaCalendar
 from financing.base.parameters.market import MarketRules
 from financing.base.parameters.methodologies import (
     MethodologyFile,
@@ -95,6 +96,7 @@ class Parameters:
     stream_rules: Table[StreamRule]
     stress_scenarios: Table[StressScenario]
     portfolio_rules: Table[PortfolioRule]
+    china: ChinaCalendar
     hashes: Mapping[str, str]
     texts: Mapping[str, str]
 
@@ -229,6 +231,7 @@ def load_parameters(root: Path = PARAMETER_ROOT, more_methodologies: Path | None
         stream_rules=_table(read, "stream_rules.toml", StreamRule, "stream rule"),
         stress_scenarios=_table(read, "stress_scenarios.toml", StressScenario, "stress scenario"),
         portfolio_rules=_table(read, "portfolio_rules.toml", PortfolioRule, "portfolio rule"),
+        china=ChinaCalendar.of(_table(read, "china_calendar.toml", CalendarYear, "calendar year").records),
         hashes=MappingProxyType(hashes),
         texts=MappingProxyType(texts),
     )

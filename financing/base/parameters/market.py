@@ -13,13 +13,16 @@ from financing.base.parameters.records import Bps, Days, Record
 class MarketRules(Record):
     """One venue's rules. Prices in fen per tonne, fees in parts per million of the traded amount, times of Shanghai.
 
-    `always_open` is the sandbox's variant: continuous trading at any hour, without a calendar.
+    `always_open` is the sandbox's variant: continuous trading at any hour, without a calendar. `calendar` is the market
+    identifier code of an exchange that closes on every weekend and on China's holidays. `provisional_days`: orders are
+    taken on days of a year whose holidays nobody has announced yet.
     """
 
     name_zh: str
     name_en: str
     always_open: bool = Field(strict=True)
-    calendar: str
+    calendar: Literal["XSHG"]
+    provisional_days: bool = Field(strict=True)
     call_from: time
     call_until: time
     sessions: tuple[tuple[time, time], ...] = Field(min_length=1)

@@ -132,7 +132,9 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     due = np.flatnonzero(verdicts.call & going)
     ids = unit.days.loan_ids(list(work.portfolios), book.number[due])
     until = {
-        number: cure_by(context.parameters.running_product(portfolio.product, work.day), work.day)
+        number: cure_by(
+            context.parameters.running_product(portfolio.product, work.day), work.day, context.parameters.china
+        )
         for number, portfolio in work.portfolios.items()
     }
     for row in due.tolist():

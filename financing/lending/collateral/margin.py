@@ -12,8 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from financing.base.business_days import add_business_days, china_expected
+from financing.base.business_days import add_business_days
 from financing.base.errors import InvalidState
+from financing.base.parameters.china_calendar import ChinaCalendar
 from financing.base.parameters.records import CollateralClass, LendingProduct
 from financing.base.quantities import (
     Carbon,
@@ -102,7 +103,9 @@ def collateral_cure(debt: Money, pool: PoolValuation, found: Mark, policy: Colla
     return CollateralCure(policy.key, value, quantity, whole if whole == quantity else whole + Carbon.from_tonnes(1))
 
 
-def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingProduct, at: datetime) -> MarginCall:
+def make_call(
+    loan_id: str, debt: Money, pool: PoolValuation, product: LendingProduct, at: datetime, china: ChinaCalendar
+) -> MarginCall:
     """Call for margin, to be cured by the day that `cure_by` gives.
 
     Raises `InvalidState` when coverage is below the call line, `PriceMissing` and its kin when unpriced.
@@ -112,7 +115,7 @@ def make_call(loan_id: str, debt: Money, pool: PoolValuation, product: LendingPr
     if status not in CALLED:
         raise InvalidState(f"coverage is {status}: there is nothing to call", loan_id=loan_id)
     return called_for(
-        loan_id, debt, require_priced(pool).lendable, require_utc(at), cure_by(product, business_date(at))
+        loan_id, debt, require_priced(pool).lendable, require_utc(at), cure_by(product, business_date(at), china)
     )
 
 
@@ -122,10 +125,10 @@ def called_for(loan_id: str, debt: Money, advance: Money, at: datetime, by: date
     return MarginCall(loan_id, debt, shortfall, shortfall, at, by)
 
 
-def cure_by(product: LendingProduct, called_on: date) -> date:
+def cure_by(product: LendingProduct, called_on: date, china: ChinaCalendar) -> date:
     """The last day on which a call made on `called_on` may be cured: calendar or business days, as the product says."""
     if product.cure_day_kind == "business":
-        return add_business_days(called_on, product.cure_days, china_expected)
+        return add_business_days(called_on, product.cure_days, china.is_business_day)
     return called_on + timedelta(days=product.cure_days)
 
 

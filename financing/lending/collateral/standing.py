@@ -108,7 +108,7 @@ def settle_call(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> N
     if verdict.call[0]:
         pool, loan = require_priced(standing.pool), standing.stored.loan
         product = context.parameters.running_product(standing.stored.product, business_date(context.at))
-        call = make_call(loan.loan_id, standing.exposed, pool, product, context.at)
+        call = make_call(loan.loan_id, standing.exposed, pool, product, context.at, context.parameters.china)
         unit.calls.add([StoredCall(context.new_id("mcl"), call, pool.market)])
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from financing.base.errors import BookDiverged, FinancingError, NotFound
 from financing.base.parameters import Parameters
+from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
-from financing.base.parameters.trading_calendar import trading_calendar
 from financing.base.quantities import business_date
 from financing.market.order_book.engine.schedule import due
 from financing.market.order_book.engine.sessions import Calendar
@@ -92,13 +92,28 @@ def catch_up(unit: MarketUnit, state: Trading) -> None:
 
 
 def venue_of(state: Trading, parameters: Parameters, at: datetime) -> tuple[MarketRules, Calendar]:
-    """The rules that hold at `at` and the calendar they name. Raises `ParameterMissing`, `CalendarMissing`."""
+    """The rules that hold at `at` and the days they trade. Raises `ParameterMissing`."""
     rules = parameters.venue(state.rules, business_date(at))
-    return rules, _Always() if rules.always_open else trading_calendar(rules.calendar)
+    return rules, calendar_of(rules, parameters)
+
+
+def calendar_of(rules: MarketRules, parameters: Parameters) -> Calendar:
+    """To a venue that takes no orders on provisional days, the calendar ends with the last announced year."""
+    if rules.always_open:
+        return _Always()
+    return parameters.china if rules.provisional_days else parameters.china.announced()
+
+
+def status_of(rules: MarketRules, parameters: Parameters, at: datetime) -> CalendarStatus | None:
+    """How the venue's calendar knows the day of `at`; None for a venue that keeps no calendar."""
+    return None if rules.always_open else calendar_of(rules, parameters).status(business_date(at))
 
 
 class _Always:
     """Every day is a trading day."""
+
+    def status(self, day: object) -> CalendarStatus:  # noqa: ARG002
+        return CalendarStatus.ANNOUNCED
 
     def is_trading_day(self, day: object) -> bool:  # noqa: ARG002
         return True

@@ -11,10 +11,11 @@ from financing.base.errors import (
     NotPermitted,
     SameDayResale,
 )
+from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import KG_PER_TONNE
 from financing.ledger.accounts import Asset, cash, holding
-from financing.market.order_book.cache import Books, venue_of
+from financing.market.order_book.cache import Books, status_of, venue_of
 from financing.market.order_book.engine.admission import (
     OrderRequest,
     Reservation,
@@ -40,11 +41,12 @@ class OrderPlaced:
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """What an order would reserve, with the price it would carry; nothing is stored."""
+    """What an order would reserve, with the price it would carry, on which kind of day; nothing is stored."""
 
     placed: Placed
     reservation: Reservation
     rules: MarketRules
+    calendar_status: CalendarStatus | None
 
 
 def advance(unit: MarketUnit, context: Context, books: Books, instrument: str) -> int:
@@ -81,7 +83,8 @@ def preview_order(
     if due(state, rules, calendar, context.at) is not None:
         raise MarketClosed("the market's day has to be brought up to date first", instrument=instrument)
     placed, rules = _admitted(unit, context, state, request, "preview")
-    return Previewed(placed, reservation(placed, rules.lot_kg), rules)
+    known = status_of(rules, context.parameters, context.at)
+    return Previewed(placed, reservation(placed, rules.lot_kg), rules, known)
 
 
 def cancel_order(unit: MarketUnit, context: Context, books: Books, order_id: str) -> Standing:

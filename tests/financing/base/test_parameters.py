@@ -41,7 +41,7 @@ def test_every_record_is_dated_cited_and_hashed():
         parameters.regions,
         parameters.recognitions,
     )
-    for record in (record for table in tables for record in table.records):
+    for record in (*parameters.china.years.values(), *(record for table in tables for record in table.records)):
         assert record.source.title
         assert record.version_hash == parameters.hashes[record.file]
 
@@ -93,6 +93,15 @@ def test_the_hash_changes_with_the_file(copy: Path):
         ("products/phcer_pledge_loan.toml", 'grade = "B"', 'grade = "A"'),
         ("products/phcer_pledge_loan.toml", "score_refer_below = 550", "score_refer_below = 500"),
         ("products/phcer_pledge_loan.toml", "amount_fen_min = 100_000", "amount_fen_min = 2_000_000_000"),
+        ("market_rules.toml", 'calendar = "XSHG"', 'calendar = "XXXX"'),
+        ("china_calendar.toml", 'key = "china"', 'key = "japan"'),
+        ("china_calendar.toml", "valid_until = 2029-01-01", "valid_until = 2028-12-31"),
+        ("china_calendar.toml", "[2026-01-01, 2026-01-03]", "[2026-01-03, 2026-01-01]"),
+        ("china_calendar.toml", "[2026-01-01, 2026-01-03]", "[2025-12-31, 2026-01-03]"),
+        ("china_calendar.toml", "working = [2026-01-04,", "working = [2026-01-05,"),
+        ("china_calendar.toml", "working = [2026-01-04,", "working = [2026-01-03,"),
+        ("china_calendar.toml", "exchange_closed = [2024-02-09]", "exchange_closed = [2024-02-10]"),
+        ("china_calendar.toml", 'status = "provisional"', 'status = "expected"'),
         ("methodologies/pv_v1.toml", 'key = "jiangsu', 'key = "mars'),
         ("methodologies/pv_v1.toml", 'asset_class = "PHCER"', 'asset_class = "GOLD"'),
         ("methodologies/pv_v1.toml", 'mark = "R" }', 'mark = "R", more = 1 }'),
@@ -148,5 +157,9 @@ def test_every_parameter_file_and_key_is_documented():
     for table in tables:
         for field in type(table.records[0]).model_fields:
             assert f"`{field}`" in text, field
+    for record in (parameters.china.years[2027], parameters.market_rules.records[0]):
+        for field in type(record).model_fields:
+            assert f"`{field}`" in text, field
+    for table in tables:
         for key in table.names():
             assert f"`{key}`" in text, key

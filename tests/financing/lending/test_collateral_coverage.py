@@ -55,7 +55,7 @@ def test_defect_1_no_value_is_not_no_shortfall(reason):
     assert not is_cured(Money(1), unpriced)
     for act in (
         lambda: cash_cure(Money(1), unpriced),
-        lambda: make_call("L", Money(1), unpriced, PRODUCT, AT),
+        lambda: make_call("L", Money(1), unpriced, PRODUCT, AT, PARAMETERS.china),
         lambda: require_releasable(Money(1), unpriced),
         lambda: collateral_cure(Money(1), pool(), Unpriced("PHCER", reason), CLASSES["PHCER"]),
     ):
@@ -95,7 +95,7 @@ def test_defect_4_a_preview_changes_nothing():
     before = (coverage(debt, held), deepcopy(held))
     for _ in range(3):
         collateral_cure(debt, held, marked(fen=2_000), CLASSES["PHCER"])
-        make_call("L", debt, held, PRODUCT, AT)
+        make_call("L", debt, held, PRODUCT, AT, PARAMETERS.china)
     assert (coverage(debt, held), held) == before
 
 
@@ -121,13 +121,13 @@ def test_a_debt_without_any_collateral_stands_on_the_liquidation_line():
 
 def test_a_call_names_cash_and_a_deadline_in_calendar_days_of_china():
     debt = Money.from_yuan("135000")
-    call = make_call("L", debt, pool(fen=2_000), PRODUCT, AT)
+    call = make_call("L", debt, pool(fen=2_000), PRODUCT, AT, PARAMETERS.china)
     assert (call.shortfall, call.cash) == (Money.from_yuan("45000"), Money.from_yuan("45000"))
     assert call.cure_by == date(2026, 11, 26)
     assert not call.is_past_due(datetime(2026, 11, 26, 15, 59, tzinfo=UTC))
     assert call.is_past_due(datetime(2026, 11, 26, 16, 0, tzinfo=UTC))
     with pytest.raises(InvalidState):
-        make_call("L", debt, pool(), PRODUCT, AT)
+        make_call("L", debt, pool(), PRODUCT, AT, PARAMETERS.china)
 
 
 def test_the_price_of_the_offer_counts_and_whole_tonnes_are_rounded_up():

@@ -100,7 +100,7 @@ def test_a_reservation_ends_void_expired_or_posted_and_never_twice():
 
 
 def test_disposal_needs_the_liquidation_line_a_lapsed_call_or_a_default():
-    call = make_call("L", DEBT, pool(2_000), PRODUCT, AT)
+    call = make_call("L", DEBT, pool(2_000), PRODUCT, AT, PARAMETERS.china)
     deadline = AT + timedelta(days=3)
     for fen, made in ((3_000, None), (2_000, None), (2_000, call)):
         with pytest.raises(DisposalNotAllowed):

@@ -6,11 +6,11 @@ import pytest
 
 from financing.base.errors import CalendarMissing, CorruptData
 from financing.base.parameters import load_parameters
-from financing.base.parameters.trading_calendar import trading_calendar
 from financing.market.order_book.engine.events import from_plain
 from financing.market.order_book.engine.sessions import Phase, band, scheduled_phase
 
 RULES = load_parameters().venue("listed", date(2026, 11, 23))
+CHINA = load_parameters().china
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,15 @@ RULES = load_parameters().venue("listed", date(2026, 11, 23))
 )
 def test_a_day_of_phases(shanghai, phase):
     at = datetime.fromisoformat(f"2026-11-23T{shanghai}+08:00")
-    assert scheduled_phase(RULES, trading_calendar("XSHG"), at) is phase
+    assert scheduled_phase(RULES, CHINA, at) is phase
 
 
 def test_weekends_and_holidays_are_closed_and_the_unknown_is_refused():
-    calendar = trading_calendar("XSHG")
     for day in (22, 21):
-        assert scheduled_phase(RULES, calendar, datetime(2026, 11, day, 2, tzinfo=UTC)) is Phase.CLOSED
-    assert scheduled_phase(RULES, calendar, datetime(2026, 10, 1, 2, tzinfo=UTC)) is Phase.CLOSED
+        assert scheduled_phase(RULES, CHINA, datetime(2026, 11, day, 2, tzinfo=UTC)) is Phase.CLOSED
+    assert scheduled_phase(RULES, CHINA, datetime(2026, 10, 1, 2, tzinfo=UTC)) is Phase.CLOSED
     with pytest.raises(CalendarMissing):
-        scheduled_phase(RULES, calendar, datetime(calendar.last.year + 1, 1, 4, 2, tzinfo=UTC))
-    with pytest.raises(CalendarMissing):
-        trading_calendar("XXXX")
+        scheduled_phase(RULES, CHINA, datetime(CHINA.last.year + 1, 1, 4, 2, tzinfo=UTC))
 
 
 def test_the_band_holds_whole_ticks_inside_it():

@@ -57,6 +57,14 @@ class DayClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class DatesPassed:
+    """Orders good till a date before `day` expire although no day begins, because no calendar says when one does."""
+
+    kind: ClassVar[str] = "dates_passed"
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
 class Halted:
     kind: ClassVar[str] = "halted"
     reason: str
@@ -107,11 +115,15 @@ class BlockTraded:
     seller_fee: int
 
 
-Event = Listed | DayOpened | CallOpened | Continued | DayClosed | Halted | Resumed | Placed | Cancelled | BlockTraded
+Event = (
+    Listed | DayOpened | CallOpened | Continued | DayClosed | DatesPassed | Halted | Resumed | Placed | Cancelled
+    | BlockTraded
+)  # fmt: skip
 KINDS: dict[str, type[Any]] = {
     each.kind: each
     for each in (
-        Listed, DayOpened, CallOpened, Continued, DayClosed, Halted, Resumed, Placed, Cancelled, BlockTraded
+        Listed, DayOpened, CallOpened, Continued, DayClosed, DatesPassed, Halted, Resumed, Placed, Cancelled,
+        BlockTraded,
     )
 }  # fmt: skip
 DAYS = frozenset({"day", "until"})

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from financing.base.errors import MarketClosed, MarketHalted
+from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import business_date
 from financing.market.order_book.engine.events import (
     CallOpened,
     Continued,
+    DatesPassed,
     DayClosed,
     DayOpened,
     Event,
@@ -26,17 +28,22 @@ from financing.market.order_book.engine.trading import Trading
 def due(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) -> Event | None:
     """The next event that rules, calendar and time demand; apply it and ask again until there is none.
 
-    Raises `CalendarMissing` when the calendar does not reach `at`.
+    Where the calendar does not reach `at` nothing begins, but what has begun ends: no order's money or credits wait for
+    a calendar.
     """
     today = business_date(at)
     if state.day is not None and not state.day_over and (state.day < today or is_over(rules, at)):
         return DayClosed(state.day)
+    if calendar.status(today) is CalendarStatus.MISSING:
+        return DatesPassed(today) if state.dated_before(today) else None
     phase = scheduled_phase(rules, calendar, at)
     if state.day is None or state.day < today:
         opens = phase is not Phase.CLOSED
         return DayOpened(today, state.reference) if opens else None
-    if state.day_over or state.halted:
-        return None
+    return None if state.day_over or state.halted else _next_phase(state, phase)
+
+
+def _next_phase(state: Trading, phase: Phase) -> Event | None:
     if phase is Phase.CALL and state.phase is Phase.CLOSED:
         return CallOpened(manual=False)
     if phase is Phase.CONTINUOUS and (state.phase is Phase.CLOSED or (state.phase is Phase.CALL and not state.manual)):
@@ -45,7 +52,7 @@ def due(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) ->
 
 
 def require_taking_orders(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) -> None:
-    """Raise `MarketHalted` or `MarketClosed` unless orders are taken at `at`."""
+    """Raise `MarketHalted`, `MarketClosed` or `CalendarMissing` unless orders are taken at `at`."""
     if state.halted:
         raise MarketHalted("the instrument is halted", instrument=state.instrument)
     scheduled = scheduled_phase(rules, calendar, at)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from financing.base.errors import OrderRefused, OutsideBand
+from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import BPS_PER_UNIT, CHINA_TIME, require_utc
 
@@ -19,9 +20,12 @@ class Phase(StrEnum):
 
 
 class Calendar(Protocol):
-    """Which days a venue trades. Raises `CalendarMissing` for a day that it does not reach."""
+    """Which days a venue trades, and how well that is known."""
 
-    def is_trading_day(self, day: date) -> bool: ...
+    def status(self, day: date) -> CalendarStatus: ...
+
+    def is_trading_day(self, day: date) -> bool:
+        """Raises `CalendarMissing` for a day whose status is missing."""
 
 
 def scheduled_phase(rules: MarketRules, calendar: Calendar, at: datetime) -> Phase:

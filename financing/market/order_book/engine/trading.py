@@ -112,13 +112,8 @@ class Trading:
         self.traded_lots = self.traded_fen = 0
         self.bought = {}
         self.phase, self.manual = Phase.CLOSED, False
-        effects = Effects()
-        for order in list(self.book.orders.values()):
-            # A date that was no trading day was not reached by any close.
-            if order.until is not None and order.until < event.day:
-                self.book.cancel(order.order_id)
-                effects.orders[order.order_id] = (order, OrderState.EXPIRED)
-        return effects
+        # A date that was no trading day was not reached by any close.
+        return self._expired(event.day)
 
     def _call_opened(self, event: events.CallOpened) -> Effects:
         self.phase, self.manual = Phase.CALL, event.manual
@@ -137,6 +132,20 @@ class Trading:
                 effects.orders[order.order_id] = (order, OrderState.EXPIRED)
         self.reference = self.close_price()
         self.phase, self.manual, self.day_over = Phase.CLOSED, False, True
+        return effects
+
+    def _dates_passed(self, event: events.DatesPassed) -> Effects:
+        return self._expired(event.day)
+
+    def dated_before(self, day: date) -> list[Order]:
+        """The waiting orders that were good till a date before `day`."""
+        return [order for order in self.book.orders.values() if order.until is not None and order.until < day]
+
+    def _expired(self, day: date) -> Effects:
+        effects = Effects()
+        for order in self.dated_before(day):
+            self.book.cancel(order.order_id)
+            effects.orders[order.order_id] = (order, OrderState.EXPIRED)
         return effects
 
     def _halted(self, _event: events.Halted) -> Effects:
@@ -255,6 +264,7 @@ _HANDLERS: dict[type, Any] = {
     events.CallOpened: Trading._call_opened,
     events.Continued: Trading._continued,
     events.DayClosed: Trading._day_closed,
+    events.DatesPassed: Trading._dates_passed,
     events.Halted: Trading._halted,
     events.Resumed: Trading._resumed,
     events.Placed: Trading._placed,
