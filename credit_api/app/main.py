@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from credit_api.app import errors
 from credit_api.app.wiring import Parts
+from credit_api.auctions import api as auctions
 from credit_api.console import app as console
 from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
@@ -78,6 +79,7 @@ def create_app(parts: Parts) -> FastAPI:
         blocks,
         market_stream,
         trading,
+        auctions,
         pledges_api,
         loans_api,
         days_api,

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from credit_api.app.errors import Unauthenticated, status_of
+from credit_api.auctions import console as auctions
 from credit_api.certificates import console as certificates
 from credit_api.console import home
 from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
@@ -39,7 +40,6 @@ from credit_api.neutrality import certificates_console as neutral_certificates
 from credit_api.neutrality import console as neutrality
 from credit_api.order_book import console as book
 from credit_api.organisations import console as entry
-from credit_api.over_the_counter import auctions_console as auctions
 from credit_api.over_the_counter import deals_console as deals
 from credit_api.over_the_counter import listings_console as listings
 from credit_api.prices import console as market

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HOLDERS = ("developer", "buyer", "bank")
+from financing.base.context import HOLDERS
+
 KINDS = ("bank", "developer", "buyer", "verifier", "registry", "exchange", "grid")
 
 

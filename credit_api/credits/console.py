@@ -11,12 +11,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.console.queries import daily_kwh
 from credit_api.http.fields import Id
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import (
     Carbon,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep, Shown
 from credit_api.console.posting import Done, Post, PostDep, apply, shown
 from credit_api.credits.console import Holding, holdings_of
 from credit_api.http.pipeline import REFUSALS
 from credit_api.prices.charts import PRICED
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset
@@ -129,19 +127,12 @@ def offer_page(page: Page, issuance_id: str = "") -> Response:
 @router.post("/console/assets/offer")
 def send_offer(post: PostDep) -> Response:
     """Set credits aside with the offer until it ends."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = MakeOffer(
-            post.text("buyer_id"),
-            post.text("issuance_id"),
-            post.tonnes("quantity"),
-            post.price("price"),
-            context.at + timedelta(days=post.whole("days", 1, OFFER_DAYS_MAX)),
-        )
-        make_offer(unit, context, command)
-        return Done(to="/console/assets#offers", flash="offer_made")
-
-    return apply(post, run, offer_page)
+    return post.commit(
+        lambda: make_offer.given(post.read(MakeOffer, expires_at=post.days_ahead("days", OFFER_DAYS_MAX))),
+        to="/console/assets#offers",
+        flash="offer_made",
+        again=offer_page,
+    )
 
 
 @router.get("/console/assets/retire")

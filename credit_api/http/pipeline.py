@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import to_thread
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from credit_api.app.errors import ApiError
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import Principal
 from federated.errors import FederatedError
+from financing.base.commands import Given
 from financing.base.context import Context
 from financing.base.errors import FinancingError
 from financing.base.storage.idempotency import Answer
@@ -30,6 +31,7 @@ from financing.market.order_book.commands import advance
 
 Refusal = ApiError | FinancingError | FederatedError
 REFUSALS = (ApiError, FinancingError, FederatedError)
+R = TypeVar("R")
 Run = Callable[[UnitOfWork, Context], BaseModel]
 Effect = Callable[[Context], BaseModel]
 # An effect outside the books is not undone by a rollback: the same key waits for itself. Sixty-four locks keep
@@ -99,6 +101,11 @@ class Issuer:
         parts = self.parts
         if parts.books.is_due(instrument, parts.parameters, context.at):
             await asyncio.wrap_future(parts.writer.submit(lambda unit: advance(unit, context, parts.books, instrument)))
+
+    async def look(self, given: Given[UnitOfWork, R]) -> R:
+        """Ask a question that needs the book in memory, in its turn on the writer's thread; nothing is stored."""
+        context = self.context()
+        return await asyncio.wrap_future(self.parts.writer.submit(lambda unit: given.run(unit, context)))
 
     async def _commit(self, asked: Keyed, run: Run, context: Context) -> Answer:
         def command(unit: UnitOfWork) -> Answer:

@@ -8,12 +8,11 @@ from datetime import date
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
 from credit_api.prices.charts import collateral_charts
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
 from financing.ledger.accounts import cash

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from credit_api.auctions.api import shown_auction
+from credit_api.auctions.schemas import AuctionOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
-from credit_api.over_the_counter.api import shown_auction
-from credit_api.over_the_counter.schemas import AuctionOut
 from credit_api.prices.schemas import OfferOut
 from financing.base.commands import Id, issued_by
 from financing.base.context import Context
@@ -90,7 +90,7 @@ async def dispose(pledge_id: Id, body: OfferCollateral, call: CallDep) -> Respon
 @router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)
 async def dispose_by_auction(pledge_id: Id, body: AuctionCollateral, call: CallDep) -> Response:
     """Put pledged credits up for a falling-price auction, as the lender, when coverage or an uncured call allows it."""
-    return await call.commit(open_disposal.given(pledge_id, body), answer=lambda shown: shown)
+    return await call.commit(open_disposal.given(pledge_id, body), answer=AuctionOut.itself)
 
 
 @issued_by()

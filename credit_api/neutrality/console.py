@@ -7,11 +7,10 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
 from credit_api.http.fields import Id
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Carbon, Period
 from financing.lending.unit import UnitOfWork

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, time
 from typing import Any
 
+import anyio.from_thread
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import formats
 from credit_api.console.charts import NARROW, WIDE, line_chart
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.fields import Id
-from credit_api.http.pipeline import REFUSALS
+from credit_api.http.pipeline import REFUSALS, Issuer
 from credit_api.order_book.instruments_api import require_venue
 from credit_api.order_book.market_data import book_out, candles, instrument_out
-from credit_api.order_book.schemas import AssetCode
-from financing.base.context import Context
+from financing.base.commands import AssetCode, Given
+from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
 from financing.ledger.accounts import Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import (
+    PlaceOrder,
     Previewed,
-    advance,
     cancel_order,
     place_order,
     preview_order,
 )
-from financing.market.order_book.engine.admission import OrderRequest
-from financing.market.order_book.engine.orders import Side, TimeInForce
+from financing.market.order_book.engine.orders import TimeInForce
 from financing.market.order_book.store import Instrument
 from financing.market.order_book.venue import (
-    SessionStep,
+    HaltTrading,
+    ListInstrument,
+    StepSession,
     halt,
     list_instrument,
     resume,
@@ -65,12 +65,10 @@ def preview(page: PageDep, instrument: AssetCode) -> Response:
     """The order as it would be taken: what it sets aside and the highest fee, and a form that places it."""
     asked = Post(page, {name: [value] for name, value in page.request.query_params.items()})
     try:
-        context = page.context()
-        _bring_up(page, instrument)
-        request = _request_of(asked)
-        seen = page.parts.writer.execute(
-            lambda unit: preview_order(unit, context, page.parts.books, instrument, request)
-        )
+        issuer = Issuer(page.parts, page.principal())
+        given = preview_order.given(page.parts.books, _order_of(asked, instrument))
+        anyio.from_thread.run(issuer.bring_up, instrument, issuer.context())
+        seen = anyio.from_thread.run(issuer.look, given)
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="order", values=asked.fields)
         return book_page(page, instrument)
@@ -80,36 +78,42 @@ def preview(page: PageDep, instrument: AssetCode) -> Response:
 @router.post("/console/book/{instrument}/orders")
 def place(post: PostDep, instrument: AssetCode) -> Response:
     """Place the order that was shown."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        place_order(unit, context, post.page.parts.books, instrument, _request_of(post))
-        return Done(to=f"/console/book/{instrument}#own", flash="order_placed")
-
-    return _applied(post, instrument, run)
+    return post.commit(
+        lambda: place_order.given(post.page.parts.books, _order_of(post, instrument)),
+        to=f"/console/book/{instrument}#own",
+        flash="order_placed",
+        again=lambda page: book_page(page, instrument),
+        instrument=instrument,
+    )
 
 
 @router.post("/console/book/{instrument}/orders/{order_id}/cancellation")
 def cancel(post: PostDep, instrument: AssetCode, order_id: Id) -> Response:
     """Take a waiting order back."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        cancel_order(unit, context, post.page.parts.books, order_id)
-        return Done(to=f"/console/book/{instrument}#own", flash="order_cancelled")
-
-    return _applied(post, instrument, run)
+    return post.commit(
+        lambda: cancel_order.given(post.page.parts.books, order_id),
+        to=f"/console/book/{instrument}#own",
+        flash="order_cancelled",
+        again=lambda page: book_page(page, instrument),
+        instrument=instrument,
+    )
 
 
 @router.post("/console/book-listing")
 def add_instrument(post: PostDep) -> Response:
     """List an asset for trading, as the exchange."""
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        rules, asset = post.text("rules"), Asset(post.text("asset"))
-        require_venue(post.page.parts, rules)
-        list_instrument(unit, context, post.page.parts.books, asset, rules, post.price("reference"))
-        return Done(to=f"/console/book/{asset.code}", flash="instrument_listed")
+    def given() -> Given[UnitOfWork, Instrument]:
+        command = post.read(ListInstrument, instrument=post.text("asset"))
+        require_venue(post.page.parts, command.rules)
+        return list_instrument.given(post.page.parts.books, command)
 
-    return apply(post, run, lambda page: book_page(page, None))
+    return post.commit(
+        given,
+        to=lambda listed: f"/console/book/{listed.id}",
+        flash="instrument_listed",
+        again=lambda page: book_page(page, None),
+    )
 
 
 @router.post("/console/book/{instrument}/session")
@@ -117,53 +121,25 @@ def change_session(post: PostDep, instrument: AssetCode) -> Response:
     """Halt, resume, or take the session a step on, as the exchange."""
     books = post.page.parts.books
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
+    def given() -> Given[UnitOfWork, Instrument]:
         step = post.text("step")
         if step == "halt":
-            halt(unit, context, books, instrument, post.text("reason"))
-        elif step == "resume":
-            resume(unit, context, books, instrument)
-        elif step in set(SessionStep):
-            run_session(unit, context, books, instrument, SessionStep(step))
-        else:
-            raise FieldInvalid("step: unknown choice", "step")
-        return Done(to=f"/console/book/{instrument}", flash="session_changed")
+            return halt.given(books, instrument, post.read(HaltTrading))
+        if step == "resume":
+            return resume.given(books, instrument)
+        return run_session.given(books, instrument, post.read(StepSession))
 
-    return _applied(post, instrument, run)
-
-
-def _applied(post: Post, instrument: str, run: Callable[[UnitOfWork, Context], Done]) -> Response:
-    page = post.page
-    page.principal()
-    _bring_up(page, instrument)
-    response = apply(post, run, lambda again: book_page(again, instrument))
-    page.parts.feeds.touch(instrument)
-    return response
-
-
-def _bring_up(page: Page, instrument: str) -> None:
-    """Commit what time demands before a command that may be refused."""
-    parts, context = page.parts, page.context()
-    if parts.books.is_due(instrument, parts.parameters, context.at):
-        parts.writer.execute(lambda unit: advance(unit, context, parts.books, instrument))
-
-
-def _request_of(post: Post) -> OrderRequest:
-    tif = post.text("tif")
-    if tif not in set(TimeInForce):
-        raise FieldInvalid("tif: unknown choice", "tif")
-    side = post.text("side")
-    if side not in set(Side):
-        raise FieldInvalid("side: unknown choice", "side")
-    return OrderRequest(
-        side=Side(side),
-        quantity=post.tonnes("quantity"),
-        price=post.price("price") if post.text("price", required=False) else None,
-        tif=TimeInForce(tif),
-        all_or_none=post.checked("all_or_none"),
-        post_only=post.checked("post_only"),
-        until=post.day("until") if post.text("until", required=False) else None,
+    return post.commit(
+        given,
+        to=f"/console/book/{instrument}",
+        flash="session_changed",
+        again=lambda page: book_page(page, instrument),
+        instrument=instrument,
     )
+
+
+def _order_of(post: Post, instrument: str) -> PlaceOrder:
+    return post.read(PlaceOrder, instrument=instrument)
 
 
 def book_page(

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
-from credit_api.http.callers import PartsDep, PrincipalDep
-from credit_api.http.fields import RequestModel
-from credit_api.http.order_commands import CallerDep, KeyDep, commit_market
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, candles, instrument_out
 from credit_api.order_book.schemas import (
-    AssetCode,
     BookOut,
     CandleOut,
-    HaltIn,
-    InstrumentIn,
     InstrumentOut,
-    SessionIn,
     TradeOut,
 )
-from financing.base.context import Context
-from financing.base.quantities import Price, business_date
-from financing.ledger.accounts import Asset
+from financing.base.commands import AssetCode
+from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.venue import (
-    SessionStep,
+    HaltTrading,
+    ListInstrument,
+    StepSession,
     halt,
     list_instrument,
     resume,
@@ -46,18 +42,11 @@ def require_venue(parts: Parts, rules: str) -> None:
 
 
 @router.post("/instruments", status_code=201, response_model=InstrumentOut)
-async def add_instrument(body: InstrumentIn, caller: CallerDep, key: KeyDep) -> Response:
+async def add_instrument(body: ListInstrument, call: CallDep) -> Response:
     """List an asset of the ledger for trading, as the exchange, with its first previous close."""
-    parts = caller.parts
+    parts = call.parts
     require_venue(parts, body.rules)
-
-    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
-        reference = Price(body.reference_fen_per_tonne)
-        return instrument_out(
-            parts, list_instrument(unit, context, parts.books, Asset(body.instrument), body.rules, reference)
-        )
-
-    return await commit_market(caller, key, body, run)
+    return await call.commit(list_instrument.given(parts.books, body), answer=partial(instrument_out, parts))
 
 
 @router.get("/instruments")
@@ -103,37 +92,21 @@ def list_candles(
 
 
 @router.post("/instruments/{instrument}/halt", response_model=InstrumentOut)
-async def start_halt(instrument: AssetCode, body: HaltIn, caller: CallerDep, key: KeyDep) -> Response:
+async def start_halt(instrument: AssetCode, body: HaltTrading, call: CallDep) -> Response:
     """Stop trading, as the exchange that listed it; waiting orders stay and can be cancelled."""
-    parts = caller.parts
-
-    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
-        return instrument_out(parts, halt(unit, context, parts.books, instrument, body.reason))
-
-    return await commit_market(caller, key, body, run, instrument=instrument, status=200)
-
-
-class Nothing(RequestModel):
-    """A command without a body takes an empty one too."""
+    given = halt.given(call.parts.books, instrument, body)
+    return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)
 
 
 @router.post("/instruments/{instrument}/resumption", response_model=InstrumentOut)
-async def end_halt(instrument: AssetCode, caller: CallerDep, key: KeyDep) -> Response:
+async def end_halt(instrument: AssetCode, call: CallDep) -> Response:
     """End a halt, as the exchange that listed it."""
-    parts = caller.parts
-
-    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
-        return instrument_out(parts, resume(unit, context, parts.books, instrument))
-
-    return await commit_market(caller, key, None, run, instrument=instrument, status=200)
+    given = resume.given(call.parts.books, instrument)
+    return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)
 
 
 @router.post("/instruments/{instrument}/session", response_model=InstrumentOut)
-async def step_session(instrument: AssetCode, body: SessionIn, caller: CallerDep, key: KeyDep) -> Response:
+async def step_session(instrument: AssetCode, body: StepSession, call: CallDep) -> Response:
     """Collect for a call auction, uncross it and trade on, or close the day, as the exchange that listed it."""
-    parts = caller.parts
-
-    def run(unit: UnitOfWork, context: Context) -> InstrumentOut:
-        return instrument_out(parts, run_session(unit, context, parts.books, instrument, SessionStep(body.step)))
-
-    return await commit_market(caller, key, body, run, instrument=instrument, status=200)
+    given = run_session.given(call.parts.books, instrument, body)
+    return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)

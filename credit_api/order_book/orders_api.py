@@ -6,54 +6,40 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.callers import CallDep, IssuerDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
-from credit_api.http.order_commands import (
-    CallerDep,
-    KeyDep,
-    bring_up,
-    commit_market,
-    look,
-)
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import (
-    AssetCode,
-    OrderIn,
     OrderOut,
     OrderPlacedOut,
     OrderQuery,
     OwnTradeOut,
     PreviewOut,
 )
-from financing.base.context import Context
+from financing.base.commands import AssetCode
 from financing.base.errors import NotFound
 from financing.lending.unit import UnitOfWork
-from financing.market.order_book.commands import cancel_order, place_order, preview_order
+from financing.market.order_book.commands import PlaceOrder, cancel_order, place_order, preview_order
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 
 
 @router.post("/orders", status_code=201, response_model=OrderPlacedOut)
-async def add_order(body: OrderIn, caller: CallerDep, key: KeyDep) -> Response:
+async def add_order(body: PlaceOrder, call: CallDep) -> Response:
     """Place an order: it trades at once what it can, in one balanced entry, and what may wait is reserved for.
 
     The answer comes when all of it is durable.
     """
-    books = caller.parts.books
-
-    def run(unit: UnitOfWork, context: Context) -> OrderPlacedOut:
-        return OrderPlacedOut.placed(place_order(unit, context, books, body.instrument, body.request()))
-
-    return await commit_market(caller, key, body, run, instrument=body.instrument)
+    given = place_order.given(call.parts.books, body)
+    return await call.commit(given, answer=OrderPlacedOut.placed, instrument=body.instrument)
 
 
 @router.get("/orders/preview")
-async def show_preview(caller: CallerDep, asked: Annotated[OrderQuery, Query()]) -> PreviewOut:
+async def show_preview(issuer: IssuerDep, asked: Annotated[OrderQuery, Query()]) -> PreviewOut:
     """What an order would reserve and the highest fee it can be charged; refused as the order itself would be."""
-    await bring_up(caller, caller.context(), asked.instrument)
-    request, books = asked.request(), caller.parts.books
-    seen = await look(caller, lambda unit, context: preview_order(unit, context, books, asked.instrument, request))
-    return PreviewOut.of(asked.instrument, request.order_type, seen)
+    await issuer.bring_up(asked.instrument, issuer.context())
+    seen = await issuer.look(preview_order.given(issuer.parts.books, asked))
+    return PreviewOut.of(asked.instrument, asked.request().order_type, seen)
 
 
 @router.get("/orders")
@@ -83,14 +69,9 @@ def show_order(order_id: Id, parts: PartsDep, principal: PrincipalDep) -> OrderO
 
 
 @router.post("/orders/{order_id}/cancellation", response_model=OrderOut)
-async def end_order(order_id: Id, caller: CallerDep, key: KeyDep) -> Response:
+async def end_order(order_id: Id, call: CallDep) -> Response:
     """Take a waiting order back, at any hour and in a halt; what it reserved is free again."""
-    books = caller.parts.books
-
-    def run(unit: UnitOfWork, context: Context) -> OrderOut:
-        return OrderOut.of(cancel_order(unit, context, books, order_id))
-
-    return await commit_market(caller, key, None, run, status=200)
+    return await call.commit(cancel_order.given(call.parts.books, order_id), answer=OrderOut.of, status=200)
 
 
 @router.get("/trades")

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator
 
-from credit_api.http.fields import (
-    Fen,
-    FenPerTonne,
-    Id,
-    Kg,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
+from credit_api.http.fields import ResponseModel
+from financing.base.commands import FenPerTonne, Kilograms
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.quantities import (
-    INT64_MAX,
     KG_PER_TONNE,
-    Carbon,
-    Price,
 )
-from financing.market.order_book.commands import OrderPlaced, Previewed
-from financing.market.order_book.engine.admission import OrderRequest
+from financing.market.order_book.commands import OrderPlaced, PlaceOrder, Previewed
 from financing.market.order_book.engine.orders import (
-    SelfTrade,
-    Side,
-    TimeInForce,
     fee_on,
 )
 from financing.market.order_book.engine.trading import Trade
@@ -39,40 +25,17 @@ from financing.market.order_book.store import (
     TradeRecord,
 )
 
-AssetCode = Annotated[str, Field(min_length=5, max_length=80, pattern=r"^(PHCER|PKG):[A-Za-z0-9_.-]+$")]
+
+def _whole(value: object) -> object:
+    """In the query of an address every number is text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-class OrderIn(RequestModel):
-    """An order. Without a price it is a market order. `until` is the last day of a `gtd` order."""
+class OrderQuery(PlaceOrder):
+    """An order in the query of an address."""
 
-    instrument: AssetCode
-    side: Side
-    quantity_kg: Kg
-    price_fen_per_tonne: FenPerTonne | None = None
-    time_in_force: TimeInForce = TimeInForce.DAY
-    all_or_none: bool = False
-    post_only: bool = False
-    self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
-    until: date | None = None
-
-    def request(self) -> OrderRequest:
-        return OrderRequest(
-            side=self.side,
-            quantity=Carbon(self.quantity_kg),
-            price=Price(self.price_fen_per_tonne) if self.price_fen_per_tonne is not None else None,
-            tif=self.time_in_force,
-            all_or_none=self.all_or_none,
-            post_only=self.post_only,
-            self_trade=self.self_trade,
-            until=self.until,
-        )
-
-
-class OrderQuery(OrderIn):
-    """An order in the query of an address, where every number is text."""
-
-    quantity_kg: Annotated[int, Field(gt=0, le=INT64_MAX)]
-    price_fen_per_tonne: Annotated[int, Field(gt=0, le=INT64_MAX)] | None = None
+    quantity_kg: Annotated[Kilograms, BeforeValidator(_whole)]
+    price_fen_per_tonne: Annotated[FenPerTonne, BeforeValidator(_whole)] | None = None
 
 
 class OrderOut(ResponseModel):
@@ -174,14 +137,6 @@ class PreviewOut(ResponseModel):
         )
 
 
-class InstrumentIn(RequestModel):
-    """List an asset under a venue's rule set, with its first previous close."""
-
-    instrument: AssetCode
-    rules: Id
-    reference_fen_per_tonne: Fen
-
-
 class InstrumentOut(ResponseModel):
     """An instrument's session. `calendar_status` says how today's holidays are known; null where it is always open."""
 
@@ -281,25 +236,6 @@ class CandleOut(ResponseModel):
     last_fen_per_tonne: int | None
     close_fen_per_tonne: int | None
     quantity_kg: int
-
-
-class HaltIn(RequestModel):
-    reason: Text
-
-
-class SessionIn(RequestModel):
-    """`call` collects for an auction, `continue` uncrosses and trades on, `close` ends the day."""
-
-    step: Literal["call", "continue", "close"]
-
-
-class BlockIn(RequestModel):
-    """A bilateral trade of at least the venue's block size."""
-
-    buyer_id: Id
-    seller_id: Id
-    quantity_kg: Kg
-    price_fen_per_tonne: FenPerTonne
 
 
 class BlockOut(ResponseModel):

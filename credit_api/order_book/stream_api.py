@@ -17,7 +17,8 @@ from credit_api.console.pages import open_page
 from credit_api.http.callers import PartsDep, bearer, calling, parts_of
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, instrument_out
-from credit_api.order_book.schemas import AssetCode, TradeOut
+from credit_api.order_book.schemas import TradeOut
+from financing.base.commands import AssetCode
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, PostDep, apply
+from credit_api.console.posting import Post, PostDep
 from credit_api.http.fields import Id
 from credit_api.over_the_counter.dealing import (
     asset_names,
     fees,
     free_of,
     in_days,
-    side_of,
 )
-from financing.base.context import Context
+from financing.base.context import HOLDERS
 from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
-from financing.market.over_the_counter import commands as otc
+from financing.market.over_the_counter.commands import (
+    AskForQuotes,
+    GiveQuote,
+    ProposeDeal,
+    ask_for_quotes,
+    end_deal,
+    end_quote,
+    end_request,
+    give_quote,
+    propose_deal,
+    sign_deal,
+    take_quote,
+)
 
 router = APIRouter(include_in_schema=False)
 SHOWN = 50
+QUOTES = "/console/trade/quotes"
 
 
 @router.get("/console/trade/deals")
@@ -53,42 +66,35 @@ def deals_page(page: Page) -> Response:
 @router.post("/console/trade/deals")
 def propose(post: PostDep) -> Response:
     """Draft a deal. Nothing is set aside before a side signs."""
+    return post.commit(
+        lambda: propose_deal.given(post.read(ProposeDeal, expires_at=_ends(post))),
+        to="/console/trade/deals",
+        flash="deal_proposed",
+        again=deals_page,
+    )
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        terms = otc.ProposeDeal(
-            post.text("counterparty"),
-            side_of(post),
-            post.text("asset"),
-            post.tonnes("quantity"),
-            post.price("price"),
-            in_days(post, context.at, rules_of(context).deal_days_max),
-        )
-        otc.propose_deal(unit, context, terms)
-        return Done(to="/console/trade/deals", flash="deal_proposed")
 
-    return apply(post, run, deals_page)
+def _ends(post: Post) -> datetime:
+    """When what is proposed for a number of days lapses."""
+    context = post.page.context()
+    return in_days(post, context.at, rules_of(context).deal_days_max)
 
 
 @router.post("/console/trade/deals/{deal_id}/signature")
 def sign(post: PostDep, deal_id: Id) -> Response:
     """Sign as one side: what it owes goes into escrow, and the second signature settles."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        signed = otc.sign_deal(unit, context, deal_id)
-        return Done(to="/console/trade/deals", flash="deal_settled" if signed.state == "settled" else "deal_signed")
-
-    return apply(post, run, deals_page)
+    return post.commit(
+        lambda: sign_deal.given(deal_id),
+        to="/console/trade/deals",
+        flash=lambda signed: "deal_settled" if signed.state == "settled" else "deal_signed",
+        again=deals_page,
+    )
 
 
 @router.post("/console/trade/deals/{deal_id}/end")
 def end(post: PostDep, deal_id: Id) -> Response:
     """Decline a deal: both escrows return."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        otc.end_deal(unit, context, deal_id)
-        return Done(to="/console/trade/deals", flash="deal_ended")
-
-    return apply(post, run, deals_page)
+    return post.commit(lambda: end_deal.given(deal_id), to="/console/trade/deals", flash="deal_ended", again=deals_page)
 
 
 @router.get("/console/trade/quotes")
@@ -129,57 +135,38 @@ def quotes_page(page: Page) -> Response:
 @router.post("/console/trade/quotes")
 def ask(post: PostDep) -> Response:
     """Ask everyone for firm prices, to buy a class of credits or to sell one asset."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        days = in_days(post, context.at, rules_of(context).deal_days_max)
-        otc.ask_for_quotes(
-            unit, context, otc.AskForQuotes(side_of(post), post.text("asset"), post.tonnes("quantity"), days)
-        )
-        return Done(to="/console/trade/quotes", flash="quote_asked")
-
-    return apply(post, run, quotes_page)
+    return post.commit(
+        lambda: ask_for_quotes.given(post.read(AskForQuotes, wanted=post.text("asset"), expires_at=_ends(post))),
+        to=QUOTES,
+        flash="quote_asked",
+        again=quotes_page,
+    )
 
 
 @router.post("/console/trade/quotes/{request_id}/answers")
 def answer(post: PostDep, request_id: Id) -> Response:
     """Answer with a firm price: what the maker would owe goes into escrow."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        days = in_days(post, context.at, rules_of(context).deal_days_max)
-        otc.give_quote(unit, context, otc.GiveQuote(request_id, post.text("asset"), post.price("price"), days))
-        return Done(to="/console/trade/quotes", flash="quote_given")
-
-    return apply(post, run, quotes_page)
+    return post.commit(
+        lambda: give_quote.given(request_id, post.read(GiveQuote, expires_at=_ends(post))),
+        to=QUOTES,
+        flash="quote_given",
+        again=quotes_page,
+    )
 
 
 @router.post("/console/trade/quotes/{request_id}/end")
 def end_asking(post: PostDep, request_id: Id) -> Response:
     """Withdraw a request: every open quote lapses."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        otc.end_request(unit, context, request_id)
-        return Done(to="/console/trade/quotes", flash="quote_ended")
-
-    return apply(post, run, quotes_page)
+    return post.commit(lambda: end_request.given(request_id), to=QUOTES, flash="quote_ended", again=quotes_page)
 
 
 @router.post("/console/trade/answers/{quote_id}/acceptance")
 def take(post: PostDep, quote_id: Id) -> Response:
     """Take a quote as its requester: it settles at once, the others lapse."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        otc.take_quote(unit, context, quote_id)
-        return Done(to="/console/trade/quotes", flash="quote_taken")
-
-    return apply(post, run, quotes_page)
+    return post.commit(lambda: take_quote.given(quote_id), to=QUOTES, flash="quote_taken", again=quotes_page)
 
 
 @router.post("/console/trade/answers/{quote_id}/end")
 def take_back(post: PostDep, quote_id: Id) -> Response:
     """Take a quote back as its maker."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        otc.end_quote(unit, context, quote_id)
-        return Done(to="/console/trade/quotes", flash="quote_ended")
-
-    return apply(post, run, quotes_page)
+    return post.commit(lambda: end_quote.given(quote_id), to=QUOTES, flash="quote_ended", again=quotes_page)

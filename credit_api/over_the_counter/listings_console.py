@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import (
@@ -17,19 +16,20 @@ from credit_api.over_the_counter.dealing import (
     free_of,
     in_days,
 )
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Money
 from financing.ledger.accounts import Asset, cash
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import Quote
 from financing.market.over_the_counter.commands import (
+    BuyListing,
     MakeListing,
+    RetireFor,
     buy_listing,
     end_listing,
     make_listing,
 )
-from financing.registry.retirement.commands import Purpose
 
 router = APIRouter(include_in_schema=False)
 TRADES = 20
@@ -48,7 +48,7 @@ def preview(page: PageDep) -> Response:
     try:
         page.principal(*HOLDERS)
         terms = _terms(asked, page.context())
-        amounts = fees(page, terms.quantity, terms.price)
+        amounts = fees(page, terms.quantity_kg, terms.price_fen_per_tonne)
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="listing", values=asked.fields)
         return listings_page(page)
@@ -84,12 +84,12 @@ def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | Non
 @router.post("/console/trade/listings")
 def list_credits(post: PostDep) -> Response:
     """Make the listing that was shown: its credits go into escrow."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        make_listing(unit, context, _terms(post, context))
-        return Done(to="/console/trade#own", flash="listing_made")
-
-    return apply(post, run, listings_page)
+    return post.commit(
+        lambda: make_listing.given(_terms(post, post.page.context())),
+        to="/console/trade#own",
+        flash="listing_made",
+        again=listings_page,
+    )
 
 
 @router.get("/console/trade/listings/{listing_id}")
@@ -132,36 +132,33 @@ def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Resp
 @router.post("/console/trade/listings/{listing_id}/purchases")
 def buy(post: PostDep, listing_id: Id) -> Response:
     """Take what was shown; with a beneficiary the credits are retired in the same entry."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        bought = buy_listing(unit, context, listing_id, post.tonnes("quantity"), _purpose(post))
-        if bought.retirement is not None:
-            return Done(to=f"/certificates/{bought.retirement.certificate_number}", flash="bought_retired")
-        return Done(to="/console/assets", flash="bought")
-
-    return apply(post, run, lambda page: listing_page(page, listing_id))
+    return post.commit(
+        lambda: buy_listing.given(listing_id, post.read(BuyListing, retire_for=_purpose(post))),
+        to=lambda bought: (
+            f"/certificates/{bought.retirement.certificate_number}" if bought.retirement else "/console/assets"
+        ),
+        flash=lambda bought: "bought_retired" if bought.retirement else "bought",
+        again=lambda page: listing_page(page, listing_id),
+    )
 
 
 @router.post("/console/trade/listings/{listing_id}/end")
 def end(post: PostDep, listing_id: Id) -> Response:
     """Take a listing back, or free the escrow of an expired one."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        end_listing(unit, context, listing_id)
-        return Done(to="/console/trade#own", flash="listing_ended")
-
-    return apply(post, run, listings_page)
+    return post.commit(
+        lambda: end_listing.given(listing_id), to="/console/trade#own", flash="listing_ended", again=listings_page
+    )
 
 
 def _terms(post: Post, context: Context) -> MakeListing:
     ends = in_days(post, context.at, rules_of(context).listing_days_max)
-    return MakeListing(post.text("asset"), post.tonnes("quantity"), post.price("price"), ends)
+    return post.read(MakeListing, expires_at=ends)
 
 
-def _purpose(post: Post) -> Purpose | None:
+def _purpose(post: Post) -> RetireFor | None:
     """For whom and what the credits are to be retired; nothing of it means that they are kept."""
     beneficiary, purpose = (post.text(name, required=False) for name in ("beneficiary", "purpose"))
     if bool(beneficiary) != bool(purpose):
         missing = "purpose" if beneficiary else "beneficiary"
         raise FieldInvalid(f"{missing}: beneficiary and purpose come together", missing)
-    return Purpose(beneficiary, purpose) if beneficiary else None
+    return post.read(RetireFor) if beneficiary else None

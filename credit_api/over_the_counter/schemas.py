@@ -1,25 +1,16 @@
-"""Listings, bilateral deals, requests for quotes and auctions over HTTP."""
+"""Listings, bilateral deals and requests for quotes as they are answered over HTTP."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field
 
 from credit_api.credits.schemas import CertificateOut
 from credit_api.http.fields import (
-    FenPerTonne,
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
     ResponseModel,
-    Text,
 )
-from financing.market.auctions.contracts import contract_document
-from financing.market.auctions.store import Auction, Contract, StoredBid
-from financing.market.auctions.terms import Format, dutch_price
 from financing.market.fees import Quote
 from financing.market.over_the_counter.commands import Bought
 from financing.market.over_the_counter.deals import (
@@ -29,9 +20,6 @@ from financing.market.over_the_counter.deals import (
     QuoteRequest,
 )
 from financing.market.over_the_counter.store import Trade
-
-AssetCode = Annotated[str, Field(pattern=r"^(PHCER|PKG):[A-Za-z0-9_-]{1,64}$", description="credits or package units")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FeesOut(ResponseModel):
@@ -52,13 +40,6 @@ class FeesOut(ResponseModel):
             buyer_pays_fen=quote.buyer_pays.fen,
             seller_gets_fen=quote.seller_gets.fen,
         )
-
-
-class ListingIn(RequestModel):
-    asset: AssetCode
-    quantity_kg: Kg
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
 
 
 class ListingOut(ResponseModel):
@@ -87,18 +68,6 @@ class ListingOut(ResponseModel):
         )
 
 
-class RetireForIn(RequestModel):
-    beneficiary: Text
-    purpose: Text
-
-
-class PurchaseIn(RequestModel):
-    """With `retire_for` the credits are retired for the beneficiary in the same ledger entry."""
-
-    quantity_kg: Kg
-    retire_for: RetireForIn | None = None
-
-
 class PurchaseOut(ResponseModel):
     listing: ListingOut
     fees: FeesOut
@@ -113,17 +82,6 @@ class PurchaseOut(ResponseModel):
             entry_id=bought.entry_id,
             certificate=CertificateOut.of(bought.retirement) if bought.retirement else None,
         )
-
-
-class DealIn(RequestModel):
-    """A sale with one counterparty; `side` is the proposer's."""
-
-    counterparty_id: Id
-    side: Literal["buy", "sell"]
-    asset: AssetCode
-    quantity_kg: Kg
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
 
 
 class DealOut(ResponseModel):
@@ -156,15 +114,6 @@ class DealOut(ResponseModel):
         )
 
 
-class QuoteRequestIn(RequestModel):
-    """`wanted`: an asset class when buying (any credits of it), one asset when selling."""
-
-    side: Literal["buy", "sell"]
-    wanted: Id
-    quantity_kg: Kg
-    expires_at: Moment
-
-
 class QuoteRequestOut(ResponseModel):
     request_id: str
     requester_id: str
@@ -185,12 +134,6 @@ class QuoteRequestOut(ResponseModel):
             expires_at=request.expires_at,
             state=request.state_at(at),
         )
-
-
-class QuoteIn(RequestModel):
-    asset: AssetCode
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
 
 
 class QuoteOut(ResponseModel):
@@ -217,7 +160,7 @@ class QuoteOut(ResponseModel):
         )
 
 
-class TradeOut(ResponseModel):
+class OtcTradeOut(ResponseModel):
     entry_id: int
     asset: str
     seller_id: str
@@ -239,143 +182,3 @@ class TradeOut(ResponseModel):
             channel=trade.channel,
             at=trade.at,
         )
-
-
-class AuctionIn(RequestModel):
-    """`start` and `increment`: lowest first bid and raise (English), or first price and fall (Dutch)."""
-
-    asset: AssetCode
-    quantity_kg: Kg
-    format: Format
-    reserve_fen_per_tonne: FenPerTonne
-    increment_fen_per_tonne: FenPerTonne = 10
-    start_fen_per_tonne: FenPerTonne
-    step_seconds: int = Field(default=60, strict=True, ge=1, le=86_400)
-    opens_at: Moment
-    closes_at: Moment
-    reveal_until: Moment | None = None
-
-
-class BidOut(ResponseModel):
-    """A sealed bid shows its price once it is revealed."""
-
-    seq: int
-    bidder_id: str
-    quantity_kg: int
-    price_fen_per_tonne: int | None
-    commitment: str | None
-    deposit_fen: int
-    placed_at: datetime
-    revealed_at: datetime | None
-
-    @classmethod
-    def of(cls, bid: StoredBid) -> Self:
-        return cls(
-            seq=bid.seq,
-            bidder_id=bid.bidder,
-            quantity_kg=bid.quantity.kg,
-            price_fen_per_tonne=bid.price.amount if bid.price else None,
-            commitment=bid.commitment,
-            deposit_fen=bid.deposit.fen,
-            placed_at=bid.placed_at,
-            revealed_at=bid.revealed_at,
-        )
-
-
-class ContractOut(ResponseModel):
-    contract_id: str
-    auction_id: str
-    bidder_id: str
-    quantity_kg: int
-    price_fen_per_tonne: int
-    state: str
-    due_at: datetime
-    document: dict[str, Any]
-    signed_by: list[str]
-
-    @classmethod
-    def of(cls, contract: Contract, auction: Auction) -> Self:
-        return cls(
-            contract_id=contract.award_id,
-            auction_id=contract.auction_id,
-            bidder_id=contract.bidder,
-            quantity_kg=contract.quantity.kg,
-            price_fen_per_tonne=contract.price.amount,
-            state=contract.state,
-            due_at=contract.due_at,
-            document=contract_document(auction.terms, contract),
-            signed_by=[each.signer_id for each in contract.signatures],
-        )
-
-
-class AuctionOut(ResponseModel):
-    """An auction as anyone may see it. The reserve is the seller's until the auction is over."""
-
-    auction_id: str
-    seller_id: str
-    asset: str
-    quantity_kg: int
-    left_kg: int
-    format: str
-    state: str
-    opens_at: datetime
-    closes_at: datetime
-    reveal_until: datetime
-    start_fen_per_tonne: int
-    increment_fen_per_tonne: int
-    asking_fen_per_tonne: int | None = Field(description="of a Dutch auction, now")
-    reserve_fen_per_tonne: int | None
-    deposit_fen: int = Field(description="for the whole quantity")
-    bids: list[BidOut]
-    contracts: list[ContractOut]
-
-    @classmethod
-    def of(
-        cls, auction: Auction, bids: list[StoredBid], contracts: list[Contract], at: datetime, viewer: str | None
-    ) -> Self:
-        terms = auction.terms
-        shown = auction.state != "running" or viewer == terms.seller or terms.format is Format.DUTCH
-        asking = dutch_price(terms, at).amount if terms.format is Format.DUTCH else None
-        return cls(
-            auction_id=terms.auction_id,
-            seller_id=terms.seller,
-            asset=terms.asset,
-            quantity_kg=terms.quantity.kg,
-            left_kg=auction.left.kg,
-            format=terms.format.value,
-            state=auction.state,
-            opens_at=terms.opens_at,
-            closes_at=auction.closes_at,
-            reveal_until=terms.reveal_until,
-            start_fen_per_tonne=terms.start.amount,
-            increment_fen_per_tonne=terms.increment.amount,
-            asking_fen_per_tonne=asking,
-            reserve_fen_per_tonne=terms.reserve.amount if shown else None,
-            deposit_fen=terms.deposit_for(terms.quantity).fen,
-            bids=[BidOut.of(bid) for bid in bids],
-            contracts=[ContractOut.of(each, auction) for each in contracts],
-        )
-
-
-class BidIn(RequestModel):
-    price_fen_per_tonne: FenPerTonne
-
-
-class CommitmentIn(RequestModel):
-    """`quantity_kg` is the most that the sealed bid may be for: the deposit is on it."""
-
-    quantity_kg: Kg
-    commitment: Sha256
-
-
-class RevealIn(RequestModel):
-    price_fen_per_tonne: FenPerTonne
-    quantity_kg: Kg
-    nonce: str = Field(min_length=16, max_length=200, pattern=r"^[\x21-\x7e]+$")
-
-
-class TakeIn(RequestModel):
-    """Take at the asking price if it is at most `price_max_fen_per_tonne`."""
-
-    quantity_kg: Kg
-    price_max_fen_per_tonne: FenPerTonne

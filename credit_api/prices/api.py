@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from credit_api.credits.schemas import BalanceOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
-from credit_api.http.commands import IdempotencyDep, commit
 from credit_api.http.fields import Id
 from credit_api.http.problems import PROBLEMS
 from credit_api.prices.schemas import (
     MarkOut,
-    OfferIn,
     OfferOut,
     PriceOut,
     PriceRecordedOut,
     SettlementOut,
-    WaterfallOut,
 )
-from financing.base.context import Context
-from financing.base.quantities import Carbon, Price
 from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
-from financing.lending.collateral.disposing import settle_disposal
+from financing.lending.collateral.disposing import accept_offer
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import (
     MakeOffer,
     expire_offer,
     make_offer,
-    settle_offer,
     withdraw_offer,
 )
 from financing.valuation.marks import marks_of
@@ -68,22 +62,10 @@ def show_mark(asset_class: Id, parts: PartsDep, principal: PrincipalDep) -> Mark
 
 
 @router.post("/offers", status_code=201, response_model=OfferOut)
-async def add_offer(
-    body: OfferIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def add_offer(body: MakeOffer, call: CallDep) -> Response:
     """Offer credits of the caller's holding to one buyer; they are set aside until the offer ends."""
-
-    def run(unit: UnitOfWork, context: Context) -> OfferOut:
-        command = MakeOffer(
-            body.buyer_id,
-            body.issuance_id,
-            Carbon(body.quantity_kg),
-            Price(body.price_fen_per_tonne),
-            body.expires_at,
-        )
-        return OfferOut.of(make_offer(unit, context, command), context.at)
-
-    return await commit(parts, principal, key, request, body, run)
+    at = call.parts.clock()
+    return await call.commit(make_offer.given(body), answer=lambda stored: OfferOut.of(stored, at))
 
 
 @router.get("/offers")
@@ -95,43 +77,21 @@ def list_offers(parts: PartsDep, principal: PrincipalDep) -> list[OfferOut]:
 
 
 @router.post("/offers/{offer_id}/acceptance", response_model=SettlementOut)
-async def accept_offer(
-    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
-    """Accept as the named buyer: credits and money change hands in one balanced entry, or nothing does."""
-
-    def run(unit: UnitOfWork, context: Context) -> SettlementOut:
-        stored = unit.market.offer(offer_id)
-        if stored.pledge_id is None:
-            settled = settle_offer(unit, context, stored)
-            return SettlementOut(offer=OfferOut.of(settled, context.at), waterfall=None)
-        disposed = settle_disposal(unit, context, stored)
-        return SettlementOut(
-            offer=OfferOut.of(disposed.offer, context.at), waterfall=WaterfallOut.of(disposed.waterfall)
-        )
-
-    return await commit(parts, principal, key, request, None, run, status=200)
+async def accept(offer_id: Id, call: CallDep) -> Response:
+    """Accept as the named buyer: credits and money change hands in one entry, or nothing does."""
+    at = call.parts.clock()
+    return await call.commit(accept_offer.given(offer_id), answer=lambda done: SettlementOut.of(done, at), status=200)
 
 
 @router.post("/offers/{offer_id}/withdrawal", response_model=OfferOut)
-async def take_back_offer(
-    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def withdraw(offer_id: Id, call: CallDep) -> Response:
     """Take an open offer back, as its seller."""
-
-    def run(unit: UnitOfWork, context: Context) -> OfferOut:
-        return OfferOut.of(withdraw_offer(unit, context, offer_id), context.at)
-
-    return await commit(parts, principal, key, request, None, run, status=200)
+    at = call.parts.clock()
+    return await call.commit(withdraw_offer.given(offer_id), answer=lambda stored: OfferOut.of(stored, at), status=200)
 
 
 @router.post("/offers/{offer_id}/expiry", response_model=OfferOut)
-async def end_offer(
-    offer_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def end_offer(offer_id: Id, call: CallDep) -> Response:
     """End an offer that has lapsed, as either party, so that its credits are free again."""
-
-    def run(unit: UnitOfWork, context: Context) -> OfferOut:
-        return OfferOut.of(expire_offer(unit, context, offer_id), context.at)
-
-    return await commit(parts, principal, key, request, None, run, status=200)
+    at = call.parts.clock()
+    return await call.commit(expire_offer.given(offer_id), answer=lambda stored: OfferOut.of(stored, at), status=200)

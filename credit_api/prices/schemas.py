@@ -7,9 +7,10 @@ from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import FenPerTonne, Id, Kg, Moment, RequestModel, ResponseModel
+from credit_api.http.fields import ResponseModel
 from financing.lending.business_day.pricing import PriceRecorded
 from financing.lending.collateral.disposal import Waterfall
+from financing.lending.collateral.disposing import Accepted
 from financing.market.over_the_counter.offers import state_at
 from financing.market.prices.model import Mark, Marked, PriceObservation
 from financing.market.prices.store import StoredOffer
@@ -59,14 +60,6 @@ class MarkOut(ResponseModel):
             observed_at=found.last_observed_at,
             unpriced_reason=found.reason,
         )
-
-
-class OfferIn(RequestModel):
-    buyer_id: Id
-    issuance_id: Id
-    quantity_kg: Kg = Field(description="whole tonnes: a multiple of 1000")
-    price_fen_per_tonne: FenPerTonne
-    expires_at: Moment
 
 
 class OfferOut(ResponseModel):
@@ -129,6 +122,11 @@ class WaterfallOut(ResponseModel):
 class SettlementOut(ResponseModel):
     offer: OfferOut
     waterfall: WaterfallOut | None = Field(description="only when a lender sold collateral")
+
+    @classmethod
+    def of(cls, done: Accepted, at: datetime) -> Self:
+        flow = WaterfallOut.of(done.waterfall) if done.waterfall else None
+        return cls(offer=OfferOut.of(done.offer, at), waterfall=flow)
 
 
 class PriceRecordedOut(ResponseModel):

@@ -115,5 +115,8 @@ BasisPoints = Annotated[Rate, Measure(Rate, "_bps", 1, "0.01 %", least=0), Field
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 # No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
+AssetCode = Annotated[
+    str, Field(pattern=r"^(PHCER|PKG):[A-Za-z0-9_.-]{1,75}$", description="credits or package units on the ledger")
+]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years), Field(description="ISO 8601 with zone")]

@@ -11,6 +11,9 @@ from financing.base.errors import NotFound, NotPermitted
 from financing.base.parameters import Parameters
 from financing.base.signing import NoKeys, Signer
 
+# Who may hold, sell and buy credits.
+HOLDERS = ("developer", "buyer", "bank")
+
 
 class GridNodes(Protocol):
     """The grid companies' own stores of raw readings. What one of them answers: `registry.metering.node.port`."""

@@ -146,7 +146,7 @@ def test_a_claim_of_neutrality_reaches_its_public_page(on_a_phone, story_world):
 def test_a_deal_settles_and_a_quote_is_given(on_a_phone):
     person = on_a_phone.act_as("dev-a").open("/console/trade/deals")
     require_fit(person)
-    person.fill("deal", side="sell", counterparty="buyer-a", quantity="2", price="30").send("deal")
+    person.fill("deal", side="sell", counterparty_id="buyer-a", quantity="2", price="30").send("deal")
     for side in ("dev-a", "buyer-a"):
         person.act_as(side).open("/console/trade/deals").click("form[id^='form-sign-'] button", confirm=True)
     assert "Settled" in person.text("section[id^='deal-']")

@@ -30,7 +30,13 @@ def commands(issuance_id, quantity, context):
     pledge = ReservePledge(
         bank_id="bank-gusu", issuance_id=issuance_id, quantity_kg=quantity, product="phcer_pledge_loan"
     )
-    offer = MakeOffer("buyer-a", issuance_id, quantity, Price(3_000), context.at + timedelta(days=1))
+    offer = MakeOffer(
+        buyer_id="buyer-a",
+        issuance_id=issuance_id,
+        quantity_kg=quantity,
+        price_fen_per_tonne=Price(3_000),
+        expires_at=context.at + timedelta(days=1),
+    )
     retirement = RetireCredits(issuance_id, quantity, Purpose("x", "y"))
     return (
         lambda unit: reserve_pledge(unit, context, pledge),

@@ -13,6 +13,7 @@ from financing.base.errors import FinancingError
 from financing.base.quantities import Carbon, Price
 from financing.lending.collateral.commands import (
     PostPledge,
+    ReleasePledge,
     ReservePledge,
     post_pledge,
     release_pledge,
@@ -171,7 +172,13 @@ class Machine:
         owner, issuance, quantity = self.draw()
         buyer = self.rng.choice([name for name in sorted(HOLDERS) if name != owner])
         quantity = max(1_000, quantity // 1_000 * 1_000)
-        command = MakeOffer(buyer, issuance, Carbon(quantity), Price(3_000), self.world.now + timedelta(days=1))
+        command = MakeOffer(
+            buyer_id=buyer,
+            issuance_id=issuance,
+            quantity_kg=Carbon(quantity),
+            price_fen_per_tonne=Price(3_000),
+            expires_at=self.world.now + timedelta(days=1),
+        )
         stored = self.run(owner, HOLDERS[owner], make_offer, command)
         self.offers[stored.offer.offer_id] = (owner, buyer, issuance, quantity)
         self.auditor.set_aside[owner, issuance] += quantity
@@ -250,7 +257,7 @@ class Machine:
         part = self.rng.choice((1, quantity))
         with self.world.parts.reading() as connection:
             head = UnitOfWork(connection).ledger.head().entry_id
-        self.run("bank-gusu", "bank", release_pledge, pledge_id, Carbon(part))
+        self.run("bank-gusu", "bank", release_pledge, pledge_id, ReleasePledge(quantity_kg=Carbon(part)))
         with self.world.parts.reading() as connection:
             blocks = UnitOfWork(connection).serials.arrived(head + 1)
         self.auditor.move([b.serial for b in blocks], ("pledged", "dev-a", pledge_id), ("holding", "dev-a", ""), part)

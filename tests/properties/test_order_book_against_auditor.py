@@ -11,10 +11,9 @@ from financing.base.errors import FinancingError
 from financing.base.quantities import Carbon, Price, business_date
 from financing.market.order_book.audit import verify_books
 from financing.market.order_book.cache import Books
-from financing.market.order_book.commands import advance, cancel_order, place_order
-from financing.market.order_book.engine.admission import OrderRequest
+from financing.market.order_book.commands import PlaceOrder, advance, cancel_order, place_order
 from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce
-from financing.market.order_book.venue import SessionStep, run_session
+from financing.market.order_book.venue import SessionStep, StepSession, run_session
 
 CASH, LOTS = 12_000, 60
 
@@ -44,11 +43,12 @@ def random_order(rng, reference):
 
 def request_of(order, world):
     until = business_date(world.now) + timedelta(days=30) if order["tif"] == "gtd" else None
-    return OrderRequest(
+    return PlaceOrder(
+        instrument=world.instrument,
         side=Side(order["side"]),
-        quantity=Carbon(order["lots"] * 1_000),
-        price=Price(order["price"]),
-        tif=TimeInForce(order["tif"]),
+        quantity_kg=Carbon(order["lots"] * 1_000),
+        price_fen_per_tonne=Price(order["price"]),
+        time_in_force=TimeInForce(order["tif"]),
         all_or_none=order["aon"],
         post_only=order["post_only"],
         self_trade=SelfTrade(order["stp"]),
@@ -59,7 +59,7 @@ def request_of(order, world):
 def attempt(world, order):
     """(code of the refusal, None) or (None, what was placed)."""
     try:
-        return None, world.run(order["owner"], place_order, world.instrument, request_of(order, world))
+        return None, world.run(order["owner"], place_order, request_of(order, world))
     except FinancingError as error:
         return error.code, None
 
@@ -103,10 +103,10 @@ def test_the_market_and_an_independent_auditor_agree(world, seed):
             world.run(target["owner"], cancel_order, target["id"])
             auditor.cancel(target["id"])
         elif choice < 0.93 and not auditor.calling:
-            world.run("x", run_session, world.instrument, SessionStep.CALL)
+            world.run("x", run_session, world.instrument, StepSession(step=SessionStep.CALL))
             auditor.calling = True
         elif choice < 0.97 and auditor.calling:
-            world.run("x", run_session, world.instrument, SessionStep.CONTINUE)
+            world.run("x", run_session, world.instrument, StepSession(step=SessionStep.CONTINUE))
             auditor.uncross(reference)
         elif choice < 0.975 and not auditor.calling:
             world.now += timedelta(days=1)

@@ -14,7 +14,7 @@ from financing.ledger.entries import EntryKind, balanced, transfer
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.cache import Books
-from financing.market.order_book.venue import list_instrument
+from financing.market.order_book.venue import ListInstrument, list_instrument
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Shanghai
 UNITS = "PKG:basket"
@@ -47,7 +47,11 @@ class BookWorld:
                 unit.ledger.post(balanced(EntryKind.PACKAGING, "p", units), at=START, actor_id="r")
 
         self.writer.execute(found)
-        self.run("x", list_instrument, self.asset, rules, Price(reference))
+        self.run(
+            "x",
+            list_instrument,
+            ListInstrument(instrument=self.asset.code, rules=rules, reference_fen_per_tonne=Price(reference)),
+        )
 
     def context(self, who):
         kind = {"x": "exchange", "r": "registry"}.get(who, "buyer")

@@ -13,9 +13,9 @@ from datetime import timedelta
 from pydantic import Field
 
 from financing.base.commands import Command, FenPerTonne, Kilograms, Moment, issued_by
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitted
-from financing.base.quantities import Carbon, Price, Rate
+from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, payment, post_entry
@@ -37,7 +37,7 @@ from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.loan import LoanState
 from financing.lending.unit import UnitOfWork
-from financing.market.auctions.commands import close_auction, take_dutch, withdraw_auction
+from financing.market.auctions.commands import TakeAtAsking, close_auction, take_dutch, withdraw_auction
 from financing.market.auctions.store import Auction, Contract
 from financing.market.auctions.terms import Format, Terms
 from financing.market.delivery import rules_of
@@ -111,20 +111,21 @@ def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, comma
     return unit.auctions.get(terms.auction_id)
 
 
-def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quantity: Carbon, price_max: Price) -> Taken:
+@issued_by(*HOLDERS)
+def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, command: TakeAtAsking) -> Taken:
     """Take credits at the asking price of now. In a lender's disposal the proceeds pay costs and debt at once.
 
     Raises as `take_dutch`; `DisposalNotAllowed` when the loan was cured meanwhile, `NotPermitted` for the pledgor.
     """
     found = unit.auctions.disposal_auction(auction_id)
     if found is None:
-        return Taken(take_dutch(unit, context, auction_id, quantity, price_max), None)
-    pledge_id, loan_id = found
+        return Taken(take_dutch(unit, context, auction_id, command), None)
+    (pledge_id, loan_id), quantity = found, command.quantity_kg
     stored, standing = unit.pledges.get(pledge_id), loan_coverage(unit, context, loan_id)
     if context.actor.id == stored.pledge.pledgor:
         raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=pledge_id)
     product = require_ground(context, standing)
-    contract = take_dutch(unit, context, auction_id, quantity, price_max)
+    contract = take_dutch(unit, context, auction_id, command)
     proceeds = quote(quantity, contract.price, rules_of(context)).seller_gets
     costs = min(proceeds, proceeds.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
     flow = waterfall_of(standing, proceeds, costs)
@@ -141,23 +142,23 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, quant
     return Taken(contract, flow)
 
 
-def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> None:
+@issued_by()
+def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     """Close any auction whose time is over: collateral that is not sold goes back under its pledge."""
     if unit.auctions.disposal_auction(auction_id) is None:
-        close_auction(unit, context, auction_id)
-        return
+        return close_auction(unit, context, auction_id)[0]
     if context.at < unit.auctions.get(auction_id).closes_at:
         raise AuctionClosed("the auction still runs", auction_id=auction_id)
-    end_disposal(unit, context, auction_id)
+    return end_disposal(unit, context, auction_id)
 
 
-def withdraw_any(unit: UnitOfWork, context: Context, auction_id: str) -> None:
+@issued_by()
+def withdraw_any(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     """Take any auction back as its seller: collateral goes back under its pledge."""
     if unit.auctions.disposal_auction(auction_id) is None:
-        withdraw_auction(unit, context, auction_id)
-        return
+        return withdraw_auction(unit, context, auction_id)
     context.require_party(unit.auctions.get(auction_id).terms.seller)
-    end_disposal(unit, context, auction_id)
+    return end_disposal(unit, context, auction_id)
 
 
 def end_disposal(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, issued_by
-from financing.base.context import Context
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import (
@@ -32,7 +32,7 @@ from financing.lending.loans.loan import LoanState
 from financing.lending.loans.recording import record_event
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter import offers as otc
-from financing.market.over_the_counter.offering import HOLDERS
+from financing.market.over_the_counter.offering import settle_offer
 from financing.market.over_the_counter.offers import Offer
 from financing.market.prices.store import StoredOffer
 from financing.valuation.pools import ValuedLot, require_priced
@@ -48,9 +48,11 @@ class OfferCollateral(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Disposed:
+class Accepted:
+    """The settled offer, and where the money went if a lender sold collateral."""
+
     offer: StoredOffer
-    waterfall: Waterfall
+    waterfall: Waterfall | None
 
 
 @issued_by()
@@ -81,7 +83,16 @@ def offer_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command
     return unit.market.offer(offer.offer_id)
 
 
-def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffer) -> Disposed:
+@issued_by()
+def accept_offer(unit: UnitOfWork, context: Context, offer_id: str) -> Accepted:
+    """Accept an offer as its buyer: an ordinary sale, or a lender's sale of collateral through the waterfall."""
+    stored = unit.market.offer(offer_id)
+    if stored.pledge_id is None:
+        return Accepted(settle_offer(unit, context, stored), None)
+    return settle_disposal(unit, context, stored)
+
+
+def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffer) -> Accepted:
     """Accept a lender's offer as its buyer: credits, payment, costs, interest, principal and surplus in one entry.
 
     The ground is checked again: a loan that was cured meanwhile keeps its collateral (`DisposalNotAllowed`).
@@ -112,7 +123,7 @@ def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffe
     unit.pledges.save(disposed)
     unit.market.close_offer(accepted, entry_id=moved.entry_id)
     close_call_after_sale(unit, context, loan.loan_id)
-    return Disposed(unit.market.offer(accepted.offer_id), flow)
+    return Accepted(unit.market.offer(accepted.offer_id), flow)
 
 
 def waterfall_of(standing: LoanCoverage, proceeds: Money, costs: Money) -> Waterfall:

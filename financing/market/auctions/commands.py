@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-from financing.base.context import Context
+from pydantic import Field
+
+from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, issued_by
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import (
     AuctionClosed,
     BidTooLow,
@@ -40,32 +43,55 @@ from financing.market.delivery import (
     rules_of,
     what_buyer_owes,
 )
-from financing.market.over_the_counter.offering import HOLDERS
 from financing.market.unit import MarketUnit
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAuction:
-    """What the seller chooses; deposit, extension and time to pay are the rules'."""
+class OpenAuction(Command):
+    """What the seller chooses; deposit, extension and time to pay are the rules'. `start` and `increment`: lowest first
+    bid and raise (English), or first price and fall (Dutch)."""
 
-    asset: str
-    quantity: Carbon
+    asset: AssetCode
+    quantity_kg: Kilograms
     format: Format
-    reserve: Price
-    increment: Price
-    start: Price
-    step_seconds: int
-    opens_at: datetime
-    closes_at: datetime
-    reveal_until: datetime | None = None
+    reserve_fen_per_tonne: FenPerTonne
+    increment_fen_per_tonne: FenPerTonne = Price(10)
+    start_fen_per_tonne: FenPerTonne
+    step_seconds: int = Field(default=60, strict=True, ge=1, le=86_400)
+    opens_at: Moment
+    closes_at: Moment
+    reveal_until: Moment | None = None
 
 
+class PlaceBid(Command):
+    price_fen_per_tonne: FenPerTonne
+
+
+class CommitBid(Command):
+    """`quantity_kg` is the most that the sealed bid may be for: the deposit is on it."""
+
+    quantity_kg: Kilograms
+    commitment: Sha256
+
+
+class RevealBid(Command):
+    price_fen_per_tonne: FenPerTonne
+    quantity_kg: Kilograms
+    nonce: str = Field(min_length=16, max_length=200, pattern=r"^[\x21-\x7e]+$")
+
+
+class TakeAtAsking(Command):
+    """Take at the asking price if it is at most `price_max_fen_per_tonne`."""
+
+    quantity_kg: Kilograms
+    price_max_fen_per_tonne: FenPerTonne
+
+
+@issued_by(*HOLDERS)
 def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Auction:
     """Put credits or units into escrow and up for auction.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, and what `Terms` refuses.
     """
-    context.require_kind(*HOLDERS)
     asset = asset_of(unit, command.asset)
     rules = rules_of(context)
     reveal = command.reveal_until or command.closes_at
@@ -77,11 +103,11 @@ def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Au
         auction_id=context.new_id("auc"),
         seller=context.actor.id,
         asset=asset.code,
-        quantity=command.quantity,
+        quantity=command.quantity_kg,
         format=command.format,
-        reserve=command.reserve,
-        increment=command.increment,
-        start=command.start,
+        reserve=command.reserve_fen_per_tonne,
+        increment=command.increment_fen_per_tonne,
+        start=command.start_fen_per_tonne,
         step=timedelta(seconds=command.step_seconds),
         extension=timedelta(minutes=rules.extension_minutes),
         deposit=Rate(rules.deposit_bps),
@@ -96,13 +122,13 @@ def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Au
     return unit.auctions.get(terms.auction_id)
 
 
-def place_bid(unit: MarketUnit, context: Context, auction_id: str, price: Price) -> StoredBid:
+@issued_by(*HOLDERS)
+def place_bid(unit: MarketUnit, context: Context, auction_id: str, command: PlaceBid) -> StoredBid:
     """Bid openly in an English auction; the first bid takes the deposit.
 
     Raises `AuctionClosed`, `BidTooLow`, `NotPermitted`, `InsufficientBalance` for the deposit.
     """
-    context.require_kind(*HOLDERS)
-    auction = _running(unit, auction_id)
+    auction, price = _running(unit, auction_id), command.price_fen_per_tonne
     terms = auction.terms
     if terms.format is not Format.ENGLISH:
         raise NotPermitted("open bids are for English auctions", format=terms.format.value)
@@ -112,13 +138,13 @@ def place_bid(unit: MarketUnit, context: Context, auction_id: str, price: Price)
     return _store(unit, context, replace(auction, closes_at=closes_at), placed, terms.quantity, price=best.price)
 
 
-def commit_bid(unit: MarketUnit, context: Context, auction_id: str, quantity: Carbon, commitment: str) -> StoredBid:
+@issued_by(*HOLDERS)
+def commit_bid(unit: MarketUnit, context: Context, auction_id: str, command: CommitBid) -> StoredBid:
     """Place a sealed bid: only its commitment and the most it may be for are known until it is revealed.
 
     Raises `AuctionClosed`, `NotPermitted`, `InvalidState` for a second bid, `QuantityOutOfRange`.
     """
-    context.require_kind(*HOLDERS)
-    auction = _running(unit, auction_id)
+    auction, quantity = _running(unit, auction_id), command.quantity_kg
     terms = auction.terms
     if not terms.format.sealed:
         raise NotPermitted("this auction takes open bids", format=terms.format.value)
@@ -128,14 +154,13 @@ def commit_bid(unit: MarketUnit, context: Context, auction_id: str, quantity: Ca
     placed = unit.auctions.bids(auction_id)
     if any(bid.bidder == context.actor.id for bid in placed):
         raise InvalidState("this bidder has a sealed bid", auction_id=auction_id)
-    return _store(unit, context, auction, placed, quantity, commitment=commitment)
+    return _store(unit, context, auction, placed, quantity, commitment=command.commitment)
 
 
-def reveal_bid(
-    unit: MarketUnit, context: Context, auction_id: str, price: Price, quantity: Carbon, nonce: str
-) -> StoredBid:
+@issued_by()
+def reveal_bid(unit: MarketUnit, context: Context, auction_id: str, command: RevealBid) -> StoredBid:
     """Open the actor's sealed bid after the auction has closed. Raises `AuctionClosed`, `CommitmentMismatch`."""
-    auction = _running(unit, auction_id)
+    auction, price, quantity = _running(unit, auction_id), command.price_fen_per_tonne, command.quantity_kg
     if not auction.closes_at <= context.at < auction.terms.reveal_until:
         raise AuctionClosed("bids are revealed after the close, until the end of the reveal time")
     for bid in unit.auctions.bids(auction_id):
@@ -144,7 +169,7 @@ def reveal_bid(
                 raise InvalidState("the bid is revealed", auction_id=auction_id)
             assert bid.commitment is not None
             opened = SealedBid(bid.bidder, price, quantity, bid.seq)
-            sealed.require_opens(bid.commitment, auction_id, opened, nonce)
+            sealed.require_opens(bid.commitment, auction_id, opened, command.nonce)
             if quantity > bid.quantity:
                 raise QuantityOutOfRange("the deposit was for less", quantity_kg=bid.quantity.kg)
             require_bid_quantity(auction.terms, quantity)
@@ -154,10 +179,10 @@ def reveal_bid(
     raise NotPermitted("this organisation has no bid here", auction_id=auction_id)
 
 
-def take_dutch(unit: MarketUnit, context: Context, auction_id: str, quantity: Carbon, price_max: Price) -> Contract:
-    """Take credits at the asking price of now, if it is at most `price_max`: paid and delivered at once."""
-    context.require_kind(*HOLDERS)
-    auction = _running(unit, auction_id)
+@issued_by(*HOLDERS)
+def take_dutch(unit: MarketUnit, context: Context, auction_id: str, command: TakeAtAsking) -> Contract:
+    """Take credits at the asking price of now, if it is at most the price named: paid and delivered at once."""
+    auction, quantity = _running(unit, auction_id), command.quantity_kg
     terms = auction.terms
     if terms.format is not Format.DUTCH:
         raise NotPermitted("only a Dutch auction has an asking price", format=terms.format.value)
@@ -167,7 +192,7 @@ def take_dutch(unit: MarketUnit, context: Context, auction_id: str, quantity: Ca
     if quantity > auction.left:
         raise QuantityOutOfRange("less is left", left_kg=auction.left.kg, asked_kg=quantity.kg)
     asking = dutch_price(terms, context.at)
-    if asking > price_max:
+    if asking > command.price_max_fen_per_tonne:
         raise BidTooLow("the asking price is still higher", asking_fen_per_tonne=asking.amount)
     contract = Contract(context.new_id("awd"), auction_id, context.actor.id, quantity, asking, "paid", context.at)
     signed = replace(contract, signatures=contract_of(context, terms, contract, both=True))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
-from financing.base.context import Context
+from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, issued_by
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import (
     InvalidState,
     MarketClosed,
@@ -23,12 +25,39 @@ from financing.market.order_book.engine.admission import (
     reservation,
 )
 from financing.market.order_book.engine.events import Cancelled, Placed
+from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce
 from financing.market.order_book.engine.schedule import due
 from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.recording import record, standing_of
 from financing.market.order_book.store import Standing
-from financing.market.over_the_counter.offering import HOLDERS
 from financing.market.unit import MarketUnit
+
+
+class PlaceOrder(Command):
+    """An order. Without a price it is a market order. `until` is the last day of a `gtd` order."""
+
+    instrument: AssetCode
+    side: Side
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    all_or_none: bool = False
+    post_only: bool = False
+    self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
+    until: date | None = None
+
+    def request(self) -> OrderRequest:
+        """What the engine is asked for."""
+        return OrderRequest(
+            side=self.side,
+            quantity=self.quantity_kg,
+            price=self.price_fen_per_tonne,
+            tif=self.time_in_force,
+            all_or_none=self.all_or_none,
+            post_only=self.post_only,
+            self_trade=self.self_trade,
+            until=self.until,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +84,15 @@ def advance(unit: MarketUnit, context: Context, books: Books, instrument: str) -
         return _advance(unit, context, state)
 
 
-def place_order(
-    unit: MarketUnit, context: Context, books: Books, instrument: str, request: OrderRequest
-) -> OrderPlaced:
+@issued_by(*HOLDERS)
+def place_order(unit: MarketUnit, context: Context, books: Books, command: PlaceOrder) -> OrderPlaced:
     """Take an order: match it, settle what it trades in one entry, reserve what is left.
 
     Raises what `admit` and the engine refuse, `InsufficientBalance`, `CreditsPledged`, `SameDayResale`, `NotPermitted`
     and whatever forbids a serial to move. Nothing has moved then.
     """
-    context.require_kind(*HOLDERS)
-    with books.changing(unit, instrument) as state:
+    request = command.request()
+    with books.changing(unit, command.instrument) as state:
         _advance(unit, context, state)
         placed = _admitted(unit, context, state, request, context.new_id("ord"))[0]
         effects = record(unit, context, state, placed, order_type=request.order_type)
@@ -73,11 +101,10 @@ def place_order(
         return OrderPlaced(standing, tuple(effects.trades))
 
 
-def preview_order(
-    unit: MarketUnit, context: Context, books: Books, instrument: str, request: OrderRequest
-) -> Previewed:
+@issued_by(*HOLDERS)
+def preview_order(unit: MarketUnit, context: Context, books: Books, command: PlaceOrder) -> Previewed:
     """What `place_order` would reserve and at most charge now. Raises as it does, but for what the engine refuses."""
-    context.require_kind(*HOLDERS)
+    instrument, request = command.instrument, command.request()
     state = books.current(unit, instrument)
     rules, calendar = venue_of(state, context.parameters, context.at)
     if due(state, rules, calendar, context.at) is not None:
@@ -87,6 +114,7 @@ def preview_order(
     return Previewed(placed, reservation(placed, rules.lot_kg), rules, known)
 
 
+@issued_by()
 def cancel_order(unit: MarketUnit, context: Context, books: Books, order_id: str) -> Standing:
     """Take a waiting order back as its owner, at any hour and in a halt; what it reserved is free again.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-from financing.base.context import Context
+from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Text, issued_by
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import (
     AlreadyExists,
     InvalidState,
@@ -14,7 +14,7 @@ from financing.base.errors import (
     NotPermitted,
     OrderRefused,
 )
-from financing.base.quantities import Carbon, Price, business_date
+from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset, cash
 from financing.market.order_book.cache import Books, venue_of
 from financing.market.order_book.commands import require_sellable
@@ -31,7 +31,6 @@ from financing.market.order_book.engine.sessions import (
 from financing.market.order_book.engine.trading import Trading
 from financing.market.order_book.recording import record
 from financing.market.order_book.store import BlockReport, Instrument
-from financing.market.over_the_counter.offering import HOLDERS
 from financing.market.unit import MarketUnit
 
 
@@ -43,52 +42,72 @@ class SessionStep(StrEnum):
     CLOSE = "close"
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTerms:
-    """A bilateral trade outside the book."""
+class ListInstrument(Command):
+    """List an asset under a venue's rule set, with its first previous close."""
 
-    buyer: str
-    seller: str
-    quantity: Carbon
-    price: Price
+    instrument: AssetCode
+    rules: Id
+    reference_fen_per_tonne: FenPerTonne
 
 
-def list_instrument(
-    unit: MarketUnit, context: Context, books: Books, asset: Asset, rules: str, reference: Price
-) -> Instrument:
+class HaltTrading(Command):
+    reason: Text
+
+
+class StepSession(Command):
+    """`call` collects for an auction, `continue` uncrosses and trades on, `close` ends the day."""
+
+    step: SessionStep
+
+
+class ReportBlock(Command):
+    """A bilateral trade of at least the venue's block size."""
+
+    buyer_id: Id
+    seller_id: Id
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne
+
+
+@issued_by("exchange")
+def list_instrument(unit: MarketUnit, context: Context, books: Books, command: ListInstrument) -> Instrument:
     """Open an asset of the ledger to trading under a venue's rules, with its first previous close.
 
     Raises `NotPermitted`, `NotFound` for an asset nothing was booked in, `AlreadyExists`, `ParameterMissing`.
     """
-    context.require_kind("exchange")
+    asset, rules = Asset(command.instrument), command.rules
     context.parameters.venue(rules, business_date(context.at))
     if asset.is_money or not unit.ledger.is_known(asset):
         raise NotFound("nothing was ever booked in this asset", asset=asset.code)
     if unit.journal.head(asset.code)[0]:
         raise AlreadyExists("the asset is listed already", instrument=asset.code)
     state = Trading(asset.code)
-    record(unit, context, state, events.Listed(context.actor.id, rules, reference.require_positive().amount))
+    record(unit, context, state, events.Listed(context.actor.id, rules, command.reference_fen_per_tonne.amount))
     _bring_up(unit, context, state)
     books.keep(state)
     return unit.orders.instrument(asset.code)
 
 
-def halt(unit: MarketUnit, context: Context, books: Books, instrument: str, reason: str) -> Instrument:
+@issued_by("exchange")
+def halt(unit: MarketUnit, context: Context, books: Books, instrument: str, command: HaltTrading) -> Instrument:
     """Stop trading; waiting orders stay and can be cancelled. Raises `NotPermitted`, `InvalidState`."""
-    return _control(unit, context, books, instrument, events.Halted(reason))
+    return _control(unit, context, books, instrument, events.Halted(command.reason))
 
 
+@issued_by("exchange")
 def resume(unit: MarketUnit, context: Context, books: Books, instrument: str) -> Instrument:
     """Take orders again. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Resumed())
 
 
-def run_session(unit: MarketUnit, context: Context, books: Books, instrument: str, step: SessionStep) -> Instrument:
+@issued_by("exchange")
+def run_session(unit: MarketUnit, context: Context, books: Books, instrument: str, command: StepSession) -> Instrument:
     """Collect for a call auction, go on to continuous trading (uncrossing what was collected), or end the day.
 
     Raises `NotPermitted`, `MarketHalted`, `MarketClosed` outside the venue's hours, `InvalidState`.
     """
     _require_own(unit, context, instrument)
+    step = command.step
     with books.changing(unit, instrument) as state:
         _bring_up(unit, context, state)
         rules, calendar = venue_of(state, context.parameters, context.at)
@@ -113,20 +132,24 @@ def run_session(unit: MarketUnit, context: Context, books: Books, instrument: st
         return unit.orders.instrument(instrument)
 
 
-def report_block(unit: MarketUnit, context: Context, books: Books, instrument: str, terms: BlockTerms) -> BlockReport:
+@issued_by()
+def report_block(
+    unit: MarketUnit, context: Context, books: Books, instrument: str, command: ReportBlock
+) -> BlockReport:
     """Report a block. One of its parties opens it for the other to confirm; the exchange settles it at once.
 
     Raises `OrderRefused` for a size or price outside the rules, `NotPermitted` for anyone else.
     """
     with books.changing(unit, instrument) as state:
         _bring_up(unit, context, state)
-        report = _checked(unit, context, state, terms)
+        report = _checked(unit, context, state, command)
         unit.orders.add_block(report)
         if context.actor.kind == "exchange":
             _settle(unit, context, state, report)
     return unit.orders.block(report.block_id)
 
 
+@issued_by()
 def confirm_block(unit: MarketUnit, context: Context, books: Books, block_id: str) -> BlockReport:
     """Confirm a block as its other side: it settles against payment in one entry.
 
@@ -144,6 +167,7 @@ def confirm_block(unit: MarketUnit, context: Context, books: Books, block_id: st
     return unit.orders.block(block_id)
 
 
+@issued_by()
 def withdraw_block(unit: MarketUnit, context: Context, block_id: str) -> BlockReport:
     """Take back a reported block, as the side that reported it."""
     report = unit.orders.block(block_id)
@@ -163,7 +187,6 @@ def _control(unit: MarketUnit, context: Context, books: Books, instrument: str, 
 
 
 def _require_own(unit: MarketUnit, context: Context, instrument: str) -> None:
-    context.require_kind("exchange")
     context.require_party(unit.orders.instrument(instrument).listed_by)
 
 
@@ -173,28 +196,28 @@ def _bring_up(unit: MarketUnit, context: Context, state: Trading) -> None:
         record(unit, context, state, event)
 
 
-def _checked(unit: MarketUnit, context: Context, state: Trading, terms: BlockTerms) -> BlockReport:
+def _checked(unit: MarketUnit, context: Context, state: Trading, terms: ReportBlock) -> BlockReport:
     rules, calendar = venue_of(state, context.parameters, context.at)
     if context.actor.kind == "exchange":
         context.require_party(state.exchange)
     else:
-        context.require_party(terms.buyer, terms.seller)
-    if terms.buyer == terms.seller:
-        raise NotPermitted("nobody trades with itself", party=terms.buyer)
-    for party in (terms.buyer, terms.seller):
+        context.require_party(terms.buyer_id, terms.seller_id)
+    if terms.buyer_id == terms.seller_id:
+        raise NotPermitted("nobody trades with itself", party=terms.buyer_id)
+    for party in (terms.buyer_id, terms.seller_id):
         unit.organisations.require_kind(party, *HOLDERS)
     require_taking_orders(state, rules, calendar, context.at)
-    lots = lots_of(rules, terms.quantity.kg)
+    lots = lots_of(rules, terms.quantity_kg.kg)
     if lots < rules.block_lots_min:
         raise OrderRefused("smaller than a block; place an order", lots=lots, least=rules.block_lots_min)
-    require_on_tick(rules, terms.price.amount)
-    require_within_band(terms.price.amount, state.reference, rules.block_band_bps)
+    require_on_tick(rules, terms.price_fen_per_tonne.amount)
+    require_within_band(terms.price_fen_per_tonne.amount, state.reference, rules.block_band_bps)
     return BlockReport(
         block_id=context.new_id("blk"),
         instrument=state.instrument,
-        buyer=terms.buyer,
-        seller=terms.seller,
-        price=terms.price.amount,
+        buyer=terms.buyer_id,
+        seller=terms.seller_id,
+        price=terms.price_fen_per_tonne.amount,
         lots=lots,
         reported_by=context.actor.id,
         reported_at=context.at,

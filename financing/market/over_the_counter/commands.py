@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from financing.base.context import Context
+from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Moment, Text, issued_by
+from financing.base.context import HOLDERS, Context
 from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
-from financing.base.quantities import Carbon, Price
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
 from financing.ledger.posting import give_back, set_aside
 from financing.market.delivery import (
@@ -26,18 +27,32 @@ from financing.market.over_the_counter.deals import (
     QuoteGiven,
     QuoteRequest,
 )
-from financing.market.over_the_counter.offering import HOLDERS
 from financing.market.unit import MarketUnit
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
 
+SideName = Literal["buy", "sell"]
 
-@dataclass(frozen=True, slots=True)
-class MakeListing:
-    asset: str
-    quantity: Carbon
-    price: Price
-    expires_at: datetime
+
+class MakeListing(Command):
+    """Credits or package units for anyone, at a price, until a day."""
+
+    asset: AssetCode
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne
+    expires_at: Moment
+
+
+class RetireFor(Command):
+    beneficiary: Text
+    purpose: Text
+
+
+class BuyListing(Command):
+    """With `retire_for` the credits are retired for the beneficiary in the same ledger entry."""
+
+    quantity_kg: Kilograms
+    retire_for: RetireFor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +65,21 @@ class Bought:
     retirement: Retirement | None
 
 
+@issued_by(*HOLDERS)
 def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Listing:
     """Offer credits or package units to anyone; they go into escrow.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `OfferExpired`, `QuantityOutOfRange`.
     """
-    context.require_kind(*HOLDERS)
     asset = asset_of(unit, command.asset)
     _require_soon(command.expires_at, context.at, rules_of(context).listing_days_max)
     listing = Listing(
         listing_id=context.new_id("lst"),
         seller=context.actor.id,
         asset=asset.code,
-        quantity=command.quantity,
-        left=command.quantity,
-        price=command.price,
+        quantity=command.quantity_kg,
+        left=command.quantity_kg,
+        price=command.price_fen_per_tonne,
         listed_at=context.at,
         expires_at=command.expires_at,
     )
@@ -74,14 +89,14 @@ def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Li
     return listing
 
 
-def buy_listing(
-    unit: MarketUnit, context: Context, listing_id: str, quantity: Carbon, retire_for: Purpose | None = None
-) -> Bought:
+@issued_by(*HOLDERS)
+def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: BuyListing) -> Bought:
     """Take part or all of a listing; with a purpose, the credits are retired for it in the same entry.
 
     Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`, `InsufficientBalance`, `CreditsFrozen`.
     """
-    context.require_kind(*HOLDERS)
+    asked, quantity = command.retire_for, command.quantity_kg
+    retire_for = Purpose(asked.beneficiary, asked.purpose) if asked else None
     listing = unit.trading.listing(listing_id)
     after = rules.take(listing, context.actor.id, quantity, context.at)
     asset = Asset(listing.asset)
@@ -108,6 +123,7 @@ def buy_listing(
     return Bought(after, amounts, booked.entry_id, retirement)
 
 
+@issued_by()
 def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     """Take a listing back as its seller, or, once it has expired, as anyone: what is left returns from escrow."""
     listing = unit.trading.listing(listing_id)
@@ -122,25 +138,24 @@ def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     return ended
 
 
-@dataclass(frozen=True, slots=True)
-class ProposeDeal:
-    counterparty: str
-    side: str
-    asset: str
-    quantity: Carbon
-    price: Price
-    expires_at: datetime
+class ProposeDeal(Command):
+    """A sale with one counterparty; `side` is the proposer's."""
+
+    counterparty_id: Id
+    side: SideName
+    asset: AssetCode
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne
+    expires_at: Moment
 
 
+@issued_by(*HOLDERS)
 def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> Deal:
     """Draft a sale with one counterparty. Nothing is set aside before a side signs."""
-    context.require_kind(*HOLDERS)
-    unit.organisations.require_kind(command.counterparty, *HOLDERS)
+    unit.organisations.require_kind(command.counterparty_id, *HOLDERS)
     asset = asset_of(unit, command.asset)
     _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
-    if command.side not in {"buy", "sell"}:
-        raise QuantityOutOfRange("a side is buy or sell", side=command.side)
-    me, other = context.actor.id, command.counterparty
+    me, other = context.actor.id, command.counterparty_id
     seller, buyer = (me, other) if command.side == "sell" else (other, me)
     deal = Deal(
         deal_id=context.new_id("del"),
@@ -148,8 +163,8 @@ def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> De
         seller=seller,
         buyer=buyer,
         asset=asset.code,
-        quantity=command.quantity,
-        price=command.price,
+        quantity=command.quantity_kg,
+        price=command.price_fen_per_tonne,
         proposed_at=context.at,
         expires_at=command.expires_at,
     )
@@ -158,6 +173,7 @@ def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> De
     return deal
 
 
+@issued_by()
 def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
     deal = unit.trading.deal(deal_id)
@@ -189,6 +205,7 @@ def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     return signed
 
 
+@issued_by()
 def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Decline a deal as one of its sides, or end it once it has expired: both escrows return."""
     deal = unit.trading.deal(deal_id)
@@ -203,34 +220,31 @@ def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     return ended
 
 
-@dataclass(frozen=True, slots=True)
-class AskForQuotes:
+class AskForQuotes(Command):
     """`wanted` is an asset class (any issuance or package of it) when buying, one asset when selling."""
 
-    side: str
-    wanted: str
-    quantity: Carbon
-    expires_at: datetime
+    side: SideName
+    wanted: Id
+    quantity_kg: Kilograms
+    expires_at: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class GiveQuote:
-    request_id: str
-    asset: str
-    price: Price
-    expires_at: datetime
+class GiveQuote(Command):
+    asset: AssetCode
+    price_fen_per_tonne: FenPerTonne
+    expires_at: Moment
 
 
+@issued_by(*HOLDERS)
 def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) -> QuoteRequest:
     """Ask everyone for firm prices. Raises `NotFound`, `ParameterMissing`, `OfferExpired`, `QuantityOutOfRange`."""
-    context.require_kind(*HOLDERS)
     _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
     request = QuoteRequest(
         request_id=context.new_id("rfq"),
         requester=context.actor.id,
         side=command.side,
         wanted=command.wanted,
-        quantity=command.quantity,
+        quantity=command.quantity_kg,
         requested_at=context.at,
         expires_at=command.expires_at,
     )
@@ -242,16 +256,16 @@ def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) ->
     return request
 
 
-def give_quote(unit: MarketUnit, context: Context, command: GiveQuote) -> QuoteGiven:
+@issued_by(*HOLDERS)
+def give_quote(unit: MarketUnit, context: Context, request_id: str, command: GiveQuote) -> QuoteGiven:
     """Answer a request with a firm price: what the maker would owe goes into escrow."""
-    context.require_kind(*HOLDERS)
-    request = unit.trading.request(command.request_id)
+    request = unit.trading.request(request_id)
     rules.require_open(request.state_at(context.at), request.request_id)
     if request.requester == context.actor.id:
         raise NotPermitted("nobody quotes to itself", request_id=request.request_id)
     asset = asset_of(unit, command.asset)
     _require_wanted(unit, request, asset)
-    command.price.require_positive()
+    command.price_fen_per_tonne.require_positive()
     if command.expires_at <= context.at:
         raise QuantityOutOfRange("a quote lives for some time", expires_at=str(command.expires_at))
     given = QuoteGiven(
@@ -260,7 +274,7 @@ def give_quote(unit: MarketUnit, context: Context, command: GiveQuote) -> QuoteG
         maker=context.actor.id,
         asset=asset.code,
         quantity=request.quantity,
-        price=command.price,
+        price=command.price_fen_per_tonne,
         quoted_at=context.at,
         expires_at=min(command.expires_at, request.expires_at),
     )
@@ -273,6 +287,7 @@ def give_quote(unit: MarketUnit, context: Context, command: GiveQuote) -> QuoteG
     return given
 
 
+@issued_by()
 def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take one quote as its requester: it settles at once, and every other one lapses with its escrow returned."""
     given = unit.trading.quote(quote_id)
@@ -300,6 +315,7 @@ def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     return taken
 
 
+@issued_by()
 def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take a quote back, as its maker, or as anyone once it has expired: the escrow returns."""
     given = unit.trading.quote(quote_id)
@@ -311,6 +327,7 @@ def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     return _lapse(unit, context, request, given)
 
 
+@issued_by()
 def end_request(unit: MarketUnit, context: Context, request_id: str) -> QuoteRequest:
     """Withdraw a request as its requester: every open quote lapses."""
     request = unit.trading.request(request_id)

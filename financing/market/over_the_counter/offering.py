@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from pydantic import Field
 
-from financing.base.context import Context
-from financing.base.quantities import Carbon, Price
+from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, issued_by
+from financing.base.context import HOLDERS, Context
 from financing.ledger.accounts import Asset, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, payment, post_entry
@@ -15,18 +14,16 @@ from financing.market.over_the_counter.offers import Offer, Settlement
 from financing.market.prices.store import StoredOffer
 from financing.market.unit import MarketUnit
 
-HOLDERS = ("developer", "buyer", "bank")
+
+class MakeOffer(Command):
+    buyer_id: Id
+    issuance_id: Id
+    quantity_kg: Kilograms = Field(description="whole tonnes: a multiple of 1000")
+    price_fen_per_tonne: FenPerTonne
+    expires_at: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class MakeOffer:
-    buyer_id: str
-    issuance_id: str
-    quantity: Carbon
-    price: Price
-    expires_at: datetime
-
-
+@issued_by()
 def make_offer(unit: MarketUnit, context: Context, command: MakeOffer) -> StoredOffer:
     """Offer credits of the actor's holding to one buyer and set them aside until it ends.
 
@@ -39,8 +36,8 @@ def make_offer(unit: MarketUnit, context: Context, command: MakeOffer) -> Stored
         seller=context.actor.id,
         buyer=command.buyer_id,
         asset=asset.code,
-        quantity=command.quantity,
-        price=command.price,
+        quantity=command.quantity_kg,
+        price=command.price_fen_per_tonne,
         offered_at=context.at,
         expires_at=command.expires_at,
     )
@@ -68,6 +65,7 @@ def settle_offer(unit: MarketUnit, context: Context, stored: StoredOffer) -> Sto
     return unit.market.offer(accepted.offer_id)
 
 
+@issued_by()
 def withdraw_offer(unit: MarketUnit, context: Context, offer_id: str) -> StoredOffer:
     """Take an offer back as its seller and free the credits."""
     stored = unit.market.offer(offer_id)
@@ -75,6 +73,7 @@ def withdraw_offer(unit: MarketUnit, context: Context, offer_id: str) -> StoredO
     return _end(unit, context, stored, withdrawn, "voided")
 
 
+@issued_by()
 def expire_offer(unit: MarketUnit, context: Context, offer_id: str) -> StoredOffer:
     """End a lapsed offer, as either party, and free the credits."""
     stored = unit.market.offer(offer_id)

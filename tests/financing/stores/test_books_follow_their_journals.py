@@ -1,15 +1,14 @@
 """The book in memory is never anything but its journal: other processes, rolled-back commands, crashes, tampering."""
 
 import pytest
-from book_world import BookWorld
+from book_world import UNITS, BookWorld
 from sqlalchemy.exc import DBAPIError
 
 from financing.base.errors import BookDiverged
 from financing.base.quantities import Carbon, Price
 from financing.market.order_book.audit import rebuilt, verify_books
 from financing.market.order_book.cache import Books
-from financing.market.order_book.commands import place_order
-from financing.market.order_book.engine.admission import OrderRequest
+from financing.market.order_book.commands import PlaceOrder, place_order
 from financing.market.order_book.engine.orders import Side
 
 
@@ -21,7 +20,9 @@ def world(database_url):
 
 
 def limit(side, lots, price):
-    return OrderRequest(Side(side), Carbon(lots * 1_000), Price(price))
+    return PlaceOrder(
+        instrument=UNITS, side=Side(side), quantity_kg=Carbon(lots * 1_000), price_fen_per_tonne=Price(price)
+    )
 
 
 def state_hashes(world):
@@ -34,7 +35,7 @@ def test_two_processes_take_turns_on_one_book(world):
     first, second = world.books, Books()
     for number in range(6):
         world.books = (first, second)[number % 2]
-        world.run("ab"[number % 2], place_order, world.instrument, limit("buy" if number % 3 else "sell", 2, 100))
+        world.run("ab"[number % 2], place_order, limit("buy" if number % 3 else "sell", 2, 100))
     for books in (first, second):
         world.books = books
         kept, anew = state_hashes(world)
@@ -44,10 +45,10 @@ def test_two_processes_take_turns_on_one_book(world):
 
 
 def test_what_is_rolled_back_leaves_the_cache_ahead_and_is_noticed(world):
-    world.run("a", place_order, world.instrument, limit("sell", 5, 100))
+    world.run("a", place_order, limit("sell", 5, 100))
 
     def fails_after_placing(unit):
-        place_order(unit, world.context("b"), world.books, world.instrument, limit("buy", 2, 100))
+        place_order(unit, world.context("b"), world.books, limit("buy", 2, 100))
         raise RuntimeError("after the order was applied")
 
     with pytest.raises(RuntimeError):
@@ -55,12 +56,12 @@ def test_what_is_rolled_back_leaves_the_cache_ahead_and_is_noticed(world):
     kept, anew = state_hashes(world)
     assert kept == anew
     assert world.books.rebuilt == 1
-    world.run("b", place_order, world.instrument, limit("buy", 2, 100))
+    world.run("b", place_order, limit("buy", 2, 100))
     assert world.reading(verify_books)[0].trades == 1
 
 
 def test_the_journal_is_append_only_and_without_gaps(world):
-    world.run("a", place_order, world.instrument, limit("sell", 5, 100))
+    world.run("a", place_order, limit("sell", 5, 100))
     for statement in (
         "UPDATE order_journal SET payload = '{}'",
         "DELETE FROM order_journal",
@@ -76,7 +77,7 @@ def test_the_journal_is_append_only_and_without_gaps(world):
 
 def test_a_changed_journal_is_noticed(tmp_path):
     world = BookWorld(f"sqlite:///{tmp_path / 'books.db'}")
-    world.run("a", place_order, world.instrument, limit("sell", 5, 100))
+    world.run("a", place_order, limit("sell", 5, 100))
 
     def tamper(unit):
         unit.connection.exec_driver_sql("DROP TRIGGER order_journal_no_update")

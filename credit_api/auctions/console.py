@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from credit_api.console.navigation import HOLDERS
+from credit_api.auctions.schemas import AuctionOut
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply, shown
+from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import (
@@ -19,14 +20,24 @@ from credit_api.over_the_counter.dealing import (
     fees,
     free_of,
 )
-from credit_api.over_the_counter.schemas import AuctionOut
-from financing.base.context import Context
+from financing.base.commands import Given
+from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
-from financing.lending.collateral import disposal_auction
+from financing.lending.collateral.disposal_auction import close_any, take_asking_price, withdraw_any
 from financing.lending.unit import UnitOfWork
-from financing.market.auctions import commands as auctioning
-from financing.market.auctions import contracts
+from financing.market.auctions.commands import (
+    CommitBid,
+    OpenAuction,
+    PlaceBid,
+    RevealBid,
+    TakeAtAsking,
+    commit_bid,
+    open_auction,
+    place_bid,
+    reveal_bid,
+)
+from financing.market.auctions.contracts import default_contract, pay_contract, sign_contract
 from financing.market.auctions.store import Auction
 from financing.market.auctions.terms import Format
 from financing.market.fees import Quote
@@ -34,7 +45,7 @@ from financing.market.fees import Quote
 router = APIRouter(include_in_schema=False)
 HOURS_MAX, MINUTES_MAX = 30 * 24, 24 * 60
 SHA256_DIGITS = 64
-Act = Callable[[UnitOfWork, Context, str], object]
+R = TypeVar("R")
 
 
 @router.get("/console/trade/auctions")
@@ -66,11 +77,12 @@ def auctions_page(page: Page) -> Response:
 def put_up(post: PostDep) -> Response:
     """Open an auction: its credits go into escrow."""
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        opened = auctioning.open_auction(unit, context, _terms(post, context))
-        return Done(to=f"/console/trade/auctions/{opened.terms.auction_id}", flash="auction_opened")
-
-    return apply(post, run, auctions_page)
+    return post.commit(
+        lambda: open_auction.given(_terms(post, post.page.context())),
+        to=lambda opened: f"/console/trade/auctions/{opened.terms.auction_id}",
+        flash="auction_opened",
+        again=auctions_page,
+    )
 
 
 @router.get("/console/trade/auctions/{auction_id}")
@@ -124,36 +136,23 @@ def auction_page(page: Page, auction_id: str, asked: Post | None = None) -> Resp
 @router.post("/console/trade/auctions/{auction_id}/bids")
 def bid(post: PostDep, auction_id: Id) -> Response:
     """Bid openly; the first bid sets the deposit aside."""
-    return _act(
-        post,
-        auction_id,
-        lambda unit, context, auction: auctioning.place_bid(unit, context, auction, post.price("price")),
-        "bid_placed",
-    )
+    return _act(post, auction_id, lambda: place_bid.given(auction_id, post.read(PlaceBid)), "bid_placed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/takings")
 def take(post: PostDep, auction_id: Id) -> Response:
     """Take credits of a Dutch auction at no more than the price that was shown."""
-    return _act(
-        post,
-        auction_id,
-        lambda unit, context, auction: disposal_auction.take_asking_price(
-            unit, context, auction, post.tonnes("quantity"), post.price("price_max")
-        ),
-        "taken",
-    )
+    return _act(post, auction_id, lambda: take_asking_price.given(auction_id, post.read(TakeAtAsking)), "taken")
 
 
 @router.post("/console/trade/auctions/{auction_id}/commitments")
 def seal(post: PostDep, auction_id: Id) -> Response:
     """A sealed bid: its price and nonce stay with the bidder, only their digest is sent."""
-    commitment = post.text("commitment", required=False)
     return _act(
         post,
         auction_id,
-        lambda unit, context, auction: auctioning.commit_bid(
-            unit, context, auction, post.tonnes("quantity"), _digest(commitment)
+        lambda: commit_bid.given(
+            auction_id, post.read(CommitBid, commitment=_digest(post.text("commitment", required=False)))
         ),
         "bid_sealed",
     )
@@ -162,60 +161,50 @@ def seal(post: PostDep, auction_id: Id) -> Response:
 @router.post("/console/trade/auctions/{auction_id}/reveals")
 def reveal(post: PostDep, auction_id: Id) -> Response:
     """Open a sealed bid after the close."""
-    return _act(
-        post,
-        auction_id,
-        lambda unit, context, auction: auctioning.reveal_bid(
-            unit, context, auction, post.price("price"), post.tonnes("quantity"), post.text("nonce")
-        ),
-        "bid_revealed",
-    )
+    return _act(post, auction_id, lambda: reveal_bid.given(auction_id, post.read(RevealBid)), "bid_revealed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/close")
 def close(post: PostDep, auction_id: Id) -> Response:
     """Award an auction whose time is over."""
-    return _act(post, auction_id, disposal_auction.close_any, "auction_closed")
+    return _act(post, auction_id, lambda: close_any.given(auction_id), "auction_closed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/withdrawal")
 def withdraw(post: PostDep, auction_id: Id) -> Response:
     """Take an auction back before any bid."""
-    return _act(post, auction_id, disposal_auction.withdraw_any, "auction_withdrawn")
+    return _act(post, auction_id, lambda: withdraw_any.given(auction_id), "auction_withdrawn")
 
 
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/signature")
 def sign(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
     """Sign the contract as one side."""
-    return _act(
-        post, auction_id, lambda unit, context, _: contracts.sign_contract(unit, context, contract_id), "signed"
-    )
+    return _act(post, auction_id, lambda: sign_contract.given(contract_id), "signed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/payment")
 def pay(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
     """Pay as the winner: credits and money change hands in one entry."""
-    return _act(post, auction_id, lambda unit, context, _: contracts.pay_contract(unit, context, contract_id), "paid")
+    return _act(post, auction_id, lambda: pay_contract.given(contract_id), "paid")
 
 
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/default")
 def default(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
     """Declare a default as the seller, once the time to pay is over."""
-    return _act(
-        post, auction_id, lambda unit, context, _: contracts.default_contract(unit, context, contract_id), "defaulted"
-    )
+    return _act(post, auction_id, lambda: default_contract.given(contract_id), "defaulted")
 
 
 def fees_of_contract(page: Page, quantity_kg: int, fen_per_tonne: int) -> Quote:
     return fees(page, Carbon(quantity_kg), Price(fen_per_tonne))
 
 
-def _act(post: Post, auction_id: str, act: Act, flash: str) -> Response:
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        act(unit, context, auction_id)
-        return Done(to=f"/console/trade/auctions/{auction_id}", flash=flash)
-
-    return apply(post, run, lambda page: auction_page(page, auction_id))
+def _act(post: Post, auction_id: str, given: Callable[[], Given[UnitOfWork, R]], flash: str) -> Response:
+    return post.commit(
+        given,
+        to=f"/console/trade/auctions/{auction_id}",
+        flash=flash,
+        again=lambda page: auction_page(page, auction_id),
+    )
 
 
 def _seen(page: Page, unit: UnitOfWork, auction: Auction) -> AuctionOut:
@@ -237,20 +226,15 @@ def _digest(commitment: str) -> str:
     return commitment
 
 
-def _terms(post: Post, context: Context) -> auctioning.OpenAuction:
+def _terms(post: Post, context: Context) -> OpenAuction:
     kind = post.text("format")
     if kind not in set(Format):
         raise FieldInvalid("format: unknown choice", "format")
     form = Format(kind)
     closes_at = context.at + timedelta(hours=post.whole("hours", 1, HOURS_MAX))
     reveal = timedelta(hours=post.whole("reveal_hours", 1, HOURS_MAX)) if form.sealed else None
-    return auctioning.OpenAuction(
-        asset=post.text("asset"),
-        quantity=post.tonnes("quantity"),
-        format=form,
-        reserve=post.price("reserve"),
-        increment=post.price("increment"),
-        start=post.price("start"),
+    return post.read(
+        OpenAuction,
         step_seconds=60 * post.whole("step_minutes", 1, MINUTES_MAX) if form is Format.DUTCH else 1,
         opens_at=context.at,
         closes_at=closes_at,

@@ -1,0 +1,1 @@
+"""Auctions and the contracts they end in, over HTTP and at the console."""
