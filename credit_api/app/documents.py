@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 from credit_api.app.errors import STATUS, ApiError
 from credit_api.app.main import create_app
@@ -44,7 +44,7 @@ def error_classes() -> dict[str, type[Exception]]:
     found: dict[str, type[Exception]] = {}
     for base in (ApiError, FinancingError, FederatedError):
         for kind in _subclasses(base):
-            found.setdefault(cast(str, kind.__dict__["code"]), kind)
+            found.setdefault(cast(Any, kind).code, kind)
     return found
 
 

@@ -56,6 +56,12 @@ class CsrfRejected(ApiError):
     code = "csrf_rejected"
 
 
+class InvalidRequest(ApiError):
+    """The request does not fit what the route takes."""
+
+    code = "invalid_request"
+
+
 class BodyTooLarge(ApiError):
     """The request body is larger than the route accepts."""
 
@@ -75,6 +81,7 @@ STATUS: Mapping[str, int] = {
     "not_found": 404,
     "not_permitted": 403,
     "corrupt_data": 422,
+    "cursor_invalid": 422,
     # the asset's story
     "quantity_out_of_range": 422,
     "already_exists": 409,

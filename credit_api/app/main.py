@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
@@ -17,6 +17,7 @@ from credit_api.console import app as console
 from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
 from credit_api.http.callers import PartsDep
+from credit_api.http.paging import known_parameters
 from credit_api.http.problems import add_problem_schemas
 from credit_api.lending import days_api, loans_api, pledges_api
 from credit_api.measuring import api as measuring
@@ -84,7 +85,7 @@ def create_app(parts: Parts) -> FastAPI:
         loans_api,
         days_api,
     ):
-        app.include_router(routes.router)
+        app.include_router(routes.router, dependencies=[Depends(known_parameters)])
     console.mount(app)
 
     @app.get("/healthz", tags=["operations"])

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from credit_api.auctions.schemas import AuctionOut, BidOut, ContractOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from financing.base.commands import Id, issued_by
 from financing.base.context import Context
@@ -88,12 +89,13 @@ async def add_auction(body: OpenAuction, call: CallDep) -> Response:
 
 
 @router.get("/auctions")
-def list_auctions(parts: PartsDep, principal: PrincipalDep) -> list[AuctionOut]:
+def list_auctions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[AuctionOut]:
     """Every auction, the latest end first."""
     context = parts.context(principal)
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        return [shown_auction(unit, context, each.terms.auction_id) for each in unit.auctions.all()]
+        auctions = unit.auctions.all(paging.window)
+        return paging.answers(auctions, lambda each: shown_auction(unit, context, each.terms.auction_id))
 
 
 @router.get("/auctions/{auction_id}")

@@ -19,7 +19,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from credit_api.app.errors import ApiError, status_of
+from credit_api.app.errors import InvalidRequest, status_of
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
@@ -56,10 +56,8 @@ class Done(BaseModel):
     flash: str
 
 
-class FieldInvalid(ApiError):
+class FieldInvalid(InvalidRequest):
     """An input of a form cannot be read as what it asks for."""
-
-    code = "invalid_request"
 
     def __init__(self, detail: str, field: str) -> None:
         super().__init__(detail, field=field)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.schemas import AlertOut, BusinessDayOut, BusinessDaysOut, ProductOut
@@ -37,19 +38,21 @@ async def close(body: CloseDays, call: CallDep) -> Response:
 
 
 @router.get("/business-days")
-def list_days(parts: PartsDep, principal: PrincipalDep) -> list[BusinessDayOut]:
+def list_days(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[BusinessDayOut]:
     """The calling bank's closed business dates, newest first, with what each step found."""
     require_kind(principal, "bank")
     with parts.reading() as connection:
-        return [BusinessDayOut.of(day) for day in UnitOfWork(connection).days.closed(principal.organisation_id)]
+        days = UnitOfWork(connection).days.closed(principal.organisation_id, paging.window)
+    return paging.answers(days, BusinessDayOut.of)
 
 
 @router.get("/alerts")
-def list_alerts(parts: PartsDep, principal: PrincipalDep) -> list[AlertOut]:
+def list_alerts(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[AlertOut]:
     """What the calling bank's ends of day want a person to look at, newest date first."""
     require_kind(principal, "bank")
     with parts.reading() as connection:
-        return AlertOut.each(UnitOfWork(connection).days.alerts(principal.organisation_id))
+        alerts = UnitOfWork(connection).days.alerts(principal.organisation_id, paging.window)
+    return paging.answers(alerts, AlertOut.of)
 
 
 @router.get("/reports/{name}", response_class=Response, responses={200: {"content": {"text/csv": {}, XLSX_TYPE: {}}}})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from sqlalchemy import Connection
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
-from credit_api.console.queries import inquiries_about
 from credit_api.credits.holdings_console import products_on
 from credit_api.http.fields import Id
 from credit_api.lending.loans_api import decide_from_inquiry
+from credit_api.scores.inquiries import Inquiry, inquiries
+from financing.base.storage.paging import Window
 from financing.lending.collateral.pledge import PledgeState, StoredPledge
 from financing.lending.origination.approving import needs_second_person
 from financing.lending.origination.commands import (
@@ -25,7 +28,7 @@ from financing.valuation.marks import value_lots
 from financing.valuation.pools import PoolValue
 
 router = APIRouter(include_in_schema=False)
-DEFAULT_TENOR_DAYS = 180
+DEFAULT_TENOR_DAYS, ANSWERS = 180, 20
 
 
 @router.get("/console/desk/decide")
@@ -50,7 +53,7 @@ def decide_page(page: Page, borrower: str) -> Response:
         borrower = borrower or (borrowers[0] if borrowers else "")
         firm = page.organisations().get(borrower)
         subject = firm.subject_id if firm else None
-        asked = inquiries_about(connection, bank, subject) if subject else []
+        asked = _answers(connection, bank, subject) if subject else []
         offered = [stored for stored in reserved if stored.pledge.pledgor == borrower]
         pool = value_lots(unit, page.parts.parameters, (stored.pledge.lot for stored in offered), at)
         each_value = _values(unit, page, offered)
@@ -67,11 +70,16 @@ def decide_page(page: Page, borrower: str) -> Response:
         offered=offered,
         values=each_value,
         pool=pool if isinstance(pool, PoolValue) else None,
-        answers=[each for each in asked if each.outcome != "refused"],
+        answers=asked,
         products=products_on(page),
         securities=securities,
         tenor=DEFAULT_TENOR_DAYS,
     )
+
+
+def _answers(connection: Connection, bank: str, subject: str) -> Sequence[Inquiry]:
+    """This bank's last answered inquiries about a subject."""
+    return inquiries(connection, bank_id=bank, subject_id=subject, answered=True, window=Window(ANSWERS))
 
 
 def _values(unit: UnitOfWork, page: Page, offered: list[StoredPledge]) -> dict[str, PoolValue]:

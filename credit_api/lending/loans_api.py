@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from credit_api.app.wiring import Parts
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.schemas import (
     CallOut,
@@ -30,6 +31,7 @@ from financing.lending.loans.commands import (
     service_loan,
 )
 from financing.lending.loans.events import Servicing
+from financing.lending.loans.loan import LoanState
 from financing.lending.origination.approving import CheckDecision, check_decision
 from financing.lending.origination.commands import (
     AccrueLoan,
@@ -63,11 +65,11 @@ def decide_from_inquiry(unit: UnitOfWork, context: Context, parts: Parts, comman
 
 
 @router.get("/decisions")
-def list_decisions(parts: PartsDep, principal: PrincipalDep) -> list[DecisionOut]:
+def list_decisions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[DecisionOut]:
     """Decisions that the caller made or that concern it, newest first."""
     with parts.reading() as connection:
-        records = UnitOfWork(connection).decisions.of(principal.organisation_id)
-    return [DecisionOut.of(record) for record in records]
+        records = UnitOfWork(connection).decisions.of(principal.organisation_id, paging.window)
+    return paging.answers(records, DecisionOut.of)
 
 
 @router.post("/decisions/{decision_id}/approval", status_code=201, response_model=Approval)
@@ -83,12 +85,15 @@ async def disburse(body: DisburseLoan, call: CallDep) -> Response:
 
 
 @router.get("/loans")
-def list_loans(parts: PartsDep, principal: PrincipalDep) -> list[LoanOut]:
-    """Loans that the caller gave or took, as they stand now."""
+def list_loans(
+    parts: PartsDep, principal: PrincipalDep, paging: PagingDep, state: LoanState | None = None
+) -> list[LoanOut]:
+    """Loans that the caller gave or took, newest first, as they stand now."""
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        loans = unit.loans.of(organisation_id=principal.organisation_id)
-        return [LoanOut.of(standing) for standing in loan_coverages(unit, parts.parameters, loans, parts.clock())]
+        unit, at = UnitOfWork(connection), parts.clock()
+        loans = unit.loans.of(organisation_id=principal.organisation_id, state=state, window=paging.window)
+        standings = loans.map(lambda rows: list(loan_coverages(unit, parts.parameters, rows, at)))
+    return paging.answers(standings, LoanOut.of)
 
 
 @router.get("/loans/{loan_id}")
@@ -159,7 +164,8 @@ async def revalue_all(call: CallDep) -> Response:
 
 
 @router.get("/margin-calls")
-def list_margin_calls(parts: PartsDep, principal: PrincipalDep) -> list[CallOut]:
+def list_margin_calls(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[CallOut]:
     """Margin calls on loans that the caller gave or took, newest first."""
     with parts.reading() as connection:
-        return [CallOut.of(stored) for stored in UnitOfWork(connection).calls.of(principal.organisation_id)]
+        calls = UnitOfWork(connection).calls.of(principal.organisation_id, paging.window)
+    return paging.answers(calls, CallOut.of)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from credit_api.auctions.api import shown_auction
 from credit_api.auctions.schemas import AuctionOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
 from credit_api.prices.schemas import OfferOut
@@ -44,10 +45,11 @@ async def add_pledge(body: ReservePledge, call: CallDep) -> Response:
 
 
 @router.get("/pledges")
-def list_pledges(parts: PartsDep, principal: PrincipalDep) -> list[PledgeOut]:
+def list_pledges(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[PledgeOut]:
     """Pledges that the caller gave or holds, newest first."""
     with parts.reading() as connection:
-        return [PledgeOut.of(each) for each in UnitOfWork(connection).pledges.of(principal.organisation_id)]
+        pledges = UnitOfWork(connection).pledges.of(principal.organisation_id, paging.window)
+    return paging.answers(pledges, PledgeOut.of)
 
 
 @router.post("/pledges/{pledge_id}/posting", response_model=PledgeOut)
@@ -112,11 +114,11 @@ async def earnings(body: GiveEarnings, call: CallDep) -> Response:
 
 
 @router.get("/securities")
-def list_securities(parts: PartsDep, principal: PrincipalDep) -> list[SecurityOut]:
+def list_securities(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[SecurityOut]:
     """Securities that the caller gave, holds, or borrows against, newest first."""
     with parts.reading() as connection:
-        securities = UnitOfWork(connection).securities.of_organisation(principal.organisation_id)
-    return [SecurityOut.of(stored) for stored in securities]
+        securities = UnitOfWork(connection).securities.of_organisation(principal.organisation_id, paging.window)
+    return paging.answers(securities, SecurityOut.of)
 
 
 @router.post("/securities/{security_id}/withdrawal", response_model=SecurityOut)

@@ -340,8 +340,8 @@ class AlertOut(ResponseModel):
     detail: str
 
     @classmethod
-    def each(cls, alerts: Iterable[Alert]) -> list[Self]:
-        return [cls(day=a.day, kind=a.kind, subject=a.subject, detail=a.detail) for a in alerts]
+    def of(cls, alert: Alert) -> Self:
+        return cls(day=alert.day, kind=alert.kind, subject=alert.subject, detail=alert.detail)
 
 
 class ProductOut(ResponseModel):

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import BlockOut
 from financing.base.commands import AssetCode
@@ -28,11 +29,12 @@ async def add_block(instrument: AssetCode, body: ReportBlock, call: CallDep) -> 
 
 
 @router.get("/blocks")
-def list_blocks(parts: PartsDep, principal: PrincipalDep) -> list[BlockOut]:
+def list_blocks(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[BlockOut]:
     """Blocks that the caller is a party of, newest first; every block for an exchange."""
     party = None if principal.kind == "exchange" else principal.organisation_id
     with parts.reading() as connection:
-        return [BlockOut.of(each) for each in UnitOfWork(connection).orders.blocks(party)]
+        blocks = UnitOfWork(connection).orders.blocks(party, paging.window)
+    return paging.answers(blocks, BlockOut.of)
 
 
 @router.post("/blocks/{block_id}/confirmation", response_model=BlockOut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Any
 
@@ -20,6 +21,7 @@ from credit_api.order_book.market_data import book_out, candles, instrument_out
 from financing.base.commands import AssetCode, Given
 from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
+from financing.base.storage.paging import Window
 from financing.ledger.accounts import Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import (
@@ -179,8 +181,8 @@ def _shown(page: Page, unit: UnitOfWork, found: Instrument, owner: str) -> dict[
     return {
         "seen": seen,
         "depth": book_out(unit, found.id),
-        "trades": unit.orders.trades(found.id, limit=TRADES),
-        "own": unit.orders.orders(owner=owner, instrument=found.id, limit=OWN),
+        "trades": unit.orders.trades(found.id, window=Window(TRADES)),
+        "own": unit.orders.orders(owner=owner, instrument=found.id, window=Window(OWN)),
         "drawings": tuple(line_chart(frame, drawn, _price) for frame in (WIDE, NARROW)) if drawn else (),
     }
 
@@ -189,7 +191,7 @@ def _price(fen: float) -> str:
     return formats.price(Price(round(fen)))
 
 
-def _unlisted(unit: UnitOfWork, listed: list[Instrument]) -> list[str]:
+def _unlisted(unit: UnitOfWork, listed: Sequence[Instrument]) -> list[str]:
     taken = {each.id for each in listed}
     codes = [Asset.credits(found.issuance_id).code for found in unit.registry.issuances()]
     return [code for code in codes if code not in taken]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, candles, instrument_out
 from credit_api.order_book.schemas import (
@@ -50,10 +51,11 @@ async def add_instrument(body: ListInstrument, call: CallDep) -> Response:
 
 
 @router.get("/instruments")
-def list_instruments(parts: PartsDep, principal: PrincipalDep) -> list[InstrumentOut]:
+def list_instruments(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[InstrumentOut]:
     """Everything that is listed, with session, band and last price."""
     with parts.reading() as connection:
-        return [instrument_out(parts, each) for each in UnitOfWork(connection).orders.instruments()]
+        instruments = UnitOfWork(connection).orders.instruments(paging.window)
+    return paging.answers(instruments, partial(instrument_out, parts))
 
 
 @router.get("/instruments/{instrument}")
@@ -71,14 +73,13 @@ def show_book(instrument: AssetCode, parts: PartsDep, principal: PrincipalDep) -
 
 
 @router.get("/instruments/{instrument}/trades")
-def list_trades(
-    instrument: AssetCode, parts: PartsDep, principal: PrincipalDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> list[TradeOut]:
+def list_trades(instrument: AssetCode, parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[TradeOut]:
     """The last trades of everyone, newest first, without their parties."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         unit.orders.instrument(instrument)
-        return [TradeOut.of(each) for each in unit.orders.trades(instrument, limit=limit)]
+        trades = unit.orders.trades(instrument, window=paging.window)
+    return paging.answers(trades, TradeOut.of)
 
 
 @router.get("/instruments/{instrument}/candles")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from credit_api.http.callers import CallDep, IssuerDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import (
     OrderOut,
@@ -46,16 +47,16 @@ async def show_preview(issuer: IssuerDep, asked: Annotated[OrderQuery, Query()])
 def list_orders(
     parts: PartsDep,
     principal: PrincipalDep,
+    paging: PagingDep,
     instrument: AssetCode | None = None,
     state: Literal["open", "filled", "cancelled", "expired", "self_trade"] | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[OrderOut]:
     """The caller's orders, newest first."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).orders.orders(
-            owner=principal.organisation_id, instrument=instrument, state=state, limit=limit
+        orders = UnitOfWork(connection).orders.orders(
+            owner=principal.organisation_id, instrument=instrument, state=state, window=paging.window
         )
-    return [OrderOut.of(each) for each in found]
+    return paging.answers(orders, OrderOut.of)
 
 
 @router.get("/orders/{order_id}")
@@ -76,13 +77,10 @@ async def end_order(order_id: Id, call: CallDep) -> Response:
 
 @router.get("/trades")
 def list_own_trades(
-    parts: PartsDep,
-    principal: PrincipalDep,
-    instrument: AssetCode,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    parts: PartsDep, principal: PrincipalDep, paging: PagingDep, instrument: AssetCode
 ) -> list[OwnTradeOut]:
     """The caller's trades of an instrument, newest first, with fees and the settling entries."""
     owner = principal.organisation_id
     with parts.reading() as connection:
-        found = UnitOfWork(connection).orders.trades(instrument, party=owner, limit=limit)
-    return [OwnTradeOut.own(each, owner) for each in found]
+        trades = UnitOfWork(connection).orders.trades(instrument, party=owner, window=paging.window)
+    return paging.answers(trades, lambda each: OwnTradeOut.own(each, owner))

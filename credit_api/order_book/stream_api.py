@@ -90,7 +90,7 @@ def block_since(parts: Parts, instrument: str, after: int | None) -> tuple[int, 
         unit = UnitOfWork(connection)
         listed = unit.orders.instrument(instrument)
         book = book_out(unit, instrument)
-        trades = [] if after is None else unit.orders.trades(instrument, after=after, limit=RESUME_MAX + 1)
+        trades = [] if after is None else unit.orders.trades_after(instrument, after, RESUME_MAX + 1)
     lines: list[bytes] = []
     if len(trades) > RESUME_MAX:
         lines.append(_event("reset", {"after": after}))

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.over_the_counter.schemas import (
     DealOut,
@@ -64,19 +65,21 @@ async def add_listing(body: MakeListing, call: CallDep) -> Response:
 
 
 @router.get("/listings")
-def list_listings(parts: PartsDep, principal: PrincipalDep) -> list[ListingOut]:
+def list_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
     """Listings that can be taken now: expired ones are not among them."""
+    at = parts.clock()
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        return [ListingOut.of(each, parts.clock()) for each in unit.trading.open_listings(parts.clock())]
+        listings = UnitOfWork(connection).trading.open_listings(at, paging.window)
+    return paging.answers(listings, lambda each: ListingOut.of(each, at))
 
 
 @router.get("/listings/own")
-def list_own_listings(parts: PartsDep, principal: PrincipalDep) -> list[ListingOut]:
+def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
     """The caller's listings in every state."""
+    at = parts.clock()
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        return [ListingOut.of(each, parts.clock()) for each in unit.trading.listings_of(principal.organisation_id)]
+        listings = UnitOfWork(connection).trading.listings_of(principal.organisation_id, paging.window)
+    return paging.answers(listings, lambda each: ListingOut.of(each, at))
 
 
 @router.post("/listings/{listing_id}/purchases", status_code=201, response_model=PurchaseOut)
@@ -101,11 +104,12 @@ async def add_deal(body: ProposeDeal, call: CallDep) -> Response:
 
 
 @router.get("/deals")
-def list_deals(parts: PartsDep, principal: PrincipalDep) -> list[DealOut]:
+def list_deals(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[DealOut]:
     """Deals of which the caller is a side."""
+    at = parts.clock()
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        return [DealOut.of(each, parts.clock()) for each in unit.trading.deals_of(principal.organisation_id)]
+        deals = UnitOfWork(connection).trading.deals_of(principal.organisation_id, paging.window)
+    return paging.answers(deals, lambda each: DealOut.of(each, at))
 
 
 @router.post("/deals/{deal_id}/signature", response_model=DealOut)
@@ -130,11 +134,12 @@ async def ask(body: AskForQuotes, call: CallDep) -> Response:
 
 
 @router.get("/quote-requests")
-def list_requests(parts: PartsDep, principal: PrincipalDep) -> list[QuoteRequestOut]:
+def list_requests(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[QuoteRequestOut]:
     """Every request for quotes."""
+    at = parts.clock()
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        return [QuoteRequestOut.of(each, parts.clock()) for each in unit.trading.requests()]
+        requests = UnitOfWork(connection).trading.requests(paging.window)
+    return paging.answers(requests, lambda each: QuoteRequestOut.of(each, at))
 
 
 @router.post("/quote-requests/{request_id}/quotes", status_code=201, response_model=QuoteOut)
@@ -145,13 +150,14 @@ async def answer_request(request_id: Id, body: GiveQuote, call: CallDep) -> Resp
 
 
 @router.get("/quote-requests/{request_id}/quotes")
-def list_quotes(request_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[QuoteOut]:
+def list_quotes(request_id: Id, parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[QuoteOut]:
     """Quotes on a request: all for its requester, the caller's own for others."""
+    me, at = principal.organisation_id, parts.clock()
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        mine = unit.trading.request(request_id).requester == principal.organisation_id
-        found = unit.trading.quotes(request_id)
-    return [QuoteOut.of(each, parts.clock()) for each in found if mine or each.maker == principal.organisation_id]
+        maker = None if unit.trading.request(request_id).requester == me else me
+        quotes = unit.trading.quotes(request_id, maker=maker, window=paging.window)
+    return paging.answers(quotes, lambda each: QuoteOut.of(each, at))
 
 
 @router.post("/quote-requests/{request_id}/end", response_model=QuoteRequestOut)
@@ -181,10 +187,10 @@ async def take_back(quote_id: Id, call: CallDep) -> Response:
 def list_trades(
     parts: PartsDep,
     principal: PrincipalDep,
+    paging: PagingDep,
     asset: Annotated[str | None, Query(max_length=80)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[OtcTradeOut]:
     """What changed hands over the counter or at auction, newest first."""
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        return [OtcTradeOut.of(each) for each in unit.trading.trades(asset=asset, limit=limit)]
+        trades = UnitOfWork(connection).trading.trades(asset=asset, window=paging.window)
+    return paging.answers(trades, OtcTradeOut.of)

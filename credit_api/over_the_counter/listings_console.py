@@ -18,6 +18,7 @@ from credit_api.over_the_counter.dealing import (
 )
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Money
+from financing.base.storage.paging import Window
 from financing.ledger.accounts import Asset, cash
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
@@ -65,7 +66,7 @@ def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | Non
         found = unit.trading.open_listings(at)
         own = unit.trading.listings_of(me) if trader else []
         free = free_of(unit, me, names) if trader else []
-        trades = unit.trading.trades(limit=TRADES)
+        trades = unit.trading.trades(window=Window(TRADES))
     return page.render(
         "listings.html",
         found=[each for each in found if each.seller != me],

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from credit_api.credits.schemas import BalanceOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.prices.schemas import (
     MarkOut,
@@ -69,11 +70,12 @@ async def add_offer(body: MakeOffer, call: CallDep) -> Response:
 
 
 @router.get("/offers")
-def list_offers(parts: PartsDep, principal: PrincipalDep) -> list[OfferOut]:
+def list_offers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[OfferOut]:
     """Offers that the caller made or received, newest first."""
+    at = parts.clock()
     with parts.reading() as connection:
-        found = UnitOfWork(connection).market.offers(principal.organisation_id)
-    return [OfferOut.of(stored, parts.clock()) for stored in found]
+        offers = UnitOfWork(connection).market.offers(principal.organisation_id, paging.window)
+    return paging.answers(offers, lambda stored: OfferOut.of(stored, at))
 
 
 @router.post("/offers/{offer_id}/acceptance", response_model=SettlementOut)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
 from credit_api.http.commands import IdempotencyDep, commit_after
 from credit_api.http.fields import Id, ResponseModel
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries
@@ -97,9 +98,9 @@ def score(body: ScoreIn, parts: PartsDep, principal: PrincipalDep) -> ScoreOut:
 
 
 @router.get("/inquiries")
-def list_inquiries(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[ScoreOut]:
+def list_inquiries(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ScoreOut]:
     """The calling bank's answered inquiries, newest first."""
     require_kind(principal, "bank")
     with parts.reading() as connection:
-        found = inquiries(connection, principal.organisation_id, limit)
-    return [ScoreOut.model_validate(each.answer) for each in found if each.outcome != "refused"]
+        page = inquiries(connection, bank_id=principal.organisation_id, answered=True, window=paging.window)
+    return paging.answers(page, lambda each: ScoreOut.model_validate(each.answer))

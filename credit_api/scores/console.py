@@ -11,19 +11,19 @@ from pydantic import ValidationError
 from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
-from credit_api.console.queries import inquiries_about, inquiry_of
 from credit_api.http.fields import Id
 from credit_api.scores.consents import record_signed
-from credit_api.scores.inquiries import inquiries
+from credit_api.scores.inquiries import inquiries, own_inquiry
 from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
 from credit_api.scores.scoring import ask_score
 from federated.consent.record import Purpose
 from federated.errors import DataMissing
 from financing.base.context import Context
+from financing.base.storage.paging import Window
 
 router = APIRouter(include_in_schema=False)
 PAGE = 25
-LOG = 100
+LOG, ABOUT = 100, 20
 
 
 @router.get("/console/scores")
@@ -76,7 +76,7 @@ def customer_page(page: Page, subject_id: str) -> Response:
     at = page.parts.clock()
     network = page.parts.network
     with page.parts.reading() as connection:
-        asked = inquiries_about(connection, bank, subject_id)
+        asked = inquiries(connection, bank_id=bank, subject_id=subject_id, window=Window(ABOUT))
     consents = sorted(network.consents_of(subject_id, bank), key=lambda each: each.valid_from, reverse=True)
     usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]
     firm = next((each for each in page.organisations().values() if each.subject_id == subject_id), None)
@@ -147,7 +147,7 @@ def log(page: PageDep) -> Response:
     """Who was asked about, when, why, and what was answered."""
     bank = page.principal("bank")
     with page.parts.reading() as connection:
-        found = inquiries(connection, bank.organisation_id, LOG)
+        found = inquiries(connection, bank_id=bank.organisation_id, window=Window(LOG))
     return page.render("inquiries.html", found=found, limit=LOG)
 
 
@@ -156,7 +156,7 @@ def answer(page: PageDep, inquiry_id: Id) -> Response:
     """The answer to one inquiry, as it was given."""
     bank = page.principal("bank")
     with page.parts.reading() as connection:
-        found = inquiry_of(connection, inquiry_id, bank.organisation_id)
+        found = own_inquiry(connection, inquiry_id, bank.organisation_id)
     given = None if found.outcome == "refused" else ScoreOut.model_validate(found.answer)
     firm = next((each for each in page.organisations().values() if each.subject_id == found.subject_id), None)
     return page.render(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from credit_api.http.tables import InquiryRow
 from financing.base.errors import NotFound, NotPermitted
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.lending.origination.assessment import CreditAssessment, NoFile
 
 inquiry_t = table_of(InquiryRow)
@@ -45,15 +46,33 @@ def log_inquiry(connection: Connection, inquiry: Inquiry) -> None:
     )
 
 
-def inquiries(connection: Connection, bank_id: str, limit: int) -> list[Inquiry]:
-    """A bank's own inquiries, newest first."""
-    asked = select(inquiry_t).where(inquiry_t.c.bank_id == bank_id)
-    return inquiries_from(connection, asked.order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id).limit(limit))
+def inquiries(
+    connection: Connection,
+    *,
+    bank_id: str | None = None,
+    subject_id: str | None = None,
+    answered: bool = False,
+    window: Window = ALL,
+) -> Page[Inquiry]:
+    """Inquiries of a bank, about a subject, or both, newest first; `answered` leaves refusals out."""
+    query = select(inquiry_t)
+    if bank_id is not None:
+        query = query.where(inquiry_t.c.bank_id == bank_id)
+    if subject_id is not None:
+        query = query.where(inquiry_t.c.subject_id == subject_id)
+    if answered:
+        query = query.where(inquiry_t.c.outcome != "refused")
+    keys = (Key(inquiry_t.c.asked_at, descending=True), Key(inquiry_t.c.id))
+    return page_of(connection, query, keys, window, _inquiry)
 
 
-def inquiries_from(connection: Connection, query: Select[Any]) -> list[Inquiry]:
-    """The inquiries that a query over `inquiry_t` finds."""
-    return [_inquiry(row) for row in connection.execute(query)]
+def own_inquiry(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:
+    """One inquiry of this bank's log. Raises `NotFound`, for another bank's too."""
+    own = (inquiry_t.c.id == inquiry_id, inquiry_t.c.bank_id == bank_id)
+    row = connection.execute(select(inquiry_t).where(*own)).first()
+    if row is None:
+        raise NotFound("no such inquiry", inquiry_id=inquiry_id)
+    return _inquiry(row)
 
 
 def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry:

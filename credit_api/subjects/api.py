@@ -11,13 +11,13 @@ from pydantic import Field
 from credit_api.http.callers import PartsDep, PrincipalDep
 from credit_api.http.commands import IdempotencyDep, commit_after
 from credit_api.http.fields import Id, ResponseModel, TextPair
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.scores.inquiries import Inquiry
+from credit_api.scores.inquiries import Inquiry, inquiries
 from credit_api.scores.schemas import ConsentOut, WithdrawalIn
 from credit_api.subjects.rights import (
     NodeUse,
     consents_of,
-    inquiries_on,
     own_subject,
     uses_of,
     withdraw_own,
@@ -104,11 +104,12 @@ class UsesOfMyData(ResponseModel):
 
 
 @router.get("/inquiries")
-def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> list[InquiryAboutMe]:
+def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[InquiryAboutMe]:
     """Every inquiry about the calling firm by any bank, refused ones too, newest first."""
     subject = own_subject(parts, principal)
     with parts.reading() as connection:
-        return [InquiryAboutMe.of(found) for found in inquiries_on(connection, subject, limit)]
+        page = inquiries(connection, subject_id=subject, window=paging.window)
+    return paging.answers(page, InquiryAboutMe.of)
 
 
 @router.get("/uses")

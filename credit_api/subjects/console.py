@@ -13,10 +13,10 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Done, Post, PostDep, apply_outside, shown
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS, id_from_key
+from credit_api.scores.inquiries import inquiries
 from credit_api.subjects.rights import (
     NodeUse,
     consents_of,
-    inquiries_on,
     own_subject,
     uses_of,
     withdraw_own,
@@ -27,6 +27,7 @@ from federated.errors import DataMissing
 from federated.serving.wallet import FILE, Wallet
 from financing.base.context import Context
 from financing.base.quantities import business_date
+from financing.base.storage.paging import Window
 
 router = APIRouter(include_in_schema=False)
 LIMIT = 100
@@ -51,7 +52,7 @@ def record_page(page: Page, signed: str = "") -> Response:
     except Forbidden:
         return page.render("record.html", subject=None)
     with page.parts.reading() as connection:
-        asked = inquiries_on(connection, subject, LIMIT)
+        asked = inquiries(connection, subject_id=subject, window=Window(LIMIT))
     try:
         consents = consents_of(page.parts, subject)
         uses, silent = uses_of(page.parts, subject, LIMIT)

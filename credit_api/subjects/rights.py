@@ -9,12 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
-
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import Principal
-from credit_api.scores.inquiries import Inquiry, inquiries_from, inquiry_t
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, NodeUnavailable
@@ -47,12 +44,6 @@ def own_subject(parts: Parts, principal: Principal) -> str:
     if subject is None:
         raise Forbidden("this organisation is no bank's customer under a subject id", kind=principal.kind)
     return subject
-
-
-def inquiries_on(connection: Connection, subject_id: str, limit: int) -> list[Inquiry]:
-    """Every inquiry about a subject by any bank, refused ones too, newest first."""
-    asked = select(inquiry_t).where(inquiry_t.c.subject_id == subject_id)
-    return inquiries_from(connection, asked.order_by(inquiry_t.c.asked_at.desc(), inquiry_t.c.id).limit(limit))
 
 
 def consents_of(parts: Parts, subject_id: str) -> list[ConsentRecord]:

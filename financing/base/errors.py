@@ -22,6 +22,12 @@ class QuantityOutOfRange(FinancingError):
     code = "quantity_out_of_range"
 
 
+class CursorInvalid(FinancingError):
+    """A cursor that no page of this list gave."""
+
+    code = "cursor_invalid"
+
+
 class NotFound(FinancingError):
     """The named thing does not exist, or is not visible to the organisation that asks."""
 

@@ -62,7 +62,7 @@ def close_day(unit: UnitOfWork, context: Context, day: date) -> ClosedDay:
         raise PeriodInvalid("a business date is closed when it has come", on=str(day))
     last = unit.days.last(bank_id)
     if last is not None and day <= last:
-        known = next((each for each in unit.days.closed(bank_id, limit=10_000) if each.day == day), None)
+        known = unit.days.closed_on(bank_id, day)
         if known is None:
             raise InvalidState("a later business date is closed", on=str(day), last=str(last))
         return known

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from financing.base.storage.bulk import insert_rows, read_integers, stored_date
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.lending.business_day.tables import AlertRow, BusinessDayRow, ParkedLoanRow
 from financing.lending.collateral.tables import PledgeRow
 from financing.lending.loans.days import Ints
@@ -60,15 +61,15 @@ class DayStore:
         ).scalar_one_or_none()
         return row
 
-    def closed(self, bank_id: str, *, limit: int = 31) -> list[ClosedDay]:
+    def closed(self, bank_id: str, window: Window = ALL) -> Page[ClosedDay]:
         """A bank's closed dates, newest first."""
-        rows = self._connection.execute(
-            select(day_t).where(day_t.c.bank_id == bank_id).order_by(day_t.c.day.desc()).limit(limit)
-        )
-        return [
-            ClosedDay(row.bank_id, row.day, row.closed_at, row.loans, row.parked, tuple(row.steps), row.entry_id)
-            for row in rows
-        ]
+        query = select(day_t).where(day_t.c.bank_id == bank_id)
+        return page_of(self._connection, query, (Key(day_t.c.day, descending=True),), window, _closed)
+
+    def closed_on(self, bank_id: str, day: date) -> ClosedDay | None:
+        """One closed date, or None."""
+        row = self._connection.execute(select(day_t).where(day_t.c.bank_id == bank_id, day_t.c.day == day)).first()
+        return _closed(row) if row else None
 
     def close(self, closed: ClosedDay) -> None:
         self._connection.execute(
@@ -107,15 +108,13 @@ class DayStore:
         if rows:
             insert_rows(self._connection, "alert", ("bank_id", "day", "kind", "subject", "detail"), rows)
 
-    def alerts(self, bank_id: str, *, limit: int = 200) -> list[Alert]:
+    def alerts(self, bank_id: str, window: Window = ALL) -> Page[Alert]:
         """A bank's alerts, newest date first."""
-        rows = self._connection.execute(
-            select(alert_t)
-            .where(alert_t.c.bank_id == bank_id)
-            .order_by(alert_t.c.day.desc(), alert_t.c.id)
-            .limit(limit)
+        query = select(alert_t).where(alert_t.c.bank_id == bank_id)
+        keys = (Key(alert_t.c.day, descending=True), Key(alert_t.c.id))
+        return page_of(
+            self._connection, query, keys, window, lambda row: Alert(row.day, row.kind, row.subject, row.detail)
         )
-        return [Alert(row.day, row.kind, row.subject, row.detail) for row in rows]
 
     def pledged(self, portfolios: Sequence[int], classes: Sequence[str]) -> tuple[Ints, Ints, Ints]:
         """Posted pledges behind the loans of these portfolios: loan number, class index, kg outstanding; an unknown
@@ -167,6 +166,10 @@ class DayStore:
                 account_t.c.portfolio.in_(list(portfolios))
             )
         return {row.number: row.id for row in self._connection.execute(query) if row.number in wanted}
+
+
+def _closed(row: Row[Any]) -> ClosedDay:
+    return ClosedDay(row.bank_id, row.day, row.closed_at, row.loans, row.parked, tuple(row.steps), row.entry_id)
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -12,6 +12,7 @@ from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Money
 from financing.base.storage.bulk import insert_rows, stored_date, stored_moment
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.margin import MarginCall, StoredCall
 from financing.lending.collateral.pledge import Pledge, PledgedUse, PledgeState, StoredPledge
@@ -80,14 +81,13 @@ class PledgeStore:
             raise NotFound("no such pledge", pledge_id=pledge_id)
         return _pledge(row)
 
-    def of(self, organisation_id: str) -> list[StoredPledge]:
+    def of(self, organisation_id: str, window: Window = ALL) -> Page[StoredPledge]:
         """Pledges that an organisation gave or holds, newest first."""
-        rows = self._connection.execute(
-            select(pledge_t)
-            .where(or_(pledge_t.c.pledgor_id == organisation_id, pledge_t.c.pledgee_id == organisation_id))
-            .order_by(pledge_t.c.reserved_at.desc(), pledge_t.c.id)
+        query = select(pledge_t).where(
+            or_(pledge_t.c.pledgor_id == organisation_id, pledge_t.c.pledgee_id == organisation_id)
         )
-        return [_pledge(row) for row in rows]
+        keys = (Key(pledge_t.c.reserved_at, descending=True), Key(pledge_t.c.id))
+        return page_of(self._connection, query, keys, window, _pledge)
 
     def posted(self, loan_ids: Iterable[str]) -> dict[str, list[StoredPledge]]:
         """The posted pledges behind each loan, in the order they were reserved: one query for the whole book."""
@@ -147,14 +147,15 @@ class MarginCallStore:
         )
         return {row.loan_id: _call(row) for row in rows}
 
-    def of(self, organisation_id: str | None = None) -> list[StoredCall]:
+    def of(self, organisation_id: str | None = None, window: Window = ALL) -> Page[StoredCall]:
         """Margin calls on loans that an organisation gave or took, newest first."""
-        query = select(call_t).order_by(call_t.c.called_at.desc(), call_t.c.id)
+        query = select(call_t)
         if organisation_id is not None:
             query = query.join(loan_t, loan_t.c.id == call_t.c.loan_id).where(
                 or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id)
             )
-        return [_call(row) for row in self._connection.execute(query)]
+        keys = (Key(call_t.c.called_at, descending=True), Key(call_t.c.id))
+        return page_of(self._connection, query, keys, window, _call)
 
 
 def _pledge(row: Row[Any]) -> StoredPledge:

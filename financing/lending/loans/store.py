@@ -20,6 +20,7 @@ from financing.base.storage.bulk import (
     write_integers,
 )
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.lending.loans.book import LoanBook, State
 from financing.lending.loans.days import NO_DAY, Ints, date_of
@@ -87,15 +88,18 @@ class LoanStore:
             raise NotFound("no such loan", loan_id=loan_id)
         return self._stored([row])[0]
 
-    def of(self, *, organisation_id: str | None = None, state: LoanState | None = None) -> list[StoredLoan]:
+    def of(
+        self, *, organisation_id: str | None = None, state: LoanState | None = None, window: Window = ALL
+    ) -> Page[StoredLoan]:
         """Loans that an organisation gave or took, newest first; of everyone for None."""
-        query = select(loan_t).order_by(loan_t.c.created_at.desc(), loan_t.c.id)
+        query = select(loan_t)
         if organisation_id is not None:
             query = query.where(or_(loan_t.c.bank_id == organisation_id, loan_t.c.borrower_id == organisation_id))
         if state is not None:
             code = next(number for number, named in STATES.items() if named is state)
             query = query.join(account_t, account_t.c.number == loan_t.c.number).where(account_t.c.state == int(code))
-        return self._stored(list(self._connection.execute(query)))
+        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
 
     def _stored(self, rows: list[Row[Any]]) -> list[StoredLoan]:
         book = self.read([row.number for row in rows])

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from financing.base.errors import InvalidState, NotFound
 from financing.base.quantities import Money
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.lending.origination.securities import Security
 from financing.lending.origination.tables import SecurityRow
 
@@ -57,13 +58,13 @@ class SecurityStore:
             raise NotFound("no such security", security_id=security_id)
         return _stored(row)
 
-    def of_organisation(self, organisation_id: str) -> list[StoredSecurity]:
+    def of_organisation(self, organisation_id: str, window: Window = ALL) -> Page[StoredSecurity]:
         """Securities that an organisation gave, holds or borrows against, newest first."""
         c = security_t.c
         query = select(security_t).where(
             or_(c.provider_id == organisation_id, c.bank_id == organisation_id, c.borrower_id == organisation_id)
         )
-        return [_stored(row) for row in self._connection.execute(query.order_by(c.offered_at.desc(), c.id))]
+        return page_of(self._connection, query, (Key(c.offered_at, descending=True), Key(c.id)), window, _stored)
 
     def post(self, security_id: str, loan_id: str, registration_number: str) -> None:
         """Bind an offered security to a loan, once. Raises `InvalidState`."""

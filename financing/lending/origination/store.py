@@ -6,6 +6,7 @@ from sqlalchemy import Connection, insert, or_, select
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.lending.origination.decision import Approval, DecisionRecord
 from financing.lending.origination.tables import ApprovalRow, DecisionRow
@@ -41,14 +42,13 @@ class DecisionStore:
             raise NotFound("no such decision", decision_id=decision_id)
         return _decisions.decode(row.record)
 
-    def of(self, organisation_id: str) -> list[DecisionRecord]:
+    def of(self, organisation_id: str, window: Window = ALL) -> Page[DecisionRecord]:
         """Decisions that a bank made, or that concern a borrower, newest first."""
-        query = (
-            select(decision_t.c.record)
-            .where(or_(decision_t.c.bank_id == organisation_id, decision_t.c.borrower_id == organisation_id))
-            .order_by(decision_t.c.decided_at.desc(), decision_t.c.id)
+        query = select(decision_t.c.record, decision_t.c.decided_at, decision_t.c.id).where(
+            or_(decision_t.c.bank_id == organisation_id, decision_t.c.borrower_id == organisation_id)
         )
-        return [_decisions.decode(row.record) for row in self._connection.execute(query)]
+        keys = (Key(decision_t.c.decided_at, descending=True), Key(decision_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: _decisions.decode(row.record))
 
     def add_approval(self, approval: Approval) -> None:
         self._connection.execute(insert(approval_t).values(**approval.model_dump()))

@@ -12,6 +12,7 @@ from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Money, Price
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.market.auctions.tables import AuctionRow, AwardRow, BidRow, DisposalAuctionRow
 from financing.market.auctions.terms import Terms
@@ -86,9 +87,10 @@ class AuctionStore:
             raise NotFound("no such auction", auction_id=auction_id)
         return _auction(row)
 
-    def all(self) -> list[Auction]:
-        rows = self._connection.execute(select(auction_t).order_by(auction_t.c.closes_at.desc(), auction_t.c.id))
-        return [_auction(row) for row in rows]
+    def all(self, window: Window = ALL) -> Page[Auction]:
+        """Every auction, the latest end first."""
+        keys = (Key(auction_t.c.closes_at, descending=True), Key(auction_t.c.id))
+        return page_of(self._connection, select(auction_t), keys, window, _auction)
 
     def save(self, auction: Auction) -> None:
         self._connection.execute(

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from financing.base.errors import BookDiverged
 from financing.base.quantities import KG_PER_TONNE
+from financing.base.storage.paging import Window
 from financing.ledger.store import hold
 from financing.market.order_book.engine.admission import reserved_for
 from financing.market.order_book.engine.trading import Trade, Trading
@@ -43,7 +44,7 @@ def rebuilt(unit: MarketUnit, instrument: str) -> tuple[Trading, list[Trade]]:
 
 def _verified(unit: MarketUnit, instrument: str) -> Audited:
     state, trades = rebuilt(unit, instrument)
-    stored = [each.trade for each in unit.orders.trades(instrument, after=0, limit=len(trades) + 1)]
+    stored = [each.trade for each in unit.orders.trades_after(instrument, 0, len(trades) + 1)]
     _require(stored == trades, "the trades are not those of the journal", instrument)
     waiting = {
         order.order_id: (order.left, order.spent, reserved_for(order, KG_PER_TONNE))
@@ -51,7 +52,7 @@ def _verified(unit: MarketUnit, instrument: str) -> Audited:
     }
     found = {
         row.order_id: (row.left, row.spent, row.reserved)
-        for row in unit.orders.orders(instrument=instrument, state="open", limit=len(waiting) + 1)
+        for row in unit.orders.orders(instrument=instrument, state="open", window=Window(len(waiting) + 1))
     }
     _require(found == waiting, "the open orders are not those of the journal", instrument)
     held = unit.connection.execute(select(hold.c.reference, hold.c.amount).where(hold.c.state == "pending"))

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, up
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.market.order_book.engine.orders import Order, OrderState, Side
 from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.tables import BlockReportRow, BookOrderRow, DayCloseRow, InstrumentRow, TradeRow
@@ -140,8 +141,8 @@ class OrderStore:
             raise NotFound("no such instrument is listed", instrument=instrument_id)
         return _instrument(row)
 
-    def instruments(self) -> list[Instrument]:
-        return [_instrument(row) for row in self._connection.execute(select(instrument_t).order_by(instrument_t.c.id))]
+    def instruments(self, window: Window = ALL) -> Page[Instrument]:
+        return page_of(self._connection, select(instrument_t), (Key(instrument_t.c.id),), window, _instrument)
 
     def add_order(self, standing: Standing) -> None:
         """Store a new order as its arrival left it."""
@@ -230,30 +231,37 @@ class OrderStore:
         return _standing(row)
 
     def orders(
-        self, *, owner: str | None = None, instrument: str | None = None, state: str | None = None, limit: int = 200
-    ) -> list[Standing]:
+        self,
+        *,
+        owner: str | None = None,
+        instrument: str | None = None,
+        state: str | None = None,
+        window: Window = ALL,
+    ) -> Page[Standing]:
         """Orders that match every given filter, newest first."""
-        query = select(order_t).order_by(order_t.c.placed_at.desc(), order_t.c.seq.desc()).limit(limit)
+        query = select(order_t)
         if owner is not None:
             query = query.where(order_t.c.owner_id == owner)
         if instrument is not None:
             query = query.where(order_t.c.instrument_id == instrument)
         if state is not None:
             query = query.where(order_t.c.state == state)
-        return [_standing(row) for row in self._connection.execute(query)]
+        keys = (Key(order_t.c.placed_at, descending=True), Key(order_t.c.seq, descending=True), Key(order_t.c.id))
+        return page_of(self._connection, query, keys, window, _standing)
 
-    def trades(
-        self, instrument: str, *, party: str | None = None, after: int | None = None, limit: int = 200
-    ) -> list[TradeRecord]:
-        """Trades newest first, of everyone or of one party; with `after`, those of later events, oldest first."""
-        query = select(trade_t).where(trade_t.c.instrument_id == instrument).limit(limit)
+    def trades(self, instrument: str, *, party: str | None = None, window: Window = ALL) -> Page[TradeRecord]:
+        """Trades newest first, of everyone or of one party."""
+        query = select(trade_t).where(trade_t.c.instrument_id == instrument)
         if party is not None:
             query = query.where(or_(trade_t.c.buyer_id == party, trade_t.c.seller_id == party))
-        if after is not None:
-            query = query.where(trade_t.c.seq > after).order_by(trade_t.c.seq, trade_t.c.number)
-        else:
-            query = query.order_by(trade_t.c.seq.desc(), trade_t.c.number.desc())
-        return [_trade(row) for row in self._connection.execute(query)]
+        keys = (Key(trade_t.c.seq, descending=True), Key(trade_t.c.number, descending=True))
+        return page_of(self._connection, query, keys, window, _trade)
+
+    def trades_after(self, instrument: str, seq: int, limit: int) -> list[TradeRecord]:
+        """Trades of events later than `seq`, oldest first."""
+        query = select(trade_t).where(trade_t.c.instrument_id == instrument, trade_t.c.seq > seq)
+        ordered = query.order_by(trade_t.c.seq, trade_t.c.number).limit(limit)
+        return [_trade(row) for row in self._connection.execute(ordered)]
 
     def depth(self, instrument: str, side: Side, levels: int) -> list[tuple[int, int, int]]:
         """(price, lots, orders) of the best levels of one side."""
@@ -290,12 +298,13 @@ class OrderStore:
             raise NotFound("no such block", block_id=block_id)
         return _block(row)
 
-    def blocks(self, party: str | None = None) -> list[BlockReport]:
+    def blocks(self, party: str | None = None, window: Window = ALL) -> Page[BlockReport]:
         """Reported blocks of one party, or of all for None; newest first."""
-        query = select(block_t).order_by(block_t.c.reported_at.desc(), block_t.c.id)
+        query = select(block_t)
         if party is not None:
             query = query.where(or_(block_t.c.buyer_id == party, block_t.c.seller_id == party))
-        return [_block(row) for row in self._connection.execute(query)]
+        keys = (Key(block_t.c.reported_at, descending=True), Key(block_t.c.id))
+        return page_of(self._connection, query, keys, window, _block)
 
     def end_block(self, block_id: str, state: str, seq: int | None) -> None:
         self._connection.execute(update(block_t).where(block_t.c.id == block_id).values(state=state, seq=seq))

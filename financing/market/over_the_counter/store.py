@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.market.over_the_counter.deals import (
     Deal,
@@ -71,20 +72,16 @@ class TradingStore:
         row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
         return _listings.decode(_found(row, "listing", listing_id).record)
 
-    def open_listings(self, at: datetime) -> list[Listing]:
+    def open_listings(self, at: datetime, window: Window = ALL) -> Page[Listing]:
         """Listings that can be taken at `at`: expired ones are not among them, whether stored as such or not."""
-        rows = self._connection.execute(
-            select(listing_t.c.record)
-            .where(listing_t.c.state == "open", listing_t.c.expires_at > at)
-            .order_by(listing_t.c.id)
+        query = select(listing_t.c.record, listing_t.c.id).where(
+            listing_t.c.state == "open", listing_t.c.expires_at > at
         )
-        return [_listings.decode(row.record) for row in rows]
+        return page_of(self._connection, query, (Key(listing_t.c.id),), window, _listing)
 
-    def listings_of(self, seller_id: str) -> list[Listing]:
-        rows = self._connection.execute(
-            select(listing_t.c.record).where(listing_t.c.seller_id == seller_id).order_by(listing_t.c.id)
-        )
-        return [_listings.decode(row.record) for row in rows]
+    def listings_of(self, seller_id: str, window: Window = ALL) -> Page[Listing]:
+        query = select(listing_t.c.record, listing_t.c.id).where(listing_t.c.seller_id == seller_id)
+        return page_of(self._connection, query, (Key(listing_t.c.id),), window, _listing)
 
     # deals
 
@@ -100,13 +97,11 @@ class TradingStore:
         row = self._connection.execute(select(deal_t.c.record).where(deal_t.c.id == deal_id)).first()
         return _deals.decode(_found(row, "deal", deal_id).record)
 
-    def deals_of(self, organisation_id: str) -> list[Deal]:
-        rows = self._connection.execute(
-            select(deal_t.c.record)
-            .where(or_(deal_t.c.seller_id == organisation_id, deal_t.c.buyer_id == organisation_id))
-            .order_by(deal_t.c.id)
+    def deals_of(self, organisation_id: str, window: Window = ALL) -> Page[Deal]:
+        query = select(deal_t.c.record, deal_t.c.id).where(
+            or_(deal_t.c.seller_id == organisation_id, deal_t.c.buyer_id == organisation_id)
         )
-        return [_deals.decode(row.record) for row in rows]
+        return page_of(self._connection, query, (Key(deal_t.c.id),), window, lambda row: _deals.decode(row.record))
 
     # requests for quotes
 
@@ -122,9 +117,11 @@ class TradingStore:
         row = self._connection.execute(select(request_t.c.record).where(request_t.c.id == request_id)).first()
         return _requests.decode(_found(row, "request for quotes", request_id).record)
 
-    def requests(self) -> list[QuoteRequest]:
-        rows = self._connection.execute(select(request_t.c.record).order_by(request_t.c.id))
-        return [_requests.decode(row.record) for row in rows]
+    def requests(self, window: Window = ALL) -> Page[QuoteRequest]:
+        query = select(request_t.c.record, request_t.c.id)
+        return page_of(
+            self._connection, query, (Key(request_t.c.id),), window, lambda row: _requests.decode(row.record)
+        )
 
     def save_quote(self, quote: QuoteGiven, *, entry_id: int | None = None) -> None:
         values = {"state": quote.state, "record": _quotes.encode(quote), "entry_id": entry_id}
@@ -138,11 +135,12 @@ class TradingStore:
         row = self._connection.execute(select(quote_t.c.record).where(quote_t.c.id == quote_id)).first()
         return _quotes.decode(_found(row, "quote", quote_id).record)
 
-    def quotes(self, request_id: str) -> list[QuoteGiven]:
-        rows = self._connection.execute(
-            select(quote_t.c.record).where(quote_t.c.request_id == request_id).order_by(quote_t.c.id)
-        )
-        return [_quotes.decode(row.record) for row in rows]
+    def quotes(self, request_id: str, *, maker: str | None = None, window: Window = ALL) -> Page[QuoteGiven]:
+        """Quotes on a request, of everyone or of one maker."""
+        query = select(quote_t.c.record, quote_t.c.id).where(quote_t.c.request_id == request_id)
+        if maker is not None:
+            query = query.where(quote_t.c.maker_id == maker)
+        return page_of(self._connection, query, (Key(quote_t.c.id),), window, lambda row: _quotes.decode(row.record))
 
     # trades
 
@@ -160,24 +158,29 @@ class TradingStore:
             )
         )
 
-    def trades(self, *, asset: str | None = None, limit: int = 100) -> list[Trade]:
-        """The last trades, newest first."""
-        query = select(trade_t).order_by(trade_t.c.entry_id.desc()).limit(limit)
+    def trades(self, *, asset: str | None = None, window: Window = ALL) -> Page[Trade]:
+        """What was traded, newest first."""
+        query = select(trade_t)
         if asset is not None:
             query = query.where(trade_t.c.asset == asset)
-        return [
-            Trade(
-                row.entry_id,
-                row.asset,
-                row.seller_id,
-                row.buyer_id,
-                Carbon(row.quantity_kg),
-                Price(row.fen_per_tonne),
-                row.channel,
-                row.at,
-            )
-            for row in self._connection.execute(query)
-        ]
+        return page_of(self._connection, query, (Key(trade_t.c.entry_id, descending=True),), window, _trade)
+
+
+def _listing(row: Row[Any]) -> Listing:
+    return _listings.decode(row.record)
+
+
+def _trade(row: Row[Any]) -> Trade:
+    return Trade(
+        row.entry_id,
+        row.asset,
+        row.seller_id,
+        row.buyer_id,
+        Carbon(row.quantity_kg),
+        Price(row.fen_per_tonne),
+        row.channel,
+        row.at,
+    )
 
 
 def _found(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import Asset
 from financing.market.over_the_counter.offers import Offer, OfferState
 from financing.market.over_the_counter.tables import OfferRow
@@ -95,12 +96,13 @@ class MarketStore:
             raise NotFound("no such offer", offer_id=offer_id)
         return _offer(row)
 
-    def offers(self, organisation_id: str | None = None) -> list[StoredOffer]:
+    def offers(self, organisation_id: str | None = None, window: Window = ALL) -> Page[StoredOffer]:
         """Offers that an organisation made or received, newest first; of everyone for None."""
-        query = select(offer_t).order_by(offer_t.c.offered_at.desc(), offer_t.c.id)
+        query = select(offer_t)
         if organisation_id is not None:
             query = query.where(or_(offer_t.c.seller_id == organisation_id, offer_t.c.buyer_id == organisation_id))
-        return [_offer(row) for row in self._connection.execute(query)]
+        keys = (Key(offer_t.c.offered_at, descending=True), Key(offer_t.c.id))
+        return page_of(self._connection, query, keys, window, _offer)
 
 
 def _observation(row: Row[Any]) -> PriceObservation:

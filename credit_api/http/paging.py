@@ -1,0 +1,91 @@
+"""Every list takes `limit` and `cursor`, and names its next page in a `Link` header (RFC 8288); other parameters that
+it does not declare are refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import Depends, Query, Request, Response
+from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from credit_api.app.errors import InvalidRequest
+from financing.base.storage.paging import Page, Window, plain
+
+T = TypeVar("T")
+A = TypeVar("A")
+LIMIT, LIMIT_MAX = 100, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """The window that a request asks for, and the answer that will name the next one."""
+
+    window: Window
+    request: Request
+    response: Response
+
+    def answers(self, page: Page[T], turn: Callable[[T], A]) -> list[A]:
+        """A page's rows as answers; the next page is named if there is one: the same request with another cursor."""
+        if page.last is not None:
+            query = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
+            address = f"{self.request.url.path}?{urlencode([*query, ('cursor', as_cursor(page.last))])}"
+            self.response.headers["Link"] = f'<{address}>; rel="next"'
+        return [turn(row) for row in page]
+
+
+def as_cursor(order: Iterable[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(plain(list(order)))).decode().rstrip("=")
+
+
+def paging(
+    request: Request,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="rows a page")] = LIMIT,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=400, description="from the `Link` header of the page before; first page if left out"),
+    ] = None,
+) -> Paging:
+    """The window asked for. Raises `InvalidRequest` for a cursor that no page gave."""
+    after: tuple[Any, ...] | None = None
+    if cursor is not None:
+        try:
+            found = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        except (binascii.Error, ValueError):
+            raise InvalidRequest("this cursor is of no page", field="cursor") from None
+        if not isinstance(found, list):
+            raise InvalidRequest("this cursor is of no page", field="cursor")
+        after = tuple(found)
+    return Paging(Window(limit, after), request, response)
+
+
+PagingDep = Annotated[Paging, Depends(paging)]
+
+
+def known_parameters(request: Request) -> None:
+    """Raise `InvalidRequest` for a query parameter that the route does not declare: a misspelt filter is no filter."""
+    if not request.query_params:
+        return
+    unknown = sorted(set(request.query_params) - declared(request.scope["route"]))
+    if unknown:
+        raise InvalidRequest("the route takes no such parameter", unknown=unknown)
+
+
+def declared(route: APIRoute) -> frozenset[str]:
+    """The names of a route's query parameters, those of a model in the query among them."""
+    names: set[str] = set()
+    for field in get_flat_dependant(route.dependant, skip_repeats=True).query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= {part.alias or name for name, part in kind.model_fields.items()}
+        else:
+            names.add(field.alias)
+    return frozenset(names)
