@@ -259,6 +259,30 @@ def measure_of(field: FieldInfo) -> Measure | None:
     return next((each for each in _metadata(field) if isinstance(each, Measure)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input as a declaration asks for it: `kind` is that of HTML, `unit` what a person enters."""
+
+    name: str
+    kind: str
+    required: bool
+    numeric: bool = False
+
+
+def inputs_of(model: type[BaseModel]) -> tuple[Input, ...]:
+    """The inputs of a declaration's own fields, in its order. What they are called on a page: `field.<name>`."""
+    return tuple(_input(model, name, field) for name, field in model.model_fields.items())
+
+
+def _input(model: type[BaseModel], name: str, field: FieldInfo) -> Input:
+    kinds = set(_kinds(field.annotation))
+    if bool in kinds:
+        return Input(name, "box", required=False)
+    kind = "date" if date in kinds else "text"
+    numeric = int in kinds or measure_of(field) is not None
+    return Input(input_of(model, name), kind, field.is_required(), numeric)
+
+
 def input_of(model: type[BaseModel], name: str) -> str:
     """What the input of a field is called: the field without its unit."""
     field = model.model_fields.get(name)

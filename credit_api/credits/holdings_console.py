@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, Shown
-from credit_api.console.posting import Done, Post, PostDep, apply, shown
+from credit_api.console.posting import Done, Post, PostDep, apply, inputs_of, shown
 from credit_api.credits.console import Holding, holdings_of
 from credit_api.http.pipeline import REFUSALS
 from credit_api.prices.charts import PRICED
@@ -18,6 +18,7 @@ from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.collateral.coverage import lines_of
+from financing.lending.collateral.pledge import PledgedUse
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
 from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
@@ -74,6 +75,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
         preview=preview,
         lines=lines_of(preview) if preview else None,
         enough=preview is None or _enough(rows, chosen),
+        use=inputs_of(PledgedUse),
     )
 
 

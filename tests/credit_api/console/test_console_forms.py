@@ -1,11 +1,13 @@
 """Forms: only from the user's own page, applied once, refused with their input kept; sessions; pages for browsers."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
 from credit_api.console.texts import TEXTS
+from financing.lending.unit import UnitOfWork
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 
@@ -61,6 +63,45 @@ def reservation(holder, quantity="100"):
         "bank_id": "bank-gusu",
         "product": "phcer_pledge_loan",
     }
+
+
+def test_what_a_pledge_at_the_console_says_of_its_use_is_kept_and_warned_of(sqlite_world, holder):
+    """An allowance pledged at the console never raised its surrender alert: the form could not state the date."""
+    soon = (sqlite_world.now + timedelta(days=5)).date().isoformat()
+    said = {"evidence_sha256": "ab" * 32, "compliance_year": "2026", "surrender_by": soon}
+    holder.post("/console/assets/pledge", reservation(holder) | said)
+    pledge = sqlite_world.get("dev-a", "/v1/pledges")[0]
+    assert (pledge["evidence_sha256"], pledge["compliance_year"]) == ("ab" * 32, 2026)
+    assert (pledge["surrender_by"], pledge["carry_over"]) == (soon, False)
+    with sqlite_world.parts.reading() as connection:
+        days = UnitOfWork(connection).days
+        until = sqlite_world.now.date() + timedelta(days=30)
+        assert days.cliffs("bank-gusu", until) == []  # reserved only: nothing rests on it yet
+    for field, wrong in (("evidence_sha256", "zz"), ("compliance_year", "1999"), ("surrender_by", "31.12.2026")):
+        fields = reservation(holder) | said | {field: wrong}
+        refused = holder.post("/console/assets/pledge", fields, status=422).text
+        assert field in refused
+    assert len(sqlite_world.get("dev-a", "/v1/pledges")) == 1
+
+
+def test_the_surrender_alert_of_an_allowance_pledged_at_the_console(sqlite_world, browser):
+    world = sqlite_world
+    world.fund("bank-gusu", 100_000_000)
+    issuance, inquiry = world.borrower()
+    world.price(3_000)
+    browser.act_as("dev-a")
+    browser.issuance_id = issuance["issuance_id"]
+    by = (world.now + timedelta(days=200)).date().isoformat()
+    browser.post("/console/assets/pledge", reservation(browser, "400") | {"surrender_by": by})
+    pledge = world.get("dev-a", "/v1/pledges")[0]["pledge_id"]
+    body = {"borrower_id": "dev-a", "inquiry_id": inquiry["inquiry_id"], "amount_fen": 400_000, "tenor_days": 180,
+            "pledge_ids": [pledge]}  # fmt: skip
+    decision = world.post("bank-gusu", "/v1/decisions", body)
+    drawn = {"decision_id": decision["decision_id"], "amount_fen": 400_000, "registration_number": "R"}
+    world.post("bank-gusu", "/v1/loans", drawn)
+    with world.parts.reading() as connection:
+        days = UnitOfWork(connection).days
+        assert [each[0] for each in days.cliffs("bank-gusu", world.now.date() + timedelta(days=200))] == [pledge]
 
 
 def test_a_form_sent_twice_is_applied_once(sqlite_world, holder):

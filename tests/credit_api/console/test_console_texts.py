@@ -91,6 +91,7 @@ def test_no_text_is_left_over():
         "loanstate.",
         "flash.",
         "errors.",
+        "field.",
     }
     unused = [
         key
