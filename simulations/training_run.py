@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from federated.protocols.core.alignment import AlignmentStep
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.run import ALL
+from federated.protocols.open.settings import ZooSettings
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving.building import CreditTables, read_taiwan
 from simulations.experiments.vertical_credit.pipeline import Reporter, run

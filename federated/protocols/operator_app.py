@@ -29,24 +29,22 @@ from federated.protocols.core.alignment import (
     align,
     participants,
 )
-from federated.protocols.core.candidates import (
-    Blend,
-    Blender,
-    Candidate,
-    candidate_of,
-    references,
-)
+from federated.protocols.core.candidates import Candidate, FittedModel, candidate_of
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.node_rows import NodeSource
-from federated.protocols.core.session import Config, Progress, ZooSession
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.apps import Opened, zoo_app
+from federated.protocols.core.references import references
+from federated.protocols.core.session import Config, Progress, Session
+from federated.protocols.core.session_app import session_app
+from federated.protocols.open.apps import add_learners
+from federated.protocols.open.blending import Blender
 from federated.protocols.open.run import (
     ADDITIVE,
     ALL,
     Cost,
     fit_zoo,
 )
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ZooSettings
 from federated.protocols.protected.candidate import protected_blend
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
@@ -97,10 +95,9 @@ class Observers:
 def node_app(node: BankNode | GridNode, identity: Identity) -> ClientApp:
     """The `ClientApp` of a bank or grid company: alignment, the zoo and protected training over its own store."""
 
-    def protected(app: ClientApp, opened: Opened) -> None:
-        ProtectedApp(identity, opened).add_to(app)
-
-    app = zoo_app(NodeSource(node), protected)
+    app, opened = session_app(NodeSource(node))
+    add_learners(app, opened)
+    ProtectedApp(identity, opened).add_to(app)
     add_alignment(app, node)
     return app
 
@@ -145,14 +142,14 @@ def _zoo_fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int
         raise TrainingFailed(f"the zoo trains {', '.join(ADDITIVE)}, whatever else it trains")
     opening: Config = {"fold": fold, "at_us": plan.at_us}
     started = time.perf_counter()
-    session = ZooSession(board, plan.settings, progress, opening | {"joint": 1})
+    session = LearnerSession(board, plan.settings, progress, opening | {"joint": 1})
     result = fit_zoo(session, plan.learners, started)
     wanted = ["federated_additive"] + (["federated"] if set(plan.learners) - set(ADDITIVE) else [])
     blender = Blender(session, result, people.schema, plan.cut_off)
     joint = {name: blender.blend(name) for name in wanted}
     reference = references(session)
     started = time.perf_counter()
-    lone = ZooSession(board, plan.settings, _companion(progress), opening | {"joint": 0})
+    lone = LearnerSession(board, plan.settings, _companion(progress), opening | {"joint": 0})
     lone_result = fit_zoo(lone, ADDITIVE, started)
     alone = Blender(lone, lone_result, people.schema, plan.cut_off).blend("federated_additive")
     costs = {name: result.cost[name] for name in wanted} | {COMPANION: lone_result.cost["federated_additive"]}
@@ -163,7 +160,7 @@ def _zoo_fold(board: Switchboard, people: Participants, plan: RunPlan, fold: int
 def _protected_fold(
     board: Switchboard, people: Participants, plan: RunPlan, fold: int, progress: Progress, settings: ProtectedSettings
 ) -> FoldReport:
-    blends: dict[str, Blend] = {}
+    blends: dict[str, FittedModel] = {}
     costs: dict[str, Cost] = {}
     reference: dict[str, dict[str, FeatureReference]] = {}
     for name, joint in ((PROTECTED, 1), (PROTECTED_COMPANION, 0)):
@@ -171,7 +168,7 @@ def _protected_fold(
         shown = progress if joint else _companion(progress)
         opening: Config = {"fold": fold, "at_us": plan.at_us, "joint": joint}
         # Every side has as many ramps a feature as protected training asks for.
-        session = ZooSession(board, replace(plan.settings, ramps=settings.ramps), shown, opening)
+        session = Session(board, replace(plan.settings, ramps=settings.ramps), shown, opening)
         training = ProtectedTraining(session, settings)
         training.fit()
         blends[name] = protected_blend(training, people.schema, plan.cut_off)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.attacks.gradient_inversion import alone, error_of, first_layer
+from federated.privacy.attacks.leakage import gradient_of, matched
 from federated.privacy.differential.accountant import multiplier_for
-from federated.protocols.open.leakage import gradient_of, matched
 from federated.protocols.private.network import inputs as inputs_of
 from federated.protocols.private.network import network
 from simulations.experiments.private_credit.run import DELTA

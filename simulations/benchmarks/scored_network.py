@@ -9,8 +9,8 @@ from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
 from federated.governance.store import ModelRegistry
 from federated.governance.versions import Governance
-from federated.protocols.core.settings import ConvexSettings, ZooSettings
 from federated.protocols.open.run import ADDITIVE
+from federated.protocols.open.settings import ConvexSettings, ZooSettings
 from federated.serving import Network
 from federated.serving.building import CreditTables
 from simulations.experiments.vertical_credit.pipeline import Reporter, run

@@ -31,7 +31,7 @@ from federated.models.served.reasons import (
     top_reasons,
 )
 from federated.models.served.scaling import grade_of, probability_of, score_of
-from federated.protocols.core.strategy import averaged
+from federated.protocols.strategies.averaging import averaged
 
 RNG = np.random.default_rng(7)
 

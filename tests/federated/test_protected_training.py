@@ -18,9 +18,9 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.vertical.curve import Curve
 from federated.protocols.core.messages import Content, Switchboard, unpack
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.session import ZooSession
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.apps import zoo_app
+from federated.protocols.core.session import Session
+from federated.protocols.core.session_app import session_app
+from federated.protocols.core.settings import SessionSettings
 from federated.protocols.operator_app import PROTECTED, PROTECTED_COMPANION
 from federated.protocols.protected.evaluation import LEAST_CELL, judged
 from federated.protocols.protected.node import ProtectedApp
@@ -65,17 +65,18 @@ class World:
             table = RawTable(("s", "t", "u", "v"), self.grid[own], {})
             rows[grid] = GridRows(grid, table, peers, {"solar": self.group[own]})
         known = fresh_identities(rows)
-        return {
-            name: zoo_app(r, lambda app, opened, n=name: ProtectedApp(known[n], opened).add_to(app))
-            for name, r in rows.items()
-        }
+        apps = {}
+        for name, own in rows.items():
+            apps[name], opened = session_app(own)
+            ProtectedApp(known[name], opened).add_to(apps[name])
+        return apps
 
     def training(self, settings=FEW, absent=None, **opening):
         seats = {}
         for i, (name, app) in enumerate(self.apps.items(), start=2):
             seats[i] = Seat(app if name != absent else Absent(app), {})
         board = Listening(InProcessGrid(seats), self.crossed)
-        session = ZooSession(board, ZooSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
+        session = Session(board, SessionSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
         return ProtectedTraining(session, settings)
 
     def logits(self, training):
@@ -207,7 +208,7 @@ def test_a_step_out_of_order_is_refused():
     world = World(rows=300)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(world.apps.values(), start=2)}))
     board.introduce()
-    with pytest.raises(TrainingFailed, match="no joint model was opened"):
+    with pytest.raises(TrainingFailed, match="no session was opened"):
         board.ask("query.protected_introduce", {"bank-a": Content(config={"run": b"r"})})
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         board.ask("query.protected_available", {"grid-x": Content()})

@@ -9,7 +9,7 @@ from hand_made import in_use
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
-from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.settings import ZooSettings
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from federated.serving.building import read_taiwan

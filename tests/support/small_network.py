@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from federated.models.learners.boosting import GrowSettings
-from federated.protocols.core.settings import (
+from federated.protocols.open.settings import (
     ConvexSettings,
     NetworkSettings,
     TreeSettings,

@@ -2,7 +2,7 @@
 
 Three ways. `first_layer`: the gradient of a layer's weights over that of its biases is the layer's input, exactly for
 one row (Phong, Aono, Hayashi, Wang, Moriai, IEEE TIFS 2018). Matching a whole gradient by optimisation (Zhu, Liu, Han,
-"Deep leakage from gradients", NeurIPS 2019) needs torch: `federated.protocols.open.leakage`; `error_of` judges it.
+"Deep leakage from gradients", NeurIPS 2019) needs torch: `federated.privacy.attacks.leakage`; `error_of` judges it.
 `alone`: in sums by bins a customer who is the only one of its bin has its label in the open, which is all that a
 curious operator has to do with a small bank's sums.
 """

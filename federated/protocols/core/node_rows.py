@@ -1,4 +1,4 @@
-"""A node's own file as rows of the zoo: who takes part, who is held out, and where the other side's rows sit."""
+"""A node's own file as rows of a session: who takes part, who is held out, and where the other side's rows sit."""
 
 from __future__ import annotations
 

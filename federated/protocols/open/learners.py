@@ -20,14 +20,10 @@ from federated.models.learners.members import Weights
 from federated.models.learners.networks import initial_weights
 from federated.models.served.functions import NetworkFunction, PartyFunction, TreeFunction
 from federated.protocols.core.messages import Arrays, prefixed
-from federated.protocols.core.session import (
-    Config,
-    Side,
-    ZooSession,
-    added,
-)
-from federated.protocols.core.settings import NetworkSettings, TreeSettings
-from federated.protocols.core.strategy import averaged
+from federated.protocols.core.session import Config, Side, added
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import NetworkSettings, TreeSettings
+from federated.protocols.strategies.averaging import averaged
 
 Pairs = tuple[tuple[int, int], ...]
 IMPROVEMENT = 1e-4
@@ -36,7 +32,7 @@ IMPROVEMENT = 1e-4
 class Learner(Protocol):
     """Anything that turns a session into one function a side."""
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Train; the functions are in the order of the session's sides."""
         ...
 
@@ -62,7 +58,7 @@ class BoostedTrees:
     def __init__(self, settings: TreeSettings, name: str, pairs: Mapping[str, Pairs] | None = None) -> None:
         self._s, self._name, self._pairs = settings, name, pairs
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Blocks until the members' summed loss has stopped falling: one inner fold has too few rows to say when."""
         members = session.members
         session.begin(np.arange(members), (session.prior, 0.0))
@@ -89,7 +85,7 @@ class BoostedTrees:
             found.append(TreeFunction(side.binning, kept, member, members, base))
         return found
 
-    def _block(self, session: ZooSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
+    def _block(self, session: LearnerSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
         pairs = np.ones((p, p), dtype=np.bool_)
         if self._pairs is not None:
@@ -114,7 +110,7 @@ class BoostedTrees:
         return mean, losses
 
     def _summed_block(
-        self, session: ZooSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
+        self, session: LearnerSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
     ) -> tuple[Trees, FloatArray]:
         """Trees from several nodes' summed histograms, a level an exchange."""
         found: list[FloatArray] = []
@@ -142,7 +138,7 @@ class Networks:
     def __init__(self, settings: NetworkSettings, strategy: Callable[[], Strategy] = FedAvg) -> None:
         self._s, self._strategy = settings, strategy
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
         members, s = session.members, self._s
         session.begin(np.arange(members), (session.prior, 0.0))
@@ -172,7 +168,7 @@ class Networks:
             break
         return [NetworkFunction(side.encoder, w) for side, w in zip(session.sides, best, strict=True)]
 
-    def _block(self, session: ZooSession, side: Side, weights: Weights, number: int) -> tuple[Weights, FloatArray]:
+    def _block(self, session: LearnerSession, side: Side, weights: Weights, number: int) -> tuple[Weights, FloatArray]:
         s = self._s
         config: Config = {
             "epochs": s.epochs,

@@ -15,11 +15,12 @@ from federated.models.learners.convex import Basis
 from federated.models.served.functions import ConvexFunction, PartyFunction, TreeFunction
 from federated.models.served.metrics import Metrics
 from federated.models.served.tables import AdditiveTables, tabulated
-from federated.protocols.core.evaluation import Evaluation
-from federated.protocols.core.session import Progress, ZooSession
-from federated.protocols.core.settings import ZooSettings
+from federated.protocols.core.session import Progress
 from federated.protocols.open.convex_learners import Additive, Scorecard
+from federated.protocols.open.evaluation import Evaluation
 from federated.protocols.open.learners import BoostedTrees, Learner, Networks
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ZooSettings
 
 ADDITIVE = ("additive", "pair_trees")
 ALL = (*ADDITIVE, "trees", "networks")
@@ -57,10 +58,10 @@ def train_zoo(
     features; pair trees need `additive` before them, which chooses the pairs.
     """
     started = time.perf_counter()
-    return fit_zoo(ZooSession(grid, settings, progress), learners, started)
+    return fit_zoo(LearnerSession(grid, settings, progress), learners, started)
 
 
-def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> ZooResult:
+def fit_zoo(session: LearnerSession, learners: Sequence[str], started: float) -> ZooResult:
     """As `train_zoo`, on a session that is open; `started` is when its opening began (`time.perf_counter`)."""
     board, settings = session.board, session.settings
     costs: dict[str, Cost] = {}
@@ -89,7 +90,7 @@ def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> Zoo
     return ZooResult(functions, blends, Evaluation(session).held_out(names, blends), costs)
 
 
-def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:
+def _learner(name: str, session: LearnerSession, additive: Additive) -> Learner:
     settings, rows = session.settings, session.training_rows
     if name == "additive":
         return additive

@@ -7,14 +7,14 @@ from federated.models.served.scaling import logit_of
 from federated.models.served.scorer import PartyScorer
 from federated.models.served.tables import tabulated
 from federated.nodes.schema import FeatureSchema
-from federated.protocols.core.candidates import Blend, measured_of
+from federated.protocols.core.candidates import FittedModel, measured_of
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.operator import ProtectedTraining
 
 LEARNER = "random_leaves"
 
 
-def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> Blend:
+def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> FittedModel:
     """A fitted model's scorers, its calibration from rows set aside, and its figures on rows held out.
 
     Raises what a node refuses with, `AggregationFailed`.
@@ -41,4 +41,4 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
         for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
     }
     figures = {"method": calibration.method, "own": [], "ece": eces}
-    return Blend((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))
+    return FittedModel((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))

@@ -9,9 +9,8 @@ from federated.privacy.vertical.counting import answer, deal
 from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape, fixed
-from federated.protocols.core.finished import LEAST_AUDITED
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.core.rows import BankRows
+from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 from federated.protocols.protected.state import (
     HELD_OUT,
     SET_ASIDE,

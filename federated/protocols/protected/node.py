@@ -22,7 +22,7 @@ from federated.protocols.core.messages import (
     answering,
     prefixed,
 )
-from federated.protocols.core.node import ZooNode
+from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.protected.judging import Judging
@@ -32,7 +32,7 @@ from federated.protocols.protected.state import FIT, Talk, given
 class ProtectedApp:
     """The handlers of one node. `opened` gives the session's node; nothing outlives a run."""
 
-    def __init__(self, identity: Identity, opened: Callable[[], ZooNode]) -> None:
+    def __init__(self, identity: Identity, opened: Callable[[], SessionNode]) -> None:
         self.name, self._identity, self._opened = identity.name, identity, opened
         self._talk = Talk(identity)
         self._judging = Judging(self._talk)

@@ -21,9 +21,9 @@ from federated.errors import CorruptData
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.metrics import Metrics, metrics_of
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.run import train_zoo
+from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.datasets import BenchTable
 

@@ -20,12 +20,12 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.functions import PartyFunction
 from federated.models.served.metrics import Metrics, ScoreHistogram, metrics_of
-from federated.protocols.core.evaluation import Evaluation
 from federated.protocols.core.rows import BankRows, inner_folds, out_of_fold
-from federated.protocols.core.session import ZooSession
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.convex_learners import Additive
+from federated.protocols.open.evaluation import Evaluation
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks
 from simulations.experiments.credit_zoo.datasets import BenchTable
 from simulations.experiments.credit_zoo.paired import paired_auc
@@ -89,7 +89,7 @@ class _Trained:
     """One trained network: what its banks counted, and its function, to compare models customer by customer."""
 
     plain: Histograms
-    session: ZooSession
+    session: LearnerSession
     function: PartyFunction
 
     def calibrated(self) -> Histograms:
@@ -103,13 +103,13 @@ class _Trained:
 
 
 def _trained(grid: InProcessGrid, plan: BenchPlan) -> _Trained:
-    session = ZooSession(grid, plan.settings, lambda *_: None)
+    session = LearnerSession(grid, plan.settings, lambda *_: None)
     (function,) = Additive(plan.settings.convex_for(session.training_rows)).fit(session)
     session.keep("additive", [function])
     return _Trained(_counted(session, calibrated=False), session, function)
 
 
-def _counted(session: ZooSession, calibrated: bool) -> Histograms:
+def _counted(session: LearnerSession, calibrated: bool) -> Histograms:
     found = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
     return {org: by_name["it"] for org, by_name in found.items()}
 

@@ -34,8 +34,8 @@ from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.protocols.core.alignment import Alignment, AlignmentStep, Participants
 from federated.protocols.core.candidates import Candidate
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.run import ALL
+from federated.protocols.open.settings import ZooSettings
 from federated.protocols.operator_app import (
     COMPANION,
     PROTECTED,

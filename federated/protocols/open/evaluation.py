@@ -6,24 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.calibration import NONE, Calibration
 from federated.models.served.metrics import Metrics, ScoreHistogram
 from federated.protocols.core.messages import Arrays, Content, prefixed
-from federated.protocols.core.session import (
-    Side,
-    ZooSession,
-    added,
-    turned,
-)
+from federated.protocols.core.session import turned
+from federated.protocols.open.session import LearnerSession
 
 
 class Evaluation:
-    """Questions to the banks of a session about learners that were kept under a name (`ZooSession.keep`)."""
+    """Questions to the banks of a session about learners that were kept under a name (`LearnerSession.keep`)."""
 
-    def __init__(self, session: ZooSession) -> None:
+    def __init__(self, session: LearnerSession) -> None:
         self._board, self._folds = session.board, session.settings.folds
         self._banks = session.banks.orgs
         self._grids = session.sides[1].orgs if len(session.sides) > 1 else ()
@@ -118,10 +113,3 @@ class Evaluation:
                 if segment == "all":
                     found["bank", org] = histogram
         return found
-
-    def reference(self, side: Side, bins: int) -> tuple[Binning, IntArray]:
-        """A side's columns cut into at most `bins` bins, and training rows by bin, missing last: (columns, bins)."""
-        coarse = side.binning.coarse(bins)
-        content = Content({f"cuts/{j:04d}": c for j, c in enumerate(coarse.cuts)})
-        answers = self._board.ask("query.reference", dict.fromkeys(side.orgs, content))
-        return coarse, added(answers, "counts").astype(np.int64)
