@@ -45,18 +45,21 @@ def train(
     home: Annotated[Path | None, typer.Option(help="Keep node stores here and register the model here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
     firms: Annotated[int, typer.Option(min=300, max=100_000, help="Size of the generated population.")] = 12_000,
-    protection: Annotated[
-        str, typer.Option(help="shares: nobody reads another's rows; none: the model zoo, unprotected; both.")
-    ] = "shares",
+    protocol: Annotated[
+        str, typer.Option(help="protected: nobody reads another's rows; open: the model zoo, in the clear; both.")
+    ] = "protected",
 ) -> None:
     """Align, train across three banks and two grid companies, and measure beside what pooling would give."""
     progress = Console(stderr=True)
     try:
         # Torch and Flower take seconds to load; other commands of the same script do not pay for them.
-        from simulations.training_run import Protection, train_and_report  # noqa: PLC0415
+        from federated.protocols.catalogue import vertical_protocols  # noqa: PLC0415
+        from simulations.training_run import train_and_report  # noqa: PLC0415
 
-        if protection not in set(Protection):
-            raise typer.BadParameter("shares, none or both", param_hint="--protection")
+        try:
+            protocols = vertical_protocols(protocol)
+        except KeyError as error:
+            raise typer.BadParameter(str(error.args[0]), param_hint="--protocol") from error
         result = train_and_report(
             data=data,
             folds=folds,
@@ -65,7 +68,7 @@ def train(
             firms=firms,
             at=datetime.now(UTC),
             console=progress,
-            protection=Protection(protection),
+            protocols=protocols,
         )
     except FederatedError as error:
         progress.print(

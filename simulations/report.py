@@ -35,10 +35,9 @@ def report_of(result: RunResult) -> Report:
         "dataset": schema.schema_id,
         "data_origin": schema.data_origin,
         "subjects": len(result.tables.subjects),
-        "seed": result.settings.seed,
+        "seed": result.seed,
         "folds": len(result.folds),
-        "config": result.settings.as_config() if result.plan.learners else {},
-        "protected_config": None if result.plan.protected is None else result.plan.protected.as_config(),
+        "protocols": {protocol.name: protocol.config() for protocol in result.plan.protocols},
         "models": models,
         "alignment": {
             "seconds": 0.0 if alignment is None else alignment.seconds,

@@ -9,6 +9,7 @@ from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
 from federated.governance.store import ModelRegistry
 from federated.governance.versions import Governance
+from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.open.run import ADDITIVE
 from federated.protocols.open.settings import ConvexSettings, ZooSettings
 from federated.serving import Network
@@ -22,7 +23,8 @@ def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, Credi
     tables = generate_population(firms, seed=1)
     settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
     quiet = Reporter(lambda _: None, lambda *_: None)
-    result = run(tables, folds=1, settings=settings, at=at, home=home, reporter=quiet, learners=ADDITIVE)
+    protocols = [OpenProtocol(settings, ADDITIVE)]
+    result = run(tables, folds=1, protocols=protocols, at=at, home=home, reporter=quiet)
     governance = Governance(home, ModelRegistry(home))
     version = result.manifests[0].version
     governance.approve(version, Act("bank-gusu", at))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from small_network import ADDITIVE, AT, SMALL
+from small_network import AT, EXPLAINABLE
 
 from federated.consent.instants import to_micros
 from federated.engines.in_process import InProcessGrid, Seat
@@ -17,7 +17,7 @@ from federated.nodes.schema import load_schema, load_schemas
 from federated.nodes.store import NodeStore
 from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.operator_app import node_app
+from federated.protocols.node_app import node_app
 from federated.serving import Network
 from federated.serving.building import build_nodes, standing_consents
 from federated.serving.wallet import Wallet
@@ -28,7 +28,7 @@ QUIET = Reporter(lambda _: None, lambda *_: None)
 
 
 def quick(tables, home=None):
-    return run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=QUIET, threads=1, learners=ADDITIVE)
+    return run(tables, folds=1, protocols=[EXPLAINABLE], at=AT, home=home, reporter=QUIET, threads=1)
 
 
 def test_the_grid_side_improves_held_out_ranking(trained):

@@ -21,10 +21,10 @@ from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
 from federated.protocols.core.session_app import session_app
 from federated.protocols.core.settings import SessionSettings
-from federated.protocols.operator_app import PROTECTED, PROTECTED_COMPANION
 from federated.protocols.protected.evaluation import LEAST_CELL, judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.protocol import PROTECTED, PROTECTED_COMPANION, ProtectedProtocol
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT
 from simulations.benchmarks.vertical import measure_vertical
@@ -217,8 +217,8 @@ def test_a_step_out_of_order_is_refused():
 def test_protected_versions_are_registered_and_say_so(tmp_path):
     tables = generate_population(1_500, seed=6)
     quiet = Reporter(lambda _: None, lambda *_: None)
-    settings = replace(SMALL, ramps=6)
-    result = run(tables, folds=1, settings=settings, at=AT, home=tmp_path, reporter=quiet, learners=(), protected=FEW)
+    protocols = [ProtectedProtocol(FEW, replace(SMALL, ramps=6))]
+    result = run(tables, folds=1, protocols=protocols, at=AT, home=tmp_path, reporter=quiet)
     assert set(result.models) == {
         PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",
     }  # fmt: skip

@@ -12,7 +12,7 @@ from federated.privacy.differential.moments import MomentShape
 from federated.privacy.robust.bounding import bounded
 from federated.privacy.robust.groups import isolated, two_groups
 from federated.protocols.core.messages import Content, Switchboard
-from federated.protocols.robust.app import robust_app
+from federated.protocols.node_app import bank_app
 from federated.protocols.robust.node import (
     INSPECTED,
     SECURE,
@@ -21,6 +21,7 @@ from federated.protocols.robust.node import (
     public_basis,
 )
 from federated.protocols.robust.operator import train_inspected, train_secure, train_unprotected
+from federated.protocols.robust.protocol import RobustProtocol
 from simulations.experiments.poisoned_banks.run import attacks, dealt, judged, measured, switchboard
 from simulations.experiments.private_credit.world import bank_names, folds_of, load_table
 
@@ -82,7 +83,7 @@ def test_a_node_refuses_modes_groups_and_second_sums(table):
 def test_a_bank_that_allows_secure_sums_only_is_not_inspected(table, mask):
     known = fresh_identities(NAMES)
     rows = RobustRows(table.public.table, table.values[~mask][:300], table.labels[~mask][:300])
-    apps = [robust_app(RobustNode(name, rows), known[name]) for name in NAMES]
+    apps = [bank_app(RobustProtocol(), RobustNode(name, rows), known[name]) for name in NAMES]
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     board.introduce()
     with pytest.raises(AggregationFailed, match="0 updates"):

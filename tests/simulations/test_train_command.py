@@ -61,12 +61,13 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
 
 
 def test_the_zoo_is_trained_without_protection_where_that_is_asked_for():
-    done = invoke("--firms", "400", "--folds", "1", "--protection", "none", "--json")
+    done = invoke("--firms", "400", "--folds", "1", "--protocol", "open", "--json")
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
-    refused = invoke("--protection", "some")
-    assert (refused.exit_code, "shares, none or both" in refused.stderr) == (2, True)
+    assert set(report["protocols"]) == {"open"}
+    refused = invoke("--protocol", "some")
+    assert (refused.exit_code, "no protocol is called some" in refused.stderr) == (2, True)
 
 
 def test_files_become_tables_with_the_ids_of_both_parties(tmp_path):

@@ -63,7 +63,6 @@ class Session:
         self.board = grid if isinstance(grid, Switchboard) else Switchboard(grid)
         self.settings, self.progress = settings, progress
         self._opening: Config = dict(opening or {})
-        self.before = (self.board.traffic.exchanges, self.board.traffic.bytes)
         cards = self.board.cards or self.board.introduce()
         self.banks = side_of("bank", cards)
         grids = side_of("grid", cards) if self._opening.get("joint", 1) else Side("grid", (), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,6 +106,13 @@ def train_unprotected(board: Switchboard, table: str, banks: Sequence[str]) -> R
     basis, shape = _basis(table)
     total, there = summed(board, table, tuple(sorted(banks)), shape.length)
     return RobustRun("unprotected", basis, solved(total / len(there), shape, 0.0), tuple(sorted(there)), {})
+
+
+MODES: Mapping[str, Callable[[Switchboard, str, Sequence[str]], RobustRun]] = {
+    "unprotected": train_unprotected,
+    SECURE: train_secure,
+    INSPECTED: train_inspected,
+}
 
 
 def summed(board: Switchboard, table: str, group: tuple[str, ...], length: int) -> tuple[FloatArray, frozenset[str]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from federated.protocols.robust.operator import MODES
 from simulations.drawing import pyplot, saved
-from simulations.experiments.poisoned_banks.run import MODES, REFUSED_SHARE, PoisonedFold, attacks, measured
+from simulations.experiments.poisoned_banks.run import REFUSED_SHARE, PoisonedFold, attacks, measured
 from simulations.experiments.private_credit.world import BANKS, PrivateTable, bank_names, folds_of
 from simulations.tables import rewrite_tables
 

@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from federated.models.served.metrics import metrics_of
 from federated.privacy.budget import Budget
 from federated.privacy.differential.noise import DiscreteGaussian
+from federated.protocols.core.protocol import BanksTask
 from federated.protocols.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
-from federated.protocols.private.operator import (
-    additive_plan,
-    circle_of,
-    network_plan,
-    public_of,
-    train_additive,
-    train_network,
-)
+from federated.protocols.private.operator import public_of
+from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.private_credit.pooled import transcript
 from simulations.experiments.private_credit.world import PrivateTable, dealt_nodes, switchboard
 
@@ -61,11 +56,8 @@ def trained(
             where = Path(scratch)
             return trained(table, held_out, epsilon, kind=kind, protected=protected, seed=seed, steps=steps, home=where)
     nodes = dealt_nodes(table, held_out, home, seed, grant=Budget(epsilon, DELTA))
-    circle, board, name = circle_of(list(nodes)), switchboard(nodes), table.public.table
-    if kind == "network":
-        plan = network_plan(name, circle, epsilon, DELTA, protected=protected, steps=steps)
-        return train_network(board, plan, DELTA, seed=seed)
-    return train_additive(board, additive_plan(name, circle, epsilon, DELTA, protected=protected), DELTA)
+    protocol = PrivateProtocol(epsilon, DELTA, kind == "network", protected, steps, seed)
+    return protocol.train(switchboard(nodes), BanksTask(table.public.table, tuple(nodes)))
 
 
 def measured(

@@ -19,8 +19,9 @@ from federated.nodes.identity import Identity, fresh_identities
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import ledger_path
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.private.app import private_app
+from federated.protocols.node_app import bank_app
 from federated.protocols.private.node import PrivateNode, PrivateRows
+from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.credit_zoo.bench import fold_masks
 from simulations.worlds.credit_population import generate_population
 
@@ -103,7 +104,7 @@ def dealt_nodes(
 def switchboard(nodes: Mapping[str, PrivateNode], given: Mapping[str, Identity] | None = None) -> Switchboard:
     """The operator's way to these banks over an in-process Flower grid; keys are made for the run if none are given."""
     known = given or fresh_identities(nodes)
-    seats = {i + 2: Seat(private_app(node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
+    seats = {i + 2: Seat(bank_app(PrivateProtocol(), node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()
     return board
