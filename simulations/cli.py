@@ -48,12 +48,15 @@ def train(
     protocol: Annotated[
         str, typer.Option(help="protected: nobody reads another's rows; open: the model zoo, in the clear; both.")
     ] = "protected",
+    strategy: Annotated[
+        str, typer.Option(help="How the open zoo averages networks (docs/protocols.md); fedavg if not given.")
+    ] = "",
 ) -> None:
     """Align, train across three banks and two grid companies, and measure beside what pooling would give."""
     progress = Console(stderr=True)
     try:
         # Torch and Flower take seconds to load; other commands of the same script do not pay for them.
-        from federated.protocols.catalogue import vertical_protocols  # noqa: PLC0415
+        from federated.protocols.catalogue import averaged_by, vertical_protocols  # noqa: PLC0415
         from simulations.training_run import train_and_report  # noqa: PLC0415
 
         try:
@@ -68,7 +71,7 @@ def train(
             firms=firms,
             at=datetime.now(UTC),
             console=progress,
-            protocols=protocols,
+            protocols=averaged_by(strategy, protocols) if strategy else protocols,
         )
     except FederatedError as error:
         progress.print(

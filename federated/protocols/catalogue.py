@@ -5,13 +5,16 @@ A new protocol is a file with a class of the interface in `federated.protocols.c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from federated.errors import TrainingFailed
 from federated.protocols.core.protocol import TrainingProtocol, VerticalProtocol
 from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.private.protocol import PrivateProtocol
 from federated.protocols.protected.protocol import ProtectedProtocol
 from federated.protocols.robust.protocol import RobustProtocol
+from federated.protocols.strategies.named import strategy_named
 
 # Nodes answer all of these, and their candidates are registered in this order.
 VERTICAL: tuple[VerticalProtocol, ...] = (ProtectedProtocol(), OpenProtocol())
@@ -27,3 +30,13 @@ def vertical_protocols(name: str) -> tuple[VerticalProtocol, ...]:
         names = ", ".join([*(protocol.name for protocol in VERTICAL), BOTH])
         raise KeyError(f"no protocol is called {name}: {names}")
     return chosen
+
+
+def averaged_by(strategy: str, protocols: Sequence[VerticalProtocol]) -> tuple[VerticalProtocol, ...]:
+    """`protocols` with `strategy` for their networks. Raises `TrainingFailed` if none of them averages any."""
+    strategy_named(strategy)
+    if not any(protocol.averages for protocol in protocols):
+        raise TrainingFailed(
+            f"{', '.join(p.name for p in protocols)}: no networks are trained that {strategy} averages"
+        )
+    return tuple(protocol.averaged_by(strategy) for protocol in protocols)

@@ -8,9 +8,10 @@ from small_network import SMALL
 
 from federated.errors import TrainingFailed
 from federated.nodes.identity import fresh_identities
-from federated.protocols.catalogue import HORIZONTAL, PROTOCOLS, VERTICAL, vertical_protocols
+from federated.protocols.catalogue import HORIZONTAL, PROTOCOLS, VERTICAL, averaged_by, vertical_protocols
 from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.operator_app import RunPlan
+from federated.protocols.strategies.named import STRATEGIES, strategy_named
 
 
 class AnyNode:
@@ -59,6 +60,23 @@ def test_a_seed_reaches_all_settings_and_nothing_else(protocol):
     seeded = protocol.seeded(7)
     assert seeded.config() == protocol.config() | {"seed": 7}
     assert seeded.seeded(2024) == protocol
+
+
+def test_a_strategy_is_for_protocols_that_train_networks():
+    protected, zoo = averaged_by("fedavg", VERTICAL)
+    assert (protected, zoo) == VERTICAL
+    with pytest.raises(TrainingFailed, match="protected: no networks are trained that fedavg averages"):
+        averaged_by("fedavg", vertical_protocols("protected"))
+    for text in ("median", "fedavg:1", "fedavg:x"):
+        with pytest.raises(TrainingFailed, match="no strategy is"):
+            averaged_by(text, VERTICAL)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategys_text_means_itself(name):
+    strategy = STRATEGIES[name]()
+    assert strategy.name == name
+    assert strategy_named(strategy.text) == strategy
 
 
 def test_a_run_trains_by_something_and_the_zoo_by_its_additive_learners():

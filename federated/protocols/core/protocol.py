@@ -95,12 +95,20 @@ class FoldReport:
 
 
 class VerticalProtocol(TrainingProtocol[Opened, FoldTask, FoldReport], Protocol):
-    """A protocol whose candidates can be registered. `privacy` is what their manifests state."""
+    """A protocol whose candidates can be registered. `privacy` is what their manifests state.
+
+    `averages` says whether nodes train networks that a strategy averages.
+    """
 
     privacy: ClassVar[str]
+    averages: ClassVar[bool]
 
     def seeded(self, seed: int) -> Self:
         """The same settings, and this seed."""
+        ...
+
+    def averaged_by(self, strategy: str) -> Self:
+        """The same settings, and this strategy for networks, where there are any. Raises `TrainingFailed`."""
         ...
 
     def config(self) -> dict[str, object]:

@@ -35,6 +35,7 @@ from federated.protocols.open.finished import (
     own,
 )
 from federated.protocols.open.node import LearnerNode
+from federated.protocols.strategies.named import strategy_named
 
 Handler = Callable[[LearnerNode, Content], Content]
 
@@ -229,7 +230,9 @@ def _network(node: LearnerNode, content: Content) -> Content:
     losses = _heard(node, content)
     rows = np.flatnonzero(node.curvature.max(axis=0) > 0)
     if content.config.get("epochs") and len(rows):
-        weights = fit(weights, torch.from_numpy(node.encoded[rows]), _network_loss(node, rows), fit_settings(content))
+        penalty = strategy_named(content.text("strategy")).penalty(weights)
+        encoded, loss = torch.from_numpy(node.encoded[rows]), _network_loss(node, rows)
+        weights = fit(weights, encoded, loss, fit_settings(content), penalty)
         node.own = forward(weights, node.encoded).T.astype(np.float64)
         node.refresh()
     return _answer(node, content, prefixed("weights", weights) | {"rows": np.array([len(rows)])}, losses)

@@ -6,12 +6,11 @@ together, networks each for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Protocol
 
 import numpy as np
-from flwr.serverapp.strategy import FedAvg, Strategy
 from numpy.typing import NDArray
 
 from federated.models.encoding.ramps import FloatArray
@@ -24,6 +23,7 @@ from federated.protocols.core.session import Config, Side, added
 from federated.protocols.open.session import LearnerSession
 from federated.protocols.open.settings import NetworkSettings, TreeSettings
 from federated.protocols.strategies.averaging import averaged
+from federated.protocols.strategies.named import strategy_named
 
 Pairs = tuple[tuple[int, int], ...]
 IMPROVEMENT = 1e-4
@@ -133,10 +133,10 @@ class BoostedTrees:
 
 
 class Networks:
-    """Member networks on quantile ramps, averaged over the nodes of a side by one of Flower's strategies."""
+    """Member networks on quantile ramps, averaged over the nodes of a side by the settings' strategy."""
 
-    def __init__(self, settings: NetworkSettings, strategy: Callable[[], Strategy] = FedAvg) -> None:
-        self._s, self._strategy = settings, strategy
+    def __init__(self, settings: NetworkSettings) -> None:
+        self._s, self._strategy = settings, strategy_named(settings.strategy)
 
     def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
@@ -176,13 +176,14 @@ class Networks:
             "weight_decay": s.weight_decay,
             "dropout": s.dropout,
             "batch": s.batch,
+            "strategy": self._strategy.text,
             "fit_seed": session.settings.seed * 1_000 + number,
             "tell": int(len(side.orgs) == 1),
         }
         answers = session.ask(side, "train.network", prefixed("weights", weights), config)
         parts = [{n: np.asarray(a, np.float32) for n, a in c.under("weights").items()} for c in answers.values()]
         rows = [int(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()]
-        mean = averaged(parts, rows, self._strategy())
+        mean = averaged(parts, rows, self._strategy.averaging())
         losses = session.losses(answers) if side is session.banks else np.zeros(0)
         if len(side.orgs) > 1 and len(session.sides) > 1:
             arrays: Arrays = prefixed("weights", mean)

@@ -22,6 +22,7 @@ from federated.protocols.open.blending import Blender
 from federated.protocols.open.run import ADDITIVE, ALL, ZooResult, fit_zoo
 from federated.protocols.open.session import LearnerSession
 from federated.protocols.open.settings import ZooSettings
+from federated.protocols.strategies.named import strategy_named
 
 EXPLAINABLE, DEFAULT = "federated_additive", "federated"
 
@@ -33,6 +34,7 @@ class OpenProtocol:
     name: ClassVar[str] = "open"
     needs: ClassVar[Needs] = Needs(alignment=True)
     privacy: ClassVar[str] = PRIVACY_NONE
+    averages: ClassVar[bool] = True
 
     settings: ZooSettings = field(default_factory=ZooSettings)
     learners: tuple[str, ...] = ALL
@@ -44,6 +46,11 @@ class OpenProtocol:
     def seeded(self, seed: int) -> Self:
         """The same learners from this seed."""
         return replace(self, settings=replace(self.settings, seed=seed))
+
+    def averaged_by(self, strategy: str) -> Self:
+        """The same learners, networks averaged by this strategy."""
+        network = replace(self.settings.network, strategy=strategy_named(strategy).text)
+        return replace(self, settings=replace(self.settings, network=network))
 
     def config(self) -> dict[str, object]:
         """Settings of the session and of all learners."""

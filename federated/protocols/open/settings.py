@@ -42,7 +42,7 @@ class ConvexSettings:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Member networks: `epochs` local passes before the other side moves.
+    """Member networks: `epochs` local passes before the other side moves, averaged by `strategy` (`strategies.named`).
 
     A pass makes about `steps` steps or more: `batch` rows each, fewer on few rows, but not below `least_batch`.
     """
@@ -58,6 +58,7 @@ class NetworkSettings:
     steps: int = 40
     max_rounds: int = 14
     patience: int = 2
+    strategy: str = "fedavg"
 
 
 FULL_TREES = TreeSettings(GrowSettings(4, 0.06, 3.0, 3.0, 9, 0.6))

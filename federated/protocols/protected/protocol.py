@@ -32,6 +32,7 @@ class ProtectedProtocol:
     name: ClassVar[str] = "protected"
     needs: ClassVar[Needs] = Needs(alignment=True)
     privacy: ClassVar[str] = PRIVACY_SHARES
+    averages: ClassVar[bool] = False
 
     settings: ProtectedSettings = field(default_factory=ProtectedSettings)
     session: SessionSettings = field(default_factory=SessionSettings)
@@ -39,6 +40,10 @@ class ProtectedProtocol:
     def seeded(self, seed: int) -> Self:
         """The same settings from this seed."""
         return replace(self, settings=replace(self.settings, seed=seed), session=replace(self.session, seed=seed))
+
+    def averaged_by(self, _: str) -> Self:
+        """Itself: no network is trained."""
+        return self
 
     def config(self) -> dict[str, object]:
         """Settings of protected training."""
