@@ -19,11 +19,13 @@ from simulations import (
     market_bench_commands,  # noqa: F401 (adds its command to bench)
 )
 from simulations.bench_commands import bench
+from simulations.consent_commands import consent
 from simulations.private_commands import privacy, private
 from simulations.risk_commands import risk
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
+app.add_typer(consent, name="consent")
 app.add_typer(private, name="private")
 app.add_typer(privacy, name="privacy")
 app.command("risk")(risk)

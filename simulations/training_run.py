@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from federated.protocols.core.alignment import AlignmentStep
 from federated.protocols.core.protocol import VerticalProtocol
-from federated.serving.building import CreditTables, read_taiwan
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
+from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
 
 
 def load_tables(data: Path | None, firms: int, seed: int) -> CreditTables:

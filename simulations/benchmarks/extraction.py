@@ -20,8 +20,8 @@ from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
 from federated.serving import Network, Score, ScoreQuery
-from federated.serving.building import CreditTables
 from simulations.benchmarks.scored_network import scored_network
+from simulations.worlds.credit_nodes import CreditTables
 
 BANK = "bank-gusu"
 AT = datetime(2026, 11, 1, tzinfo=UTC)

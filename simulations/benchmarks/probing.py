@@ -21,7 +21,7 @@ from federated.nodes.grid import GridNode
 from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_made_up_signatures
-from federated.serving.wallet import Wallet
+from simulations.worlds.wallet import Wallet
 
 BANK, GRID = "bank-gusu", "grid-sip"
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -13,8 +13,8 @@ from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.open.run import ADDITIVE
 from federated.protocols.open.settings import ConvexSettings, ZooSettings
 from federated.serving import Network
-from federated.serving.building import CreditTables
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
 
 

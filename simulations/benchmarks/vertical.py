@@ -24,8 +24,8 @@ from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT, HELD_OUT
-from federated.serving.building import CreditTables
 from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.worlds.credit_nodes import CreditTables
 
 FOLD, KNOWN_SHARE = 0, 0.05
 BANK, GRID = "bank", "grid"

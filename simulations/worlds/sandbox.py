@@ -18,18 +18,16 @@ import numpy as np
 
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.serving.wallet import Wallet
 from financing.registry.metering.readings import ReadingBatch
 from financing.registry.metering.research_files import import_half_hourly_kw
 from simulations.worlds.api_client import ApiClient
+from simulations.worlds.names import BANKS, EXCHANGE, GRIDS, REGISTRY, VERIFIER
 from simulations.worlds.order_book import open_order_book
 from simulations.worlds.other_projects import seed_other_projects
 from simulations.worlds.plants import LATITUDE_DEG, LONGITUDE_DEG, generate_hourly
 from simulations.worlds.trading_floor import open_trading_floor
+from simulations.worlds.wallet import Wallet
 
-REGISTRY, EXCHANGE, VERIFIER = "registry-sip", "exchange-seee", "verifier-cqc"
-BANKS = ("bank-gusu", "bank-jinji", "bank-taihu")
-GRIDS = ("grid-sip", "grid-gaoxin")
 PRODUCT = "phcer_pledge_loan"
 PHCER = "PHCER"
 ANCHOR_FEN = 3_000  # 30 CNY/t, the published price of a Suzhou sale

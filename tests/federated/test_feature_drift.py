@@ -20,7 +20,7 @@ from federated.nodes.node import COUNTED_IN
 from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.serving import Network
-from federated.serving.wallet import Wallet
+from simulations.worlds.wallet import Wallet
 
 WALLET = Wallet(b"s" * 32, b"a" * 32)
 NOW = AT + timedelta(days=1)

@@ -19,10 +19,10 @@ from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.node_app import node_app
 from federated.serving import Network
-from federated.serving.building import build_nodes, standing_consents
-from federated.serving.wallet import Wallet
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
+from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.wallet import Wallet
 
 QUIET = Reporter(lambda _: None, lambda *_: None)
 

@@ -11,10 +11,10 @@ from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
 from federated.protocols.protected.protocol import ProtectedProtocol
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
-from federated.serving.building import read_taiwan
-from federated.serving.wallet import Wallet
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
+from simulations.worlds.wallet import Wallet
 
 ROOT = Path(__file__).resolve().parents[2]
 TAIWAN = ROOT.parent / "shared" / "data" / "credit"

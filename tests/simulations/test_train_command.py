@@ -13,14 +13,15 @@ from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
-from federated.serving.building import build_nodes, read_taiwan, standing_consents
-from federated.serving.wallet import Wallet
 from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
 from simulations.report import table_of, update_readme
 from simulations.tables import TABLE_END, TABLE_START
+from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
+from simulations.worlds.wallet import Wallet
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 GUEST = "id,y," + ",".join(f"x{i}" for i in range(13))

@@ -30,10 +30,10 @@ from federated.protocols.core.alignment import Alignment, AlignmentStep, Partici
 from federated.protocols.core.protocol import COMPANION, FoldReport, VerticalProtocol
 from federated.protocols.node_app import node_app
 from federated.protocols.operator_app import FoldReports, Observers, RunPlan, operator_app
-from federated.serving.building import CreditTables, build_nodes, standing_consents
-from federated.serving.wallet import Wallet
 from financing.base.parameters import load_parameters
 from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
+from simulations.worlds.credit_nodes import CreditTables, build_nodes, standing_consents
+from simulations.worlds.wallet import Wallet
 
 SPLITS = 5
 CONSENT_YEARS = 3
