@@ -71,7 +71,7 @@ class UseLogTampered(FederatedError):
 
 
 class StoreOutdated(FederatedError):
-    """A node's store was written by an earlier version, whose consents were not signed: start a new home."""
+    """A node's store was written by an earlier version: start a new home, or do what the detail says."""
 
     code = "store_outdated"
 

@@ -117,6 +117,22 @@ def sandbox_seed(
         raise typer.Exit(REFUSED) from error
 
 
+@app.command("describe-stores")
+def describe_stores_of(
+    home: Annotated[Path, typer.Option(help="The network's home, with the node stores under `nodes`.")],
+) -> None:
+    """Write into node stores of an earlier version what their columns are. Safe to run again."""
+    from simulations.worlds.columns import describe_stores  # noqa: PLC0415
+
+    try:
+        described = describe_stores(home)
+    except FederatedError as error:
+        text = f"error {error.code}: {error.detail}"
+        Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(REFUSED) from error
+    Console().print(f"described: {', '.join(described) or 'nothing, all stores say what they hold'}", highlight=False)
+
+
 @bench.command("ledger")
 def bench_ledger(
     transfers: Annotated[int, typer.Option(min=256, help="Transfers of the larger runs.")] = 2_000,

@@ -25,6 +25,7 @@ from federated.protocols.private.plan import plan_text
 from federated.protocols.private.protocol import PrivateProtocol
 from federated.protocols.private.stored import stored_rows
 from simulations.experiments.private_credit.world import dealt_nodes, folds_of, load_table, switchboard
+from simulations.worlds.columns import load_ranges
 
 Report = dict[str, Any]
 
@@ -58,7 +59,7 @@ def private_report(
         nodes = dealt_nodes(table, held_out, Path(scratch), seed, grant=Budget(epsilon, delta))
         board = switchboard(nodes)
         protocol = PrivateProtocol(epsilon, delta, network, seed=seed)
-        run = protocol.train(board, BanksTask(table.public.table, tuple(nodes)))
+        run = protocol.train(board, BanksTask(table.public, tuple(nodes)))
     public = run.model.basis.public if isinstance(run.model, PrivateAdditive) else run.model.public
     found = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
     return _report(run, table.data_origin) | {"held_out_auc": found.auc, "held_out_ece": found.ece}
@@ -74,11 +75,13 @@ def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int,
             stores.append(store)
             bank = BankNode(store)
             rows = stored_rows(bank, _now, fold)
-            nodes[bank.org_id] = PrivateNode(bank.org_id, rows, PrivacyLedger(ledger_path(home, bank.org_id)), _now)
+            ledger = PrivacyLedger(ledger_path(home, bank.org_id))
+            nodes[bank.org_id] = PrivateNode(bank.org_id, load_ranges(store.schema.schema_id), rows, ledger, _now)
             origins.add(store.data_origin)
             tables.add(store.schema.schema_id)
         board = switchboard(nodes, stored_identities(stores))
-        run = PrivateProtocol(epsilon, delta, network, seed=seed).train(board, BanksTask(min(tables), tuple(nodes)))
+        task = BanksTask(load_ranges(min(tables)), tuple(nodes))
+        run = PrivateProtocol(epsilon, delta, network, seed=seed).train(board, task)
         return _report(run, ", ".join(sorted(origins)))
 
 

@@ -39,6 +39,7 @@ from credit_api.scores.batch import BatchRefused, score_rows
 from federated.errors import DataMissing
 from federated.governance.store import ModelRegistry
 from federated.governance.versions import Governance
+from federated.nodes.store import is_described
 from financing.base.errors import FinancingError
 from financing.base.storage.database import open_engine
 from financing.lending.unit_of_work import UnitOfWork
@@ -262,6 +263,8 @@ def _require_free(settings: Settings) -> None:
 
 def _train_once(settings: Settings) -> None:
     if _has_version(settings.network_home):
+        if not all(is_described(path) for path in (settings.network_home / "nodes").glob("*.db")):
+            _tanxin("describe-stores", "--home", str(settings.network_home))
         return
     credit = settings.data / "credit" if settings.data else None
     real = credit is not None and credit.exists()

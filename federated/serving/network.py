@@ -265,7 +265,9 @@ class Network:
         answered = sorted(org_id for by_node in counted.values() for org_id in by_node)
         missing = sorted(set(manifest.participants) - set(answered))
         columns = feature_drift(manifest.feature_reference, counted)
-        return FeatureDrift(manifest.version, manifest.schema_id, moment, columns, tuple(answered), tuple(missing))
+        # All nodes of a network hold the same kinds of columns, and at least one bank's store is open.
+        schema = next(iter(self._banks.values())).store.schema
+        return FeatureDrift(manifest.version, schema, moment, columns, tuple(answered), tuple(missing))
 
     @staticmethod
     def _cuts(manifest: Manifest, role: str) -> dict[str, tuple[float, ...]]:

@@ -18,9 +18,9 @@ from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, P
 from federated.consent.signature import public_of, sign
 from federated.errors import ConsentSignatureInvalid
 from federated.nodes.grid import GridNode
-from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_made_up_signatures
+from simulations.worlds.columns import load_schema
 from simulations.worlds.wallet import Wallet
 
 BANK, GRID = "bank-gusu", "grid-sip"

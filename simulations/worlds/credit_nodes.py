@@ -21,6 +21,7 @@ from federated.nodes.checks import check_table
 from federated.nodes.grid import GridNode
 from federated.nodes.schema import FeatureSchema
 from federated.nodes.store import NodeStore, table_digest
+from simulations.worlds.columns import describe_stores
 from simulations.worlds.names import BANKS, GRIDS
 from simulations.worlds.wallet import Wallet
 
@@ -126,6 +127,7 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
         check_table(part.org_id, tables.schema.party(part.role).columns, part.subjects, part.values, part.labels)
     existing = sorted((home / "nodes").glob("*.db"))
     if existing:
+        describe_stores(home)
         _require_same(existing, parts)
         return
     for part in parts:

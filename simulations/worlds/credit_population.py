@@ -27,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.nodes.schema import load_schema
+from simulations.worlds.columns import load_schema
 from simulations.worlds.credit_nodes import CreditTables, memberships
 
 DEFAULT_FIRMS = 12_000

@@ -9,7 +9,7 @@ import numpy as np
 
 from federated.errors import CorruptData, DataMissing
 from federated.nodes.checks import check_table, numbers, read_csv
-from federated.nodes.schema import load_schema
+from simulations.worlds.columns import load_schema
 from simulations.worlds.credit_nodes import CreditTables, memberships
 
 GUEST = "taiwan_fate_hetero_guest.csv"

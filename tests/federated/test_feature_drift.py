@@ -17,9 +17,9 @@ from federated.governance.feature_drift import feature_drift, holm
 from federated.governance.manifest import FeatureReference
 from federated.nodes.grid import GridNode
 from federated.nodes.node import COUNTED_IN
-from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.serving import Network
+from simulations.worlds.columns import load_schema
 from simulations.worlds.wallet import Wallet
 
 WALLET = Wallet(b"s" * 32, b"a" * 32)

@@ -14,7 +14,7 @@ from federated.governance.decisions import Act
 from federated.governance.drift import Drift
 from federated.governance.lifecycle import Role, fold
 from federated.governance.manifest import SegmentFigures
-from federated.nodes.schema import load_schemas
+from simulations.worlds.columns import load_schemas
 
 TITLES = {
     "en": [

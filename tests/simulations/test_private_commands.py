@@ -9,7 +9,6 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.errors import PrivacyPlanRefused
-from federated.models.encoding.public_ranges import load_ranges
 from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.canaries import Audit
@@ -20,6 +19,7 @@ from simulations.cli import app
 from simulations.experiments.private_credit.report import draw, run_experiment, table_text
 from simulations.experiments.private_credit.world import load_table
 from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.worlds.columns import load_ranges
 from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
 from simulations.worlds.wallet import Wallet

@@ -36,7 +36,7 @@ class NodeSource:
         store = self.node.store
         return {
             "schema_id": store.schema.schema_id,
-            "schema_version": store.schema.version,
+            "schema": store.schema.text,
             "data_origin": store.data_origin,
             "data_sha256": store.data_sha256,
         }

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self, TypeVar
 
 from flwr.clientapp import ClientApp
 
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.served.metrics import Metrics
 from federated.nodes.identity import Identity
 from federated.nodes.schema import FeatureSchema
@@ -118,7 +119,7 @@ class VerticalProtocol(TrainingProtocol[Opened, FoldTask, FoldReport], Protocol)
 
 @dataclass(frozen=True, slots=True)
 class BanksTask:
-    """Banks that hold the columns of one table of public ranges."""
+    """Banks that hold the columns of one table, whose public ranges all know."""
 
-    table: str
+    table: PublicTable
     banks: tuple[str, ...]

@@ -19,7 +19,7 @@ from federated.models.encoding.hats import (
     IntArray,
     scored,
 )
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.budget import PrivacyLedger, Receipt
 from federated.privacy.differential.accountant import epsilon_of
@@ -89,7 +89,9 @@ class _Open:
 
 
 class PrivateNode:
-    """`rows` gives the rows for the columns of a public table, read when a plan is accepted; `clock` dates the ledger.
+    """`public` is what the bank knows of a table's columns in advance, and a plan has to rest on. `rows` gives the rows
+
+    for its columns, or for those it may decide on, read when a plan is accepted; `clock` dates the ledger.
 
     What is open is kept in memory only: after a restart a run that was agreed to is spent and cannot go on.
     """
@@ -97,6 +99,7 @@ class PrivateNode:
     def __init__(
         self,
         org_id: str,
+        public: PublicTable,
         rows: Callable[[PublicTable], PrivateRows],
         ledger: PrivacyLedger,
         clock: Callable[[], datetime],
@@ -105,7 +108,7 @@ class PrivateNode:
         sampler: Sampler | None = None,
     ) -> None:
         self.org_id = org_id
-        self._rows, self._ledger, self._clock = rows, ledger, clock
+        self._public, self._rows, self._ledger, self._clock = public, rows, ledger, clock
         self._policy = policy or Policy()
         self._noise: NoiseSource = noise or DiscreteGaussian()
         self._sampler = sampler or Sampler()
@@ -161,9 +164,8 @@ class PrivateNode:
                 f"against {policy.least_colluding} colluding banks"
             )
             raise PrivacyPlanRefused(detail, bank=self.org_id)
-        public = load_ranges(plan.table)
-        public = public if plan.protected else public.unprotected()
-        if public.digest != plan.digest:
+        public = self._public if plan.protected else self._public.unprotected()
+        if (self._public.table, public.digest) != (plan.table, plan.digest):
             raise PrivacyPlanRefused(f"{self.org_id} knows other public ranges of {plan.table}", bank=self.org_id)
         if isinstance(plan, AdditivePlan):
             if not (2 <= plan.knots <= MOST_KNOTS and plan.knots <= plan.edge_cells <= MOST_CELLS):

@@ -49,5 +49,6 @@ class PrivateProtocol:
         circle, asked = circle_of(task.banks), (self.epsilon, self.delta)
         if self.network:
             plan = network_plan(task.table, circle, *asked, protected=self.protected, steps=self.steps)
-            return train_network(board, plan, self.delta, seed=self.seed)
-        return train_additive(board, additive_plan(task.table, circle, *asked, protected=self.protected), self.delta)
+            return train_network(board, plan, task.table, self.delta, seed=self.seed)
+        plan_of_sums = additive_plan(task.table, circle, *asked, protected=self.protected)
+        return train_additive(board, plan_of_sums, task.table, self.delta)

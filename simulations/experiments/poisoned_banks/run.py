@@ -83,7 +83,7 @@ def dealt(
         bad = poison is not None and name in poisoned
         if poison is not None and bad:
             values, labels = poison.rows(values, labels)
-        node = RobustNode(name, RobustRows(table.public.table, values, labels), BOTH)
+        node = RobustNode(name, RobustRows(table.public, values, labels), BOTH)
         banks[name] = PoisonedNode(node, poison) if poison is not None and bad else node
     return banks
 
@@ -115,7 +115,7 @@ def measured(
 ) -> PoisonedFold:
     """Train in a mode of `RobustProtocol` and score held-out rows."""
     board = switchboard(dealt(table, held_out, seed, poisoned, poison))
-    run = RobustProtocol(mode).train(board, BanksTask(table.public.table, bank_names()))
+    run = RobustProtocol(mode).train(board, BanksTask(table.public, bank_names()))
     return judged(run, table, held_out)
 
 

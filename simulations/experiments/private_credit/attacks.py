@@ -37,11 +37,7 @@ def shadows(table: PrivateTable, rows: NDArray[np.int64], epsilon: float | None,
     """Train `models` on random halves of `rows`, noised for `epsilon` (None: not), attack each by the others."""
     public = table.public
     values, labels = table.values[rows], table.labels[rows]
-    plan = (
-        None
-        if epsilon is None
-        else additive_plan(public.table, circle_of(bank_names()), epsilon, DELTA, protected=True)
-    )
+    plan = None if epsilon is None else additive_plan(public, circle_of(bank_names()), epsilon, DELTA, protected=True)
     # Drawn independently: a shadow on exactly the records that a target lacks would give the target away.
     rng = np.random.default_rng(seed)
     member = np.array([rng.permutation(len(rows)) < len(rows) // 2 for _ in range(models)])
@@ -79,7 +75,7 @@ def canaries(table: PrivateTable, epsilon: float, trials: int, seed: int, rows: 
     gives away as much. The canary's values lie on the ends of the public ranges, where it is in one cell a column.
     """
     small = _narrow(table, 4)
-    plan = additive_plan(small.public.table, circle_of(bank_names()), epsilon, DELTA, protected=True, knots=4)
+    plan = additive_plan(small.public, circle_of(bank_names()), epsilon, DELTA, protected=True, knots=4)
     plan = replace(plan, edge_cells=16)
     chosen = np.random.default_rng(seed).choice(len(small.labels), rows, replace=False)
     values, labels = small.values[chosen], small.labels[chosen]

@@ -16,7 +16,7 @@ from federated.privacy.budget import Budget
 from federated.privacy.differential.noise import DiscreteGaussian
 from federated.protocols.core.protocol import BanksTask
 from federated.protocols.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
-from federated.protocols.private.operator import public_of
+from federated.protocols.private.operator import public_for
 from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.private_credit.pooled import transcript
 from simulations.experiments.private_credit.world import PrivateTable, dealt_nodes, switchboard
@@ -57,7 +57,7 @@ def trained(
             return trained(table, held_out, epsilon, kind=kind, protected=protected, seed=seed, steps=steps, home=where)
     nodes = dealt_nodes(table, held_out, home, seed, grant=Budget(epsilon, DELTA))
     protocol = PrivateProtocol(epsilon, DELTA, kind == "network", protected, steps, seed)
-    return protocol.train(switchboard(nodes), BanksTask(table.public.table, tuple(nodes)))
+    return protocol.train(switchboard(nodes), BanksTask(table.public, tuple(nodes)))
 
 
 def measured(
@@ -73,7 +73,7 @@ def measured(
     """Train and score held-out rows; ε = ∞ is the additive model from sums without noise, which no node gives."""
     started = time.perf_counter()
     if math.isinf(epsilon):
-        public, training = public_of(table.public.table, protected), ~held_out
+        public, training = public_for(table.public, protected), ~held_out
         plain = transcript(public, table.columns(public)[training], table.labels[training], None, DiscreteGaussian())
         return _fold(table, held_out, plain.model, started, math.inf, math.inf, 0, 0)
     run = trained(table, held_out, epsilon, kind=kind, protected=protected, seed=seed, steps=steps)

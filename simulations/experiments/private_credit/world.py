@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import DataMissing
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import numbers, read_csv
 from federated.nodes.identity import Identity, fresh_identities
@@ -23,6 +23,7 @@ from federated.protocols.node_app import bank_app
 from federated.protocols.private.node import PrivateNode, PrivateRows
 from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.credit_zoo.bench import fold_masks
+from simulations.worlds.columns import load_ranges
 from simulations.worlds.credit_population import generate_population
 
 BANKS = 5
@@ -97,7 +98,7 @@ def dealt_nodes(
             values, own = table.columns(public)[mine], held_out[mine]
             return PrivateRows(table.public.table, values, table.labels[mine], ~own, ~own)
 
-        nodes[bank] = PrivateNode(bank, rows, ledger, now)
+        nodes[bank] = PrivateNode(bank, table.public, rows, ledger, now)
     return nodes
 
 
