@@ -173,7 +173,7 @@ class TrainingFailed(FederatedError):
 
 
 class ModelNotFound(FederatedError):
-    """The registry holds no such model or version, or no champion was appointed yet."""
+    """The model registry holds no such model or version, or no champion was appointed yet."""
 
     code = "model_not_found"
 

@@ -37,7 +37,7 @@ from credit_api.cli.registry import registry_app
 from credit_api.http.auth.keys import issue
 from credit_api.scores.batch import BatchRefused, score_rows
 from federated.errors import DataMissing
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.nodes.store import is_described
 from financing.base.errors import FinancingError

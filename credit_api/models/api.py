@@ -31,10 +31,10 @@ from credit_api.models.schemas import (
     ModelReasonIn,
     MonitoringOut,
 )
-from federated.governance.card_markdown import markdown
+from federated.governance.cards.markdown import markdown
 from federated.governance.decisions import Act
-from federated.governance.fairness import GroupFairness
 from federated.governance.lifecycle import Event, Role
+from federated.governance.monitoring.fairness import GroupFairness
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field
 
 from credit_api.http.fields import RequestModel, ResponseModel, Text, fields_of
-from federated.governance.drift import Drift, Verdict
-from federated.governance.feature_drift import ColumnDrift, FeatureDrift
 from federated.governance.lifecycle import (
     Kind,
     Lifecycle,
@@ -17,7 +15,9 @@ from federated.governance.lifecycle import (
     Status,
 )
 from federated.governance.manifest import Explanation, Manifest
-from federated.governance.monitoring import Shadow
+from federated.governance.monitoring.drift import Drift, Verdict
+from federated.governance.monitoring.feature_drift import ColumnDrift, FeatureDrift
+from federated.governance.monitoring.score_log import Shadow
 
 
 class ModelApprovalIn(RequestModel):

@@ -34,13 +34,13 @@ from federated.errors import (
     StoreOutdated,
     UseLogTampered,
 )
-from federated.governance.card import Card
-from federated.governance.card_texts import Language
-from federated.governance.feature_drift import FeatureDrift, feature_drift
+from federated.governance.cards.card import Card
+from federated.governance.cards.texts import Language
 from federated.governance.manifest import Manifest
-from federated.governance.monitoring import Answered
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.monitoring.feature_drift import FeatureDrift, feature_drift
+from federated.governance.monitoring.score_log import Answered
 from federated.governance.oversight import Monitoring, Oversight
-from federated.governance.store import ModelRegistry
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
 from federated.models.served.reasons import Reason, top_reasons
@@ -77,7 +77,7 @@ class _Evaluated:
 
 
 class Network:
-    """All nodes and the registry under one home directory. Safe to call from several threads."""
+    """All nodes and the model registry under one home directory. Safe to call from several threads."""
 
     def __init__(
         self,

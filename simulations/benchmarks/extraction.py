@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from federated.consent.record import Purpose
 from federated.errors import QueryBudgetSpent
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.weights import ScoringModel
 from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget

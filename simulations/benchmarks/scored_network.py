@@ -7,7 +7,7 @@ from pathlib import Path
 
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.open.run import ADDITIVE

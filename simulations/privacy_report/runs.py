@@ -9,7 +9,7 @@ from typing import Any
 
 from federated.errors import CorruptData, DataMissing
 from federated.governance.manifest import PRIVACY_SHARES, Manifest
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.privacy.claims import Phase, vertical_phases
 from federated.privacy.ledgers import ledgers_in
 

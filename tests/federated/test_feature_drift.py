@@ -12,9 +12,9 @@ from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ModelNotFound, NodeUnavailable, SchemaMismatch
-from federated.governance.drift import Verdict
-from federated.governance.feature_drift import feature_drift, holm
 from federated.governance.manifest import FeatureReference
+from federated.governance.monitoring.drift import Verdict
+from federated.governance.monitoring.feature_drift import feature_drift, holm
 from federated.nodes.grid import GridNode
 from federated.nodes.node import COUNTED_IN
 from federated.nodes.store import NodeStore

@@ -6,7 +6,7 @@ import pytest
 
 from federated.errors import ModelCorrupt, ModelExists, ModelNotFound
 from federated.governance.manifest import Manifest
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.serving import Network
 
 

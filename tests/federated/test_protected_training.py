@@ -9,7 +9,7 @@ from small_network import AT, SMALL
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.models.encoding.categories import RawTable
 from federated.models.encoding.random_leaves import best_trees
 from federated.models.served.calibration import NONE

@@ -19,7 +19,7 @@ from federated.consent.record import Purpose
 from federated.engines.in_process import OPERATOR_NODE_ID, InProcessGrid, Seat
 from federated.errors import TrainingFailed
 from federated.governance.manifest import Explanation, Manifest
-from federated.governance.store import MODEL_NAME, ModelRegistry
+from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 from federated.governance.versions import Governance
 from federated.models.served.metrics import Metrics
 from federated.nodes.bank import BankNode

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from federated.consent.instants import to_micros
 from federated.errors import CorruptData
-from federated.governance.drift import Drift, drift, score_counts
+from federated.governance.monitoring.drift import Drift, drift, score_counts
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS scores (

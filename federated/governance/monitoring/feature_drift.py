@@ -25,8 +25,8 @@ from datetime import datetime
 
 import numpy as np
 
-from federated.governance.drift import Drift, drift
 from federated.governance.manifest import FeatureReference
+from federated.governance.monitoring.drift import Drift, drift
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.node import COUNTED_IN

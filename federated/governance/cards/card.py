@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.record import utc
-from federated.governance.card_texts import (
+from federated.governance.cards.texts import (
     Language,
     group_name,
     privacy_text,
@@ -19,10 +19,10 @@ from federated.governance.card_texts import (
     text,
     text_or,
 )
-from federated.governance.drift import Drift
-from federated.governance.fairness import GroupFairness, fairness
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
+from federated.governance.monitoring.drift import Drift
+from federated.governance.monitoring.fairness import GroupFairness, fairness
 
 FIGURES = ("auc", "ks", "brier", "ece")
 SMALL_CHANCE = 0.0001
