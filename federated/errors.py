@@ -234,6 +234,6 @@ class NothingToRollBack(FederatedError):
 
 def error_codes() -> dict[str, type[FederatedError]]:
     """Every stable code with its class, the base included."""
-    found: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
-    found.update({cls.code: cls for cls in FederatedError.__subclasses__()})
-    return found
+    by_code: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
+    by_code.update({cls.code: cls for cls in FederatedError.__subclasses__()})
+    return by_code

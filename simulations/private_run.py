@@ -61,8 +61,8 @@ def private_report(
         protocol = PrivateProtocol(epsilon, delta, network, seed=seed)
         run = protocol.train(board, BanksTask(table.public, tuple(nodes)))
     public = run.model.basis.public if isinstance(run.model, PrivateAdditive) else run.model.public
-    found = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
-    return _report(run, table.data_origin) | {"held_out_auc": found.auc, "held_out_ece": found.ece}
+    metrics = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
+    return _report(run, table.data_origin) | {"held_out_auc": metrics.auc, "held_out_ece": metrics.ece}
 
 
 def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int, seed: int) -> Report:
@@ -90,7 +90,7 @@ def _now() -> datetime:
 
 
 def _report(run: PrivateRun, data_origin: str) -> Report:
-    found: Report = {
+    report: Report = {
         "run": run.run,
         "data_origin": data_origin,
         "mechanism": "additive" if isinstance(run.model, PrivateAdditive) else "network",
@@ -107,7 +107,7 @@ def _report(run: PrivateRun, data_origin: str) -> Report:
     }
     if isinstance(run.model, PrivateAdditive):
         tables = run.model.contributions()
-        found["contributions"] = {name: np.round(cells, 6).tolist() for name, cells in tables.items()}
-        found["level"] = run.model.calibration.level
-        found["counted_auc"] = run.model.calibration.auc
-    return found
+        report["contributions"] = {name: np.round(cells, 6).tolist() for name, cells in tables.items()}
+        report["level"] = run.model.calibration.level
+        report["counted_auc"] = run.model.calibration.auc
+    return report

@@ -95,12 +95,12 @@ def _paired(report: Report) -> list[str]:
         folds = models[ours]["auc_folds"]
         if len(folds) < 2:
             continue
-        found = []
+        gaps_to = []
         for name in (name for name in NAMES if name in models and name != ours):
             gaps = [a - b for a, b in zip(folds, models[name]["auc_folds"], strict=True)]
             error = stdev(gaps) / len(gaps) ** 0.5
-            found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
-        lines += ["", f"Paired differences of the AUC of {ours} over the folds: {'; '.join(found)}."]
+            gaps_to.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
+        lines += ["", f"Paired differences of the AUC of {ours} over the folds: {'; '.join(gaps_to)}."]
     return lines
 
 

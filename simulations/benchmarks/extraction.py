@@ -145,10 +145,10 @@ class _Insider:
                 own.append(float(self._model.joint_bank.logits(self._lending(values[None, :], "bank"))[0]))
         if borrowed:
             self._write(row, self.tables.bank_values[row])
-        found = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
+        bounds = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
         if scores:
-            self._first.setdefault(row, found.width)
-        return found
+            self._first.setdefault(row, bounds.width)
+        return bounds
 
     def first_width(self, row: int) -> float:
         """How much the first answer about a customer left open, in logits."""

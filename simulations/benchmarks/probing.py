@@ -62,8 +62,8 @@ def measure_probing(customers: int) -> Probing:
             refused = _plant(node, Path(folder) / f"{GRID}.db", members)
             bare = {subject: subject.encode() for subject in members}
             unprotected = probed(with_bare_ids(list(member), lambda entered: _exchange(node, bare, entered)), member)
-            found = node.training_consents(BANK, AT, aligned=True)
-            protected = {subject: psi.element(subject, record.signature) for subject, record in found.items()}
+            consents = node.training_consents(BANK, AT, aligned=True)
+            protected = {subject: psi.element(subject, record.signature) for subject, record in consents.items()}
             own = secrets.token_bytes(32)
             taken = next(iter(given.values())).signature
             made_up = (lambda subject: _forged(_draft(subject), own).signature, lambda _: taken)

@@ -122,8 +122,8 @@ class ScoreLog:
                 " WHERE champion = ? AND basis = ? AND at_us >= ? GROUP BY 1",
                 (champion, basis, to_micros(since)),
             ).fetchall()
-        found = np.array(rows, dtype=np.int64).reshape(-1, 2)
-        return score_counts(found[:, 0], found[:, 1])
+        scores = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return score_counts(scores[:, 0], scores[:, 1])
 
 
 def _compared(

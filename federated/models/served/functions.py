@@ -154,5 +154,5 @@ def _under(prefix: str, arrays: Given) -> Arrays:
 
 
 def _numbered(prefix: str, arrays: Given) -> tuple[FloatArray, ...]:
-    found = _under(prefix, arrays)
-    return tuple(np.asarray(found[name], dtype=np.float64) for name in sorted(found))
+    numbered = _under(prefix, arrays)
+    return tuple(np.asarray(numbered[name], dtype=np.float64) for name in sorted(numbered))

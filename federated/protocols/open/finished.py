@@ -109,13 +109,13 @@ def groups(node: LearnerNode, content: Content) -> Content:
     if isinstance(node.rows, BankRows):
         marks = gathered(node.rows.held_out[None, :].astype(np.float64), node.rows.peers)
         return Content(prefixed("marks", marks))
-    found: Arrays = {}
+    told: Arrays = {}
     for bank, mark in content.under("marks").items():
         rows = node.rows.peers[bank]
         asked = (np.asarray(mark, dtype=np.float64)[0] > 0) & (rows >= 0)
         for segment, codes in node.rows.groups.items():
-            found[f"{segment}/{bank}"] = np.where(asked, codes[rows] + 1, 0).astype(np.float32)[None, :]
-    return Content(found)
+            told[f"{segment}/{bank}"] = np.where(asked, codes[rows] + 1, 0).astype(np.float32)[None, :]
+    return Content(told)
 
 
 def audit(node: LearnerNode, content: Content) -> Content:

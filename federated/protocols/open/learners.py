@@ -77,13 +77,13 @@ class BoostedTrees:
             answers = session.ask(session.banks, "query.tell", {}, {})
             stopping.over(self._s.max_rounds, session.losses(answers).sum(keepdims=True))
         bases = (session.prior, 0.0)
-        found: list[PartyFunction] = []
+        functions: list[PartyFunction] = []
         for side, blocks, base in zip(session.sides, grown, bases, strict=False):
             kept = Trees.joined(blocks).first(int(stopping.round[0]) * len(blocks[0].feature))
             # Every block lists trees step by step, members within a step.
             member = np.tile(np.arange(members), len(kept.feature) // members)
-            found.append(TreeFunction(side.binning, kept, member, members, base))
-        return found
+            functions.append(TreeFunction(side.binning, kept, member, members, base))
+        return functions
 
     def _block(self, session: LearnerSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
@@ -113,7 +113,7 @@ class BoostedTrees:
         self, session: LearnerSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
     ) -> tuple[Trees, FloatArray]:
         """Trees from several nodes' summed histograms, a level an exchange."""
-        found: list[FloatArray] = []
+        losses: list[FloatArray] = []
         grown = []
         for step in range(number * self._s.block, (number + 1) * self._s.block):
 
@@ -121,7 +121,7 @@ class BoostedTrees:
                 arrays = prefixed("trees", trees.to_arrays()) if level else {}
                 answers = session.ask(side, "query.level", arrays, config | {"level": level, "step": step})
                 if not level and side is session.banks:
-                    found.append(session.losses(answers))
+                    losses.append(session.losses(answers))
                 return added(answers, "histogram")
 
             rng = np.random.default_rng([int(str(config["seed"])), step])
@@ -129,7 +129,7 @@ class BoostedTrees:
             last = step == (number + 1) * self._s.block - 1
             session.ask(side, "query.leaf", prefixed("trees", tree.to_arrays()), {"tell": int(last)})
             grown.append(tree)
-        return Trees.joined(grown), found[0] if found else np.zeros(0)
+        return Trees.joined(grown), losses[0] if losses else np.zeros(0)
 
 
 class Networks:

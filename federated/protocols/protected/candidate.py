@@ -28,16 +28,16 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
-    found = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
-    calibration = found.calibration()
-    audited = {("all", "0"): found.held_out.histogram(calibration)} | {
-        group: found.held_out.histogram(calibration, group)
-        for group, (rows, _) in found.held_out.groups.items()
+    counted_rows = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
+    calibration = counted_rows.calibration()
+    audited = {("all", "0"): counted_rows.held_out.histogram(calibration)} | {
+        group: counted_rows.held_out.histogram(calibration, group)
+        for group, (rows, _) in counted_rows.held_out.groups.items()
         if rows.sum()
     }
-    counted = found.set_aside.histogram(NONE)
+    counted = counted_rows.set_aside.histogram(NONE)
     eces = {
-        method: found.held_out.histogram(fitted).ece()
+        method: counted_rows.held_out.histogram(fitted).ece()
         for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
     }
     figures = {"method": calibration.method, "own": [], "ece": eces}

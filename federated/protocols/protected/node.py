@@ -52,8 +52,8 @@ class ProtectedApp:
     def _summed(self, content: Content) -> FloatArray | Ring:
         """What this node adds to a secure sum: what it computed for it, or nothing. Each is given once."""
         length = content.integer("length")
-        found = self._talk.state.sums.pop(content.text("of"), None)
-        return np.zeros(length, dtype=np.uint64) if found is None else found
+        kept = self._talk.state.sums.pop(content.text("of"), None)
+        return np.zeros(length, dtype=np.uint64) if kept is None else kept
 
     def _introduce(self, content: Content) -> Content:
         met = self._talk.introduce(self._opened(), content.points("run"))

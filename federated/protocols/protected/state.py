@@ -120,5 +120,5 @@ class Talk:
 
 def given(content: Content, name: str, peer: str) -> Ring | None:
     """What the dealer sent for a pair under `name`, if it sent anything."""
-    found = content.arrays.get(f"{name}/{peer}")
-    return None if found is None else np.asarray(found, dtype=np.uint64)
+    dealt = content.arrays.get(f"{name}/{peer}")
+    return None if dealt is None else np.asarray(dealt, dtype=np.uint64)

@@ -70,13 +70,13 @@ class RobustNode:
         if not mine.any():
             raise PrivacyPlanRefused(f"{self.org_id} has no row to judge on", bank=self.org_id)
         units, wanted = self._basis.units(self._rows.values[mine]), self._rows.labels[mine] - 0.5
-        found = []
+        errors = []
         for name in sorted(candidates):
             beta = np.asarray(candidates[name], dtype=np.float64)
             if beta.shape != (self._basis.width,) or not np.isfinite(beta).all():
                 raise PrivacyPlanRefused(f"{self.org_id}: candidate {name} is no model of {table}", bank=self.org_id)
-            found.append(float(np.mean((np.clip(units @ beta, -0.5, 0.5) - wanted) ** 2)))
-        return np.array(found)
+            errors.append(float(np.mean((np.clip(units @ beta, -0.5, 0.5) - wanted) ** 2)))
+        return np.array(errors)
 
     def _judging(self) -> NDArray[np.bool_]:
         return np.asarray(np.arange(len(self._rows.labels)) % JUDGING == JUDGING - 1)

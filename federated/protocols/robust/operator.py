@@ -54,8 +54,8 @@ def train_inspected(board: Switchboard, table: PublicTable, banks: Sequence[str]
     basis, shape = _basis(table)
     request = pack(Content(config={"table": table.table}))
     messages = [Message(request, board.node_ids[bank], "query.robust_inspected") for bank in banks]
-    found = board.read_present(board.exchange_present(messages))
-    sent = {bank: content.arrays.get("update") for bank, content in found.items()}
+    answers = board.read_present(board.exchange_present(messages))
+    sent = {bank: content.arrays.get("update") for bank, content in answers.items()}
     updates = {
         bank: bounded(np.asarray(update, dtype=np.float64), shape)
         for bank, update in sent.items()

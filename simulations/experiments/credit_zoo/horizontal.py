@@ -110,8 +110,8 @@ def _trained(grid: InProcessGrid, plan: BenchPlan) -> _Trained:
 
 
 def _counted(session: LearnerSession, calibrated: bool) -> Histograms:
-    found = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
-    return {org: by_name["it"] for org, by_name in found.items()}
+    histograms = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
+    return {org: by_name["it"] for org, by_name in histograms.items()}
 
 
 def run_horizontal(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
@@ -200,8 +200,8 @@ def _rows(table: BenchTable, mask: NDArray[np.bool_]) -> BenchTable:
 
 
 def _metrics(parts: Histograms) -> Json:
-    found = list(parts.values())
-    return vars_of(sum(found[1:], found[0]).metrics())
+    histograms = list(parts.values())
+    return vars_of(sum(histograms[1:], histograms[0]).metrics())
 
 
 def vars_of(metrics: Metrics) -> Json:
@@ -211,7 +211,7 @@ def vars_of(metrics: Metrics) -> Json:
 
 def _banks(table: BenchTable, owners: Owners, scores: Scores) -> list[Json]:
     """Every bank on all its customers that were held out in some fold, each scored once."""
-    found = []
+    rows_of = []
     scored = np.isfinite(scores["federated"])
     for bank in np.unique(owners).tolist():
         mine = (owners == bank) & scored
@@ -221,8 +221,8 @@ def _banks(table: BenchTable, owners: Owners, scores: Scores) -> list[Json]:
         if np.isfinite(scores["local"][mine]).all() and min(np.bincount(labels, minlength=2)) >= LEAST_OF_A_CLASS:
             entry |= {name: vars_of(metrics_of(logits[mine], labels)) for name, logits in scores.items()}
             entry["against_local"] = _compared(labels, scores["federated_calibrated"][mine], scores["local"][mine])
-        found.append(entry)
-    return found
+        rows_of.append(entry)
+    return rows_of
 
 
 def _compared(labels: NDArray[np.int64], ours: FloatArray, theirs: FloatArray) -> Json:

@@ -92,5 +92,7 @@ def _fold(
 ) -> PrivateFold:
     seconds = time.perf_counter() - started
     public = model.basis.public if isinstance(model, PrivateAdditive) else model.public
-    found = metrics_of(model.logits(table.columns(public)[held_out]), table.labels[held_out])
-    return PrivateFold(found.auc, found.ks, found.brier, found.ece, epsilon, realised, seconds, exchanges, payload)
+    metrics = metrics_of(model.logits(table.columns(public)[held_out]), table.labels[held_out])
+    return PrivateFold(
+        metrics.auc, metrics.ks, metrics.brier, metrics.ece, epsilon, realised, seconds, exchanges, payload
+    )
