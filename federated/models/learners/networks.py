@@ -44,7 +44,7 @@ def initial_weights(width: int, hidden: int, members: int, bias: float, seed: in
 
 
 class PartyNetwork(nn.Module):
-    """`members` networks on one encoded batch. Names and shapes of weights are those of `models.members.forward`."""
+    """`members` networks on one encoded batch. Names and shapes of weights are those of `learners.members.forward`."""
 
     def __init__(self, weights: Weights, dropout: float = 0.0) -> None:
         super().__init__()

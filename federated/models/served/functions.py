@@ -113,7 +113,7 @@ class ConvexFunction:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFunction:
-    """Small networks on quantile ramps, evaluated by `models.members.forward`."""
+    """Small networks on quantile ramps, evaluated by `models.learners.members.forward`."""
 
     encoder: RampEncoder
     weights: Weights
