@@ -71,7 +71,7 @@ class UseLogTampered(FederatedError):
 
 
 class StoreOutdated(FederatedError):
-    """A node's store was written by an earlier version, whose consents were not signed: start a new home."""
+    """A node's store was written by an earlier version: start a new home, or do what the detail says."""
 
     code = "store_outdated"
 
@@ -173,7 +173,7 @@ class TrainingFailed(FederatedError):
 
 
 class ModelNotFound(FederatedError):
-    """The registry holds no such model or version, or no champion was appointed yet."""
+    """The model registry holds no such model or version, or no champion was appointed yet."""
 
     code = "model_not_found"
 
@@ -234,6 +234,6 @@ class NothingToRollBack(FederatedError):
 
 def error_codes() -> dict[str, type[FederatedError]]:
     """Every stable code with its class, the base included."""
-    found: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
-    found.update({cls.code: cls for cls in FederatedError.__subclasses__()})
-    return found
+    by_code: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
+    by_code.update({cls.code: cls for cls in FederatedError.__subclasses__()})
+    return by_code

@@ -164,7 +164,7 @@ def credit_plots(
 
 def _one(dataset: str, data: Path, work: Any) -> Any:
     """Do `work` on one public set; a refusal is printed and ends the command."""
-    from federated.protocols.core.settings import ZooSettings  # noqa: PLC0415
+    from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
     from simulations.experiments.credit_zoo.bench import BenchPlan  # noqa: PLC0415
     from simulations.experiments.credit_zoo.datasets import load_dataset  # noqa: PLC0415
 
@@ -197,7 +197,7 @@ def _reports(
     horizontal: bool,
 ) -> list[dict[str, Any]]:
     # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
-    from federated.protocols.core.settings import ZooSettings  # noqa: PLC0415
+    from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
     from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
     from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
     from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415

@@ -19,11 +19,13 @@ from simulations import (
     market_bench_commands,  # noqa: F401 (adds its command to bench)
 )
 from simulations.bench_commands import bench
+from simulations.consent_commands import consent
 from simulations.private_commands import privacy, private
 from simulations.risk_commands import risk
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(bench, name="bench")
+app.add_typer(consent, name="consent")
 app.add_typer(private, name="private")
 app.add_typer(privacy, name="privacy")
 app.command("risk")(risk)
@@ -45,18 +47,24 @@ def train(
     home: Annotated[Path | None, typer.Option(help="Keep node stores here and register the model here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
     firms: Annotated[int, typer.Option(min=300, max=100_000, help="Size of the generated population.")] = 12_000,
-    protection: Annotated[
-        str, typer.Option(help="shares: nobody reads another's rows; none: the model zoo, unprotected; both.")
-    ] = "shares",
+    protocol: Annotated[
+        str, typer.Option(help="protected: nobody reads another's rows; open: the model zoo, in the clear; both.")
+    ] = "protected",
+    strategy: Annotated[
+        str, typer.Option(help="How the open zoo averages networks (docs/protocols.md); fedavg if not given.")
+    ] = "",
 ) -> None:
     """Align, train across three banks and two grid companies, and measure beside what pooling would give."""
     progress = Console(stderr=True)
     try:
         # Torch and Flower take seconds to load; other commands of the same script do not pay for them.
-        from simulations.training_run import Protection, train_and_report  # noqa: PLC0415
+        from federated.protocols.catalogue import averaged_by, vertical_protocols  # noqa: PLC0415
+        from simulations.training_run import train_and_report  # noqa: PLC0415
 
-        if protection not in set(Protection):
-            raise typer.BadParameter("shares, none or both", param_hint="--protection")
+        try:
+            protocols = vertical_protocols(protocol)
+        except KeyError as error:
+            raise typer.BadParameter(str(error.args[0]), param_hint="--protocol") from error
         result = train_and_report(
             data=data,
             folds=folds,
@@ -65,7 +73,7 @@ def train(
             firms=firms,
             at=datetime.now(UTC),
             console=progress,
-            protection=Protection(protection),
+            protocols=averaged_by(strategy, protocols) if strategy else protocols,
         )
     except FederatedError as error:
         progress.print(
@@ -107,6 +115,22 @@ def sandbox_seed(
     except SeedingFailed as error:
         progress.print(f"error: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(REFUSED) from error
+
+
+@app.command("describe-stores")
+def describe_stores_of(
+    home: Annotated[Path, typer.Option(help="The network's home, with the node stores under `nodes`.")],
+) -> None:
+    """Write into node stores of an earlier version what their columns are. Safe to run again."""
+    from simulations.worlds.columns import describe_stores  # noqa: PLC0415
+
+    try:
+        described = describe_stores(home)
+    except FederatedError as error:
+        text = f"error {error.code}: {error.detail}"
+        Console(stderr=True).print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(REFUSED) from error
+    Console().print(f"described: {', '.join(described) or 'nothing, all stores say what they hold'}", highlight=False)
 
 
 @bench.command("ledger")

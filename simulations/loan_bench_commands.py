@@ -41,8 +41,8 @@ def finance(
     if as_json:
         sys.stdout.write(json.dumps(report, indent=1) + "\n")
         return
-    for name, found in report.items():
-        sys.stdout.write(f"{name}: {json.dumps(found)}\n")
+    for name, figures in report.items():
+        sys.stdout.write(f"{name}: {json.dumps(figures)}\n")
 
 
 @bench.command("actus")

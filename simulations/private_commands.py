@@ -90,22 +90,22 @@ def budget(home: Home = Path("var"), as_json: AsJson = False) -> None:
     """What each bank has granted, spent and left, from its ledger, whose chain is checked first."""
     from federated.privacy.ledgers import banks_in, ledgers_in  # noqa: PLC0415
 
-    found: list[dict[str, Any]] = []
+    accounts: list[dict[str, Any]] = []
     try:
         banks_in(home)
         for bank, ledger in ledgers_in(home).items():
             head = ledger.head()
             for account in ledger.accounts():
-                found.append({"bank": bank} | asdict(account) | {"left": account.left, "head": head})
+                accounts.append({"bank": bank} | asdict(account) | {"left": account.left, "head": head})
     except FederatedError as error:
         _refuse(error)
     if as_json:
-        sys.stdout.write(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(accounts, indent=1, ensure_ascii=False) + "\n")
         return
     table = Table(title=f"Privacy budgets in {home}")
     for heading in ("bank", "data set", "ε spent", "ε granted", "ε left", "δ", "runs"):
         table.add_column(heading)
-    for each in found:
+    for each in accounts:
         spent, granted, left = (f"{v:.4g}" for v in (each["epsilon"], each["budget"]["epsilon"], each["left"]))
         delta = f"{each['budget']['delta']:g}"
         table.add_row(each["bank"], each["dataset"], spent, granted, left, delta, str(len(each["runs"])))
@@ -141,14 +141,14 @@ def report(
             figures = measured(
                 parts_of(data, PSI_PEER, quick=True), lambda line: progress.print(line, highlight=False, markup=False)
             )
-        found = write_report(home, figures, load_claims(), datetime.now(UTC), out)
+        written = write_report(home, figures, load_claims(), datetime.now(UTC), out)
     except FederatedError as error:
         _refuse(error)
     except OSError as error:
         raise typer.BadParameter(f"nothing can be written there: {error.strerror}", param_hint="--out") from error
-    counts = Counter(each["verdict"] for each in found["findings"])
+    counts = Counter(each["verdict"] for each in written["findings"])
     said = ", ".join(f"{counts[verdict]} {verdict.replace('_', ' ')}" for verdict in sorted(counts))
     console = Console()
-    console.print(f"{len(found['runs'])} runs; figures: {said}", highlight=False, soft_wrap=True)
+    console.print(f"{len(written['runs'])} runs; figures: {said}", highlight=False, soft_wrap=True)
     for name in ("report.html", "report.png", "report.json"):
         console.print(str(out / name), highlight=False, soft_wrap=True)

@@ -18,19 +18,14 @@ from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import banks_in, ledger_path
-from federated.protocols.core.messages import Switchboard
+from federated.protocols.core.protocol import BanksTask
 from federated.protocols.private.model import PrivateAdditive, PrivateRun
 from federated.protocols.private.node import PrivateNode
-from federated.protocols.private.operator import (
-    additive_plan,
-    circle_of,
-    network_plan,
-    train_additive,
-    train_network,
-)
 from federated.protocols.private.plan import plan_text
+from federated.protocols.private.protocol import PrivateProtocol
 from federated.protocols.private.stored import stored_rows
 from simulations.experiments.private_credit.world import dealt_nodes, folds_of, load_table, switchboard
+from simulations.worlds.columns import load_ranges
 
 Report = dict[str, Any]
 
@@ -63,10 +58,11 @@ def private_report(
     with tempfile.TemporaryDirectory(prefix="tanxin-private-") as scratch:
         nodes = dealt_nodes(table, held_out, Path(scratch), seed, grant=Budget(epsilon, delta))
         board = switchboard(nodes)
-        run = _trained(board, list(nodes), table.public.table, epsilon, delta, network, seed)
+        protocol = PrivateProtocol(epsilon, delta, network, seed=seed)
+        run = protocol.train(board, BanksTask(table.public, tuple(nodes)))
     public = run.model.basis.public if isinstance(run.model, PrivateAdditive) else run.model.public
-    found = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
-    return _report(run, table.data_origin) | {"held_out_auc": found.auc, "held_out_ece": found.ece}
+    metrics = metrics_of(run.model.logits(table.columns(public)[held_out]), table.labels[held_out])
+    return _report(run, table.data_origin) | {"held_out_auc": metrics.auc, "held_out_ece": metrics.ece}
 
 
 def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int, seed: int) -> Report:
@@ -79,11 +75,13 @@ def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int,
             stores.append(store)
             bank = BankNode(store)
             rows = stored_rows(bank, _now, fold)
-            nodes[bank.org_id] = PrivateNode(bank.org_id, rows, PrivacyLedger(ledger_path(home, bank.org_id)), _now)
+            ledger = PrivacyLedger(ledger_path(home, bank.org_id))
+            nodes[bank.org_id] = PrivateNode(bank.org_id, load_ranges(store.schema.schema_id), rows, ledger, _now)
             origins.add(store.data_origin)
             tables.add(store.schema.schema_id)
         board = switchboard(nodes, stored_identities(stores))
-        run = _trained(board, list(nodes), min(tables), epsilon, delta, network, seed)
+        task = BanksTask(load_ranges(min(tables)), tuple(nodes))
+        run = PrivateProtocol(epsilon, delta, network, seed=seed).train(board, task)
         return _report(run, ", ".join(sorted(origins)))
 
 
@@ -91,17 +89,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _trained(
-    board: Switchboard, banks: list[str], table: str, epsilon: float, delta: float, network: bool, seed: int
-) -> PrivateRun:
-    circle = circle_of(banks)
-    if network:
-        return train_network(board, network_plan(table, circle, epsilon, delta), delta, seed=seed)
-    return train_additive(board, additive_plan(table, circle, epsilon, delta), delta)
-
-
 def _report(run: PrivateRun, data_origin: str) -> Report:
-    found: Report = {
+    report: Report = {
         "run": run.run,
         "data_origin": data_origin,
         "mechanism": "additive" if isinstance(run.model, PrivateAdditive) else "network",
@@ -118,7 +107,7 @@ def _report(run: PrivateRun, data_origin: str) -> Report:
     }
     if isinstance(run.model, PrivateAdditive):
         tables = run.model.contributions()
-        found["contributions"] = {name: np.round(cells, 6).tolist() for name, cells in tables.items()}
-        found["level"] = run.model.calibration.level
-        found["counted_auc"] = run.model.calibration.auc
-    return found
+        report["contributions"] = {name: np.round(cells, 6).tolist() for name, cells in tables.items()}
+        report["level"] = run.model.calibration.level
+        report["counted_auc"] = run.model.calibration.auc
+    return report

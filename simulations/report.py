@@ -35,10 +35,9 @@ def report_of(result: RunResult) -> Report:
         "dataset": schema.schema_id,
         "data_origin": schema.data_origin,
         "subjects": len(result.tables.subjects),
-        "seed": result.settings.seed,
+        "seed": result.seed,
         "folds": len(result.folds),
-        "config": result.settings.as_config() if result.plan.learners else {},
-        "protected_config": None if result.plan.protected is None else result.plan.protected.as_config(),
+        "protocols": {protocol.name: protocol.config() for protocol in result.plan.protocols},
         "models": models,
         "alignment": {
             "seconds": 0.0 if alignment is None else alignment.seconds,
@@ -96,12 +95,12 @@ def _paired(report: Report) -> list[str]:
         folds = models[ours]["auc_folds"]
         if len(folds) < 2:
             continue
-        found = []
+        gaps_to = []
         for name in (name for name in NAMES if name in models and name != ours):
             gaps = [a - b for a, b in zip(folds, models[name]["auc_folds"], strict=True)]
             error = stdev(gaps) / len(gaps) ** 0.5
-            found.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
-        lines += ["", f"Paired differences of the AUC of {ours} over the folds: {'; '.join(found)}."]
+            gaps_to.append(f"{mean(gaps):+.4f} (standard error {error:.4f}) against {name}")
+        lines += ["", f"Paired differences of the AUC of {ours} over the folds: {'; '.join(gaps_to)}."]
     return lines
 
 

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from federated.protocols.core.alignment import AlignmentStep
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.run import ALL
-from federated.protocols.protected.settings import ProtectedSettings
-from federated.serving.building import CreditTables, read_taiwan
+from federated.protocols.core.protocol import VerticalProtocol
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
+from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
 
 
 def load_tables(data: Path | None, firms: int, seed: int) -> CreditTables:
     """The Taiwan files in `data`, or generated firms. Raises `FederatedError`."""
     return generate_population(firms, seed) if data is None else read_taiwan(data, seed)
-
-
-class Protection(StrEnum):
-    """What a run trains: a model under protection, the zoo without any, or both beside each other."""
-
-    SHARES = "shares"
-    NONE = "none"
-    BOTH = "both"
 
 
 def train_and_report(
@@ -41,7 +32,7 @@ def train_and_report(
     firms: int,
     at: datetime,
     console: Console,
-    protection: Protection = Protection.SHARES,
+    protocols: Sequence[VerticalProtocol],
 ) -> Report:
     """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
     tables = load_tables(data, firms, seed)
@@ -66,12 +57,11 @@ def train_and_report(
         result = run(
             tables,
             folds=folds,
-            settings=ZooSettings(seed=seed),
+            protocols=protocols,
+            seed=seed,
             at=at,
             home=home,
             reporter=reporter,
-            learners=() if protection is Protection.SHARES else ALL,
-            protected=None if protection is Protection.NONE else ProtectedSettings(seed=seed),
         )
     for manifest in result.manifests:
         console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")

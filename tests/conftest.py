@@ -45,7 +45,7 @@ def database_url(request, tmp_path):
 def trained_network(tmp_path_factory):
     """A home with node stores of 1,200 generated firms and two registered versions, the first of them champion."""
     from hand_made import in_use
-    from small_network import LEARNERS, SMALL
+    from small_network import BOTH_BLENDS
 
     from simulations.experiments.vertical_credit.pipeline import Reporter, run
     from simulations.worlds.credit_population import generate_population
@@ -54,8 +54,7 @@ def trained_network(tmp_path_factory):
     run(
         generate_population(1_200, seed=2024),
         folds=1,
-        settings=SMALL,
-        learners=LEARNERS,
+        protocols=[BOTH_BLENDS],
         at=at,
         home=home,
         reporter=Reporter(lambda _: None, lambda *_: None),

@@ -36,7 +36,7 @@ KEYS_FILE = "sandbox-keys.json"
 MARK_FILE = "sandbox-seeded"
 
 
-def found(parts: Parts) -> Path:
+def register_founders(parts: Parts) -> Path:
     """Register the founders with a key each, once a database. Returns the file of their keys (its owner's only).
 
     Seeding is a replay of commands with fixed keys and times, so the day it started on is kept with the keys, also when

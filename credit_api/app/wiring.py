@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -20,6 +21,7 @@ from credit_api.http.audit import AuditLog
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.known_keys import KnownKeys
 from credit_api.http.feeds import Feeds
+from federated.consent.record import ConsentRecord
 from federated.serving import Network
 from financing.base.context import Actor, Context
 from financing.base.parameters import Parameters, load_parameters
@@ -41,6 +43,14 @@ def random_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(10)}"
 
 
+class SubjectSigner(Protocol):
+    """Signs as a customer, which nobody but the customer can: there is one in a sandbox only."""
+
+    def sign(self, draft: ConsentRecord) -> ConsentRecord:
+        """The draft under the key of the subject it names, with an attestation of that key."""
+        ...
+
+
 @dataclass(slots=True)
 class Parts:
     """What requests use. Clock and ids are here so that tests and replays can set them."""
@@ -54,6 +64,7 @@ class Parts:
     nodes: GridNodes
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
+    subject_signer: SubjectSigner | None = None
     books: Books = field(default_factory=Books)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     feeds: Feeds = field(default_factory=Feeds)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -24,19 +26,20 @@ from credit_api.app.documents import (
     openapi_text,
 )
 from credit_api.app.main import create_app
-from credit_api.app.sandbox import found, is_seeded, mark_seeded
+from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
-from credit_api.app.wiring import Parts, assemble, system_clock
+from credit_api.app.wiring import Parts, SubjectSigner, assemble, system_clock
 from credit_api.cli.business_days import end_of_day
-from credit_api.cli.consent import consent_app
 from credit_api.cli.market import market_app
 from credit_api.cli.models import models_app
 from credit_api.cli.readings import readings_app
 from credit_api.cli.registry import registry_app
 from credit_api.http.auth.keys import issue
 from credit_api.scores.batch import BatchRefused, score_rows
-from federated.governance.store import ModelRegistry
+from federated.errors import DataMissing
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
+from federated.nodes.store import is_described
 from financing.base.errors import FinancingError
 from financing.base.storage.database import open_engine
 from financing.lending.unit import UnitOfWork
@@ -54,7 +57,6 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 app.add_typer(market_app, name="market")
 app.add_typer(models_app, name="models")
-app.add_typer(consent_app, name="consent")
 app.add_typer(readings_app, name="readings")
 app.add_typer(registry_app, name="registry")
 app.command("end-of-day")(end_of_day)
@@ -90,7 +92,8 @@ def run(
     _require_free(settings)
     _train_once(settings)
     parts = assemble(settings)
-    keys = found(parts)
+    parts.subject_signer = _subject_signer(settings)
+    keys = register_founders(parts)
     server = _Server(parts)
     with server:
         if not is_seeded(parts):
@@ -260,12 +263,23 @@ def _require_free(settings: Settings) -> None:
 
 def _train_once(settings: Settings) -> None:
     if _has_version(settings.network_home):
+        if not all(is_described(path) for path in (settings.network_home / "nodes").glob("*.db")):
+            _tanxin("describe-stores", "--home", str(settings.network_home))
         return
     credit = settings.data / "credit" if settings.data else None
     real = credit is not None and credit.exists()
     origin = f"real data from {credit}" if real else "a generated population"
     _step(f"training the federated credit model on {origin} (kept for the next run)")
     _tanxin("train", "--folds", "1", "--home", str(settings.network_home), *_option("--data", credit if real else None))
+
+
+def _subject_signer(settings: Settings) -> SubjectSigner | None:
+    """What signs as the sandbox's customers: brought by a room that this one may not import (`tanxin.sandbox`)."""
+    for point in entry_points(group="tanxin.sandbox", name="subject_signer"):
+        open_signer: Callable[[Path], SubjectSigner] = point.load()
+        with suppress(DataMissing):
+            return open_signer(settings.network_home)
+    return None
 
 
 def _has_version(home: Path) -> bool:

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from credit_api.app.wiring import system_clock
 from federated.errors import FederatedError
-from federated.governance.card_markdown import markdown
+from federated.governance.cards.markdown import markdown
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.oversight import Oversight
-from federated.governance.store import ModelRegistry
 from federated.serving import Network
 
 models_app = typer.Typer(no_args_is_help=True, help="Approve, appoint and watch model versions.")

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from federated.governance.card import SMALL_CHANCE
+from federated.governance.cards.card import SMALL_CHANCE
 from financing.base.quantities import (
     CHINA_TIME,
     Carbon,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -35,7 +36,9 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    """What is shown: `model_validate` reads the attributes of the domain value, so no field is copied by hand."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     def itself(self) -> Self:
         """An answer that a command has made already."""
@@ -48,3 +51,9 @@ class TextPair(ResponseModel):
     code: str
     zh: str
     en: str
+
+
+def fields_of(value: object) -> dict[str, Any]:
+    """A domain value's fields by name, for a response that shows them beside something else; the rest it ignores."""
+    assert is_dataclass(value)
+    return {field.name: getattr(value, field.name) for field in fields(value)}

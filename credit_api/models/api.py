@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -19,17 +19,17 @@ from credit_api.http.problems import PROBLEMS
 from credit_api.models import governing
 from credit_api.models.schemas import (
     AppointmentIn,
-    ApprovalIn,
-    EventOut,
-    FairnessOut,
     FeatureDriftOut,
+    ModelApprovalIn,
+    ModelEventOut,
     ModelOut,
+    ModelReasonIn,
     MonitoringOut,
-    ReasonIn,
 )
-from federated.governance.card_markdown import markdown
+from federated.governance.cards.markdown import markdown
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role
+from federated.governance.monitoring.fairness import GroupFairness
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)
@@ -42,14 +42,14 @@ def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
     require_kind(principal, *READERS)
     oversight, at = parts.network.oversight, parts.clock()
     standing = oversight.lifecycle()
-    return [ModelOut.of(found, standing, at) for found in oversight.manifests()]
+    return [ModelOut.of(manifest, standing, at) for manifest in oversight.manifests()]
 
 
 @router.get("/models/monitoring")
 def monitoring(parts: PartsDep, principal: PrincipalDep) -> MonitoringOut:
     """What the scores of the last 90 days show: drift from the held-out rows by basis, challenger beside champion."""
     require_kind(principal, *READERS)
-    return MonitoringOut.of(parts.network.monitoring(parts.clock()))
+    return MonitoringOut.model_validate(parts.network.monitoring(parts.clock()))
 
 
 @router.get("/models/drift")
@@ -79,30 +79,30 @@ def model_card(
 
 
 @router.get("/models/{version}/fairness")
-def fairness(version: Id, parts: PartsDep, principal: PrincipalDep) -> list[FairnessOut]:
+def fairness(version: Id, parts: PartsDep, principal: PrincipalDep) -> Sequence[GroupFairness]:
     """Each group of customers beside the most approved one of its segment, on held-out rows."""
     require_kind(principal, *READERS)
-    return [FairnessOut.of(found) for found in parts.network.oversight.fairness(version)]
+    return parts.network.oversight.fairness(version)
 
 
-@router.post("/models/rollback", status_code=201, response_model=EventOut)
+@router.post("/models/rollback", status_code=201, response_model=ModelEventOut)
 def roll_back(
-    body: ReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+    body: ModelReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
     """Return to the latest earlier champion that is still approved, as a bank that took part in the present one."""
     return _decide(parts, principal, key, request, body, body.note, lambda act: governing.roll_back(parts, act))
 
 
-@router.post("/models/{version}/approval", status_code=201, response_model=EventOut)
+@router.post("/models/{version}/approval", status_code=201, response_model=ModelEventOut)
 def approve_or_reject(
-    version: Id, body: ApprovalIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+    version: Id, body: ModelApprovalIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
     """Approve a version for a year, or reject it for good, as a participating bank that did not register it."""
     rule = governing.approve if body.decision == "approve" else governing.reject
     return _decide(parts, principal, key, request, body, body.note, lambda act: rule(parts, version, act))
 
 
-@router.post("/models/{version}/appointment", status_code=201, response_model=EventOut)
+@router.post("/models/{version}/appointment", status_code=201, response_model=ModelEventOut)
 def appoint(
     version: Id, body: AppointmentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
@@ -112,9 +112,9 @@ def appoint(
     return _decide(parts, principal, key, request, body, note, lambda a: governing.appoint(parts, version, role, a))
 
 
-@router.post("/models/{version}/retirement", status_code=201, response_model=EventOut)
+@router.post("/models/{version}/retirement", status_code=201, response_model=ModelEventOut)
 def retire(
-    version: Id, body: ReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
+    version: Id, body: ModelReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
 ) -> Response:
     """Take a version that does not score out of use for good."""
     return _decide(parts, principal, key, request, body, body.note, lambda act: governing.retire(parts, version, act))
@@ -132,8 +132,8 @@ def _decide(
     """Let a bank decide; the request's key goes into the event, so that repeating it decides nothing twice."""
     require_kind(principal, "bank")
 
-    def effect(context: Context) -> EventOut:
+    def effect(context: Context) -> ModelEventOut:
         command = id_from_key("dec", context.actor.id, key)
-        return EventOut.of(rule(Act(context.actor.id, context.at, note, command)))
+        return ModelEventOut.model_validate(rule(Act(context.actor.id, context.at, note, command)))
 
     return commit_after(parts, principal, key, request, body, effect)

@@ -17,12 +17,12 @@ from credit_api.http.fields import Id
 from credit_api.http.pipeline import id_from_key
 from credit_api.models import governing
 from federated.errors import DataMissing
-from federated.governance.card import Facts
-from federated.governance.card_texts import group_name, privacy_text, segment_name
+from federated.governance.cards.card import Facts
+from federated.governance.cards.texts import group_name, privacy_text, segment_name
 from federated.governance.decisions import Act
-from federated.governance.drift import Verdict
-from federated.governance.feature_drift import ColumnDrift
 from federated.governance.lifecycle import Event, Role, Status
+from federated.governance.monitoring.drift import Verdict
+from federated.governance.monitoring.feature_drift import ColumnDrift
 from financing.base.context import Context
 
 router = APIRouter(include_in_schema=False)

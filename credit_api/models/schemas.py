@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from credit_api.http.fields import RequestModel, ResponseModel, Text
-from federated.governance.drift import Drift
-from federated.governance.fairness import GroupFairness
-from federated.governance.feature_drift import ColumnDrift, FeatureDrift
+from credit_api.http.fields import RequestModel, ResponseModel, Text, fields_of
 from federated.governance.lifecycle import (
-    Event,
     Kind,
     Lifecycle,
     Role,
     Status,
 )
 from federated.governance.manifest import Explanation, Manifest
-from federated.governance.monitoring import Shadow
-from federated.governance.oversight import Monitoring
+from federated.governance.monitoring.drift import Drift, Verdict
+from federated.governance.monitoring.feature_drift import ColumnDrift, FeatureDrift
+from federated.governance.monitoring.score_log import Shadow
 
 
-class ApprovalIn(RequestModel):
+class ModelApprovalIn(RequestModel):
     """Approve a version for a year, or reject it for good; the note says what was looked at."""
 
     decision: Literal["approve", "reject"]
@@ -37,13 +34,13 @@ class AppointmentIn(RequestModel):
     note: Text | None = None
 
 
-class ReasonIn(RequestModel):
+class ModelReasonIn(RequestModel):
     """Why."""
 
     note: Text
 
 
-class EventOut(ResponseModel):
+class ModelEventOut(ResponseModel):
     """Something that was done to a version. Numbers count all events of the model."""
 
     number: int
@@ -53,19 +50,6 @@ class EventOut(ResponseModel):
     by: str
     at: datetime
     note: str
-
-    @classmethod
-    def of(cls, event: Event) -> Self:
-        role = event.details.get("role")
-        return cls(
-            number=event.number,
-            version=event.version,
-            kind=event.kind,
-            role=None if role is None else Role(role),
-            by=event.by,
-            at=event.at,
-            note=event.note,
-        )
 
 
 class ModelOut(ResponseModel):
@@ -80,7 +64,7 @@ class ModelOut(ResponseModel):
     registered_by: str
     approved_by: str | None
     valid_until: datetime | None = Field(description="end of the approval, exclusive; null: never approved")
-    history: list[EventOut]
+    history: list[ModelEventOut]
     data_origin: str
     schema_id: str
     schema_version: str
@@ -100,136 +84,67 @@ class ModelOut(ResponseModel):
 
     @classmethod
     def of(cls, manifest: Manifest, standing: Lifecycle, at: datetime) -> Self:
-        record = standing.record(manifest.version)
-        role = standing.role(manifest.version)
-        return cls(
-            model=manifest.model,
-            version=manifest.version,
-            champion=role is Role.CHAMPION,
-            status=record.status(at),
-            role=role,
-            created_at=manifest.created_at,
-            registered_by=record.registered_by,
-            approved_by=record.approved_by,
-            valid_until=record.valid_until,
-            history=[EventOut.of(each) for each in standing.events if each.version == manifest.version],
-            data_origin=manifest.data_origin,
-            schema_id=manifest.schema_id,
-            schema_version=manifest.schema_version,
-            participants=list(manifest.participants),
-            data_sha256=manifest.data_sha256,
-            weights_sha256=manifest.weights_sha256,
-            learners=list(manifest.learners),
-            explanation=manifest.explanation,
-            calibration=dict(manifest.calibration),
-            cut_off=manifest.cut_off,
-            seed=manifest.seed,
-            held_out_fold=manifest.held_out_fold,
-            config=dict(manifest.config),
-            metrics=manifest.metrics,
-            privacy=manifest.privacy,
-            privacy_spent=manifest.privacy_spent,
-        )
+        record, role = standing.record(manifest.version), standing.role(manifest.version)
+        stands = {
+            "champion": role is Role.CHAMPION,
+            "status": record.status(at),
+            "role": role,
+            "history": [event for event in standing.events if event.version == manifest.version],
+        }
+        return cls.model_validate(fields_of(manifest) | fields_of(record) | stands)
 
 
-class DriftOut(ResponseModel):
-    """Scores of one basis against those of the held-out rows."""
+class DriftFigures(ResponseModel):
+    """How far a population has moved."""
 
-    basis: str
     reference_rows: int
     rows: int
     psi: float = Field(description="population stability index; 0 where there are no rows")
     p_value: float = Field(description="chance of an index as large without any change")
     significant: bool
-    verdict: Literal["stable", "watch", "drifted", "too_few"]
-
-    @classmethod
-    def of(cls, basis: str, found: Drift) -> Self:
-        return cls(
-            basis=basis,
-            reference_rows=found.reference_rows,
-            rows=found.rows,
-            psi=found.psi,
-            p_value=found.p_value,
-            significant=found.significant,
-            verdict=found.verdict.value,
-        )
+    verdict: Verdict
 
 
-class ShadowOut(ResponseModel):
-    """The challenger beside the champion; differences are challenger minus champion, in points."""
+class DriftOut(DriftFigures):
+    """Scores of one basis against those of the held-out rows."""
 
-    rows: int
-    failed: int = Field(description="queries that the challenger could not score; the answers were not touched")
-    mean_difference: float | None
-    sd_difference: float | None
-    equal_decisions: float | None = Field(description="share of queries on the same side of the cut-off")
-    swap_in: int
-    swap_out: int
-    correlation: float | None
+    basis: str
 
-    @classmethod
-    def of(cls, found: Shadow) -> Self:
-        return cls(
-            rows=found.rows,
-            failed=found.failed,
-            mean_difference=found.mean_difference,
-            sd_difference=found.sd_difference,
-            equal_decisions=found.equal_decisions,
-            swap_in=found.swap_in,
-            swap_out=found.swap_out,
-            correlation=found.correlation,
-        )
+
+def _by_basis(drift: dict[str, Drift]) -> list[dict[str, Any]]:
+    return [{"basis": basis} | _figures(each) for basis, each in sorted(drift.items())]
+
+
+def _figures(drift: Drift) -> dict[str, Any]:
+    return DriftFigures.model_validate(drift).model_dump()
 
 
 class MonitoringOut(ResponseModel):
+    """What the champion's scores show, and the challenger's beside them: differences are challenger minus champion."""
+
     champion: str
     since: datetime
     until: datetime
-    drift: list[DriftOut]
+    drift: Annotated[list[DriftOut], BeforeValidator(_by_basis)]
     challenger: str | None
-    shadow: ShadowOut | None
-
-    @classmethod
-    def of(cls, found: Monitoring) -> Self:
-        return cls(
-            champion=found.champion,
-            since=found.since,
-            until=found.until,
-            drift=[DriftOut.of(basis, each) for basis, each in sorted(found.drift.items())],
-            challenger=found.challenger,
-            shadow=None if found.shadow is None else ShadowOut.of(found.shadow),
-        )
+    shadow: Shadow | None
 
 
-class ColumnDriftOut(ResponseModel):
+class ColumnDriftOut(DriftFigures):
     """A column of the customers of today against the training rows."""
 
     role: str = Field(description="bank or grid")
     column: str
     name_zh: str
     name_en: str
-    reference_rows: int
     rows: int = Field(description="to about ten a node and bin: nodes report whole tens")
-    psi: float = Field(description="population stability index; 0 where there are no rows")
     p_value: float = Field(description="corrected by Holm for the number of columns")
-    significant: bool
-    verdict: Literal["stable", "watch", "drifted", "too_few"]
 
     @classmethod
-    def of(cls, found: ColumnDrift) -> Self:
-        return cls(
-            role=found.role,
-            column=found.feature.column,
-            name_zh=found.feature.zh,
-            name_en=found.feature.en,
-            reference_rows=found.drift.reference_rows,
-            rows=found.drift.rows,
-            psi=found.drift.psi,
-            p_value=found.drift.p_value,
-            significant=found.drift.significant,
-            verdict=found.drift.verdict.value,
-        )
+    def of(cls, moved: ColumnDrift) -> Self:
+        feature = moved.feature
+        named = {"role": moved.role, "column": feature.column, "name_zh": feature.zh, "name_en": feature.en}
+        return cls.model_validate(named | _figures(moved.drift))
 
 
 class FeatureDriftOut(ResponseModel):
@@ -242,45 +157,6 @@ class FeatureDriftOut(ResponseModel):
     columns: list[ColumnDriftOut]
 
     @classmethod
-    def of(cls, found: FeatureDrift) -> Self:
-        return cls(
-            champion=found.version,
-            at=found.at,
-            counted=list(found.counted),
-            unavailable=list(found.unavailable),
-            columns=[ColumnDriftOut.of(each) for each in found.ranked()],
-        )
-
-
-class FairnessOut(ResponseModel):
-    """A group beside the most approved one of its segment; null means not measured."""
-
-    segment: str
-    group: str
-    rows: int
-    too_few: bool
-    benchmark: str | None
-    approval_rate: float | None
-    impact_ratio: float | None
-    p_value: float | None
-    opportunity_difference: float | None
-    calibration_gap: float | None
-    auc: float | None
-    flagged: bool = Field(description="ratio under four fifths and difference significant")
-
-    @classmethod
-    def of(cls, found: GroupFairness) -> Self:
-        return cls(
-            segment=found.segment,
-            group=found.group,
-            rows=found.rows,
-            too_few=found.too_few,
-            benchmark=found.benchmark,
-            approval_rate=found.approval_rate,
-            impact_ratio=found.impact_ratio,
-            p_value=found.p_value,
-            opportunity_difference=found.opportunity_difference,
-            calibration_gap=found.calibration_gap,
-            auc=found.auc,
-            flagged=found.flagged,
-        )
+    def of(cls, moved: FeatureDrift) -> Self:
+        columns = [ColumnDriftOut.of(each) for each in moved.ranked()]
+        return cls.model_validate(fields_of(moved) | {"champion": moved.version, "columns": columns})

@@ -39,7 +39,7 @@ def give_consent(
     require_kind(principal, "bank")
 
     def effect(context: Context) -> ConsentOut:
-        return ConsentOut.of(record_signed(parts, context.actor.id, body))
+        return ConsentOut.model_validate(record_signed(parts, context.actor.id, body))
 
     return commit_after(parts, principal, key, request, body, effect)
 
@@ -50,14 +50,16 @@ def list_consents(
 ) -> list[ConsentOut]:
     """Consents towards the calling bank by id, those after `after`."""
     require_kind(principal, "bank")
-    return [ConsentOut.of(found) for found in parts.network.consents(principal.organisation_id, limit, after)]
+    return [
+        ConsentOut.model_validate(record) for record in parts.network.consents(principal.organisation_id, limit, after)
+    ]
 
 
 @router.get("/consents/{consent_id}")
 def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> ConsentOut:
     """One consent towards the calling bank."""
     require_kind(principal, "bank")
-    return ConsentOut.of(parts.network.consent(consent_id, principal.organisation_id))
+    return ConsentOut.model_validate(parts.network.consent(consent_id, principal.organisation_id))
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
@@ -75,7 +77,9 @@ def withdraw_consent(
     def effect(context: Context) -> ConsentOut:
         signature = bytes.fromhex(body.signature) if body else b""
         bank = context.actor.id
-        return ConsentOut.of(parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature))
+        return ConsentOut.model_validate(
+            parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature)
+        )
 
     return commit_after(parts, principal, key, request, body, effect, status=200)
 
@@ -86,8 +90,8 @@ def list_customers(
 ) -> list[CustomerOut]:
     """The calling bank's own customers by subject id, those after `after`."""
     require_kind(principal, "bank")
-    found = parts.network.customers(principal.organisation_id, limit, after)
-    return [CustomerOut(subject_id=subject_id) for subject_id in found]
+    customers = parts.network.customers(principal.organisation_id, limit, after)
+    return [CustomerOut(subject_id=subject_id) for subject_id in customers]
 
 
 @router.post("/scores")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from credit_api.http.fields import (
     Id,
@@ -13,6 +13,7 @@ from credit_api.http.fields import (
     RequestModel,
     ResponseModel,
     TextPair,
+    fields_of,
 )
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
 from federated.serving import NoFile, Score
@@ -21,7 +22,7 @@ Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="Ed2551
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, 32 bytes in hex")]
 
 
-class KeyIn(RequestModel):
+class SubjectKeyIn(RequestModel):
     """The identity authority's attestation that a public key is the subject's. `valid_until` is exclusive."""
 
     public_key: PublicKey
@@ -44,28 +45,20 @@ class ConsentIn(RequestModel):
     valid_from: Moment
     valid_until: Moment
     signature: Signature
-    key: KeyIn
+    key: SubjectKeyIn
 
     def record(self) -> ConsentRecord:
         """The record to be checked and kept. Raises `InvalidConsent` for contradictory terms."""
-        key = KeyAttestation(
-            self.subject_id,
-            bytes.fromhex(self.key.public_key),
-            self.key.valid_from,
-            self.key.valid_until,
-            bytes.fromhex(self.key.signature),
-        )
+        key = self.key.model_dump() | {"subject_id": self.subject_id}
         return ConsentRecord(
-            consent_id=self.consent_id,
-            subject_id=self.subject_id,
-            bank_id=self.bank_id,
-            purposes=frozenset(self.purposes),
-            scope=frozenset(self.scope),
-            valid_from=self.valid_from,
-            valid_until=self.valid_until,
-            signature=bytes.fromhex(self.signature),
-            key=key,
+            **_bytes(self.model_dump(exclude={"key"}), "signature"),
+            key=KeyAttestation(**_bytes(key, "public_key", "signature")),
         )
+
+
+def _bytes(stated: dict[str, Any], *names: str) -> dict[str, Any]:
+    """`stated` with these hexadecimal fields as the bytes that they are."""
+    return stated | {name: bytes.fromhex(stated[name]) for name in names}
 
 
 class WithdrawalIn(RequestModel):
@@ -74,34 +67,29 @@ class WithdrawalIn(RequestModel):
     signature: Signature
 
 
+def _hex(value: bytes) -> str:
+    return value.hex()
+
+
+Hex = Annotated[str, BeforeValidator(_hex)]
+
+
 class ConsentOut(ResponseModel):
+    """A consent as a bank keeps it; null: not withdrawn."""
+
     consent_id: str
     subject_id: str
     bank_id: str
-    purposes: list[Purpose]
-    scope: list[DataScope]
+    purposes: Annotated[list[Purpose], BeforeValidator(sorted)]
+    scope: Annotated[list[DataScope], BeforeValidator(sorted)]
     valid_from: datetime
     valid_until: datetime
     withdrawn_at: datetime | None
-    withdrawn_by: str | None = Field(description="a bank's id, or `subject`")
-    signature: str = Field(description="the subject's, Ed25519, in hex")
-    public_key: str = Field(description="that verifies it, in hex")
-
-    @classmethod
-    def of(cls, record: ConsentRecord) -> Self:
-        return cls(
-            consent_id=record.consent_id,
-            subject_id=record.subject_id,
-            bank_id=record.bank_id,
-            purposes=sorted(record.purposes),
-            scope=sorted(record.scope),
-            valid_from=record.valid_from,
-            valid_until=record.valid_until,
-            withdrawn_at=record.withdrawn_at,
-            withdrawn_by=record.withdrawn_by or None,
-            signature=record.signature.hex(),
-            public_key="" if record.key is None else record.key.public_key.hex(),
-        )
+    withdrawn_by: Annotated[str | None, BeforeValidator(lambda by: by or None)] = Field(
+        description="a bank's id, or `subject`"
+    )
+    signature: Hex = Field(description="the subject's, Ed25519, in hex")
+    public_key: Hex = Field(description="that verifies it, in hex")
 
 
 class ScoreIn(RequestModel):
@@ -136,27 +124,6 @@ class ScoreOut(ResponseModel):
 
     @classmethod
     def of(cls, inquiry_id: str, asked: ScoreIn, answer: Score | NoFile, at: datetime) -> Self:
-        if isinstance(answer, NoFile):
-            return cls(
-                inquiry_id=inquiry_id,
-                answer="no_file",
-                subject_id=asked.subject_id,
-                purpose=asked.purpose,
-                asked_at=at,
-            )
-        return cls(
-            inquiry_id=inquiry_id,
-            answer="score",
-            subject_id=answer.subject_id,
-            purpose=asked.purpose,
-            score=answer.score,
-            probability=answer.probability,
-            grade=answer.grade,
-            reasons=[TextPair(code=found.code, zh=found.zh, en=found.en) for found in answer.reasons],
-            basis=answer.basis.value,
-            electricity=answer.electricity.value,
-            model_version=answer.model_version,
-            data_origin=answer.data_origin,
-            asked_at=at,
-            valid_until=answer.valid_until,
-        )
+        kind = "no_file" if isinstance(answer, NoFile) else "score"
+        asking = {"inquiry_id": inquiry_id, "answer": kind, "purpose": asked.purpose, "asked_at": at}
+        return cls.model_validate(fields_of(answer) | asking)

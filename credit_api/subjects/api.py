@@ -122,7 +122,7 @@ def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit 
 @router.get("/consents")
 def list_my_consents(parts: PartsDep, principal: PrincipalDep) -> list[ConsentOut]:
     """The calling firm's consents towards all banks, withdrawn ones too."""
-    return [ConsentOut.of(record) for record in consents_of(parts, own_subject(parts, principal))]
+    return [ConsentOut.model_validate(record) for record in consents_of(parts, own_subject(parts, principal))]
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
@@ -139,6 +139,6 @@ def withdraw_my_consent(
 
     def effect(context: Context) -> ConsentOut:
         signature = bytes.fromhex(body.signature) if body else b""
-        return ConsentOut.of(withdraw_own(parts, subject, consent_id, context.at, signature))
+        return ConsentOut.model_validate(withdraw_own(parts, subject, consent_id, context.at, signature))
 
     return commit_after(parts, principal, key, request, body, effect, status=200)

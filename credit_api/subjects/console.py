@@ -24,7 +24,6 @@ from credit_api.subjects.rights import (
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import DataMissing
-from federated.serving.wallet import FILE, Wallet
 from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
@@ -68,7 +67,7 @@ def record_page(page: Page, signed: str = "") -> Response:
         uses=uses,
         silent=silent,
         signed=signed,
-        banks=page.of_kind("bank") if _has_wallet(page) else [],
+        banks=page.of_kind("bank") if page.parts.subject_signer else [],
         purposes=list(Purpose),
         scopes=list(DataScope),
         today=business_date(at),
@@ -76,30 +75,25 @@ def record_page(page: Page, signed: str = "") -> Response:
     )
 
 
-def _has_wallet(page: Page) -> bool:
-    """Whether this is a sandbox, where the service keeps customers' keys because nobody else is there to."""
-    settings = page.parts.settings
-    return settings.sandbox and (settings.network_home / FILE).is_file()
-
-
 @router.post("/console/record/signatures")
 def sign(post: PostDep) -> Response:
     """Sign a consent as the acting firm, with the key that the sandbox keeps for it. Records nothing anywhere."""
     page = post.page
     principal = page.principal("developer", "buyer")
-    if not _has_wallet(page):
+    signer = page.parts.subject_signer
+    if signer is None:
         raise Forbidden("a firm signs with a key of its own; only a sandbox keeps one for it")
     subject = own_subject(page.parts, principal)
     try:
-        return record_page(page, json.dumps(as_document(_signed(post, subject)), indent=1))
+        return record_page(page, json.dumps(as_document(signer.sign(_draft(post, subject))), indent=1))
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="sign", values=post.fields)
         return record_page(page)
 
 
-def _signed(post: Post, subject: str) -> ConsentRecord:
+def _draft(post: Post, subject: str) -> ConsentRecord:
     key, _ = post.idempotency()
-    draft = ConsentRecord(
+    return ConsentRecord(
         consent_id=id_from_key("con", subject, key),
         subject_id=subject,
         bank_id=post.text("bank_id"),
@@ -108,7 +102,6 @@ def _signed(post: Post, subject: str) -> ConsentRecord:
         valid_from=post.start_of("valid_from"),
         valid_until=post.end_of("valid_until"),
     )
-    return Wallet.open(post.page.parts.settings.network_home).sign(draft)
 
 
 @router.post("/console/record/withdrawals/{consent_id}")

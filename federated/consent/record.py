@@ -90,6 +90,11 @@ class ConsentRecord:
         if self.withdrawn_at is not None:
             object.__setattr__(self, "withdrawn_at", utc(self.withdrawn_at, "withdrawn_at"))
 
+    @property
+    def public_key(self) -> bytes:
+        """The key that verifies the signature; empty for a draft."""
+        return b"" if self.key is None else self.key.public_key
+
     def withdrawn(self, at: datetime, by: str = "") -> ConsentRecord:
         """The same consent withdrawn at `at`. The first withdrawal stands."""
         return self if self.withdrawn_at is not None else replace(self, withdrawn_at=utc(at), withdrawn_by=by)

@@ -115,8 +115,8 @@ def signed(records: Sequence[ConsentRecord], authority: bytes) -> list[bool]:
     """`is_signed` of many records, on all cores: the library releases the interpreter's lock while it verifies."""
     pieces = [records[i : i + BULK] for i in range(0, len(records), BULK)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = pool.map(lambda piece: [is_signed(record, authority) for record in piece], pieces)
-        return [good for piece in found for good in piece]
+        checks = pool.map(lambda piece: [is_signed(record, authority) for record in piece], pieces)
+        return [good for piece in checks for good in piece]
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -140,10 +140,10 @@ class ConsentStore:
 
     def withdrawal_signature(self, consent_id: str) -> bytes:
         """The subject's signature under a withdrawal; empty if there is no withdrawal, or an unsigned one."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT outcome FROM uses WHERE action = 'withdrawal' AND consent_id = ?", (consent_id,)
         ).fetchone()
-        return b"" if found is None or found[0] == UNSIGNED else bytes.fromhex(found[0])
+        return b"" if row is None or row[0] == UNSIGNED else bytes.fromhex(row[0])
 
     def of_bank(self, bank_id: str, limit: int, after: str) -> list[ConsentRecord]:
         """Consents towards a bank in order of id, those after `after`, at most `limit`; unreadable rows left out."""
@@ -173,8 +173,8 @@ class ConsentStore:
         one with the last id: two nodes that hold the same consents choose the same. Rows that are not signed open
         nothing.
         """
-        found = self._in_force(bank_id, purpose, scopes, at, among)
-        good = [record for record, fine in zip(found, signed(found, authority), strict=True) if fine]
+        in_force = self._in_force(bank_id, purpose, scopes, at, among)
+        good = [record for record, fine in zip(in_force, signed(in_force, authority), strict=True) if fine]
         good = [record for record in good if record.key and record.key.valid_from <= utc(at) < record.key.valid_until]
         good.sort(key=lambda record: (record.valid_until, record.consent_id))
         return {record.subject_id: record for record in good}
@@ -194,10 +194,10 @@ class ConsentStore:
             f"SELECT {COLUMNS} FROM {CONSENTS} WHERE {where} ORDER BY c.consent_id LIMIT ?",  # noqa: S608
             (*values, limit),
         )
-        found = []
+        records = []
         for row in rows:
             if among is not None and row[1] not in among:
                 continue
             with suppress(ConsentSignatureInvalid):
-                found.append(_from_row(row))
-        return found
+                records.append(_from_row(row))
+        return records

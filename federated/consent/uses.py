@@ -125,23 +125,23 @@ class UseLog:
 
     def was_answered(self, organisation: str, subject_id: str, consent_id: str, at: datetime) -> bool:
         """Whether a score of this subject under this consent was answered at exactly this instant."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT 1 FROM uses WHERE action = 'score' AND outcome = 'answered' AND organisation = ? AND at_us = ?"
             " AND subject_id = ? AND consent_id = ?",
             (organisation, to_micros(at), subject_id, consent_id),
         )
-        return found.fetchone() is not None
+        return row.fetchone() is not None
 
     def nth_last_answer(self, organisation: str, number: int, since: datetime, subject_id: str = "") -> datetime | None:
         """When the last score but `number` − 1 was answered to an organisation after `since`; None if there are fewer.
 
         With a subject, only answers about it count.
         """
-        found = self._db.execute(
+        row = self._db.execute(
             NTH_ABOUT if subject_id else NTH,
             (organisation, to_micros(since), *([subject_id] if subject_id else []), number - 1),
         ).fetchone()
-        return None if found is None else from_micros(found[0])
+        return None if row is None else from_micros(row[0])
 
     def verify(self) -> int:
         """Recompute every hash and every batch, and count the entries. Raises `UseLogTampered`, naming the entry."""
@@ -156,8 +156,8 @@ class UseLog:
                 batches[row[8]] = (number, row[9])
         for batch, (entry, size) in batches.items():
             members = self._db.execute("SELECT subject_id, consent_id FROM use_batches WHERE batch = ?", (batch,))
-            found = members.fetchall()
-            if len(found) != size or _digest(found) != batch:
+            subjects = members.fetchall()
+            if len(subjects) != size or _digest(subjects) != batch:
                 raise UseLogTampered(f"the subjects of entry {entry} are not those written there", number=entry)
         return number
 

@@ -1,1 +1,1 @@
-"""Registry: immutable model versions on disk, each with a manifest that says what it is and where it came from."""
+"""Which model versions there are, who decided what about them, and what their scores show."""

@@ -35,10 +35,10 @@ class EventLog:
     def stamp(self) -> tuple[int, int, int]:
         """Changes whenever the file does: inode, size, time of modification (ns). Zeros while there is no file."""
         try:
-            found = self._path.stat()
+            stat = self._path.stat()
         except FileNotFoundError:
             return 0, 0, 0
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def read(self) -> Events:
         """Every whole line, verified. Raises `ModelCorrupt` naming the line."""
@@ -95,23 +95,23 @@ def _verified(name: str, raw: bytes) -> list[tuple[Event, str]]:
     previous = FIRST
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
         try:
-            event, found = _parsed(line)
+            event, link = _parsed(line)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelCorrupt(f"{name} line {number} cannot be read: {error}", line=number) from error
         if event.number != number or line + b"\n" != _line(event, previous):
             raise ModelCorrupt(f"{name} line {number} is not what was written there", line=number)
-        chain.append((event, found))
-        previous = found
+        chain.append((event, link))
+        previous = link
     return chain
 
 
 def _parsed(line: bytes) -> tuple[Event, str]:
     raw: dict[str, Any] = json.loads(line)
-    found = str(raw.pop("sha256"))
+    link = str(raw.pop("sha256"))
     raw.pop("previous")
     raw["kind"] = Kind(raw["kind"])
     raw["at"] = utc(datetime.fromisoformat(raw["at"]))
-    return Event(**raw), found
+    return Event(**raw), link
 
 
 def _line(event: Event, previous: str) -> bytes:

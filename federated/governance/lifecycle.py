@@ -63,6 +63,12 @@ class Event:
     command: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def role(self) -> Role | None:
+        """The role that the version was appointed to, or taken out of; None for what concerns no role."""
+        role = self.details.get("role")
+        return None if role is None else Role(role)
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:

@@ -111,9 +111,9 @@ class Manifest:
         """Read back what `to_json` wrote. Raises `ModelCorrupt` for anything else, and for another format's."""
         try:
             raw: Json = json.loads(text)
-            found = raw.pop("format", 1)
-            if found != FORMAT:
-                raise ModelCorrupt(f"a manifest has format {found}, this program reads {FORMAT}: train again")
+            written = raw.pop("format", 1)
+            if written != FORMAT:
+                raise ModelCorrupt(f"a manifest has format {written}, this program reads {FORMAT}: train again")
             raw["created_at"] = utc(datetime.fromisoformat(raw["created_at"]), "created_at")
             raw["purpose"] = Purpose(raw["purpose"])
             raw["explanation"] = Explanation(raw["explanation"])

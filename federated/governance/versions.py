@@ -1,6 +1,6 @@
 """What may score: versions are registered, approved by a second party, appointed, rolled back and retired, on record.
 
-Manifests and weights are `federated.governance.store`'s; this adds who decided what, in
+Manifests and weights are `federated.governance.model_registry`'s; this adds who decided what, in
 `<home>/registry/<model>/events.jsonl`. The hash of a version's manifest is recorded when it is registered, so neither
 its figures nor its weights can be exchanged afterwards.
 """
@@ -27,7 +27,7 @@ from federated.governance.lifecycle import (
     fold,
 )
 from federated.governance.manifest import Manifest
-from federated.governance.store import MODEL_NAME, ModelRegistry
+from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 
 
 class Governance:
@@ -84,7 +84,7 @@ class Governance:
         return self.manifest(standing.challenger)
 
     def register(self, manifest: Manifest, at: datetime) -> Event:
-        """Enter a version that the registry has published, in the name that its manifest gives.
+        """Enter a version that the model registry has published, in the name that its manifest gives.
 
         Raises `ModelExists`, `ModelNotFound`, `ModelCorrupt`, `InvalidTime`.
         """

@@ -59,15 +59,15 @@ class BankNode(Node):
 
     def undelivered(self) -> list[tuple[str, ConsentRecord, bytes]]:
         """Withdrawals that nodes were not told of yet: node, withdrawn consent, and the subject's signature if any."""
-        found = []
+        waiting = []
         with self.store.consents() as consents:
             for peer, consent_id in consents.owed():
                 # A row that somebody spoilt meanwhile does not hold the others up.
                 with suppress(ConsentSignatureInvalid):
                     record = consents.get(consent_id)
                     if record is not None:
-                        found.append((peer, record, consents.withdrawal_signature(consent_id)))
-        return found
+                        waiting.append((peer, record, consents.withdrawal_signature(consent_id)))
+        return waiting
 
     def settle(self, told: Iterable[tuple[str, str]]) -> None:
         """Note that nodes were told: (node, consent id)."""

@@ -113,5 +113,7 @@ class ConsentingNode:
         own = self.store.subject_ids()
         with self.store.consents() as consents:
             consents.uses.verify()
-            found = consents.allowing(bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own)
-        return {subject: record.consent_id for subject, record in found.items()}
+            reviewed = consents.allowing(
+                bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own
+            )
+        return {subject: record.consent_id for subject, record in reviewed.items()}

@@ -184,12 +184,12 @@ class Node(ConsentingNode):
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
         codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])
-        found = {}
+        counts_of = {}
         for j, (column, edges) in enumerate(cuts.items()):
             counts = np.bincount(codes[:, j], minlength=binning.size)
             kept = np.append(counts[: len(edges) + 1], counts[-1])
-            found[column] = kept // COUNTED_IN * COUNTED_IN
-        return found
+            counts_of[column] = kept // COUNTED_IN * COUNTED_IN
+        return counts_of
 
     def _ranked(self, scorer: PartyScorer, values: FloatArray, contributions: FloatArray) -> tuple[RankedReason, ...]:
         return tuple(

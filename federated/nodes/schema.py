@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from federated.consent.record import DataScope
@@ -66,7 +64,10 @@ class PartySchema:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSchema:
-    """A dated pair of party schemas. `data_origin` is what every figure computed on it has to be labelled with."""
+    """A dated pair of party schemas. `data_origin` is what every figure computed on it has to be labelled with.
+
+    `text` is the TOML that states all this: what a node's store keeps and tells, so that nobody has to know it by name.
+    """
 
     schema_id: str
     version: str
@@ -75,6 +76,7 @@ class FeatureSchema:
     source: str
     bank: PartySchema
     grid: PartySchema
+    text: str = field(repr=False)
 
     def party(self, role: str) -> PartySchema:
         """The schema of a role. Raises `SchemaMismatch` for a role that is neither bank nor grid."""
@@ -99,33 +101,19 @@ def _party(role: str, raw: dict[str, Any]) -> PartySchema:
     return PartySchema(role, raw["code_prefix"], DataScope(raw["scope"]), features, segments)
 
 
-@cache
-def load_schemas() -> dict[str, FeatureSchema]:
-    """Every schema shipped with the package, by schema id. Raises `CorruptData` if a file is not a schema."""
-    found: dict[str, FeatureSchema] = {}
-    for file in sorted(resources.files(__package__).joinpath("schemas").iterdir(), key=lambda f: f.name):
-        if not file.name.endswith(".toml"):
-            continue
-        try:
-            raw = tomllib.loads(file.read_text(encoding="utf-8"))
-            schema = FeatureSchema(
-                schema_id=raw["schema_id"],
-                version=raw["version"],
-                dated=raw["dated"],
-                data_origin=raw["data_origin"],
-                source=raw["source"],
-                bank=_party("bank", raw["bank"]),
-                grid=_party("grid", raw["grid"]),
-            )
-        except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-            raise CorruptData(f"{file.name} is not a feature schema: {error}", file=file.name) from error
-        found[schema.schema_id] = schema
-    return found
-
-
-def load_schema(schema_id: str) -> FeatureSchema:
-    """The schema with this id. Raises `SchemaMismatch` if the package ships none."""
+def schema_of(text: str) -> FeatureSchema:
+    """The schema that a TOML text states. Raises `CorruptData` if it states none."""
     try:
-        return load_schemas()[schema_id]
-    except KeyError:
-        raise SchemaMismatch(f"unknown feature schema {schema_id!r}", schema_id=schema_id) from None
+        raw = tomllib.loads(text)
+        return FeatureSchema(
+            schema_id=raw["schema_id"],
+            version=raw["version"],
+            dated=raw["dated"],
+            data_origin=raw["data_origin"],
+            source=raw["source"],
+            bank=_party("bank", raw["bank"]),
+            grid=_party("grid", raw["grid"]),
+            text=text,
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptData(f"this is not a feature schema: {error}") from error

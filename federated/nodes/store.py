@@ -6,7 +6,7 @@ import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from federated.consent.store import CONSENTS, IN_FORCE, ConsentStore
 from federated.errors import CorruptData, DataMissing, NodeUnavailable, StoreOutdated, UseLogTampered
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import check_table
-from federated.nodes.schema import FeatureSchema, load_schema
+from federated.nodes.schema import FeatureSchema, schema_of
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -53,6 +53,29 @@ def table_digest(subjects: Sequence[str], values: FloatArray, labels: Sequence[i
     return digest.hexdigest()
 
 
+# How a sandbox's older stores learn it.
+DESCRIBE = "run `tanxin describe-stores`"
+
+
+def is_described(path: Path) -> bool:
+    """Whether a store says what its columns are; one of an earlier version names a schema and does not hold it."""
+    with closing(sqlite3.connect(path)) as db:
+        meta = dict(db.execute("SELECT key, value FROM meta"))
+    return "schema" in meta or "schema_id" not in meta
+
+
+def describe_store(path: Path, schemas: Mapping[str, FeatureSchema]) -> None:
+    """Write into a store that is not described what its columns are, by the schema id it names. Nothing else changes.
+
+    Raises `StoreOutdated` if the id is not among `schemas`.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        ((schema_id,),) = db.execute("SELECT value FROM meta WHERE key = 'schema_id'")
+        if schema_id not in schemas:
+            raise StoreOutdated(f"{path.name} holds columns of {schema_id}, which nobody here knows", file=path.name)
+        db.execute("INSERT INTO meta VALUES ('schema', ?)", (schemas[schema_id].text,))
+
+
 class NodeStore:
     """Thread-safe access to one node's file: one connection behind a lock, one transaction a call."""
 
@@ -72,7 +95,9 @@ class NodeStore:
             self.role: str = meta["role"]
             self.data_origin: str = meta["data_origin"]
             self.data_sha256: str = meta["data_sha256"]
-            self.schema: FeatureSchema = load_schema(meta["schema_id"])
+            if "schema" not in meta:
+                raise StoreOutdated(f"{path.name} does not say what its columns are: {DESCRIBE}", file=path.name)
+            self.schema: FeatureSchema = schema_of(meta["schema"])
             self._consents = ConsentStore(self._db)
             self._consents.uses.verify()
         except (UseLogTampered, StoreOutdated):
@@ -121,6 +146,7 @@ class NodeStore:
                 "org_id": org_id,
                 "role": role,
                 "schema_id": schema.schema_id,
+                "schema": schema.text,
                 "data_origin": data_origin,
                 "data_sha256": table_digest(subjects, values, labels),
             }

@@ -193,11 +193,11 @@ def _chain(database: sqlite3.Connection) -> list[tuple[dict[str, Any], str]]:
     chain: list[tuple[dict[str, Any], str]] = []
     previous = FIRST
     rows = database.execute("SELECT number, body, sha256 FROM events ORDER BY number").fetchall()
-    for place, (number, text, found) in enumerate(rows, start=1):
-        if number != place or found != _hash(previous, text):
+    for place, (number, text, link) in enumerate(rows, start=1):
+        if number != place or link != _hash(previous, text):
             raise PrivacyLedgerCorrupt(f"event {place} is not what was written there", event=place)
-        chain.append((json.loads(text), found))
-        previous = found
+        chain.append((json.loads(text), link))
+        previous = link
     return chain
 
 

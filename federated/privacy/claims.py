@@ -145,15 +145,15 @@ def claims_of(text: str) -> Claims:
     try:
         raw = tomllib.loads(text)
         figures = {entry["id"]: _figure(entry) for entry in raw["figures"]}
-        found = Claims(
+        claims = Claims(
             raw["from"], raw["source"], tuple(_claim(entry, raw["threats"]) for entry in raw["claims"]), figures
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise CorruptData(f"the privacy claims cannot be read: {error}", file="claims.toml") from error
-    unknown = {name for claim in found.claims for name in claim.figures} - set(figures)
+    unknown = {name for claim in claims.claims for name in claim.figures} - set(figures)
     if unknown:
         raise CorruptData(f"claims name no such figure: {', '.join(sorted(unknown))}", file="claims.toml")
-    return found
+    return claims
 
 
 def _pair(given: list[str]) -> Text:

@@ -85,11 +85,11 @@ def _value(part: Mapping[str, Any], figure: Figure, name: str) -> float | None:
     return None if whole is None else whole - value
 
 
-def number(found: Any) -> float | None:
+def number(value: Any) -> float | None:
     """A finite number, or None: a flag, a text or an infinity is not a measurement."""
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return float(found)
+    return float(value)
 
 
 def read_bench(path: Path) -> Bench:
@@ -114,14 +114,16 @@ def kept(home: Path) -> tuple[str, dict[str, Finding]] | None:
     """When the last report of a home was made and what it found; None without one. Raises `CorruptData`."""
     try:
         raw = json.loads((home / KEPT).read_text("utf-8"))
-        found = {each["figure"]: Finding(**{**each, "verdict": Verdict(each["verdict"])}) for each in raw["findings"]}
-        return str(raw["at"]), found
+        findings = {
+            each["figure"]: Finding(**{**each, "verdict": Verdict(each["verdict"])}) for each in raw["findings"]
+        }
+        return str(raw["at"]), findings
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptData(f"the privacy report of {home} cannot be read: {error}", file=KEPT) from error
 
 
-def as_json(found: Mapping[str, Finding]) -> list[dict[str, Any]]:
+def as_json(findings: Mapping[str, Finding]) -> list[dict[str, Any]]:
     """Findings as plain values."""
-    return [asdict(each) for each in found.values()]
+    return [asdict(each) for each in findings.values()]

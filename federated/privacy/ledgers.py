@@ -20,10 +20,10 @@ def dataset_of(node: BankNode) -> str:
 
 def banks_in(home: Path) -> list[str]:
     """The banks that have a store in a home. Raises `DataMissing` if none has."""
-    found = [path.stem for path in sorted((home / "nodes").glob("bank-*.db"))]
-    if not found:
+    banks = [path.stem for path in sorted((home / "nodes").glob("bank-*.db"))]
+    if not banks:
         raise DataMissing(f"no bank's store is in {home / 'nodes'}: `tanxin train --home` makes them", file=str(home))
-    return found
+    return banks
 
 
 def customers_of(home: Path, bank: str) -> str:

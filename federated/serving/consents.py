@@ -46,9 +46,9 @@ def withdraw(
     A grid company that does not answer, or is among the `absent`, is told once it does (`deliver`). Raises
     `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
     """
-    found = bank.withdraw_own(consent_id, at, by, signature, (*grids, *absent))
+    withdrawn = bank.withdraw_own(consent_id, at, by, signature, (*grids, *absent))
     deliver(bank, grids)
-    return found
+    return withdrawn
 
 
 def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
@@ -67,11 +67,11 @@ def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
 
 def uses_of(nodes: Iterable[BankNode | GridNode], subject_id: str) -> tuple[dict[str, list[Use]], list[str]]:
     """What each node did with a subject's data, newest first, and the nodes that cannot tell or were tampered with."""
-    found: dict[str, list[Use]] = {}
+    uses: dict[str, list[Use]] = {}
     silent = []
     for node in nodes:
         try:
-            found[node.org_id] = node.uses_of(subject_id)
+            uses[node.org_id] = node.uses_of(subject_id)
         except (NodeUnavailable, UseLogTampered):
             silent.append(node.org_id)
-    return found, silent
+    return uses, silent

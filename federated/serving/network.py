@@ -34,13 +34,13 @@ from federated.errors import (
     StoreOutdated,
     UseLogTampered,
 )
-from federated.governance.card import Card
-from federated.governance.card_texts import Language
-from federated.governance.feature_drift import FeatureDrift, feature_drift
+from federated.governance.cards.card import Card
+from federated.governance.cards.texts import Language
 from federated.governance.manifest import Manifest
-from federated.governance.monitoring import Answered
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.monitoring.feature_drift import FeatureDrift, feature_drift
+from federated.governance.monitoring.score_log import Answered
 from federated.governance.oversight import Monitoring, Oversight
-from federated.governance.store import ModelRegistry
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
 from federated.models.served.reasons import Reason, top_reasons
@@ -77,7 +77,7 @@ class _Evaluated:
 
 
 class Network:
-    """All nodes and the registry under one home directory. Safe to call from several threads."""
+    """All nodes and the model registry under one home directory. Safe to call from several threads."""
 
     def __init__(
         self,
@@ -193,8 +193,8 @@ class Network:
 
         A node whose log of uses was tampered with is among those that cannot.
         """
-        found, silent = consents.uses_of((*self._banks.values(), *self._grids.values()), subject_id)
-        return found, tuple(sorted((*silent, *self._broken)))
+        uses, silent = consents.uses_of((*self._banks.values(), *self._grids.values()), subject_id)
+        return uses, tuple(sorted((*silent, *self._broken)))
 
     def usable_consent(
         self, consent_id: str, bank_id: str, subject_id: str, purpose: Purpose, at: datetime
@@ -265,7 +265,9 @@ class Network:
         answered = sorted(org_id for by_node in counted.values() for org_id in by_node)
         missing = sorted(set(manifest.participants) - set(answered))
         columns = feature_drift(manifest.feature_reference, counted)
-        return FeatureDrift(manifest.version, manifest.schema_id, moment, columns, tuple(answered), tuple(missing))
+        # All nodes of a network hold the same kinds of columns, and at least one bank's store is open.
+        schema = next(iter(self._banks.values())).store.schema
+        return FeatureDrift(manifest.version, schema, moment, columns, tuple(answered), tuple(missing))
 
     @staticmethod
     def _cuts(manifest: Manifest, role: str) -> dict[str, tuple[float, ...]]:
@@ -293,25 +295,25 @@ class Network:
         if not bank.admits(request):
             return NoFile(query.subject_id, at)
         manifest = self.champion(at)
-        found = self._evaluate(request, manifest, self._grids.values())
-        if found is None:
+        evaluated = self._evaluate(request, manifest, self._grids.values())
+        if evaluated is None:
             return NoFile(query.subject_id, at)
-        basis = Basis.BANK_ONLY if found.grid_id is None else Basis.JOINT
+        basis = Basis.BANK_ONLY if evaluated.grid_id is None else Basis.JOINT
         # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
-        grids = [] if found.grid_id is None else [self._grids[found.grid_id]]
+        grids = [] if evaluated.grid_id is None else [self._grids[evaluated.grid_id]]
         self._recorder.record(
-            Answered(at, query.bank_id, basis.value, manifest.version, found.score),
+            Answered(at, query.bank_id, basis.value, manifest.version, evaluated.score),
             lambda challenger: self._shadow_score(request, challenger, grids),
         )
         return Score(
             subject_id=query.subject_id,
-            score=found.score,
-            probability=probability_of(logit_of(found.score)),
-            grade=grade_of(found.score),
-            reasons=found.reasons,
+            score=evaluated.score,
+            probability=probability_of(logit_of(evaluated.score)),
+            grade=grade_of(evaluated.score),
+            reasons=evaluated.reasons,
             model_version=manifest.version,
             basis=basis,
-            electricity=found.electricity,
+            electricity=evaluated.electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
             valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
@@ -320,9 +322,9 @@ class Network:
     def _shadow_score(self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode]) -> int | None:
         """The challenger's score of the same query, without reasons; None if it rests on another basis."""
         asked = list(grids)
-        found = self._evaluate(request, manifest, asked, explained=False)
-        same = found is not None and (found.grid_id is not None) == bool(asked)
-        return found.score if found is not None and same else None
+        evaluated = self._evaluate(request, manifest, asked, explained=False)
+        same = evaluated is not None and (evaluated.grid_id is not None) == bool(asked)
+        return evaluated.score if evaluated is not None and same else None
 
     def _evaluate(
         self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool = True

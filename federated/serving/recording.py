@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from federated.governance.manifest import Manifest
-from federated.governance.monitoring import Answered
+from federated.governance.monitoring.score_log import Answered
 from federated.governance.oversight import Oversight
 
 log = logging.getLogger(__name__)

@@ -48,7 +48,7 @@ def check_file(path: Path) -> FileResult:
     for name, vector in vectors.items():
         if not _is_vector(vector):
             raise VectorsInvalid(f"{path}: {name}: terms by name and results with eventDate and eventType are expected")
-    differences = [found for name, vector in vectors.items() if (found := difference(name, vector)) is not None]
+    differences = [wrong for name, vector in vectors.items() if (wrong := difference(name, vector)) is not None]
     return FileResult(str(path), len(vectors) - len(differences), len(vectors), tuple(differences))
 
 
@@ -70,14 +70,14 @@ def difference(name: str, vector: dict[str, Any]) -> str | None:
     try:
         observed = observation_of(vector.get("dataObserved") or {}, vector.get("eventsObserved") or [])
         to = str(vector.get("to") or "").strip()
-        found = run(vector["terms"], observed, moment_of(to) if to else None)
-        return _compared(name, vector["results"], found)
+        events = run(vector["terms"], observed, moment_of(to) if to else None)
+        return _compared(name, vector["results"], events)
     except FinancingError as error:
         return f"{name}: refused: {error} {error.context}"
 
 
-def _compared(name: str, expected: list[dict[str, Any]], found: list[Event]) -> str | None:
-    for place, (want, have) in enumerate(zip(expected, found, strict=False)):
+def _compared(name: str, expected: list[dict[str, Any]], events: list[Event]) -> str | None:
+    for place, (want, have) in enumerate(zip(expected, events, strict=False)):
         where = f"{name}: event {place + 1} ({want['eventType']} {want['eventDate']})"
         if moment_of(str(want["eventDate"])) != have.at or want["eventType"] != have.kind:
             return f"{where}: found {have.kind} {have.at.isoformat()}"
@@ -89,18 +89,18 @@ def _compared(name: str, expected: list[dict[str, Any]], found: list[Event]) -> 
             wrong = _differs(want.get(column), getattr(have, attribute))
             if wrong is not None:
                 return f"{where}: {column}: {wrong}"
-    if len(expected) != len(found):
-        extra: Event | None = found[len(expected)] if len(found) > len(expected) else None
-        return f"{name}: {len(expected)} events expected, {len(found)} found" + (
+    if len(expected) != len(events):
+        extra: Event | None = events[len(expected)] if len(events) > len(expected) else None
+        return f"{name}: {len(expected)} events expected, {len(events)} found" + (
             f", first extra {extra.kind} {extra.at.isoformat()}" if extra else ""
         )
     return None
 
 
-def _differs(expected: object, found: float | None) -> str | None:
+def _differs(expected: object, computed: float | None) -> str | None:
     if expected is None:
         return None
     want = number_of(expected, "expected")
-    if found is None or math.isnan(found) or abs(want - found) > TOLERANCE * max(1.0, abs(want)):
-        return f"expected {want!r}, found {found!r}"
+    if computed is None or math.isnan(computed) or abs(want - computed) > TOLERANCE * max(1.0, abs(want)):
+        return f"expected {want!r}, found {computed!r}"
     return None

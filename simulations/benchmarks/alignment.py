@@ -89,7 +89,7 @@ def _peer(ids: int, home: Path) -> dict[str, float] | None:
     done = subprocess.run([str(python), "-c", PEER, str(ids)], check=False, capture_output=True, text=True)
     if done.returncode:
         return None
-    found: dict[str, float] = json.loads(done.stdout)
-    if found["common"] != ids - ids // 2:
+    measured: dict[str, float] = json.loads(done.stdout)
+    if measured["common"] != ids - ids // 2:
         raise ArithmeticError("the peer's intersection is not exact")
-    return found
+    return measured

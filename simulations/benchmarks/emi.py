@@ -30,7 +30,7 @@ def check_file(path: Path) -> FileResult:
         raise VectorsInvalid(f"{path}: {error!r}") from error
     if not results:
         raise VectorsInvalid(f"{path}: there are no tests in it")
-    wrong = tuple(f"{name}: {found}" for name, found in results if found is not None)
+    wrong = tuple(f"{name}: {problem}" for name, problem in results if problem is not None)
     return FileResult(str(path), len(results) - len(wrong), len(results), wrong)
 
 
@@ -55,8 +55,8 @@ def difference(test: dict[str, Any]) -> str | None:
                     progress.disburse(on, amount)
                 else:
                     progress.change_rate(on, Decimal(str(value)) / 100)
-            elif (found := _compare(progress, step["expect"])) is not None:
-                return f"step {place}: {found}"
+            elif (schedule := _compare(progress, step["expect"])) is not None:
+                return f"step {place}: {schedule}"
     except FinancingError as error:
         return f"refused: {error} {error.context}"
     return None

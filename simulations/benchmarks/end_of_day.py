@@ -98,14 +98,14 @@ def measure_revaluation(pledges: int, loans: int, *, seed: int = 2024) -> dict[s
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        found = statuses(debt, value_pledges(loan, kind, kg, table, loans))
+        counted = statuses(debt, value_pledges(loan, kind, kg, table, loans))
         seconds.append(time.perf_counter() - started)
     return {
         "population": "generated",
         "pledges": pledges,
         "loans": loans,
         "compute_s": min(seconds),
-        "standings": np.bincount(found, minlength=6).tolist(),
+        "standings": np.bincount(counted, minlength=6).tolist(),
     }
 
 

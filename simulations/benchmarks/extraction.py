@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from federated.consent.record import Purpose
 from federated.errors import QueryBudgetSpent
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.weights import ScoringModel
 from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
 from federated.serving import Network, Score, ScoreQuery
-from federated.serving.building import CreditTables
 from simulations.benchmarks.scored_network import scored_network
+from simulations.worlds.credit_nodes import CreditTables
 
 BANK = "bank-gusu"
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -145,10 +145,10 @@ class _Insider:
                 own.append(float(self._model.joint_bank.logits(self._lending(values[None, :], "bank"))[0]))
         if borrowed:
             self._write(row, self.tables.bank_values[row])
-        found = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
+        bounds = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
         if scores:
-            self._first.setdefault(row, found.width)
-        return found
+            self._first.setdefault(row, bounds.width)
+        return bounds
 
     def first_width(self, row: int) -> float:
         """How much the first answer about a customer left open, in logits."""

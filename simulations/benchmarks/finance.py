@@ -25,7 +25,7 @@ Part = Callable[[Say], dict[str, Any]]
 def parts_of(*, quick: bool, postgresql: str | None) -> dict[str, Part]:
     """The parts by name; `quick` measures smaller books and leaves PostgreSQL out unless its address is given."""
     days = (2_000, 20_000) if quick else (10_000, 100_000)
-    found: dict[str, Part] = {
+    parts: dict[str, Part] = {
         "schedules": lambda _: measured_schedules(50_000 if quick else 200_000, 50 if quick else 200),
         "portfolio": lambda say: measured_portfolio(say, quick),
         "revaluation": lambda _: measure_revaluation(1_000_000, 100_000),
@@ -33,9 +33,9 @@ def parts_of(*, quick: bool, postgresql: str | None) -> dict[str, Part]:
     }
     if not quick or postgresql:
         large = (2_000, 20_000) if quick else (10_000, 100_000, 1_000_000)
-        found["days_postgresql"] = lambda say: _days_postgresql(large, postgresql, say)
-        found["pledges_postgresql"] = lambda say: _pledges(20_000 if quick else 100_000, postgresql, say)
-    return found
+        parts["days_postgresql"] = lambda say: _days_postgresql(large, postgresql, say)
+        parts["pledges_postgresql"] = lambda say: _pledges(20_000 if quick else 100_000, postgresql, say)
+    return parts
 
 
 def _days_sqlite(sizes: tuple[int, ...], say: Say) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.attacks.gradient_inversion import alone, error_of, first_layer
+from federated.privacy.attacks.leakage import gradient_of, matched
 from federated.privacy.differential.accountant import multiplier_for
-from federated.protocols.open.leakage import gradient_of, matched
 from federated.protocols.private.network import inputs as inputs_of
 from federated.protocols.private.network import network
 from simulations.experiments.private_credit.run import DELTA
@@ -62,8 +62,8 @@ def measure_inversion(table: PrivateTable, trials: int, seed: int = 2024) -> Inv
             "private": (_private(model, true, labels, rng), labels),
         }
         for name, (gradient, known) in seen.items():
-            found = matched(model, gradient, known, rows.mean(axis=0), spread, seed + trial)
-            errors[name].append(error_of(found, true, spread))
+            rebuilt = matched(model, gradient, known, rows.mean(axis=0), spread, seed + trial)
+            errors[name].append(error_of(rebuilt, true, spread))
         errors["guess"].append(error_of(np.tile(rows.mean(axis=0), (BATCH, 1)), true, spread))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
     clear, summed = _labels_read(table, rng)
@@ -82,8 +82,8 @@ def measure_inversion(table: PrivateTable, trials: int, seed: int = 2024) -> Inv
 
 
 def _gradient(model: torch.nn.Module, rows: FloatArray, labels: NDArray[np.int64]) -> list[torch.Tensor]:
-    found = gradient_of(model, torch.from_numpy(rows), torch.from_numpy(labels.astype(np.float64)))
-    return [part.detach() for part in found]
+    gradient = gradient_of(model, torch.from_numpy(rows), torch.from_numpy(labels.astype(np.float64)))
+    return [part.detach() for part in gradient]
 
 
 def _one_row(model: torch.nn.Module, row: FloatArray, label: NDArray[np.int64], spread: FloatArray) -> float:

@@ -67,13 +67,13 @@ def _books(folder: Path) -> Engine:
     engine = open_engine(url)
     writer = Writer(engine, UnitOfWork)
 
-    def found(unit: UnitOfWork) -> None:
+    def fund(unit: UnitOfWork) -> None:
         for name in ("a", "b"):
             unit.organisations.add(Organisation(name, "bank", name, name), AT)
         funding = transfer(AccountKey("a", AccountKind.SETTLEMENT, CNY), cash("a"), Money(10**12))
         unit.ledger.post(balanced(EntryKind.FUNDING, "f", funding), at=AT, actor_id="a")
 
-    writer.execute(found)
+    writer.execute(fund)
     writer.close()
     return engine
 

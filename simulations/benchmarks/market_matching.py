@@ -45,16 +45,16 @@ def measure_matching(orders: int, seed: int = 7) -> dict[str, Any]:
     flow = random_flow(orders, seed)
     ours = _median(_ours, flow)
     bare = _median(_bare, flow)
-    found: dict[str, Any] = {"orders": orders, "ours_per_s": ours[0], "ours_trades": ours[1]}
-    found |= {"bare_per_s": bare[0], "bare_trades": bare[1], "ours_over_bare": ours[0] / bare[0]}
+    figures: dict[str, Any] = {"orders": orders, "ours_per_s": ours[0], "ours_trades": ours[1]}
+    figures |= {"bare_per_s": bare[0], "bare_trades": bare[1], "ours_over_bare": ours[0] / bare[0]}
     for name, run in (("pyorderbook", _pyorderbook), ("lightmatchingengine", _lightmatchingengine)):
         try:
             speed, trades = _median(run, flow)
         except ImportError:
-            found |= {f"{name}_per_s": None, f"ours_over_{name}": None}
+            figures |= {f"{name}_per_s": None, f"ours_over_{name}": None}
             continue
-        found |= {f"{name}_per_s": speed, f"{name}_trades": trades, f"ours_over_{name}": ours[0] / speed}
-    return found
+        figures |= {f"{name}_per_s": speed, f"{name}_trades": trades, f"ours_over_{name}": ours[0] / speed}
+    return figures
 
 
 def _median(run: Callable[[Flow], int], flow: Flow) -> tuple[float, int]:
@@ -165,6 +165,6 @@ def _lightmatchingengine(flow: Flow) -> int:
 
     engine, trades = LightMatchingEngine(), 0
     for _, _, is_buy, price, lots in flow:
-        _, found = engine.add_order("PHCER", price, lots, Side.BUY if is_buy else Side.SELL)
-        trades += len(found) // 2
+        _, fills = engine.add_order("PHCER", price, lots, Side.BUY if is_buy else Side.SELL)
+        trades += len(fills) // 2
     return trades

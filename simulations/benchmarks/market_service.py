@@ -21,14 +21,14 @@ import httpx
 
 from simulations.worlds.api_client import ApiClient
 
-FOUND = """
+REGISTER_FOUNDERS = """
 import sys
 from pathlib import Path
-from credit_api.app.sandbox import found
+from credit_api.app.sandbox import register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
 parts = assemble(Settings(home=Path(sys.argv[1]), sandbox=True))
-found(parts)
+register_founders(parts)
 parts.close()
 """
 SERVE = "from credit_api.cli.main import main; main()"
@@ -96,7 +96,7 @@ def start(home: Path) -> Service:
 
 def open_market(home: Path, traders: int, lots_each: int) -> Service:
     """Found a service in an empty `home`, bring credits and money in, and list the credits for trading."""
-    subprocess.run([sys.executable, "-c", FOUND, str(home)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", REGISTER_FOUNDERS, str(home)], check=True, capture_output=True)
     service = start(home)
     service.keys = json.loads((home / "sandbox-keys.json").read_text("utf-8"))["keys"]
     with httpx.Client(base_url=service.url, timeout=120.0, trust_env=False) as http:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from federated.serving.building import CreditTables
 from simulations.benchmarks.alignment import measure_alignment
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.extraction import measure_extraction
@@ -21,6 +20,7 @@ from simulations.benchmarks.vertical import measure_vertical
 from simulations.benchmarks.withdrawal import measure_withdrawal
 from simulations.experiments.private_credit.world import load_table
 from simulations.training_run import load_tables
+from simulations.worlds.credit_nodes import CreditTables
 
 SEED = 2024
 Part = Callable[[], Any]

@@ -18,10 +18,10 @@ from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, P
 from federated.consent.signature import public_of, sign
 from federated.errors import ConsentSignatureInvalid
 from federated.nodes.grid import GridNode
-from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_made_up_signatures
-from federated.serving.wallet import Wallet
+from simulations.worlds.columns import load_schema
+from simulations.worlds.wallet import Wallet
 
 BANK, GRID = "bank-gusu", "grid-sip"
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -62,8 +62,8 @@ def measure_probing(customers: int) -> Probing:
             refused = _plant(node, Path(folder) / f"{GRID}.db", members)
             bare = {subject: subject.encode() for subject in members}
             unprotected = probed(with_bare_ids(list(member), lambda entered: _exchange(node, bare, entered)), member)
-            found = node.training_consents(BANK, AT, aligned=True)
-            protected = {subject: psi.element(subject, record.signature) for subject, record in found.items()}
+            consents = node.training_consents(BANK, AT, aligned=True)
+            protected = {subject: psi.element(subject, record.signature) for subject, record in consents.items()}
             own = secrets.token_bytes(32)
             taken = next(iter(given.values())).signature
             made_up = (lambda subject: _forged(_draft(subject), own).signature, lambda _: taken)

@@ -74,8 +74,8 @@ def measure_readings(readings: int = 1_000_000, sample: int = 5_000) -> Readings
         for number, count in enumerate(counts):
             batch, signature = _arrive(text, f"M{number:03d}", count, key, clock)
             _store(node, batch, signature, clock)
-            found, wh = _check(node, batch.meter_id, count, clock)
-            findings, energy = findings + found, energy + wh
+            flagged, wh = _check(node, batch.meter_id, count, clock)
+            findings, energy = findings + flagged, energy + wh
         node.close()
         slow = _row_by_row(Path(folder), text, sample)
     total = sum(clock.values())
@@ -133,10 +133,10 @@ def _check(node: SqlGridNode, meter_id: str, count: int, clock: dict[str, float]
     period = Period(YEAR.start, YEAR.start + timedelta(minutes=INTERVAL * count))
     started = time.perf_counter()
     batch = node.readings(meter_id, INTERVAL, period)
-    found = check_readings(batch, period, Site(CAPACITY_W, *SUZHOU), parameters.plausibility("pv", AT.date()), rule)
+    checked = check_readings(batch, period, Site(CAPACITY_W, *SUZHOU), parameters.plausibility("pv", AT.date()), rule)
     total = total_of(batch, period)
     clock["check"] += time.perf_counter() - started
-    return len(found), total.generation.wh
+    return len(checked), total.generation.wh
 
 
 def _row_by_row(folder: Path, text: list[str], sample: int) -> float:

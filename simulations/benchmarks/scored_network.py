@@ -7,13 +7,14 @@ from pathlib import Path
 
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
-from federated.protocols.core.settings import ConvexSettings, ZooSettings
+from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.open.run import ADDITIVE
+from federated.protocols.open.settings import ConvexSettings, ZooSettings
 from federated.serving import Network
-from federated.serving.building import CreditTables
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
 
 
@@ -22,7 +23,8 @@ def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, Credi
     tables = generate_population(firms, seed=1)
     settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
     quiet = Reporter(lambda _: None, lambda *_: None)
-    result = run(tables, folds=1, settings=settings, at=at, home=home, reporter=quiet, learners=ADDITIVE)
+    protocols = [OpenProtocol(settings, ADDITIVE)]
+    result = run(tables, folds=1, protocols=protocols, at=at, home=home, reporter=quiet)
     governance = Governance(home, ModelRegistry(home))
     version = result.manifests[0].version
     governance.approve(version, Act("bank-gusu", at))

@@ -74,8 +74,8 @@ def measure_aggregation(
 
 def _clocked(run: Callable[[], Vectors]) -> tuple[float, Vectors]:
     started = time.process_time()
-    found = run()
-    return time.process_time() - started, found
+    result = run()
+    return time.process_time() - started, result
 
 
 def _ours(vectors: Vectors, dropped: set[int], degree: int, threshold: int) -> tuple[float, Vectors]:

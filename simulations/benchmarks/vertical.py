@@ -17,15 +17,15 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks import feature_inference, label_inference
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.session import ZooSession
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.apps import zoo_app
+from federated.protocols.core.session import Session
+from federated.protocols.core.session_app import session_app
+from federated.protocols.core.settings import SessionSettings
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT, HELD_OUT
-from federated.serving.building import CreditTables
 from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.worlds.credit_nodes import CreditTables
 
 FOLD, KNOWN_SHARE = 0, 0.05
 BANK, GRID = "bank", "grid"
@@ -71,7 +71,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     seen: tuple[list[Matrix], list[Matrix]] = ([], [])
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables), start=2)}))
     started = time.perf_counter()
-    session = ZooSession(board, ZooSettings(ramps=settings.ramps), lambda *_: None)
+    session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
     run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
     run.fit()
     seconds = time.perf_counter() - started
@@ -146,7 +146,9 @@ def _apps(tables: CreditTables) -> list[ClientApp]:
     known = fresh_identities(rows)
 
     def app(name: str) -> ClientApp:
-        return zoo_app(rows[name], lambda app, opened: ProtectedApp(known[name], opened).add_to(app))
+        made, opened = session_app(rows[name])
+        ProtectedApp(known[name], opened).add_to(made)
+        return made
 
     return [app(name) for name in rows]
 

@@ -13,8 +13,8 @@ from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn
 from federated.nodes.budget import QueryBudget
 from federated.serving import Network, ScoreQuery
-from federated.serving.wallet import Wallet
 from simulations.benchmarks.scored_network import scored_network
+from simulations.worlds.wallet import Wallet
 
 FIRMS = 400
 SCORERS = 2

@@ -43,10 +43,10 @@ def page(report: dict[str, Any], claims: Claims, picture: bytes = b"") -> str:
 
 def _groups(runs: list[dict[str, Any]]) -> dict[tuple[Phase, ...], list[str]]:
     """Runs that went the same way share one table."""
-    found: dict[tuple[Phase, ...], list[str]] = {}
+    by_phases: dict[tuple[Phase, ...], list[str]] = {}
     for run in runs:
-        found.setdefault(tuple(Phase(each) for each in run["phases"]), []).append(run["name"])
-    return found
+        by_phases.setdefault(tuple(Phase(each) for each in run["phases"]), []).append(run["name"])
+    return by_phases
 
 
 def shown(value: Any) -> str:

@@ -19,7 +19,7 @@ Row = tuple[Figure, Finding]
 
 def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
     """Write a PNG. What was not measured keeps its line and says so."""
-    rows = [(claims.figures[name], found) for name, found in findings.items()]
+    rows = [(claims.figures[name], finding) for name, finding in findings.items()]
     attacks = [row for row in rows if row[0].kind is Kind.ATTACK]
     opened = [row for row in rows if row[0].kind in (Kind.EXTRACTION, Kind.INVERSION)]
     bounds = [row for row in rows if row[0].bounded]
@@ -43,7 +43,7 @@ def draw(findings: Mapping[str, Finding], claims: Claims, path: Path) -> Path:
 
 
 def _lines(axes: Any, rows: list[Row], title: str) -> None:
-    labels = [f"{figure.label[1]}\n({found.origin or 'no data'})" for figure, found in rows]
+    labels = [f"{figure.label[1]}\n({finding.origin or 'no data'})" for figure, finding in rows]
     axes.set_yticks(range(len(rows)), labels, fontsize=9)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_title(title, loc="left", fontsize=11, weight="bold")
@@ -58,25 +58,25 @@ def _dumbbells(axes: Any, rows: list[Row], title: str) -> None:
     _lines(axes, rows, title)
     seen = [v for _, f in rows for v in (f.value, f.unprotected) if v is not None]
     axes.set_xlim(min([0.0, *seen]) - 0.02, 1.12 * max([0.5, *seen]))
-    for y, (figure, found) in enumerate(rows):
-        if found.value is None:
+    for y, (figure, finding) in enumerate(rows):
+        if finding.value is None:
             axes.text(0.01, y, "not measured", va="center", color=QUIET, style="italic")
             continue
         if figure.chance is not None:
             axes.plot([figure.chance] * 2, [y - 0.32, y + 0.32], color=QUIET, linewidth=1)
-        if found.bound is not None:
-            axes.plot([found.bound] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=2.2)
-            axes.text(found.bound, y - 0.34, f"bound {shown(found.bound)}", ha="left", va="bottom", fontsize=7.5)
-        right = max(v for v in (found.value, found.unprotected, found.bound) if v is not None)
-        if found.unprotected is not None:
-            axes.plot([found.value, found.unprotected], [y, y], color="#d9dedb", linewidth=5, zorder=1)
-            axes.scatter([found.unprotected], [y], s=85, color=BARE, zorder=2)
-        colour = MISSED if found.verdict is Verdict.MISSED else KEPT
-        axes.scatter([found.value], [y], s=85, color=colour, zorder=3)
+        if finding.bound is not None:
+            axes.plot([finding.bound] * 2, [y - 0.32, y + 0.32], color=INK, linewidth=2.2)
+            axes.text(finding.bound, y - 0.34, f"bound {shown(finding.bound)}", ha="left", va="bottom", fontsize=7.5)
+        right = max(v for v in (finding.value, finding.unprotected, finding.bound) if v is not None)
+        if finding.unprotected is not None:
+            axes.plot([finding.value, finding.unprotected], [y, y], color="#d9dedb", linewidth=5, zorder=1)
+            axes.scatter([finding.unprotected], [y], s=85, color=BARE, zorder=2)
+        colour = MISSED if finding.verdict is Verdict.MISSED else KEPT
+        axes.scatter([finding.value], [y], s=85, color=colour, zorder=3)
         text = (
-            f"  {shown(found.unprotected)} → {shown(found.value)}"
-            if found.unprotected is not None
-            else f"  {shown(found.value)}"
+            f"  {shown(finding.unprotected)} → {shown(finding.value)}"
+            if finding.unprotected is not None
+            else f"  {shown(finding.value)}"
         )
         axes.text(right, y, text, va="center", fontsize=9)
 
@@ -92,26 +92,26 @@ def _margins(axes: Any, rows: list[Row]) -> None:
     axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3×", "1×", "3×", "10×", "≥ 30×"])
     axes.minorticks_off()
     axes.axvline(1, color=INK, linewidth=2.2, zorder=1)
-    for y, (_, found) in enumerate(rows):
-        if found.value is None or found.bound is None:
+    for y, (_, finding) in enumerate(rows):
+        if finding.value is None or finding.bound is None:
             axes.text(1.06, y, "not measured", va="center", color=QUIET, style="italic")
             continue
-        times = min(max(margin(found), NARROWEST), WIDEST)
-        colour = {Verdict.MET: KEPT, Verdict.MISSED: MISSED}.get(found.verdict, QUIET)
+        times = min(max(margin(finding), NARROWEST), WIDEST)
+        colour = {Verdict.MET: KEPT, Verdict.MISSED: MISSED}.get(finding.verdict, QUIET)
         axes.barh(y, times - 1, left=1, height=0.55, color=colour, zorder=2)
-        said = f"{shown(found.value)} {'≥' if found.at_least else '≤'} {shown(found.bound)}"
-        if found.verdict is not Verdict.MET:
-            said = f"{shown(found.value)}, bound {'≥' if found.at_least else '≤'} {shown(found.bound)}: " + (
-                "missed" if found.verdict is Verdict.MISSED else "no verdict"
+        said = f"{shown(finding.value)} {'≥' if finding.at_least else '≤'} {shown(finding.bound)}"
+        if finding.verdict is not Verdict.MET:
+            said = f"{shown(finding.value)}, bound {'≥' if finding.at_least else '≤'} {shown(finding.bound)}: " + (
+                "missed" if finding.verdict is Verdict.MISSED else "no verdict"
             )
         axes.text(max(times, 1) * 1.06, y, said, va="center", fontsize=9)
 
 
-def margin(found: Finding) -> float:
+def margin(finding: Finding) -> float:
     """How many times a value is better than its bound; 1 at the bound, infinite for nothing where little is allowed."""
-    if found.value is None or found.bound is None:
+    if finding.value is None or finding.bound is None:
         return math.nan
-    above, below = (found.value, found.bound) if found.at_least else (found.bound, found.value)
+    above, below = (finding.value, finding.bound) if finding.at_least else (finding.bound, finding.value)
     if below <= 0:
         return math.inf if above > 0 else 1.0
     return above / below

@@ -9,7 +9,7 @@ from typing import Any
 
 from federated.errors import CorruptData, DataMissing
 from federated.governance.manifest import PRIVACY_SHARES, Manifest
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.privacy.claims import Phase, vertical_phases
 from federated.privacy.ledgers import ledgers_in
 
@@ -49,24 +49,24 @@ def runs_in(home: Path) -> list[Run]:
     `PrivacyLedgerCorrupt`.
     """
     accounts = _accounts(home)
-    found = [_version(manifest) for manifest in ModelRegistry(home).manifests()]
-    found += [_private(path, accounts) for path in sorted((home / "private").glob("*.json"))]
-    if not found:
+    runs = [_version(manifest) for manifest in ModelRegistry(home).manifests()]
+    runs += [_private(path, accounts) for path in sorted((home / "private").glob("*.json"))]
+    if not runs:
         detail = (
             f"no version and no private run is in {home}: `tanxin train --home` and `tanxin private train` leave them"
         )
         raise DataMissing(detail, file=str(home))
-    return found
+    return runs
 
 
 def _accounts(home: Path) -> list[Spent]:
-    found = []
+    accounts = []
     for bank, ledger in ledgers_in(home).items():
         # The head is read first, which checks the chain: no figure comes from a ledger that was rewritten.
         ledger.head()
         for each in ledger.accounts():
-            found.append(Spent(bank, each.dataset, each.epsilon, each.left, each.budget.delta, each.runs))
-    return found
+            accounts.append(Spent(bank, each.dataset, each.epsilon, each.left, each.budget.delta, each.runs))
+    return accounts
 
 
 def _version(manifest: Manifest) -> Run:

@@ -99,15 +99,15 @@ def carbon_loans(parameters: Parameters, on: date, loans: int, seed: int) -> Car
 
 def classes_of(parameters: Parameters, on: date) -> tuple[ClassRisk, ...]:
     """Every class with the model on record of its market, and future streams sold as the class they will be."""
-    found = []
+    classes = []
     for key in MIX:
         sold_as = parameters.stream_rule("pv_suzhou", on).price_class if key == STREAM else key
         rule = parameters.valuation_rule(sold_as, on)
         model, _ = on_record(parameters.price_process(rule.price_process, on))
         discount = Rate(min(rule.block_bps + rule.quality_bps, BPS_PER_UNIT))
         price = Price.from_yuan_per_tonne(PRICES[sold_as])
-        found.append(ClassRisk(key, price, model, rule.sale_days, discount, to_generate=key == STREAM))
-    return tuple(found)
+        classes.append(ClassRisk(key, price, model, rule.sale_days, discount, to_generate=key == STREAM))
+    return tuple(classes)
 
 
 def _advance(parameters: Parameters, on: date, key: str) -> float:

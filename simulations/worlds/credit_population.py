@@ -27,8 +27,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.nodes.schema import load_schema
-from federated.serving.building import CreditTables, memberships
+from simulations.worlds.columns import load_schema
+from simulations.worlds.credit_nodes import CreditTables, memberships
 
 DEFAULT_FIRMS = 12_000
 DEFAULT_RATE = 0.12

@@ -10,10 +10,10 @@ import httpx
 from rich.console import Console
 
 from federated.errors import FederatedError
-from federated.serving.wallet import Wallet
 from financing.base.errors import FinancingError
 from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.sandbox import seed_sandbox
+from simulations.worlds.wallet import NETWORK, Wallet
 
 
 class SeedingFailed(RuntimeError):
@@ -27,7 +27,7 @@ def seed_over_http(url: str, keys_file: Path, energy: Path | None, console: Cons
     """
     content = json.loads(keys_file.read_text("utf-8"))
     try:
-        wallet = Wallet.open(keys_file.parent / "network")
+        wallet = Wallet.open(keys_file.parent / NETWORK)
     except FederatedError as error:
         raise SeedingFailed(f"{error.code}: {error.detail}") from error
     with httpx.Client(base_url=url, timeout=120.0, trust_env=False) as http, console.status("seeding") as status:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from world import START, World
 
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 
 NOTE = {"note": "looked at"}

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 from hand_made import in_use
-from small_network import AT, LEARNERS, SMALL
+from small_network import AT, BOTH_BLENDS
 
 from federated.serving import Network
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
@@ -15,7 +15,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     tables = generate_population(1_500, seed=2024)
     reporter = Reporter(lambda _: None, lambda *_: None)
-    result = run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=reporter, threads=1, learners=LEARNERS)
+    result = run(tables, folds=1, protocols=[BOTH_BLENDS], at=AT, home=home, reporter=reporter, threads=1)
     in_use(home, AT)
     return home, result
 

@@ -19,7 +19,7 @@ from federated.errors import (
     ScopeNotCovered,
     error_codes,
 )
-from federated.serving.wallet import Wallet
+from simulations.worlds.wallet import Wallet
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DRAFT = ConsentRecord(

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from flwr.serverapp.strategy import FedMedian
+from flwr.serverapp.strategy import FedAvg, FedMedian
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
 from federated.engines.in_process import InProcessGrid
@@ -31,7 +31,7 @@ from federated.models.served.reasons import (
     top_reasons,
 )
 from federated.models.served.scaling import grade_of, probability_of, score_of
-from federated.protocols.core.strategy import averaged
+from federated.protocols.strategies.averaging import averaged
 
 RNG = np.random.default_rng(7)
 
@@ -133,13 +133,13 @@ def test_averaging_banks_is_the_pooled_weighted_mean():
     parts = [{"w": RNG.normal(size=(4, 3)).astype(np.float32)} for _ in range(3)]
     rows = [100, 300, 50]
     stacked = np.concatenate([np.repeat(p["w"][None], n, axis=0) for p, n in zip(parts, rows, strict=True)])
-    assert np.allclose(averaged(parts, rows)["w"], stacked.mean(axis=0), atol=1e-5)
-    without = averaged([*parts, {"w": np.full((4, 3), np.nan, dtype=np.float32)}], [*rows, 0])
+    assert np.allclose(averaged(parts, rows, FedAvg())["w"], stacked.mean(axis=0), atol=1e-5)
+    without = averaged([*parts, {"w": np.full((4, 3), np.nan, dtype=np.float32)}], [*rows, 0], FedAvg())
     assert np.allclose(without["w"], stacked.mean(axis=0), atol=1e-5)
     middle = averaged(parts, [1, 1, 1], FedMedian())["w"]
     assert np.allclose(middle, np.median([p["w"] for p in parts], axis=0))
     with pytest.raises(TrainingFailed):
-        averaged(parts, [0, 0, 0])
+        averaged(parts, [0, 0, 0], FedAvg())
 
 
 def test_training_is_deterministic_and_learns():

@@ -12,15 +12,15 @@ from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ModelNotFound, NodeUnavailable, SchemaMismatch
-from federated.governance.drift import Verdict
-from federated.governance.feature_drift import feature_drift, holm
 from federated.governance.manifest import FeatureReference
+from federated.governance.monitoring.drift import Verdict
+from federated.governance.monitoring.feature_drift import feature_drift, holm
 from federated.nodes.grid import GridNode
 from federated.nodes.node import COUNTED_IN
-from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
 from federated.serving import Network
-from federated.serving.wallet import Wallet
+from simulations.worlds.columns import load_schema
+from simulations.worlds.wallet import Wallet
 
 WALLET = Wallet(b"s" * 32, b"a" * 32)
 NOW = AT + timedelta(days=1)

@@ -5,30 +5,33 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from small_network import ADDITIVE, AT, SMALL
+from small_network import AT, EXPLAINABLE
+from typer.testing import CliRunner
 
 from federated.consent.instants import to_micros
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch
+from federated.errors import CorruptData, DataMissing, HomeOccupied, NoOverlap, SchemaMismatch, StoreOutdated
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
-from federated.nodes.schema import load_schema, load_schemas
-from federated.nodes.store import NodeStore
+from federated.nodes.schema import schema_of
+from federated.nodes.store import NodeStore, is_described
 from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.operator_app import node_app
+from federated.protocols.node_app import node_app
 from federated.serving import Network
-from federated.serving.building import build_nodes, standing_consents
-from federated.serving.wallet import Wallet
+from simulations.cli import app
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
+from simulations.worlds.columns import load_schema, load_schemas
+from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.wallet import Wallet
 
 QUIET = Reporter(lambda _: None, lambda *_: None)
 
 
 def quick(tables, home=None):
-    return run(tables, folds=1, settings=SMALL, at=AT, home=home, reporter=QUIET, threads=1, learners=ADDITIVE)
+    return run(tables, folds=1, protocols=[EXPLAINABLE], at=AT, home=home, reporter=QUIET, threads=1)
 
 
 def test_the_grid_side_improves_held_out_ranking(trained):
@@ -170,6 +173,34 @@ def test_a_file_that_is_no_store_is_named(tmp_path):
         NodeStore(tmp_path / "x.db")
     with pytest.raises(DataMissing):
         NodeStore(tmp_path / "y.db")
+
+
+def test_a_store_that_does_not_say_what_its_columns_are_is_described_once(trained, home):
+    path = home / "nodes" / "bank-gusu.db"
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM meta WHERE key = 'schema'")
+    assert not is_described(path)
+    with pytest.raises(StoreOutdated, match="describe-stores"):
+        NodeStore(path)
+    done = CliRunner().invoke(app, ["describe-stores", "--home", str(home)])
+    assert done.stdout == "described: bank-gusu\n"
+    described, before = NodeStore(path), NodeStore(trained[0] / "nodes" / "bank-gusu.db")
+    assert (described.schema, described.data_sha256) == (before.schema, before.data_sha256)
+    again = CliRunner().invoke(app, ["describe-stores", "--home", str(home)])
+    assert "all stores say what they hold" in again.stdout
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM meta WHERE key = 'schema'")
+        db.execute("UPDATE meta SET value = 'elsewhere' WHERE key = 'schema_id'")
+    refused = CliRunner().invoke(app, ["describe-stores", "--home", str(home)])
+    assert (refused.exit_code, "error store_outdated" in refused.stderr) == (2, True)
+
+
+def test_a_schema_says_what_is_wrong_with_it():
+    text = load_schema("generated-firms").text
+    assert schema_of(text) == load_schema("generated-firms")
+    for wrong in ("", "schema_id = ", text.replace("[bank]", "[banks]"), text.replace('"leverage"', '"current_ratio"')):
+        with pytest.raises(CorruptData):
+            schema_of(wrong)
 
 
 def test_schemas_are_worded_in_both_languages():

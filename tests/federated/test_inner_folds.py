@@ -7,7 +7,7 @@ from federated.models.encoding.binning import Binning
 from federated.models.learners.boosting import TreeRows, Trees
 from federated.models.learners.convex import NewtonSystems
 from federated.protocols.core.rows import inner_folds, left_out, out_of_fold
-from federated.protocols.core.settings import ZooSettings
+from federated.protocols.open.settings import ZooSettings
 
 RNG = np.random.default_rng(8)
 LABELS = (RNG.random(203) < 0.2).astype(np.int64)

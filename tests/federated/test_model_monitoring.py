@@ -9,8 +9,8 @@ import pytest
 from hand_made import AT, DAY
 
 from federated.errors import CorruptData
-from federated.governance.drift import Verdict, score_counts
-from federated.governance.monitoring import Answered, ScoreLog, Shadow
+from federated.governance.monitoring.drift import Verdict, score_counts
+from federated.governance.monitoring.score_log import Answered, ScoreLog, Shadow
 
 ONE = Answered(AT, "bank-gusu", "joint", "v0001", 600)
 

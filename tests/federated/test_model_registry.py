@@ -6,7 +6,7 @@ import pytest
 
 from federated.errors import ModelCorrupt, ModelExists, ModelNotFound
 from federated.governance.manifest import Manifest
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.serving import Network
 
 
@@ -22,7 +22,7 @@ def test_a_version_says_what_its_numbers_are_about(trained):
     assert manifest == result.manifests[0]
     assert manifest.data_origin == "generated"
     assert set(manifest.metrics) == {"federated", "bank_only", "label_holder_only", "xgboost"}
-    measured = result.first.candidates["federated_additive"].measured
+    measured = result.first["open"].candidates["federated_additive"].measured
     assert manifest.metrics["federated"]["auc"] == measured.metrics.auc
     assert (manifest.learners, manifest.explanation) == (("additive", "pair_trees"), "exact")
     assert result.manifests[1].explanation == "sampled"
@@ -46,7 +46,7 @@ def test_a_version_says_what_its_numbers_are_about(trained):
 @pytest.mark.parametrize(("version", "name"), [("v0001", "federated_additive"), ("v0002", "federated")])
 def test_weights_come_back_as_they_were_trained(trained, version, name):
     home, result = trained
-    loaded, made = ModelRegistry(home).load("credit", version), result.first.candidates[name].model
+    loaded, made = ModelRegistry(home).load("credit", version), result.first["open"].candidates[name].model
     values = result.tables.bank_values[:50]
     assert np.array_equal(loaded.joint_bank.logits(values), made.joint_bank.logits(values))
     assert loaded.joint_bank.exact is (version == "v0001")

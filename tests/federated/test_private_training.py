@@ -8,7 +8,6 @@ import pytest
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, PrivacyBudgetExceeded, PrivacyPlanRefused
-from federated.models.encoding.public_ranges import load_ranges
 from federated.models.served.metrics import metrics_of
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.differential.accountant import epsilon_of
@@ -49,6 +48,7 @@ from simulations.experiments.private_credit.world import (
     now,
     switchboard,
 )
+from simulations.worlds.columns import load_ranges
 
 TABLE = load_table(None, 3_000, 2024)
 PUBLIC = load_ranges("generated-firms")
@@ -69,7 +69,7 @@ def nodes_in(home, grant=Budget(8.0, DELTA)):
 
 
 def plan_of(epsilon=4.0, **changes):
-    return replace(additive_plan("generated-firms", circle_of(BANKS), epsilon, DELTA, protected=True), **changes)
+    return replace(additive_plan(PUBLIC, circle_of(BANKS), epsilon, DELTA, protected=True), **changes)
 
 
 def spent(home, bank):
@@ -78,7 +78,7 @@ def spent(home, bank):
 
 def test_a_run_trains_and_every_bank_has_paid_for_it(tmp_path):
     plan = plan_of()
-    run = train_additive(switchboard(nodes_in(tmp_path)), plan, DELTA)
+    run = train_additive(switchboard(nodes_in(tmp_path)), plan, PUBLIC, DELTA)
     assert run.agreed == BANKS
     assert [set(stage) for stage in run.survivors] == [set(BANKS)] * 3
     assert run.realised < run.epsilon <= 4.0
@@ -95,7 +95,7 @@ def test_a_run_trains_and_every_bank_has_paid_for_it(tmp_path):
 
 def test_one_bank_refuses_and_is_a_dropout(tmp_path):
     grant = dict.fromkeys(BANKS, Budget(8.0, DELTA)) | {"bank-2": Budget(1.0, DELTA)}
-    run = train_additive(switchboard(nodes_in(tmp_path, grant)), plan_of(), DELTA)
+    run = train_additive(switchboard(nodes_in(tmp_path, grant)), plan_of(), PUBLIC, DELTA)
     assert run.refused == {"bank-2": "privacy_budget_exceeded"}
     assert all(set(stage) == set(BANKS) - {"bank-2"} for stage in run.survivors)
     assert spent(tmp_path, "bank-2").runs == ()
@@ -105,13 +105,13 @@ def test_one_bank_refuses_and_is_a_dropout(tmp_path):
 def test_below_the_threshold_nothing_is_summed_and_agreeing_stays_spent(tmp_path):
     grant = {bank: Budget(8.0 if i < 3 else 1.0, DELTA) for i, bank in enumerate(BANKS)}
     with pytest.raises(AggregationFailed, match="3 banks agreed to the plan, 4 are needed: bank-4 privacy_budget"):
-        train_additive(switchboard(nodes_in(tmp_path, grant)), plan_of(), DELTA)
+        train_additive(switchboard(nodes_in(tmp_path, grant)), plan_of(), PUBLIC, DELTA)
     assert len(spent(tmp_path, "bank-1").runs) == 1
 
 
 def test_without_a_grant_no_bank_takes_part(tmp_path):
     with pytest.raises(AggregationFailed, match="privacy_budget_missing"):
-        train_additive(switchboard(nodes_in(tmp_path, None)), plan_of(), DELTA)
+        train_additive(switchboard(nodes_in(tmp_path, None)), plan_of(), PUBLIC, DELTA)
 
 
 def test_a_second_run_is_composed_with_the_first_and_refused(tmp_path):
@@ -131,7 +131,7 @@ def test_a_bank_that_leaves_is_survived_with_noise_enough(tmp_path):
     seats = board.grid._seats
     place = 2 + BANKS.index("bank-3")
     seats[place] = Seat(_Leaving(seats[place].app, "query.secure_mask", 2), {})
-    run = train_additive(board, plan_of(), DELTA)
+    run = train_additive(board, plan_of(), PUBLIC, DELTA)
     assert [len(stage) for stage in run.survivors] == [5, 4, 4]
     assert run.realised <= run.epsilon * (1 + 1e-12)
     assert len(spent(tmp_path, "bank-3").runs) == 1
@@ -185,7 +185,7 @@ def test_a_plan_that_a_bank_does_not_allow_is_refused_before_it_is_paid(tmp_path
 
 def test_a_bank_may_spend_less_on_one_run_than_its_budget_holds(tmp_path):
     given = nodes_in(tmp_path)["bank-1"]
-    node = PrivateNode("bank-1", given._rows, given._ledger, now, Policy(most_epsilon=1.0))
+    node = PrivateNode("bank-1", PUBLIC, given._rows, given._ledger, now, Policy(most_epsilon=1.0))
     with pytest.raises(PrivacyPlanRefused, match="at most ε = 1 on one run"):
         node.agree(plan_of(4.0))
     assert spent(tmp_path, "bank-1").runs == ()
@@ -194,7 +194,7 @@ def test_a_bank_may_spend_less_on_one_run_than_its_budget_holds(tmp_path):
 
 def test_steps_and_clips_are_the_banks_to_refuse(tmp_path):
     node = nodes_in(tmp_path)["bank-1"]
-    good = network_plan("generated-firms", circle_of(BANKS), 4.0, DELTA, protected=True, hidden=4, steps=6)
+    good = network_plan(PUBLIC, circle_of(BANKS), 4.0, DELTA, protected=True, hidden=4, steps=6)
     for wrong in ({"clip": 0.0}, {"clip": -1.0}, {"steps": 10**6}, {"sampling": 1.5}, {"multiplier": 0.01}):
         with pytest.raises((PrivacyPlanRefused, PrivacyBudgetExceeded)):
             node.agree(replace(good, **wrong))
@@ -228,7 +228,7 @@ def test_knots_that_were_not_agreed_to_are_refused():
 def test_weights_count_in_the_sum_and_in_what_each_bank_pays(tmp_path):
     circle = circle_of(BANKS, weights=(1, 2, 3, 4, 5))
     plan = plan_of(circle=circle)
-    run = train_additive(switchboard(nodes_in(tmp_path)), plan, DELTA)
+    run = train_additive(switchboard(nodes_in(tmp_path)), plan, PUBLIC, DELTA)
     costs = [spent(tmp_path, bank).epsilon for bank in BANKS]
     assert costs == sorted(costs)
     assert costs[0] < costs[-1] == run.epsilon
@@ -252,7 +252,7 @@ def test_a_row_without_a_value_that_must_be_there_keeps_the_bank_out(tmp_path):
         values[0, 0] = np.nan
         return replace(found, values=values)
 
-    node = PrivateNode("bank-1", rows, PrivacyLedger(ledger_path(tmp_path, "bank-1")), now, Policy())
+    node = PrivateNode("bank-1", PUBLIC, rows, PrivacyLedger(ledger_path(tmp_path, "bank-1")), now, Policy())
     plan = plan_of()
     PrivacyLedger(ledger_path(tmp_path, "bank-1")).grant("generated-firms", Budget(8.0, DELTA), now())
     # Neither the row nor the column is told, and nothing is paid.
@@ -265,7 +265,7 @@ def test_the_sum_over_messages_is_the_sum_in_one_place(tmp_path):
     nodes = nodes_in(tmp_path)
     for node in nodes.values():
         node._noise = NoNoise()
-    run = train_additive(switchboard(nodes), plan_of(), DELTA)
+    run = train_additive(switchboard(nodes), plan_of(), PUBLIC, DELTA)
     training = ~HELD_OUT
     pooled = transcript(PUBLIC, TABLE.values[training], TABLE.labels[training], None, NoNoise())
     assert run.model.basis.width == pooled.model.basis.width
@@ -275,9 +275,9 @@ def test_the_sum_over_messages_is_the_sum_in_one_place(tmp_path):
 
 def test_private_gradient_descent_runs_on_the_same_ledger(tmp_path):
     nodes = nodes_in(tmp_path)
-    plan = network_plan("generated-firms", circle_of(BANKS), 4.0, DELTA, protected=True, hidden=4, steps=6)
+    plan = network_plan(PUBLIC, circle_of(BANKS), 4.0, DELTA, protected=True, hidden=4, steps=6)
     assert plan_from(plan_text(plan)) == plan
-    run = train_network(switchboard(nodes), plan, DELTA, seed=3)
+    run = train_network(switchboard(nodes), plan, PUBLIC, DELTA, seed=3)
     assert run.realised <= run.epsilon <= 4.0
     assert spent(tmp_path, "bank-1").epsilon == run.epsilon
     assert np.isfinite(run.model.logits(TABLE.values[:5])).all()
@@ -341,7 +341,7 @@ def test_a_network_of_one_app_too_few_still_says_who_refused(tmp_path):
     board.introduce()
     board.node_ids["bank-1"] = 2
     board._orgs[2] = "bank-1"
-    run = train_additive(board, plan_of(), DELTA)
+    run = train_additive(board, plan_of(), PUBLIC, DELTA)
     assert run.refused == {"bank-1": "training_failed"}
     assert asdict(run.plan.circle)["threshold"] == 4
     assert Path(tmp_path).exists()

@@ -9,7 +9,7 @@ from small_network import AT, SMALL
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.models.encoding.categories import RawTable
 from federated.models.encoding.random_leaves import best_trees
 from federated.models.served.calibration import NONE
@@ -18,13 +18,13 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.vertical.curve import Curve
 from federated.protocols.core.messages import Content, Switchboard, unpack
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.session import ZooSession
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.apps import zoo_app
-from federated.protocols.operator_app import PROTECTED, PROTECTED_COMPANION
+from federated.protocols.core.session import Session
+from federated.protocols.core.session_app import session_app
+from federated.protocols.core.settings import SessionSettings
 from federated.protocols.protected.evaluation import LEAST_CELL, judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.protocol import PROTECTED, PROTECTED_COMPANION, ProtectedProtocol
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT
 from simulations.benchmarks.vertical import measure_vertical
@@ -65,17 +65,18 @@ class World:
             table = RawTable(("s", "t", "u", "v"), self.grid[own], {})
             rows[grid] = GridRows(grid, table, peers, {"solar": self.group[own]})
         known = fresh_identities(rows)
-        return {
-            name: zoo_app(r, lambda app, opened, n=name: ProtectedApp(known[n], opened).add_to(app))
-            for name, r in rows.items()
-        }
+        apps = {}
+        for name, own in rows.items():
+            apps[name], opened = session_app(own)
+            ProtectedApp(known[name], opened).add_to(apps[name])
+        return apps
 
     def training(self, settings=FEW, absent=None, **opening):
         seats = {}
         for i, (name, app) in enumerate(self.apps.items(), start=2):
             seats[i] = Seat(app if name != absent else Absent(app), {})
         board = Listening(InProcessGrid(seats), self.crossed)
-        session = ZooSession(board, ZooSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
+        session = Session(board, SessionSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
         return ProtectedTraining(session, settings)
 
     def logits(self, training):
@@ -207,7 +208,7 @@ def test_a_step_out_of_order_is_refused():
     world = World(rows=300)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(world.apps.values(), start=2)}))
     board.introduce()
-    with pytest.raises(TrainingFailed, match="no joint model was opened"):
+    with pytest.raises(TrainingFailed, match="no session was opened"):
         board.ask("query.protected_introduce", {"bank-a": Content(config={"run": b"r"})})
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         board.ask("query.protected_available", {"grid-x": Content()})
@@ -216,8 +217,8 @@ def test_a_step_out_of_order_is_refused():
 def test_protected_versions_are_registered_and_say_so(tmp_path):
     tables = generate_population(1_500, seed=6)
     quiet = Reporter(lambda _: None, lambda *_: None)
-    settings = replace(SMALL, ramps=6)
-    result = run(tables, folds=1, settings=settings, at=AT, home=tmp_path, reporter=quiet, learners=(), protected=FEW)
+    protocols = [ProtectedProtocol(FEW, replace(SMALL, ramps=6))]
+    result = run(tables, folds=1, protocols=protocols, at=AT, home=tmp_path, reporter=quiet)
     assert set(result.models) == {
         PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",
     }  # fmt: skip

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from federated.alignment import psi
 from federated.alignment.session import AlignmentSession
 from federated.errors import AlignmentFailed
-from federated.nodes.schema import load_schema
 from federated.nodes.store import NodeStore
+from simulations.worlds.columns import load_schema
 
 IDS = st.sets(st.text(min_size=1, max_size=12), max_size=12)
 

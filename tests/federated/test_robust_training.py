@@ -5,14 +5,13 @@ import pytest
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, PrivacyPlanRefused
-from federated.models.encoding.public_ranges import load_ranges
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.poisoning import Poison
 from federated.privacy.differential.moments import MomentShape
 from federated.privacy.robust.bounding import bounded
 from federated.privacy.robust.groups import isolated, two_groups
 from federated.protocols.core.messages import Content, Switchboard
-from federated.protocols.robust.app import robust_app
+from federated.protocols.node_app import bank_app
 from federated.protocols.robust.node import (
     INSPECTED,
     SECURE,
@@ -21,6 +20,7 @@ from federated.protocols.robust.node import (
     public_basis,
 )
 from federated.protocols.robust.operator import train_inspected, train_secure, train_unprotected
+from federated.protocols.robust.protocol import RobustProtocol
 from simulations.experiments.poisoned_banks.run import attacks, dealt, judged, measured, switchboard
 from simulations.experiments.private_credit.world import bank_names, folds_of, load_table
 
@@ -55,14 +55,14 @@ def test_a_bank_that_is_gone_is_left_out(table, mask):
     banks = dealt(table, mask, 2024, (), None)
     board = switchboard(banks)
     there = NAMES[:4]
-    run = train_inspected(board, table.public.table, there)
+    run = train_inspected(board, table.public, there)
     assert set(run.chosen) <= set(there)
     assert len(run.chosen) == 3
     assert judged(run, table, mask).auc > 0.6
 
 
 def test_a_node_refuses_modes_groups_and_second_sums(table):
-    rows = RobustRows(table.public.table, table.values[:50], table.labels[:50])
+    rows = RobustRows(table.public, table.values[:50], table.labels[:50])
     node = RobustNode("bank-a", rows)
     with pytest.raises(PrivacyPlanRefused, match="takes no part in the mode inspected"):
         node.update(table.public.table, INSPECTED, ())
@@ -81,24 +81,24 @@ def test_a_node_refuses_modes_groups_and_second_sums(table):
 
 def test_a_bank_that_allows_secure_sums_only_is_not_inspected(table, mask):
     known = fresh_identities(NAMES)
-    rows = RobustRows(table.public.table, table.values[~mask][:300], table.labels[~mask][:300])
-    apps = [robust_app(RobustNode(name, rows), known[name]) for name in NAMES]
+    rows = RobustRows(table.public, table.values[~mask][:300], table.labels[~mask][:300])
+    apps = [bank_app(RobustProtocol(), RobustNode(name, rows), known[name]) for name in NAMES]
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     board.introduce()
     with pytest.raises(AggregationFailed, match="0 updates"):
-        train_inspected(board, table.public.table, NAMES)
-    assert train_secure(board, table.public.table, NAMES).chosen
+        train_inspected(board, table.public, NAMES)
+    assert train_secure(board, table.public, NAMES).chosen
     # Every vector is spent: nothing can be summed again over other survivors.
     with pytest.raises(AggregationFailed):
-        train_unprotected(board, table.public.table, NAMES)
+        train_unprotected(board, table.public, NAMES)
     with pytest.raises(PrivacyPlanRefused, match="takes no part"):
         board.ask("query.robust_inspected", {NAMES[0]: Content(config={"table": table.public.table})})
 
 
 def test_an_honest_mean_is_within_its_bounds_and_nothing_else_passes(table):
-    basis = public_basis(load_ranges(table.public.table))
+    basis = public_basis(table.public)
     shape = MomentShape(basis.width, basis.blocks)
-    rows = RobustRows(table.public.table, table.values[:200], table.labels[:200])
+    rows = RobustRows(table.public, table.values[:200], table.labels[:200])
     honest = RobustNode("bank-a", rows, frozenset({INSPECTED})).update(table.public.table, INSPECTED, ())
     assert np.array_equal(bounded(honest, shape), honest)
     wild = bounded(np.where(np.arange(shape.length) % 2, np.inf, -1e30), shape)

@@ -7,7 +7,7 @@ from hand_made import AT, BareRegistry, governed
 
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import APPROVAL_DAYS, Role
-from federated.governance.monitoring import Answered, Shadow
+from federated.governance.monitoring.score_log import Answered, Shadow
 from federated.governance.oversight import Oversight
 from federated.serving import recording
 from federated.serving.recording import Recorder

@@ -23,13 +23,13 @@ from federated.errors import (
     PurposeNotCovered,
     SchemaMismatch,
 )
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.models.served.reasons import strongest
 from federated.models.served.scaling import logit_of, probability_of, score_of
 from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, Peer
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
-from federated.serving.wallet import Wallet
+from simulations.worlds.wallet import Wallet
 
 NOW = AT + timedelta(days=1)
 
@@ -278,7 +278,7 @@ def test_an_empty_home_is_missing_data(tmp_path):
 
 def test_serving_loads_neither_torch_nor_flower():
     code = (
-        "import sys, federated.serving, federated.serving.building, federated.nodes.bank, federated.governance.store,"
+        "import sys, federated.serving, federated.nodes.bank, federated.governance.model_registry,"
         " federated.alignment.session; bad = {m.split('.')[0] for m in sys.modules} & {'torch', 'flwr', 'sklearn'};"
         " sys.exit(repr(bad) if bad else 0)"
     )

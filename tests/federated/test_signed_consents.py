@@ -21,9 +21,9 @@ from federated.errors import (
 )
 from federated.nodes.store import NodeStore
 from federated.serving import Electricity, Network, Score, ScoreQuery
-from federated.serving.building import build_nodes
-from federated.serving.wallet import Wallet
+from simulations.worlds.credit_nodes import build_nodes
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.wallet import Wallet
 
 WALLET = Wallet(b"s" * 32, b"a" * 32)
 NOW = AT + timedelta(days=1)

@@ -16,25 +16,21 @@ from federated.models.learners.convex import Basis, gradient_of, grams_of
 from federated.models.learners.scorecard import weights_of_evidence
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.functions import function_of
-from federated.protocols.core.evaluation import Evaluation
 from federated.protocols.core.messages import Content
-from federated.protocols.core.session import (
-    ZooSession,
-    column_behind,
-    side_of,
-    with_column,
-)
-from federated.protocols.core.settings import (
+from federated.protocols.core.session import side_of
+from federated.protocols.open import apps
+from federated.protocols.open.convex_learners import Additive, Scorecard, newton
+from federated.protocols.open.evaluation import Evaluation
+from federated.protocols.open.learners import BoostedTrees, Networks
+from federated.protocols.open.run import train_zoo
+from federated.protocols.open.session import LearnerSession, column_behind, with_column
+from federated.protocols.open.settings import (
     PAIR_TREES,
     ConvexSettings,
     NetworkSettings,
     TreeSettings,
     ZooSettings,
 )
-from federated.protocols.open import apps
-from federated.protocols.open.convex_learners import Additive, Scorecard, newton
-from federated.protocols.open.learners import BoostedTrees, Networks
-from federated.protocols.open.run import train_zoo
 
 RNG = np.random.default_rng(3)
 PARTS = (slice(0, 100), slice(100, 130), slice(130, 400))
@@ -57,7 +53,7 @@ def session(rows=900, banks=3, grids=2, folds=1, spoil=lambda world: None, **cha
         "grid_of": where.integers(0, grids, rows) if grids else np.full(rows, -1),
     }
     spoil(world)
-    return ZooSession(
+    return LearnerSession(
         network(**world), ZooSettings(folds=folds, bins=24, ramps=8, fine_below=0, **changes), quiet
     ), world
 
@@ -256,7 +252,7 @@ def test_a_sum_that_is_not_finite_names_node_and_column():
     bank, grid, labels = pooled(400)
     held_out = np.arange(400) % 5 == 0
     seats = network(bank, grid, labels, held_out, np.arange(400) % 2, np.zeros(400, dtype=int))
-    session = ZooSession(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None)
+    session = LearnerSession(seats, ZooSettings(folds=2, bins=12, ramps=6), lambda *_: None)
     basis = Basis(session.banks.encoder, session.banks.binning.coarse(3), ((0, 2),))
     names = session.banks.categories.names
     owners = [column_behind(basis, k, names) for k in range(basis.width)]
@@ -298,7 +294,7 @@ def test_a_coarse_block_is_the_mean_of_what_the_nodes_grow():
         values, twice = np.tile(bank, (copies, 1)), np.tile(labels, copies)
         bank_of, nobody = np.repeat(np.arange(copies), 400), np.full(400 * copies, -1)
         seats = network(values, np.tile(grid, (copies, 1)), twice, np.tile(held_out, copies), bank_of, nobody)
-        opened = ZooSession(seats, settings, lambda *_: None)
+        opened = LearnerSession(seats, settings, lambda *_: None)
         (function,) = BoostedTrees(trees, "trees").fit(opened)
         return function.member_logits(bank), opened.board.traffic.exchanges
 

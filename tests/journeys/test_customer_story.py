@@ -9,13 +9,12 @@ from hand_made import in_use
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.protected.settings import ProtectedSettings
+from federated.protocols.protected.protocol import ProtectedProtocol
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
-from federated.serving.building import read_taiwan
-from federated.serving.wallet import Wallet
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
+from simulations.worlds.wallet import Wallet
 
 ROOT = Path(__file__).resolve().parents[2]
 TAIWAN = ROOT.parent / "shared" / "data" / "credit"
@@ -45,10 +44,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     reporter = Reporter(seen.append, lambda *_: None)
 
     # As `tanxin train` does it: under protection.
-    settings = ProtectedSettings()
-    result = run(
-        tables, folds=1, settings=ZooSettings(), at=AT, home=home, reporter=reporter, learners=(), protected=settings
-    )
+    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter)
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["protected"][0]

@@ -17,7 +17,7 @@ from hand_made import registered_anew
 from rich.console import Console
 
 from credit_api.app.main import create_app
-from credit_api.app.sandbox import found
+from credit_api.app.sandbox import register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
 from simulations.worlds.seeding import seed_over_http
@@ -48,7 +48,7 @@ def sandbox(tmp_path_factory, trained_network):
         time.sleep(0.05)
     url = f"http://127.0.0.1:{port}"
     energy = ROOT.parent / "shared" / "data" / "energy"
-    seed_over_http(url, found(parts), energy if energy.exists() else None, Console(quiet=True))
+    seed_over_http(url, register_founders(parts), energy if energy.exists() else None, Console(quiet=True))
     yield url, home
     server.should_exit = True
     thread.join()

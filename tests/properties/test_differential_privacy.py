@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from federated.errors import CorruptData, PrivacyPlanRefused
 from federated.models.encoding.hats import UNIT, HatBasis, scored
-from federated.models.encoding.public_ranges import load_ranges
 from federated.privacy.attacks.canaries import gaussian_epsilon
 from federated.privacy.differential.accountant import Release, epsilon_of, multiplier_for, steps_multiplier
 from federated.privacy.differential.bounding import GRID, clipped, squared_length
@@ -20,6 +19,7 @@ from federated.privacy.differential.moments import MomentShape, moment_vector, s
 from federated.privacy.differential.noise import DiscreteGaussian, closeness, share_scale
 from federated.protocols.private.operator import additive_plan, circle_of
 from federated.protocols.private.plan import Circle, Stage
+from simulations.worlds.columns import load_ranges
 
 PUBLIC = load_ranges("generated-firms")
 CELLS = 32
@@ -166,7 +166,7 @@ def test_a_larger_weight_costs_more_and_the_largest_costs_the_plan(own, other, m
 def test_a_plan_costs_what_it_says(epsilon):
     assert epsilon_of([Release(multiplier_for(epsilon, 1e-5))], 1e-5) == pytest.approx(epsilon, rel=1e-6)
     assert multiplier_for(epsilon, 1e-5) > 0
-    plan = additive_plan("generated-firms", circle_of([f"b{i}" for i in range(5)]), epsilon, 1e-5, protected=True)
+    plan = additive_plan(PUBLIC, circle_of([f"b{i}" for i in range(5)]), epsilon, 1e-5, protected=True)
     cost = [stage.charged(plan.circle, "b0") for stage in plan.stages(PUBLIC)]
     assert epsilon * (1 - 1e-6) <= epsilon_of(cost, 1e-5) <= epsilon
     sampled = Release(steps_multiplier(epsilon, 1e-5, 0.1, 30), 0.1, 30)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import simulations.bench_commands as commands
 from federated.models.learners.boosting import GrowSettings
-from federated.protocols.core.settings import (
+from federated.protocols.open.settings import (
     ConvexSettings,
     NetworkSettings,
     TreeSettings,
@@ -65,7 +65,7 @@ def invoke(path, tmp_path, *arguments):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr("federated.protocols.core.settings.ZooSettings", lambda: SMALL)
+    monkeypatch.setattr("federated.protocols.open.settings.ZooSettings", lambda: SMALL)
 
 
 def test_any_table_runs_and_a_second_run_reuses_its_folds(small, tmp_path):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from federated.errors import CorruptData
 from federated.governance.manifest import PRIVACY_SHARES
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.claims import Phase, load_claims
 from federated.privacy.differential.accountant import Release

@@ -9,20 +9,20 @@ import pytest
 from typer.testing import CliRunner
 
 from federated.errors import PrivacyPlanRefused
-from federated.models.encoding.public_ranges import load_ranges
 from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.canaries import Audit
 from federated.protocols.private.stored import stored_rows
-from federated.serving.building import build_nodes, standing_consents
-from federated.serving.wallet import Wallet
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.membership import measure_membership
 from simulations.cli import app
 from simulations.experiments.private_credit.report import draw, run_experiment, table_text
 from simulations.experiments.private_credit.world import load_table
 from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.worlds.columns import load_ranges
+from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.wallet import Wallet
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

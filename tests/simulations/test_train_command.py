@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
-from federated.serving.building import build_nodes, read_taiwan, standing_consents
-from federated.serving.wallet import Wallet
 from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
 from simulations.report import table_of, update_readme
 from simulations.tables import TABLE_END, TABLE_START
+from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
+from simulations.worlds.taiwan import read_taiwan
+from simulations.worlds.wallet import Wallet
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 GUEST = "id,y," + ",".join(f"x{i}" for i in range(13))
@@ -61,12 +62,13 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
 
 
 def test_the_zoo_is_trained_without_protection_where_that_is_asked_for():
-    done = invoke("--firms", "400", "--folds", "1", "--protection", "none", "--json")
+    done = invoke("--firms", "400", "--folds", "1", "--protocol", "open", "--json")
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert {"federated", "federated_additive", "bank_only", "label_holder_only", "xgboost"} == set(report["models"])
-    refused = invoke("--protection", "some")
-    assert (refused.exit_code, "shares, none or both" in refused.stderr) == (2, True)
+    assert set(report["protocols"]) == {"open"}
+    refused = invoke("--protocol", "some")
+    assert (refused.exit_code, "no protocol is called some" in refused.stderr) == (2, True)
 
 
 def test_files_become_tables_with_the_ids_of_both_parties(tmp_path):

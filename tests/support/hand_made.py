@@ -13,7 +13,7 @@ from federated.governance.manifest import (
     Manifest,
     SegmentFigures,
 )
-from federated.governance.store import ModelRegistry
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)

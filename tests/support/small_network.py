@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from federated.models.learners.boosting import GrowSettings
-from federated.protocols.core.settings import (
+from federated.protocols.open.protocol import OpenProtocol
+from federated.protocols.open.settings import (
     ConvexSettings,
     NetworkSettings,
     TreeSettings,
@@ -24,4 +25,5 @@ SMALL = ZooSettings(
     network=NetworkSettings(hidden=8, max_rounds=3),
 )
 ADDITIVE = ("additive", "pair_trees")
-LEARNERS = (*ADDITIVE, "networks")
+EXPLAINABLE = OpenProtocol(SMALL, ADDITIVE)
+BOTH_BLENDS = OpenProtocol(SMALL, (*ADDITIVE, "networks"))

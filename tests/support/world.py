@@ -16,8 +16,8 @@ from credit_api.app.wiring import assemble
 from credit_api.http.auth.keys import issue
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord
-from federated.serving.wallet import Wallet
 from financing.lending.unit import UnitOfWork
+from simulations.worlds.wallet import Wallet
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -37,7 +37,7 @@ class World:
         self._numbers = count(1)
         parts.clock = lambda: self.now
         self.subjects = {}
-        self.wallet = Wallet.open(parts.settings.network_home)
+        self.wallet = parts.subject_signer = Wallet.open(parts.settings.network_home)
 
     @classmethod
     @contextmanager

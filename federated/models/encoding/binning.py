@@ -99,12 +99,12 @@ def merge_bins(
 def merged_quantiles(sketches: Sequence[QuantileSketch], ranks: FloatArray) -> FloatArray:
     """Quantiles (features, ranks) of all nodes' rows; 0 for a feature that no node may report."""
     features = len(sketches[0].counts)
-    found = np.zeros((features, len(ranks)))
+    merged = np.zeros((features, len(ranks)))
     for j in range(features):
         points, weights = _points(sketches, j)
         if len(points):
-            found[j] = weighted_quantile(points, weights, ranks)
-    return found
+            merged[j] = weighted_quantile(points, weights, ranks)
+    return merged
 
 
 def _cuts(points: FloatArray, weights: FloatArray, bins: int) -> FloatArray:

@@ -35,11 +35,11 @@ class RawTable:
 
     def level_counts(self, rows: NDArray[np.bool_]) -> dict[int, dict[str, int]]:
         """Counts of levels among `rows` (mask), without levels of fewer than `MIN_ROWS` rows."""
-        found = {}
+        counts_of = {}
         for j, cells in self.words.items():
             counted = Counter(str(cell) for cell in cells[rows] if cell is not None)
-            found[j] = {level: n for level, n in counted.items() if n >= MIN_ROWS}
-        return found
+            counts_of[j] = {level: n for level, n in counted.items() if n >= MIN_ROWS}
+        return counts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class CategoryMap:
         )
 
     def _derived(self) -> list[tuple[int, str | None]]:
-        found: list[tuple[int, str | None]] = []
+        derived: list[tuple[int, str | None]] = []
         for j in range(len(self.columns)):
             if j not in self.counts:
-                found.append((j, None))
+                derived.append((j, None))
                 continue
-            found.extend((j, level) for level in self._kept(j))
+            derived.extend((j, level) for level in self._kept(j))
             if len(self.counts[j]) > LEVELS:
-                found.append((j, ""))
-        return found
+                derived.append((j, ""))
+        return derived
 
     def _kept(self, j: int) -> list[str]:
         order = sorted(self.counts[j].items(), key=lambda item: (-item[1], item[0]))

@@ -1,7 +1,8 @@
 """Public knowledge of columns: ranges and levels that are agreed in advance and say nothing about anybody's rows.
 
-They are dated TOML files in `ranges/`, one a table, written from code books and from what a unit can hold at most. A
-value beyond a range counts as the range's end, so a range that is too tight costs accuracy and never privacy.
+They are dated TOML texts, one a table, written from code books and from what a unit can hold at most; every bank has
+them beforehand. A value beyond a range counts as the range's end, so a range that is too tight costs accuracy and never
+privacy.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
 import numpy as np
 
-from federated.errors import CorruptData, SchemaMismatch
+from federated.errors import CorruptData
 from federated.models.encoding.ramps import FloatArray
 
 
@@ -81,13 +80,8 @@ class PublicTable:
         return PublicTable(self.table, kept, hashlib.sha256(f"{self.digest} unprotected".encode()).hexdigest())
 
 
-@cache
-def load_ranges(table: str) -> PublicTable:
-    """The public ranges of a table. Raises `SchemaMismatch` if there are none, `CorruptData` if they contradict."""
-    file = resources.files("federated.models.encoding") / "ranges" / f"{table}.toml"
-    if not file.is_file():
-        raise SchemaMismatch(f"no public ranges are agreed for {table}", table=table)
-    raw = file.read_bytes()
+def public_table_of(table: str, raw: bytes) -> PublicTable:
+    """The public ranges that a TOML text states for `table`. Raises `CorruptData` if they contradict."""
     columns = tuple(_column(table, entry) for entry in tomllib.loads(raw.decode())["columns"])
     return PublicTable(table, columns, hashlib.sha256(raw).hexdigest())
 

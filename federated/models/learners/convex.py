@@ -113,13 +113,13 @@ class NewtonSystems:
 def pair_cells(codes: FloatArray, size: int, residual: FloatArray, curvature: FloatArray) -> FloatArray:
     """Sums of `residual` and `curvature` (rows,) in the cells of every pair of features: (pairs, size, size, 2)."""
     features = codes.shape[1]
-    found = []
+    sums = []
     for a in range(features):
         for b in range(a + 1, features):
             key = codes[:, a].astype(np.int64) * size + codes[:, b].astype(np.int64)
             sides = [np.bincount(key, w, size * size).reshape(size, size) for w in (residual, curvature)]
-            found.append(np.stack(sides, axis=-1))
-    return np.asarray(np.array(found).reshape(-1, size, size, 2), dtype=np.float64)
+            sums.append(np.stack(sides, axis=-1))
+    return np.asarray(np.array(sums).reshape(-1, size, size, 2), dtype=np.float64)
 
 
 def strongest_pairs(cells: FloatArray, features: int, most: int) -> tuple[tuple[int, int], ...]:

@@ -44,7 +44,7 @@ def initial_weights(width: int, hidden: int, members: int, bias: float, seed: in
 
 
 class PartyNetwork(nn.Module):
-    """`members` networks on one encoded batch. Names and shapes of weights are those of `models.members.forward`."""
+    """`members` networks on one encoded batch. Names and shapes of weights are those of `learners.members.forward`."""
 
     def __init__(self, weights: Weights, dropout: float = 0.0) -> None:
         super().__init__()
@@ -65,7 +65,13 @@ class PartyNetwork(nn.Module):
         return {name: p.detach().numpy().copy() for name, p in self.named_parameters()}
 
 
-def fit(weights: Weights, encoded: Tensor, loss: Loss, settings: FitSettings) -> Weights:
+# What is added to each step's objective for the network as it stands, summed over its members.
+Penalty = Callable[[PartyNetwork], Tensor]
+
+
+def fit(
+    weights: Weights, encoded: Tensor, loss: Loss, settings: FitSettings, penalty: Penalty | None = None
+) -> Weights:
     """Train from `weights` on all rows of `encoded`; `loss(logits, rows)` is a mean over the batch's rows and members.
 
     Deterministic for a given seed and thread count. Returns new weights; the input is left alone.
@@ -83,7 +89,8 @@ def fit(weights: Weights, encoded: Tensor, loss: Loss, settings: FitSettings) ->
             for rows in torch.split(torch.randperm(len(encoded), generator=generator), settings.batch):
                 optimiser.zero_grad(set_to_none=True)
                 # The members share no weights, so scaling by their number gives each the step it would take alone.
-                (loss(network(encoded[rows]), rows) * members).backward()
+                objective = loss(network(encoded[rows]), rows) * members
+                (objective if penalty is None else objective + penalty(network)).backward()
                 optimiser.step()
     return network.export()
 

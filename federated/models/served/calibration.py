@@ -146,8 +146,8 @@ def chosen(parts: Sequence[ScoreHistogram]) -> Calibration:
 
 def own_of(counted: ScoreHistogram) -> Calibration:
     """A bank's own line on top of the network's calibration, if its customers differ significantly, else `NONE`."""
-    found = platt(counted)
-    return found if 2.0 * (loss(NONE, counted) - loss(found, counted)) > SIGNIFICANT_GAIN else NONE
+    line = platt(counted)
+    return line if 2.0 * (loss(NONE, counted) - loss(line, counted)) > SIGNIFICANT_GAIN else NONE
 
 
 FITS = {"platt": platt, "isotonic": isotonic}

@@ -113,7 +113,7 @@ class ConvexFunction:
 
 @dataclass(frozen=True, slots=True)
 class NetworkFunction:
-    """Small networks on quantile ramps, evaluated by `models.members.forward`."""
+    """Small networks on quantile ramps, evaluated by `models.learners.members.forward`."""
 
     encoder: RampEncoder
     weights: Weights
@@ -154,5 +154,5 @@ def _under(prefix: str, arrays: Given) -> Arrays:
 
 
 def _numbered(prefix: str, arrays: Given) -> tuple[FloatArray, ...]:
-    found = _under(prefix, arrays)
-    return tuple(np.asarray(found[name], dtype=np.float64) for name in sorted(found))
+    numbered = _under(prefix, arrays)
+    return tuple(np.asarray(numbered[name], dtype=np.float64) for name in sorted(numbered))

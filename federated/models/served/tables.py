@@ -174,13 +174,13 @@ class _Sums:
             start += size * size
 
     def _coarse_of(self, coarse: Binning) -> list[IntArray]:
-        found = []
+        cuts_of = []
         for few, cuts in zip(coarse.cuts, self._binning.cuts, strict=True):
             of = np.zeros(self._binning.size, dtype=np.int64)
             of[1 : len(cuts) + 1] = np.searchsorted(few, cuts, side="right")
             of[-1] = coarse.size - 1
-            found.append(of)
-        return found
+            cuts_of.append(of)
+        return cuts_of
 
     def add_trees(self, weight: float, function: TreeFunction) -> None:
         """Every leaf is an indicator of bins of at most two features."""

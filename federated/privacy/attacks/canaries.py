@@ -56,9 +56,9 @@ def _rates(
     doubt = (1.0 - confidence) / 4.0
     misses, alarms = int((inside <= cut).sum()), int((outside > cut).sum())
     most_missed, most_alarms = _most(misses, len(inside), doubt), _most(alarms, len(outside), doubt)
-    found = [_ratio(1.0 - most_missed - delta, most_alarms), _ratio(1.0 - most_alarms - delta, most_missed)]
+    ratios = [_ratio(1.0 - most_missed - delta, most_alarms), _ratio(1.0 - most_alarms - delta, most_missed)]
     mu = float(stats.norm.isf(most_missed) + stats.norm.isf(most_alarms))
-    return max(found), gaussian_epsilon(mu, delta), misses / len(inside), alarms / len(outside)
+    return max(ratios), gaussian_epsilon(mu, delta), misses / len(inside), alarms / len(outside)
 
 
 def _ratio(above: float, below: float) -> float:

@@ -31,7 +31,7 @@ class Probed:
 def with_bare_ids(ids: Sequence[str], exchange: Exchange) -> frozenset[str]:
     """The ids that matched when an element is nothing but an id."""
     entered = {subject.encode(): subject for subject in ids}
-    return frozenset(entered[found] for found in exchange(list(entered)))
+    return frozenset(entered[match] for match in exchange(list(entered)))
 
 
 def with_made_up_signatures(
@@ -40,13 +40,13 @@ def with_made_up_signatures(
     """The ids that matched under any of several ways to make a signature up, all entered at once."""
     entered = {element(subject, make(subject)): subject for subject in ids for make in made_up}
     entered |= {subject.encode(): subject for subject in ids}
-    return frozenset(entered[found] for found in exchange(list(entered)))
+    return frozenset(entered[match] for match in exchange(list(entered)))
 
 
-def probed(found: Set[str], member: Mapping[str, bool]) -> Probed:
+def probed(matched: Set[str], member: Mapping[str, bool]) -> Probed:
     """How well `found` tells members from others; `member` says of each probed id whether it is one."""
     members = [subject for subject, is_one in member.items() if is_one]
     others = [subject for subject, is_one in member.items() if not is_one]
-    hit = sum(subject in found for subject in members) / len(members)
-    false = sum(subject in found for subject in others) / len(others)
+    hit = sum(subject in matched for subject in members) / len(members)
+    false = sum(subject in matched for subject in others) / len(others)
     return Probed(len(member), hit, false, 0.5 + (hit - false) / 2)

@@ -51,17 +51,17 @@ def from_gradients(
     def least(gradient: FloatArray) -> FloatArray:
         return np.asarray(columns @ scipy.linalg.cho_solve(factor, gradient), dtype=np.float64)
 
-    found = {
+    guesses = {
         "first": least(gradients[0]),
         "mean": least(gradients.mean(axis=0)),
         "last": least(gradients[-1]),
     }
     for slope in SLOPES:
         shift = brentq(lambda a, s=slope: float(_logistic(a + s * own_logits).mean()) - rate, -30.0, 30.0)
-        found[f"last, {slope} of the own function put back"] = least(
+        guesses[f"last, {slope} of the own function put back"] = least(
             gradients[-1] + columns.T @ _logistic(shift + slope * own_logits)
         )
-    return found
+    return guesses
 
 
 def _logistic(z: FloatArray) -> FloatArray:
@@ -82,7 +82,7 @@ def inferred(guess: FloatArray, labels: NDArray[np.int64], own_logits: FloatArra
 
 def strongest(guesses: Mapping[str, FloatArray], labels: NDArray[np.int64], own_logits: FloatArray) -> Inferred:
     """The best of several guesses. Picking it with the labels in hand flatters the attacker, which is the safe side."""
-    return max((inferred(guess, labels, own_logits) for guess in guesses.values()), key=lambda found: found.beyond)
+    return max((inferred(guess, labels, own_logits) for guess in guesses.values()), key=lambda attack: attack.beyond)
 
 
 def _ranks(guess: FloatArray) -> FloatArray:

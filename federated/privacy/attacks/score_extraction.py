@@ -41,11 +41,11 @@ class Bounds:
 
 def bounds_of(scores: Sequence[int], own: Sequence[float], scored: Callable[[float], int]) -> Bounds:
     """The shares that give all `scores` together with the `own` logits; `scored` never rises with the logit."""
-    found = Bounds()
+    bounds = Bounds()
     for score, logit in zip(scores, own, strict=True):
         low, high = _edge(scored, logit, score), _edge(scored, logit, score - 1)
-        found = Bounds(max(found.low, low), min(found.high, high))
-    return found
+        bounds = Bounds(max(bounds.low, low), min(bounds.high, high))
+    return bounds
 
 
 def _edge(scored: Callable[[float], int], own: float, score: int) -> float:

@@ -29,7 +29,7 @@ def edge_bound_squared(public: PublicTable) -> int:
 
 def edge_counts(public: PublicTable, values: FloatArray, cells: int) -> IntArray:
     """Counts in units, (edge_length,), of `values` (rows, columns)."""
-    found = []
+    parts = []
     for j, column in public.measures:
         low, high = column.ends
         known = ~np.isnan(values[:, j])
@@ -38,8 +38,8 @@ def edge_counts(public: PublicTable, values: FloatArray, cells: int) -> IntArray
             raise CorruptData(detail, column=column.column)
         place = (column.spaced(values[known, j]) - low) / (high - low) * cells
         counts = np.bincount(np.clip(place.astype(np.int64), 0, cells - 1), minlength=cells)
-        found.append(np.append(counts, (~known).sum()))
-    return np.asarray(np.concatenate(found) * COUNT if found else np.zeros(0), dtype=np.int64)
+        parts.append(np.append(counts, (~known).sum()))
+    return np.asarray(np.concatenate(parts) * COUNT if parts else np.zeros(0), dtype=np.int64)
 
 
 def knots_from(public: PublicTable, noisy: FloatArray, cells: int, knots: int) -> dict[str, FloatArray]:
@@ -47,7 +47,7 @@ def knots_from(public: PublicTable, noisy: FloatArray, cells: int, knots: int) -
 
     Post-processing: negative counts count as none, and a column whose counts are all noise gets its range's ends.
     """
-    found = {}
+    by_column = {}
     for (_, column), row in zip(public.measures, np.reshape(noisy, (-1, cells + 1)), strict=True):
         low, high = column.ends
         edges = np.linspace(low, high, cells + 1)
@@ -59,5 +59,5 @@ def knots_from(public: PublicTable, noisy: FloatArray, cells: int, knots: int) -
         for place in wanted[1:]:
             if place - kept[-1] >= 0.999 * (high - low) / cells:
                 kept.append(float(place))
-        found[column.column] = np.array(kept if len(kept) > 1 else [low, high])
-    return found
+        by_column[column.column] = np.array(kept if len(kept) > 1 else [low, high])
+    return by_column

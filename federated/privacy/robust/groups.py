@@ -35,4 +35,4 @@ def isolated(groups: Groups) -> frozenset[str]:
     rank = int(np.linalg.matrix_rank(opened)) if len(groups) else 0
     units = np.eye(len(names))
     with_unit = (np.linalg.matrix_rank(np.vstack([opened, unit])) for unit in units)
-    return frozenset(name for name, found in zip(names, with_unit, strict=True) if found == rank)
+    return frozenset(name for name, with_it in zip(names, with_unit, strict=True) if with_it == rank)

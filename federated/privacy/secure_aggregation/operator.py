@@ -80,5 +80,5 @@ class Operator:
 
     def _seed(self, name: str, shares: Mapping[str, bytes | None]) -> bytes:
         places = {other: place for place, other in enumerate((*self._near[name], name), start=1)}
-        found = {places[who]: share for who, share in shares.items() if share is not None and who in places}
-        return joined(found, self.plan.threshold)
+        placed = {places[who]: share for who, share in shares.items() if share is not None and who in places}
+        return joined(placed, self.plan.threshold)

@@ -43,7 +43,7 @@ def joined(shares: Mapping[int, bytes], threshold: int) -> bytes:
             if j != i:
                 numerator, denominator = numerator * -j % PRIME, denominator * (i - j) % PRIME
         total += int.from_bytes(shares[i], "big") * numerator * pow(denominator, -1, PRIME)
-    found = total % PRIME
-    if found >> (8 * SEED_BYTES):
+    secret = total % PRIME
+    if secret >> (8 * SEED_BYTES):
         raise AggregationFailed("shares do not belong together")
-    return found.to_bytes(SEED_BYTES, "big")
+    return secret.to_bytes(SEED_BYTES, "big")

@@ -29,8 +29,10 @@ class Curve:
         z = np.linspace(centre - SPREAD, centre + SPREAD, 2_001)
         u, weight = (z - centre) / REACH, np.exp(-(((z - centre) / DEVIATION) ** 2) / 4.0)
         powers = np.vander(u, 4, increasing=True)
-        found, *_ = np.linalg.lstsq(powers * weight[:, None], weight / (1.0 + np.exp(-z)), rcond=None)
-        return Curve(centre, (float(found[0]), float(found[1]), float(found[2]), float(found[3])))
+        coefficients, *_ = np.linalg.lstsq(powers * weight[:, None], weight / (1.0 + np.exp(-z)), rcond=None)
+        return Curve(
+            centre, (float(coefficients[0]), float(coefficients[1]), float(coefficients[2]), float(coefficients[3]))
+        )
 
     def of(self, logits: FloatArray) -> FloatArray:
         """The cubic's value, for comparison with what shares give."""

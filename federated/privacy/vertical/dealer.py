@@ -43,12 +43,12 @@ class Dealer:
 
     def products(self, count: int) -> Ring:
         """The grid company's corrections (count, rows) of products of a vector of the bank and one of its own."""
-        found = []
+        corrections = []
         for _ in range(count):
             a, share = (self._tapes["bank"].draw(self.rows) for _ in range(2))
             b = self._tapes["grid"].draw(self.rows)
-            found.append(a * b - share)
-        return np.array(found)
+            corrections.append(a * b - share)
+        return np.array(corrections)
 
     def gradient(self, owner: str) -> Ring:
         """The other party's correction (width,) of (the owner's columns)ᵀ · (a vector of the other's)."""

@@ -1,1 +1,4 @@
-"""What every protocol stands on: messages, alignment, rows, learners' sessions, judging, secure sums."""
+"""What every protocol stands on: messages, alignment, rows, sessions, candidates, secure sums.
+
+Nothing here names a protocol or imports one.
+"""

@@ -17,7 +17,7 @@ from federated.consent.uses import Action
 from federated.errors import AlignmentFailed, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
-from federated.nodes.schema import FeatureSchema, load_schema
+from federated.nodes.schema import FeatureSchema, schema_of
 from federated.protocols.core.messages import Content, Switchboard, answering
 
 
@@ -60,13 +60,12 @@ Report = Callable[[AlignmentStep], None]
 def participants(board: Switchboard) -> Participants:
     """Ask everybody who they are. Raises `SchemaMismatch` if nodes disagree, `TrainingFailed` if a role is empty."""
     cards = board.introduce()
-    schemas = {(c.text("schema_id"), c.text("schema_version"), c.text("data_origin")) for c in cards.values()}
-    if len(schemas) != 1:
-        raise SchemaMismatch(f"nodes hold different kinds of data: {sorted(schemas)}")
-    schema_id, version, origin = schemas.pop()
-    schema = load_schema(schema_id)
-    if schema.version != version:
-        raise SchemaMismatch(f"nodes use version {version} of {schema_id}, the operator {schema.version}")
+    kinds = {(c.text("schema"), c.text("data_origin")) for c in cards.values()}
+    if len(kinds) != 1:
+        named = sorted({f"{c.text('schema_id')} of {c.text('data_origin')}" for c in cards.values()})
+        raise SchemaMismatch(f"nodes hold different kinds of data: {', '.join(named)}")
+    text, origin = kinds.pop()
+    schema = schema_of(text)
     banks = tuple(sorted(org for org, c in cards.items() if c.text("role") == "bank"))
     grids = tuple(sorted(org for org, c in cards.items() if c.text("role") == "grid"))
     if not banks or not grids:

@@ -1,4 +1,4 @@
-"""From trained learners to versions that could be registered: scorers, calibration, held-out figures, references."""
+"""From a fitted model to a version that could be registered: scorers, calibration, held-out figures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from federated.errors import CorruptData, TrainingFailed
-from federated.governance.manifest import FeatureReference, SegmentFigures
+from federated.errors import CorruptData
+from federated.governance.manifest import SegmentFigures
 from federated.governance.weights import ScoringModel
-from federated.models.encoding.ramps import FloatArray
-from federated.models.served.calibration import (
-    NONE,
-    Calibration,
-    chosen,
-    isotonic,
-    platt,
-)
+from federated.models.served.calibration import Calibration
 from federated.models.served.metrics import (
     CELLS,
     LOGIT_BOUND,
@@ -27,19 +20,12 @@ from federated.models.served.metrics import (
 )
 from federated.models.served.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.served.scorer import PartyScorer
-from federated.models.served.tables import tabulated
 from federated.nodes.schema import FeatureSchema
-from federated.protocols.core.evaluation import Evaluation
-from federated.protocols.core.session import ZooSession
-from federated.protocols.open.run import ADDITIVE, ZooResult
-
-REFERENCE_BINS = 10
-SMALLEST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Held-out figures of one calibrated blend: metrics, by segment, by score band, and what calibration changed."""
+    """Held-out figures of one calibrated model: metrics, by segment, by score band, and what calibration changed."""
 
     metrics: Metrics
     calibration: dict[str, Any]
@@ -48,8 +34,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Blend:
-    """One blend of a session: a scorer a side (banks first), its calibrations, and what was measured of it."""
+class FittedModel:
+    """What one session came to: a scorer a side (banks first), its calibrations, and what was measured of it."""
 
     learners: tuple[str, ...]
     scorers: tuple[PartyScorer, ...]
@@ -73,47 +59,6 @@ class Candidate:
         return self.model.joint_bank.exact and self.model.joint_grid.exact
 
 
-@dataclass(frozen=True, slots=True)
-class Blender:
-    """Makes versions from the blends of one trained session. `cut_off` is the lowest score that is approved."""
-
-    session: ZooSession
-    result: ZooResult
-    schema: FeatureSchema
-    cut_off: int
-
-    def blend(self, name: str) -> Blend:
-        """Scorers, calibration and held-out figures of one of the blends."""
-        weights, names = self.result.blends[name], list(self.result.functions)
-        learners = tuple(n for n, w in zip(names, weights, strict=False) if w > SMALLEST_WEIGHT)
-        scorers = tuple(self._scorer(weights, side) for side in range(len(self.session.sides)))
-        asked = Evaluation(self.session)
-        parts = asked.out_of_fold(names, weights)
-        calibration = chosen(parts)
-        own = asked.own_calibrations(names, weights, calibration)
-        audited = asked.audit(names, weights, calibration, own)
-        counted = sum(parts[1:], parts[0])
-        eces = {
-            method: asked.audit(names, weights, fitted, {})["all", "0"].ece()
-            for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
-        }
-        figures = {"method": calibration.method, "own": sorted(own), "ece": eces}
-        return Blend(learners, scorers, calibration, own, measured_of(self.schema, self.cut_off, audited, figures))
-
-    def _scorer(self, weights: FloatArray, side: int) -> PartyScorer:
-        parts = {
-            name: (float(w), functions[side])
-            for (name, functions), w in zip(self.result.functions.items(), weights, strict=False)
-            if w > SMALLEST_WEIGHT
-        }
-        where = self.session.sides[side]
-        # The constant of the blend belongs to the banks.
-        constant = 0.0 if side else float(weights[-1])
-        additive = [part for name, part in parts.items() if name in ADDITIVE]
-        tables = tabulated(additive, where.binning, where.encoder.reference, constant)
-        return PartyScorer(tables, where.bands, tuple(part for name, part in parts.items() if name not in ADDITIVE))
-
-
 def measured_of(
     schema: FeatureSchema,
     cut_off: int,
@@ -131,8 +76,8 @@ def measured_of(
     return Measured(whole.metrics(), calibration, tuple(segments), score_bands(whole))
 
 
-def candidate_of(joint: Blend, alone: Blend) -> Candidate:
-    """The version that a joint blend and a bank-only companion make together."""
+def candidate_of(joint: FittedModel, alone: FittedModel) -> Candidate:
+    """The version that a joint model and a bank-only companion make together."""
     bank, grid = joint.scorers
     model = ScoringModel(bank, grid, alone.scorers[0], joint.calibration, alone.calibration, joint.own)
     return Candidate(joint.learners, model, joint.measured, alone.measured.score_bands)
@@ -143,7 +88,7 @@ def segment_figures(segment: str, group: str, histogram: ScoreHistogram, cut_off
     good, bad = histogram.counts
     approved = np.arange(CELLS) <= _last_cell(cut_off)
     rows = int(good.sum() + bad.sum())
-    found = SegmentFigures(
+    figures = SegmentFigures(
         segment=segment,
         group=group,
         rows=rows,
@@ -155,9 +100,9 @@ def segment_figures(segment: str, group: str, histogram: ScoreHistogram, cut_off
         ece=histogram.ece(),
     )
     try:
-        return replace(found, auc=histogram.metrics().auc)
+        return replace(figures, auc=histogram.metrics().auc)
     except CorruptData:
-        return found
+        return figures
 
 
 def _last_cell(cut_off: int) -> int:
@@ -173,19 +118,3 @@ def score_bands(histogram: ScoreHistogram) -> tuple[int, ...]:
     bands = np.searchsorted(SCORE_BANDS, scores, side="right")
     counts = np.bincount(bands, weights=histogram.counts.sum(axis=0)[cells], minlength=len(SCORE_BANDS) + 1)
     return tuple(int(n) for n in counts)
-
-
-def references(session: ZooSession) -> dict[str, dict[str, FeatureReference]]:
-    """How training rows fell into bins of every column, by role and column: what drift is measured against."""
-    found: dict[str, dict[str, FeatureReference]] = {}
-    for side in session.sides:
-        coarse, counts = Evaluation(session).reference(side, REFERENCE_BINS)
-        columns = side.categories.names
-        if len(columns) != len(counts):
-            raise TrainingFailed("nodes counted other columns than were agreed")
-        found[side.role] = {}
-        for column, cuts, row in zip(columns, coarse.cuts, counts, strict=True):
-            # Bins beyond a column's own cuts are empty; missing values are counted last.
-            kept = [*row[: len(cuts) + 1].tolist(), int(row[-1])]
-            found[side.role][column] = FeatureReference(tuple(cuts.tolist()), tuple(kept))
-    return found

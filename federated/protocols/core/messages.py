@@ -63,10 +63,10 @@ class Content:
 
     def floats(self, key: str) -> NDArray[np.float64]:
         """An array of finite numbers. Raises `TrainingFailed` if it is absent or holds anything else."""
-        found = self.array(key)
-        if found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        array = self.array(key)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise TrainingFailed(f"the array {key} of a message holds something else than finite numbers")
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(array, dtype=np.float64)
 
     def texts(self, key: str) -> list[str]:
         """A list of texts of the config, empty if it is absent."""
@@ -225,12 +225,12 @@ class Switchboard:
 
     def read_present(self, replies: Iterable[Message]) -> dict[str, Content]:
         """As `read_all`, without nodes that failed or refused."""
-        found: dict[str, Content] = {}
+        present: dict[str, Content] = {}
         for reply in replies:
             org = self.asked(reply)
             with suppress(FederatedError):
-                found[org] = self.read(reply, org)
-        return found
+                present[org] = self.read(reply, org)
+        return present
 
     def read(self, reply: Message, org: str) -> Content:
         """Content of one reply, counted. Raises what the node refused with, else `TrainingFailed`."""

@@ -1,4 +1,4 @@
-"""A node's own file as rows of the zoo: who takes part, who is held out, and where the other side's rows sit."""
+"""A node's own file as rows of a session: who takes part, who is held out, and where the other side's rows sit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NodeSource:
         store = self.node.store
         return {
             "schema_id": store.schema.schema_id,
-            "schema_version": store.schema.version,
+            "schema": store.schema.text,
             "data_origin": store.data_origin,
             "data_sha256": store.data_sha256,
         }
@@ -71,17 +71,17 @@ class NodeSource:
 
     def _of_banks(self, row: dict[str, int], at: datetime) -> dict[str, Positions]:
         """A grid company's own row behind each position of each bank, −1 where consent has since ended."""
-        found = {}
+        of_banks = {}
         for bank in self.node.store.peers():
             allowed = self._allowed(bank, at, aligned=True)
-            found[bank] = self._aligned(bank, row, set(allowed))
+            of_banks[bank] = self._aligned(bank, row, set(allowed))
             read = set(self.node.store.alignment(bank)) & set(allowed)
             self._log(bank, at, {subject: allowed[subject] for subject in read})
-        return found
+        return of_banks
 
     def _allowed(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, str]:
-        found = self.node.training_consents(bank_id, at, aligned=aligned)
-        return {subject: record.consent_id for subject, record in found.items()}
+        consents = self.node.training_consents(bank_id, at, aligned=aligned)
+        return {subject: record.consent_id for subject, record in consents.items()}
 
     def _log(self, bank_id: str, at: datetime, used: dict[str, str]) -> None:
         self.node.log_batch(Action.TRAINING, bank_id, Purpose.MODEL_TRAINING, at, used)
@@ -93,18 +93,18 @@ class NodeSource:
     def _peers(self, row: dict[str, int], allowed: set[str]) -> dict[str, Positions]:
         """Own row behind each aligned position, −1 where an earlier peer serves it or consent has since ended."""
         taken: set[str] = set()
-        found = {}
+        positions = {}
         for peer in self.node.store.peers():
-            found[peer] = self._aligned(peer, row, allowed - taken)
+            positions[peer] = self._aligned(peer, row, allowed - taken)
             taken.update(self.node.store.alignment(peer))
-        return found
+        return positions
 
 
 def _groups(node: Node, values: NDArray[np.float64]) -> dict[str, Positions]:
     """Each segment's group number of every row, −1 where the column is missing."""
-    found = {}
+    groups = {}
     for segment in node.party.segments:
         column = values[:, node.party.columns.index(segment.column)]
         code = np.searchsorted(segment.cuts, column, side="left")
-        found[segment.name] = np.where(np.isnan(column), -1, code).astype(np.int64)
-    return found
+        groups[segment.name] = np.where(np.isnan(column), -1, code).astype(np.int64)
+    return groups

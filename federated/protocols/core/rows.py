@@ -15,6 +15,8 @@ from federated.models.encoding.ramps import FloatArray
 from federated.protocols.core.messages import Arrays, Content
 
 Positions = NDArray[np.int64]
+# A group of fewer held-out rows at one bank is not reported by it.
+LEAST_AUDITED = 10
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ def add_secure_sum(app: ClientApp, identity: Identity, vector: Vector) -> None:
     seen: set[bytes] = set()
 
     def party(content: Content) -> Party:
-        found = rounds.get(content.points("round"))
-        if found is None:
+        opened = rounds.get(content.points("round"))
+        if opened is None:
             raise AggregationFailed(f"{name}: no such round is open")
-        return found[0]
+        return opened[0]
 
     @app.query("secure_advertise")
     @answering

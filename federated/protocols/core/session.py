@@ -1,6 +1,6 @@
-"""The operator's side of one joint model: what all learners share, and how one side's block is asked for.
+"""The operator's side of a session: who takes part, on how many rows, and the bins and ramps that all agree on.
 
-The operator holds no rows. It adds up sums, keeps functions, and passes on residuals and partial logits.
+The operator holds no rows. A vertical protocol begins with a session; what is then learnt is the protocol's.
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ from flwr.serverapp import Grid
 from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.models.encoding.binning import (
     Binning,
-    IntArray,
     merge_bins,
     merged_quantiles,
 )
 from federated.models.encoding.categories import CategoryMap, merge_levels
 from federated.models.encoding.ramps import FloatArray, RampEncoder
 from federated.models.encoding.sketch import QuantileSketch
-from federated.models.learners.convex import Basis
-from federated.models.learners.scorecard import EvidenceBasis
-from federated.models.served.functions import PartyFunction
 from federated.models.served.scorer import BAND_RANKS
 from federated.protocols.core.encoders import encoder_arrays
 from federated.protocols.core.messages import (
@@ -33,8 +29,8 @@ from federated.protocols.core.messages import (
     Values,
     prefixed,
 )
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.apps import levels_in
+from federated.protocols.core.session_app import levels_in
+from federated.protocols.core.settings import SessionSettings
 
 Config = dict[str, Values]
 LEAST_RAMPS, MOST_COLUMNS = 8, 400
@@ -45,7 +41,7 @@ Progress = Callable[[str, int, float], None]
 
 @dataclass
 class Side:
-    """All nodes of one kind: their columns, agreed bins and ramps, and what they have to hear next."""
+    """All nodes of one kind: their columns, and agreed bins and ramps."""
 
     role: str
     orgs: tuple[str, ...]
@@ -55,25 +51,18 @@ class Side:
     encoder: RampEncoder = field(default_factory=lambda: RampEncoder((), np.zeros(0)))
     bands: FloatArray = field(default_factory=lambda: np.zeros((0, len(BAND_RANKS))))
     quantiles: FloatArray = field(default_factory=lambda: np.zeros((0, SPLITS)))
-    news: dict[str, Arrays] = field(default_factory=dict)
-
-    def take_news(self) -> dict[str, Arrays]:
-        """What each node has to hear, once."""
-        news, self.news = self.news, {}
-        return news
 
 
-class ZooSession:
-    """One joint model over the nodes behind a Flower grid. Raises what a node refuses with, or `TrainingFailed`."""
+class Session:
+    """An open session over the nodes behind a Flower grid. Raises what a node refuses with, or `TrainingFailed`."""
 
     def __init__(
-        self, grid: Grid | Switchboard, settings: ZooSettings, progress: Progress, opening: Config | None = None
+        self, grid: Grid | Switchboard, settings: SessionSettings, progress: Progress, opening: Config | None = None
     ) -> None:
-        """Open a joint model: `opening` goes to every node, and with `joint` = 0 in it grid companies are left out."""
+        """Open it: `opening` goes to every node, and with `joint` = 0 in it grid companies are left out."""
         self.board = grid if isinstance(grid, Switchboard) else Switchboard(grid)
         self.settings, self.progress = settings, progress
         self._opening: Config = dict(opening or {})
-        self.before = (self.board.traffic.exchanges, self.board.traffic.bytes)
         cards = self.board.cards or self.board.introduce()
         self.banks = side_of("bank", cards)
         grids = side_of("grid", cards) if self._opening.get("joint", 1) else Side("grid", (), ())
@@ -126,88 +115,19 @@ class ZooSession:
         agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
 
-    def begin(self, member_fold: IntArray, bases: Sequence[float]) -> None:
-        """Start a learner on all nodes, with a constant logit a side."""
-        for side, base in zip(self.sides, bases, strict=False):
-            side.news = {}
-            content = Content({"member_fold": member_fold}, {"base": base})
-            self.board.ask("query.begin", dict.fromkeys(side.orgs, content))
-
-    def ask(
-        self, side: Side, action: str, arrays: Arrays, config: Config, basis: Basis | EvidenceBasis | None = None
-    ) -> dict[str, Content]:
-        """One message to every node of a side, with what each has to hear; answers' news go to the other side.
-
-        Raises what a node refuses with; of a sum that is not finite, the error names node and column (`basis` says
-        which column a gradient's entry belongs to).
-        """
-        news = side.take_news()
-        requests = {org: Content(arrays | news.get(org, {}), config) for org in side.orgs}
-        try:
-            answers = self.board.ask(action, requests)
-        except TrainingFailed as error:
-            raise with_column(error, side, basis) from error
-        if config.get("tell") and len(self.sides) > 1:
-            other = self.sides[1] if side is self.banks else self.banks
-            names = ("residuals", "curvature") if side is self.banks else ("logits",)
-            for name in names:
-                told = turned(name, {org: c.under(name) for org, c in answers.items()}, other.orgs)
-                other.news = {org: other.news.get(org, {}) | told[org] for org in other.orgs}
-        return answers
-
-    def losses(self, answers: Mapping[str, Content]) -> FloatArray:
-        """Members' losses over their inner folds, added up over banks."""
-        return added(answers, "losses")
-
-    def keep(self, name: str, functions: Sequence[PartyFunction]) -> None:
-        """Have every node evaluate a finished learner under `name`; banks keep the sums."""
-        logits: dict[str, Arrays] = {}
-        if len(self.sides) > 1:
-            content = Content(prefixed("function", functions[1].to_arrays()), {"name": name})
-            answers = self.board.ask("query.keep", dict.fromkeys(self.sides[1].orgs, content))
-            logits = turned("logits", {org: c.under("logits") for org, c in answers.items()}, self.banks.orgs)
-        arrays = prefixed("function", functions[0].to_arrays())
-        requests = {org: Content(arrays | logits.get(org, {}), {"name": name}) for org in self.banks.orgs}
-        self.board.ask("query.keep", requests)
-
 
 def added(answers: Mapping[str, Content], name: str) -> FloatArray:
     """Sum over nodes of one array of their answers."""
     return np.asarray(np.sum([np.asarray(c.arrays[name], dtype=np.float64) for c in answers.values()], axis=0))
 
 
-def with_column(error: TrainingFailed, side: Side, basis: Basis | EvidenceBasis | None) -> TrainingFailed:
-    """The same failure, naming the column behind the first sum that is not finite, where there is one."""
-    array, place = error.context.get("array"), error.context.get("place")
-    names = side.categories.names
-    column = None
-    if isinstance(place, tuple) and array == "histogram":
-        column = names[int(np.searchsorted(side.binning.starts, place[-2], side="right")) - 1]
-    elif isinstance(place, tuple) and array == "gradient" and basis is not None:
-        column = column_behind(basis, place[-1], names)
-    if column is None:
-        return error
-    return TrainingFailed(f"{error.detail}, column {column}", **error.context | {"column": column})
-
-
-def column_behind(basis: Basis | EvidenceBasis, entry: int, names: Sequence[str]) -> str:
-    """The column that an entry of a gradient belongs to, `a × b` for a cell of a pair."""
-    owners = ["(constant)"]
-    if isinstance(basis, EvidenceBasis):
-        owners += list(names)
-    else:
-        owners += [name for name, edges in zip(names, basis.encoder.edges, strict=True) for _ in edges]
-        owners += [f"{names[a]} × {names[b]}" for a, b in basis.pairs for _ in range(basis.coarse.size**2)]
-    return owners[entry]
-
-
 def side_of(role: str, cards: Mapping[str, Content]) -> Side:
     """The nodes of a role among the introduced ones. Raises `SchemaMismatch` naming node and column."""
     orgs = tuple(sorted(org for org, c in cards.items() if c.text("role") == role))
     columns = [tuple(cards[org].texts("columns")) for org in orgs]
-    for org, found in zip(orgs, columns, strict=True):
-        if found != columns[0]:
-            odd = sorted(set(found) ^ set(columns[0])) or ["in another order"]
+    for org, own in zip(orgs, columns, strict=True):
+        if own != columns[0]:
+            odd = sorted(set(own) ^ set(columns[0])) or ["in another order"]
             detail = f"{org}: columns differ from those of {orgs[0]}: {', '.join(odd)}"
             raise SchemaMismatch(detail, party=org, column=odd[0])
     return Side(role, orgs, columns[0] if columns else ())

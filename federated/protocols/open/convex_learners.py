@@ -12,13 +12,9 @@ from federated.models.learners.convex import Basis, NewtonSystems, strongest_pai
 from federated.models.learners.scorecard import EvidenceBasis, weights_of_evidence
 from federated.models.served.functions import ConvexFunction, PartyFunction
 from federated.protocols.core.messages import Content, prefixed
-from federated.protocols.core.session import (
-    Config,
-    Side,
-    ZooSession,
-    added,
-)
-from federated.protocols.core.settings import ConvexSettings
+from federated.protocols.core.session import Config, Side, added
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ConvexSettings
 
 Pairs = tuple[tuple[int, int], ...]
 GRAM_ROUNDS = 3
@@ -32,7 +28,7 @@ class Additive:
         self.pairs: dict[str, Pairs] = {}
         self.ranked: dict[str, Pairs] = {}
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Main effects first; then the pairs that the residuals ask for, all together to the optimum."""
         coarse = [side.binning.coarse(self._s.pair_bins) for side in session.sides]
         mains = [Basis(side.encoder, c, ()) for side, c in zip(session.sides, coarse, strict=True)]
@@ -43,7 +39,7 @@ class Additive:
         betas, losses = newton(session, bases, self._s.ridges, self._s.rounds, start, "additive with pairs")
         return picked(bases, betas, losses, len(self._s.ridges))
 
-    def _choose(self, session: ZooSession) -> None:
+    def _choose(self, session: LearnerSession) -> None:
         for side in session.sides:
             p = side.binning.n_features
             answers = session.ask(side, "query.pairs", {}, {"bins": self._s.pair_bins})
@@ -58,7 +54,7 @@ class Scorecard:
     RIDGES = (1.0,)
     BINS = 8
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Evidence from summed counts at the overall rate, then Newton."""
         session.begin(np.array([-1]), (session.prior, 0.0))
         tables = []
@@ -87,7 +83,7 @@ def _merged(counted: Histogram, side: Side, bins: int) -> Histogram:
 
 
 def newton(
-    session: ZooSession,
+    session: LearnerSession,
     bases: Sequence[Basis | EvidenceBasis],
     ridges: tuple[float, ...],
     rounds: int,
@@ -127,7 +123,7 @@ def newton(
 
 
 def _sums(
-    session: ZooSession, side: Side, basis: Basis | EvidenceBasis, beta: FloatArray, config: Config, tell: bool
+    session: LearnerSession, side: Side, basis: Basis | EvidenceBasis, beta: FloatArray, config: Config, tell: bool
 ) -> dict[str, Content]:
     arrays = prefixed("function", ConvexFunction(basis, beta).to_arrays())
     return session.ask(side, "train.sums", arrays, config | {"tell": int(tell)}, basis)

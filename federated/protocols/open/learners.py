@@ -6,12 +6,11 @@ together, networks each for itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Protocol
 
 import numpy as np
-from flwr.serverapp.strategy import FedAvg, Strategy
 from numpy.typing import NDArray
 
 from federated.models.encoding.ramps import FloatArray
@@ -20,14 +19,11 @@ from federated.models.learners.members import Weights
 from federated.models.learners.networks import initial_weights
 from federated.models.served.functions import NetworkFunction, PartyFunction, TreeFunction
 from federated.protocols.core.messages import Arrays, prefixed
-from federated.protocols.core.session import (
-    Config,
-    Side,
-    ZooSession,
-    added,
-)
-from federated.protocols.core.settings import NetworkSettings, TreeSettings
-from federated.protocols.core.strategy import averaged
+from federated.protocols.core.session import Config, Side, added
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import NetworkSettings, TreeSettings
+from federated.protocols.strategies.averaging import averaged
+from federated.protocols.strategies.named import strategy_named
 
 Pairs = tuple[tuple[int, int], ...]
 IMPROVEMENT = 1e-4
@@ -36,7 +32,7 @@ IMPROVEMENT = 1e-4
 class Learner(Protocol):
     """Anything that turns a session into one function a side."""
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Train; the functions are in the order of the session's sides."""
         ...
 
@@ -62,7 +58,7 @@ class BoostedTrees:
     def __init__(self, settings: TreeSettings, name: str, pairs: Mapping[str, Pairs] | None = None) -> None:
         self._s, self._name, self._pairs = settings, name, pairs
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Blocks until the members' summed loss has stopped falling: one inner fold has too few rows to say when."""
         members = session.members
         session.begin(np.arange(members), (session.prior, 0.0))
@@ -81,15 +77,15 @@ class BoostedTrees:
             answers = session.ask(session.banks, "query.tell", {}, {})
             stopping.over(self._s.max_rounds, session.losses(answers).sum(keepdims=True))
         bases = (session.prior, 0.0)
-        found: list[PartyFunction] = []
+        functions: list[PartyFunction] = []
         for side, blocks, base in zip(session.sides, grown, bases, strict=False):
             kept = Trees.joined(blocks).first(int(stopping.round[0]) * len(blocks[0].feature))
             # Every block lists trees step by step, members within a step.
             member = np.tile(np.arange(members), len(kept.feature) // members)
-            found.append(TreeFunction(side.binning, kept, member, members, base))
-        return found
+            functions.append(TreeFunction(side.binning, kept, member, members, base))
+        return functions
 
-    def _block(self, session: ZooSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
+    def _block(self, session: LearnerSession, side: Side, number: int) -> tuple[Trees, FloatArray]:
         p = side.binning.n_features
         pairs = np.ones((p, p), dtype=np.bool_)
         if self._pairs is not None:
@@ -114,10 +110,10 @@ class BoostedTrees:
         return mean, losses
 
     def _summed_block(
-        self, session: ZooSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
+        self, session: LearnerSession, side: Side, number: int, pairs: NDArray[np.bool_], config: Config
     ) -> tuple[Trees, FloatArray]:
         """Trees from several nodes' summed histograms, a level an exchange."""
-        found: list[FloatArray] = []
+        losses: list[FloatArray] = []
         grown = []
         for step in range(number * self._s.block, (number + 1) * self._s.block):
 
@@ -125,7 +121,7 @@ class BoostedTrees:
                 arrays = prefixed("trees", trees.to_arrays()) if level else {}
                 answers = session.ask(side, "query.level", arrays, config | {"level": level, "step": step})
                 if not level and side is session.banks:
-                    found.append(session.losses(answers))
+                    losses.append(session.losses(answers))
                 return added(answers, "histogram")
 
             rng = np.random.default_rng([int(str(config["seed"])), step])
@@ -133,16 +129,16 @@ class BoostedTrees:
             last = step == (number + 1) * self._s.block - 1
             session.ask(side, "query.leaf", prefixed("trees", tree.to_arrays()), {"tell": int(last)})
             grown.append(tree)
-        return Trees.joined(grown), found[0] if found else np.zeros(0)
+        return Trees.joined(grown), losses[0] if losses else np.zeros(0)
 
 
 class Networks:
-    """Member networks on quantile ramps, averaged over the nodes of a side by one of Flower's strategies."""
+    """Member networks on quantile ramps, averaged over the nodes of a side by the settings' strategy."""
 
-    def __init__(self, settings: NetworkSettings, strategy: Callable[[], Strategy] = FedAvg) -> None:
-        self._s, self._strategy = settings, strategy
+    def __init__(self, settings: NetworkSettings) -> None:
+        self._s, self._strategy = settings, strategy_named(settings.strategy)
 
-    def fit(self, session: ZooSession) -> list[PartyFunction]:
+    def fit(self, session: LearnerSession) -> list[PartyFunction]:
         """Rounds of a block a side until every member's loss has stopped falling."""
         members, s = session.members, self._s
         session.begin(np.arange(members), (session.prior, 0.0))
@@ -172,7 +168,7 @@ class Networks:
             break
         return [NetworkFunction(side.encoder, w) for side, w in zip(session.sides, best, strict=True)]
 
-    def _block(self, session: ZooSession, side: Side, weights: Weights, number: int) -> tuple[Weights, FloatArray]:
+    def _block(self, session: LearnerSession, side: Side, weights: Weights, number: int) -> tuple[Weights, FloatArray]:
         s = self._s
         config: Config = {
             "epochs": s.epochs,
@@ -180,13 +176,14 @@ class Networks:
             "weight_decay": s.weight_decay,
             "dropout": s.dropout,
             "batch": s.batch,
+            "strategy": self._strategy.text,
             "fit_seed": session.settings.seed * 1_000 + number,
             "tell": int(len(side.orgs) == 1),
         }
         answers = session.ask(side, "train.network", prefixed("weights", weights), config)
         parts = [{n: np.asarray(a, np.float32) for n, a in c.under("weights").items()} for c in answers.values()]
         rows = [int(np.asarray(c.arrays["rows"], float)[0]) for c in answers.values()]
-        mean = averaged(parts, rows, self._strategy())
+        mean = averaged(parts, rows, self._strategy.averaging())
         losses = session.losses(answers) if side is session.banks else np.zeros(0)
         if len(side.orgs) > 1 and len(session.sides) > 1:
             arrays: Arrays = prefixed("weights", mean)

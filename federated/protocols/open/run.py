@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,27 +14,18 @@ from federated.models.learners.convex import Basis
 from federated.models.served.functions import ConvexFunction, PartyFunction, TreeFunction
 from federated.models.served.metrics import Metrics
 from federated.models.served.tables import AdditiveTables, tabulated
-from federated.protocols.core.evaluation import Evaluation
-from federated.protocols.core.session import Progress, ZooSession
-from federated.protocols.core.settings import ZooSettings
+from federated.protocols.core.cost import Cost, Meter
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.core.session import Progress
 from federated.protocols.open.convex_learners import Additive, Scorecard
+from federated.protocols.open.evaluation import Evaluation
 from federated.protocols.open.learners import BoostedTrees, Learner, Networks
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ZooSettings
 
 ADDITIVE = ("additive", "pair_trees")
 ALL = (*ADDITIVE, "trees", "networks")
 BLENDS = {"federated": ALL, "federated_additive": ADDITIVE}
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Seconds, request-reply pairs and payload bytes."""
-
-    seconds: float
-    exchanges: int
-    bytes: int
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.seconds + other.seconds, self.exchanges + other.exchanges, self.bytes + other.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +46,36 @@ def train_zoo(
     `federated` blends all of `ALL` among them, `federated_additive` those that are sums of functions of at most two
     features; pair trees need `additive` before them, which chooses the pairs.
     """
-    started = time.perf_counter()
-    return fit_zoo(ZooSession(grid, settings, progress), learners, started)
+    board = Switchboard(grid)
+    meter = Meter(board)
+    session = LearnerSession(board, settings, progress)
+    return fit_zoo(session, learners, meter.cost())
 
 
-def fit_zoo(session: ZooSession, learners: Sequence[str], started: float) -> ZooResult:
-    """As `train_zoo`, on a session that is open; `started` is when its opening began (`time.perf_counter`)."""
+def fit_zoo(session: LearnerSession, learners: Sequence[str], opening: Cost) -> ZooResult:
+    """As `train_zoo`, on a session that is open; `opening` is what that cost, a part of every blend's cost."""
     board, settings = session.board, session.settings
     costs: dict[str, Cost] = {}
-
-    def clocked(since: float, before: tuple[int, int]) -> Cost:
-        traffic = board.traffic
-        return Cost(time.perf_counter() - since, traffic.exchanges - before[0], traffic.bytes - before[1])
-
-    opening = clocked(started, session.before)
     functions: dict[str, list[PartyFunction]] = {}
     additive = Additive(settings.convex_for(session.training_rows))
     for name in learners:
-        since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
+        meter = Meter(board)
         functions[name] = _learner(name, session, additive).fit(session)
         session.keep(name, functions[name])
-        costs[name] = clocked(since, before)
+        costs[name] = meter.cost()
     names = list(functions)
     blends = {name: _single(k, len(names)) for k, name in enumerate(names)}
     for blend, wanted in BLENDS.items():
-        since, before = time.perf_counter(), (board.traffic.exchanges, board.traffic.bytes)
+        meter = Meter(board)
         members = [name for name in names if name in wanted]
         chosen = Evaluation(session).blend(members)
         blends[blend] = np.zeros(len(names) + 1)
         blends[blend][[*(names.index(name) for name in members), len(names)]] = chosen
-        costs[blend] = sum((costs[name] for name in members), opening + clocked(since, before))
+        costs[blend] = sum((costs[name] for name in members), opening + meter.cost())
     return ZooResult(functions, blends, Evaluation(session).held_out(names, blends), costs)
 
 
-def _learner(name: str, session: ZooSession, additive: Additive) -> Learner:
+def _learner(name: str, session: LearnerSession, additive: Additive) -> Learner:
     settings, rows = session.settings, session.training_rows
     if name == "additive":
         return additive

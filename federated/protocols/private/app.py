@@ -1,4 +1,4 @@
-"""A bank's Flower app for private runs: agree to a plan, then take part in secure sums of what was agreed to."""
+"""What a bank answers in private runs: agree to a plan, then take part in secure sums of what was agreed to."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from federated.errors import PrivacyPlanRefused
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.ring import BITS
-from federated.protocols.core.messages import Content, answering, named_app
+from federated.protocols.core.messages import Content, answering
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.private.node import PrivateNode
 from federated.protocols.private.plan import plan_from
 
 
-def private_app(node: PrivateNode, identity: Identity) -> ClientApp:
-    """The `ClientApp` of a bank."""
-    app = named_app(node.org_id)
+def add_private(app: ClientApp, node: PrivateNode, identity: Identity) -> None:
+    """Let a bank's app answer a private run's messages."""
 
     @app.query("private_agree")
     @answering
@@ -35,4 +34,3 @@ def private_app(node: PrivateNode, identity: Identity) -> ClientApp:
         return np.asarray(units / 2.0**BITS, dtype=np.float64)
 
     add_secure_sum(app, identity, vector)
-    return app

@@ -33,11 +33,11 @@ class PrivateAdditive:
 
     def contributions(self) -> dict[str, FloatArray]:
         """Each column's contribution to the log-odds in each of its cells, by column."""
-        found, start = {}, 0
+        by_column, start = {}, 0
         for column, size in zip(self.basis.public.columns, self.basis.sizes, strict=True):
-            found[column.column] = self.calibration.slope * UNIT * self.beta[start : start + size]
+            by_column[column.column] = self.calibration.slope * UNIT * self.beta[start : start + size]
             start += size
-        return found
+        return by_column
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ def logits(public: PublicTable, hidden: int, weights: FloatArray, values: FloatA
     """Logits (rows,) of `values` (rows, columns)."""
     model = network(public, hidden)
     with torch.no_grad():
-        found = functional_call(model, _named(model, weights), (torch.from_numpy(inputs(public, values)),))
-    return np.asarray(found[:, 0].numpy())
+        outputs = functional_call(model, _named(model, weights), (torch.from_numpy(inputs(public, values)),))
+    return np.asarray(outputs[:, 0].numpy())
 
 
 def gradient_sum(
@@ -116,6 +116,6 @@ def gradient_sum(
 
     one: Callable[..., Any] = grad(loss)
     x = torch.from_numpy(inputs(public, values))
-    found = vmap(one, in_dims=(None, 0, 0))(named, x, torch.from_numpy(labels.astype(np.float64)))
-    vectors = torch.cat([found[name].reshape(len(labels), -1) for name in named], dim=1).numpy()
+    gradients = vmap(one, in_dims=(None, 0, 0))(named, x, torch.from_numpy(labels.astype(np.float64)))
+    vectors = torch.cat([gradients[name].reshape(len(labels), -1) for name in named], dim=1).numpy()
     return np.asarray(clipped(vectors, clip).sum(axis=0), dtype=np.int64)

@@ -19,7 +19,7 @@ from federated.models.encoding.hats import (
     IntArray,
     scored,
 )
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.budget import PrivacyLedger, Receipt
 from federated.privacy.differential.accountant import epsilon_of
@@ -89,7 +89,9 @@ class _Open:
 
 
 class PrivateNode:
-    """`rows` gives the rows for the columns of a public table, read when a plan is accepted; `clock` dates the ledger.
+    """`public` is what the bank knows of a table's columns in advance, and a plan has to rest on. `rows` gives the rows
+
+    for its columns, or for those it may decide on, read when a plan is accepted; `clock` dates the ledger.
 
     What is open is kept in memory only: after a restart a run that was agreed to is spent and cannot go on.
     """
@@ -97,6 +99,7 @@ class PrivateNode:
     def __init__(
         self,
         org_id: str,
+        public: PublicTable,
         rows: Callable[[PublicTable], PrivateRows],
         ledger: PrivacyLedger,
         clock: Callable[[], datetime],
@@ -105,7 +108,7 @@ class PrivateNode:
         sampler: Sampler | None = None,
     ) -> None:
         self.org_id = org_id
-        self._rows, self._ledger, self._clock = rows, ledger, clock
+        self._public, self._rows, self._ledger, self._clock = public, rows, ledger, clock
         self._policy = policy or Policy()
         self._noise: NoiseSource = noise or DiscreteGaussian()
         self._sampler = sampler or Sampler()
@@ -161,9 +164,8 @@ class PrivateNode:
                 f"against {policy.least_colluding} colluding banks"
             )
             raise PrivacyPlanRefused(detail, bank=self.org_id)
-        public = load_ranges(plan.table)
-        public = public if plan.protected else public.unprotected()
-        if public.digest != plan.digest:
+        public = self._public if plan.protected else self._public.unprotected()
+        if (self._public.table, public.digest) != (plan.table, plan.digest):
             raise PrivacyPlanRefused(f"{self.org_id} knows other public ranges of {plan.table}", bank=self.org_id)
         if isinstance(plan, AdditivePlan):
             if not (2 <= plan.knots <= MOST_KNOTS and plan.knots <= plan.edge_cells <= MOST_CELLS):
@@ -180,19 +182,19 @@ class PrivateNode:
         Raises `PrivacyPlanRefused` for anything that was not agreed to.
         """
         with self._gate:
-            found = self._open.get(run)
-            if found is None:
+            opened = self._open.get(run)
+            if opened is None:
                 raise PrivacyPlanRefused(f"{self.org_id} has agreed to no such run", bank=self.org_id)
-            if threshold != found.plan.circle.threshold:
+            if threshold != opened.plan.circle.threshold:
                 raise PrivacyPlanRefused(f"{self.org_id} agreed to another threshold", bank=self.org_id)
-            if not found.due or found.due[0] != name:
+            if not opened.due or opened.due[0] != name:
                 raise PrivacyPlanRefused(f"{self.org_id}: {name} is not what comes next in this run", bank=self.org_id)
             # Struck off before anything is computed: an attempt that fails later is spent.
-            found.due.pop(0)
-            stage, plain = self._plain(found, name, arrays)
-            if not found.due:
+            opened.due.pop(0)
+            stage, plain = self._plain(opened, name, arrays)
+            if not opened.due:
                 del self._open[run]
-        circle = found.plan.circle
+        circle = opened.plan.circle
         noise = self._noise.integers(stage.share(circle), stage.length)
         weight = circle.weight(self.org_id)
         if int(np.abs(plain).max(initial=0)) * weight >= EXACT or int(np.abs(noise).max(initial=0)) >= EXACT:
@@ -201,35 +203,35 @@ class PrivateNode:
             )
         return np.asarray(plain * weight + noise, dtype=np.int64)
 
-    def _plain(self, found: _Open, name: str, arrays: Mapping[str, NDArray[np.generic]]) -> tuple[Stage, IntArray]:
+    def _plain(self, opened: _Open, name: str, arrays: Mapping[str, NDArray[np.generic]]) -> tuple[Stage, IntArray]:
         """A stage and its vector before weight and noise."""
-        plan, rows = found.plan, found.rows
+        plan, rows = opened.plan, opened.rows
         training, labels = rows.values[rows.training], rows.labels[rows.training]
         if isinstance(plan, NetworkPlan):
-            (stage,) = plan.stages(found.public)
+            (stage,) = plan.stages(opened.public)
             weights = self._sent(arrays, "weights", stage.length, MOST_SENT)
             taken = self._sampler.taken(len(labels), plan.sampling)
             values = training[taken]
-            return stage, gradient_sum(found.public, plan.hidden, weights, values, labels[taken], plan.clip)
+            return stage, gradient_sum(opened.public, plan.hidden, weights, values, labels[taken], plan.clip)
         if name == "edges":
-            return plan.stage(name, found.public), edge_counts(found.public, training, plan.edge_cells)
+            return plan.stage(name, opened.public), edge_counts(opened.public, training, plan.edge_cells)
         if name == "moments":
-            found.basis = agreed_basis(found.public, plan, arrays)
-            shape = MomentShape(found.basis.width, found.basis.blocks)
-            units = found.basis.units(training)
-            return plan.stage(name, found.public, found.basis), moment_vector(units, labels, shape)
-        if found.basis is None:
+            opened.basis = agreed_basis(opened.public, plan, arrays)
+            shape = MomentShape(opened.basis.width, opened.basis.blocks)
+            units = opened.basis.units(training)
+            return plan.stage(name, opened.public, opened.basis), moment_vector(units, labels, shape)
+        if opened.basis is None:
             raise PrivacyPlanRefused(f"{self.org_id}: scores were asked for before there is a basis", bank=self.org_id)
-        beta = self._sent(arrays, "beta", found.basis.width, MOST_BETA)
-        scores = scored(found.basis.units(rows.values[rows.counted]), beta)
-        return plan.stage(name, found.public), score_counts(scores, rows.labels[rows.counted])
+        beta = self._sent(arrays, "beta", opened.basis.width, MOST_BETA)
+        scores = scored(opened.basis.units(rows.values[rows.counted]), beta)
+        return plan.stage(name, opened.public), score_counts(scores, rows.labels[rows.counted])
 
     def _sent(self, arrays: Mapping[str, NDArray[np.generic]], name: str, length: int, most: float) -> FloatArray:
         """What the operator sent, if it cannot overflow for one record and not for another."""
-        found = np.asarray(arrays.get(name, np.zeros(0)), dtype=np.float64)
-        if found.shape != (length,) or not np.all(np.abs(found) <= most):
+        sent = np.asarray(arrays.get(name, np.zeros(0)), dtype=np.float64)
+        if sent.shape != (length,) or not np.all(np.abs(sent) <= most):
             raise PrivacyPlanRefused(f"{self.org_id}: {name} of another length, or beyond bounds", bank=self.org_id)
-        return found
+        return sent
 
 
 def agreed_basis(public: PublicTable, plan: AdditivePlan, arrays: Mapping[str, NDArray[np.generic]]) -> HatBasis:

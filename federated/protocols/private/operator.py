@@ -12,7 +12,7 @@ from flwr.app import Message
 
 from federated.errors import AggregationFailed, FederatedError
 from federated.models.encoding.hats import HatBasis
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.accountant import Release, epsilon_of, multiplier_for, steps_multiplier
 from federated.privacy.differential.counts import calibrated
@@ -48,24 +48,24 @@ def circle_of(banks: Sequence[str], weights: Sequence[int] | None = None, collud
     return Circle(tuple(banks), max(2 * len(banks) // 3 + 1, 2), colluding, tuple(weights or [1] * len(banks)))
 
 
-def public_of(table: str, protected: bool) -> PublicTable:
-    """The public ranges that a plan rests on."""
-    return load_ranges(table) if protected else load_ranges(table).unprotected()
+def public_for(public: PublicTable, protected: bool) -> PublicTable:
+    """The part of the public ranges that a plan rests on: all, or without what a lender may not decide on."""
+    return public if protected else public.unprotected()
 
 
 def additive_plan(
-    table: str, circle: Circle, epsilon: float, delta: float, *, protected: bool = False, knots: int = KNOTS
+    table: PublicTable, circle: Circle, epsilon: float, delta: float, *, protected: bool = False, knots: int = KNOTS
 ) -> AdditivePlan:
     """A plan that costs a bank of the largest weight at most `epsilon` at `delta`; `protected` reads those too."""
-    public, whole = public_of(table, protected), multiplier_for(epsilon, delta)
+    public, whole = public_for(table, protected), multiplier_for(epsilon, delta)
     shares = {"edges": EDGE_SHARE, "moments": 1.0 - EDGE_SHARE - COUNT_SHARE, "counts": COUNT_SHARE}
     multipliers = {name: whole / share**0.5 for name, share in shares.items()}
     nonce = secrets.token_hex(16)
-    return AdditivePlan(table, public.digest, protected, circle, EDGE_CELLS, knots, nonce=nonce, **multipliers)
+    return AdditivePlan(table.table, public.digest, protected, circle, EDGE_CELLS, knots, nonce=nonce, **multipliers)
 
 
 def network_plan(
-    table: str,
+    table: PublicTable,
     circle: Circle,
     epsilon: float,
     delta: float,
@@ -77,10 +77,12 @@ def network_plan(
     clip: float = 1.0,
 ) -> NetworkPlan:
     """A plan of private gradient descent that costs at most `epsilon` at `delta`."""
-    public = public_of(table, protected)
+    public = public_for(table, protected)
     multiplier = steps_multiplier(epsilon, delta, sampling, steps)
     size, nonce = parameter_count(public, hidden), secrets.token_hex(16)
-    return NetworkPlan(table, public.digest, protected, circle, hidden, size, steps, sampling, clip, multiplier, nonce)
+    return NetworkPlan(
+        table.table, public.digest, protected, circle, hidden, size, steps, sampling, clip, multiplier, nonce
+    )
 
 
 @dataclass(slots=True)
@@ -128,9 +130,9 @@ def proposed(board: Switchboard, plan: Plan) -> _Sums:
     return _Sums(board, plan, agreed, refused)
 
 
-def train_additive(board: Switchboard, plan: AdditivePlan, delta: float) -> PrivateRun:
+def train_additive(board: Switchboard, plan: AdditivePlan, table: PublicTable, delta: float) -> PrivateRun:
     """Edges, moments, counts: the released model is post-processing of three noisy sums. Raises `FederatedError`."""
-    public = public_of(plan.table, plan.protected)
+    public = public_for(table, plan.protected)
     sums = proposed(board, plan)
     knots = {}
     if "edges" in (stage.name for stage in plan.stages(public)):
@@ -141,15 +143,17 @@ def train_additive(board: Switchboard, plan: AdditivePlan, delta: float) -> Priv
     total, deviation = sums.sum(plan.stage("moments", public, basis), sent)
     beta = solved(total, MomentShape(basis.width, basis.blocks), deviation)
     counted, _ = sums.sum(plan.stage("counts", public), {"beta": beta})
-    return _finished(sums, PrivateAdditive(basis, beta, calibrated(counted)), delta)
+    return _finished(sums, PrivateAdditive(basis, beta, calibrated(counted)), public, delta)
 
 
-def train_network(board: Switchboard, plan: NetworkPlan, delta: float, *, seed: int, rate: float = 0.02) -> PrivateRun:
+def train_network(
+    board: Switchboard, plan: NetworkPlan, table: PublicTable, delta: float, *, seed: int, rate: float = 0.02
+) -> PrivateRun:
     """Adam (Kingma and Ba 2015) on noisy gradients; the mean of the weights of the later half is released.
 
     `seed` starts the weights and has no part in sampling or noise. Raises `FederatedError`.
     """
-    public = public_of(plan.table, plan.protected)
+    public = public_for(table, plan.protected)
     sums = proposed(board, plan)
     torch.manual_seed(seed)
     weights = torch.from_numpy(flat(network(public, plan.hidden))).requires_grad_()
@@ -163,12 +167,11 @@ def train_network(board: Switchboard, plan: NetworkPlan, delta: float, *, seed: 
         if step >= plan.steps // 2:
             kept += weights.detach().numpy()
     model = PrivateNetwork(public, plan.hidden, kept / (plan.steps - plan.steps // 2))
-    return _finished(sums, model, delta)
+    return _finished(sums, model, public, delta)
 
 
-def _finished(sums: _Sums, model: PrivateAdditive | PrivateNetwork, delta: float) -> PrivateRun:
+def _finished(sums: _Sums, model: PrivateAdditive | PrivateNetwork, public: PublicTable, delta: float) -> PrivateRun:
     plan, traffic = sums.plan, sums.board.traffic
-    public = public_of(plan.table, plan.protected)
     heaviest = plan.circle.banks[int(np.argmax(plan.circle.weights))]
     claimed = [stage.charged(plan.circle, heaviest) for stage in plan.stages(public)]
     return PrivateRun(

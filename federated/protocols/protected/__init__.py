@@ -1,7 +1,7 @@
 """Training in which nobody reads a row of anybody else: vertical steps on shares, all sums under secure aggregation.
 
-The model is linear in columns that are chosen without labels (`models.random_leaves`). For the grid companies' and the
-banks' columns in turn, residuals are computed on shares between each bank and each grid company
+The model is linear in columns that are chosen without labels (`models.encoding.random_leaves`). For the grid companies'
+and the banks' columns in turn, residuals are computed on shares between each bank and each grid company
 (`privacy.vertical`), and what all parties add up to is the gradient of a side, which alone is opened. Guarantee against
 semi-honest parties of whom no two collude:
 

@@ -7,14 +7,14 @@ from federated.models.served.scaling import logit_of
 from federated.models.served.scorer import PartyScorer
 from federated.models.served.tables import tabulated
 from federated.nodes.schema import FeatureSchema
-from federated.protocols.core.candidates import Blend, measured_of
+from federated.protocols.core.candidates import FittedModel, measured_of
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.operator import ProtectedTraining
 
 LEARNER = "random_leaves"
 
 
-def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> Blend:
+def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> FittedModel:
     """A fitted model's scorers, its calibration from rows set aside, and its figures on rows held out.
 
     Raises what a node refuses with, `AggregationFailed`.
@@ -28,17 +28,17 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
-    found = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
-    calibration = found.calibration()
-    audited = {("all", "0"): found.held_out.histogram(calibration)} | {
-        group: found.held_out.histogram(calibration, group)
-        for group, (rows, _) in found.held_out.groups.items()
+    counted_rows = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
+    calibration = counted_rows.calibration()
+    audited = {("all", "0"): counted_rows.held_out.histogram(calibration)} | {
+        group: counted_rows.held_out.histogram(calibration, group)
+        for group, (rows, _) in counted_rows.held_out.groups.items()
         if rows.sum()
     }
-    counted = found.set_aside.histogram(NONE)
+    counted = counted_rows.set_aside.histogram(NONE)
     eces = {
-        method: found.held_out.histogram(fitted).ece()
+        method: counted_rows.held_out.histogram(fitted).ece()
         for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
     }
     figures = {"method": calibration.method, "own": [], "ece": eces}
-    return Blend((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))
+    return FittedModel((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))

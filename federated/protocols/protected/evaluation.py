@@ -85,12 +85,12 @@ def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut
         sizes.append(size.astype(np.float64))
         starts.append(starts[-1] + len(edges) + 1)
     defaults, groups = _counts(run, segments, cells, starts[-1])
-    found = []
+    parts = []
     for k in range(2):
         part = slice(starts[k], starts[k + 1])
         by_group = {group: (rows[part], bad[part]) for group, (rows, bad) in groups.items()}
-        found.append(Counted(means[k], sizes[k], defaults[part], by_group))
-    return Judged(*found)
+        parts.append(Counted(means[k], sizes[k], defaults[part], by_group))
+    return Judged(*parts)
 
 
 Groups = dict[tuple[str, str], tuple[FloatArray, FloatArray]]
@@ -140,24 +140,24 @@ def _multiply(run: ProtectedTraining, rows: Mapping[Pair, int], names: list[str]
 def _edges(logits: FloatArray, cut_off: float) -> FloatArray:
     """Where cells of at least `LEAST_CELL` rows end; the cut-off is one, if enough rows lie on both sides of it."""
     below, above = np.sort(logits[logits < cut_off]), np.sort(logits[logits >= cut_off])
-    found = []
+    edges = []
     for part in (below, above):
         inner = np.arange(1, max(len(part) // LEAST_CELL, 1))
-        found.append(part[(inner * len(part)) // max(len(part) // LEAST_CELL, 1)] if len(part) else part)
+        edges.append(part[(inner * len(part)) // max(len(part) // LEAST_CELL, 1)] if len(part) else part)
     apart = [cut_off] if min(len(below), len(above)) >= LEAST_CELL else []
-    return np.unique(np.concatenate([found[0], apart, found[1]]))
+    return np.unique(np.concatenate([edges[0], apart, edges[1]]))
 
 
 def _summed_logits(run: ProtectedTraining) -> dict[Pair, FloatArray]:
     requests = {org: Content({"beta": run.betas[k]}) for k, s in enumerate(run.session.sides) for org in s.orgs}
     answers = run.ask("logits", requests)
-    found = {}
+    logits = {}
     for bank, grid in run.marks:
         ours, theirs = (answers[a].arrays.get(f"logits/{b}") for a, b in ((bank, grid), (grid, bank)))
         if ours is not None and theirs is not None:
             total = np.asarray(ours, dtype=np.uint64) + np.asarray(theirs, dtype=np.uint64)
-            found[bank, grid] = floating(np.asarray(total), SUM_BITS)
-    return found
+            logits[bank, grid] = floating(np.asarray(total), SUM_BITS)
+    return logits
 
 
 def _counted(

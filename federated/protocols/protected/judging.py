@@ -9,9 +9,8 @@ from federated.privacy.vertical.counting import answer, deal
 from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape, fixed
-from federated.protocols.core.finished import LEAST_AUDITED
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.core.rows import BankRows
+from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 from federated.protocols.protected.state import (
     HELD_OUT,
     SET_ASIDE,
@@ -60,8 +59,8 @@ class Judging:
         if content.under("opened"):
             for peer, products in state.products.items():
                 opened = self._talk.ring(content, "opened", peer, len(names), -1)
-                found = products.shares(opened, given(content, "corrections", peer))
-                state.shares[peer] = dict(zip(names, found, strict=True))
+                shares = products.shares(opened, given(content, "corrections", peer))
+                state.shares[peer] = dict(zip(names, shares, strict=True))
             return Content()
         out: Arrays = {}
         for peer in self._evaluated():
@@ -147,11 +146,11 @@ class Judging:
         assert isinstance(rows, BankRows)
         state.beta = content.floats("beta")
         purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-        found = []
+        counts = []
         for wanted in (SET_ASIDE, HELD_OUT):
             own = np.flatnonzero(purposes == wanted)
             logits = state.columns[own] @ state.beta
             cell = np.clip((logits + REACH) / (2 * REACH) * CELLS, 0, CELLS - 1).astype(np.int64)
-            found += [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
-        state.sums["histogram"] = np.concatenate(found).astype(np.uint64)
+            counts += [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
+        state.sums["histogram"] = np.concatenate(counts).astype(np.uint64)
         return Content()

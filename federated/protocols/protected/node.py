@@ -22,7 +22,7 @@ from federated.protocols.core.messages import (
     answering,
     prefixed,
 )
-from federated.protocols.core.node import ZooNode
+from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.protected.judging import Judging
@@ -32,7 +32,7 @@ from federated.protocols.protected.state import FIT, Talk, given
 class ProtectedApp:
     """The handlers of one node. `opened` gives the session's node; nothing outlives a run."""
 
-    def __init__(self, identity: Identity, opened: Callable[[], ZooNode]) -> None:
+    def __init__(self, identity: Identity, opened: Callable[[], SessionNode]) -> None:
         self.name, self._identity, self._opened = identity.name, identity, opened
         self._talk = Talk(identity)
         self._judging = Judging(self._talk)
@@ -52,8 +52,8 @@ class ProtectedApp:
     def _summed(self, content: Content) -> FloatArray | Ring:
         """What this node adds to a secure sum: what it computed for it, or nothing. Each is given once."""
         length = content.integer("length")
-        found = self._talk.state.sums.pop(content.text("of"), None)
-        return np.zeros(length, dtype=np.uint64) if found is None else found
+        kept = self._talk.state.sums.pop(content.text("of"), None)
+        return np.zeros(length, dtype=np.uint64) if kept is None else kept
 
     def _introduce(self, content: Content) -> Content:
         met = self._talk.introduce(self._opened(), content.points("run"))

@@ -28,7 +28,7 @@ from federated.protocols.core.messages import (
     prefixed,
 )
 from federated.protocols.core.secure_sum import secure_ring_sum
-from federated.protocols.core.session import Side, ZooSession
+from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import (
     FIT,
@@ -51,7 +51,7 @@ class ProtectedTraining:
     `NoOverlap`.
     """
 
-    session: ZooSession
+    session: Session
     settings: ProtectedSettings
     bases: list[RandomLeaves] = field(default_factory=list)
     betas: list[FloatArray] = field(default_factory=list)

@@ -18,7 +18,7 @@ from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Content
-from federated.protocols.core.node import ZooNode
+from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, inner_folds
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
@@ -29,7 +29,7 @@ Marks = NDArray[np.int64]
 class ProtectedNode:
     """One node's state while a protected model is trained. `peers` hold the pairs it is in."""
 
-    node: ZooNode
+    node: SessionNode
     marks: dict[str, Marks] = field(default_factory=dict)
     sides: dict[str, PairSide] = field(default_factory=dict)
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Talk:
         self._met: Introduction | None = None
         self._channels: dict[str, Channel] = {}
 
-    def introduce(self, node: ZooNode, run_id: bytes) -> Introduction:
+    def introduce(self, node: SessionNode, run_id: bytes) -> Introduction:
         """Begin a run, with a fresh key and fresh state."""
         self._state, self._channels = ProtectedNode(node), {}
         self._met = Introduction(self._identity, run_id)
@@ -120,5 +120,5 @@ class Talk:
 
 def given(content: Content, name: str, peer: str) -> Ring | None:
     """What the dealer sent for a pair under `name`, if it sent anything."""
-    found = content.arrays.get(f"{name}/{peer}")
-    return None if found is None else np.asarray(found, dtype=np.uint64)
+    dealt = content.arrays.get(f"{name}/{peer}")
+    return None if dealt is None else np.asarray(dealt, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""A bank's Flower app for robust runs: its update inside a secure sum or in clear, and its vote."""
+"""What a bank answers in robust runs: its update inside a secure sum or in clear, and its vote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
-from federated.protocols.core.messages import Content, answering, named_app
+from federated.protocols.core.messages import Content, answering
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.robust.node import INSPECTED, SECURE
 
@@ -31,9 +31,8 @@ class Bank(Protocol):
         ...
 
 
-def robust_app(node: Bank, identity: Identity) -> ClientApp:
-    """The `ClientApp` of a bank."""
-    app = named_app(node.org_id)
+def add_robust(app: ClientApp, node: Bank, identity: Identity) -> None:
+    """Let a bank's app answer a robust run's messages."""
 
     @app.query("robust_inspected")
     @answering
@@ -49,4 +48,3 @@ def robust_app(node: Bank, identity: Identity) -> ClientApp:
         return node.update(content.text("table"), SECURE, tuple(content.texts("group")))
 
     add_secure_sum(app, identity, vector)
-    return app

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from federated.errors import PrivacyPlanRefused
 from federated.models.encoding.hats import HatBasis
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.moments import MomentShape, moment_vector
 from federated.privacy.robust.bounding import bounded
@@ -24,9 +24,9 @@ JUDGING = 5
 
 @dataclass(frozen=True, slots=True)
 class RobustRows:
-    """A bank's training rows: `values` (rows, columns of `table`'s public ranges), `labels` (rows,) in {0, 1}."""
+    """A bank's training rows: `values` (rows, columns of `public`), `labels` (rows,) in {0, 1}."""
 
-    table: str
+    public: PublicTable
     values: FloatArray
     labels: NDArray[np.int64]
 
@@ -47,7 +47,7 @@ class RobustNode:
     def __init__(self, org_id: str, rows: RobustRows, allows: frozenset[str] = frozenset({SECURE})) -> None:
         self.org_id = org_id
         self._rows, self._allows = rows, allows
-        self._basis = public_basis(load_ranges(rows.table))
+        self._basis = public_basis(rows.public)
         self._given = False
 
     def update(self, table: str, mode: str, group: tuple[str, ...]) -> FloatArray:
@@ -70,19 +70,19 @@ class RobustNode:
         if not mine.any():
             raise PrivacyPlanRefused(f"{self.org_id} has no row to judge on", bank=self.org_id)
         units, wanted = self._basis.units(self._rows.values[mine]), self._rows.labels[mine] - 0.5
-        found = []
+        errors = []
         for name in sorted(candidates):
             beta = np.asarray(candidates[name], dtype=np.float64)
             if beta.shape != (self._basis.width,) or not np.isfinite(beta).all():
                 raise PrivacyPlanRefused(f"{self.org_id}: candidate {name} is no model of {table}", bank=self.org_id)
-            found.append(float(np.mean((np.clip(units @ beta, -0.5, 0.5) - wanted) ** 2)))
-        return np.array(found)
+            errors.append(float(np.mean((np.clip(units @ beta, -0.5, 0.5) - wanted) ** 2)))
+        return np.array(errors)
 
     def _judging(self) -> NDArray[np.bool_]:
         return np.asarray(np.arange(len(self._rows.labels)) % JUDGING == JUDGING - 1)
 
     def _check(self, table: str, mode: str) -> None:
-        if table != self._rows.table:
+        if table != self._rows.public.table:
             raise PrivacyPlanRefused(f"{self.org_id} holds no rows of {table}", bank=self.org_id)
         if mode not in self._allows:
             raise PrivacyPlanRefused(f"{self.org_id} takes no part in the mode {mode}", bank=self.org_id)

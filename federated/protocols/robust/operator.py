@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from flwr.app import Message
 
 from federated.errors import AggregationFailed, FederatedError
 from federated.models.encoding.hats import HatBasis
-from federated.models.encoding.public_ranges import load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.differential.moments import MomentShape, solved
 from federated.privacy.robust.bounding import bounded
@@ -46,16 +46,16 @@ class RobustRun:
         return np.asarray(self.basis.units(values) @ self.beta)
 
 
-def train_inspected(board: Switchboard, table: str, banks: Sequence[str]) -> RobustRun:
+def train_inspected(board: Switchboard, table: PublicTable, banks: Sequence[str]) -> RobustRun:
     """Every bank's mean in clear, bounded here; those that agree best are averaged (`privacy.robust.selection`).
 
     Banks that refuse are left out. Raises `AggregationFailed` if fewer than three answer.
     """
     basis, shape = _basis(table)
-    request = pack(Content(config={"table": table}))
+    request = pack(Content(config={"table": table.table}))
     messages = [Message(request, board.node_ids[bank], "query.robust_inspected") for bank in banks]
-    found = board.read_present(board.exchange_present(messages))
-    sent = {bank: content.arrays.get("update") for bank, content in found.items()}
+    answers = board.read_present(board.exchange_present(messages))
+    sent = {bank: content.arrays.get("update") for bank, content in answers.items()}
     updates = {
         bank: bounded(np.asarray(update, dtype=np.float64), shape)
         for bank, update in sent.items()
@@ -66,7 +66,7 @@ def train_inspected(board: Switchboard, table: str, banks: Sequence[str]) -> Rob
     return RobustRun(INSPECTED, basis, solved(mean, shape, 0.0), chosen, {})
 
 
-def train_secure(board: Switchboard, table: str, banks: Sequence[str]) -> RobustRun:
+def train_secure(board: Switchboard, table: PublicTable, banks: Sequence[str]) -> RobustRun:
     """Sums of two fixed groups are opened; all banks judge both and their union, and the best median loss is taken.
 
     A group too few of which are left is no candidate, and neither is the union then. Raises `AggregationFailed`.
@@ -91,7 +91,7 @@ def train_secure(board: Switchboard, table: str, banks: Sequence[str]) -> Robust
     # Bounding a group's mean changes none that only honest banks made.
     betas = [solved(bounded(sums[g] / len(g), shape), shape, 0.0) for g in opened]
     sent: Arrays = prefixed("candidates", {f"{i:02d}": beta for i, beta in enumerate(betas)})
-    request = Content(sent, {"table": table})
+    request = Content(sent, {"table": table.table})
     messages = [Message(pack(request), board.node_ids[b], "query.robust_vote") for b in banks]
     answers = board.read_present(board.exchange_present(messages))
     votes = {b: np.asarray(c.arrays["losses"], dtype=np.float64) for b, c in answers.items() if "losses" in c.arrays}
@@ -101,19 +101,28 @@ def train_secure(board: Switchboard, table: str, banks: Sequence[str]) -> Robust
     return RobustRun(SECURE, basis, betas[best], opened[best], judged)
 
 
-def train_unprotected(board: Switchboard, table: str, banks: Sequence[str]) -> RobustRun:
+def train_unprotected(board: Switchboard, table: PublicTable, banks: Sequence[str]) -> RobustRun:
     """One secure sum over all banks, as plain secure aggregation has it. Raises `AggregationFailed`."""
     basis, shape = _basis(table)
     total, there = summed(board, table, tuple(sorted(banks)), shape.length)
     return RobustRun("unprotected", basis, solved(total / len(there), shape, 0.0), tuple(sorted(there)), {})
 
 
-def summed(board: Switchboard, table: str, group: tuple[str, ...], length: int) -> tuple[FloatArray, frozenset[str]]:
+MODES: Mapping[str, Callable[[Switchboard, PublicTable, Sequence[str]], RobustRun]] = {
+    "unprotected": train_unprotected,
+    SECURE: train_secure,
+    INSPECTED: train_inspected,
+}
+
+
+def summed(
+    board: Switchboard, table: PublicTable, group: tuple[str, ...], length: int
+) -> tuple[FloatArray, frozenset[str]]:
     """Sum (length,) over the banks of a group that are there to the end, more than half of it and at least two."""
-    request = Content(config={"table": table, "group": list(group)})
+    request = Content(config={"table": table.table, "group": list(group)})
     return secure_sum(board, group, length, len(group) - 1, max(len(group) // 2 + 1, 2), request)
 
 
-def _basis(table: str) -> tuple[HatBasis, MomentShape]:
-    basis = public_basis(load_ranges(table))
+def _basis(table: PublicTable) -> tuple[HatBasis, MomentShape]:
+    basis = public_basis(table)
     return basis, MomentShape(basis.width, basis.blocks)

@@ -87,17 +87,17 @@ def stress_report(parameters: Parameters, on: date, world: CarbonLoans, paths: i
     for scenario in parameters.stress_scenarios_on(on):
         say(f"stress: {scenario.key}")
         book = stressed_book(world.book, scenario, rules, yields, factors[OPERATING_MARGIN], factors)
-        found = [stressed_loan(loan, scenario, world.marks, classes, rules, _status, cash_cure) for loan in single]
+        stressed = [stressed_loan(loan, scenario, world.marks, classes, rules, _status, cash_cure) for loan in single]
         rows.append(
             {
                 "scenario": scenario.key,
                 "paths": paths,
                 **_tail(book, world, paths, seed),
-                "single_loans": len(found),
-                "statuses": dict(sorted(Counter(each.status for each in found).items())),
-                "calls": sum(each.status in ("call", "liquidate") for each in found),
-                "cure_yuan": _summed([each.cure for each in found]),
-                "expected_loss_single_yuan": _summed([each.expected_loss for each in found]),
+                "single_loans": len(stressed),
+                "statuses": dict(sorted(Counter(each.status for each in stressed).items())),
+                "calls": sum(each.status in ("call", "liquidate") for each in stressed),
+                "cure_yuan": _summed([each.cure for each in stressed]),
+                "expected_loss_single_yuan": _summed([each.expected_loss for each in stressed]),
             }
         )
     return rows
@@ -123,19 +123,19 @@ def reverse_report(world: CarbonLoans, parameters: Parameters, on: date) -> Json
     single = world.secured(SINGLE_LOANS)
     classes = parameters.classes_on(on)
     falls = [Rate(bps) for bps in range(0, 10_001, 100)]
-    found: Json = {"loans": len(single), "fall_bps": [fall.bps for fall in falls], "lines": {}}
+    report: Json = {"loans": len(single), "fall_bps": [fall.bps for fall in falls], "lines": {}}
     for name, statuses in LINES.items():
         curve = break_curve(single, world.marks, classes, lambda d, p, s=statuses: coverage(d, p).status in s)  # type: ignore[misc]
         shares = [curve.broken_at(fall).fen / curve.debt.fen for fall in falls]
         reached = {str(share): curve.fall_breaking(Rate(share * 100)) for share in (1, 10, 50, 100)}
         first = curve.loans[0]
-        found["lines"][name] = {
+        report["lines"][name] = {
             "share_broken": [round(share, 6) for share in shares],
             "fall_breaking_bps": {share: fall.bps if fall is not None else None for share, fall in reached.items()},
             "first_loan": first[0],
             "first_fall_bps": first[1].bps if first[1] is not None else None,
         }
-    return found
+    return report
 
 
 def _status(debt: Money, pool: PoolValuation) -> str:

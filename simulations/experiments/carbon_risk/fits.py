@@ -46,7 +46,7 @@ def market_report(market: Market, process: PriceProcess) -> Json:
     except FinancingError as refusal:
         return base | {"found": None, "refused": {"code": refusal.code, "detail": refusal.detail}}
     reverting = fits.mean_reverting
-    found = {
+    fitted = {
         "closes": fits.closes,
         "last": market.series.prices[-1],
         "volatility": volatility(market.series),
@@ -64,7 +64,7 @@ def market_report(market: Market, process: PriceProcess) -> Json:
             and 100 * reverting_tail(reverting, market.series.prices[-1], TRADING_DAYS).var,
         },
     }
-    return base | {"found": found, "refused": None}
+    return base | {"found": fitted, "refused": None}
 
 
 def anchor_report(process: PriceProcess, seed: int) -> Json:
@@ -90,7 +90,7 @@ def still(model: JumpDiffusion) -> JumpDiffusion:
 
 def co_movement(markets: Sequence[Market], days: int) -> dict[str, float]:
     """Correlations of `days`-day log returns between markets that share at least a year of days."""
-    found = {}
+    pairs = {}
     for place, one in enumerate(markets):
         for other in markets[place + 1 :]:
             left = dict(zip(one.series.days, one.series.prices, strict=True))
@@ -99,8 +99,8 @@ def co_movement(markets: Sequence[Market], days: int) -> dict[str, float]:
             if len(common) > TRADING_DAYS:
                 logs = np.log([[left[day], right[day]] for day in common])
                 moves = logs[days:] - logs[:-days]
-                found[f"{one.key}-{other.key}"] = float(np.corrcoef(moves.T)[0, 1])
-    return found
+                pairs[f"{one.key}-{other.key}"] = float(np.corrcoef(moves.T)[0, 1])
+    return pairs
 
 
 def _jumps(model: JumpDiffusion) -> Json:

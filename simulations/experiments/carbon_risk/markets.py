@@ -44,24 +44,24 @@ def markets_from(folder: Path) -> list[Market]:
         "CEA": ("cea_national_excerpt.csv", "close_cny"),
         "EUA": ("eua_daily_2005_2024.csv", "price_eur"),
     }
-    found = {
+    markets = {
         key: [(date.fromisoformat(row["date"]), float(row[column])) for row in _rows(folder / name)]
         for key, (name, column) in closes.items()
     }
-    found |= {"GDEA": middles["Guangdong"], "HBEA": middles["Hubei"]}
-    return [_market(key, found[key]) for key in ("CEA", "GDEA", "HBEA", "EUA")]
+    markets |= {"GDEA": middles["Guangdong"], "HBEA": middles["Hubei"]}
+    return [_market(key, markets[key]) for key in ("CEA", "GDEA", "HBEA", "EUA")]
 
 
 def generated_markets(parameters: Parameters, on: date, seed: int) -> list[Market]:
     """Four years of each market on record, drawn from its jump-diffusion: what a fit should find again."""
-    found = []
+    markets = []
     for place, process in enumerate(parameters.price_processes.records):
         model, _ = on_record(process)
         path = simulated_paths(model, process.theta, GENERATED_DAYS, 1, seed + place)[0]
         days = (on - timedelta(days=GENERATED_DAYS - i) for i in range(GENERATED_DAYS + 1))
         rows = series_of(process.key, zip(days, (float(price) for price in path), strict=True))
-        found.append(Market(process.key, "generated", rows))
-    return found
+        markets.append(Market(process.key, "generated", rows))
+    return markets
 
 
 def _market(key: str, rows: list[tuple[date, float]]) -> Market:

@@ -112,15 +112,15 @@ def _stress(report: Json, path: Path) -> Path:
 
 
 def _reverse(report: Json, path: Path) -> Path:
-    found = report["reverse"]
+    reverse = report["reverse"]
     figure, axes = pyplot().subplots(figsize=(9, 4.6))
-    fall = np.array(found["fall_bps"]) / 100
+    fall = np.array(reverse["fall_bps"]) / 100
     for name, colour in (("warn", "#d9a400"), ("call", "#c06a00"), ("liquidate", "#b01e1e")):
-        shares = 100 * np.array(found["lines"][name]["share_broken"])
+        shares = 100 * np.array(reverse["lines"][name]["share_broken"])
         axes.step(fall, shares, where="post", color=colour, label=f"{name} line reached")
     axes.set(xlabel="common fall of all prices, %", ylabel="share of debt, %", xlim=(0, 80), ylim=(0, 102))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    axes.set_title(f"Reverse stress of {found['loans']} generated loans on issued credits")
+    axes.set_title(f"Reverse stress of {reverse['loans']} generated loans on issued credits")
     figure.tight_layout()
     return saved(figure, path)

@@ -85,9 +85,9 @@ def _jump_row(key: str, way: str, model: Json, tail: list[float]) -> str:
 
 def _anchors(report: Json) -> str:
     rows = []
-    for key, found in report["anchors"].items():
-        record, exact, drawn, error = (found[n] for n in ("record_pct", "exact_pct", "drawn_pct", "drawn_error_pct"))
-        year = found["one_year_var_pct"]
+    for key, anchor in report["anchors"].items():
+        record, exact, drawn, error = (anchor[n] for n in ("record_pct", "exact_pct", "drawn_pct", "drawn_error_pct"))
+        year = anchor["one_year_var_pct"]
         rows.append(
             f"| {key} | {record[0]:.1f}/{record[1]:.1f} | {exact[0]:.2f}/{exact[1]:.2f} | "
             f"{drawn[0]:.2f} ±{error[0]:.2f} / {drawn[1]:.2f} ±{error[1]:.2f} | "
@@ -119,20 +119,20 @@ def _pct(bps: int) -> str:
 
 
 def _streams(report: Json) -> str:
-    found = report["streams"]
+    streams = report["streams"]
     rows = [
         f"| {key} | {row['tonnes_p90']:,.1f} | {row['expected_yuan']:,.0f} | {row['at_p90_yuan']:,.0f} | "
         f"{row['lendable_yuan']:,.0f} |"
-        for key, row in found["scenarios"].items()
+        for key, row in streams["scenarios"].items()
     ]
-    hours = found["yield_h"]
+    hours = streams["yield_h"]
     return _table(
         "| 1 MW roof, five years, generated | t at P90 | expected, yuan | at P90, yuan | lendable, yuan |", rows
     ) + (
         f"\n\nYield P50 {hours['p50']:.0f} h, P90 {hours['p90']:.0f} h, {hours['performance']:.3f} of the plane's sun; "
-        f"the factor's cut takes {found['tonnes_lost_bps']['jiangsu_average_2022'] / 100:.2f} % (Jiangsu 2022), "
-        f"{found['tonnes_lost_bps']['0.42'] / 100:.2f} % (0.42) of the tonnes; electricity of twelve months at P90 "
-        f"{found['receivable_12_months_yuan']:,.0f} yuan."
+        f"the factor's cut takes {streams['tonnes_lost_bps']['jiangsu_average_2022'] / 100:.2f} % (Jiangsu 2022), "
+        f"{streams['tonnes_lost_bps']['0.42'] / 100:.2f} % (0.42) of the tonnes; electricity of twelve months at P90 "
+        f"{streams['receivable_12_months_yuan']:,.0f} yuan."
     )
 
 
@@ -186,7 +186,7 @@ def _cure(row: Json) -> str:
 
 def _reverse(report: Json) -> str:
     rows = []
-    for line, found in report["reverse"]["lines"].items():
-        reached = " | ".join("never" if fall is None else _pct(fall) for fall in found["fall_breaking_bps"].values())
-        rows.append(f"| {line} | {_pct(found['first_fall_bps'])} | {reached} |")
+    for line, case in report["reverse"]["lines"].items():
+        reached = " | ".join("never" if fall is None else _pct(fall) for fall in case["fall_breaking_bps"].values())
+        rows.append(f"| {line} | {_pct(case['first_fall_bps'])} | {reached} |")
     return _table("| smallest price fall at which | the first loan | 1 % of debt | 10 % | 50 % | all reach it |", rows)

@@ -21,9 +21,9 @@ from federated.errors import CorruptData
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.metrics import Metrics, metrics_of
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.run import train_zoo
+from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.datasets import BenchTable
 
@@ -115,14 +115,14 @@ def _federated(table: BenchTable, held_out: NDArray[np.bool_], fold: int, plan: 
             say(f"{table.name} fold {fold}: {learner}, round {number}, loss {loss:.1f}")
 
     result = train_zoo(vertical_grid(table, held_out), plan.settings, progress)
-    found = {}
+    figures = {}
     for name, metrics in result.metrics.items():
         cost = result.cost[name]
-        found[name] = _figures(metrics) | {
+        figures[name] = _figures(metrics) | {
             "seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes,
             "weights": [round(float(w), 4) for w in result.blends[name]],
         }  # fmt: skip
-    return found
+    return figures
 
 
 def _figures(metrics: Metrics) -> Json:
@@ -133,14 +133,14 @@ def _rivals(table: BenchTable, held_out: NDArray[np.bool_], plan: BenchPlan) -> 
     training = np.flatnonzero(~held_out)
     both = baselines.pooled((table.holder, table.other), ~held_out)
     own = baselines.pooled((table.holder,), ~held_out)
-    found = {}
+    figures = {}
     for name, learner in RIVALS.items():
         x = own if name == "label_holder_only" else both
         options = {"first_party": own.shape[1]} if name == "xgboost_by_party" else {}
         logits, seconds = learner(x, table.labels, training, SEED, plan.threads, **options)
         metrics = metrics_of(logits[held_out], table.labels[held_out])
-        found[name] = _figures(metrics) | {"seconds": seconds, "exchanges": 0, "bytes": 0}
-    return found
+        figures[name] = _figures(metrics) | {"seconds": seconds, "exchanges": 0, "bytes": 0}
+    return figures
 
 
 def summary(table: BenchTable, folds: Sequence[Json], plan: BenchPlan) -> Json:

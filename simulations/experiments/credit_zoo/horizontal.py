@@ -20,12 +20,12 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.functions import PartyFunction
 from federated.models.served.metrics import Metrics, ScoreHistogram, metrics_of
-from federated.protocols.core.evaluation import Evaluation
 from federated.protocols.core.rows import BankRows, inner_folds, out_of_fold
-from federated.protocols.core.session import ZooSession
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.convex_learners import Additive
+from federated.protocols.open.evaluation import Evaluation
+from federated.protocols.open.session import LearnerSession
+from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks
 from simulations.experiments.credit_zoo.datasets import BenchTable
 from simulations.experiments.credit_zoo.paired import paired_auc
@@ -89,7 +89,7 @@ class _Trained:
     """One trained network: what its banks counted, and its function, to compare models customer by customer."""
 
     plain: Histograms
-    session: ZooSession
+    session: LearnerSession
     function: PartyFunction
 
     def calibrated(self) -> Histograms:
@@ -103,15 +103,15 @@ class _Trained:
 
 
 def _trained(grid: InProcessGrid, plan: BenchPlan) -> _Trained:
-    session = ZooSession(grid, plan.settings, lambda *_: None)
+    session = LearnerSession(grid, plan.settings, lambda *_: None)
     (function,) = Additive(plan.settings.convex_for(session.training_rows)).fit(session)
     session.keep("additive", [function])
     return _Trained(_counted(session, calibrated=False), session, function)
 
 
-def _counted(session: ZooSession, calibrated: bool) -> Histograms:
-    found = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
-    return {org: by_name["it"] for org, by_name in found.items()}
+def _counted(session: LearnerSession, calibrated: bool) -> Histograms:
+    histograms = Evaluation(session).histograms(["additive"], {"it": np.array([1.0, 0.0])}, calibrated)
+    return {org: by_name["it"] for org, by_name in histograms.items()}
 
 
 def run_horizontal(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
@@ -200,8 +200,8 @@ def _rows(table: BenchTable, mask: NDArray[np.bool_]) -> BenchTable:
 
 
 def _metrics(parts: Histograms) -> Json:
-    found = list(parts.values())
-    return vars_of(sum(found[1:], found[0]).metrics())
+    histograms = list(parts.values())
+    return vars_of(sum(histograms[1:], histograms[0]).metrics())
 
 
 def vars_of(metrics: Metrics) -> Json:
@@ -211,7 +211,7 @@ def vars_of(metrics: Metrics) -> Json:
 
 def _banks(table: BenchTable, owners: Owners, scores: Scores) -> list[Json]:
     """Every bank on all its customers that were held out in some fold, each scored once."""
-    found = []
+    rows_of = []
     scored = np.isfinite(scores["federated"])
     for bank in np.unique(owners).tolist():
         mine = (owners == bank) & scored
@@ -221,8 +221,8 @@ def _banks(table: BenchTable, owners: Owners, scores: Scores) -> list[Json]:
         if np.isfinite(scores["local"][mine]).all() and min(np.bincount(labels, minlength=2)) >= LEAST_OF_A_CLASS:
             entry |= {name: vars_of(metrics_of(logits[mine], labels)) for name, logits in scores.items()}
             entry["against_local"] = _compared(labels, scores["federated_calibrated"][mine], scores["local"][mine])
-        found.append(entry)
-    return found
+        rows_of.append(entry)
+    return rows_of
 
 
 def _compared(labels: NDArray[np.int64], ours: FloatArray, theirs: FloatArray) -> Json:

@@ -49,20 +49,22 @@ def draw(table: BenchTable, plan: BenchPlan, folder: Path, say: Say) -> list[Pat
 def _logits(
     table: BenchTable, held_out: NDArray[np.bool_], result: ZooResult, values: list[FloatArray], plan: BenchPlan
 ) -> Logits:
-    names, found = list(result.functions), {}
+    names, logits = list(result.functions), {}
     for blend in ("federated", "federated_additive"):
         weights = result.blends[blend]
         total = np.full(int(held_out.sum()), weights[-1])
         for weight, name in zip(weights, names, strict=False):
             for function, own in zip(result.functions[name], values, strict=True):
                 total += weight * function.member_logits(own[held_out]).mean(axis=0)
-        found[blend] = total
+        logits[blend] = total
     training = np.flatnonzero(~held_out)
     both = baselines.pooled((table.holder, table.other), ~held_out)
     own = baselines.pooled((table.holder,), ~held_out)
-    found["lightgbm, pooled"] = baselines.lightgbm_logits(both, table.labels, training, SEED, plan.threads)[0][held_out]
-    found["label holder only"] = baselines.xgboost_logits(own, table.labels, training, SEED, plan.threads)[0][held_out]
-    return found
+    logits["lightgbm, pooled"] = baselines.lightgbm_logits(both, table.labels, training, SEED, plan.threads)[0][
+        held_out
+    ]
+    logits["label holder only"] = baselines.xgboost_logits(own, table.labels, training, SEED, plan.threads)[0][held_out]
+    return logits
 
 
 def _roc(pyplot: Any, name: str, logits: Logits, labels: NDArray[np.int64]) -> Any:
@@ -103,8 +105,8 @@ def _contributions(
     """Main effects of the features whose contributions vary most among held-out customers, between their 1 % tails."""
     strength = []
     for side, (own, (_, values)) in enumerate(zip(tables, sides, strict=True)):
-        found = np.array([own.explain(row)[1] for row in values[held_out][:1_000]])
-        strength += [(float(s), side, j) for j, s in enumerate(np.abs(found).mean(axis=0))]
+        contributions = np.array([own.explain(row)[1] for row in values[held_out][:1_000]])
+        strength += [(float(s), side, j) for j, s in enumerate(np.abs(contributions).mean(axis=0))]
     figure, grid = pyplot.subplots(2, FEATURES // 2, figsize=(10.5, 6.0), sharey=True)
     for axes, (size, side, j) in zip(grid.ravel(), sorted(strength, reverse=True)[:FEATURES], strict=False):
         own, (columns, values) = tables[side], sides[side]

@@ -19,13 +19,13 @@ from federated.models.served.functions import NetworkFunction
 from federated.models.served.reasons import MAX_REASONS, sampled_contributions
 from federated.models.served.scaling import score_of
 from federated.models.served.tables import AdditiveTables
-from federated.protocols.core.settings import ZooSettings
 from federated.protocols.open.run import (
     ADDITIVE,
     ZooResult,
     additive_tables,
     train_zoo,
 )
+from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks, vertical_grid
 from simulations.experiments.credit_zoo.datasets import BenchTable
 
@@ -55,13 +55,13 @@ def run_single_score(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
 
 def scored(tables: list[AdditiveTables], values: list[FloatArray]) -> tuple[int, list[tuple[int, int]]]:
     """Score and at most four (side, feature) that lower it most, from each side's own tables."""
-    logit, found = 0.0, []
+    logit, reasons = 0.0, []
     for own, row in zip(tables, values, strict=True):
         share, contribution = own.explain(row)
         logit += share
-        found.append(contribution)
-    joint = np.concatenate(found)
-    first = len(found[0])
+        reasons.append(contribution)
+    joint = np.concatenate(reasons)
+    first = len(reasons[0])
     strongest = [int(k) for k in np.argsort(-joint)[:MAX_REASONS] if joint[k] > 0]
     return score_of(logit), [(0, k) if k < first else (1, k - first) for k in strongest]
 
@@ -71,11 +71,11 @@ def _sampled(networks: list[NetworkFunction], values: list[FloatArray]) -> tuple
         return np.asarray(function.member_logits(rows).mean(axis=0))
 
     logit = sum(float(logits(f, row[None, :])[0]) for f, row in zip(networks, values, strict=True))
-    found = [
+    samples = [
         sampled_contributions(partial(logits, f), f.encoder.reference, row)
         for f, row in zip(networks, values, strict=True)
     ]
-    return score_of(logit), np.concatenate(found)
+    return score_of(logit), np.concatenate(samples)
 
 
 def numeric_columns(raw: RawTable, training: NDArray[np.bool_]) -> tuple[tuple[str, ...], FloatArray]:

@@ -65,13 +65,13 @@ def horizontal_table(report: Json) -> str:
         "mean ECE a bank, before → after own calibration | exchanges | MB |",
         "|---|---|---|---|---|---|---|",
     ]
-    for setting, found in report["settings"].items():
-        ours, pooled = found["models"]["federated"]["auc"], found["models"]["pooled"]["auc"]
-        banks = [b for b in found["banks"] if "local" in b]
+    for setting, result in report["settings"].items():
+        ours, pooled = result["models"]["federated"]["auc"], result["models"]["pooled"]["auc"]
+        banks = [b for b in result["banks"] if "local" in b]
         before, after = (sum(b[n]["ece"] for b in banks) / len(banks) for n in ("federated", "federated_calibrated"))
         lines.append(
             f"| {setting} | {ours:.4f} | {pooled:.4f} | {ours - pooled:+.4f} | {before:.3f} → {after:.3f} | "
-            f"{found['exchanges']} | {found['bytes'] / 1e6:.0f} |"
+            f"{result['exchanges']} | {result['bytes'] / 1e6:.0f} |"
         )
     lines += [
         "",
@@ -82,8 +82,8 @@ def horizontal_table(report: Json) -> str:
         "lowest gain | smallest bank | largest bank |",
         "|---|---|---|---|---|---|---|",
     ]
-    for setting, found in report["settings"].items():
-        lines.append(_against_local(setting, found["banks"]))
+    for setting, result in report["settings"].items():
+        lines.append(_against_local(setting, result["banks"]))
     return "\n".join(lines)
 
 
@@ -122,10 +122,10 @@ def speed_table(report: Json) -> str:
 def update_readme(folder: Path) -> str:
     """Rewrite the tables in `folder`/README.md from `folder`/reports/*.json; return the new text."""
 
-    def tables(found: list[dict[str, Any]]) -> list[str]:
-        vertical = [r for r in found if "models" in r]
+    def tables(reports: list[dict[str, Any]]) -> list[str]:
+        vertical = [r for r in reports if "models" in r]
         parts = [overview(vertical), *(vertical_table(r) for r in vertical)]
-        parts += [horizontal_table(r) for r in found if "settings" in r]
-        return parts + [speed_table(r) for r in found if "neutralised_better" in r]
+        parts += [horizontal_table(r) for r in reports if "settings" in r]
+        return parts + [speed_table(r) for r in reports if "neutralised_better" in r]
 
     return rewrite_tables(folder, tables)

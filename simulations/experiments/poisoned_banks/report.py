@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from federated.protocols.robust.operator import MODES
 from simulations.drawing import pyplot, saved
-from simulations.experiments.poisoned_banks.run import MODES, REFUSED_SHARE, PoisonedFold, attacks, measured
+from simulations.experiments.poisoned_banks.run import REFUSED_SHARE, PoisonedFold, attacks, measured
 from simulations.experiments.private_credit.world import BANKS, PrivateTable, bank_names, folds_of
 from simulations.tables import rewrite_tables
 
@@ -24,10 +25,10 @@ def run_experiment(table: PrivateTable, *, folds: int, say: Say) -> Json:
     masks, names = folds_of(table)[:folds], bank_names()
     clean = {mode: [measured(table, mask, mode, seed=SEED) for mask in masks] for mode in MODES}
     base = [fold.auc for fold in clean["unprotected"]]
-    found: list[Json] = []
+    measured_runs: list[Json] = []
     for mode, folded in clean.items():
-        found.append({"attack": "none", "poisoned": 0, "mode": mode} | _figures([[f] for f in folded], base))
-        say(f"clean, {mode}: AUC {found[-1]['auc']:.4f}")
+        measured_runs.append({"attack": "none", "poisoned": 0, "mode": mode} | _figures([[f] for f in folded], base))
+        say(f"clean, {mode}: AUC {measured_runs[-1]['auc']:.4f}")
     for poison in attacks(table):
         for count in (1, 2):
             for mode in MODES:
@@ -35,8 +36,8 @@ def run_experiment(table: PrivateTable, *, folds: int, say: Say) -> Json:
                     [measured(table, mask, mode, who, poison, SEED) for who in combinations(names, count)]
                     for mask in masks
                 ]
-                found.append({"attack": poison.name, "poisoned": count, "mode": mode} | _figures(runs, base))
-                last = found[-1]
+                measured_runs.append({"attack": poison.name, "poisoned": count, "mode": mode} | _figures(runs, base))
+                last = measured_runs[-1]
                 say(f"{poison.name} at {count} of 5, {mode}: AUC {last['auc']:.4f}, backdoor {last['backdoor']:.3f}")
     return {
         "dataset": table.public.table,
@@ -47,7 +48,7 @@ def run_experiment(table: PrivateTable, *, folds: int, say: Say) -> Json:
         "folds": folds,
         "seed": SEED,
         "refused_share": REFUSED_SHARE,
-        "runs": found,
+        "runs": measured_runs,
     }
 
 

@@ -15,23 +15,20 @@ from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.poisoning import Poison, Trigger
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.robust.app import Bank, robust_app
+from federated.protocols.core.protocol import BanksTask
+from federated.protocols.node_app import bank_app
+from federated.protocols.robust.app import Bank
 from federated.protocols.robust.node import (
     INSPECTED,
     SECURE,
     RobustNode,
     RobustRows,
 )
-from federated.protocols.robust.operator import (
-    RobustRun,
-    train_inspected,
-    train_secure,
-    train_unprotected,
-)
+from federated.protocols.robust.operator import RobustRun
+from federated.protocols.robust.protocol import RobustProtocol
 from simulations.experiments.private_credit.world import PrivateTable, bank_names
 
 BOTH = frozenset({SECURE, INSPECTED})
-MODES = {"unprotected": train_unprotected, SECURE: train_secure, INSPECTED: train_inspected}
 # The riskiest share of customers is turned down; a backdoor is there to get them in.
 REFUSED_SHARE = 0.2
 
@@ -86,7 +83,7 @@ def dealt(
         bad = poison is not None and name in poisoned
         if poison is not None and bad:
             values, labels = poison.rows(values, labels)
-        node = RobustNode(name, RobustRows(table.public.table, values, labels), BOTH)
+        node = RobustNode(name, RobustRows(table.public, values, labels), BOTH)
         banks[name] = PoisonedNode(node, poison) if poison is not None and bad else node
     return banks
 
@@ -94,7 +91,7 @@ def dealt(
 def switchboard(banks: Mapping[str, Bank]) -> Switchboard:
     """The operator's way to these banks over an in-process Flower grid; signing keys are made for the run."""
     known = fresh_identities(banks)
-    seats = {i + 2: Seat(robust_app(bank, known[b]), {}) for i, (b, bank) in enumerate(banks.items())}
+    seats = {i + 2: Seat(bank_app(RobustProtocol(), bank, known[b]), {}) for i, (b, bank) in enumerate(banks.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()
     return board
@@ -116,8 +113,9 @@ def measured(
     poison: Poison | None = None,
     seed: int = 2024,
 ) -> PoisonedFold:
-    """Train in a mode of `MODES` and score held-out rows."""
-    run = MODES[mode](switchboard(dealt(table, held_out, seed, poisoned, poison)), table.public.table, bank_names())
+    """Train in a mode of `RobustProtocol` and score held-out rows."""
+    board = switchboard(dealt(table, held_out, seed, poisoned, poison))
+    run = RobustProtocol(mode).train(board, BanksTask(table.public, bank_names()))
     return judged(run, table, held_out)
 
 

@@ -37,11 +37,7 @@ def shadows(table: PrivateTable, rows: NDArray[np.int64], epsilon: float | None,
     """Train `models` on random halves of `rows`, noised for `epsilon` (None: not), attack each by the others."""
     public = table.public
     values, labels = table.values[rows], table.labels[rows]
-    plan = (
-        None
-        if epsilon is None
-        else additive_plan(public.table, circle_of(bank_names()), epsilon, DELTA, protected=True)
-    )
+    plan = None if epsilon is None else additive_plan(public, circle_of(bank_names()), epsilon, DELTA, protected=True)
     # Drawn independently: a shadow on exactly the records that a target lacks would give the target away.
     rng = np.random.default_rng(seed)
     member = np.array([rng.permutation(len(rows)) < len(rows) // 2 for _ in range(models)])
@@ -79,7 +75,7 @@ def canaries(table: PrivateTable, epsilon: float, trials: int, seed: int, rows: 
     gives away as much. The canary's values lie on the ends of the public ranges, where it is in one cell a column.
     """
     small = _narrow(table, 4)
-    plan = additive_plan(small.public.table, circle_of(bank_names()), epsilon, DELTA, protected=True, knots=4)
+    plan = additive_plan(small.public, circle_of(bank_names()), epsilon, DELTA, protected=True, knots=4)
     plan = replace(plan, edge_cells=16)
     chosen = np.random.default_rng(seed).choice(len(small.labels), rows, replace=False)
     values, labels = small.values[chosen], small.labels[chosen]
@@ -89,10 +85,10 @@ def canaries(table: PrivateTable, epsilon: float, trials: int, seed: int, rows: 
     seen: dict[bool, list[tuple[float, NDArray[np.float64]]]] = {True: [], False: []}
     for trial in range(trials):
         there = trial % 2 == 0
-        found = transcript(
+        released = transcript(
             small.public, with_values if there else values, with_labels if there else labels, plan, noise
         )
-        seen[there].append((_ratio(found, small.public, plan, values, labels, canary), _released(found, canary)))
+        seen[there].append((_ratio(released, small.public, plan, values, labels, canary), _released(released, canary)))
     inside, outside = ([np.array(part) for part in zip(*seen[side], strict=True)] for side in (True, False))
     along = direction(inside[1], outside[1])
     return CanaryAudit(
@@ -109,7 +105,7 @@ def _narrow(table: PrivateTable, columns: int) -> PrivateTable:
 
 
 def _ratio(
-    found: Transcript,
+    released: Transcript,
     public: PublicTable,
     plan: AdditivePlan,
     values: NDArray[np.float64],
@@ -118,7 +114,7 @@ def _ratio(
 ) -> float:
     """Log-likelihood ratio of the canary in the whole transcript: the best that anybody can do with it."""
     one = np.array([1])
-    basis, beta = found.model.basis, found.model.beta
+    basis, beta = released.model.basis, released.model.beta
     shape = MomentShape(basis.width, basis.blocks)
     units, own = basis.units(values), basis.units(canary)
     pairs = {
@@ -128,14 +124,14 @@ def _ratio(
     }
     total = 0.0
     for name, (base, move) in pairs.items():
-        rest = found.sums[name] - base - move / 2.0
-        total += float(rest @ move) / found.deviations[name] ** 2
+        rest = released.sums[name] - base - move / 2.0
+        total += float(rest @ move) / released.deviations[name] ** 2
     return total
 
 
-def _released(found: Transcript, canary: NDArray[np.float64]) -> NDArray[np.float64]:
+def _released(released: Transcript, canary: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the released model shows: contributions of the canary's and of all columns' end cells, and the line."""
-    model = found.model
+    model = released.model
     ends = model.contributions()
     shown = [edge for each in ends.values() for edge in (each[0], each[-1])]
     return np.array([*shown, float(model.scores(canary)[0]), model.calibration.slope, model.calibration.level])

@@ -55,10 +55,10 @@ def transcript(
         sums[name], deviations[name] = (plain + drawn).astype(np.float64), scale
         return sums[name]
 
-    found = {}
+    knots_of = {}
     if public.measures:
-        found = knots_from(public, release("edges", edge_counts(public, values, cells)), cells, knots)
-    basis = HatBasis(public, found)
+        knots_of = knots_from(public, release("edges", edge_counts(public, values, cells)), cells, knots)
+    basis = HatBasis(public, knots_of)
     shape = MomentShape(basis.width, basis.blocks)
     units = basis.units(values)
     moments = release("moments", moment_vector(units, labels, shape), basis)

@@ -30,7 +30,7 @@ def run_experiment(
 ) -> Json:
     """Held-out figures of every mechanism at every ε, and both membership attacks. Raises `FederatedError`."""
     masks = folds_of(table)[:folds]
-    found: list[Json] = []
+    measured_runs: list[Json] = []
     for kind, protected, repeats in VARIANTS:
         for epsilon in epsilons:
             if kind == "network" and math.isinf(epsilon):
@@ -42,8 +42,8 @@ def run_experiment(
                 ]
                 for mask in masks
             ]
-            found.append({"mechanism": kind, "protected_columns": protected} | _figures(epsilon, runs))
-            say(f"{kind}, protected columns {protected}, ε {epsilon:g}: AUC {found[-1]['auc']:.4f}")
+            measured_runs.append({"mechanism": kind, "protected_columns": protected} | _figures(epsilon, runs))
+            say(f"{kind}, protected columns {protected}, ε {epsilon:g}: AUC {measured_runs[-1]['auc']:.4f}")
     rows = np.flatnonzero(~masks[0])
     attacks = []
     for epsilon in epsilons:
@@ -65,7 +65,7 @@ def run_experiment(
         "folds": folds,
         "seed": SEED,
         "delta": DELTA,
-        "mechanisms": found,
+        "mechanisms": measured_runs,
         "membership": attacks,
         "canaries": audits,
     }

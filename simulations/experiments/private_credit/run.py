@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from federated.models.served.metrics import metrics_of
 from federated.privacy.budget import Budget
 from federated.privacy.differential.noise import DiscreteGaussian
+from federated.protocols.core.protocol import BanksTask
 from federated.protocols.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
-from federated.protocols.private.operator import (
-    additive_plan,
-    circle_of,
-    network_plan,
-    public_of,
-    train_additive,
-    train_network,
-)
+from federated.protocols.private.operator import public_for
+from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.private_credit.pooled import transcript
 from simulations.experiments.private_credit.world import PrivateTable, dealt_nodes, switchboard
 
@@ -61,11 +56,8 @@ def trained(
             where = Path(scratch)
             return trained(table, held_out, epsilon, kind=kind, protected=protected, seed=seed, steps=steps, home=where)
     nodes = dealt_nodes(table, held_out, home, seed, grant=Budget(epsilon, DELTA))
-    circle, board, name = circle_of(list(nodes)), switchboard(nodes), table.public.table
-    if kind == "network":
-        plan = network_plan(name, circle, epsilon, DELTA, protected=protected, steps=steps)
-        return train_network(board, plan, DELTA, seed=seed)
-    return train_additive(board, additive_plan(name, circle, epsilon, DELTA, protected=protected), DELTA)
+    protocol = PrivateProtocol(epsilon, DELTA, kind == "network", protected, steps, seed)
+    return protocol.train(switchboard(nodes), BanksTask(table.public, tuple(nodes)))
 
 
 def measured(
@@ -81,7 +73,7 @@ def measured(
     """Train and score held-out rows; ε = ∞ is the additive model from sums without noise, which no node gives."""
     started = time.perf_counter()
     if math.isinf(epsilon):
-        public, training = public_of(table.public.table, protected), ~held_out
+        public, training = public_for(table.public, protected), ~held_out
         plain = transcript(public, table.columns(public)[training], table.labels[training], None, DiscreteGaussian())
         return _fold(table, held_out, plain.model, started, math.inf, math.inf, 0, 0)
     run = trained(table, held_out, epsilon, kind=kind, protected=protected, seed=seed, steps=steps)
@@ -100,5 +92,7 @@ def _fold(
 ) -> PrivateFold:
     seconds = time.perf_counter() - started
     public = model.basis.public if isinstance(model, PrivateAdditive) else model.public
-    found = metrics_of(model.logits(table.columns(public)[held_out]), table.labels[held_out])
-    return PrivateFold(found.auc, found.ks, found.brier, found.ece, epsilon, realised, seconds, exchanges, payload)
+    metrics = metrics_of(model.logits(table.columns(public)[held_out]), table.labels[held_out])
+    return PrivateFold(
+        metrics.auc, metrics.ks, metrics.brier, metrics.ece, epsilon, realised, seconds, exchanges, payload
+    )

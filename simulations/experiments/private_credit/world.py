@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import DataMissing
-from federated.models.encoding.public_ranges import PublicTable, load_ranges
+from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import numbers, read_csv
 from federated.nodes.identity import Identity, fresh_identities
 from federated.privacy.budget import Budget, PrivacyLedger
 from federated.privacy.ledgers import ledger_path
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.private.app import private_app
+from federated.protocols.node_app import bank_app
 from federated.protocols.private.node import PrivateNode, PrivateRows
+from federated.protocols.private.protocol import PrivateProtocol
 from simulations.experiments.credit_zoo.bench import fold_masks
+from simulations.worlds.columns import load_ranges
 from simulations.worlds.credit_population import generate_population
 
 BANKS = 5
@@ -96,14 +98,14 @@ def dealt_nodes(
             values, own = table.columns(public)[mine], held_out[mine]
             return PrivateRows(table.public.table, values, table.labels[mine], ~own, ~own)
 
-        nodes[bank] = PrivateNode(bank, rows, ledger, now)
+        nodes[bank] = PrivateNode(bank, table.public, rows, ledger, now)
     return nodes
 
 
 def switchboard(nodes: Mapping[str, PrivateNode], given: Mapping[str, Identity] | None = None) -> Switchboard:
     """The operator's way to these banks over an in-process Flower grid; keys are made for the run if none are given."""
     known = given or fresh_identities(nodes)
-    seats = {i + 2: Seat(private_app(node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
+    seats = {i + 2: Seat(bank_app(PrivateProtocol(), node, known[b]), {}) for i, (b, node) in enumerate(nodes.items())}
     board = Switchboard(InProcessGrid(seats))
     board.introduce()
     return board

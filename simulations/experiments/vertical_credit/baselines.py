@@ -10,7 +10,7 @@ import xgboost
 from numpy.typing import NDArray
 
 from federated.models.served.metrics import Metrics, metrics_of
-from federated.serving.building import CreditTables
+from simulations.worlds.credit_nodes import CreditTables
 
 SETTINGS = {
     "learning_rate": 0.03,

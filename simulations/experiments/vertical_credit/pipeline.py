@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +18,8 @@ from federated.consent.instants import to_micros
 from federated.consent.record import Purpose
 from federated.engines.in_process import OPERATOR_NODE_ID, InProcessGrid, Seat
 from federated.errors import TrainingFailed
-from federated.governance.manifest import (
-    PRIVACY_NONE,
-    PRIVACY_SHARES,
-    Explanation,
-    Manifest,
-)
-from federated.governance.store import MODEL_NAME, ModelRegistry
+from federated.governance.manifest import Explanation, Manifest
+from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 from federated.governance.versions import Governance
 from federated.models.served.metrics import Metrics
 from federated.nodes.bank import BankNode
@@ -33,30 +27,20 @@ from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.protocols.core.alignment import Alignment, AlignmentStep, Participants
-from federated.protocols.core.candidates import Candidate
-from federated.protocols.core.settings import ZooSettings
-from federated.protocols.open.run import ALL
-from federated.protocols.operator_app import (
-    COMPANION,
-    PROTECTED,
-    PROTECTED_COMPANION,
-    FoldReport,
-    Observers,
-    RunPlan,
-    node_app,
-    operator_app,
-)
-from federated.protocols.protected.settings import ProtectedSettings
-from federated.serving.building import CreditTables, build_nodes, standing_consents
-from federated.serving.wallet import Wallet
+from federated.protocols.core.protocol import COMPANION, FoldReport, VerticalProtocol
+from federated.protocols.node_app import node_app
+from federated.protocols.operator_app import FoldReports, Observers, RunPlan, operator_app
 from financing.base.parameters import load_parameters
 from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
+from simulations.worlds.credit_nodes import CreditTables, build_nodes, standing_consents
+from simulations.worlds.wallet import Wallet
 
 SPLITS = 5
 CONSENT_YEARS = 3
 OPERATOR = "operator"
-# The order in which candidates are registered: those with exact reasons first.
-CANDIDATES = (PROTECTED, "federated_additive", "federated")
+# XGBoost on bank columns, and on both parties' columns in one place.
+RIVALS = ("label_holder_only", "xgboost")
+SEED = 2024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +59,13 @@ class RunResult:
 
     tables: CreditTables
     plan: RunPlan
+    seed: int
     at: datetime
     participants: Participants | None = None
     alignment: Alignment | None = None
     models: dict[str, list[ModelFold]] = field(default_factory=dict)
-    first: FoldReport | None = None
+    first: FoldReports = field(default_factory=dict)
     manifests: list[Manifest] = field(default_factory=list)
-
-    @property
-    def settings(self) -> ZooSettings:
-        """Settings of all learners."""
-        return self.plan.settings
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -115,26 +95,25 @@ def run(
     tables: CreditTables,
     *,
     folds: int,
-    settings: ZooSettings,
+    protocols: Sequence[VerticalProtocol],
     at: datetime,
     home: Path | None,
     reporter: Reporter,
     threads: int = 1,
-    learners: tuple[str, ...] = ALL,
     by: str = OPERATOR,
-    protected: ProtectedSettings | None = None,
+    seed: int = SEED,
 ) -> RunResult:
     """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
 
-    `learners` are the zoo's, trained without protection, none if empty; with `protected` a model is trained under it.
-
-    `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads` are torch's: more
-    than one gains little on small networks and loses much on a busy machine. A registered version does not score
-    before somebody else than `by` has approved it. Raises `FederatedError`; nothing is registered then.
+    All `protocols` train on the same folds, which `seed` draws as it seeds the protocols, and are measured beside the
+    same baselines. `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads`
+    are torch's: more than one gains little on small networks and loses much on a busy machine. A registered version
+    does not score before somebody else than `by` has approved it. Raises `FederatedError`; nothing is registered then.
     """
     torch.set_num_threads(threads)
-    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), settings, learners, protected)
-    result = RunResult(with_folds(tables, settings.seed), plan, at)
+    seeded = tuple(protocol.seeded(seed) for protocol in protocols)
+    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), seeded)
+    result = RunResult(with_folds(tables, seed), plan, seed, at)
     if home is not None:
         _train(result, home, reporter)
         _register(result, home, by)
@@ -172,18 +151,16 @@ def _observers(result: RunResult, reporter: Reporter) -> Observers:
         result.participants, result.alignment = people, alignment
         reporter.say(f"aligned {sum(alignment.rows.values()):,} customers in {alignment.seconds:.1f} s")
 
-    def fold(report: FoldReport) -> None:
-        if result.first is None:
-            result.first = report
-        for name in (*CANDIDATES, PROTECTED_COMPANION, COMPANION):
-            if name in report.cost:
-                alone = report.companions.get(name)
-                metrics = alone if alone is not None else report.candidates[name].measured.metrics
+    def fold(number: int, reports: FoldReports) -> None:
+        result.first = result.first or reports
+        for report in reports.values():
+            measured = {name: candidate.measured.metrics for name, candidate in report.candidates.items()}
+            for name, metrics in (measured | {report.companion: report.companion_metrics}).items():
                 cost = report.cost[name]
                 _add(result, name, ModelFold(metrics, cost.seconds, cost.exchanges, cost.bytes))
-        _baselines(result, report.fold)
+        _baselines(result, number)
         shown = ", ".join(f"{name} {parts[-1].metrics.auc:.4f}" for name, parts in result.models.items())
-        reporter.say(f"fold {report.fold}: held-out AUC {shown}")
+        reporter.say(f"fold {number}: held-out AUC {shown}")
 
     return Observers(
         aligned=aligned,
@@ -198,41 +175,41 @@ def _add(result: RunResult, name: str, part: ModelFold) -> None:
 
 
 def _baselines(result: RunResult, fold: int) -> None:
-    tables, settings = result.tables, result.settings
-    rows = fold_rows(tables, fold, settings.seed)
+    tables = result.tables
+    rows = fold_rows(tables, fold, result.seed)
     # What a model for lending may read, for rivals as for ourselves.
     bank, grid = (
         values[:, list(party.lending)]
         for values, party in ((tables.bank_values, tables.schema.bank), (tables.grid_values, tables.schema.grid))
     )
-    for name, values in (("label_holder_only", bank), ("xgboost", np.hstack([bank, grid]))):
-        metrics, seconds = boosted(values, tables.labels, rows, settings.seed)
+    for name, values in zip(RIVALS, (bank, np.hstack([bank, grid])), strict=True):
+        metrics, seconds = boosted(values, tables.labels, rows, result.seed)
         _add(result, name, ModelFold(metrics, seconds))
 
 
 def _register(result: RunResult, home: Path, by: str) -> None:
-    report = result.first
-    if report is None:
+    if not result.first:
         raise TrainingFailed("the run ended without a trained fold, nothing is registered")
     registry = ModelRegistry(home)
     governance = Governance(home, registry)
-    for name in CANDIDATES:
-        if name in report.candidates:
-            manifest = _manifest(result, report, name, registry.next_version(), by)
-            published = registry.publish(manifest, report.candidates[name].model)
+    for protocol in result.plan.protocols:
+        report = result.first[protocol.name]
+        for name, candidate in report.candidates.items():
+            manifest = _manifest(result, protocol, report, name, registry.next_version(), by)
+            published = registry.publish(manifest, candidate.model)
             governance.register(published, result.at)
             result.manifests.append(published)
 
 
-def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by: str) -> Manifest:
+def _manifest(
+    result: RunResult, protocol: VerticalProtocol, report: FoldReport, name: str, version: str, by: str
+) -> Manifest:
     people, alignment = result.participants, result.alignment
     if people is None or alignment is None:
         raise TrainingFailed("the run ended before its participants were aligned, nothing is registered")
-    candidate: Candidate = report.candidates[name]
+    candidate = report.candidates[name]
     # Within a manifest `federated` is the version itself, and `bank_only` its own companion.
-    protected = name == PROTECTED
-    companion = PROTECTED_COMPANION if protected else COMPANION
-    beside = {"federated": name, COMPANION: companion, "label_holder_only": "label_holder_only", "xgboost": "xgboost"}
+    beside = {"federated": name, COMPANION: report.companion} | {rival: rival for rival in RIVALS}
     shown = {title: result.models[source] for title, source in beside.items()}
     parties = {"bank": people.schema.bank, "grid": people.schema.grid}
     return Manifest(
@@ -250,9 +227,9 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
         explanation=Explanation.EXACT if candidate.exact else Explanation.SAMPLED,
         columns={role: tuple(p.columns[j] for j in p.lending) for role, p in parties.items()},
         excluded_columns={role: tuple(f.column for f in p.features if f.protected) for role, p in parties.items()},
-        config=_config(result, name),
-        seed=result.settings.seed,
-        held_out_fold=report.fold,
+        config=json.loads(json.dumps(protocol.config())),
+        seed=result.seed,
+        held_out_fold=result.folds[0],
         aligned_rows=alignment.rows,
         metrics={title: figures(parts[:1]) for title, parts in shown.items()},
         cross_fold={title: figures(parts) for title, parts in shown.items()} if len(result.folds) > 1 else {},
@@ -260,17 +237,10 @@ def _manifest(result: RunResult, report: FoldReport, name: str, version: str, by
         cut_off=result.plan.cut_off,
         segments=candidate.measured.segments,
         score_reference={"joint": candidate.measured.score_bands, "bank_only": candidate.alone_bands},
-        feature_reference=report.feature_reference,
-        privacy=PRIVACY_SHARES if protected else PRIVACY_NONE,
+        feature_reference=report.references,
+        privacy=protocol.privacy,
         privacy_spent=dict.fromkeys((*people.banks, *people.grids)),
     )
-
-
-def _config(result: RunResult, name: str) -> dict[str, Any]:
-    own = result.plan.protected
-    settings = own if name == PROTECTED and own is not None else result.settings
-    config: dict[str, Any] = json.loads(json.dumps(settings.as_config()))
-    return config
 
 
 def figures(parts: list[ModelFold]) -> dict[str, float]:

@@ -128,7 +128,7 @@ def test_nobody_signs_for_a_firm_where_there_is_no_wallet(sqlite_world):
     sqlite_world.admit("dev-a", "developer", subject)
     browser = Browser(sqlite_world).act_as("dev-a")
     fields = browser.hidden("/console/record", "sign")
-    (sqlite_world.parts.settings.network_home / "sandbox-wallet.json").unlink()
+    sqlite_world.parts.subject_signer = None
     assert "form-sign" not in browser.get("/console/record").text
     browser.post("/console/record/signatures", fields | {"bank_id": "bank-gusu"}, status=403)
 

@@ -10,8 +10,8 @@ from credit_api.console.navigation import KINDS, LINKS
 from credit_api.console.pages import HERE
 from credit_api.console.texts import TEXTS, text
 from federated.consent.record import DataScope, Purpose
-from federated.governance.drift import Verdict
 from federated.governance.lifecycle import Role, Status
+from federated.governance.monitoring.drift import Verdict
 from federated.serving import Basis
 from financing.ledger.accounts import AccountKind
 from financing.ledger.entries import EntryKind

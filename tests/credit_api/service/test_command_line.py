@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from credit_api.app.sandbox import (
     FOUNDERS,
-    found,
     is_seeded,
     mark_seeded,
+    register_founders,
 )
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
@@ -27,7 +27,7 @@ def parts(tmp_path):
 
 
 def test_founding_writes_keys_that_work_and_only_their_owner_reads(parts):
-    path = found(parts)
+    path = register_founders(parts)
     content = json.loads(path.read_text())
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert set(content["keys"]) == {founder.id for founder in FOUNDERS}
@@ -36,14 +36,14 @@ def test_founding_writes_keys_that_work_and_only_their_owner_reads(parts):
             principal = authenticate(connection, key)
             assert principal is not None
             assert principal.organisation_id == organisation_id
-    assert found(parts) == path
+    assert register_founders(parts) == path
     assert json.loads(path.read_text()) == content
 
 
 def test_the_same_home_with_other_books_is_founded_again_on_the_same_day(parts, tmp_path):
-    first = json.loads(found(parts).read_text())
+    first = json.loads(register_founders(parts).read_text())
     other = assemble(Settings(home=tmp_path, database_url=f"sqlite:///{tmp_path / 'other.db'}", sandbox=True))
-    second = json.loads(found(other).read_text())
+    second = json.loads(register_founders(other).read_text())
     other.close()
     assert second["started_at"] == first["started_at"]
     assert second["keys"] != first["keys"]
@@ -54,7 +54,7 @@ def test_the_mark_of_seeding_belongs_to_its_books(parts):
     from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
     from financing.ledger.entries import EntryKind, balanced, transfer
 
-    found(parts)
+    register_founders(parts)
     assert not is_seeded(parts)
     funding = transfer(AccountKey("exchange-seee", AccountKind.SETTLEMENT, CNY), cash("bank-gusu"), Money(1))
     entry = balanced(EntryKind.FUNDING, "f", funding)
@@ -64,7 +64,7 @@ def test_the_mark_of_seeding_belongs_to_its_books(parts):
 
 
 def test_keys_and_verification(parts, tmp_path):
-    found(parts)
+    register_founders(parts)
     runner = CliRunner()
     issued = runner.invoke(app, ["keys", "issue", "bank-gusu", "--home", str(tmp_path)])
     assert issued.exit_code == 0, issued.output
@@ -103,7 +103,7 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
     from credit_api.prices import api as market
 
     parts = assemble(Settings(home=tmp_path))
-    keys = json.loads(found(parts).read_text())["keys"]
+    keys = json.loads(register_founders(parts).read_text())["keys"]
 
     def broken(*_args):
         raise ZeroDivisionError

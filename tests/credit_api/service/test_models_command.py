@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from credit_api.cli import models as models_cli
 from credit_api.cli.main import app
-from federated.governance.monitoring import Answered, ScoreLog
+from federated.governance.monitoring.score_log import Answered, ScoreLog
 
 
 @pytest.fixture

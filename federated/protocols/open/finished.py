@@ -7,22 +7,18 @@ from typing import Any
 import numpy as np
 
 from federated.errors import CorruptData
-from federated.models.encoding.binning import Binning
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.calibration import Calibration, own_of
 from federated.models.served.functions import function_of
 from federated.models.served.metrics import ScoreHistogram
 from federated.protocols.core.messages import Arrays, Content, prefixed
-from federated.protocols.core.node import ZooNode
-from federated.protocols.core.rows import BankRows, gathered, spread
+from federated.protocols.core.rows import LEAST_AUDITED, BankRows, gathered, spread
 from federated.protocols.core.rows import out_of_fold as mean_left_out
-
-# A group of fewer held-out rows at one bank is not reported by it.
-LEAST_AUDITED = 10
+from federated.protocols.open.node import LearnerNode
 
 
-def keep(node: ZooNode, content: Content) -> Content:
+def keep(node: LearnerNode, content: Content) -> Content:
     """Evaluate a finished function; a bank adds what grid companies' functions gave, and keeps the sum."""
     function = function_of(content.under("function"))
     logits = function.member_logits(node.values)
@@ -34,12 +30,12 @@ def keep(node: ZooNode, content: Content) -> Content:
     return Content()
 
 
-def _out_of_fold(node: ZooNode, names: list[str]) -> FloatArray:
+def _out_of_fold(node: LearnerNode, names: list[str]) -> FloatArray:
     """Logits (learners, rows) of every training row by members that did not fit it."""
     return np.array([mean_left_out(node.final[name], node.inner) for name in names])
 
 
-def blend(node: ZooNode, content: Content) -> Content:
+def blend(node: LearnerNode, content: Content) -> Content:
     names = content.texts("names")
     rows = node.training
     logits = _out_of_fold(node, names)[:, rows]
@@ -47,13 +43,13 @@ def blend(node: ZooNode, content: Content) -> Content:
     return Content({"gradient": sums.gradient, "hessian": sums.hessian, "loss": np.array([sums.loss])})
 
 
-def _labels(node: ZooNode) -> Any:
+def _labels(node: LearnerNode) -> Any:
     if not isinstance(node.rows, BankRows):
         raise CorruptData(f"{node.rows.org_id} has no labels")
     return node.rows.labels
 
 
-def calibrate(node: ZooNode, content: Content) -> Content:
+def calibrate(node: LearnerNode, content: Content) -> Content:
     """A bank's own Platt scaling of one blend, from logits out of fold; its slope is held near 1 where rows are few.
 
     The two numbers stay at the bank.
@@ -67,7 +63,7 @@ def calibrate(node: ZooNode, content: Content) -> Content:
     return Content()
 
 
-def held_out(node: ZooNode, content: Content) -> Content:
+def held_out(node: LearnerNode, content: Content) -> Content:
     """Score histograms of blends of finished learners: `blend/<name>` holds weights, the constant last."""
     names = content.texts("names")
     if not isinstance(node.rows, BankRows):
@@ -84,13 +80,13 @@ def held_out(node: ZooNode, content: Content) -> Content:
     return Content(counted)
 
 
-def _blended_out_of_fold(node: ZooNode, content: Content) -> FloatArray:
+def _blended_out_of_fold(node: LearnerNode, content: Content) -> FloatArray:
     names = content.texts("names")
     weights = np.asarray(content.arrays["weights"], dtype=np.float64)
     return np.asarray(weights[:-1] @ _out_of_fold(node, names) + weights[-1], dtype=np.float64)
 
 
-def out_of_fold(node: ZooNode, content: Content) -> Content:
+def out_of_fold(node: LearnerNode, content: Content) -> Content:
     """Histograms of a blend's logits out of fold, by inner fold of the first partition."""
     logits, labels = _blended_out_of_fold(node, content), _labels(node)
     counted: Arrays = {}
@@ -100,7 +96,7 @@ def out_of_fold(node: ZooNode, content: Content) -> Content:
     return Content(counted)
 
 
-def own(node: ZooNode, content: Content) -> Content:
+def own(node: LearnerNode, content: Content) -> Content:
     """A bank's own calibration on top of the network's, if its customers differ significantly."""
     network = Calibration.from_arrays("network", content.arrays)
     rows = node.training
@@ -108,21 +104,21 @@ def own(node: ZooNode, content: Content) -> Content:
     return Content(own_of(ScoreHistogram.of(logits, _labels(node)[rows])).to_arrays("own"))
 
 
-def groups(node: ZooNode, content: Content) -> Content:
+def groups(node: LearnerNode, content: Content) -> Content:
     """A bank marks its held-out rows; a grid company answers the groups of the marked rows, for an audit."""
     if isinstance(node.rows, BankRows):
         marks = gathered(node.rows.held_out[None, :].astype(np.float64), node.rows.peers)
         return Content(prefixed("marks", marks))
-    found: Arrays = {}
+    told: Arrays = {}
     for bank, mark in content.under("marks").items():
         rows = node.rows.peers[bank]
         asked = (np.asarray(mark, dtype=np.float64)[0] > 0) & (rows >= 0)
         for segment, codes in node.rows.groups.items():
-            found[f"{segment}/{bank}"] = np.where(asked, codes[rows] + 1, 0).astype(np.float32)[None, :]
-    return Content(found)
+            told[f"{segment}/{bank}"] = np.where(asked, codes[rows] + 1, 0).astype(np.float32)[None, :]
+    return Content(told)
 
 
-def audit(node: ZooNode, content: Content) -> Content:
+def audit(node: LearnerNode, content: Content) -> Content:
     """Held-out histograms of a blend's calibrated logits: of all rows, and of every group that is large enough."""
     names = content.texts("names")
     labels = _labels(node)
@@ -145,12 +141,3 @@ def audit(node: ZooNode, content: Content) -> Content:
                 cells = ScoreHistogram.of(logits[own_rows], labels[own_rows]).cells()
                 counted |= prefixed(f"{segment}/{group}", cells)
     return Content(counted)
-
-
-def reference(node: ZooNode, content: Content) -> Content:
-    """How many training rows fall into each bin of every column, missing last: (columns, bins)."""
-    cuts = content.under("cuts")
-    binning = Binning(tuple(np.asarray(cuts[name], dtype=np.float64) for name in sorted(cuts)))
-    codes = binning.codes(node.values[node.training])
-    counts = [np.bincount(codes[:, j], minlength=binning.size) for j in range(codes.shape[1])]
-    return Content({"counts": np.array(counts)})

@@ -6,24 +6,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.blend import BlendSums, best_weights
 from federated.models.served.calibration import NONE, Calibration
 from federated.models.served.metrics import Metrics, ScoreHistogram
 from federated.protocols.core.messages import Arrays, Content, prefixed
-from federated.protocols.core.session import (
-    Side,
-    ZooSession,
-    added,
-    turned,
-)
+from federated.protocols.core.session import turned
+from federated.protocols.open.session import LearnerSession
 
 
 class Evaluation:
-    """Questions to the banks of a session about learners that were kept under a name (`ZooSession.keep`)."""
+    """Questions to the banks of a session about learners that were kept under a name (`LearnerSession.keep`)."""
 
-    def __init__(self, session: ZooSession) -> None:
+    def __init__(self, session: LearnerSession) -> None:
         self._board, self._folds = session.board, session.settings.folds
         self._banks = session.banks.orgs
         self._grids = session.sides[1].orgs if len(session.sides) > 1 else ()
@@ -34,7 +29,7 @@ class Evaluation:
         def ask(weights: FloatArray) -> BlendSums:
             content = Content({"weights": weights}, {"names": list(names)})
             answers = self._board.ask("query.blend", dict.fromkeys(self._banks, content)).values()
-            found = [
+            sums = [
                 BlendSums(
                     np.asarray(c.arrays["gradient"], float),
                     np.asarray(c.arrays["hessian"], float),
@@ -42,18 +37,18 @@ class Evaluation:
                 )
                 for c in answers
             ]
-            return sum(found[1:], found[0])
+            return sum(sums[1:], sums[0])
 
         return best_weights(ask, len(names))
 
     def held_out(self, names: Sequence[str], blends: Mapping[str, FloatArray]) -> dict[str, Metrics]:
         """Metrics on all banks' held-out rows, by blend."""
         counted = self.histograms(names, blends, calibrated=False)
-        found = {}
+        metrics = {}
         for blend in blends:
             parts = [by_blend[blend] for by_blend in counted.values()]
-            found[blend] = sum(parts[1:], parts[0]).metrics()
-        return found
+            metrics[blend] = sum(parts[1:], parts[0]).metrics()
+        return metrics
 
     def calibrate(self, names: Sequence[str], weights: FloatArray) -> None:
         """Have every bank fit its own calibration of one blend and keep it."""
@@ -74,11 +69,11 @@ class Evaluation:
         """Histograms of one blend's logits out of fold, one an inner fold, added up over banks."""
         content = Content({"weights": weights}, {"names": list(names)})
         answers = self._board.ask("query.out_of_fold", dict.fromkeys(self._banks, content)).values()
-        found = [ScoreHistogram.empty() for _ in range(self._folds)]
-        for k in range(len(found)):
+        histograms = [ScoreHistogram.empty() for _ in range(self._folds)]
+        for k in range(len(histograms)):
             for cells in (a.under(str(k)) for a in answers):
-                found[k] = found[k] + ScoreHistogram.from_cells(cells) if cells else found[k]
-        return found
+                histograms[k] = histograms[k] + ScoreHistogram.from_cells(cells) if cells else histograms[k]
+        return histograms
 
     def own_calibrations(
         self, names: Sequence[str], weights: FloatArray, network: Calibration
@@ -86,8 +81,8 @@ class Evaluation:
         """Banks' own calibrations on top of the network's, of those whose customers differ significantly."""
         content = Content({"weights": weights} | network.to_arrays("network"), {"names": list(names)})
         answers = self._board.ask("query.own", dict.fromkeys(self._banks, content))
-        found = {org: Calibration.from_arrays("own", a.arrays) for org, a in answers.items()}
-        return {org: calibration for org, calibration in found.items() if calibration.method != "none"}
+        fitted = {org: Calibration.from_arrays("own", a.arrays) for org, a in answers.items()}
+        return {org: calibration for org, calibration in fitted.items() if calibration.method != "none"}
 
     def audit(
         self, names: Sequence[str], weights: FloatArray, network: Calibration, own: Mapping[str, Calibration]
@@ -109,19 +104,12 @@ class Evaluation:
         for org in self._banks:
             arrays = {"weights": weights} | network.to_arrays("network") | own.get(org, NONE).to_arrays("own")
             requests[org] = Content(arrays | told[org], {"names": list(names)})
-        found: dict[tuple[str, str], ScoreHistogram] = {}
+        histograms: dict[tuple[str, str], ScoreHistogram] = {}
         for org, content in self._board.ask("query.audit", requests).items():
             for key in sorted({name.rsplit("/", 1)[0] for name in content.arrays}):
                 segment, group = key.split("/")
                 histogram = ScoreHistogram.from_cells(content.under(key))
-                found[segment, group] = found.get((segment, group), ScoreHistogram.empty()) + histogram
+                histograms[segment, group] = histograms.get((segment, group), ScoreHistogram.empty()) + histogram
                 if segment == "all":
-                    found["bank", org] = histogram
-        return found
-
-    def reference(self, side: Side, bins: int) -> tuple[Binning, IntArray]:
-        """A side's columns cut into at most `bins` bins, and training rows by bin, missing last: (columns, bins)."""
-        coarse = side.binning.coarse(bins)
-        content = Content({f"cuts/{j:04d}": c for j, c in enumerate(coarse.cuts)})
-        answers = self._board.ask("query.reference", dict.fromkeys(side.orgs, content))
-        return coarse, added(answers, "counts").astype(np.int64)
+                    histograms["bank", org] = histogram
+        return histograms

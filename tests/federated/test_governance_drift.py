@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from federated.governance.drift import (
+from federated.governance.monitoring.drift import (
     SHIFT,
     Drift,
     Verdict,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -27,13 +27,15 @@ class GroupFairness:
     """One group beside the one of its segment with the highest approval rate, its `benchmark`.
 
     Shares and differences are 0–1, this group's minus the benchmark's. None means not measured: the group has fewer
-    than `ROWS_MIN` rows, its segment has no benchmark, or nobody in it paid. `calibration_gap` is mean probability
-    minus default rate: above zero, the group is thought riskier than it was.
+    than `ROWS_MIN` rows (`too_few`), its segment has no benchmark, or nobody in it paid. `calibration_gap` is mean
+    probability minus default rate: above zero, the group is thought riskier than it was. `flagged`: the ratio is under
+    four fifths and the difference is more than chance.
     """
 
     segment: str
     group: str
     rows: int
+    too_few: bool = False
     benchmark: str | None = None
     approval_rate: float | None = None
     impact_ratio: float | None = None
@@ -41,18 +43,7 @@ class GroupFairness:
     opportunity_difference: float | None = None
     calibration_gap: float | None = None
     auc: float | None = None
-
-    @property
-    def too_few(self) -> bool:
-        """Whether there are too few rows to say anything."""
-        return self.rows < ROWS_MIN
-
-    @property
-    def flagged(self) -> bool:
-        """Whether the ratio is under four fifths and the difference is more than chance."""
-        if self.impact_ratio is None or self.p_value is None:
-            return False
-        return self.impact_ratio < FOUR_FIFTHS and self.p_value < SIGNIFICANCE
+    flagged: bool = False
 
 
 def fairness(segments: Iterable[SegmentFigures]) -> tuple[GroupFairness, ...]:
@@ -70,7 +61,7 @@ def _segment(groups: Sequence[SegmentFigures]) -> list[GroupFairness]:
 
 def _group(of: SegmentFigures, best: SegmentFigures | None) -> GroupFairness:
     if of.rows < ROWS_MIN:
-        return GroupFairness(of.segment, of.group, of.rows)
+        return GroupFairness(of.segment, of.group, of.rows, too_few=True)
     own = GroupFairness(
         of.segment,
         of.group,
@@ -84,17 +75,15 @@ def _group(of: SegmentFigures, best: SegmentFigures | None) -> GroupFairness:
 
 def _compared(own: GroupFairness, of: SegmentFigures, best: SegmentFigures) -> GroupFairness:
     highest, here, there = _approval_rate(best), _opportunity(of), _opportunity(best)
-    return GroupFairness(
-        own.segment,
-        own.group,
-        own.rows,
+    ratio = _approval_rate(of) / highest if highest else None
+    p_value = _two_proportions(of.approved, of.rows, best.approved, best.rows)
+    return replace(
+        own,
         benchmark=best.group,
-        approval_rate=own.approval_rate,
-        impact_ratio=_approval_rate(of) / highest if highest else None,
-        p_value=_two_proportions(of.approved, of.rows, best.approved, best.rows),
+        impact_ratio=ratio,
+        p_value=p_value,
         opportunity_difference=here - there if here is not None and there is not None else None,
-        calibration_gap=own.calibration_gap,
-        auc=own.auc,
+        flagged=ratio is not None and ratio < FOUR_FIFTHS and p_value < SIGNIFICANCE,
     )
 
 

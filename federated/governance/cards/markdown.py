@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from federated.governance.card import Card, Facts, Table
+from federated.governance.cards.card import Card, Facts, Table
 
 
 def markdown(card: Card) -> str:

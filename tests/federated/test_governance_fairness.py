@@ -3,8 +3,8 @@
 import pytest
 from hand_made import manifest
 
-from federated.governance.fairness import fairness
 from federated.governance.manifest import SegmentFigures
+from federated.governance.monitoring.fairness import fairness
 
 
 def group(name, rows, approved, defaults=0, approved_good=0, segment="size", probability=0.1):

@@ -22,6 +22,8 @@ from federated.consent.signature import attest, public_of, sign, sign_withdrawal
 from federated.errors import CorruptData, DataMissing
 
 FILE = "sandbox-wallet.json"
+# A service keeps node stores, models and the wallet in this folder of its home.
+NETWORK = "network"
 NOTE = "Sandbox only: whoever holds this file signs as any subject and as the identity authority."
 ATTESTED_FROM, ATTESTED_UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
 

@@ -25,12 +25,12 @@ from datetime import datetime
 
 import numpy as np
 
-from federated.governance.drift import Drift, drift
 from federated.governance.manifest import FeatureReference
+from federated.governance.monitoring.drift import Drift, drift
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.node import COUNTED_IN
-from federated.nodes.schema import Feature, load_schema
+from federated.nodes.schema import Feature, FeatureSchema
 
 References = Mapping[str, Mapping[str, FeatureReference]]
 # By node: column to counts (bins,), missing last.
@@ -56,22 +56,21 @@ class FeatureDrift:
     """
 
     version: str
-    schema_id: str
+    schema: FeatureSchema
     at: datetime
     columns: dict[str, dict[str, Drift]]
     counted: tuple[str, ...]
     unavailable: tuple[str, ...]
 
     def ranked(self) -> list[ColumnDrift]:
-        """Every column with what the schema says of it, the largest PSI first."""
-        schema = load_schema(self.schema_id)
-        found = [
+        """Every column with what the nodes' schema says of it, the largest PSI first."""
+        moved = [
             ColumnDrift(role, feature, named[feature.column])
             for role, named in self.columns.items()
-            for feature in schema.party(role).features
+            for feature in self.schema.party(role).features
             if feature.column in named
         ]
-        return sorted(found, key=lambda each: -each.drift.psi)
+        return sorted(moved, key=lambda each: -each.drift.psi)
 
 
 def feature_drift(references: References, counted: Mapping[str, Counted]) -> dict[str, dict[str, Drift]]:
@@ -82,10 +81,10 @@ def feature_drift(references: References, counted: Mapping[str, Counted]) -> dic
         for column, reference in columns.items()
     }
     corrected = holm([each.p_value for each in single.values()])
-    found: dict[str, dict[str, Drift]] = {role: {} for role in references}
+    by_role: dict[str, dict[str, Drift]] = {role: {} for role in references}
     for ((role, column), each), p_value in zip(single.items(), corrected, strict=True):
-        found[role][column] = replace(each, p_value=p_value)
-    return found
+        by_role[role][column] = replace(each, p_value=p_value)
+    return by_role
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

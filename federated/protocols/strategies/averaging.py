@@ -1,6 +1,6 @@
-"""Averaging network weights by one of Flower's strategies, FedAvg (McMahan et al., AISTATS 2017) if none is named.
+"""Averaging network weights by one of Flower's strategies.
 
-Only the strategy's aggregation is used; which node gets which message is the zoo's protocol.
+Only its aggregation is used; which node gets which message is the protocol's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
-from flwr.serverapp.strategy import FedAvg, Strategy
+from flwr.serverapp.strategy import Strategy
 
 from federated.errors import TrainingFailed
 from federated.models.learners.members import Weights
@@ -19,7 +19,7 @@ from federated.models.learners.members import Weights
 logging.getLogger("flwr").setLevel(logging.WARNING)
 
 
-def averaged(parts: Sequence[Weights], rows: Sequence[int], strategy: Strategy | None = None) -> Weights:
+def averaged(parts: Sequence[Weights], rows: Sequence[int], strategy: Strategy) -> Weights:
     """What `strategy` makes of the nodes' weights, each node with its number of rows.
 
     A node without rows is left out. Raises `TrainingFailed` if no node has a row or the strategy gives nothing back.
@@ -40,7 +40,7 @@ def averaged(parts: Sequence[Weights], rows: Sequence[int], strategy: Strategy |
         )
         for number, (part, n) in enumerate(taking_part, start=1)
     ]
-    record, _ = (strategy or FedAvg()).aggregate_train(1, replies)
+    record, _ = strategy.aggregate_train(1, replies)
     if record is None:
         raise TrainingFailed("the strategy gave no weights back")
     return {name: np.asarray(a.numpy(), dtype=np.float32) for name, a in record.items()}

@@ -1,4 +1,4 @@
-"""Build node stores from a credit data set: from FATE's vertical files on disk, or from tables made elsewhere.
+"""Node stores of a sandbox, built from the tables of a credit data set.
 
 The only place where data of several parties is in one pair of hands: it stands for each party loading its own file.
 """
@@ -14,19 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.errors import CorruptData, DataMissing, HomeOccupied
+from federated.errors import HomeOccupied
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.bank import BankNode
-from federated.nodes.checks import check_table, numbers, read_csv
+from federated.nodes.checks import check_table
 from federated.nodes.grid import GridNode
-from federated.nodes.schema import FeatureSchema, load_schema
+from federated.nodes.schema import FeatureSchema
 from federated.nodes.store import NodeStore, table_digest
-from federated.serving.wallet import Wallet
+from simulations.worlds.columns import describe_stores
+from simulations.worlds.names import BANKS, GRIDS
+from simulations.worlds.wallet import Wallet
 
-BANKS = ("bank-gusu", "bank-jinji", "bank-taihu")
-GRIDS = ("grid-sip", "grid-gaoxin")
-TAIWAN_GUEST = "taiwan_fate_hetero_guest.csv"
-TAIWAN_HOST = "taiwan_fate_hetero_host.csv"
 ALL_PURPOSES = frozenset(Purpose)
 SERVICE_PURPOSES = frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW})
 ALL_SCOPES = frozenset(DataScope)
@@ -65,62 +63,6 @@ def memberships(rows: int, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]
     banks = rng.permutation(np.arange(rows) % len(BANKS))
     grids = rng.permutation(np.arange(rows) % len(GRIDS))
     return tuple(BANKS[i] for i in banks), tuple(GRIDS[i] for i in grids)
-
-
-def read_taiwan(folder: Path, seed: int) -> CreditTables:
-    """FATE's vertical split of the Taiwan set from `folder` (plain or .gz), ids as `TW-00001`.
-
-    Raises `DataMissing`, `CorruptData` or `SchemaMismatch`, naming the party (`bank` or `grid`) and column.
-    """
-    schema = load_schema("taiwan-fate-hetero")
-    guest = read_csv(_file(folder, TAIWAN_GUEST, "bank"), "bank", ("id", "y", *schema.bank.columns))
-    host = read_csv(_file(folder, TAIWAN_HOST, "grid"), "grid", ("id", *schema.grid.columns))
-    subjects = _taiwan_ids(guest, "bank")
-    grid_ids = _taiwan_ids(host, "grid")
-    labels = numbers([[row[1]] for row in guest], ("y",), 0, "bank")[:, 0]
-    if not np.isin(labels, (0.0, 1.0)).all():
-        raise CorruptData("bank: column y holds something else than 0 and 1", party="bank", column="y")
-    bank_values = numbers(guest, schema.bank.columns, 2, "bank")
-    host_values = numbers(host, schema.grid.columns, 1, "grid")
-    check_table("bank", schema.bank.columns, subjects, bank_values, [int(label) for label in labels])
-    check_table("grid", schema.grid.columns, grid_ids, host_values, None)
-    row_of = {subject: i for i, subject in enumerate(grid_ids)}
-    grid_values = np.full((len(subjects), len(schema.grid.columns)), np.nan)
-    for i, subject in enumerate(subjects):
-        if subject in row_of:
-            grid_values[i] = host_values[row_of[subject]]
-    # FATE shuffled the rows; folds and assignments are drawn over the original order, which the ids keep.
-    order = np.argsort(np.array(subjects), kind="stable")
-    subjects = tuple(subjects[i] for i in order)
-    bank_values, grid_values, labels = bank_values[order], grid_values[order], labels[order]
-    banks, grids = memberships(len(subjects), seed)
-    everyone = np.ones(len(subjects), dtype=np.bool_)
-    return CreditTables(
-        schema=schema,
-        subjects=subjects,
-        labels=labels.astype(np.int64),
-        bank_values=bank_values,
-        grid_values=grid_values,
-        bank_of=banks,
-        grid_of=tuple(g if s in row_of else "" for s, g in zip(subjects, grids, strict=True)),
-        trains=everyone,
-        opens_electricity=everyone,
-    )
-
-
-def _file(folder: Path, name: str, party: str) -> Path:
-    for candidate in (folder / f"{name}.gz", folder / name):
-        if candidate.is_file():
-            return candidate
-    raise DataMissing(f"{party}: neither {name}.gz nor {name} is in {folder}", party=party, file=name)
-
-
-def _taiwan_ids(rows: Sequence[Sequence[str]], party: str) -> tuple[str, ...]:
-    for line, row in enumerate(rows, start=2):
-        if not row[0].isdecimal():
-            detail = f"{party}: column id line {line} is not a row number: {row[0][:40]!r}"
-            raise CorruptData(detail, party=party, column="id", line=line)
-    return tuple(f"TW-{int(row[0]):05d}" for row in rows)
 
 
 def standing_consents(
@@ -185,6 +127,7 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
         check_table(part.org_id, tables.schema.party(part.role).columns, part.subjects, part.values, part.labels)
     existing = sorted((home / "nodes").glob("*.db"))
     if existing:
+        describe_stores(home)
         _require_same(existing, parts)
         return
     for part in parts:
@@ -207,11 +150,11 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
 
 
 def _require_same(existing: Sequence[Path], parts: Sequence[_Part]) -> None:
-    found = {}
+    held = {}
     for path in existing:
         store = NodeStore(path)
-        found[store.org_id] = store.data_sha256
+        held[store.org_id] = store.data_sha256
         store.close()
     wanted = {part.org_id: table_digest(part.subjects, part.values, part.labels) for part in parts}
-    if found != wanted:
+    if held != wanted:
         raise HomeOccupied("this home holds node stores of other data; choose another --home")

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from credit_api.cli.main import app
+from simulations.cli import app
 
 
 def tanxin(home, *arguments):

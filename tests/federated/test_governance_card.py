@@ -7,14 +7,14 @@ import pytest
 from hand_made import AT, DAY, manifest
 
 from federated.governance import decisions
-from federated.governance.card import Table, model_card
-from federated.governance.card_markdown import markdown
-from federated.governance.card_texts import _TEXTS
+from federated.governance.cards.card import Table, model_card
+from federated.governance.cards.markdown import markdown
+from federated.governance.cards.texts import _TEXTS
 from federated.governance.decisions import Act
-from federated.governance.drift import Drift
 from federated.governance.lifecycle import Role, fold
 from federated.governance.manifest import SegmentFigures
-from federated.nodes.schema import load_schemas
+from federated.governance.monitoring.drift import Drift
+from simulations.worlds.columns import load_schemas
 
 TITLES = {
     "en": [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.record import utc
-from federated.governance.card_texts import (
+from federated.governance.cards.texts import (
     Language,
     group_name,
     privacy_text,
@@ -19,10 +19,10 @@ from federated.governance.card_texts import (
     text,
     text_or,
 )
-from federated.governance.drift import Drift
-from federated.governance.fairness import GroupFairness, fairness
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
+from federated.governance.monitoring.drift import Drift
+from federated.governance.monitoring.fairness import GroupFairness, fairness
 
 FIGURES = ("auc", "ks", "brier", "ece")
 SMALL_CHANCE = 0.0001
@@ -198,13 +198,17 @@ def _training_data(words: _Words, manifest: Manifest) -> Section:
 
 def _analyses(words: _Words, manifest: Manifest, drift: Mapping[str, Drift] | None) -> Section:
     metrics = tuple(
-        (words.name("model", name), *(words.number(found.get(key)) for key in FIGURES), words.count(found.get("rows")))
-        for name, found in sorted(manifest.metrics.items())
+        (
+            words.name("model", name),
+            *(words.number(figures.get(key)) for key in FIGURES),
+            words.count(figures.get("rows")),
+        )
+        for name, figures in sorted(manifest.metrics.items())
     )
     folds = tuple(
         (words.name("model", name), key, words.number(value))
-        for name, found in sorted(manifest.cross_fold.items())
-        for key, value in sorted(found.items())
+        for name, figures in sorted(manifest.cross_fold.items())
+        for key, value in sorted(figures.items())
     )
     return Section(
         words("analyses"),
@@ -229,9 +233,9 @@ def _calibration(words: _Words, manifest: Manifest) -> Table | Facts:
     return _or_not(words, "calibration", Table(words("calibration"), words.header("figure", "value"), rows))
 
 
-def _figures(words: _Words, stem: str, found: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _figures(words: _Words, stem: str, figures: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     """Named values in order, those within others as `outer.inner`."""
-    for key, value in sorted(found.items()):
+    for key, value in sorted(figures.items()):
         if isinstance(value, Mapping):
             yield from _figures(words, f"{stem}{key}.", value)
         else:
@@ -271,12 +275,12 @@ def _drift(words: _Words, drift: Mapping[str, Drift]) -> Table:
     rows = tuple(
         (
             words.name("basis", basis),
-            words.count(found.rows),
-            words.number(found.psi if found.rows else None),
-            words.chance(found.p_value if found.rows else None),
-            words.name("verdict", found.verdict),
+            words.count(moved.rows),
+            words.number(moved.psi if moved.rows else None),
+            words.chance(moved.p_value if moved.rows else None),
+            words.name("verdict", moved.verdict),
         )
-        for basis, found in sorted(drift.items())
+        for basis, moved in sorted(drift.items())
     )
     return Table(words("score_drift"), words.header("basis", "rows", "PSI", "p_value", "verdict"), rows)
 

@@ -1,7 +1,7 @@
 """Deep leakage from gradients (Zhu, Liu, Han, NeurIPS 2019): rows whose gradient is the one that was seen.
 
-An attack, kept here because torch is; nothing in training calls it. The attacker knows the network and, to its favour,
-the labels and the number of rows.
+The one attack that needs torch; nothing that serves imports it. The attacker knows the network and, to its favour, the
+labels and the number of rows.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def matched(
     best, lowest = np.tile(mean, (len(labels), 1)), np.inf
     for _ in range(STARTS):
         start = mean + 0.5 * spread * rng.normal(size=(len(labels), len(mean)))
-        found, left = _descent(model, seen, wanted, start)
+        rows, left = _descent(model, seen, wanted, start)
         if left < lowest:
-            best, lowest = found, left
+            best, lowest = rows, left
     return np.clip(best, -1.0, 1.0)
 
 
@@ -57,8 +57,8 @@ def _descent(
     )  # fmt: skip
 
     def distance() -> torch.Tensor:
-        found = gradient_of(model, rows, labels)
-        return torch.stack([((a - b) ** 2).sum() for a, b in zip(found, seen, strict=True)]).sum() / whole
+        gradient = gradient_of(model, rows, labels)
+        return torch.stack([((a - b) ** 2).sum() for a, b in zip(gradient, seen, strict=True)]).sum() / whole
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()

@@ -11,21 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from credit_api.app.settings import Settings
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import FederatedError, InvalidConsent
 from federated.serving import Network
-from federated.serving.wallet import Wallet
+from simulations.worlds.wallet import NETWORK, Wallet
 
-consent_app = typer.Typer(no_args_is_help=True, help="Sign consents as a customer of the sandbox.")
+consent = typer.Typer(no_args_is_help=True, help="Sign consents as a customer of the sandbox.")
 REFUSED = 2
 Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
 Subject = Annotated[str, typer.Option(help="The customer that signs.")]
 Bank = Annotated[str, typer.Option(help="The bank that it allows.")]
 
 
-@consent_app.command("sign")
+@consent.command("sign")
 def sign(
     subject: Subject,
     bank: Bank,
@@ -50,7 +49,7 @@ def sign(
             valid_from=start,
             valid_until=start + timedelta(days=days),
         )
-        signed = Wallet.open(Settings(home=home).network_home).sign(draft)
+        signed = Wallet.open(home / NETWORK).sign(draft)
         print(json.dumps(as_document(signed)))  # noqa: T201 (for a pipe)
     except FederatedError as error:
         _refuse(error.code, error.detail)
@@ -58,12 +57,12 @@ def sign(
         _refuse(InvalidConsent.code, str(error))
 
 
-@consent_app.command("withdraw")
+@consent.command("withdraw")
 def withdraw(
     consent_id: Annotated[str, typer.Argument(help="The consent to withdraw.")], bank: Bank, home: Home = Path("var")
 ) -> None:
     """Print the subject's signature under a withdrawal as the JSON body of `POST …/withdrawal`."""
-    folder = Settings(home=home).network_home
+    folder = home / NETWORK
     try:
         network = Network.open(folder)
         try:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from federated.consent.instants import to_micros
 from federated.errors import CorruptData
-from federated.governance.drift import Drift, drift, score_counts
+from federated.governance.monitoring.drift import Drift, drift, score_counts
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS scores (
@@ -122,8 +122,8 @@ class ScoreLog:
                 " WHERE champion = ? AND basis = ? AND at_us >= ? GROUP BY 1",
                 (champion, basis, to_micros(since)),
             ).fetchall()
-        found = np.array(rows, dtype=np.int64).reshape(-1, 2)
-        return score_counts(found[:, 0], found[:, 1])
+        scores = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return score_counts(scores[:, 0], scores[:, 1])
 
 
 def _compared(
