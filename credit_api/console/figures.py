@@ -22,9 +22,8 @@ from financing.base.quantities import (
 from financing.ledger.accounts import AccountKind
 from financing.ledger.store import LedgerHead, account
 from financing.lending.collateral.coverage import CoverageStatus
-from financing.lending.collateral.standing import loan_coverages
+from financing.lending.collateral.marking import marked_book, totals_of
 from financing.lending.collateral.store import call_t
-from financing.lending.loans.loan import LoanState
 from financing.lending.origination.store import decision_t
 from financing.lending.unit import UnitOfWork
 from financing.registry.metering.node.port import MeteringNodes
@@ -104,13 +103,7 @@ def asset_story(connection: Connection, parameters: Parameters, nodes: MeteringN
         states.get(MonitoringState.ISSUED.value, nothing),
     )
     unit = UnitOfWork(connection)
-    looked = loan_coverages(unit, parameters, unit.loans.of(state=LoanState.ACTIVE), at)
-    coverage: dict[CoverageStatus, int] = {}
-    for standing in looked:
-        coverage[standing.coverage.status] = coverage.get(standing.coverage.status, 0) + 1
-    debt = sum((standing.debt.total for standing in looked), Money(0))
-    values = [standing.coverage.market for standing in looked]
-    market = None if None in values else sum((value for value in values if value is not None), Money(0))
+    book = totals_of(marked_book(unit, parameters, at)[0])
     return AssetStory(
         plants=plants,
         capacity_w=int(capacity),
@@ -125,11 +118,11 @@ def asset_story(connection: Connection, parameters: Parameters, nodes: MeteringN
         set_aside=Carbon(set_aside),
         pledged=Carbon(amounts.get(AccountKind.PLEDGED.value, nothing)[0]),
         retired=Carbon(amounts.get(AccountKind.RETIRED.value, nothing)[0]),
-        loans=len(looked),
-        debt=debt,
-        market=market,
-        ltv=Rate.ratio_up(debt, market) if market else None,
-        coverage=coverage,
+        loans=book.loans,
+        debt=book.debt,
+        market=book.market,
+        ltv=book.ltv,
+        coverage=book.by_status,
         open_calls=_row(connection, select(func.count()).select_from(call_t).where(call_t.c.state == "open"))[0],
         decisions=_by(connection, decision_t.c.outcome),
         head=unit.ledger.head(),

@@ -9,30 +9,18 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.credits.console import assets_page
 from credit_api.http.fields import Id
-from financing.base.quantities import Money, Rate
+from financing.base.quantities import Money
+from financing.base.storage.paging import Window
 from financing.ledger.accounts import cash
 from financing.lending.business_day.intraday import revalue_loans
 from financing.lending.collateral.commands import end_reservation
-from financing.lending.collateral.coverage import CoverageStatus
-from financing.lending.collateral.pledge import PledgeState
-from financing.lending.collateral.standing import LoanCoverage, loan_coverages
-from financing.lending.loans.loan import LoanState
+from financing.lending.collateral.marking import marked_book, most_urgent, totals_of
+from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 # What needs a person first comes first.
-URGENCY = {
-    status: place
-    for place, status in enumerate(
-        (
-            CoverageStatus.LIQUIDATE,
-            CoverageStatus.CALL,
-            CoverageStatus.UNPRICED,
-            CoverageStatus.WARN,
-            CoverageStatus.HEALTHY,
-        )
-    )
-}
+SHOWN = 50
 
 
 @router.get("/console/desk")
@@ -46,45 +34,29 @@ def desk_page(page: Page) -> Response:
     at = page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        book = [
-            standing
-            for standing in loan_coverages(unit, page.parts.parameters, unit.loans.of(organisation_id=bank), at)
-            if standing.stored.loan.lender == bank
-        ]
-        reserved = [
-            stored
-            for stored in unit.pledges.of(bank)
-            if stored.pledge.pledgee == bank and stored.pledge.state is PledgeState.RESERVED
-        ]
-        decisions = [record for record in unit.decisions.of(bank) if record.application.lender == bank]
-        drawn = {standing.stored.decision_id for standing in book}
-        calls = unit.calls.of(bank)
+        book, _ = marked_book(unit, page.parts.parameters, at, bank_id=bank)
+        active = loan_coverages(unit, page.parts.parameters, unit.loans.numbered(most_urgent(book, SHOWN)), at)
+        ended = unit.loans.ended(bank, Window(SHOWN))
+        closed = loan_coverages(unit, page.parts.parameters, ended, at)
+        reserved = unit.pledges.reserved_for(bank, Window(SHOWN))
+        decisions = unit.decisions.by_bank(bank, Window(SHOWN))
+        drawn = unit.loans.drawn_on([record.decision_id for record in decisions])
+        calls, open_calls = unit.calls.of(bank, Window(SHOWN)), len(unit.calls.open_of_bank(bank))
         money = unit.ledger.balance(cash(bank))
-    active = [each for each in book if each.stored.loan.state is LoanState.ACTIVE]
-    active.sort(key=lambda each: (URGENCY[each.coverage.status], -(each.coverage.ltv.bps if each.coverage.ltv else 0)))
     return page.render(
         "desk.html",
         active=active,
-        closed=[each for each in book if each.stored.loan.state is not LoanState.ACTIVE],
-        totals=totals(active),
+        closed=closed,
+        totals=totals_of(book),
         reserved=reserved,
         borrowers=sorted({stored.pledge.pledgor for stored in reserved if at < stored.pledge.expires_at}),
         decisions=decisions,
         drawn=drawn,
         calls=calls,
+        open_calls=open_calls,
         cash=Money(money.available),
         at=at,
     )
-
-
-def totals(active: list[LoanCoverage]) -> tuple[Money, Money | None, Rate | None]:
-    """Debt, market value and their ratio over a book; without a value when one loan's collateral has no price."""
-    debt = sum((each.debt.total for each in active), Money(0))
-    values = [each.coverage.market for each in active if each.coverage.market is not None]
-    if len(values) < len(active):
-        return debt, None, None
-    market = sum(values, Money(0))
-    return debt, market, Rate.ratio_up(debt, market) if market else None
 
 
 @router.post("/console/desk/revaluation")

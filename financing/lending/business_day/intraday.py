@@ -15,17 +15,12 @@ from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.lending.business_day.steps import (
     call_margins,
-    class_table,
-    pooled,
-    uncovered,
 )
 from financing.lending.business_day.work import DayWork
-from financing.lending.collateral.coverage import statuses
+from financing.lending.collateral.marking import marked_book
 from financing.lending.collateral.standing import LoanCoverage, loan_coverages
-from financing.lending.loans.book import faults
 from financing.lending.loans.loan import LoanState
 from financing.lending.loans.markets import market_of
-from financing.lending.loans.rolling import advance
 from financing.lending.unit import UnitOfWork
 
 
@@ -66,7 +61,7 @@ def revalue_now(unit: UnitOfWork, context: Context, *, bank_id: str | None = Non
     loans = called = cured = 0
     for bank in banks:
         mine = {number: each for number, each in portfolios.items() if each.bank_id == bank}
-        book = unit.loans.read(running_in=list(mine))
+        book, broken = marked_book(unit, context.parameters, context.at, bank_id=bank)
         if not len(book):
             continue
         work = NowWork(
@@ -76,15 +71,9 @@ def revalue_now(unit: UnitOfWork, context: Context, *, bank_id: str | None = Non
             before=book,
             book=book,
             market=market_of(context.parameters),
-            faults=faults(book),
+            faults=broken,
             moment=context.at,
         )
-        part = book.take(work.going)
-        advance(part, work.number, work.market)
-        book.put(work.going, part)
-        pool, _ = pooled(unit, work, class_table(unit, context, work))
-        book.lendable[:], book.market[:] = pool.advance, pool.market
-        book.coverage[:] = statuses(uncovered(book), pool)
         call_margins(unit, context, work)
         unit.calls.add(work.new_calls)
         unit.calls.close(work.cured, "cured", context.at)

@@ -9,25 +9,21 @@ import numpy as np
 
 from financing.base.context import Context
 from financing.base.errors import FinancingError
-from financing.base.quantities import Money, business_date
+from financing.base.quantities import Money
 from financing.lending.business_day.work import DayWork
 from financing.lending.collateral.commands import expire_pledge
 from financing.lending.collateral.coverage import (
     NO_PRICE,
-    ClassTable,
     CoverageStatus,
-    PoolColumns,
     statuses,
-    value_pledges,
 )
 from financing.lending.collateral.margin import StoredCall, called_for, cure_by, judge
+from financing.lending.collateral.marking import class_table, pooled, uncovered
 from financing.lending.loans.book import Fault, LoanBook, faults
 from financing.lending.loans.classification import Provisioning, classify, provide
 from financing.lending.loans.days import Ints
 from financing.lending.loans.rolling import Dues, advance
 from financing.lending.unit import UnitOfWork
-from financing.market.prices.model import Marked
-from financing.valuation.marks import marks_of
 
 Step = Callable[[UnitOfWork, Context, DayWork], None]
 
@@ -65,8 +61,8 @@ def take_forward(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # 
 
 def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     """Mark every pledge at this date's prices; each loan's value, line and standing. No price is never healthy."""
-    classes = class_table(unit, context, work)
-    pool, pledged = pooled(unit, work, classes)
+    classes = class_table(unit, context.parameters, work.at)
+    pool, pledged = pooled(unit, work.portfolios, work.book, classes)
     book, rows = work.book, work.going
     status = statuses(uncovered(book), pool)
     for name, found in (
@@ -161,43 +157,6 @@ STEPS: tuple[Step, ...] = (
     call_margins,
     watch_cliffs,
 )
-
-
-def class_table(unit: UnitOfWork, context: Context, work: DayWork) -> ClassTable:
-    """Prices and lines by class on this date; the row after the last stands for a class nobody knows."""
-    policies = context.parameters.classes_on(business_date(work.at))
-    keys = tuple(sorted(policies))
-    marks = marks_of(unit, context.parameters, keys, work.at)
-    price = [found.price.amount if isinstance(found := marks[key], Marked) else NO_PRICE for key in keys]
-
-    def column(name: str) -> Ints:
-        return np.array([*(getattr(policies[key], name) for key in keys), 0], np.int64)
-
-    return ClassTable(
-        keys=keys,
-        price=np.array([*price, NO_PRICE], np.int64),
-        haircut_bps=column("haircut_bps"),
-        advance_bps=column("advance_bps"),
-        warn_bps=column("warn_bps"),
-        call_bps=column("call_bps"),
-        liquidate_bps=column("liquidate_bps"),
-    )
-
-
-def uncovered(book: LoanBook) -> Ints:
-    """What credits have to cover of each debt: all but what other security supports."""
-    found: Ints = np.maximum(book.debt - book.secured, 0)
-    return found
-
-
-def pooled(unit: UnitOfWork, work: DayWork, classes: ClassTable) -> tuple[PoolColumns, Ints]:
-    """The pledges behind the day's loans, summed by row of the book; and the classes that are pledged, by index."""
-    numbers, asset_class, quantity = unit.days.pledged(list(work.portfolios), classes.keys)
-    rows = np.searchsorted(work.book.number, numbers)
-    known = rows < len(work.book)
-    known[known] = work.book.number[rows[known]] == numbers[known]
-    pool = value_pledges(rows[known], asset_class[known], quantity[known], classes, len(work.book))
-    return pool, np.unique(asset_class[known])
 
 
 def _one_by_one(work: DayWork, rows: Ints) -> None:

@@ -81,6 +81,12 @@ class PledgeStore:
             raise NotFound("no such pledge", pledge_id=pledge_id)
         return _pledge(row)
 
+    def reserved_for(self, bank_id: str, window: Window = ALL) -> Page[StoredPledge]:
+        """Reservations for a bank, newest first."""
+        query = select(pledge_t).where(pledge_t.c.pledgee_id == bank_id, pledge_t.c.state == PledgeState.RESERVED.value)
+        keys = (Key(pledge_t.c.reserved_at, descending=True), Key(pledge_t.c.id))
+        return page_of(self._connection, query, keys, window, _pledge)
+
     def of(self, organisation_id: str, window: Window = ALL) -> Page[StoredPledge]:
         """Pledges that an organisation gave or holds, newest first."""
         query = select(pledge_t).where(

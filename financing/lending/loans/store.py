@@ -101,6 +101,29 @@ class LoanStore:
         keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
         return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
 
+    def ended(self, bank_id: str, window: Window = ALL) -> Page[StoredLoan]:
+        """A bank's loans that run no more, newest first."""
+        query = (
+            select(loan_t)
+            .join(account_t, account_t.c.number == loan_t.c.number)
+            .where(loan_t.c.bank_id == bank_id, account_t.c.state != int(State.ACTIVE))
+        )
+        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+
+    def drawn_on(self, decision_ids: Sequence[str]) -> set[str]:
+        """Which of these decisions a loan was drawn on."""
+        query = select(loan_t.c.decision_id).where(loan_t.c.decision_id.in_(list(decision_ids)))
+        return set(self._connection.execute(query).scalars())
+
+    def numbered(self, numbers: Sequence[int]) -> list[StoredLoan]:
+        """These loans, in the order of their numbers given."""
+        rows = {
+            row.number: row
+            for row in self._connection.execute(select(loan_t).where(loan_t.c.number.in_(list(numbers))))
+        }
+        return self._stored([rows[number] for number in numbers])
+
     def _stored(self, rows: list[Row[Any]]) -> list[StoredLoan]:
         book = self.read([row.number for row in rows])
         place = {number: at for at, number in enumerate(book.number.tolist())}

@@ -42,6 +42,14 @@ class DecisionStore:
             raise NotFound("no such decision", decision_id=decision_id)
         return _decisions.decode(row.record)
 
+    def by_bank(self, bank_id: str, window: Window = ALL) -> Page[DecisionRecord]:
+        """Decisions that a bank made, newest first."""
+        query = select(decision_t.c.record, decision_t.c.decided_at, decision_t.c.id).where(
+            decision_t.c.bank_id == bank_id
+        )
+        keys = (Key(decision_t.c.decided_at, descending=True), Key(decision_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: _decisions.decode(row.record))
+
     def of(self, organisation_id: str, window: Window = ALL) -> Page[DecisionRecord]:
         """Decisions that a bank made, or that concern a borrower, newest first."""
         query = select(decision_t.c.record, decision_t.c.decided_at, decision_t.c.id).where(
