@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 
 from federated.errors import TrainingFailed
 from federated.protocols.strategies.fedavg import FedAvg
+from federated.protocols.strategies.fedprox import FedProx
 from federated.protocols.strategies.strategy import Strategy
 
 # Each takes what follows the colon as its arguments.
-STRATEGIES: Mapping[str, Callable[..., Strategy]] = {"fedavg": FedAvg}
+STRATEGIES: Mapping[str, Callable[..., Strategy]] = {"fedavg": FedAvg, "fedprox": FedProx}
 
 
 def strategy_named(text: str) -> Strategy:
