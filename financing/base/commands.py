@@ -106,6 +106,9 @@ def _within_years(moment: datetime) -> datetime:
 
 Fen = Annotated[Money, Measure(Money, "_fen", 100, "¥0.01"), Field(description="CNY in fen (0.01 yuan)")]
 Kilograms = Annotated[Carbon, Measure(Carbon, "_kg", KG_PER_TONNE, "0.001 t"), Field(description="kg CO2e")]
+KilogramsFromZero = Annotated[
+    Carbon, Measure(Carbon, "_kg", KG_PER_TONNE, "0.001 t", least=0), Field(description="kg CO2e")
+]
 FenPerTonne = Annotated[
     Price, Measure(Price, "_fen_per_tonne", 100, "¥0.01/t"), Field(description="fen per tonne CO2e")
 ]
@@ -115,5 +118,7 @@ BasisPoints = Annotated[Rate, Measure(Rate, "_bps", 1, "0.01 %", least=0), Field
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 # No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
 Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
+# What a person writes may have lines.
+Remark = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years), Field(description="ISO 8601 with zone")]
