@@ -27,7 +27,7 @@ from credit_api.http.fields import YEARS
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
 from financing.base.commands import Given, Measure
 from financing.base.context import Context
-from financing.base.errors import IdempotencyKeyMissing
+from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
 from financing.base.quantities import (
     CHINA_TIME,
     KG_PER_TONNE,
@@ -176,6 +176,13 @@ class Post:
             name = input_of(model, str(wrong["loc"][0])) if wrong["loc"] else ""
             raise FieldInvalid(f"{name}: {wrong['msg']}", name) from None
 
+    def _measured(self, name: str, measure: Measure) -> int:
+        """A quantity in its smallest unit. Raises `FieldInvalid`, and `QuantityOutOfRange` beside the input."""
+        amount = self._decimal(name, measure.scale, measure.finest)
+        if not measure.least <= amount <= measure.most:
+            raise QuantityOutOfRange(f"{name}: the quantity is too small or too large", field=name)
+        return amount
+
     def _entered(self, name: str, field: FieldInfo) -> object | None:
         """What was entered for a field; None leaves it to its default. Raises `FieldInvalid`."""
         measure, kinds = measure_of(field), set(_kinds(field.annotation))
@@ -187,7 +194,7 @@ class Post:
         if not self.text(name, required=field.is_required()):
             return None
         if measure is not None:
-            return self._decimal(name, measure.scale, measure.finest)
+            return self._measured(name, measure)
         if date in kinds and datetime not in kinds:
             return self.day(name)
         return self._decimal(name, 1, "1") if int in kinds else self.text(name)
@@ -338,7 +345,7 @@ def shown(refusal: Refusal, *, form: str = "", values: Fields | None = None) -> 
         detail=refusal.detail,
         facts=tuple((name, fact(name, value)) for name, value in refusal.context.items() if value is not None),
         form=form,
-        wrong=refusal.field if isinstance(refusal, FieldInvalid) else "",
+        wrong=str(refusal.context.get("field", "")),
         values=values or {},
     )
 

@@ -24,10 +24,9 @@ from credit_api.credits.schemas import (
     ProjectOut,
     ReadingsIn,
     ReadingsOut,
-    RetirementIn,
     StatementIn,
 )
-from credit_api.http.callers import PartsDep, PrincipalDep
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.commands import IdempotencyDep, commit, commit_after
 from credit_api.http.fields import Id, RequestModel
 from credit_api.http.problems import PROBLEMS
@@ -46,7 +45,7 @@ from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.readings import ReadingBatch
 from financing.registry.projects.commands import NewMeter, RegisterProject, register_project
 from financing.registry.projects.model import Declarations, Location
-from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.registry.retirement.model import require_certificate_number
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import (
@@ -289,18 +288,9 @@ def show_head(parts: PartsDep) -> HeadOut:
 
 
 @router.post("/retirements", status_code=201, response_model=CertificateOut)
-async def retire(
-    body: RetirementIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def retire(body: RetireCredits, call: CallDep) -> Response:
     """Retire credits of the caller's holding for good. There is no way back."""
-
-    def run(unit: UnitOfWork, context: Context) -> CertificateOut:
-        command = RetireCredits(
-            body.issuance_id, Carbon(body.quantity_kg), Purpose(body.beneficiary, body.purpose, body.period())
-        )
-        return CertificateOut.of(retire_credits(unit, context, command))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(retire_credits.given(body), answer=CertificateOut.of)
 
 
 @router.get("/certificates/{certificate_number}")

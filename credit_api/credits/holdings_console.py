@@ -22,7 +22,7 @@ from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.collateral.coverage import lines_of
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
-from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
@@ -160,14 +160,9 @@ def retire_page(page: Page, issuance_id: str = "") -> Response:
 @router.post("/console/assets/retire")
 def use_up(post: PostDep) -> Response:
     """Retire for good, and go to the certificate."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = RetireCredits(
-            post.text("issuance_id"),
-            post.tonnes("quantity"),
-            Purpose(post.text("beneficiary"), post.text("purpose")),
-        )
-        retired = retire_credits(unit, context, command)
-        return Done(to=f"/certificates/{retired.certificate_number}", flash="retired")
-
-    return apply(post, run, retire_page)
+    return post.commit(
+        lambda: retire_credits.given(post.read(RetireCredits)),
+        to=lambda retired: f"/certificates/{retired.certificate_number}",
+        flash="retired",
+        again=retire_page,
+    )

@@ -6,11 +6,10 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from credit_api.http.fields import (
     Id,
-    Kg,
     Moment,
     RequestModel,
     ResponseModel,
@@ -24,7 +23,7 @@ from credit_api.measuring.workings import (
     StepOut,
     mg_per_kwh,
 )
-from financing.base.quantities import INT64_MAX, Period
+from financing.base.quantities import INT64_MAX
 from financing.ledger.store import Balance
 from financing.registry.credits.commands import Issued
 from financing.registry.metering.node.port import Receipt
@@ -318,26 +317,6 @@ class BalanceOut(ResponseModel):
             held=balance.held,
             available=balance.available,
         )
-
-
-class RetirementIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    beneficiary: Text
-    purpose: Text
-    period_from: Moment | None = Field(default=None, description="start of the emissions that are offset")
-    period_until: Moment | None = None
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
-        if (self.period_from is None) is not (self.period_until is None):
-            raise ValueError("period_from and period_until come together")
-        return self
-
-    def period(self) -> Period | None:
-        if self.period_from is None or self.period_until is None:
-            return None
-        return Period(self.period_from, self.period_until)
 
 
 class CertificateOut(ResponseModel):

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
-from financing.base.quantities import INT64_MAX, Period
+from credit_api.http.fields import ResponseModel
 from financing.registry.credits.serial_store import SerialStay
 from financing.registry.oversight.overlap import ExternalClaim, GreenCertificate
+from financing.registry.oversight.overlap_guard import LinkEnergy
 from financing.registry.oversight.store import Cancellation, Freeze, Suspension
 from financing.registry.packages.commands import Packed, Redeemed
-from financing.registry.packages.model import Criteria, Package
+from financing.registry.packages.model import Package
 from financing.registry.packages.store import Breakdown, Constituent
 from financing.registry.transfers.model import Transfer
-
-Year = Annotated[int, Field(strict=True, ge=2000, le=2100)]
-
-
-class SpanIn(RequestModel):
-    starts_at: Moment
-    ends_at: Moment
-
-    def period(self) -> Period:
-        return Period(self.starts_at, self.ends_at)
-
-
-class FreezeIn(RequestModel):
-    """Kilograms `first_kg` to `last_kg` of an issuance; without them, all of it."""
-
-    issuance_id: Id
-    reason: Text
-    first_kg: Kg | None = None
-    last_kg: Kg | None = None
 
 
 class FreezeOut(ResponseModel):
@@ -68,12 +43,6 @@ class FreezeOut(ResponseModel):
             ordered_at=order.ordered_at,
             closed_at=order.closed_at,
         )
-
-
-class CancellationIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    reason: Text
 
 
 class CancellationOut(ResponseModel):
@@ -107,9 +76,9 @@ class CancellationOut(ResponseModel):
 class CancellationsOut(ResponseModel):
     cancellations: list[CancellationOut]
 
-
-class ReasonIn(RequestModel):
-    reason: Text
+    @classmethod
+    def of(cls, done: Iterable[Cancellation]) -> Self:
+        return cls(cancellations=[CancellationOut.of(each) for each in done])
 
 
 class SuspensionOut(ResponseModel):
@@ -161,29 +130,6 @@ class SerialHistoryOut(ResponseModel):
     issuance_id: str
     frozen: bool
     stays: list[StayOut]
-
-
-class CriteriaIn(RequestModel):
-    """Empty lists take any. Methodologies are codes without version, e.g. PV."""
-
-    methodologies: list[Id] = Field(default_factory=list, max_length=50)
-    regions: list[Text] = Field(default_factory=list, max_length=50)
-    vintage_first: Year = 2000
-    vintage_last: Year = 2100
-    capacity_w_max: Annotated[int, Field(strict=True, gt=0, le=10**12)] | None = None
-
-    def criteria(self) -> Criteria:
-        return Criteria(
-            tuple(self.methodologies), tuple(self.regions), self.vintage_first, self.vintage_last, self.capacity_w_max
-        )
-
-
-class PackageIn(RequestModel):
-    code: str = Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$")
-    name: Text
-    asset_class: Id = "PHCER"
-    criteria: CriteriaIn = CriteriaIn()
-    redemption: Literal["pro_rata", "oldest_first"] = "pro_rata"
 
 
 class BreakdownOut(ResponseModel):
@@ -273,13 +219,6 @@ class ConstituentOut(ResponseModel):
         )
 
 
-class PutInIn(RequestModel):
-    """Credits of one issuance; or, without it, every free holding that the package takes."""
-
-    issuance_id: Id | None = None
-    quantity_kg: Kg | None = None
-
-
 class PackedOut(ResponseModel):
     entry_id: int
     issuances: int
@@ -288,10 +227,6 @@ class PackedOut(ResponseModel):
     @classmethod
     def of(cls, packed: Packed) -> Self:
         return cls(entry_id=packed.entry_id, issuances=packed.issuances, quantity_kg=packed.quantity.kg)
-
-
-class QuantityIn(RequestModel):
-    quantity_kg: Kg
 
 
 class RedeemedOut(ResponseModel):
@@ -306,18 +241,6 @@ class RedeemedOut(ResponseModel):
             quantity_kg=redeemed.quantity.kg,
             serials=[block.serial for block in redeemed.blocks],
         )
-
-
-class UnitRetirementIn(RequestModel):
-    quantity_kg: Kg
-    beneficiary: Text
-    purpose: Text
-
-
-class TransferIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    to_region: Id
 
 
 class TransferOut(ResponseModel):
@@ -356,13 +279,6 @@ class TransferOut(ResponseModel):
         )
 
 
-class ExternalClaimIn(SpanIn):
-    scheme: Literal["CCER", "VCS", "GS", "CDM", "GEC", "ETS", "PHCER"]
-    subject_kind: Literal["meter", "site", "vehicle"]
-    subject_id: Id
-    reference: Text
-
-
 class ExternalClaimOut(ResponseModel):
     claim_id: str
     scheme: str
@@ -383,13 +299,6 @@ class ExternalClaimOut(ResponseModel):
             ends_at=claim.period.end,
             reference=claim.reference,
         )
-
-
-class GreenCertificateIn(SpanIn):
-    certificate_number: Id
-    meter_id: Id
-    energy_wh: int = Field(strict=True, gt=0, le=INT64_MAX)
-    sold: bool = Field(default=False, strict=True)
 
 
 class GreenCertificateOut(ResponseModel):
@@ -414,15 +323,11 @@ class GreenCertificateOut(ResponseModel):
         )
 
 
-class EnergyLinkIn(RequestModel):
-    """Energy of `source_meter` reaches another meter (a charging pile) or a vehicle."""
-
-    source_meter: Id
-    sink_kind: Literal["meter", "vehicle"]
-    sink_id: Id
-
-
 class EnergyLinkOut(ResponseModel):
     source_meter: str
     sink_kind: str
     sink_id: str
+
+    @classmethod
+    def of(cls, link: LinkEnergy) -> Self:
+        return cls.model_validate(link.model_dump())

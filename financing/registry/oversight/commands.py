@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Kilograms, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
-from financing.base.quantities import Carbon
+from financing.base.quantities import INT64_MAX, Carbon
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, Posted, post_entry
@@ -21,16 +24,29 @@ REVOCABLE = frozenset({AccountKind.HOLDING, AccountKind.BUFFER})
 FINAL = frozenset({AccountKind.RETIRED, AccountKind.CANCELLED, AccountKind.EXPORTED})
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeSerials:
-    """Kilograms of an issuance; without a range, all of it."""
-
-    issuance_id: str
-    reason: str
-    first_kg: int | None = None
-    last_kg: int | None = None
+KilogramOf = Annotated[int, Field(strict=True, gt=0, le=INT64_MAX, description="kg CO2e")]
 
 
+class FreezeSerials(Command):
+    """Kilograms `first_kg` to `last_kg` of an issuance; without them, all of it."""
+
+    issuance_id: Id
+    reason: Text
+    first_kg: KilogramOf | None = None
+    last_kg: KilogramOf | None = None
+
+
+class ReverseFromBuffer(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    reason: Text
+
+
+class SuspendProject(Command):
+    reason: Text
+
+
+@issued_by("registry")
 def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> Freeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
@@ -68,6 +84,7 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
     return order
 
 
+@issued_by("registry")
 def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
     """Let frozen serials move again, as the registry that froze them."""
     order = unit.custody.freeze(freeze_id)
@@ -77,6 +94,7 @@ def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
     return unit.custody.freeze(freeze_id)
 
 
+@issued_by("registry")
 def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
     """Take frozen credits out of circulation by correcting entries, one for each account that holds some.
 
@@ -100,40 +118,44 @@ def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple
     )
 
 
-def reverse_from_buffer(
-    unit: RegistryUnit, context: Context, issuance_id: str, quantity: Carbon, reason: str
-) -> Cancellation:
+@issued_by("registry")
+def reverse_from_buffer(unit: RegistryUnit, context: Context, command: ReverseFromBuffer) -> Cancellation:
     """Cancel buffer credits for stored carbon that was lost, as the registry that holds the buffer.
 
     Raises `InsufficientBalance` when the buffer is smaller: then the holders' credits must be frozen and revoked.
     """
-    issuance = _own_issuance(unit, context, issuance_id)
-    key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance_id))
+    issuance = _own_issuance(unit, context, command.issuance_id)
+    key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance.issuance_id))
     cancellation_id = context.new_id("can")
     target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
-    leg = Leg(key, target, quantity.require_positive())
+    leg = Leg(key, target, command.quantity_kg)
     posted = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
-    return _record(unit, context, cancellation_id, key.owner_id, issuance_id, posted, "reversal", reason)
+    return _record(
+        unit, context, cancellation_id, key.owner_id, issuance.issuance_id, posted, "reversal", command.reason
+    )
 
 
-def suspend_project(unit: RegistryUnit, context: Context, project_id: str, reason: str) -> Suspension:
+@issued_by("registry")
+def suspend_project(unit: RegistryUnit, context: Context, project_id: str, command: SuspendProject) -> Suspension:
     """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
-    context.require_kind("registry")
     order = Suspension(
-        context.new_id("sus"), unit.registry.project(project_id).project_id, reason, context.actor.id, context.at
+        context.new_id("sus"),
+        unit.registry.project(project_id).project_id,
+        command.reason,
+        context.actor.id,
+        context.at,
     )
     unit.custody.suspend(order)
     return order
 
 
+@issued_by("registry")
 def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> None:
     """End a suspension. Raises `InvalidState` when there is none."""
-    context.require_kind("registry")
     unit.custody.resume(project_id, context.at)
 
 
 def _own_issuance(unit: RegistryUnit, context: Context, issuance_id: str) -> Issuance:
-    context.require_kind("registry")
     issuance = unit.registry.issuance(issuance_id)
     context.require_party(issuance.registry_id)
     return issuance

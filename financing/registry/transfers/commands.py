@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from financing.base.commands import Command, Id, Kilograms, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotEligible, ParameterMissing
 from financing.base.parameters.records import Recognition
-from financing.base.quantities import Carbon, business_date
+from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
@@ -17,13 +18,13 @@ from financing.registry.transfers.model import Transfer, mintable, require_locke
 from financing.registry.unit import RegistryUnit
 
 
-@dataclass(frozen=True, slots=True)
-class SendCredits:
-    issuance_id: str
-    quantity: Carbon
-    to_region: str
+class SendCredits(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    to_region: Id
 
 
+@issued_by()
 def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> Transfer:
     """Lock credits of the actor's holding for another region, under the recognition that holds today.
 
@@ -35,11 +36,11 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     abroad = context.parameters.region(command.to_region, on)
     recognition = _recognition(context, home.key, abroad.key)
     factors = context.parameters.grid_factor(home.factor_key, on), context.parameters.grid_factor(abroad.factor_key, on)
-    minted = mintable(command.quantity, recognition, issuance.methodology, *factors)
+    minted = mintable(command.quantity_kg, recognition, issuance.methodology, *factors)
     unit.organisations.require_kind(abroad.registry_id, "registry")
     transfer_id = context.new_id("trf")
     asset = Asset.credits(issuance.issuance_id)
-    leg = Leg(holding(context.actor.id, asset), escrow(context.actor.id, asset, transfer_id), command.quantity)
+    leg = Leg(holding(context.actor.id, asset), escrow(context.actor.id, asset, transfer_id), command.quantity_kg)
     moved = post_entry(unit, context, EntryKind.ESCROW, transfer_id, [leg])
     sent = Transfer(
         transfer_id=transfer_id,
@@ -48,7 +49,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
         from_registry=issuance.registry_id,
         to_registry=abroad.registry_id,
         issuance_id=issuance.issuance_id,
-        quantity=command.quantity,
+        quantity=command.quantity_kg,
         mode=recognition.mode,
         mintable=minted,
         serials=tuple(block.serial for block in moved.blocks),
@@ -59,6 +60,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     return sent
 
 
+@issued_by("registry")
 def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Mint the other region's credits and lock ours for good, in one entry, as the receiving registry.
 
@@ -97,6 +99,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     return done
 
 
+@issued_by()
 def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Give locked credits back, as the receiving registry, or as their owner who changed its mind."""
     sent = unit.transfers.get(transfer_id)
