@@ -13,14 +13,12 @@ from fastapi.responses import Response
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.navigation import HOLDERS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
 from credit_api.http.fields import Id
-from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import (
     Carbon,
-    Energy,
     Money,
     Period,
     business_date,
@@ -183,19 +181,25 @@ def _unclaimed(claimed: list[Period], spans: list[Span]) -> tuple[date | None, d
 @router.post("/console/projects/{project_id}/periods")
 def submit(post: PostDep, project_id: Id) -> Response:
     """Claim a period: readings are totalled, checked and turned into a reduction."""
+    return post.commit(
+        lambda: submit_period.given(
+            post.read(
+                SubmitPeriod,
+                project_id=project_id,
+                starts_at=post.start_of("starts_on"),
+                ends_at=post.end_of("ends_on"),
+                declared=_declared(post),
+            )
+        ),
+        to=f"/console/projects/{project_id}#claims",
+        flash="period_submitted",
+        again=lambda page: project_page(page, project_id),
+    )
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        period = Period(post.start_of("starts_on"), post.end_of("ends_on"))
-        green = post.kwh("green_power_sold") if post.text("green_power_sold", required=False) else Energy(0)
-        submit_period(unit, context, SubmitPeriod(project_id, period, green, _declared(post)))
-        return Done(to=f"/console/projects/{project_id}#claims", flash="period_submitted")
 
-    return apply(post, run, lambda page: project_page(page, project_id))
-
-
-def _declared(post: Post) -> tuple[tuple[str, str, str], ...]:
-    """What was filled in for the methodology's declared inputs: name, exact value, evidence."""
-    found = []
+def _declared(post: Post) -> dict[str, dict[str, str]]:
+    """What was filled in for the methodology's declared inputs: exact value and evidence by name."""
+    filled: dict[str, dict[str, str]] = {}
     for field in sorted(post.fields):
         name = field.removeprefix("declared.")
         if name == field or not post.text(field, required=False):
@@ -203,5 +207,5 @@ def _declared(post: Post) -> tuple[tuple[str, str, str], ...]:
         value = post.text(field).replace(",", "")
         if EXACT.fullmatch(value) is None:
             raise FieldInvalid(f"{field}: not a number with at most twelve decimals", field)
-        found.append((name, value, post.text(f"evidence.{name}", required=False)))
-    return tuple(found)
+        filled[name] = {"value": value, "evidence": post.text(f"evidence.{name}", required=False)}
+    return filled

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-    TextPair,
-    Wh,
-)
+from credit_api.http.fields import ResponseModel, TextPair
 from credit_api.measuring.workings import (
     InputOut,
     ParameterOut,
     StepOut,
     mg_per_kwh,
 )
-from financing.base.quantities import INT64_MAX
 from financing.ledger.store import Balance
 from financing.registry.credits.commands import Issued
 from financing.registry.metering.node.port import Receipt
@@ -32,36 +23,6 @@ from financing.registry.projects.model import Project
 from financing.registry.retirement.model import Retirement
 from financing.registry.store import Issuance
 from financing.registry.verification.monitoring import MonitoringPeriod
-
-
-class MeterIn(RequestModel):
-    meter_id: Id
-    measured_by: Id = Field(description="the grid company that reads this meter")
-    interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
-    role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
-    public_key: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
-    )
-
-
-class ProjectIn(RequestModel):
-    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
-    name: Text
-    methodology: str = Field(default="PV", pattern=r"^[A-Z]{1,12}$")
-    methodology_version: int = Field(default=1, strict=True, ge=1)
-    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
-    capacity_w: int | None = Field(default=None, strict=True, gt=0, le=10**12, description="needed where it is metered")
-    grid_connected_on: date
-    crediting_from: Moment
-    crediting_until: Moment
-    region: Text
-    latitude_deg: float = Field(ge=-90, le=90)
-    longitude_deg: float = Field(ge=-180, le=180)
-    meters: Annotated[list[MeterIn], Field(max_length=100)] = Field(default=[])
-    developed_by: Annotated[list[Id], Field(max_length=20)] = Field(default=[])
-    owns_the_reduction: bool = Field(strict=True)
-    not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
-    outside_ets_boundary: bool = Field(strict=True)
 
 
 class ProjectOut(ResponseModel):
@@ -92,22 +53,6 @@ class ProjectOut(ResponseModel):
         )
 
 
-class ReadingIn(RequestModel):
-    starts_at: Moment
-    generation_wh: Wh
-    export_wh: Wh | None = None
-    register_wh: Wh | None = None
-
-
-class ReadingsIn(RequestModel):
-    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
-
-    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
-    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
-    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
-    readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=50_000)]
-
-
 class ReadingsOut(ResponseModel):
     meter_id: str
     count: int
@@ -126,22 +71,6 @@ class ReadingsOut(ResponseModel):
             batch_id=receipt.batch_id,
             deduplicated=receipt.deduplicated,
         )
-
-
-class DeclaredIn(RequestModel):
-    """A declared input, exact, in the unit of the methodology, and what it rests on."""
-
-    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
-    evidence: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
-
-
-class PeriodIn(RequestModel):
-    project_id: Id
-    starts_at: Moment
-    ends_at: Moment
-    vehicles: list[Id] = Field(default_factory=list, max_length=10_000, description="vehicles that were charged")
-    green_power_sold_wh: Wh = Field(default=0, description="sold as green power or certificates: not claimable")
-    declared: dict[str, DeclaredIn] = Field(default={}, max_length=40)
 
 
 class FindingOut(TextPair):
@@ -222,20 +151,6 @@ class PeriodOut(ResponseModel):
             issuance_id=claim.issuance_id,
             corrected_since=corrected_since,
         )
-
-
-class StatementIn(RequestModel):
-    """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
-
-    opinion: Literal["positive", "negative"]
-    commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
-    generation_wh: Wh
-    reduction_kg: int = Field(strict=True, ge=0, le=INT64_MAX)
-    remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
-
-
-class IssuanceIn(RequestModel):
-    monitoring_period_id: Id
 
 
 class IssuedOut(ResponseModel):

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
+from credit_api.http.fields import ResponseModel
 from financing.base.parameters.methodologies import Status
 from financing.registry.methodology.definition import Methodology
 from financing.registry.methodology.store import Transition
-from financing.registry.verification.findings import Severity, VerifierFinding
+from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
 from financing.registry.verification.store import Assignment
 from financing.registry.verification.verifying import WorkItem
-
-Code = Annotated[str, Field(pattern=r"^[A-Z]{1,12}$")]
-Remark = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 
 
 class MethodologyOut(ResponseModel):
@@ -64,11 +56,6 @@ class MethodologyOut(ResponseModel):
         )
 
 
-class TransitionIn(RequestModel):
-    status: Literal["consultation", "approved", "superseded"]
-    reason: Text
-
-
 class TransitionOut(ResponseModel):
     code: str
     version: int
@@ -91,11 +78,6 @@ class TransitionOut(ResponseModel):
         )
 
 
-class AssignmentIn(RequestModel):
-    verifier_id: Id
-    due_on: date
-
-
 class AssignmentOut(ResponseModel):
     monitoring_period_id: str
     verifier_id: str
@@ -108,19 +90,6 @@ class AssignmentOut(ResponseModel):
             verifier_id=assignment.verifier_id,
             due_on=assignment.due_on,
         )
-
-
-class VerifierFindingIn(RequestModel):
-    severity: Severity
-    text: Remark
-
-
-class FindingTextIn(RequestModel):
-    text: Remark
-
-
-class ClosureIn(RequestModel):
-    text: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
 class VerifierFindingOut(ResponseModel):
@@ -182,14 +151,6 @@ class WorkItemOut(ResponseModel):
         )
 
 
-class AccreditationIn(RequestModel):
-    organisation_id: Id
-    methodology: Code
-    valid_from: date
-    valid_until: date | None = None
-    source: Text
-
-
 class AccreditationOut(ResponseModel):
     organisation_id: str
     methodology: str
@@ -206,12 +167,6 @@ class AccreditationOut(ResponseModel):
             valid_until=accreditation.valid_until,
             source=accreditation.source,
         )
-
-
-class RelationIn(RequestModel):
-    first_id: Id
-    second_id: Id
-    source: Text
 
 
 class RelationOut(ResponseModel):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
-from financing.base.context import Context
 from financing.base.quantities import Carbon, Energy
 from financing.lending.unit import UnitOfWork
-from financing.registry.credits.commands import issue_credits
+from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, state_period
 from financing.registry.verification.monitoring import MonitoringState
@@ -73,32 +70,12 @@ def claim_page(page: Page, period_id: str) -> Response:
 @router.post("/console/claims/{period_id}/statement")
 def state(post: PostDep, period_id: Id) -> Response:
     """State on the figures that the form repeats; a statement on other figures does not bind."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = StatePeriod(
-            period_id,
-            _opinion(post),
-            post.text("commitment"),
-            post.kwh("generation"),
-            _reduction(post),
-            post.text("remarks", required=False),
-        )
-        state_period(unit, context, command)
-        return Done(to="/console/verification", flash="stated")
-
-    return apply(post, run, lambda page: claim_page(page, period_id))
-
-
-def _opinion(post: Post) -> Literal["positive", "negative"]:
-    given = post.text("opinion")
-    if given not in {"positive", "negative"}:
-        raise FieldInvalid("opinion: positive or negative", "opinion")
-    return "positive" if given == "positive" else "negative"
-
-
-def _reduction(post: Post) -> Carbon:
-    """A reduction of nothing can be stated on, so zero is allowed here."""
-    return Carbon(0) if post.text("reduction") in {"0", "0.000"} else post.tonnes("reduction")
+    return post.commit(
+        lambda: state_period.given(period_id, post.read(StatePeriod)),
+        to="/console/verification",
+        flash="stated",
+        again=lambda page: claim_page(page, period_id),
+    )
 
 
 @router.get("/console/registry")
@@ -130,9 +107,9 @@ def registry_page(page: Page) -> Response:
 @router.post("/console/registry/issuances")
 def issue(post: PostDep) -> Response:
     """Issue the credits of an accepted period to the project's owner."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        issue_credits(unit, context, post.text("period_id"))
-        return Done(to="/console/registry", flash="issued")
-
-    return apply(post, run, registry_page)
+    return post.commit(
+        lambda: issue_credits.given(post.read(IssueCredits)),
+        to="/console/registry",
+        flash="issued",
+        again=registry_page,
+    )

@@ -27,7 +27,7 @@ from financing.market.over_the_counter.offering import (
     settle_offer,
     withdraw_offer,
 )
-from financing.registry.credits.commands import issue_credits
+from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.oversight.commands import (
     FreezeSerials,
     freeze_serials,
@@ -155,7 +155,7 @@ class Machine:
         if not self.claims:
             return False
         owner, period_id = self.claims.pop()
-        issued = self.run("registry-sip", "registry", issue_credits, period_id)
+        issued = self.run("registry-sip", "registry", issue_credits, IssueCredits(monitoring_period_id=period_id))
         if issued.issuance is not None:
             self.auditor.issue(issued.issuance.issuance_id, [block.serial for block in issued.blocks], owner)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from financing.base.commands import Command, Id, issued_by
 from financing.base.context import Context
 from financing.base.errors import ProjectSuspended
 from financing.base.quantities import Carbon, Rate
@@ -33,14 +34,18 @@ class Issued:
     carried: CarryOver
 
 
-def issue_credits(unit: RegistryUnit, context: Context, monitoring_period_id: str) -> Issued:
+class IssueCredits(Command):
+    monitoring_period_id: Id
+
+
+@issued_by("registry")
+def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -> Issued:
     """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 
     Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
     `PeriodAlreadyIssued`, `InvalidState`, `ProjectSuspended`.
     """
-    context.require_kind("registry")
-    claim = unit.registry.period(monitoring_period_id)
+    claim = unit.registry.period(command.monitoring_period_id)
     project = unit.registry.project(claim.project_id)
     if unit.custody.suspension(project.project_id) is not None:
         raise ProjectSuspended("the project is suspended", project_id=project.project_id)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Annotated
 
+import numpy as np
+from pydantic import Field
+
+from financing.base.commands import Command, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvalid
 from financing.base.parameters import Parameters
-from financing.base.quantities import Period, business_date
+from financing.base.quantities import INT64_MAX, Period, business_date
 from financing.base.signing import Signature, message_of, require_signed
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
@@ -34,6 +39,42 @@ def service_key_of(meter_id: str) -> str:
     return f"meter.{meter_id}" if plain else f"meter.{hashlib.sha256(meter_id.encode()).hexdigest()[:56]}"
 
 
+# A load is up to 50,000 readings that become columns at once: plain integers, not a quantity each.
+WattHourCount = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX, description="watt-hours")]
+
+
+class Reading(Command):
+    starts_at: Moment
+    generation_wh: WattHourCount
+    export_wh: WattHourCount | None = None
+    register_wh: WattHourCount | None = None
+
+
+class LoadReadings(Command):
+    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
+
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
+    readings: Annotated[list[Reading], Field(min_length=1, max_length=50_000)]
+
+    def batch(self, meter_id: str) -> ReadingBatch:
+        """The readings as columns. Raises `NotPermitted` where only some have a register."""
+        export = [reading.export_wh for reading in self.readings if reading.export_wh is not None]
+        register = [reading.register_wh for reading in self.readings if reading.register_wh is not None]
+        if not {len(export), len(register)} <= {0, len(self.readings)}:
+            raise NotPermitted("either every reading of a batch has a register or none has", meter_id=meter_id)
+        return ReadingBatch(
+            meter_id,
+            self.interval_minutes,
+            np.array([int(reading.starts_at.timestamp()) for reading in self.readings], dtype="datetime64[s]"),
+            np.array([reading.generation_wh for reading in self.readings], dtype=np.int64),
+            np.array(export, dtype=np.int64) if export else None,
+            np.array(register, dtype=np.int64) if register else None,
+        )
+
+
+@issued_by("grid")
 def load_readings(
     unit: RegistryUnit, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
 ) -> Receipt:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import (
     InvalidState,
@@ -24,15 +27,14 @@ from financing.registry.methodology.store import ArchivedFile, Transition
 from financing.registry.projects.model import Project
 from financing.registry.unit import RegistryUnit
 
+Code = Annotated[str, Field(pattern=r"^[A-Z]{1,12}$")]
 
-@dataclass(frozen=True, slots=True)
-class MoveMethodology:
+
+class MoveMethodology(Command):
     """The registry's decision on one version, on the text that it read."""
 
-    code: str
-    version: int
-    status: Status
-    reason: str
+    status: Literal["consultation", "approved", "superseded"]
+    reason: Text
 
 
 def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
@@ -47,19 +49,21 @@ def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
     return last.status if last.sha256 == methodology.file.version_hash or last.status == "superseded" else "draft"
 
 
-def move_methodology(unit: RegistryUnit, context: Context, command: MoveMethodology) -> Transition:
+@issued_by("registry")
+def move_methodology(
+    unit: RegistryUnit, context: Context, code: str, version: int, command: MoveMethodology
+) -> Transition:
     """Record the next status of a version: draft, consultation, approved, superseded, one after the other.
 
     Raises `NotPermitted`, `ParameterMissing`, `MethodologyInvalid`, `InvalidState` for a step back or a leap.
     """
-    context.require_kind("registry")
-    methodology = compiled(context.parameters.methodology(command.code, command.version))
+    methodology = compiled(context.parameters.methodology(code, version))
     before = status_of(unit, methodology, business_date(context.at))
     if STATUSES.index(command.status) != STATUSES.index(before) + 1:
         raise InvalidState(f"the version is {before}", methodology=methodology.tag, status=before, asked=command.status)
     transition = Transition(
-        command.code,
-        command.version,
+        code,
+        version,
         command.status,
         methodology.file.version_hash,
         command.reason,
