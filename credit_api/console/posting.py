@@ -32,7 +32,6 @@ from financing.base.quantities import (
     CHINA_TIME,
     KG_PER_TONNE,
     Carbon,
-    Energy,
     Money,
     Price,
     checked_int64,
@@ -121,9 +120,6 @@ class Post:
 
     def price(self, name: str) -> Price:
         return Price(self._decimal(name, 100, "¥0.01/t")).require_positive()
-
-    def kwh(self, name: str) -> Energy:
-        return Energy(self._decimal(name, 1_000, "0.001 kWh")).require_non_negative()
 
     def watts(self, name: str) -> int:
         """Nameplate power that was entered in kW."""
@@ -311,20 +307,12 @@ def _done(result: R, to: str | Callable[[R], str], flash: str | Callable[[R], st
 
 def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:
     """Commit a command once and go where it leads; show the page again, with what was entered, if it is refused."""
-    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit, asked, run))
-
-
-def apply_outside(post: Post, effect: Callable[[Context], Done], again: View) -> Response:
-    """As `apply`, for an effect outside the books (consents at the nodes, a score inquiry)."""
-    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit_effect, asked, effect))
-
-
-def _applied(post: Post, again: View, issue: Callable[[Issuer, Keyed], Answer]) -> Response:
     page = post.page
     try:
         key, print_ = post.idempotency()
         name = getattr(page.request.scope.get("endpoint"), "__name__", page.request.url.path)
-        answer = issue(Issuer(page.parts, page.principal()), Keyed(key, print_, 303, name))
+        asked = Keyed(key, print_, 303, name)
+        answer = anyio.from_thread.run(Issuer(page.parts, page.principal()).commit, asked, run)
     except REFUSALS as refusal:
         return again_with(post, refusal, again)
     return _leads_to(page, answer)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from credit_api.scores.inquiries import Inquiry, inquiry_t
 from financing.base.errors import NotFound
 from financing.registry.metering.node.port import MeteringNodes
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter
 
 CHINA_OFFSET = 8 * 3_600
 

@@ -26,9 +26,9 @@ from financing.base.quantities import (
 from financing.ledger.accounts import AccountKind, cash
 from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
+from financing.registry.credits.model import Issuance
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
-from financing.registry.store import Issuance
 from financing.registry.verification.commands import GREEN, SubmitPeriod, submit_period
 
 router = APIRouter(include_in_schema=False)

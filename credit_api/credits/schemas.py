@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from fractions import Fraction
 from typing import Self
 
@@ -10,31 +10,26 @@ from pydantic import Field
 
 from credit_api.http.fields import ResponseModel, TextPair
 from credit_api.measuring.workings import (
-    InputOut,
-    ParameterOut,
     StepOut,
     mg_per_kwh,
 )
 from financing.ledger.store import Balance
 from financing.registry.credits.commands import Issued
+from financing.registry.credits.model import Issuance, IssuedFor
 from financing.registry.metering.node.port import Receipt
 from financing.registry.metering.readings import ReadingBatch
-from financing.registry.projects.model import Project
+from financing.registry.methodology.reduction import CitedValue, InputValue
+from financing.registry.projects.model import NamedPlant, Project
 from financing.registry.retirement.model import Retirement
-from financing.registry.store import Issuance
-from financing.registry.verification.monitoring import MonitoringPeriod
+from financing.registry.verification.monitoring import ClaimedProject, MonitoringPeriod
 
 
-class ProjectOut(ResponseModel):
+class ProjectOut(NamedPlant, ResponseModel):
     project_id: str
-    code: str
     owner_id: str
-    name: str
     methodology: str
     choices: dict[str, str]
     capacity_w: int | None
-    grid_connected_on: date
-    region: str
     meter_ids: list[str]
 
     @classmethod
@@ -79,27 +74,24 @@ class FindingOut(TextPair):
     first_at: datetime | None
 
 
-class PeriodOut(ResponseModel):
+class PeriodOut(ClaimedProject, ResponseModel):
     """A claim with its workings: everything a verifier needs to derive the reduction again."""
 
     monitoring_period_id: str
-    project_id: str
     owner_id: str
     starts_at: datetime
     ends_at: datetime
-    state: str
     generation_wh: int
     methodology: str
     variant: dict[str, str]
     claimed_wh: int | None
     reduction_kg: int
     buffer_kg: int = Field(description="of the reduction, withheld against reversal")
-    commitment: str
     factor_key: str | None
     factor_mg_per_kwh: int | None
     formula: str
-    inputs: list[InputOut]
-    parameters: list[ParameterOut]
+    inputs: list[InputValue]
+    parameters: list[CitedValue]
     steps: list[StepOut]
     parameter_hashes: dict[str, str]
     intervals_expected: int
@@ -130,8 +122,8 @@ class PeriodOut(ResponseModel):
             factor_key=factor.key if factor is not None else None,
             factor_mg_per_kwh=mg_per_kwh(factor),
             formula=reduction.formula(),
-            inputs=[InputOut.of(each) for each in reduction.inputs],
-            parameters=[ParameterOut.of(each) for each in reduction.parameters],
+            inputs=list(reduction.inputs),
+            parameters=list(reduction.parameters),
             steps=[StepOut.of(each) for each in reduction.steps],
             parameter_hashes=dict(reduction.parameter_hashes),
             intervals_expected=sum(total.intervals_expected for total in claim.totals),
@@ -180,17 +172,12 @@ class IssuedOut(ResponseModel):
         )
 
 
-class IssuanceOut(ResponseModel):
+class IssuanceOut(IssuedFor, ResponseModel):
     """Credits that exist: of a monitoring period, or minted for credits that another region's registry locked."""
 
     issuance_id: str
-    registry_id: str
     monitoring_period_id: str | None
-    transfer_id: str | None
-    project_id: str
     project_code: str
-    owner_id: str
-    asset_class: str
     vintage: int
     quantity_kg: int
     issued_at: datetime

@@ -16,8 +16,6 @@ from credit_api.measuring.schemas import (
     AuditedReadingsOut,
     MethodologyOut,
     RelationOut,
-    TransitionOut,
-    VerifierFindingOut,
     WorkItemOut,
 )
 from financing.base.commands import Id, Moment
@@ -26,8 +24,10 @@ from financing.base.quantities import Period, business_date
 from financing.lending.unit import UnitOfWork
 from financing.registry.methodology.commands import Code, MoveMethodology, move_methodology, status_of
 from financing.registry.methodology.definition import compiled
+from financing.registry.methodology.model import Transition
 from financing.registry.verification.auditing import audit_readings
 from financing.registry.verification.commands import accreditations
+from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.verifying import (
     AnswerFinding,
     AssignVerifier,
@@ -58,18 +58,17 @@ def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[Methodo
         return [MethodologyOut.of(each, status_of(unit, each, on)) for each in found]
 
 
-@router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=TransitionOut)
+@router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=Transition)
 async def move(code: Code, version: int, body: MoveMethodology, call: CallDep) -> Response:
     """Move a version to its next status, as the registry: draft, consultation, approved, superseded."""
-    return await call.commit(move_methodology.given(code, version, body), answer=TransitionOut.of)
+    return await call.commit(move_methodology.given(code, version, body), answer=lambda transition: transition)
 
 
 @router.get("/methodologies/{code}/{version}/transitions")
-def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[TransitionOut]:
+def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[Transition]:
     """What the registry decided on a version, oldest first."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
-    return [TransitionOut.of(each) for each in found]
+        return UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
 
 
 @router.get("/verification/work-list")
@@ -86,33 +85,33 @@ async def assign(period_id: Id, body: AssignVerifier, call: CallDep) -> Response
     return await call.commit(assign_verifier.given(period_id, body), answer=AssignmentOut.of)
 
 
-@router.post("/monitoring-periods/{period_id}/findings", status_code=201, response_model=VerifierFindingOut)
+@router.post("/monitoring-periods/{period_id}/findings", status_code=201, response_model=VerifierFinding)
 async def add_finding(period_id: Id, body: RaiseFinding, call: CallDep) -> Response:
     """Raise a finding as the verifier: a clarification, or a corrective action. Nothing is stated before all close."""
-    return await call.commit(raise_finding.given(period_id, body), answer=VerifierFindingOut.of)
+    return await call.commit(raise_finding.given(period_id, body), answer=lambda finding: finding)
 
 
 @router.get("/monitoring-periods/{period_id}/findings")
-def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFindingOut]:
+def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFinding]:
     """The verifier's findings on a period with their answers, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         claim = unit.registry.period(period_id)
         if principal.kind not in ("registry", "verifier") and claim.owner != principal.organisation_id:
             raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
-        return [VerifierFindingOut.of(finding) for finding in unit.verification.findings(period_id)]
+        return unit.verification.findings(period_id)
 
 
-@router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFindingOut)
+@router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFinding)
 async def answer(finding_id: Id, body: AnswerFinding, call: CallDep) -> Response:
     """Answer a finding, as the owner of the period."""
-    return await call.commit(answer_finding.given(finding_id, body), answer=VerifierFindingOut.of)
+    return await call.commit(answer_finding.given(finding_id, body), answer=lambda finding: finding)
 
 
-@router.post("/verification-findings/{finding_id}/closure", status_code=201, response_model=VerifierFindingOut)
+@router.post("/verification-findings/{finding_id}/closure", status_code=201, response_model=VerifierFinding)
 async def close(finding_id: Id, body: CloseFinding, call: CallDep) -> Response:
     """Close an answered finding, as the verifier who raised it."""
-    return await call.commit(close_finding.given(finding_id, body), answer=VerifierFindingOut.of)
+    return await call.commit(close_finding.given(finding_id, body), answer=lambda finding: finding)
 
 
 @router.post("/accreditations", status_code=201, response_model=AccreditationOut)

@@ -10,8 +10,6 @@ from pydantic import Field
 from credit_api.http.fields import ResponseModel
 from financing.base.parameters.methodologies import Status
 from financing.registry.methodology.definition import Methodology
-from financing.registry.methodology.store import Transition
-from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
 from financing.registry.verification.store import Assignment
 from financing.registry.verification.verifying import WorkItem
@@ -56,28 +54,6 @@ class MethodologyOut(ResponseModel):
         )
 
 
-class TransitionOut(ResponseModel):
-    code: str
-    version: int
-    status: str
-    sha256: str
-    reason: str
-    recorded_by: str
-    recorded_at: datetime
-
-    @classmethod
-    def of(cls, transition: Transition) -> Self:
-        return cls(
-            code=transition.code,
-            version=transition.version,
-            status=transition.status,
-            sha256=transition.sha256,
-            reason=transition.reason,
-            recorded_by=transition.recorded_by,
-            recorded_at=transition.recorded_at,
-        )
-
-
 class AssignmentOut(ResponseModel):
     monitoring_period_id: str
     verifier_id: str
@@ -89,36 +65,6 @@ class AssignmentOut(ResponseModel):
             monitoring_period_id=assignment.period_id,
             verifier_id=assignment.verifier_id,
             due_on=assignment.due_on,
-        )
-
-
-class VerifierFindingOut(ResponseModel):
-    finding_id: str
-    monitoring_period_id: str
-    verifier_id: str
-    severity: str
-    state: str
-    text: str
-    raised_at: datetime
-    answer: str
-    answered_at: datetime | None
-    closing: str
-    closed_at: datetime | None
-
-    @classmethod
-    def of(cls, finding: VerifierFinding) -> Self:
-        return cls(
-            finding_id=finding.finding_id,
-            monitoring_period_id=finding.monitoring_period_id,
-            verifier_id=finding.verifier,
-            severity=finding.severity,
-            state=finding.state,
-            text=finding.text,
-            raised_at=finding.raised_at,
-            answer=finding.answer,
-            answered_at=finding.answered_at,
-            closing=finding.closing,
-            closed_at=finding.closed_at,
         )
 
 

@@ -11,19 +11,16 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.registry.schemas import (
     BreakdownOut,
-    CancellationOut,
     CancellationsOut,
     ConstituentOut,
     EnergyLinkOut,
     ExternalClaimOut,
-    FreezeOut,
     GreenCertificateOut,
     PackageContentOut,
     PackageOut,
     PackedOut,
     RedeemedOut,
     SerialHistoryOut,
-    StayOut,
     SuspensionOut,
     TransferOut,
 )
@@ -40,6 +37,7 @@ from financing.registry.oversight.commands import (
     revoke_frozen,
     suspend_project,
 )
+from financing.registry.oversight.model import Cancellation, SerialFreeze
 from financing.registry.oversight.overlap_guard import (
     LinkEnergy,
     RecordCertificate,
@@ -83,28 +81,26 @@ def show_serial(serial: str, parts: PartsDep, principal: PrincipalDep) -> Serial
         frozen = any(
             low <= text.last_kg and text.first_kg <= high for low, high in unit.serials.frozen(issuance.issuance_id)
         )
-    return SerialHistoryOut(
-        serial=serial, issuance_id=issuance.issuance_id, frozen=frozen, stays=[StayOut.of(each) for each in stays]
-    )
+    return SerialHistoryOut(serial=serial, issuance_id=issuance.issuance_id, frozen=frozen, stays=stays)
 
 
-@router.post("/freezes", status_code=201, response_model=FreezeOut)
+@router.post("/freezes", status_code=201, response_model=SerialFreeze)
 async def freeze(body: FreezeSerials, call: CallDep) -> Response:
     """Order, as the registry that issued them, that serials do not move, wherever they are."""
-    return await call.commit(freeze_serials.given(body), answer=FreezeOut.of)
+    return await call.commit(freeze_serials.given(body), answer=lambda order: order)
 
 
 @router.get("/freezes")
-def list_freezes(parts: PartsDep, principal: PrincipalDep) -> list[FreezeOut]:
+def list_freezes(parts: PartsDep, principal: PrincipalDep) -> list[SerialFreeze]:
     """Every freeze there ever was, newest first: who deals in credits must be able to see them."""
     with parts.reading() as connection:
-        return [FreezeOut.of(each) for each in UnitOfWork(connection).custody.freezes()]
+        return UnitOfWork(connection).custody.freezes()
 
 
-@router.post("/freezes/{freeze_id}/lifting", response_model=FreezeOut)
+@router.post("/freezes/{freeze_id}/lifting", response_model=SerialFreeze)
 async def lift(freeze_id: Id, call: CallDep) -> Response:
     """Let frozen serials move again."""
-    return await call.commit(lift_freeze.given(freeze_id), answer=FreezeOut.of, status=200)
+    return await call.commit(lift_freeze.given(freeze_id), answer=lambda order: order, status=200)
 
 
 @router.post("/freezes/{freeze_id}/revocation", response_model=CancellationsOut)
@@ -129,24 +125,24 @@ async def resume(project_id: Id, call: CallDep) -> Response:
     )
 
 
-@router.post("/cancellations", status_code=201, response_model=CancellationOut)
+@router.post("/cancellations", status_code=201, response_model=Cancellation)
 async def cancel(body: CancelCredits, call: CallDep) -> Response:
     """Withdraw credits of the caller's holding without using them for anyone. A retirement is something else."""
-    return await call.commit(cancel_credits.given(body), answer=CancellationOut.of)
+    return await call.commit(cancel_credits.given(body), answer=lambda cancelled: cancelled)
 
 
-@router.post("/buffer-reversals", status_code=201, response_model=CancellationOut)
+@router.post("/buffer-reversals", status_code=201, response_model=Cancellation)
 async def reverse(body: ReverseFromBuffer, call: CallDep) -> Response:
     """Cancel buffer credits of an issuance for stored carbon that was lost, as its registry."""
-    return await call.commit(reverse_from_buffer.given(body), answer=CancellationOut.of)
+    return await call.commit(reverse_from_buffer.given(body), answer=lambda cancelled: cancelled)
 
 
 @router.get("/cancellations")
-def list_cancellations(parts: PartsDep, principal: PrincipalDep) -> list[CancellationOut]:
+def list_cancellations(parts: PartsDep, principal: PrincipalDep) -> list[Cancellation]:
     """Cancellations of the caller's credits; a registry sees all."""
     owner = None if principal.kind == "registry" else principal.organisation_id
     with parts.reading() as connection:
-        return [CancellationOut.of(each) for each in UnitOfWork(connection).custody.cancellations(owner_id=owner)]
+        return UnitOfWork(connection).custody.cancellations(owner_id=owner)
 
 
 @router.post("/packages", status_code=201, response_model=PackageOut)

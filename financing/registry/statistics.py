@@ -91,14 +91,14 @@ class StatisticsStore:
         )
         for row in rows:
             text = SerialText(
-                row.methodology_tag,
-                row.project_code,
-                row.vintage,
-                row.first_day,
-                row.last_day,
-                row.first_kg,
-                row.last_kg,
-                row.registry_code,
+                methodology_tag=row.methodology_tag,
+                project_code=row.project_code,
+                vintage=row.vintage,
+                first_day=row.first_day,
+                last_day=row.last_day,
+                first_kg=row.first_kg,
+                last_kg=row.last_kg,
+                registry_code=row.registry_code,
             )
             yield Unit(
                 serial=text,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -14,8 +13,9 @@ from financing.base.quantities import Carbon, Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.records import Codec
 from financing.ledger.serials import SerialText
+from financing.registry.credits.model import Issuance
 from financing.registry.credits.tables import IssuanceRow
-from financing.registry.projects.model import Project
+from financing.registry.projects.model import Meter, Project
 from financing.registry.projects.tables import MeterRow, ProjectRow
 from financing.registry.retirement.model import Retirement
 from financing.registry.retirement.tables import RetirementLineRow, RetirementRow
@@ -33,45 +33,6 @@ retirement_line_t = table_of(RetirementLineRow)
 _projects = Codec(Project)
 _periods = Codec(MonitoringPeriod)
 _retirements = Codec(Retirement)
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A meter, its project, and the grid company that measures with it."""
-
-    meter_id: str
-    project_id: str
-    measured_by: str
-    interval_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Issuance:
-    """Credits issued for one monitoring period, or minted for another region's (`transfer_id`).
-
-    `asset_class` is what valuation and products know them by.
-    """
-
-    issuance_id: str
-    registry_id: str
-    registry_code: str
-    period_id: str | None
-    project_id: str
-    owner_id: str
-    asset_class: str
-    methodology_tag: str
-    project_code: str
-    vintage: int
-    first_day: date
-    last_day: date
-    quantity: Carbon
-    issued_at: datetime
-    transfer_id: str | None = None
-
-    @property
-    def methodology(self) -> str:
-        """The methodology's code, without its version."""
-        return self.methodology_tag.rstrip("0123456789")
 
 
 class RegistryStore:
@@ -280,19 +241,19 @@ class RegistryStore:
 
 def _issuance(row: Row[Any]) -> Issuance:
     return Issuance(
-        row.id,
-        row.registry_id,
-        row.registry_code,
-        row.period_id,
-        row.project_id,
-        row.owner_id,
-        row.asset_class,
-        row.methodology_tag,
-        row.project_code,
-        row.vintage,
-        row.first_day,
-        row.last_day,
-        Carbon(row.quantity_kg),
-        row.issued_at,
-        row.transfer_id,
+        issuance_id=row.id,
+        registry_id=row.registry_id,
+        registry_code=row.registry_code,
+        period_id=row.period_id,
+        project_id=row.project_id,
+        owner_id=row.owner_id,
+        asset_class=row.asset_class,
+        methodology_tag=row.methodology_tag,
+        project_code=row.project_code,
+        vintage=row.vintage,
+        first_day=row.first_day,
+        last_day=row.last_day,
+        quantity=Carbon(row.quantity_kg),
+        issued_at=row.issued_at,
+        transfer_id=row.transfer_id,
     )

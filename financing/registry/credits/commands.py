@@ -18,9 +18,9 @@ from financing.ledger.serials import (
     issue_block,
 )
 from financing.registry.credits.carry_over import CarryOver, whole_tonnes, with_buffer
+from financing.registry.credits.model import Issuance
 from financing.registry.methodology.commands import pinned
 from financing.registry.oversight.overlap_guard import settle_certificates
-from financing.registry.store import Issuance
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 

@@ -11,6 +11,7 @@ from financing.base.quantities import Carbon, business_date
 from financing.base.signing import message_of, require_signed
 from financing.ledger.serials import SerialText
 from financing.registry.credits.carry_over import CarryOver
+from financing.registry.credits.model import Issuance
 from financing.registry.metering.commands import STATEMENT_DOMAIN as METERING_DOMAIN
 from financing.registry.metering.node.port import MeteringNode
 from financing.registry.metering.totals import MeteredTotal, total_of
@@ -18,7 +19,6 @@ from financing.registry.methodology.commands import derived_again
 from financing.registry.methodology.engine import rederived
 from financing.registry.methodology.reduction import ParameterValue, Step
 from financing.registry.packages.looking import find_serial
-from financing.registry.store import Issuance
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.monitoring import MonitoringPeriod, combined_commitment
 from financing.registry.verification.statement import STATEMENT_DOMAIN, statement_document

@@ -17,15 +17,14 @@ from financing.base.quantities import INT64_MAX, Period, business_date
 from financing.base.signing import Signature, message_of, require_signed
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
+from financing.registry.metering.model import MeteringStatement
 from financing.registry.metering.node.port import MeteringNode, Receipt
 from financing.registry.metering.plausibility import Site, check_load, check_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
-from financing.registry.metering.store import MeteringStatement
 from financing.registry.metering.totals import MeteredTotal, total_of
 from financing.registry.methodology.commands import pinned
 from financing.registry.methodology.definition import Methodology
-from financing.registry.projects.model import Project
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 
 STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
@@ -132,7 +131,13 @@ def stated(
     }
     signature = context.signer.sign(meter.measured_by, message_of(STATEMENT_DOMAIN, document))
     return MeteringStatement(
-        period_id, meter.meter_id, meter.measured_by, total.generation.wh, total.commitment, document, signature
+        period_id=period_id,
+        meter_id=meter.meter_id,
+        grid_id=meter.measured_by,
+        energy_wh=total.generation.wh,
+        commitment=total.commitment,
+        document=document,
+        signature=signature,
     )
 
 

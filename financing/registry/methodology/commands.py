@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -21,9 +21,9 @@ from financing.base.parameters.methodologies import STATUSES, Status, read_metho
 from financing.base.quantities import Energy, business_date
 from financing.registry.methodology.definition import Methodology, compiled
 from financing.registry.methodology.engine import Declared, Metered, calculate
+from financing.registry.methodology.model import ArchivedFile, Transition
 from financing.registry.methodology.reduction import Reduction
 from financing.registry.methodology.resolving import Tables, resolve
-from financing.registry.methodology.store import ArchivedFile, Transition
 from financing.registry.projects.model import Project
 from financing.registry.unit import RegistryUnit
 
@@ -46,7 +46,11 @@ def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
     if not recorded:
         return methodology.file.status_on(on)
     last = recorded[-1]
-    return last.status if last.sha256 == methodology.file.version_hash or last.status == "superseded" else "draft"
+    return (
+        cast(Status, last.status)
+        if last.sha256 == methodology.file.version_hash or last.status == "superseded"
+        else "draft"
+    )
 
 
 @issued_by("registry")
@@ -62,13 +66,13 @@ def move_methodology(
     if STATUSES.index(command.status) != STATUSES.index(before) + 1:
         raise InvalidState(f"the version is {before}", methodology=methodology.tag, status=before, asked=command.status)
     transition = Transition(
-        code,
-        version,
-        command.status,
-        methodology.file.version_hash,
-        command.reason,
-        context.actor.id,
-        context.at,
+        code=code,
+        version=version,
+        status=command.status,
+        sha256=methodology.file.version_hash,
+        reason=command.reason,
+        recorded_by=context.actor.id,
+        recorded_at=context.at,
     )
     archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
     unit.methodologies.add_transition(transition)

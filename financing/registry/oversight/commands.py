@@ -15,8 +15,8 @@ from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, Posted, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import FREEZE_REFERENCE, Balance
-from financing.registry.oversight.store import Cancellation, Freeze, Suspension
-from financing.registry.store import Issuance
+from financing.registry.credits.model import Issuance
+from financing.registry.oversight.model import Cancellation, SerialFreeze, Suspension
 from financing.registry.unit import RegistryUnit
 
 # Credits under a pledge, an order or a package have a second party that must let go of them first.
@@ -47,7 +47,7 @@ class SuspendProject(Command):
 
 
 @issued_by("registry")
-def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> Freeze:
+def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> SerialFreeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
     Raises `NotPermitted` unless the actor is the registry that issued them, `QuantityOutOfRange` for serials that do
@@ -59,12 +59,13 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
         raise QuantityOutOfRange("the issuance has no such serials", first_kg=first, last_kg=last)
     if any(low <= last and first <= high for low, high in unit.serials.frozen(issuance.issuance_id)):
         raise InvalidState("some of these serials are frozen already", issuance_id=issuance.issuance_id)
-    order = Freeze(
+    order = SerialFreeze(
         freeze_id=context.new_id("frz"),
         issuance_id=issuance.issuance_id,
         first_kg=first,
         last_kg=last,
         reason=command.reason,
+        state="active",
         ordered_by=context.actor.id,
         ordered_at=context.at,
     )
@@ -85,7 +86,7 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
 
 
 @issued_by("registry")
-def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
+def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> SerialFreeze:
     """Let frozen serials move again, as the registry that froze them."""
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
@@ -171,18 +172,18 @@ def _standing(
     return [(unit.ledger.by_id(account_id), blocks) for account_id, blocks in sorted(by_account.items())]
 
 
-def _hold_reference(order: Freeze, balance: Balance) -> str:
+def _hold_reference(order: SerialFreeze, balance: Balance) -> str:
     return f"{FREEZE_REFERENCE}{order.freeze_id}:{balance.account_id}"
 
 
-def _drop_holds(unit: RegistryUnit, context: Context, order: Freeze, state: str) -> None:
+def _drop_holds(unit: RegistryUnit, context: Context, order: SerialFreeze, state: str) -> None:
     unit.ledger.close_holds_like(f"{FREEZE_REFERENCE}{order.freeze_id}:", state, at=context.at)
 
 
 def _cancel(
     unit: RegistryUnit,
     context: Context,
-    order: Freeze,
+    order: SerialFreeze,
     key: AccountKey,
     blocks: list[SerialBlock],
     *,
@@ -212,7 +213,7 @@ def _record(
         owner_id=owner_id,
         ordered_by=context.actor.id,
         issuance_id=issuance_id,
-        quantity=Carbon(sum(block.quantity.kg for block in posted.blocks)),
+        quantity_kg=sum(block.quantity.kg for block in posted.blocks),
         ground=ground,
         reason=reason,
         serials=tuple(block.serial for block in posted.blocks),

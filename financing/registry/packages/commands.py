@@ -97,6 +97,7 @@ def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> 
         name=command.name,
         registry_id=context.actor.id,
         asset_class=command.asset_class,
+        state="open",
         criteria=Criteria(
             tuple(command.criteria.methodologies),
             tuple(command.criteria.regions),

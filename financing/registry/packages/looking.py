@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from financing.base.errors import NotFound
 from financing.ledger.serials import SerialText, parse_serial
+from financing.registry.credits.model import Issuance
 from financing.registry.packages.store import Constituent
-from financing.registry.store import Issuance
 from financing.registry.unit import RegistryUnit
 
 

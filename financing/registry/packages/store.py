@@ -194,14 +194,14 @@ class PackageStore:
         found: dict[str, list[str]] = {}
         for row in self._connection.execute(query.order_by(block_t.c.issuance_id, block_t.c.first_kg)):
             text = SerialText(
-                row.methodology_tag,
-                row.project_code,
-                row.vintage,
-                row.first_day,
-                row.last_day,
-                row.first_kg,
-                row.last_kg,
-                row.registry_code,
+                methodology_tag=row.methodology_tag,
+                project_code=row.project_code,
+                vintage=row.vintage,
+                first_day=row.first_day,
+                last_day=row.last_day,
+                first_kg=row.first_kg,
+                last_kg=row.last_kg,
+                registry_code=row.registry_code,
             )
             found.setdefault(row.issuance_id, []).append(str(text))
         return found

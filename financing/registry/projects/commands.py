@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Measure, Moment, Text, issued_by
+from financing.base.commands import Command, Id, Measure, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotFound, ReadingRejected
 from financing.base.quantities import Period
 from financing.registry.metering.commands import service_key_of
-from financing.registry.metering.store import MeterKey
+from financing.registry.metering.model import MeterKey
 from financing.registry.methodology.commands import Code, archive, require_approved
 from financing.registry.methodology.definition import Methodology
 from financing.registry.oversight.overlap_guard import guard_project
 from financing.registry.projects.model import (
     Declarations,
     Location,
+    Meter,
+    NamedPlant,
     Project,
     require_new_project,
 )
-from financing.registry.store import Meter
 from financing.registry.unit import RegistryUnit
 
 NameplateWatts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW", most=10**12)]
@@ -41,19 +41,15 @@ class NewMeter(Command):
     )
 
 
-class RegisterProject(Command):
+class RegisterProject(NamedPlant, Command):
     """What a developer states about a project. The owner is whoever registers."""
 
-    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
-    name: Text
     methodology: Code = "PV"
     methodology_version: int = Field(default=1, strict=True, ge=1)
     choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
     capacity_w: NameplateWatts | None = Field(default=None, description="needed where it is metered")
-    grid_connected_on: date
     crediting_from: Moment
     crediting_until: Moment
-    region: Text
     latitude_deg: float = Field(ge=-90, le=90)
     longitude_deg: float = Field(ge=-180, le=180)
     meters: Annotated[list[NewMeter], Field(max_length=100)] = Field(default=[])

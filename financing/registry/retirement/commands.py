@@ -14,7 +14,7 @@ from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.registry.oversight.store import Cancellation
+from financing.registry.oversight.model import Cancellation
 from financing.registry.retirement.model import Retirement, retire
 from financing.registry.unit import RegistryUnit
 
@@ -120,7 +120,7 @@ def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits)
         owner_id=context.actor.id,
         ordered_by=context.actor.id,
         issuance_id=command.issuance_id,
-        quantity=command.quantity_kg,
+        quantity_kg=command.quantity_kg.kg,
         ground="voluntary",
         reason=command.reason,
         serials=tuple(block.serial for block in moved.blocks),

@@ -13,7 +13,7 @@ from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, ho
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.registry.store import Issuance
+from financing.registry.credits.model import Issuance
 from financing.registry.transfers.model import Transfer, mintable, require_locked
 from financing.registry.unit import RegistryUnit
 
@@ -53,6 +53,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
         mode=recognition.mode,
         mintable=minted,
         serials=tuple(block.serial for block in moved.blocks),
+        minted_issuance_id=None,
         terms=tuple((each.file, each.version_hash) for each in (recognition, *factors)),
         locked_at=context.at,
     )
@@ -92,8 +93,13 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     posted = post_entry(unit, context, EntryKind.EXPORT, transfer_id, legs)
     block = _first_block(minted)
     unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
-    done = replace(
-        sent, state="minted", minted=sent.mintable, minted_issuance_id=minted.issuance_id, closed_at=context.at
+    done = sent.model_copy(
+        update={
+            "state": "minted",
+            "minted": sent.mintable,
+            "minted_issuance_id": minted.issuance_id,
+            "closed_at": context.at,
+        }
     )
     unit.transfers.save(done)
     return done
@@ -108,7 +114,7 @@ def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> T
     asset = Asset.credits(sent.issuance_id)
     leg = Leg(escrow(sent.owner_id, asset, transfer_id), holding(sent.owner_id, asset), sent.quantity)
     post_entry(unit, context, EntryKind.ESCROW_RETURN, transfer_id, [leg])
-    done = replace(sent, state="refused", closed_at=context.at)
+    done = sent.model_copy(update={"state": "refused", "closed_at": context.at})
     unit.transfers.save(done)
     return done
 

@@ -32,8 +32,7 @@ from financing.registry.oversight.overlap_guard import (
     freeze_certificates,
     guard_claim,
 )
-from financing.registry.projects.model import Project
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 from financing.registry.verification.findings import require_all_closed

@@ -111,12 +111,14 @@ def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command:
     _require_submitted(claim)
     require_verifier(unit, context, claim)
     finding = VerifierFinding(
-        context.new_id("fnd"),
-        claim.monitoring_period_id,
-        context.actor.id,
-        command.severity,
-        command.text,
-        context.at,
+        finding_id=context.new_id("fnd"),
+        monitoring_period_id=claim.monitoring_period_id,
+        verifier_id=context.actor.id,
+        severity=command.severity,
+        text=command.text,
+        answer="",
+        closing="",
+        raised_at=context.at,
     )
     unit.verification.add_finding(finding)
     return finding
@@ -136,7 +138,7 @@ def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, comman
 def close_finding(unit: RegistryUnit, context: Context, finding_id: str, command: CloseFinding) -> VerifierFinding:
     """The verifier who raised it closes it. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
-    context.require_party(finding.verifier)
+    context.require_party(finding.verifier_id)
     changed = closed(finding, command.text, context.at)
     unit.verification.save_finding(changed)
     return changed
