@@ -53,7 +53,7 @@ def list_projects(parts: PartsDep, principal: PrincipalDep) -> list[ProjectOut]:
     """The caller's projects; the registry and verifiers see all."""
     owner = None if principal.kind in SEES_EVERYTHING else principal.organisation_id
     with parts.reading() as connection:
-        return [ProjectOut.of(found) for found in UnitOfWork(connection).registry.projects(owner)]
+        return [ProjectOut.of(project) for project in UnitOfWork(connection).projects.all(owner)]
 
 
 @router.post("/meters/{meter_id}/readings", status_code=201, response_model=ReadingsOut)
@@ -133,8 +133,8 @@ def list_periods(parts: PartsDep, principal: PrincipalDep, state: Id | None = No
     """The caller's claims; the registry and verifiers see all. `state=submitted` is a verifier's work list."""
     owner = None if principal.kind in SEES_EVERYTHING else principal.organisation_id
     with parts.reading() as connection:
-        found = UnitOfWork(connection).registry.periods(owner_id=owner, state=state)
-    return [PeriodOut.of(claim) for claim in found]
+        claims = UnitOfWork(connection).periods.all(owner_id=owner, state=state)
+    return [PeriodOut.of(claim) for claim in claims]
 
 
 @router.get("/monitoring-periods/{period_id}")
@@ -142,7 +142,7 @@ def show_period(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> Peri
     """One claim with its workings, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        claim = unit.registry.period(period_id)
+        claim = unit.periods.get(period_id)
         if principal.kind not in SEES_EVERYTHING and claim.owner != principal.organisation_id:
             raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
         return PeriodOut.of(claim, corrected_since=corrected_since(unit, parts.nodes, claim))
@@ -166,15 +166,15 @@ async def issue(body: IssueCredits, call: CallDep) -> Response:
 def list_issuances(parts: PartsDep, principal: PrincipalDep) -> list[IssuanceOut]:
     """Everything ever issued: what exists is public among the participants."""
     with parts.reading() as connection:
-        return [IssuanceOut.of(found) for found in UnitOfWork(connection).registry.issuances()]
+        return [IssuanceOut.of(issuance) for issuance in UnitOfWork(connection).issuances.all()]
 
 
 @router.get("/balances")
 def list_balances(parts: PartsDep, principal: PrincipalDep) -> list[BalanceOut]:
     """The caller's accounts: settlement money, credits held and pledged, debts and claims."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).ledger.balances(owner_id=principal.organisation_id)
-    return [BalanceOut.of(balance) for balance in found]
+        balances = UnitOfWork(connection).ledger.balances(owner_id=principal.organisation_id)
+    return [BalanceOut.of(balance) for balance in balances]
 
 
 @router.get("/entries")
@@ -186,10 +186,10 @@ def list_entries(
 ) -> list[EntryOut]:
     """Ledger entries that touch the caller, newest first, with the caller's own postings."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).ledger.entries(
+        entries = UnitOfWork(connection).ledger.entries(
             organisation_id=principal.organisation_id, limit=limit, before=before
         )
-    return [EntryOut.model_validate(entry) for entry in found]
+    return [EntryOut.model_validate(entry) for entry in entries]
 
 
 @router.get("/ledger/head")
@@ -211,4 +211,4 @@ def show_certificate(certificate_number: Id, parts: PartsDep) -> CertificateOut:
     """Look a retirement certificate up. Public: no key is needed."""
     number = require_certificate_number(certificate_number)
     with parts.reading() as connection:
-        return CertificateOut.of(UnitOfWork(connection).registry.retirement(number))
+        return CertificateOut.of(UnitOfWork(connection).retirements.get(number))

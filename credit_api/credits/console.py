@@ -54,13 +54,13 @@ class Holding:
 
 def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
     """Everything an owner has or had of any issuance, newest issuance first."""
-    issued = {found.issuance_id: found for found in unit.registry.issuances()}
-    found: dict[str, Holding] = {}
+    issued = {each.issuance_id: each for each in unit.issuances.all()}
+    rows: dict[str, Holding] = {}
     kinds = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.RETIRED)
     for balance in unit.ledger.balances(owner_id=owner_id, kinds=kinds):
         if balance.key.asset.is_money or balance.key.asset.is_package:
             continue
-        row = found.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
+        row = rows.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
         amount = Carbon(balance.posted)
         if balance.key.kind is AccountKind.HOLDING:
             row.held, row.set_aside = row.held + amount, row.set_aside + Carbon(balance.held)
@@ -68,7 +68,7 @@ def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
             row.pledged += amount
         else:
             row.retired += amount
-    return sorted(found.values(), key=lambda row: (row.issuance.issued_at, row.issuance.issuance_id), reverse=True)
+    return sorted(rows.values(), key=lambda row: (row.issuance.issued_at, row.issuance.issuance_id), reverse=True)
 
 
 @router.get("/console/assets")
@@ -91,8 +91,8 @@ def assets_page(page: Page) -> Response:
         pledges = [stored for stored in unit.pledges.of(me) if stored.pledge.pledgor == me]
         decisions = [record for record in unit.decisions.of(me) if record.borrower_id == me]
         offers = unit.market.offers(me)
-        projects = unit.registry.projects(me)
-        retirements = unit.registry.retirements(me)
+        projects = unit.projects.all(me)
+        retirements = unit.retirements.all(me)
         money = unit.ledger.balance(cash(me))
     return page.render(
         "assets.html",
@@ -122,31 +122,31 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.project(project_id)
-        if found.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
+        plant = unit.projects.get(project_id)
+        if plant.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
             raise NotPermitted("this project is another organisation's", project_id=project_id)
         meters = [
             (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
-            for meter in unit.registry.meters(project_id)
+            for meter in unit.projects.meters(project_id)
         ]
-        claims = [claim for claim in unit.registry.periods(owner_id=found.owner) if claim.project_id == project_id]
+        claims = [claim for claim in unit.periods.all(owner_id=plant.owner) if claim.project_id == project_id]
         daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
-        methodology = pinned(unit, page.context(), found)
+        methodology = pinned(unit, page.context(), plant)
     starts, ends = _unclaimed([claim.period for claim in claims], [span for _, span in meters])
     return page.render(
         "project.html",
-        project=found,
+        project=plant,
         meters=meters,
         claims=claims,
         methodology=methodology,
-        steps=methodology.steps(methodology.variant(dict(found.choices))),
+        steps=methodology.steps(methodology.variant(dict(plant.choices))),
         declared=[
             (name, each) for name, each in methodology.file.inputs.items() if each.kind == "declared" and name != GREEN
         ],
         days=days,
         drawings=daily_charts(daily),
         total=sum(value for _, value in daily),
-        mine=found.owner == principal.organisation_id,
+        mine=plant.owner == principal.organisation_id,
         starts=starts,
         ends=ends,
     )

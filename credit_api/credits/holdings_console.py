@@ -61,7 +61,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
         _choose_issuance(rows, chosen)
         if chosen.text("quantity", required=False) and problem is None:
             try:
-                issuance = unit.registry.issuance(chosen.text("issuance_id"))
+                issuance = unit.issuances.get(chosen.text("issuance_id"))
                 lot = Lot(Asset.credits(issuance.issuance_id).code, issuance.asset_class, chosen.tonnes("quantity"))
                 preview = require_priced(value_lots(unit, page.parts.parameters, [lot], at))
             except REFUSALS as refusal:

@@ -54,8 +54,8 @@ def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[Methodo
     on = business_date(parts.clock())
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = [compiled(file) for file in parts.parameters.methodologies]
-        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in found]
+        versions = [compiled(file) for file in parts.parameters.methodologies]
+        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in versions]
 
 
 @router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=Transition)
@@ -96,7 +96,7 @@ def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> li
     """The verifier's findings on a period with their answers, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        claim = unit.registry.period(period_id)
+        claim = unit.periods.get(period_id)
         if principal.kind not in ("registry", "verifier") and claim.owner != principal.organisation_id:
             raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
         return unit.verification.findings(period_id)
@@ -125,8 +125,8 @@ def list_accreditations(parts: PartsDep, principal: PrincipalDep) -> list[Accred
     """Which certifier may verify what today: from the dated file, and as the registry recorded it."""
     context = parts.context(principal)
     with parts.reading() as connection:
-        found = accreditations(UnitOfWork(connection), context, business_date(context.at))
-    return [AccreditationOut.of(each) for each in found]
+        held = accreditations(UnitOfWork(connection), context, business_date(context.at))
+    return [AccreditationOut.of(each) for each in held]
 
 
 @router.post("/organisation-relations", status_code=201, response_model=RelationOut)

@@ -28,8 +28,8 @@ def meters_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         found = [
             (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
-            for project in unit.registry.projects()
-            for meter in unit.registry.meters(project.project_id)
+            for project in unit.projects.all()
+            for meter in unit.projects.meters(project.project_id)
             if meter.measured_by == me
         ]
     return page.render("metering.html", found=found)
@@ -43,7 +43,7 @@ def load(post: PostDep) -> Response:
         pasted = post.document("readings")
         with post.page.parts.reading() as connection:
             unit = UnitOfWork(connection)
-            meter = unit.registry.meter(post.text("meter_id"))
+            meter = unit.projects.meter(post.text("meter_id"))
             batch = parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes)
             return load_readings(unit, context, batch)
 

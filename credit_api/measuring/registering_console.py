@@ -29,8 +29,8 @@ def register_page(page: Page, tag: str) -> Response:
     on = business_date(page.parts.clock())
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = [compiled(file) for file in page.parts.parameters.methodologies]
-        approved = [each for each in found if status_of(unit, each, on) == "approved"]
+        versions = [compiled(file) for file in page.parts.parameters.methodologies]
+        approved = [each for each in versions if status_of(unit, each, on) == "approved"]
         grids = [each for each in unit.organisations.all() if each.kind == "grid"]
     chosen = next((each for each in approved if each.tag == tag), None)
     return page.render("register.html", approved=approved, chosen=chosen, grids=grids)

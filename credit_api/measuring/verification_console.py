@@ -27,8 +27,8 @@ def work_list(page: PageDep) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         items = work_list_of(unit, principal.organisation_id)
-        claims = unit.registry.periods()
-        projects = {project.project_id: project for project in unit.registry.projects()}
+        claims = unit.periods.all()
+        projects = {project.project_id: project for project in unit.projects.all()}
     return page.render(
         "verification.html",
         items=items,
@@ -47,19 +47,19 @@ def claim_page(page: Page, period_id: str) -> Response:
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.period(period_id)
+        asked = unit.periods.get(period_id)
         if principal.kind not in SEES_CLAIMS:
-            page.context().require_party(found.owner)
-        project = unit.registry.project(found.project_id)
+            page.context().require_party(asked.owner)
+        project = unit.projects.get(asked.project_id)
         raised = unit.verification.findings(period_id)
         assignment = unit.verification.assignment(period_id)
         verifiers = [each for each in unit.organisations.all() if each.kind == "verifier"]
-        corrected = corrected_since(unit, page.parts.nodes, found)
+        corrected = corrected_since(unit, page.parts.nodes, asked)
     return page.render(
         "claim.html",
-        claim=found,
+        claim=asked,
         project=project,
-        verifiable=found.verifiable(),
+        verifiable=asked.verifiable(),
         raised=raised,
         assignment=assignment,
         verifiers=verifiers,
@@ -88,10 +88,10 @@ def registry_page(page: Page) -> Response:
     page.principal("registry")
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        accepted = unit.registry.periods(state=MonitoringState.ACCEPTED.value)
-        issuances = unit.registry.issuances()
-        retirements = unit.registry.retirements()
-        projects = {project.project_id: project for project in unit.registry.projects()}
+        accepted = unit.periods.all(state=MonitoringState.ACCEPTED.value)
+        issuances = unit.issuances.all()
+        retirements = unit.retirements.all()
+        projects = {project.project_id: project for project in unit.projects.all()}
     return page.render(
         "registry.html",
         accepted=accepted,

@@ -79,19 +79,19 @@ def claim_page(page: Page, claim_id: str) -> Response:
     principal = page.principal(*HOLDERS, *SEES_ALL)
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.neutrality.get(claim_id)
-        if found.entity != principal.organisation_id and principal.kind not in SEES_ALL:
+        stated = unit.neutrality.get(claim_id)
+        if stated.entity != principal.organisation_id and principal.kind not in SEES_ALL:
             raise NotPermitted("this claim is another organisation's", claim_id=claim_id)
-        mine = found.entity == principal.organisation_id
-        usable = _usable(unit, found) if mine and found.state == "drafted" else []
+        mine = stated.entity == principal.organisation_id
+        usable = _usable(unit, stated) if mine and stated.state == "drafted" else []
     return page.render(
         "neutrality_claim.html",
-        claim=found,
-        scopes=scope_totals(found),
+        claim=stated,
+        scopes=scope_totals(stated),
         mine=mine,
         certifier=principal.kind == "verifier" and not mine,
         usable=usable,
-        missing=found.residual - found.matched,
+        missing=stated.residual - stated.matched,
     )
 
 
@@ -130,12 +130,12 @@ def refuse(post: PostDep, claim_id: Id) -> Response:
 
 def _usable(unit: UnitOfWork, claim: NeutralityClaim) -> list[tuple[Retirement, Carbon]]:
     """Retirements by the entity or for it, with what no claim has used of them yet."""
-    found = [
+    retired = [
         (each, each.quantity - unit.neutrality.matched(each.certificate_number))
-        for each in unit.registry.retirements()
+        for each in unit.retirements.all()
         if claim.entity in {each.retired_by, each.beneficiary}
     ]
-    return [(each, left) for each, left in found if left]
+    return [(each, left) for each, left in retired if left]
 
 
 def _footprint(post: Post) -> list[dict[str, object]]:

@@ -39,8 +39,13 @@ class OrganisationOut(ResponseModel):
     name_en: str
 
     @classmethod
-    def of(cls, found: Organisation) -> Self:
-        return cls(organisation_id=found.id, kind=found.kind, name_zh=found.name_zh, name_en=found.name_en)
+    def of(cls, organisation: Organisation) -> Self:
+        return cls(
+            organisation_id=organisation.id,
+            kind=organisation.kind,
+            name_zh=organisation.name_zh,
+            name_en=organisation.name_en,
+        )
 
 
 class KeyIn(RequestModel):
@@ -73,7 +78,7 @@ async def admit(body: AdmitOrganisation, call: CallDep) -> Response:
 def list_organisations(parts: PartsDep, principal: PrincipalDep) -> list[OrganisationOut]:
     """Every participant; which customer of a bank it is stays out."""
     with parts.reading() as connection:
-        return [OrganisationOut.of(found) for found in UnitOfWork(connection).organisations.all()]
+        return [OrganisationOut.of(each) for each in UnitOfWork(connection).organisations.all()]
 
 
 @router.post("/organisations/{organisation_id}/keys", status_code=201)

@@ -184,8 +184,8 @@ def list_constituents(
 ) -> list[ConstituentOut]:
     """Look through a package to its serial numbers, oldest first."""
     with parts.reading() as connection:
-        found = look_through(UnitOfWork(connection), package_id, limit=limit, after=after)
-    return [ConstituentOut.of(each, serials) for each, serials in found]
+        behind = look_through(UnitOfWork(connection), package_id, limit=limit, after=after)
+    return [ConstituentOut.of(each, serials) for each, serials in behind]
 
 
 @router.post("/packages/{package_id}/closure", response_model=PackageOut)

@@ -13,7 +13,7 @@ from financing.ledger.accounts import CREDIT_PREFIX
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, issuance_t
-from financing.registry.store import project_t
+from financing.registry.projects.store import project_t
 
 SHOWN = ("holding", "pledged", "escrow", "packaged", "buffer", "retired", "cancelled", "exported")
 

@@ -34,6 +34,7 @@ from financing.ledger.store import account, posting
 from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 from financing.registry.credits.serial_store import block_t
+from financing.registry.credits.store import issuance_t
 from financing.registry.packages.commands import (
     MakePackage,
     PackageCriteria,
@@ -42,7 +43,8 @@ from financing.registry.packages.commands import (
     put_in,
 )
 from financing.registry.packages.looking import look_through
-from financing.registry.store import issuance_t, period_t, project_t
+from financing.registry.projects.store import project_t
+from financing.registry.verification.period_store import period_t
 from financing.valuation.packages import package_value
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)

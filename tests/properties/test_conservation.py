@@ -306,7 +306,7 @@ class Machine:
 
     def registry_of(self, issuance):
         with self.world.parts.reading() as connection:
-            return UnitOfWork(connection).registry.issuance(issuance).registry_id
+            return UnitOfWork(connection).issuances.get(issuance).registry_id
 
     def pack(self):
         owner, issuance, quantity = self.draw()

@@ -45,8 +45,8 @@ def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -
     Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
     `PeriodAlreadyIssued`, `InvalidState`, `ProjectSuspended`.
     """
-    claim = unit.registry.period(command.monitoring_period_id)
-    project = unit.registry.project(claim.project_id)
+    claim = unit.periods.get(command.monitoring_period_id)
+    project = unit.projects.get(claim.project_id)
     if unit.custody.suspension(project.project_id) is not None:
         raise ProjectSuspended("the project is suspended", project_id=project.project_id)
     carried = with_buffer(
@@ -54,7 +54,7 @@ def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -
         Rate(claim.reduction.rules.buffer_bps),
     )
     issuance_id = context.new_id("iss") if carried.issued else None
-    unit.registry.save_period(monitoring.mark_issued(claim, issuance_id))
+    unit.periods.save(monitoring.mark_issued(claim, issuance_id))
     unit.custody.add_carry_over(claim.monitoring_period_id, project.project_id, carried)
     settle_certificates(unit, claim.monitoring_period_id)
     if issuance_id is None:
@@ -82,7 +82,7 @@ def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -
         quantity=carried.issued,
         issued_at=context.at,
     )
-    unit.registry.add_issuance(issuance)
+    unit.issuances.add(issuance)
     return Issued(issuance, mint(unit, context, issuance, block, carried.buffer), carried)
 
 

@@ -68,7 +68,7 @@ def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
     issuance, text = find_serial(unit, serial)
     origin = _origin(unit, issuance)
     assert origin.period_id is not None
-    claim = unit.registry.period(origin.period_id)
+    claim = unit.periods.get(origin.period_id)
     meters = _meters(unit, context, claim)
     commitment = combined_commitment(tuple(total for _, total in meters), claim.reduction.inputs)
     if commitment != claim.commitment():
@@ -104,7 +104,7 @@ def _origin(unit: RegistryUnit, issuance: Issuance) -> Issuance:
         sent = unit.transfers.get(issuance.transfer_id)
         if sent.minted is None or sent.minted != issuance.quantity or sent.minted > sent.quantity:
             raise NotRederivable("more was minted than was locked", transfer_id=sent.transfer_id)
-        issuance = unit.registry.issuance(sent.issuance_id)
+        issuance = unit.issuances.get(sent.issuance_id)
     return issuance
 
 
@@ -112,7 +112,7 @@ def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> li
     statements = {each.meter_id: each for each in unit.metering.statements(claim.monitoring_period_id)}
     found = []
     for total in claim.totals:
-        meter = unit.registry.meter(total.meter_id)
+        meter = unit.projects.meter(total.meter_id)
         node: MeteringNode = context.nodes.of(meter.measured_by)
         through = total.through_batch or None
         batch = node.readings(meter.meter_id, total.interval_minutes, total.period, through_batch=through)
@@ -144,7 +144,7 @@ def _kilograms(unit: RegistryUnit, claim: MonitoringPeriod) -> tuple[int, int]:
         by_workings = rederived(stored)
     except FinancingError as error:
         raise NotRederivable(f"the workings contradict themselves: {error.detail}") from error
-    project = unit.registry.project(claim.project_id)
+    project = unit.projects.get(claim.project_id)
     if not project.methodology_sha256:
         return by_workings[0].kg, by_workings[1].kg
     anew = derived_again(unit, project, stored, business_date(claim.submitted_at))

@@ -84,7 +84,7 @@ def load_readings(
     `DuplicateReading`, and `ReadingRejected` for another interval, one that has not ended, or more than the plant
     makes.
     """
-    meter = unit.registry.meter(batch.meter_id)
+    meter = unit.projects.meter(batch.meter_id)
     if meter.measured_by != context.actor.id:
         raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
     if batch.interval_minutes != meter.interval_minutes:
@@ -92,7 +92,7 @@ def load_readings(
             "the meter reads another interval", meter_id=meter.meter_id, interval_minutes=meter.interval_minutes
         )
     _require_past(batch, context.at)
-    project = unit.registry.project(meter.project_id)
+    project = unit.projects.get(meter.project_id)
     require_within_capacity(batch, _capacity(project), _reject_bps(unit, context, project, meter))
     signed = _signed(unit, context, batch, signature, reason)
     node: MeteringNode = context.nodes.of(meter.measured_by)

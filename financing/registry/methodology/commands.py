@@ -138,7 +138,7 @@ def derived_again(unit: RegistryUnit, project: Project, reduction: Reduction, on
 
 
 def _metered_again(methodology: Methodology, reduction: Reduction) -> dict[str, Metered]:
-    found: dict[str, Metered] = {}
+    metered: dict[str, Metered] = {}
     stated = {each.name: Fraction(each.value) for each in reduction.inputs}
     for role in methodology.file.roles:
         energy, export = Energy(0), None
@@ -149,8 +149,8 @@ def _metered_again(methodology: Methodology, reduction: Reduction) -> dict[str, 
                     energy = value
                 else:
                     export = value
-        found[role] = Metered(max(energy, export or Energy(0)), export)
-    return found
+        metered[role] = Metered(max(energy, export or Energy(0)), export)
+    return metered
 
 
 def _declared_again(reduction: Reduction) -> dict[str, Declared]:

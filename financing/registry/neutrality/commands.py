@@ -76,7 +76,7 @@ def match_retirement(unit: RegistryUnit, context: Context, claim_id: str, comman
     """Use up part of a retirement for the actor's claim. Raises as `neutrality.match`."""
     claim = unit.neutrality.get(claim_id)
     context.require_party(claim.entity)
-    retirement = unit.registry.retirement(command.certificate_number)
+    retirement = unit.retirements.get(command.certificate_number)
     # Credits that were retired for somebody else do not offset the emissions of whoever retired them.
     named = {each.id for each in unit.organisations.all()}
     matched = rules.match(

@@ -104,7 +104,7 @@ def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple
     """
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
-    issuance = unit.registry.issuance(order.issuance_id)
+    issuance = unit.issuances.get(order.issuance_id)
     standing = _standing(unit, issuance, order.first_kg, order.last_kg)
     for balance, _ in standing:
         if balance.key.kind in FINAL:
@@ -141,7 +141,7 @@ def suspend_project(unit: RegistryUnit, context: Context, project_id: str, comma
     """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
     order = Suspension(
         context.new_id("sus"),
-        unit.registry.project(project_id).project_id,
+        unit.projects.get(project_id).project_id,
         command.reason,
         context.actor.id,
         context.at,
@@ -157,7 +157,7 @@ def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> Non
 
 
 def _own_issuance(unit: RegistryUnit, context: Context, issuance_id: str) -> Issuance:
-    issuance = unit.registry.issuance(issuance_id)
+    issuance = unit.issuances.get(issuance_id)
     context.require_party(issuance.registry_id)
     return issuance
 

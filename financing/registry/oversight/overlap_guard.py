@@ -81,14 +81,14 @@ def record_certificate(unit: RegistryUnit, context: Context, command: RecordCert
     Raises `NotPermitted`, `AlreadyExists`, `QuantityOutOfRange`, and `DoubleClaim` when credits are claimed on the
     meter's energy of that time already.
     """
-    meter = unit.registry.meter(command.meter_id)
+    meter = unit.projects.meter(command.meter_id)
     if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
         raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
     state = "sold" if command.sold else "available"
     period = Period(command.starts_at, command.ends_at)
     certificate = GreenCertificate(command.certificate_number, meter.meter_id, period, command.energy_wh, state)
     require_certifiable(certificate, context.at)
-    for claim in unit.registry.claims_of(meter.project_id, [meter.meter_id], period):
+    for claim in unit.periods.overlapping(meter.project_id, [meter.meter_id], period):
         if claim.state.value != "rejected":
             require_sold_energy_left_out(claim.period, [certificate], claim.reduction.energy_of(GREEN_POWER))
     unit.guard.add_certificate(certificate, recorded_by=context.actor.id, at=context.at)
@@ -112,7 +112,7 @@ def sell_certificate(
 @issued_by("grid", "registry")
 def link_energy(unit: RegistryUnit, context: Context, command: LinkEnergy) -> None:
     """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
-    meter = unit.registry.meter(command.source_meter)
+    meter = unit.projects.meter(command.source_meter)
     if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
         raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
     sink = Subject(command.sink_kind, command.sink_id)

@@ -191,7 +191,7 @@ def retire_units(unit: RegistryUnit, context: Context, package_id: str, command:
 
     Raises as `redeem`.
     """
-    number = unit.registry.next_retirement_number()
+    number = unit.retirements.next_number()
     out = _take_out(
         unit,
         context,

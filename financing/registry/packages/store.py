@@ -25,7 +25,7 @@ from financing.registry.packages.model import (
     Redemption,
 )
 from financing.registry.packages.tables import PackageRow
-from financing.registry.store import project_t
+from financing.registry.projects.store import project_t
 
 package_t = table_of(PackageRow)
 _criteria = Codec(Criteria)

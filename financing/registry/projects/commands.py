@@ -87,7 +87,7 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
         methodology_sha256=methodology.file.version_hash,
         developed_by=tuple(command.developed_by),
     )
-    require_new_project(project, unit.registry.clashing_projects(project))
+    require_new_project(project, unit.projects.clashing(project))
     guard_project(unit, project)
     for meter in command.meters:
         unit.organisations.require_kind(meter.measured_by, "grid")
@@ -97,7 +97,7 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
         Meter(meter.meter_id, project.project_id, meter.measured_by, meter.interval_minutes) for meter in command.meters
     ]
     archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
-    unit.registry.add_project(project, meters, context.at)
+    unit.projects.add(project, meters, context.at)
     for meter in command.meters:
         unit.metering.add_key(_key(context, meter), context.at)
     return project
@@ -106,8 +106,8 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
 def _roles(methodology: Methodology, meters: Sequence[NewMeter]) -> tuple[tuple[str, str], ...]:
     roles, rule = methodology.file.roles, methodology.file.monitoring
     only = next(iter(roles)) if len(roles) == 1 else ""
-    found = tuple((meter.meter_id, meter.role or only) for meter in meters)
-    given = {role for _, role in found}
+    parts = tuple((meter.meter_id, meter.role or only) for meter in meters)
+    given = {role for _, role in parts}
     if given != set(roles):
         raise NotFound(
             "the project's meters have the parts that the methodology names", parts=sorted(roles), given=sorted(given)
@@ -119,7 +119,7 @@ def _roles(methodology: Methodology, meters: Sequence[NewMeter]) -> tuple[tuple[
                 interval_minutes=meter.interval_minutes,
                 allowed=rule.interval_minutes_allowed,
             )
-    return found
+    return parts
 
 
 def _key(context: Context, meter: NewMeter) -> MeterKey:

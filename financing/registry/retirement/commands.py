@@ -55,7 +55,7 @@ def retire_credits(unit: RegistryUnit, context: Context, command: RetireCredits)
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `QuantityOutOfRange`.
     """
-    issuance = unit.registry.issuance(command.issuance_id)
+    issuance = unit.issuances.get(command.issuance_id)
     period = None
     if command.period_from is not None and command.period_until is not None:
         period = Period(command.period_from, command.period_until)
@@ -65,7 +65,7 @@ def retire_credits(unit: RegistryUnit, context: Context, command: RetireCredits)
 
 def retire_lots(unit: RegistryUnit, context: Context, lots: list[tuple[str, Carbon]], purpose: Purpose) -> Retirement:
     """Retire credits of several issuances of the actor's holding under one certificate, in one entry."""
-    number = unit.registry.next_retirement_number()
+    number = unit.retirements.next_number()
     owner = context.actor.id
     legs = [
         Leg(
@@ -97,7 +97,7 @@ def record_retirement(
         blocks=blocks,
         at=context.at,
     )
-    unit.registry.add_retirement(retirement, number=number, entry_id=entry_id)
+    unit.retirements.add(retirement, number=number, entry_id=entry_id)
     return retirement
 
 
@@ -107,7 +107,7 @@ def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits)
 
     Raises as `retire_credits`.
     """
-    asset = Asset.credits(unit.registry.issuance(command.issuance_id).issuance_id)
+    asset = Asset.credits(unit.issuances.get(command.issuance_id).issuance_id)
     cancellation_id = context.new_id("can")
     leg = Leg(
         holding(context.actor.id, asset),

@@ -31,7 +31,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     Raises `NotEligible` without such a recognition, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`.
     """
     on = business_date(context.at)
-    issuance = unit.registry.issuance(command.issuance_id)
+    issuance = unit.issuances.get(command.issuance_id)
     home = context.parameters.region_of(issuance.registry_id, on)
     abroad = context.parameters.region(command.to_region, on)
     recognition = _recognition(context, home.key, abroad.key)
@@ -70,7 +70,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.to_registry)
     require_locked(sent)
-    origin = unit.registry.issuance(sent.issuance_id)
+    origin = unit.issuances.get(sent.issuance_id)
     region = context.parameters.region_of(sent.to_registry, business_date(context.at))
     minted = replace(
         origin,
@@ -84,7 +84,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
         issued_at=context.at,
         transfer_id=transfer_id,
     )
-    unit.registry.add_issuance(minted)
+    unit.issuances.add(minted)
     old, new = Asset.credits(origin.issuance_id), Asset.credits(minted.issuance_id)
     locked, gone = escrow(sent.owner_id, old, transfer_id), AccountKey(sent.owner_id, AccountKind.EXPORTED, old)
     target = holding(sent.owner_id, new)

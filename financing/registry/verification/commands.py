@@ -88,12 +88,12 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
 
     Raises `NotPermitted` unless the actor owns the project, and what `calculate` and `monitoring.submit` refuse.
     """
-    project = unit.registry.project(command.project_id)
+    project = unit.projects.get(command.project_id)
     context.require_party(project.owner)
     on = business_date(context.at)
     period = Period(command.starts_at, command.ends_at)
     methodology = pinned(unit, context, project)
-    meters = unit.registry.meters(project.project_id)
+    meters = unit.projects.meters(project.project_id)
     measured = [measure(context, project, methodology, meter, period) for meter in meters]
     resolved = resolve(methodology, Tables.of(context.parameters), dict(project.choices), on)
     reduction = calculate(
@@ -112,11 +112,11 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
         totals=tuple(total for total, _ in measured),
         reduction=reduction,
         findings=tuple(finding for _, findings in measured for finding in findings),
-        existing=unit.registry.claims_of(project.project_id, project.meter_ids, period),
+        existing=unit.periods.overlapping(project.project_id, project.meter_ids, period),
         at=context.at,
     )
     archive(unit, context, resolved.hashes)
-    unit.registry.add_period(claim)
+    unit.periods.add(claim)
     claim_vehicles(unit, claim.monitoring_period_id, command.vehicles)
     freeze_certificates(unit, project.meter_ids, period, claim.monitoring_period_id)
     for meter, (total, findings) in zip(meters, measured, strict=True):
@@ -131,7 +131,7 @@ def state_period(unit: RegistryUnit, context: Context, period_id: str, command: 
     Raises `NotPermitted` for another verifier's period, `AccreditationMissing`, `ConflictOfInterest`, `FindingsOpen`,
     `StatementMismatch`, `PlausibilityFailed`, `InvalidState`.
     """
-    claim = unit.registry.period(period_id)
+    claim = unit.periods.get(period_id)
     require_verifier(unit, context, claim)
     require_all_closed(unit.verification.findings(claim.monitoring_period_id))
     statement = VerificationStatement(
@@ -150,7 +150,7 @@ def state_period(unit: RegistryUnit, context: Context, period_id: str, command: 
     )
     document = statement_document(statement)
     signature = context.signer.sign(context.actor.id, message_of(STATEMENT_DOMAIN, document))
-    unit.registry.save_period(decided)
+    unit.periods.save(decided)
     if command.opinion == "negative":
         free_certificates(unit, claim.monitoring_period_id)
     unit.verification.add_statement(
@@ -164,7 +164,7 @@ def require_verifier(unit: RegistryUnit, context: Context, claim: MonitoringPeri
     assignment = unit.verification.assignment(claim.monitoring_period_id)
     if assignment is not None and assignment.verifier_id != context.actor.id:
         raise NotPermitted("the period is assigned to another verifier", verifier=assignment.verifier_id)
-    project = unit.registry.project(claim.project_id)
+    project = unit.projects.get(claim.project_id)
     require_suitable(unit, context, project, context.actor.id)
 
 
@@ -195,20 +195,20 @@ def _metered(
 ) -> dict[str, Metered]:
     """Sums by the meters' part; an export is known only if every meter of the part has the register."""
     only = next(iter(methodology.file.roles), "")
-    found: dict[str, Metered] = {}
+    sums: dict[str, Metered] = {}
     for meter, (total, _) in zip(meters, measured, strict=True):
         role = project.role_of(meter.meter_id, only)
-        before = found.get(role, Metered(Energy(0), Energy(0)))
+        before = sums.get(role, Metered(Energy(0), Energy(0)))
         export = None if before.export is None or total.export is None else before.export + total.export
-        found[role] = Metered(before.energy + total.generation, export)
-    return found
+        sums[role] = Metered(before.energy + total.generation, export)
+    return sums
 
 
 def _declared(methodology: Methodology, command: SubmitPeriod) -> dict[str, Declared]:
-    found = {name: Declared(Fraction(each.value), each.evidence) for name, each in sorted(command.declared.items())}
+    declared = {name: Declared(Fraction(each.value), each.evidence) for name, each in sorted(command.declared.items())}
     wanted = methodology.units.get(GREEN)
-    if GREEN not in found and wanted is not None and wanted.dimension == ENERGY:
-        found[GREEN] = Declared(Fraction(command.green_power_sold_wh.wh) / wanted.scale)
+    if GREEN not in declared and wanted is not None and wanted.dimension == ENERGY:
+        declared[GREEN] = Declared(Fraction(command.green_power_sold_wh.wh) / wanted.scale)
     elif command.green_power_sold_wh:
         raise NotPermitted("the methodology does not ask for green power", methodology=methodology.tag)
-    return found
+    return declared

@@ -78,12 +78,12 @@ def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, comman
     Raises `NotPermitted`, `NotFound`, `InvalidState`, `PeriodInvalid` for a day that has passed,
     `AccreditationMissing`, `ConflictOfInterest`.
     """
-    claim = unit.registry.period(period_id)
+    claim = unit.periods.get(period_id)
     _require_submitted(claim)
     unit.organisations.require_kind(command.verifier_id, "verifier")
     if command.due_on < business_date(context.at):
         raise PeriodInvalid("the due day has passed", due_on=str(command.due_on))
-    require_suitable(unit, context, unit.registry.project(claim.project_id), command.verifier_id)
+    require_suitable(unit, context, unit.projects.get(claim.project_id), command.verifier_id)
     assignment = Assignment(period_id, command.verifier_id, command.due_on)
     unit.verification.assign(assignment, by=context.actor.id, at=context.at)
     return assignment
@@ -98,7 +98,7 @@ def work_list(unit: RegistryUnit, verifier: str) -> list[WorkItem]:
             assigned.get(claim.monitoring_period_id),
             tuple(unit.verification.findings(claim.monitoring_period_id)),
         )
-        for claim in unit.registry.periods(state=MonitoringState.SUBMITTED.value)
+        for claim in unit.periods.all(state=MonitoringState.SUBMITTED.value)
     ]
     mine = [item for item in items if item.assignment is None or item.assignment.verifier_id == verifier]
     return sorted(mine, key=lambda item: (item.assignment is None, item.assignment and item.assignment.due_on))
@@ -107,7 +107,7 @@ def work_list(unit: RegistryUnit, verifier: str) -> list[WorkItem]:
 @issued_by("verifier")
 def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command: RaiseFinding) -> VerifierFinding:
     """Raises what `require_verifier` raises, and `InvalidState` unless the period is submitted."""
-    claim = unit.registry.period(period_id)
+    claim = unit.periods.get(period_id)
     _require_submitted(claim)
     require_verifier(unit, context, claim)
     finding = VerifierFinding(
@@ -128,7 +128,7 @@ def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command:
 def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, command: AnswerFinding) -> VerifierFinding:
     """The owner answers. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
-    context.require_party(unit.registry.period(finding.monitoring_period_id).owner)
+    context.require_party(unit.periods.get(finding.monitoring_period_id).owner)
     changed = answered(finding, command.text, context.at)
     unit.verification.save_finding(changed)
     return changed
