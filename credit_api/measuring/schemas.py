@@ -11,7 +11,7 @@ from credit_api.http.fields import ResponseModel
 from financing.base.parameters.methodologies import Status
 from financing.registry.methodology.definition import Methodology
 from financing.registry.verification.independence import Accreditation, Relation
-from financing.registry.verification.store import Assignment
+from financing.registry.verification.model import Assignment
 from financing.registry.verification.verifying import WorkItem
 
 

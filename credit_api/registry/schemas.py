@@ -9,13 +9,12 @@ from typing import Self
 from pydantic import Field
 
 from credit_api.http.fields import ResponseModel
-from financing.registry.credits.serial_store import SerialStay
+from financing.registry.credits.model import SerialStay
 from financing.registry.oversight.model import Cancellation, Suspension
 from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere, ExternalClaim, GreenCertificate
 from financing.registry.oversight.overlap_guard import LinkEnergy
 from financing.registry.packages.commands import Packed, Redeemed
-from financing.registry.packages.model import Package, Product
-from financing.registry.packages.store import Breakdown, Constituent
+from financing.registry.packages.model import Breakdown, Constituent, Package, Product
 from financing.registry.transfers.model import SentCredits, Transfer
 
 

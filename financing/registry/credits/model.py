@@ -43,3 +43,18 @@ class Issuance(SerialOrigin):
     def methodology(self) -> str:
         """The methodology's code, without its version."""
         return self.methodology_tag.rstrip("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class SerialStay:
+    """Kilograms of an issuance in one account: from which entry on, and until which (None: still there)."""
+
+    first_kg: int
+    last_kg: int
+    owner_id: str
+    account: str
+    reference: str
+    entry_kind: str
+    at: datetime
+    since_entry_id: int
+    until_entry_id: int | None

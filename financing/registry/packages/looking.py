@@ -5,7 +5,7 @@ from __future__ import annotations
 from financing.base.errors import NotFound
 from financing.ledger.serials import SerialText, parse_serial
 from financing.registry.credits.model import Issuance
-from financing.registry.packages.store import Constituent
+from financing.registry.packages.model import Constituent
 from financing.registry.unit import RegistryUnit
 
 

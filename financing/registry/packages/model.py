@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from financing.base.errors import NotEligible, QuantityOutOfRange, SerialInvalid
-from financing.base.quantities import INT64_MAX
+from financing.base.quantities import INT64_MAX, Carbon
 from financing.base.storage.records import Fact
 
 PACKAGE_CODE = re.compile(r"[A-Z0-9][A-Z0-9-]{1,31}")
@@ -78,6 +79,30 @@ class Candidate:
     region: str
     vintage: int
     capacity_w: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Constituent:
+    """One issuance behind a package's units, and how much of it is in custody."""
+
+    issuance_id: str
+    project_code: str
+    methodology_tag: str
+    region: str
+    vintage: int
+    last_day: date
+    quantity: Carbon
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Custody by methodology, region and vintage."""
+
+    methodology_tag: str
+    region: str
+    vintage: int
+    issuances: int
+    quantity: Carbon
 
 
 def require_eligible(package: Package, candidate: Candidate) -> None:

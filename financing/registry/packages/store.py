@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, cast, func, insert, literal, select, update
@@ -19,7 +18,9 @@ from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t
 from financing.registry.packages.model import (
+    Breakdown,
     Candidate,
+    Constituent,
     Criteria,
     Package,
     Redemption,
@@ -29,30 +30,6 @@ from financing.registry.projects.store import project_t
 
 package_t = table_of(PackageRow)
 _criteria = Codec(Criteria)
-
-
-@dataclass(frozen=True, slots=True)
-class Constituent:
-    """One issuance behind a package's units, and how much of it is in custody."""
-
-    issuance_id: str
-    project_code: str
-    methodology_tag: str
-    region: str
-    vintage: int
-    last_day: date
-    quantity: Carbon
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """Custody by methodology, region and vintage."""
-
-    methodology_tag: str
-    region: str
-    vintage: int
-    issuances: int
-    quantity: Carbon
 
 
 class PackageStore:

@@ -42,13 +42,13 @@ from financing.registry.verification.independence import (
     require_accredited,
     require_independent,
 )
+from financing.registry.verification.model import SignedStatement
 from financing.registry.verification.monitoring import MonitoringPeriod
 from financing.registry.verification.statement import (
     STATEMENT_DOMAIN,
     VerificationStatement,
     statement_document,
 )
-from financing.registry.verification.store import SignedStatement
 
 GREEN = GREEN_POWER
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -16,6 +14,7 @@ from financing.ledger.store import account
 from financing.registry.credits.tables import IssuanceRow
 from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.model import Assignment, SignedStatement
 from financing.registry.verification.tables import (
     AccreditationRow,
     OrganisationRelationRow,
@@ -31,23 +30,6 @@ finding_t = table_of(VerifierFindingRow)
 signed_t = table_of(SignedStatementRow)
 issuance_t = table_of(IssuanceRow)
 STAKES = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.ESCROW, AccountKind.PACKAGED)
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    period_id: str
-    verifier_id: str
-    due_on: date
-
-
-@dataclass(frozen=True, slots=True)
-class SignedStatement:
-    """The document that the verifier signed, as canonical JSON covers it."""
-
-    statement_id: str
-    period_id: str
-    document: dict[str, Any]
-    signature: Signature
 
 
 _FINDINGS = select(finding_t, finding_t.c.id.label("finding_id"), finding_t.c.period_id.label("monitoring_period_id"))

@@ -26,8 +26,8 @@ from financing.registry.verification.findings import (
     closed,
 )
 from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.model import Assignment
 from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState
-from financing.registry.verification.store import Assignment
 
 
 class AssignVerifier(Command):
