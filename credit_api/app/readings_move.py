@@ -15,7 +15,7 @@ from financing.registry.metering.commands import service_key_of
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 from financing.registry.metering.tables import ReadingRow
-from financing.registry.store import meter_t
+from financing.registry.projects.store import meter_t
 
 reading_t = table_of(ReadingRow)
 

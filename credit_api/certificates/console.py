@@ -38,10 +38,10 @@ def certificate(page: PageDep, number: str) -> Response:
     try:
         with page.parts.reading() as connection:
             unit = UnitOfWork(connection)
-            found = unit.registry.retirement(require_certificate_number(number))
+            found = unit.retirements.get(require_certificate_number(number))
             issuance_ids = sorted({block.issuance_id for block in found.blocks})
-            issuances = [unit.registry.issuance(each) for each in issuance_ids]
-            projects = {each.project_id: unit.registry.project(each.project_id) for each in issuances}
+            issuances = [unit.issuances.get(each) for each in issuance_ids]
+            projects = {each.project_id: unit.projects.get(each.project_id) for each in issuances}
     except REFUSALS as refusal:
         return _refused(page, refusal, number)
     return page.render(

@@ -22,8 +22,8 @@ def retirement_document(parts: Parts, number: str) -> bytes:
     require_certificate_number(number)
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.retirement(number)
-        registry = unit.registry.issuance(found.blocks[0].issuance_id).registry_id
+        found = unit.retirements.get(number)
+        registry = unit.issuances.get(found.blocks[0].issuance_id).registry_id
         name = _Names(unit)
     url = f"{parts.settings.address}/certificates/{number}"
     return _kept(parts, registry, retirement_sheet(found, name, url, name(registry)), name(registry), found.retired_at)
@@ -37,7 +37,7 @@ def neutrality_document(parts: Parts, number: str) -> bytes:
         claim = unit.neutrality.certified(number)
         name = _Names(unit)
         serials = tuple(
-            serial for each in claim.matches for serial in unit.registry.retirement(each.certificate_number).serials
+            serial for each in claim.matches for serial in unit.retirements.get(each.certificate_number).serials
         )
     assert claim.certifier is not None
     assert claim.decided_at is not None
@@ -52,7 +52,7 @@ def green_document(parts: Parts, number: str) -> bytes:
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         certificate = unit.guard.certificate(number)
-        grid = unit.registry.meter(certificate.meter_id).measured_by
+        grid = unit.projects.meter(certificate.meter_id).measured_by
         name = _Names(unit)
     url = f"{parts.settings.address}/v1/green-certificates/{number}/document"
     # Its state changes, so it is drawn and signed as of the day it is asked for.

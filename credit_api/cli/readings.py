@@ -90,7 +90,7 @@ def load(
 
 def _load(parts: Parts, file: Path, meter_id: str, key: Ed25519PrivateKey | None, correction: str) -> tuple[int, int]:
     with parts.reading() as connection:
-        meter = UnitOfWork(connection).registry.meter(meter_id)
+        meter = UnitOfWork(connection).projects.meter(meter_id)
     context = Context(
         Actor(meter.measured_by, "grid"), parts.clock(), parts.new_id, parts.parameters, parts.signer, parts.nodes
     )

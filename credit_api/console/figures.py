@@ -26,9 +26,11 @@ from financing.lending.collateral.marking import marked_book, totals_of
 from financing.lending.collateral.store import call_t
 from financing.lending.origination.store import decision_t
 from financing.lending.unit import UnitOfWork
+from financing.registry.credits.store import issuance_t
 from financing.registry.metering.node.port import MeteringNodes
-from financing.registry.store import issuance_t, period_t, project_t
+from financing.registry.projects.store import project_t
 from financing.registry.verification.monitoring import MonitoringState
+from financing.registry.verification.period_store import period_t
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,11 @@ from credit_api.http.fields import YEARS
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
 from financing.base.commands import Given, Measure
 from financing.base.context import Context
-from financing.base.errors import IdempotencyKeyMissing
+from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
 from financing.base.quantities import (
     CHINA_TIME,
     KG_PER_TONNE,
     Carbon,
-    Energy,
     Money,
     Price,
     checked_int64,
@@ -120,9 +119,6 @@ class Post:
     def price(self, name: str) -> Price:
         return Price(self._decimal(name, 100, "¥0.01/t")).require_positive()
 
-    def kwh(self, name: str) -> Energy:
-        return Energy(self._decimal(name, 1_000, "0.001 kWh")).require_non_negative()
-
     def watts(self, name: str) -> int:
         """Nameplate power that was entered in kW."""
         value = self._decimal(name, 1_000, "0.001 kW")
@@ -174,6 +170,13 @@ class Post:
             name = input_of(model, str(wrong["loc"][0])) if wrong["loc"] else ""
             raise FieldInvalid(f"{name}: {wrong['msg']}", name) from None
 
+    def _measured(self, name: str, measure: Measure) -> int:
+        """A quantity in its smallest unit. Raises `FieldInvalid`, and `QuantityOutOfRange` beside the input."""
+        amount = self._decimal(name, measure.scale, measure.finest)
+        if not measure.least <= amount <= measure.most:
+            raise QuantityOutOfRange(f"{name}: the quantity is too small or too large", field=name)
+        return amount
+
     def _entered(self, name: str, field: FieldInfo) -> object | None:
         """What was entered for a field; None leaves it to its default. Raises `FieldInvalid`."""
         measure, kinds = measure_of(field), set(_kinds(field.annotation))
@@ -185,7 +188,7 @@ class Post:
         if not self.text(name, required=field.is_required()):
             return None
         if measure is not None:
-            return self._decimal(name, measure.scale, measure.finest)
+            return self._measured(name, measure)
         if date in kinds and datetime not in kinds:
             return self.day(name)
         return self._decimal(name, 1, "1") if int in kinds else self.text(name)
@@ -326,20 +329,12 @@ def _done(result: R, to: str | Callable[[R], str], flash: str | Callable[[R], st
 
 def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:
     """Commit a command once and go where it leads; show the page again, with what was entered, if it is refused."""
-    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit, asked, run))
-
-
-def apply_outside(post: Post, effect: Callable[[Context], Done], again: View) -> Response:
-    """As `apply`, for an effect outside the books (consents at the nodes, a score inquiry)."""
-    return _applied(post, again, lambda issuer, asked: anyio.from_thread.run(issuer.commit_effect, asked, effect))
-
-
-def _applied(post: Post, again: View, issue: Callable[[Issuer, Keyed], Answer]) -> Response:
     page = post.page
     try:
         key, print_ = post.idempotency()
         name = getattr(page.request.scope.get("endpoint"), "__name__", page.request.url.path)
-        answer = issue(Issuer(page.parts, page.principal()), Keyed(key, print_, 303, name))
+        asked = Keyed(key, print_, 303, name)
+        answer = anyio.from_thread.run(Issuer(page.parts, page.principal()).commit, asked, run)
     except REFUSALS as refusal:
         return again_with(post, refusal, again)
     return _leads_to(page, answer)
@@ -360,7 +355,7 @@ def shown(refusal: Refusal, *, form: str = "", values: Fields | None = None) -> 
         detail=refusal.detail,
         facts=tuple((name, fact(name, value)) for name, value in refusal.context.items() if value is not None),
         form=form,
-        wrong=refusal.field if isinstance(refusal, FieldInvalid) else "",
+        wrong=str(refusal.context.get("field", "")),
         values=values or {},
     )
 

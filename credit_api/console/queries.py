@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from financing.registry.metering.node.port import MeteringNodes
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter
 
 CHINA_OFFSET = 8 * 3_600
 

@@ -12,14 +12,13 @@ from fastapi.responses import Response
 
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
 from credit_api.http.fields import Id
-from financing.base.context import HOLDERS, Context
+from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.base.quantities import (
     Carbon,
-    Energy,
     Money,
     Period,
     business_date,
@@ -27,9 +26,9 @@ from financing.base.quantities import (
 from financing.ledger.accounts import AccountKind, cash
 from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
+from financing.registry.credits.model import Issuance
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
-from financing.registry.store import Issuance
 from financing.registry.verification.commands import GREEN, SubmitPeriod, submit_period
 
 router = APIRouter(include_in_schema=False)
@@ -55,13 +54,13 @@ class Holding:
 
 def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
     """Everything an owner has or had of any issuance, newest issuance first."""
-    issued = {found.issuance_id: found for found in unit.registry.issuances()}
-    found: dict[str, Holding] = {}
+    issued = {each.issuance_id: each for each in unit.issuances.all()}
+    rows: dict[str, Holding] = {}
     kinds = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.RETIRED)
     for balance in unit.ledger.balances(owner_id=owner_id, kinds=kinds):
         if balance.key.asset.is_money or balance.key.asset.is_package:
             continue
-        row = found.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
+        row = rows.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
         amount = Carbon(balance.posted)
         if balance.key.kind is AccountKind.HOLDING:
             row.held, row.set_aside = row.held + amount, row.set_aside + Carbon(balance.held)
@@ -69,7 +68,7 @@ def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
             row.pledged += amount
         else:
             row.retired += amount
-    return sorted(found.values(), key=lambda row: (row.issuance.issued_at, row.issuance.issuance_id), reverse=True)
+    return sorted(rows.values(), key=lambda row: (row.issuance.issued_at, row.issuance.issuance_id), reverse=True)
 
 
 @router.get("/console/assets")
@@ -92,8 +91,8 @@ def assets_page(page: Page) -> Response:
         pledges = [stored for stored in unit.pledges.of(me) if stored.pledge.pledgor == me]
         decisions = [record for record in unit.decisions.of(me) if record.borrower_id == me]
         offers = unit.market.offers(me)
-        projects = unit.registry.projects(me)
-        retirements = unit.registry.retirements(me)
+        projects = unit.projects.all(me)
+        retirements = unit.retirements.all(me)
         money = unit.ledger.balance(cash(me))
     return page.render(
         "assets.html",
@@ -123,31 +122,31 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.project(project_id)
-        if found.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
+        plant = unit.projects.get(project_id)
+        if plant.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
             raise NotPermitted("this project is another organisation's", project_id=project_id)
         meters = [
             (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
-            for meter in unit.registry.meters(project_id)
+            for meter in unit.projects.meters(project_id)
         ]
-        claims = [claim for claim in unit.registry.periods(owner_id=found.owner) if claim.project_id == project_id]
+        claims = [claim for claim in unit.periods.all(owner_id=plant.owner) if claim.project_id == project_id]
         daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
-        methodology = pinned(unit, page.context(), found)
+        methodology = pinned(unit, page.context(), plant)
     starts, ends = _unclaimed([claim.period for claim in claims], [span for _, span in meters])
     return page.render(
         "project.html",
-        project=found,
+        project=plant,
         meters=meters,
         claims=claims,
         methodology=methodology,
-        steps=methodology.steps(methodology.variant(dict(found.choices))),
+        steps=methodology.steps(methodology.variant(dict(plant.choices))),
         declared=[
             (name, each) for name, each in methodology.file.inputs.items() if each.kind == "declared" and name != GREEN
         ],
         days=days,
         drawings=daily_charts(daily),
         total=sum(value for _, value in daily),
-        mine=found.owner == principal.organisation_id,
+        mine=plant.owner == principal.organisation_id,
         starts=starts,
         ends=ends,
     )
@@ -182,19 +181,25 @@ def _unclaimed(claimed: list[Period], spans: list[Span]) -> tuple[date | None, d
 @router.post("/console/projects/{project_id}/periods")
 def submit(post: PostDep, project_id: Id) -> Response:
     """Claim a period: readings are totalled, checked and turned into a reduction."""
+    return post.commit(
+        lambda: submit_period.given(
+            post.read(
+                SubmitPeriod,
+                project_id=project_id,
+                starts_at=post.start_of("starts_on"),
+                ends_at=post.end_of("ends_on"),
+                declared=_declared(post),
+            )
+        ),
+        to=f"/console/projects/{project_id}#claims",
+        flash="period_submitted",
+        again=lambda page: project_page(page, project_id),
+    )
 
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        period = Period(post.start_of("starts_on"), post.end_of("ends_on"))
-        green = post.kwh("green_power_sold") if post.text("green_power_sold", required=False) else Energy(0)
-        submit_period(unit, context, SubmitPeriod(project_id, period, green, _declared(post)))
-        return Done(to=f"/console/projects/{project_id}#claims", flash="period_submitted")
 
-    return apply(post, run, lambda page: project_page(page, project_id))
-
-
-def _declared(post: Post) -> tuple[tuple[str, str, str], ...]:
-    """What was filled in for the methodology's declared inputs: name, exact value, evidence."""
-    found = []
+def _declared(post: Post) -> dict[str, dict[str, str]]:
+    """What was filled in for the methodology's declared inputs: exact value and evidence by name."""
+    filled: dict[str, dict[str, str]] = {}
     for field in sorted(post.fields):
         name = field.removeprefix("declared.")
         if name == field or not post.text(field, required=False):
@@ -202,5 +207,5 @@ def _declared(post: Post) -> tuple[tuple[str, str, str], ...]:
         value = post.text(field).replace(",", "")
         if EXACT.fullmatch(value) is None:
             raise FieldInvalid(f"{field}: not a number with at most twelve decimals", field)
-        found.append((name, value, post.text(f"evidence.{name}", required=False)))
-    return tuple(found)
+        filled[name] = {"value": value, "evidence": post.text(f"evidence.{name}", required=False)}
+    return filled

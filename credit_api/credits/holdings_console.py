@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, Shown
-from credit_api.console.posting import Done, Post, PostDep, apply, inputs_of, shown
+from credit_api.console.posting import Post, PostDep, inputs_of, shown
 from credit_api.credits.console import Holding, holdings_of
 from credit_api.http.pipeline import REFUSALS
 from credit_api.prices.charts import PRICED
-from financing.base.context import HOLDERS, Context
+from financing.base.context import HOLDERS
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset
@@ -21,7 +21,7 @@ from financing.lending.collateral.coverage import lines_of
 from financing.lending.collateral.pledge import PledgedUse
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
-from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
@@ -60,7 +60,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
         _choose_issuance(rows, chosen)
         if chosen.text("quantity", required=False) and problem is None:
             try:
-                issuance = unit.registry.issuance(chosen.text("issuance_id"))
+                issuance = unit.issuances.get(chosen.text("issuance_id"))
                 lot = Lot(Asset.credits(issuance.issuance_id).code, issuance.asset_class, chosen.tonnes("quantity"))
                 preview = require_priced(value_lots(unit, page.parts.parameters, [lot], at))
             except REFUSALS as refusal:
@@ -153,14 +153,9 @@ def retire_page(page: Page, issuance_id: str = "") -> Response:
 @router.post("/console/assets/retire")
 def use_up(post: PostDep) -> Response:
     """Retire for good, and go to the certificate."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = RetireCredits(
-            post.text("issuance_id"),
-            post.tonnes("quantity"),
-            Purpose(post.text("beneficiary"), post.text("purpose")),
-        )
-        retired = retire_credits(unit, context, command)
-        return Done(to=f"/certificates/{retired.certificate_number}", flash="retired")
-
-    return apply(post, run, retire_page)
+    return post.commit(
+        lambda: retire_credits.given(post.read(RetireCredits)),
+        to=lambda retired: f"/certificates/{retired.certificate_number}",
+        flash="retired",
+        again=retire_page,
+    )

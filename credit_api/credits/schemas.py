@@ -2,79 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-    TextPair,
-    Wh,
-)
+from credit_api.http.fields import ResponseModel, TextPair
 from credit_api.measuring.workings import (
-    InputOut,
-    ParameterOut,
     StepOut,
     mg_per_kwh,
 )
-from financing.base.quantities import INT64_MAX, Period
 from financing.ledger.store import Balance
 from financing.registry.credits.commands import Issued
+from financing.registry.credits.model import Issuance, IssuedFor
 from financing.registry.metering.node.port import Receipt
 from financing.registry.metering.readings import ReadingBatch
-from financing.registry.projects.model import Project
+from financing.registry.methodology.reduction import CitedValue, InputValue
+from financing.registry.projects.model import NamedPlant, Project
 from financing.registry.retirement.model import Retirement
-from financing.registry.store import Issuance
-from financing.registry.verification.monitoring import MonitoringPeriod
+from financing.registry.verification.monitoring import ClaimedProject, MonitoringPeriod
 
 
-class MeterIn(RequestModel):
-    meter_id: Id
-    measured_by: Id = Field(description="the grid company that reads this meter")
-    interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
-    role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
-    public_key: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
-    )
-
-
-class ProjectIn(RequestModel):
-    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
-    name: Text
-    methodology: str = Field(default="PV", pattern=r"^[A-Z]{1,12}$")
-    methodology_version: int = Field(default=1, strict=True, ge=1)
-    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
-    capacity_w: int | None = Field(default=None, strict=True, gt=0, le=10**12, description="needed where it is metered")
-    grid_connected_on: date
-    crediting_from: Moment
-    crediting_until: Moment
-    region: Text
-    latitude_deg: float = Field(ge=-90, le=90)
-    longitude_deg: float = Field(ge=-180, le=180)
-    meters: Annotated[list[MeterIn], Field(max_length=100)] = Field(default=[])
-    developed_by: Annotated[list[Id], Field(max_length=20)] = Field(default=[])
-    owns_the_reduction: bool = Field(strict=True)
-    not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
-    outside_ets_boundary: bool = Field(strict=True)
-
-
-class ProjectOut(ResponseModel):
+class ProjectOut(NamedPlant, ResponseModel):
     project_id: str
-    code: str
     owner_id: str
-    name: str
     methodology: str
     choices: dict[str, str]
     capacity_w: int | None
-    grid_connected_on: date
-    region: str
     meter_ids: list[str]
 
     @classmethod
@@ -91,22 +46,6 @@ class ProjectOut(ResponseModel):
             region=project.location.region,
             meter_ids=list(project.meter_ids),
         )
-
-
-class ReadingIn(RequestModel):
-    starts_at: Moment
-    generation_wh: Wh
-    export_wh: Wh | None = None
-    register_wh: Wh | None = None
-
-
-class ReadingsIn(RequestModel):
-    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
-
-    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
-    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
-    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
-    readings: Annotated[list[ReadingIn], Field(min_length=1, max_length=50_000)]
 
 
 class ReadingsOut(ResponseModel):
@@ -129,49 +68,30 @@ class ReadingsOut(ResponseModel):
         )
 
 
-class DeclaredIn(RequestModel):
-    """A declared input, exact, in the unit of the methodology, and what it rests on."""
-
-    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
-    evidence: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
-
-
-class PeriodIn(RequestModel):
-    project_id: Id
-    starts_at: Moment
-    ends_at: Moment
-    vehicles: list[Id] = Field(default_factory=list, max_length=10_000, description="vehicles that were charged")
-    green_power_sold_wh: Wh = Field(default=0, description="sold as green power or certificates: not claimable")
-    declared: dict[str, DeclaredIn] = Field(default={}, max_length=40)
-
-
 class FindingOut(TextPair):
     severity: str
     count: int
     first_at: datetime | None
 
 
-class PeriodOut(ResponseModel):
+class PeriodOut(ClaimedProject, ResponseModel):
     """A claim with its workings: everything a verifier needs to derive the reduction again."""
 
     monitoring_period_id: str
-    project_id: str
     owner_id: str
     starts_at: datetime
     ends_at: datetime
-    state: str
     generation_wh: int
     methodology: str
     variant: dict[str, str]
     claimed_wh: int | None
     reduction_kg: int
     buffer_kg: int = Field(description="of the reduction, withheld against reversal")
-    commitment: str
     factor_key: str | None
     factor_mg_per_kwh: int | None
     formula: str
-    inputs: list[InputOut]
-    parameters: list[ParameterOut]
+    inputs: list[InputValue]
+    parameters: list[CitedValue]
     steps: list[StepOut]
     parameter_hashes: dict[str, str]
     intervals_expected: int
@@ -202,8 +122,8 @@ class PeriodOut(ResponseModel):
             factor_key=factor.key if factor is not None else None,
             factor_mg_per_kwh=mg_per_kwh(factor),
             formula=reduction.formula(),
-            inputs=[InputOut.of(each) for each in reduction.inputs],
-            parameters=[ParameterOut.of(each) for each in reduction.parameters],
+            inputs=list(reduction.inputs),
+            parameters=list(reduction.parameters),
             steps=[StepOut.of(each) for each in reduction.steps],
             parameter_hashes=dict(reduction.parameter_hashes),
             intervals_expected=sum(total.intervals_expected for total in claim.totals),
@@ -223,20 +143,6 @@ class PeriodOut(ResponseModel):
             issuance_id=claim.issuance_id,
             corrected_since=corrected_since,
         )
-
-
-class StatementIn(RequestModel):
-    """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
-
-    opinion: Literal["positive", "negative"]
-    commitment: str = Field(pattern=r"^[0-9a-f]{64}$")
-    generation_wh: Wh
-    reduction_kg: int = Field(strict=True, ge=0, le=INT64_MAX)
-    remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
-
-
-class IssuanceIn(RequestModel):
-    monitoring_period_id: Id
 
 
 class IssuedOut(ResponseModel):
@@ -266,17 +172,12 @@ class IssuedOut(ResponseModel):
         )
 
 
-class IssuanceOut(ResponseModel):
+class IssuanceOut(IssuedFor, ResponseModel):
     """Credits that exist: of a monitoring period, or minted for credits that another region's registry locked."""
 
     issuance_id: str
-    registry_id: str
     monitoring_period_id: str | None
-    transfer_id: str | None
-    project_id: str
     project_code: str
-    owner_id: str
-    asset_class: str
     vintage: int
     quantity_kg: int
     issued_at: datetime
@@ -318,26 +219,6 @@ class BalanceOut(ResponseModel):
             held=balance.held,
             available=balance.available,
         )
-
-
-class RetirementIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    beneficiary: Text
-    purpose: Text
-    period_from: Moment | None = Field(default=None, description="start of the emissions that are offset")
-    period_until: Moment | None = None
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Self:
-        if (self.period_from is None) is not (self.period_until is None):
-            raise ValueError("period_from and period_until come together")
-        return self
-
-    def period(self) -> Period | None:
-        if self.period_from is None or self.period_until is None:
-            return None
-        return Period(self.period_from, self.period_until)
 
 
 class CertificateOut(ResponseModel):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-import anyio.from_thread
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
@@ -37,18 +36,3 @@ async def commit(
 ) -> Response:
     """Queue a command on the writer, wait for its commit, and answer with its JSON body."""
     return as_response(await Issuer(parts, principal).commit(_asked(key, request, body, status), run))
-
-
-def commit_after(
-    parts: Parts,
-    principal: Principal,
-    key: str,
-    request: Request,
-    body: BaseModel | None,
-    effect: Callable[[Context], BaseModel],
-    *,
-    status: int = 201,
-) -> Response:
-    """As `commit`, for an effect outside the books that may be repeated without harm (consent at the nodes)."""
-    issuer, asked = Issuer(parts, principal), _asked(key, request, body, status)
-    return as_response(anyio.from_thread.run(issuer.commit_effect, asked, effect))

@@ -16,7 +16,6 @@ Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f
 Fen = Annotated[int, Field(strict=True, gt=0, le=INT64_MAX, description="CNY in fen (0.01 yuan)")]
 Kg = Annotated[int, Field(strict=True, gt=0, le=INT64_MAX, description="kg CO2e")]
 FenPerTonne = Annotated[int, Field(strict=True, gt=0, le=INT64_MAX, description="fen per tonne CO2e")]
-Wh = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX, description="watt-hours")]
 YEARS = range(1990, 2101)
 
 

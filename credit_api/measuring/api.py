@@ -6,42 +6,35 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
-from credit_api.http.commands import IdempotencyDep, commit
-from credit_api.http.fields import Id, Moment
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.problems import PROBLEMS
 from credit_api.measuring.schemas import (
-    AccreditationIn,
     AccreditationOut,
-    AssignmentIn,
     AssignmentOut,
     AuditedReadingsOut,
-    ClosureIn,
-    Code,
-    FindingTextIn,
     MethodologyOut,
-    RelationIn,
     RelationOut,
-    TransitionIn,
-    TransitionOut,
-    VerifierFindingIn,
-    VerifierFindingOut,
     WorkItemOut,
 )
-from financing.base.context import Context
+from financing.base.commands import Id, Moment
 from financing.base.errors import NotPermitted, PeriodInvalid
 from financing.base.quantities import Period, business_date
 from financing.lending.unit import UnitOfWork
-from financing.registry.methodology.commands import MoveMethodology, move_methodology, status_of
+from financing.registry.methodology.commands import Code, MoveMethodology, move_methodology, status_of
 from financing.registry.methodology.definition import compiled
+from financing.registry.methodology.model import Transition
 from financing.registry.verification.auditing import audit_readings
 from financing.registry.verification.commands import accreditations
-from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.verifying import (
+    AnswerFinding,
     AssignVerifier,
+    CloseFinding,
+    DeclareRelation,
     RaiseFinding,
+    RecordAccreditation,
     answer_finding,
     assign_verifier,
     close_finding,
@@ -61,35 +54,21 @@ def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[Methodo
     on = business_date(parts.clock())
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = [compiled(file) for file in parts.parameters.methodologies]
-        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in found]
+        versions = [compiled(file) for file in parts.parameters.methodologies]
+        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in versions]
 
 
-@router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=TransitionOut)
-async def move(
-    code: Code,
-    version: int,
-    body: TransitionIn,
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    key: IdempotencyDep,
-) -> Response:
+@router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=Transition)
+async def move(code: Code, version: int, body: MoveMethodology, call: CallDep) -> Response:
     """Move a version to its next status, as the registry: draft, consultation, approved, superseded."""
-
-    def run(unit: UnitOfWork, context: Context) -> TransitionOut:
-        command = MoveMethodology(code, version, body.status, body.reason)
-        return TransitionOut.of(move_methodology(unit, context, command))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(move_methodology.given(code, version, body), answer=lambda transition: transition)
 
 
 @router.get("/methodologies/{code}/{version}/transitions")
-def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[TransitionOut]:
+def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[Transition]:
     """What the registry decided on a version, oldest first."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
-    return [TransitionOut.of(each) for each in found]
+        return UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
 
 
 @router.get("/verification/work-list")
@@ -101,83 +80,44 @@ def show_work_list(parts: PartsDep, principal: PrincipalDep) -> list[WorkItemOut
 
 
 @router.post("/monitoring-periods/{period_id}/assignment", status_code=201, response_model=AssignmentOut)
-async def assign(
-    period_id: Id, body: AssignmentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def assign(period_id: Id, body: AssignVerifier, call: CallDep) -> Response:
     """Give a submitted period to an accredited, independent certifier, as the registry."""
-
-    def run(unit: UnitOfWork, context: Context) -> AssignmentOut:
-        return AssignmentOut.of(
-            assign_verifier(unit, context, AssignVerifier(period_id, body.verifier_id, body.due_on))
-        )
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(assign_verifier.given(period_id, body), answer=AssignmentOut.of)
 
 
-@router.post("/monitoring-periods/{period_id}/findings", status_code=201, response_model=VerifierFindingOut)
-async def add_finding(
-    period_id: Id,
-    body: VerifierFindingIn,
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    key: IdempotencyDep,
-) -> Response:
+@router.post("/monitoring-periods/{period_id}/findings", status_code=201, response_model=VerifierFinding)
+async def add_finding(period_id: Id, body: RaiseFinding, call: CallDep) -> Response:
     """Raise a finding as the verifier: a clarification, or a corrective action. Nothing is stated before all close."""
-
-    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
-        command = RaiseFinding(period_id, body.severity, body.text)
-        return VerifierFindingOut.of(raise_finding(unit, context, command))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(raise_finding.given(period_id, body), answer=lambda finding: finding)
 
 
 @router.get("/monitoring-periods/{period_id}/findings")
-def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFindingOut]:
+def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFinding]:
     """The verifier's findings on a period with their answers, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        claim = unit.registry.period(period_id)
+        claim = unit.periods.get(period_id)
         if principal.kind not in ("registry", "verifier") and claim.owner != principal.organisation_id:
             raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
-        return [VerifierFindingOut.of(finding) for finding in unit.verification.findings(period_id)]
+        return unit.verification.findings(period_id)
 
 
-@router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFindingOut)
-async def answer(
-    finding_id: Id, body: FindingTextIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+@router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFinding)
+async def answer(finding_id: Id, body: AnswerFinding, call: CallDep) -> Response:
     """Answer a finding, as the owner of the period."""
-
-    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
-        return VerifierFindingOut.of(answer_finding(unit, context, finding_id, body.text))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(answer_finding.given(finding_id, body), answer=lambda finding: finding)
 
 
-@router.post("/verification-findings/{finding_id}/closure", status_code=201, response_model=VerifierFindingOut)
-async def close(
-    finding_id: Id, body: ClosureIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+@router.post("/verification-findings/{finding_id}/closure", status_code=201, response_model=VerifierFinding)
+async def close(finding_id: Id, body: CloseFinding, call: CallDep) -> Response:
     """Close an answered finding, as the verifier who raised it."""
-
-    def run(unit: UnitOfWork, context: Context) -> VerifierFindingOut:
-        return VerifierFindingOut.of(close_finding(unit, context, finding_id, body.text))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(close_finding.given(finding_id, body), answer=lambda finding: finding)
 
 
 @router.post("/accreditations", status_code=201, response_model=AccreditationOut)
-async def accredit(
-    body: AccreditationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def accredit(body: RecordAccreditation, call: CallDep) -> Response:
     """Record that a certifier may verify a methodology, as the registry."""
-
-    def run(unit: UnitOfWork, context: Context) -> AccreditationOut:
-        wanted = Accreditation(body.organisation_id, body.methodology, body.valid_from, body.valid_until, body.source)
-        return AccreditationOut.of(record_accreditation(unit, context, wanted))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(record_accreditation.given(body), answer=AccreditationOut.of)
 
 
 @router.get("/accreditations")
@@ -185,21 +125,14 @@ def list_accreditations(parts: PartsDep, principal: PrincipalDep) -> list[Accred
     """Which certifier may verify what today: from the dated file, and as the registry recorded it."""
     context = parts.context(principal)
     with parts.reading() as connection:
-        found = accreditations(UnitOfWork(connection), context, business_date(context.at))
-    return [AccreditationOut.of(each) for each in found]
+        held = accreditations(UnitOfWork(connection), context, business_date(context.at))
+    return [AccreditationOut.of(each) for each in held]
 
 
 @router.post("/organisation-relations", status_code=201, response_model=RelationOut)
-async def relate(
-    body: RelationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def relate(body: DeclareRelation, call: CallDep) -> Response:
     """Declare that two organisations are of one group, as one of them or the registry. It cannot be taken back."""
-
-    def run(unit: UnitOfWork, context: Context) -> RelationOut:
-        relation = Relation(body.first_id, body.second_id)
-        return RelationOut.of(declare_relation(unit, context, relation, body.source))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(declare_relation.given(body), answer=RelationOut.of)
 
 
 @router.get("/meters/{meter_id}/readings")

@@ -6,11 +6,12 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
+from credit_api.console.posting import PostDep
 from financing.base.context import Context
 from financing.lending.unit import UnitOfWork
 from financing.registry.metering.commands import load_readings
 from financing.registry.metering.csv_readings import parse_readings
+from financing.registry.metering.node.port import Receipt
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,8 +28,8 @@ def meters_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         found = [
             (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
-            for project in unit.registry.projects()
-            for meter in unit.registry.meters(project.project_id)
+            for project in unit.projects.all()
+            for meter in unit.projects.meters(project.project_id)
             if meter.measured_by == me
         ]
     return page.render("metering.html", found=found)
@@ -38,16 +39,18 @@ def meters_page(page: Page) -> Response:
 def load(post: PostDep) -> Response:
     """Load pasted readings of one meter. All of them are stored, or nothing; whole files go over the API."""
 
-    def effect(context: Context) -> Done:
-        context.require_kind("grid")
-        pasted = post.fields.get("readings", [""])[0].strip()
-        if not pasted:
-            raise FieldInvalid("readings: a value is needed", "readings")
+    def effect(context: Context) -> Receipt:
+        pasted = post.document("readings")
         with post.page.parts.reading() as connection:
             unit = UnitOfWork(connection)
-            meter = unit.registry.meter(post.text("meter_id"))
+            meter = unit.projects.meter(post.text("meter_id"))
             batch = parse_readings(pasted.encode(), meter.meter_id, meter.interval_minutes)
-            receipt = load_readings(unit, context, batch)
-        return Done(to="/console/metering", flash="readings_known" if receipt.deduplicated else "readings_loaded")
+            return load_readings(unit, context, batch)
 
-    return apply_outside(post, effect, meters_page)
+    return post.commit_effect(
+        "load_readings",
+        effect,
+        to="/console/metering",
+        flash=lambda receipt: "readings_known" if receipt.deduplicated else "readings_loaded",
+        again=meters_page,
+    )

@@ -8,17 +8,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
-from financing.base.context import Context
-from financing.base.quantities import Period, business_date
+from credit_api.console.posting import FieldInvalid, Post, PostDep
+from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.registry.methodology.commands import status_of
 from financing.registry.methodology.definition import Methodology, compiled
-from financing.registry.projects.commands import NewMeter, RegisterProject, register_project
-from financing.registry.projects.model import Declarations, Location
+from financing.registry.projects.commands import RegisterProject, register_project
 
 router = APIRouter(include_in_schema=False)
-METERS_MAX = 100
 
 
 @router.get("/console/register")
@@ -32,8 +29,8 @@ def register_page(page: Page, tag: str) -> Response:
     on = business_date(page.parts.clock())
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = [compiled(file) for file in page.parts.parameters.methodologies]
-        approved = [each for each in found if status_of(unit, each, on) == "approved"]
+        versions = [compiled(file) for file in page.parts.parameters.methodologies]
+        approved = [each for each in versions if status_of(unit, each, on) == "approved"]
         grids = [each for each in unit.organisations.all() if each.kind == "grid"]
     chosen = next((each for each in approved if each.tag == tag), None)
     return page.render("register.html", approved=approved, chosen=chosen, grids=grids)
@@ -43,57 +40,39 @@ def register_page(page: Page, tag: str) -> Response:
 def submit(post: PostDep) -> Response:
     """Register the project for the acting developer."""
     tag = post.fields.get("methodology", [""])[0]
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        files = [compiled(file) for file in context.parameters.methodologies]
-        methodology = next((each for each in files if each.tag == tag), None)
-        if methodology is None:
-            raise FieldInvalid("methodology: unknown choice", "methodology")
-        project = register_project(unit, context, _command(post, methodology))
-        return Done(to=f"/console/projects/{project.project_id}", flash="project_registered")
-
-    return apply(post, run, lambda page: register_page(page, tag))
-
-
-def _command(post: Post, methodology: Methodology) -> RegisterProject:
-    return RegisterProject(
-        code=post.text("code"),
-        name=post.text("name"),
-        methodology=methodology.file.code,
-        methodology_version=methodology.file.version,
-        capacity_w=post.whole("capacity_kw", 1, 10**9) * 1000 if methodology.file.roles else None,
-        grid_connected_on=post.day("started_on"),
-        crediting_period=Period(post.start_of("crediting_from"), post.end_of("crediting_until")),
-        location=Location(post.text("region"), _degrees(post, "latitude", 90), _degrees(post, "longitude", 180)),
-        meters=_meters(post, methodology),
-        declarations=Declarations(
-            post.checked("owns_the_reduction"),
-            post.checked("not_registered_elsewhere"),
-            post.checked("outside_ets_boundary"),
-        ),
-        choices=tuple((name, post.text(f"choice.{name}")) for name in methodology.file.choices),
+    return post.commit(
+        lambda: register_project.given(_registration(post, tag)),
+        to=lambda project: f"/console/projects/{project.project_id}",
+        flash="project_registered",
+        again=lambda page: register_page(page, tag),
     )
 
 
-def _meters(post: Post, methodology: Methodology) -> tuple[NewMeter, ...]:
+def _registration(post: Post, tag: str) -> RegisterProject:
+    """The form of one methodology: its file says which choices it asks for and which parts have meters."""
+    files = [compiled(file) for file in post.page.parts.parameters.methodologies]
+    methodology = next((each for each in files if each.tag == tag), None)
+    if methodology is None:
+        raise FieldInvalid("methodology: unknown choice", "methodology")
+    unmetered = {} if methodology.file.roles else {"capacity_w": None}
+    return post.read(
+        RegisterProject,
+        methodology=methodology.file.code,
+        methodology_version=methodology.file.version,
+        choices={name: post.text(f"choice.{name}") for name in methodology.file.choices},
+        crediting_from=post.start_of("crediting_from"),
+        crediting_until=post.end_of("crediting_until"),
+        meters=_meters(post, methodology),
+        **unmetered,
+    )
+
+
+def _meters(post: Post, methodology: Methodology) -> list[dict[str, object]]:
     """Meter ids of one part and grid company, with commas between; whole fleets come over the API."""
-    found: list[NewMeter] = []
+    meters: list[dict[str, object]] = []
     for role in methodology.file.roles:
         interval = post.whole(f"interval.{role}", 1, 43_200)
-        grid = post.text(f"grid.{role}")
+        shared = {"measured_by": post.text(f"grid.{role}"), "interval_minutes": interval, "role": role}
         names = [each.strip() for each in post.text(f"meters.{role}").split(",") if each.strip()]
-        found += [NewMeter(name, grid, interval, role) for name in names]
-    if len(found) > METERS_MAX:
-        raise FieldInvalid(f"meters: at most {METERS_MAX}", "meters")
-    return tuple(found)
-
-
-def _degrees(post: Post, name: str, most: int) -> float:
-    """A position as typed; it tells day from night and enters no formula."""
-    try:
-        value = float(post.text(name))
-    except ValueError:
-        raise FieldInvalid(f"{name}: not a number", name) from None
-    if not -most <= value <= most:
-        raise FieldInvalid(f"{name}: between -{most} and {most} degrees", name)
-    return value
+        meters += [{"meter_id": name} | shared for name in names]
+    return meters

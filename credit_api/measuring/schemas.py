@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
+from credit_api.http.fields import ResponseModel
 from financing.base.parameters.methodologies import Status
 from financing.registry.methodology.definition import Methodology
-from financing.registry.methodology.store import Transition
-from financing.registry.verification.findings import Severity, VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
-from financing.registry.verification.store import Assignment
+from financing.registry.verification.model import Assignment
 from financing.registry.verification.verifying import WorkItem
-
-Code = Annotated[str, Field(pattern=r"^[A-Z]{1,12}$")]
-Remark = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 
 
 class MethodologyOut(ResponseModel):
@@ -64,38 +54,6 @@ class MethodologyOut(ResponseModel):
         )
 
 
-class TransitionIn(RequestModel):
-    status: Literal["consultation", "approved", "superseded"]
-    reason: Text
-
-
-class TransitionOut(ResponseModel):
-    code: str
-    version: int
-    status: str
-    sha256: str
-    reason: str
-    recorded_by: str
-    recorded_at: datetime
-
-    @classmethod
-    def of(cls, transition: Transition) -> Self:
-        return cls(
-            code=transition.code,
-            version=transition.version,
-            status=transition.status,
-            sha256=transition.sha256,
-            reason=transition.reason,
-            recorded_by=transition.recorded_by,
-            recorded_at=transition.recorded_at,
-        )
-
-
-class AssignmentIn(RequestModel):
-    verifier_id: Id
-    due_on: date
-
-
 class AssignmentOut(ResponseModel):
     monitoring_period_id: str
     verifier_id: str
@@ -107,49 +65,6 @@ class AssignmentOut(ResponseModel):
             monitoring_period_id=assignment.period_id,
             verifier_id=assignment.verifier_id,
             due_on=assignment.due_on,
-        )
-
-
-class VerifierFindingIn(RequestModel):
-    severity: Severity
-    text: Remark
-
-
-class FindingTextIn(RequestModel):
-    text: Remark
-
-
-class ClosureIn(RequestModel):
-    text: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
-
-
-class VerifierFindingOut(ResponseModel):
-    finding_id: str
-    monitoring_period_id: str
-    verifier_id: str
-    severity: str
-    state: str
-    text: str
-    raised_at: datetime
-    answer: str
-    answered_at: datetime | None
-    closing: str
-    closed_at: datetime | None
-
-    @classmethod
-    def of(cls, finding: VerifierFinding) -> Self:
-        return cls(
-            finding_id=finding.finding_id,
-            monitoring_period_id=finding.monitoring_period_id,
-            verifier_id=finding.verifier,
-            severity=finding.severity,
-            state=finding.state,
-            text=finding.text,
-            raised_at=finding.raised_at,
-            answer=finding.answer,
-            answered_at=finding.answered_at,
-            closing=finding.closing,
-            closed_at=finding.closed_at,
         )
 
 
@@ -182,14 +97,6 @@ class WorkItemOut(ResponseModel):
         )
 
 
-class AccreditationIn(RequestModel):
-    organisation_id: Id
-    methodology: Code
-    valid_from: date
-    valid_until: date | None = None
-    source: Text
-
-
 class AccreditationOut(ResponseModel):
     organisation_id: str
     methodology: str
@@ -206,12 +113,6 @@ class AccreditationOut(ResponseModel):
             valid_until=accreditation.valid_until,
             source=accreditation.source,
         )
-
-
-class RelationIn(RequestModel):
-    first_id: Id
-    second_id: Id
-    source: Text
 
 
 class RelationOut(ResponseModel):

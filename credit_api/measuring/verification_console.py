@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
-from financing.base.context import Context
 from financing.base.quantities import Carbon, Energy
 from financing.lending.unit import UnitOfWork
-from financing.registry.credits.commands import issue_credits
+from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, state_period
 from financing.registry.verification.monitoring import MonitoringState
@@ -30,8 +27,8 @@ def work_list(page: PageDep) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         items = work_list_of(unit, principal.organisation_id)
-        claims = unit.registry.periods()
-        projects = {project.project_id: project for project in unit.registry.projects()}
+        claims = unit.periods.all()
+        projects = {project.project_id: project for project in unit.projects.all()}
     return page.render(
         "verification.html",
         items=items,
@@ -50,19 +47,19 @@ def claim_page(page: Page, period_id: str) -> Response:
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.period(period_id)
+        asked = unit.periods.get(period_id)
         if principal.kind not in SEES_CLAIMS:
-            page.context().require_party(found.owner)
-        project = unit.registry.project(found.project_id)
+            page.context().require_party(asked.owner)
+        project = unit.projects.get(asked.project_id)
         raised = unit.verification.findings(period_id)
         assignment = unit.verification.assignment(period_id)
         verifiers = [each for each in unit.organisations.all() if each.kind == "verifier"]
-        corrected = corrected_since(unit, page.parts.nodes, found)
+        corrected = corrected_since(unit, page.parts.nodes, asked)
     return page.render(
         "claim.html",
-        claim=found,
+        claim=asked,
         project=project,
-        verifiable=found.verifiable(),
+        verifiable=asked.verifiable(),
         raised=raised,
         assignment=assignment,
         verifiers=verifiers,
@@ -73,32 +70,12 @@ def claim_page(page: Page, period_id: str) -> Response:
 @router.post("/console/claims/{period_id}/statement")
 def state(post: PostDep, period_id: Id) -> Response:
     """State on the figures that the form repeats; a statement on other figures does not bind."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = StatePeriod(
-            period_id,
-            _opinion(post),
-            post.text("commitment"),
-            post.kwh("generation"),
-            _reduction(post),
-            post.text("remarks", required=False),
-        )
-        state_period(unit, context, command)
-        return Done(to="/console/verification", flash="stated")
-
-    return apply(post, run, lambda page: claim_page(page, period_id))
-
-
-def _opinion(post: Post) -> Literal["positive", "negative"]:
-    given = post.text("opinion")
-    if given not in {"positive", "negative"}:
-        raise FieldInvalid("opinion: positive or negative", "opinion")
-    return "positive" if given == "positive" else "negative"
-
-
-def _reduction(post: Post) -> Carbon:
-    """A reduction of nothing can be stated on, so zero is allowed here."""
-    return Carbon(0) if post.text("reduction") in {"0", "0.000"} else post.tonnes("reduction")
+    return post.commit(
+        lambda: state_period.given(period_id, post.read(StatePeriod)),
+        to="/console/verification",
+        flash="stated",
+        again=lambda page: claim_page(page, period_id),
+    )
 
 
 @router.get("/console/registry")
@@ -111,10 +88,10 @@ def registry_page(page: Page) -> Response:
     page.principal("registry")
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        accepted = unit.registry.periods(state=MonitoringState.ACCEPTED.value)
-        issuances = unit.registry.issuances()
-        retirements = unit.registry.retirements()
-        projects = {project.project_id: project for project in unit.registry.projects()}
+        accepted = unit.periods.all(state=MonitoringState.ACCEPTED.value)
+        issuances = unit.issuances.all()
+        retirements = unit.retirements.all()
+        projects = {project.project_id: project for project in unit.projects.all()}
     return page.render(
         "registry.html",
         accepted=accepted,
@@ -130,9 +107,9 @@ def registry_page(page: Page) -> Response:
 @router.post("/console/registry/issuances")
 def issue(post: PostDep) -> Response:
     """Issue the credits of an accepted period to the project's owner."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        issue_credits(unit, context, post.text("period_id"))
-        return Done(to="/console/registry", flash="issued")
-
-    return apply(post, run, registry_page)
+    return post.commit(
+        lambda: issue_credits.given(post.read(IssueCredits)),
+        to="/console/registry",
+        flash="issued",
+        again=registry_page,
+    )

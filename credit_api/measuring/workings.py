@@ -6,51 +6,7 @@ from fractions import Fraction
 from typing import Self
 
 from credit_api.http.fields import ResponseModel
-from financing.registry.methodology.reduction import InputValue, ParameterValue, Step
-
-
-class InputOut(ResponseModel):
-    name: str
-    kind: str
-    value: str
-    unit: str
-    zh: str
-    en: str
-    evidence: str
-
-    @classmethod
-    def of(cls, each: InputValue) -> Self:
-        return cls(
-            name=each.name,
-            kind=each.kind,
-            value=each.value,
-            unit=each.unit,
-            zh=each.zh,
-            en=each.en,
-            evidence=each.evidence,
-        )
-
-
-class ParameterOut(ResponseModel):
-    name: str
-    value: str
-    unit: str
-    key: str
-    source: str
-    mark: str
-    file: str
-
-    @classmethod
-    def of(cls, each: ParameterValue) -> Self:
-        return cls(
-            name=each.name,
-            value=each.value,
-            unit=each.unit,
-            key=each.key,
-            source=each.source,
-            mark=each.mark,
-            file=each.file,
-        )
+from financing.registry.methodology.reduction import ParameterValue, Step
 
 
 class StepOut(ResponseModel):

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal
-from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
-from credit_api.http.commands import IdempotencyDep, commit_after
+from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import id_from_key
 from credit_api.http.problems import PROBLEMS
@@ -86,54 +83,40 @@ def fairness(version: Id, parts: PartsDep, principal: PrincipalDep) -> Sequence[
 
 
 @router.post("/models/rollback", status_code=201, response_model=ModelEventOut)
-def roll_back(
-    body: ModelReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def roll_back(body: ModelReasonIn, call: CallDep) -> Response:
     """Return to the latest earlier champion that is still approved, as a bank that took part in the present one."""
-    return _decide(parts, principal, key, request, body, body.note, lambda act: governing.roll_back(parts, act))
+    return await _decide(call, "roll_back_model", body, body.note, lambda act: governing.roll_back(call.parts, act))
 
 
 @router.post("/models/{version}/approval", status_code=201, response_model=ModelEventOut)
-def approve_or_reject(
-    version: Id, body: ModelApprovalIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def approve_or_reject(version: Id, body: ModelApprovalIn, call: CallDep) -> Response:
     """Approve a version for a year, or reject it for good, as a participating bank that did not register it."""
     rule = governing.approve if body.decision == "approve" else governing.reject
-    return _decide(parts, principal, key, request, body, body.note, lambda act: rule(parts, version, act))
+    return await _decide(call, f"{body.decision}_model", body, body.note, lambda act: rule(call.parts, version, act))
 
 
 @router.post("/models/{version}/appointment", status_code=201, response_model=ModelEventOut)
-def appoint(
-    version: Id, body: AppointmentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def appoint(version: Id, body: AppointmentIn, call: CallDep) -> Response:
     """Make an approved version champion or challenger, or take the challenger out of that role."""
     role = None if body.role == "none" else Role(body.role)
     note = body.note or ""
-    return _decide(parts, principal, key, request, body, note, lambda a: governing.appoint(parts, version, role, a))
+    return await _decide(
+        call, "appoint_model", body, note, lambda act: governing.appoint(call.parts, version, role, act)
+    )
 
 
 @router.post("/models/{version}/retirement", status_code=201, response_model=ModelEventOut)
-def retire(
-    version: Id, body: ModelReasonIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def retire(version: Id, body: ModelReasonIn, call: CallDep) -> Response:
     """Take a version that does not score out of use for good."""
-    return _decide(parts, principal, key, request, body, body.note, lambda act: governing.retire(parts, version, act))
+    return await _decide(call, "retire_model", body, body.note, lambda act: governing.retire(call.parts, version, act))
 
 
-def _decide(
-    parts: Parts,
-    principal: Principal,
-    key: str,
-    request: Request,
-    body: BaseModel,
-    note: str,
-    rule: Callable[[Act], Event],
-) -> Response:
+async def _decide(call: Call, name: str, body: BaseModel, note: str, rule: Callable[[Act], Event]) -> Response:
     """Let a bank decide; the request's key goes into the event, so that repeating it decides nothing twice."""
-    require_kind(principal, "bank")
+    require_kind(call.principal, "bank")
 
-    def effect(context: Context) -> ModelEventOut:
-        command = id_from_key("dec", context.actor.id, key)
-        return ModelEventOut.model_validate(rule(Act(context.actor.id, context.at, note, command)))
+    def effect(context: Context) -> Event:
+        command = id_from_key("dec", context.actor.id, call.key)
+        return rule(Act(context.actor.id, context.at, note, command))
 
-    return commit_after(parts, principal, key, request, body, effect)
+    return await call.commit_effect(name, effect, answer=ModelEventOut.model_validate, body=body)

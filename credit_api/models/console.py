@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from credit_api.console import charts
 from credit_api.console.home import MODELS
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, Post, PostDep, apply_outside
+from credit_api.console.posting import Post, PostDep
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import id_from_key
 from credit_api.models import governing
@@ -179,10 +179,9 @@ def _decide(
 ) -> Response:
     """Decide once a form, whose key goes into the event as an API request's does; `why` asks for a note."""
 
-    def effect(context: Context) -> Done:
+    def effect(context: Context) -> Event:
         key, _ = post.idempotency()
         command = id_from_key("dec", context.actor.id, key)
-        rule(Act(context.actor.id, context.at, post.text("note", required=why), command))
-        return Done(to=f"/console/models{path}", flash=flash)
+        return rule(Act(context.actor.id, context.at, post.text("note", required=why), command))
 
-    return apply_outside(post, effect, again)
+    return post.commit_effect(flash, effect, to=f"/console/models{path}", flash=flash, again=again)

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from credit_api.certificates.documents import green_document, neutrality_document, retirement_document
-from credit_api.http.callers import PartsDep, PrincipalDep
-from credit_api.http.commands import IdempotencyDep, commit
-from credit_api.http.fields import Id
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.neutrality.schemas import (
-    MatchIn,
-    NeutralityIn,
-    NeutralityOut,
-    RemarksIn,
-)
-from financing.base.context import Context
-from financing.base.quantities import Carbon, Period
+from credit_api.neutrality.schemas import NeutralityOut
+from financing.base.commands import Id
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
     DraftClaim,
+    MatchRetirement,
+    RefuseClaim,
     certify_claim,
     draft_claim,
     match_retirement,
     refuse_claim,
 )
-from financing.registry.neutrality.model import FootprintLine, ReductionLine, require_neutrality_number
+from financing.registry.neutrality.model import require_neutrality_number
 
 router = APIRouter(prefix="/v1", tags=["neutrality"], responses=PROBLEMS)
 PDF: dict[int | str, dict[str, Any]] = {
@@ -37,27 +31,9 @@ PEM: dict[int | str, dict[str, Any]] = {200: {"content": {"application/x-pem-fil
 
 
 @router.post("/neutrality-claims", status_code=201, response_model=NeutralityOut)
-async def draft(
-    body: NeutralityIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def draft(body: DraftClaim, call: CallDep) -> Response:
     """State footprint and reductions of a subject over a period."""
-
-    def run(unit: UnitOfWork, context: Context) -> NeutralityOut:
-        command = DraftClaim(
-            subject=body.subject,
-            boundary=body.boundary,
-            period=Period(body.starts_at, body.ends_at),
-            footprint=tuple(
-                FootprintLine(each.scope, each.source, Carbon(each.emitted_kg), each.evidence)
-                for each in body.footprint
-            ),
-            reductions=tuple(
-                ReductionLine(each.measure, Carbon(each.reduced_kg), each.evidence) for each in body.reductions
-            ),
-        )
-        return NeutralityOut.of(draft_claim(unit, context, command))
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(draft_claim.given(body), answer=NeutralityOut.of)
 
 
 @router.get("/neutrality-claims")
@@ -69,48 +45,21 @@ def list_claims(parts: PartsDep, principal: PrincipalDep) -> list[NeutralityOut]
 
 
 @router.post("/neutrality-claims/{claim_id}/matches", status_code=201, response_model=NeutralityOut)
-async def add_match(
-    claim_id: Id, body: MatchIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def add_match(claim_id: Id, body: MatchRetirement, call: CallDep) -> Response:
     """Use up part of a retirement for a claim, as its entity. A retired kilogram offsets once, over all claims."""
-
-    def run(unit: UnitOfWork, context: Context) -> NeutralityOut:
-        return NeutralityOut.of(
-            match_retirement(unit, context, claim_id, body.certificate_number, Carbon(body.quantity_kg))
-        )
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(match_retirement.given(claim_id, body), answer=NeutralityOut.of)
 
 
 @router.post("/neutrality-claims/{claim_id}/certificate", status_code=201, response_model=NeutralityOut)
-async def certify(
-    claim_id: Id, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def certify(claim_id: Id, call: CallDep) -> Response:
     """Certify and sign a claim whose residual is covered, as a certifier that is not its entity."""
-    return await commit(
-        parts,
-        principal,
-        key,
-        request,
-        None,
-        lambda unit, context: NeutralityOut.of(certify_claim(unit, context, claim_id)),
-    )
+    return await call.commit(certify_claim.given(claim_id), answer=NeutralityOut.of)
 
 
 @router.post("/neutrality-claims/{claim_id}/refusal", response_model=NeutralityOut)
-async def refuse(
-    claim_id: Id, body: RemarksIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def refuse(claim_id: Id, body: RefuseClaim, call: CallDep) -> Response:
     """Refuse a claim as a certifier: what it had matched is free again."""
-    return await commit(
-        parts,
-        principal,
-        key,
-        request,
-        body,
-        lambda unit, context: NeutralityOut.of(refuse_claim(unit, context, claim_id, body.remarks)),
-        status=200,
-    )
+    return await call.commit(refuse_claim.given(claim_id, body), answer=NeutralityOut.of, status=200)
 
 
 @router.get("/neutrality-certificates/{certificate_number}")

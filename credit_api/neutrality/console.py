@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, Post, PostDep, apply
+from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.http.fields import Id
-from financing.base.context import HOLDERS, Context
+from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
-from financing.base.quantities import Carbon, Period
+from financing.base.quantities import Carbon
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
     DraftClaim,
+    MatchRetirement,
+    RefuseClaim,
     certify_claim,
     draft_claim,
     match_retirement,
     refuse_claim,
 )
-from financing.registry.neutrality.model import (
-    FootprintLine,
-    NeutralityClaim,
-    ReductionLine,
-    scope_totals,
-)
+from financing.registry.neutrality.model import NeutralityClaim, scope_totals
 from financing.registry.retirement.model import Retirement
 
 router = APIRouter(include_in_schema=False)
 SEES_ALL = ("verifier", "registry")
 FOOTPRINT_ROWS, REDUCTION_ROWS = 6, 3
-Act = Callable[[UnitOfWork, Context], object]
 
 
 @router.get("/console/neutrality")
@@ -59,19 +53,20 @@ def claims_page(page: Page) -> Response:
 def draft(post: PostDep) -> Response:
     """State footprint and reductions of a subject over a period; rows left empty are no rows."""
     post.page.principal(*HOLDERS)
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        command = DraftClaim(
-            subject=post.text("subject"),
-            boundary=post.text("boundary"),
-            period=Period(post.start_of("starts_on"), post.end_of("ends_on")),
-            footprint=_footprint(post),
-            reductions=_reductions(post),
-        )
-        claim = draft_claim(unit, context, command)
-        return Done(to=f"/console/neutrality/{claim.claim_id}", flash="neutrality_drafted")
-
-    return apply(post, run, claims_page)
+    return post.commit(
+        lambda: draft_claim.given(
+            post.read(
+                DraftClaim,
+                starts_at=post.start_of("starts_on"),
+                ends_at=post.end_of("ends_on"),
+                footprint=_footprint(post),
+                reductions=_reductions(post),
+            )
+        ),
+        to=lambda claim: f"/console/neutrality/{claim.claim_id}",
+        flash="neutrality_drafted",
+        again=claims_page,
+    )
 
 
 @router.get("/console/neutrality/{claim_id}")
@@ -84,90 +79,88 @@ def claim_page(page: Page, claim_id: str) -> Response:
     principal = page.principal(*HOLDERS, *SEES_ALL)
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.neutrality.get(claim_id)
-        if found.entity != principal.organisation_id and principal.kind not in SEES_ALL:
+        stated = unit.neutrality.get(claim_id)
+        if stated.entity != principal.organisation_id and principal.kind not in SEES_ALL:
             raise NotPermitted("this claim is another organisation's", claim_id=claim_id)
-        mine = found.entity == principal.organisation_id
-        usable = _usable(unit, found) if mine and found.state == "drafted" else []
+        mine = stated.entity == principal.organisation_id
+        usable = _usable(unit, stated) if mine and stated.state == "drafted" else []
     return page.render(
         "neutrality_claim.html",
-        claim=found,
-        scopes=scope_totals(found),
+        claim=stated,
+        scopes=scope_totals(stated),
         mine=mine,
         certifier=principal.kind == "verifier" and not mine,
         usable=usable,
-        missing=found.residual - found.matched,
+        missing=stated.residual - stated.matched,
     )
 
 
 @router.post("/console/neutrality/{claim_id}/matches")
 def match(post: PostDep, claim_id: Id) -> Response:
     """Use up part of a retirement for the claim. A retired kilogram offsets once."""
-    return _act(
-        post,
-        claim_id,
-        lambda unit, context: match_retirement(
-            unit, context, claim_id, post.text("certificate_number"), post.tonnes("quantity")
-        ),
-        "neutrality_matched",
+    return post.commit(
+        lambda: match_retirement.given(claim_id, post.read(MatchRetirement)),
+        to=f"/console/neutrality/{claim_id}",
+        flash="neutrality_matched",
+        again=lambda page: claim_page(page, claim_id),
     )
 
 
 @router.post("/console/neutrality/{claim_id}/certificate")
 def certify(post: PostDep, claim_id: Id) -> Response:
     """Certify and sign, and go to the certificate that everyone can see."""
-
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        certified = certify_claim(unit, context, claim_id)
-        return Done(to=f"/neutrality/{certified.certificate_number}", flash="neutrality_certified")
-
-    return apply(post, run, lambda page: claim_page(page, claim_id))
+    return post.commit(
+        lambda: certify_claim.given(claim_id),
+        to=lambda certified: f"/neutrality/{certified.certificate_number}",
+        flash="neutrality_certified",
+        again=lambda page: claim_page(page, claim_id),
+    )
 
 
 @router.post("/console/neutrality/{claim_id}/refusal")
 def refuse(post: PostDep, claim_id: Id) -> Response:
     """Refuse: what the claim had matched is free again."""
-    return _act(
-        post,
-        claim_id,
-        lambda unit, context: refuse_claim(unit, context, claim_id, post.text("remarks")),
-        "neutrality_refused",
+    return post.commit(
+        lambda: refuse_claim.given(claim_id, post.read(RefuseClaim)),
+        to=f"/console/neutrality/{claim_id}",
+        flash="neutrality_refused",
+        again=lambda page: claim_page(page, claim_id),
     )
-
-
-def _act(post: Post, claim_id: str, act: Act, flash: str) -> Response:
-    def run(unit: UnitOfWork, context: Context) -> Done:
-        act(unit, context)
-        return Done(to=f"/console/neutrality/{claim_id}", flash=flash)
-
-    return apply(post, run, lambda page: claim_page(page, claim_id))
 
 
 def _usable(unit: UnitOfWork, claim: NeutralityClaim) -> list[tuple[Retirement, Carbon]]:
     """Retirements by the entity or for it, with what no claim has used of them yet."""
-    found = [
+    retired = [
         (each, each.quantity - unit.neutrality.matched(each.certificate_number))
-        for each in unit.registry.retirements()
+        for each in unit.retirements.all()
         if claim.entity in {each.retired_by, each.beneficiary}
     ]
-    return [(each, left) for each, left in found if left]
+    return [(each, left) for each, left in retired if left]
 
 
-def _footprint(post: Post) -> tuple[FootprintLine, ...]:
-    lines = []
-    for number in range(1, FOOTPRINT_ROWS + 1):
-        if post.text(f"source{number}", required=False):
-            scope = post.whole(f"scope{number}", 1, 3)
-            source, evidence = post.text(f"source{number}"), post.text(f"evidence{number}")
-            lines.append(FootprintLine(scope, source, post.tonnes(f"emitted{number}"), evidence))
+def _footprint(post: Post) -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = [
+        {
+            "scope": post.whole(f"scope{number}", 1, 3),
+            "source": post.text(f"source{number}"),
+            "emitted_kg": post.tonnes(f"emitted{number}"),
+            "evidence": post.text(f"evidence{number}"),
+        }
+        for number in range(1, FOOTPRINT_ROWS + 1)
+        if post.text(f"source{number}", required=False)
+    ]
     if not lines:
         raise FieldInvalid("source1: a footprint has at least one line", "source1")
-    return tuple(lines)
+    return lines
 
 
-def _reductions(post: Post) -> tuple[ReductionLine, ...]:
-    return tuple(
-        ReductionLine(post.text(f"measure{number}"), post.tonnes(f"reduced{number}"), post.text(f"proof{number}"))
+def _reductions(post: Post) -> list[dict[str, object]]:
+    return [
+        {
+            "measure": post.text(f"measure{number}"),
+            "reduced_kg": post.tonnes(f"reduced{number}"),
+            "evidence": post.text(f"proof{number}"),
+        }
         for number in range(1, REDUCTION_ROWS + 1)
         if post.text(f"measure{number}", required=False)
-    )
+    ]

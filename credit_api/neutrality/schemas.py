@@ -3,55 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
-from financing.base.quantities import INT64_MAX
+from credit_api.http.fields import ResponseModel
 from financing.registry.neutrality.model import STANDARD, NeutralityClaim
-
-Emitted = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX, description="kg CO2e")]
-
-
-class FootprintIn(RequestModel):
-    scope: Literal[1, 2, 3]
-    source: Text
-    emitted_kg: Emitted
-    evidence: Text
-
-
-class ReductionIn(RequestModel):
-    measure: Text
-    reduced_kg: Emitted
-    evidence: Text
-
-
-class NeutralityIn(RequestModel):
-    """What was emitted in a period, by source, and what was reduced inside the boundary."""
-
-    subject: Text
-    boundary: Text
-    starts_at: Moment
-    ends_at: Moment
-    footprint: Annotated[list[FootprintIn], Field(min_length=1, max_length=200)]
-    reductions: list[ReductionIn] = Field(default_factory=list, max_length=200)
-
-
-class MatchIn(RequestModel):
-    certificate_number: Id
-    quantity_kg: Kg
-
-
-class RemarksIn(RequestModel):
-    remarks: Text
 
 
 class MatchOut(ResponseModel):

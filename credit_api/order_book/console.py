@@ -193,5 +193,5 @@ def _price(fen: float) -> str:
 
 def _unlisted(unit: UnitOfWork, listed: Sequence[Instrument]) -> list[str]:
     taken = {each.id for each in listed}
-    codes = [Asset.credits(found.issuance_id).code for found in unit.registry.issuances()]
+    codes = [Asset.credits(found.issuance_id).code for found in unit.issuances.all()]
     return [code for code in codes if code not in taken]

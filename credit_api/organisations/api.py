@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from credit_api.http.auth.keys import issue
-from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
-from credit_api.http.commands import IdempotencyDep, commit
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.fields import (
     Id,
     RequestModel,
@@ -17,6 +16,7 @@ from credit_api.http.fields import (
     Text,
 )
 from credit_api.http.problems import PROBLEMS
+from financing.base.commands import Command, issued_by
 from financing.base.context import Context
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
@@ -24,7 +24,7 @@ from financing.lending.unit import UnitOfWork
 router = APIRouter(prefix="/v1", tags=["organisations"], responses=PROBLEMS)
 
 
-class OrganisationIn(RequestModel):
+class AdmitOrganisation(Command):
     organisation_id: Id
     kind: Literal["bank", "grid", "developer", "verifier", "buyer"]
     name_zh: Text
@@ -39,8 +39,13 @@ class OrganisationOut(ResponseModel):
     name_en: str
 
     @classmethod
-    def of(cls, found: Organisation) -> Self:
-        return cls(organisation_id=found.id, kind=found.kind, name_zh=found.name_zh, name_en=found.name_en)
+    def of(cls, organisation: Organisation) -> Self:
+        return cls(
+            organisation_id=organisation.id,
+            kind=organisation.kind,
+            name_zh=organisation.name_zh,
+            name_en=organisation.name_en,
+        )
 
 
 class KeyIn(RequestModel):
@@ -55,26 +60,25 @@ class KeyOut(ResponseModel):
     api_key: str
 
 
+@issued_by("registry")
+def admit_organisation(unit: UnitOfWork, context: Context, command: AdmitOrganisation) -> Organisation:
+    """Admit a participant. Raises `AlreadyExists`."""
+    new = Organisation(command.organisation_id, command.kind, command.name_zh, command.name_en, command.subject_id)
+    unit.organisations.add(new, context.at)
+    return new
+
+
 @router.post("/organisations", status_code=201, response_model=OrganisationOut)
-async def admit(
-    body: OrganisationIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def admit(body: AdmitOrganisation, call: CallDep) -> Response:
     """Admit a participant, as the registry."""
-    require_kind(principal, "registry")
-
-    def run(unit: UnitOfWork, context: Context) -> OrganisationOut:
-        new = Organisation(body.organisation_id, body.kind, body.name_zh, body.name_en, body.subject_id)
-        unit.organisations.add(new, context.at)
-        return OrganisationOut.of(new)
-
-    return await commit(parts, principal, key, request, body, run)
+    return await call.commit(admit_organisation.given(body), answer=OrganisationOut.of)
 
 
 @router.get("/organisations")
 def list_organisations(parts: PartsDep, principal: PrincipalDep) -> list[OrganisationOut]:
     """Every participant; which customer of a bank it is stays out."""
     with parts.reading() as connection:
-        return [OrganisationOut.of(found) for found in UnitOfWork(connection).organisations.all()]
+        return [OrganisationOut.of(each) for each in UnitOfWork(connection).organisations.all()]
 
 
 @router.post("/organisations/{organisation_id}/keys", status_code=201)

@@ -27,7 +27,7 @@ def asset_names(unit: UnitOfWork) -> dict[str, str]:
     """What every asset is called, by its code."""
     names = {
         Asset.credits(each.issuance_id).code: f"{each.project_code} {each.vintage} · {each.methodology_tag}"
-        for each in unit.registry.issuances()
+        for each in unit.issuances.all()
     }
     return names | {Asset.units(each.package_id).code: f"{each.code} · {each.name}" for each in unit.packages.all()}
 

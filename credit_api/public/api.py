@@ -9,9 +9,8 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 
 from credit_api.app.errors import BodyTooLarge
-from credit_api.http.callers import PartsDep, PrincipalDep
-from credit_api.http.commands import IdempotencyDep, commit
-from credit_api.http.fields import RequestModel, ResponseModel
+from credit_api.http.callers import CallDep, PartsDep
+from credit_api.http.fields import ResponseModel
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import (
     CSV_TYPE,
@@ -27,11 +26,12 @@ from credit_api.public.cad_trust import (
     read_units,
     unit_of,
 )
+from financing.base.commands import Command, issued_by
 from financing.base.context import Context
 from financing.base.errors import CorruptData
 from financing.base.quantities import INT64_MAX
 from financing.lending.unit import UnitOfWork
-from financing.registry.oversight.overlap_guard import RecordExternalClaim, record_external_claim
+from financing.registry.oversight.overlap_guard import put_on_record
 from financing.registry.statistics import SHOWN, StatisticsStore
 from financing.valuation.streams.subsidies import estimate
 
@@ -87,9 +87,23 @@ class ImportOut(ResponseModel):
     recorded: int
 
 
-class _ImportFingerprint(RequestModel):
-    format: str
-    content: str
+class RecordUnits(Command):
+    """Units of another registry, in the shape of the CAD Trust."""
+
+    units: list[CadUnit]
+
+
+@issued_by("registry")
+def record_units(unit: UnitOfWork, context: Context, command: RecordUnits) -> ImportOut:
+    """Put what is not on record yet on record, so that the overlap guard knows its projects and time."""
+    known = {(each.subject, each.period.start, each.reference) for each in unit.guard.external()}
+    recorded = 0
+    for each in command.units:
+        subject, period = each.subject(), each.period()
+        if (subject, period.start, each.serialNumberBlock) not in known:
+            put_on_record(unit, context, "PHCER", subject, period, each.serialNumberBlock)
+            recorded += 1
+    return ImportOut(units=len(command.units), recorded=recorded)
 
 
 @router.get("/statistics", response_model=list[StatisticOut])
@@ -144,9 +158,7 @@ def export_units(
         XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
     }}},
 )  # fmt: skip
-async def import_units(
-    request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep, table: Table = "json"
-) -> Response:
+async def import_units(request: Request, call: CallDep, table: Table = "json") -> Response:
     """Put units of another registry on record, as a registry: the overlap guard then knows their projects and time."""
     content = bytearray()
     async for chunk in request.stream():
@@ -154,19 +166,7 @@ async def import_units(
         if len(content) > BYTES_MAX:
             raise BodyTooLarge("a file of units is at most 8 MiB", bytes_max=BYTES_MAX)
     units = read_units(_rows(bytes(content), table))
-
-    def run(unit: UnitOfWork, context: Context) -> ImportOut:
-        known = {(each.subject, each.period.start, each.reference) for each in unit.guard.external()}
-        recorded = 0
-        for each in units:
-            command = RecordExternalClaim("PHCER", each.subject(), each.period(), each.serialNumberBlock)
-            if (command.subject, command.period.start, command.reference) not in known:
-                record_external_claim(unit, context, command)
-                recorded += 1
-        return ImportOut(units=len(units), recorded=recorded)
-
-    same = _ImportFingerprint(format=table, content=content.hex())
-    return await commit(parts, principal, key, request, same, run)
+    return await call.commit(record_units.given(RecordUnits(units=units)), answer=lambda done: done)
 
 
 @router.get("/subsidy-estimate")

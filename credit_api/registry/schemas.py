@@ -2,114 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import (
-    Id,
-    Kg,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
-from financing.base.quantities import INT64_MAX, Period
-from financing.registry.credits.serial_store import SerialStay
-from financing.registry.oversight.overlap import ExternalClaim, GreenCertificate
-from financing.registry.oversight.store import Cancellation, Freeze, Suspension
+from credit_api.http.fields import ResponseModel
+from financing.registry.credits.model import SerialStay
+from financing.registry.oversight.model import Cancellation, Suspension
+from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere, ExternalClaim, GreenCertificate
+from financing.registry.oversight.overlap_guard import LinkEnergy
 from financing.registry.packages.commands import Packed, Redeemed
-from financing.registry.packages.model import Criteria, Package
-from financing.registry.packages.store import Breakdown, Constituent
-from financing.registry.transfers.model import Transfer
-
-Year = Annotated[int, Field(strict=True, ge=2000, le=2100)]
-
-
-class SpanIn(RequestModel):
-    starts_at: Moment
-    ends_at: Moment
-
-    def period(self) -> Period:
-        return Period(self.starts_at, self.ends_at)
-
-
-class FreezeIn(RequestModel):
-    """Kilograms `first_kg` to `last_kg` of an issuance; without them, all of it."""
-
-    issuance_id: Id
-    reason: Text
-    first_kg: Kg | None = None
-    last_kg: Kg | None = None
-
-
-class FreezeOut(ResponseModel):
-    freeze_id: str
-    issuance_id: str
-    first_kg: int
-    last_kg: int
-    reason: str
-    state: str
-    ordered_by: str
-    ordered_at: datetime
-    closed_at: datetime | None
-
-    @classmethod
-    def of(cls, order: Freeze) -> Self:
-        return cls(
-            freeze_id=order.freeze_id,
-            issuance_id=order.issuance_id,
-            first_kg=order.first_kg,
-            last_kg=order.last_kg,
-            reason=order.reason,
-            state=order.state,
-            ordered_by=order.ordered_by,
-            ordered_at=order.ordered_at,
-            closed_at=order.closed_at,
-        )
-
-
-class CancellationIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    reason: Text
-
-
-class CancellationOut(ResponseModel):
-    """Credits withdrawn without use: no certificate comes of it. `ground`: voluntary, revoked or reversal."""
-
-    cancellation_id: str
-    owner_id: str
-    ordered_by: str
-    issuance_id: str
-    quantity_kg: int
-    ground: str
-    reason: str
-    serials: list[str]
-    cancelled_at: datetime
-
-    @classmethod
-    def of(cls, done: Cancellation) -> Self:
-        return cls(
-            cancellation_id=done.cancellation_id,
-            owner_id=done.owner_id,
-            ordered_by=done.ordered_by,
-            issuance_id=done.issuance_id,
-            quantity_kg=done.quantity.kg,
-            ground=done.ground,
-            reason=done.reason,
-            serials=list(done.serials),
-            cancelled_at=done.cancelled_at,
-        )
+from financing.registry.packages.model import Breakdown, Constituent, Package, Product
+from financing.registry.transfers.model import SentCredits, Transfer
 
 
 class CancellationsOut(ResponseModel):
-    cancellations: list[CancellationOut]
+    cancellations: list[Cancellation]
 
-
-class ReasonIn(RequestModel):
-    reason: Text
+    @classmethod
+    def of(cls, done: Iterable[Cancellation]) -> Self:
+        return cls(cancellations=list(done))
 
 
 class SuspensionOut(ResponseModel):
@@ -128,62 +42,11 @@ class SuspensionOut(ResponseModel):
         )
 
 
-class StayOut(ResponseModel):
-    """Kilograms in one account, from an entry on and until another (null: still there)."""
-
-    first_kg: int
-    last_kg: int
-    owner_id: str
-    account: str
-    reference: str
-    entry_kind: str
-    at: datetime
-    since_entry_id: int
-    until_entry_id: int | None
-
-    @classmethod
-    def of(cls, stay: SerialStay) -> Self:
-        return cls(
-            first_kg=stay.first_kg,
-            last_kg=stay.last_kg,
-            owner_id=stay.owner_id,
-            account=stay.account,
-            reference=stay.reference,
-            entry_kind=stay.entry_kind,
-            at=stay.at,
-            since_entry_id=stay.since_entry_id,
-            until_entry_id=stay.until_entry_id,
-        )
-
-
 class SerialHistoryOut(ResponseModel):
     serial: str
     issuance_id: str
     frozen: bool
-    stays: list[StayOut]
-
-
-class CriteriaIn(RequestModel):
-    """Empty lists take any. Methodologies are codes without version, e.g. PV."""
-
-    methodologies: list[Id] = Field(default_factory=list, max_length=50)
-    regions: list[Text] = Field(default_factory=list, max_length=50)
-    vintage_first: Year = 2000
-    vintage_last: Year = 2100
-    capacity_w_max: Annotated[int, Field(strict=True, gt=0, le=10**12)] | None = None
-
-    def criteria(self) -> Criteria:
-        return Criteria(
-            tuple(self.methodologies), tuple(self.regions), self.vintage_first, self.vintage_last, self.capacity_w_max
-        )
-
-
-class PackageIn(RequestModel):
-    code: str = Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$")
-    name: Text
-    asset_class: Id = "PHCER"
-    criteria: CriteriaIn = CriteriaIn()
-    redemption: Literal["pro_rata", "oldest_first"] = "pro_rata"
+    stays: list[SerialStay]
 
 
 class BreakdownOut(ResponseModel):
@@ -204,39 +67,31 @@ class BreakdownOut(ResponseModel):
         )
 
 
-class PackageOut(ResponseModel):
+class PackageOut(Product, ResponseModel):
     """A standard product; one unit (`asset`) is one kilogram of credits in custody."""
 
     package_id: str
-    code: str
-    name: str
-    registry_id: str
     asset: str
-    asset_class: str
     methodologies: list[str]
     regions: list[str]
     vintage_first: int
     vintage_last: int
     capacity_w_max: int | None
     redemption: str
-    state: str
 
     @classmethod
     def of(cls, package: Package) -> Self:
+        criteria = package.criteria
         return cls(
+            **package.model_dump(include=set(Product.model_fields)),
             package_id=package.package_id,
-            code=package.code,
-            name=package.name,
-            registry_id=package.registry_id,
             asset=f"PKG:{package.package_id}",
-            asset_class=package.asset_class,
-            methodologies=list(package.criteria.methodologies),
-            regions=list(package.criteria.regions),
-            vintage_first=package.criteria.vintage_first,
-            vintage_last=package.criteria.vintage_last,
-            capacity_w_max=package.criteria.capacity_w_max,
+            methodologies=list(criteria.methodologies),
+            regions=list(criteria.regions),
+            vintage_first=criteria.vintage_first,
+            vintage_last=criteria.vintage_last,
+            capacity_w_max=criteria.capacity_w_max,
             redemption=package.redemption.value,
-            state=package.state,
         )
 
 
@@ -273,13 +128,6 @@ class ConstituentOut(ResponseModel):
         )
 
 
-class PutInIn(RequestModel):
-    """Credits of one issuance; or, without it, every free holding that the package takes."""
-
-    issuance_id: Id | None = None
-    quantity_kg: Kg | None = None
-
-
 class PackedOut(ResponseModel):
     entry_id: int
     issuances: int
@@ -288,10 +136,6 @@ class PackedOut(ResponseModel):
     @classmethod
     def of(cls, packed: Packed) -> Self:
         return cls(entry_id=packed.entry_id, issuances=packed.issuances, quantity_kg=packed.quantity.kg)
-
-
-class QuantityIn(RequestModel):
-    quantity_kg: Kg
 
 
 class RedeemedOut(ResponseModel):
@@ -308,69 +152,29 @@ class RedeemedOut(ResponseModel):
         )
 
 
-class UnitRetirementIn(RequestModel):
-    quantity_kg: Kg
-    beneficiary: Text
-    purpose: Text
-
-
-class TransferIn(RequestModel):
-    issuance_id: Id
-    quantity_kg: Kg
-    to_region: Id
-
-
-class TransferOut(ResponseModel):
+class TransferOut(SentCredits, ResponseModel):
     """Credits on their way to another region; `mintable_kg` is what its registry mints for them."""
 
-    transfer_id: str
-    owner_id: str
-    from_registry: str
-    to_registry: str
-    issuance_id: str
     quantity_kg: int
-    mode: str
     mintable_kg: int
-    serials: list[str]
     state: str
-    minted_issuance_id: str | None
-    locked_at: datetime
     closed_at: datetime | None
 
     @classmethod
     def of(cls, transfer: Transfer) -> Self:
         return cls(
-            transfer_id=transfer.transfer_id,
-            owner_id=transfer.owner_id,
-            from_registry=transfer.from_registry,
-            to_registry=transfer.to_registry,
-            issuance_id=transfer.issuance_id,
+            **transfer.model_dump(include=set(SentCredits.model_fields)),
             quantity_kg=transfer.quantity.kg,
-            mode=transfer.mode,
             mintable_kg=transfer.mintable.kg,
-            serials=list(transfer.serials),
             state=transfer.state,
-            minted_issuance_id=transfer.minted_issuance_id,
-            locked_at=transfer.locked_at,
             closed_at=transfer.closed_at,
         )
 
 
-class ExternalClaimIn(SpanIn):
-    scheme: Literal["CCER", "VCS", "GS", "CDM", "GEC", "ETS", "PHCER"]
-    subject_kind: Literal["meter", "site", "vehicle"]
-    subject_id: Id
-    reference: Text
-
-
-class ExternalClaimOut(ResponseModel):
+class ExternalClaimOut(ClaimedElsewhere, ResponseModel):
     claim_id: str
-    scheme: str
-    subject_kind: str
-    subject_id: str
     starts_at: datetime
     ends_at: datetime
-    reference: str
 
     @classmethod
     def of(cls, claim: ExternalClaim) -> Self:
@@ -385,20 +189,10 @@ class ExternalClaimOut(ResponseModel):
         )
 
 
-class GreenCertificateIn(SpanIn):
-    certificate_number: Id
-    meter_id: Id
-    energy_wh: int = Field(strict=True, gt=0, le=INT64_MAX)
-    sold: bool = Field(default=False, strict=True)
-
-
-class GreenCertificateOut(ResponseModel):
-    certificate_number: str
-    meter_id: str
+class GreenCertificateOut(CertifiedEnergy, ResponseModel):
     starts_at: datetime
     ends_at: datetime
     energy_wh: int
-    state: str
     monitoring_period_id: str | None
 
     @classmethod
@@ -414,15 +208,11 @@ class GreenCertificateOut(ResponseModel):
         )
 
 
-class EnergyLinkIn(RequestModel):
-    """Energy of `source_meter` reaches another meter (a charging pile) or a vehicle."""
-
-    source_meter: Id
-    sink_kind: Literal["meter", "vehicle"]
-    sink_id: Id
-
-
 class EnergyLinkOut(ResponseModel):
     source_meter: str
     sink_kind: str
     sink_id: str
+
+    @classmethod
+    def of(cls, link: LinkEnergy) -> Self:
+        return cls.model_validate(link.model_dump())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from credit_api.http.callers import PartsDep, PrincipalDep, require_kind
-from credit_api.http.commands import IdempotencyDep, commit_after
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.fields import Id, ResponseModel
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
@@ -21,6 +20,7 @@ from credit_api.scores.schemas import (
     WithdrawalIn,
 )
 from credit_api.scores.scoring import ask_score
+from federated.consent.record import ConsentRecord
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
@@ -32,16 +32,14 @@ class CustomerOut(ResponseModel):
 
 
 @router.post("/consents", status_code=201, response_model=ConsentOut)
-def give_consent(
-    body: ConsentIn, request: Request, parts: PartsDep, principal: PrincipalDep, key: IdempotencyDep
-) -> Response:
+async def give_consent(body: ConsentIn, call: CallDep) -> Response:
     """Record a consent that its subject signed towards the calling bank, at its node and at every grid company's."""
-    require_kind(principal, "bank")
+    require_kind(call.principal, "bank")
 
-    def effect(context: Context) -> ConsentOut:
-        return ConsentOut.model_validate(record_signed(parts, context.actor.id, body))
+    def effect(context: Context) -> ConsentRecord:
+        return record_signed(call.parts, context.actor.id, body)
 
-    return commit_after(parts, principal, key, request, body, effect)
+    return await call.commit_effect("give_consent", effect, answer=ConsentOut.model_validate, body=body)
 
 
 @router.get("/consents")
@@ -63,25 +61,15 @@ def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> Co
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
-def withdraw_consent(
-    consent_id: Id,
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    key: IdempotencyDep,
-    body: WithdrawalIn | None = None,
-) -> Response:
+async def withdraw_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | None = None) -> Response:
     """Withdraw a consent everywhere, on the subject's word or with its signature. The next score is refused."""
-    require_kind(principal, "bank")
+    require_kind(call.principal, "bank")
 
-    def effect(context: Context) -> ConsentOut:
-        signature = bytes.fromhex(body.signature) if body else b""
-        bank = context.actor.id
-        return ConsentOut.model_validate(
-            parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature)
-        )
+    def effect(context: Context) -> ConsentRecord:
+        bank, signature = context.actor.id, bytes.fromhex(body.signature) if body else b""
+        return call.parts.network.withdraw_consent(consent_id, bank, context.at, by=bank, signature=signature)
 
-    return commit_after(parts, principal, key, request, body, effect, status=200)
+    return await call.commit_effect("withdraw_consent", effect, answer=ConsentOut.model_validate, body=body, status=200)
 
 
 @router.get("/customers")

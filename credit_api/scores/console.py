@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, FieldInvalid, PostDep, apply_outside
+from credit_api.console.posting import FieldInvalid, PostDep
 from credit_api.http.fields import Id
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries, own_inquiry
 from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
 from credit_api.scores.scoring import ask_score
-from federated.consent.record import Purpose
+from federated.consent.record import ConsentRecord, Purpose
 from federated.errors import DataMissing
 from financing.base.context import Context
 from financing.base.storage.paging import Window
@@ -99,17 +99,22 @@ def give_consent(post: PostDep, subject_id: Id) -> Response:
     page = post.page
     page.principal("bank")
 
-    def effect(context: Context) -> Done:
+    def effect(context: Context) -> ConsentRecord:
         try:
             given = ConsentIn.model_validate_json(post.document("signed"))
         except ValidationError:
             raise FieldInvalid("signed: this is no signed consent", "signed") from None
         if given.subject_id != subject_id:
             raise FieldInvalid("signed: this is another customer's consent", "signed")
-        record_signed(page.parts, context.actor.id, given)
-        return Done(to=f"/console/scores/{subject_id}#ask", flash="consent_recorded")
+        return record_signed(page.parts, context.actor.id, given)
 
-    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+    return post.commit_effect(
+        "give_consent",
+        effect,
+        to=f"/console/scores/{subject_id}#ask",
+        flash="consent_recorded",
+        again=lambda again: customer_page(again, subject_id),
+    )
 
 
 @router.post("/console/scores/{subject_id}/withdrawals/{consent_id}")
@@ -118,12 +123,17 @@ def withdraw_consent(post: PostDep, subject_id: Id, consent_id: Id) -> Response:
     page = post.page
     page.principal("bank")
 
-    def effect(context: Context) -> Done:
+    def effect(context: Context) -> ConsentRecord:
         bank = context.actor.id
-        page.parts.network.withdraw_consent(consent_id, bank, context.at, by=bank)
-        return Done(to=f"/console/scores/{subject_id}", flash="consent_withdrawn")
+        return page.parts.network.withdraw_consent(consent_id, bank, context.at, by=bank)
 
-    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+    return post.commit_effect(
+        "withdraw_consent",
+        effect,
+        to=f"/console/scores/{subject_id}",
+        flash="consent_withdrawn",
+        again=lambda again: customer_page(again, subject_id),
+    )
 
 
 @router.post("/console/scores/{subject_id}/inquiries")
@@ -132,14 +142,19 @@ def ask(post: PostDep, subject_id: Id) -> Response:
     page = post.page
     principal = page.principal("bank")
 
-    def effect(_context: Context) -> Done:
+    def effect(_context: Context) -> ScoreOut:
         post.text("purpose")
         purpose = next(iter(post.choices("purpose", Purpose)))
         asked = ScoreIn(subject_id=subject_id, consent_id=post.text("consent_id"), purpose=purpose)
-        answer = ask_score(page.parts, principal, asked)
-        return Done(to=f"/console/inquiries/{answer.inquiry_id}", flash="score_answered")
+        return ask_score(page.parts, principal, asked)
 
-    return apply_outside(post, effect, lambda again: customer_page(again, subject_id))
+    return post.commit_effect(
+        "ask_score",
+        effect,
+        to=lambda answer: f"/console/inquiries/{answer.inquiry_id}",
+        flash="score_answered",
+        again=lambda again: customer_page(again, subject_id),
+    )
 
 
 @router.get("/console/inquiries")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from credit_api.http.callers import PartsDep, PrincipalDep
-from credit_api.http.commands import IdempotencyDep, commit_after
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id, ResponseModel, TextPair
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
@@ -22,6 +21,7 @@ from credit_api.subjects.rights import (
     uses_of,
     withdraw_own,
 )
+from federated.consent.record import ConsentRecord
 from federated.consent.uses import Action
 from financing.base.context import Context
 
@@ -126,19 +126,14 @@ def list_my_consents(parts: PartsDep, principal: PrincipalDep) -> list[ConsentOu
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
-def withdraw_my_consent(
-    consent_id: Id,
-    request: Request,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    key: IdempotencyDep,
-    body: WithdrawalIn | None = None,
-) -> Response:
+async def withdraw_my_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | None = None) -> Response:
     """Withdraw one of the calling firm's own consents everywhere. The next score under it is refused."""
-    subject = own_subject(parts, principal)
 
-    def effect(context: Context) -> ConsentOut:
+    def effect(context: Context) -> ConsentRecord:
+        subject = own_subject(call.parts, call.principal)
         signature = bytes.fromhex(body.signature) if body else b""
-        return ConsentOut.model_validate(withdraw_own(parts, subject, consent_id, context.at, signature))
+        return withdraw_own(call.parts, subject, consent_id, context.at, signature)
 
-    return commit_after(parts, principal, key, request, body, effect, status=200)
+    return await call.commit_effect(
+        "withdraw_my_consent", effect, answer=ConsentOut.model_validate, body=body, status=200
+    )

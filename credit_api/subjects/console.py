@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import Done, Post, PostDep, apply_outside, shown
+from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS, id_from_key
 from credit_api.scores.inquiries import inquiries
@@ -24,7 +24,6 @@ from credit_api.subjects.rights import (
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import DataMissing
-from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
 
@@ -110,8 +109,10 @@ def withdraw(post: PostDep, consent_id: Id) -> Response:
     page = post.page
     subject = own_subject(page.parts, page.principal("developer", "buyer"))
 
-    def effect(context: Context) -> Done:
-        withdraw_own(page.parts, subject, consent_id, context.at)
-        return Done(to="/console/record", flash="consent_withdrawn")
-
-    return apply_outside(post, effect, record_page)
+    return post.commit_effect(
+        "withdraw_my_consent",
+        lambda context: withdraw_own(page.parts, subject, consent_id, context.at),
+        to="/console/record",
+        flash="consent_withdrawn",
+        again=record_page,
+    )

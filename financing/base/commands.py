@@ -106,6 +106,9 @@ def _within_years(moment: datetime) -> datetime:
 
 Fen = Annotated[Money, Measure(Money, "_fen", 100, "¥0.01"), Field(description="CNY in fen (0.01 yuan)")]
 Kilograms = Annotated[Carbon, Measure(Carbon, "_kg", KG_PER_TONNE, "0.001 t"), Field(description="kg CO2e")]
+KilogramsFromZero = Annotated[
+    Carbon, Measure(Carbon, "_kg", KG_PER_TONNE, "0.001 t", least=0), Field(description="kg CO2e")
+]
 FenPerTonne = Annotated[
     Price, Measure(Price, "_fen_per_tonne", 100, "¥0.01/t"), Field(description="fen per tonne CO2e")
 ]
@@ -118,5 +121,7 @@ Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f
 AssetCode = Annotated[
     str, Field(pattern=r"^(PHCER|PKG):[A-Za-z0-9_.-]{1,75}$", description="credits or package units on the ledger")
 ]
+# What a person writes may have lines.
+Remark = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years), Field(description="ISO 8601 with zone")]

@@ -26,15 +26,21 @@ SERIAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SerialText:
-    """What a serial number says."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialOrigin:
+    """What every kilogram of an issuance says of where it comes from."""
 
     methodology_tag: str
     project_code: str
     vintage: int
     first_day: date
     last_day: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialText(SerialOrigin):
+    """What a serial number says."""
+
     first_kg: int
     last_kg: int
     registry_code: str = HOME
@@ -45,8 +51,8 @@ class SerialText:
         return with_check(f"{body}-{self.first_kg}-{self.last_kg}")
 
 
-@dataclass(frozen=True, slots=True)
-class SerialBlock:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialBlock(SerialOrigin):
     """Kilograms `first_kg` to `last_kg` (inclusive) of an issuance.
 
     `history` are the serial it was issued under and the one it was last cut from, as far as they are others; every
@@ -54,11 +60,6 @@ class SerialBlock:
     """
 
     issuance_id: str
-    methodology_tag: str
-    project_code: str
-    vintage: int
-    first_day: date
-    last_day: date
     first_kg: int
     last_kg: int
     history: tuple[str, ...] = ()
@@ -76,14 +77,14 @@ class SerialBlock:
     def serial(self) -> str:
         return str(
             SerialText(
-                self.methodology_tag,
-                self.project_code,
-                self.vintage,
-                self.first_day,
-                self.last_day,
-                self.first_kg,
-                self.last_kg,
-                self.registry_code,
+                methodology_tag=self.methodology_tag,
+                project_code=self.project_code,
+                vintage=self.vintage,
+                first_day=self.first_day,
+                last_day=self.last_day,
+                first_kg=self.first_kg,
+                last_kg=self.last_kg,
+                registry_code=self.registry_code,
             )
         )
 
@@ -189,7 +190,16 @@ def parse_serial(text: str) -> SerialText:
     start, end = _day(match["start"], text), _day(match["end"], text)
     if first > last or start > end or not start.year == end.year == vintage:
         raise SerialInvalid("the serial number contradicts itself", serial=text)
-    return SerialText(match["meth"], match["project"], vintage, start, end, first, last, match["registry"])
+    return SerialText(
+        methodology_tag=match["meth"],
+        project_code=match["project"],
+        vintage=vintage,
+        first_day=start,
+        last_day=end,
+        first_kg=first,
+        last_kg=last,
+        registry_code=match["registry"],
+    )
 
 
 def _day(digits: str, text: str) -> date:

@@ -49,7 +49,7 @@ def asset_of(unit: MarketUnit, code: str) -> Asset:
     if asset.is_package:
         unit.packages.get(asset.package_id)
     else:
-        unit.registry.issuance(asset.issuance_id)
+        unit.issuances.get(asset.issuance_id)
     return asset
 
 

@@ -13,7 +13,7 @@ from financing.ledger.accounts import CREDIT_PREFIX
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, issuance_t
-from financing.registry.store import project_t
+from financing.registry.projects.store import project_t
 
 SHOWN = ("holding", "pledged", "escrow", "packaged", "buffer", "retired", "cancelled", "exported")
 
@@ -91,14 +91,14 @@ class StatisticsStore:
         )
         for row in rows:
             text = SerialText(
-                row.methodology_tag,
-                row.project_code,
-                row.vintage,
-                row.first_day,
-                row.last_day,
-                row.first_kg,
-                row.last_kg,
-                row.registry_code,
+                methodology_tag=row.methodology_tag,
+                project_code=row.project_code,
+                vintage=row.vintage,
+                first_day=row.first_day,
+                last_day=row.last_day,
+                first_kg=row.first_kg,
+                last_kg=row.last_kg,
+                registry_code=row.registry_code,
             )
             yield Unit(
                 serial=text,

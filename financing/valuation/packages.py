@@ -9,8 +9,7 @@ from financing.base.parameters import Parameters
 from financing.base.quantities import Carbon, Money
 from financing.market.prices.model import Unpriced
 from financing.market.unit import MarketUnit
-from financing.registry.packages.model import Package
-from financing.registry.packages.store import Breakdown
+from financing.registry.packages.model import Breakdown, Package
 from financing.valuation.marks import marks_of
 
 

@@ -26,7 +26,9 @@ from financing.lending.loans.payments import disburse, oldest_unpaid, pay
 from financing.lending.loans.rolling import Dues, Market, advance
 from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
-from financing.registry.store import issuance_t, period_t, project_t
+from financing.registry.credits.store import issuance_t
+from financing.registry.projects.store import project_t
+from financing.registry.verification.period_store import period_t
 
 BANK, BORROWER, PRODUCT = "bank-generated", "dev-generated", "phcer_pledge_loan"
 CLASSES = ("PHCER", "PHCER_WETLAND", "CCER", "CEA")

@@ -34,15 +34,17 @@ from financing.ledger.store import account, posting
 from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 from financing.registry.credits.serial_store import block_t
+from financing.registry.credits.store import issuance_t
 from financing.registry.packages.commands import (
     MakePackage,
+    PackageCriteria,
     make_package,
     put_everything_in,
     put_in,
 )
 from financing.registry.packages.looking import look_through
-from financing.registry.packages.model import Criteria, Redemption
-from financing.registry.store import issuance_t, period_t, project_t
+from financing.registry.projects.store import project_t
+from financing.registry.verification.period_store import period_t
 from financing.valuation.packages import package_value
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -94,7 +96,9 @@ def _measure(engine: Engine, plants: int, sample: int, seed: int) -> PackageSpee
         )
     seeded = time.perf_counter() - started
     writer = Writer(engine, UnitOfWork)
-    command = MakePackage("SIP-PV-2025", "Suzhou rooftops 2025", "PHCER", Criteria(("PV",)), Redemption.PRO_RATA)
+    command = MakePackage(
+        code="SIP-PV-2025", name="Suzhou rooftops 2025", criteria=PackageCriteria(methodologies=["PV"])
+    )
     started = time.perf_counter()
     package = writer.execute(lambda unit: make_package(unit, _context(REGISTRY, "registry"), command))
     packed = writer.execute(lambda unit: put_everything_in(unit, _context(OWNER, "developer"), package.package_id))

@@ -12,7 +12,7 @@ from financing.base.quantities import Carbon, Price
 from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.offering import MakeOffer, make_offer
-from financing.registry.retirement.commands import Purpose, RetireCredits, retire_credits
+from financing.registry.retirement.commands import RetireCredits, retire_credits
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def commands(issuance_id, quantity, context):
         price_fen_per_tonne=Price(3_000),
         expires_at=context.at + timedelta(days=1),
     )
-    retirement = RetireCredits(issuance_id, quantity, Purpose("x", "y"))
+    retirement = RetireCredits(issuance_id=issuance_id, quantity_kg=quantity, beneficiary="x", purpose="y")
     return (
         lambda unit: reserve_pledge(unit, context, pledge),
         lambda unit: make_offer(unit, context, offer),

@@ -27,7 +27,7 @@ from financing.market.over_the_counter.offering import (
     settle_offer,
     withdraw_offer,
 )
-from financing.registry.credits.commands import issue_credits
+from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.oversight.commands import (
     FreezeSerials,
     freeze_serials,
@@ -36,15 +36,16 @@ from financing.registry.oversight.commands import (
 )
 from financing.registry.packages.commands import (
     MakePackage,
+    RedeemUnits,
+    RetireUnits,
     make_package,
     put_in,
     redeem,
     retire_units,
 )
-from financing.registry.packages.model import Criteria, Redemption
+from financing.registry.packages.model import Redemption
 from financing.registry.retirement.commands import (
     CancelCredits,
-    Purpose,
     RetireCredits,
     cancel_credits,
     retire_credits,
@@ -59,7 +60,7 @@ from financing.registry.transfers.commands import (
 COMMANDS = 10_000
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
-PURPOSE = Purpose("somebody", "something")
+PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
 
 
 class Machine:
@@ -95,7 +96,12 @@ class Machine:
                 self.claims.append((owner, claim["monitoring_period_id"]))
         self.rng.shuffle(self.claims)
         self.packages = [
-            self.run("registry-sip", "registry", make_package, MakePackage(f"P{n}", f"P{n}", "PHCER", Criteria(), rule))
+            self.run(
+                "registry-sip",
+                "registry",
+                make_package,
+                MakePackage(code=f"P{n}", name=f"P{n}", asset_class="PHCER", redemption=rule.value),
+            )
             for n, rule in enumerate(Redemption)
         ]
 
@@ -149,7 +155,7 @@ class Machine:
         if not self.claims:
             return False
         owner, period_id = self.claims.pop()
-        issued = self.run("registry-sip", "registry", issue_credits, period_id)
+        issued = self.run("registry-sip", "registry", issue_credits, IssueCredits(monitoring_period_id=period_id))
         if issued.issuance is not None:
             self.auditor.issue(issued.issuance.issuance_id, [block.serial for block in issued.blocks], owner)
         return None
@@ -157,14 +163,14 @@ class Machine:
     def retire(self):
         owner, issuance, quantity = self.draw()
         quantity = quantity if quantity > 2_000 and self.rng.random() < 0.1 else min(quantity, 100)
-        command = RetireCredits(issuance, Carbon(quantity), PURPOSE)
+        command = RetireCredits(issuance_id=issuance, quantity_kg=quantity, **PURPOSE)
         done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], retire_credits, command))
         self.auditor.move(done.serials, ("holding", owner, ""), ("retired", owner, ""), quantity)
 
     def cancel(self):
         owner, issuance, quantity = self.draw()
         quantity = min(quantity, 50)
-        command = CancelCredits(issuance, Carbon(quantity), "test")
+        command = CancelCredits(issuance_id=issuance, quantity_kg=quantity, reason="test")
         done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], cancel_credits, command))
         self.auditor.move(done.serials, ("holding", owner, ""), ("cancelled", owner, ""), quantity)
 
@@ -275,7 +281,8 @@ class Machine:
         registry = self.registry_of(issuance)
         overlap = self.auditor.frozen[issuance][first - 1 : last].any()
         try:
-            order = self.run(registry, "registry", freeze_serials, FreezeSerials(issuance, "test", first, last))
+            command = FreezeSerials(issuance_id=issuance, reason="test", first_kg=first, last_kg=last)
+            order = self.run(registry, "registry", freeze_serials, command)
         except FinancingError:
             assert overlap
             raise
@@ -305,7 +312,7 @@ class Machine:
 
     def registry_of(self, issuance):
         with self.world.parts.reading() as connection:
-            return UnitOfWork(connection).registry.issuance(issuance).registry_id
+            return UnitOfWork(connection).issuances.get(issuance).registry_id
 
     def pack(self):
         owner, issuance, quantity = self.draw()
@@ -337,10 +344,11 @@ class Machine:
         quantity = self.rng.choice((1, min(held, 1_000), held, held + 1))
         kept = ("packaged", package.registry_id, package.package_id)
         if self.rng.random() < 0.5:
-            out = self.run(owner, HOLDERS[owner], redeem, package.package_id, Carbon(quantity))
+            out = self.run(owner, HOLDERS[owner], redeem, package.package_id, RedeemUnits(quantity_kg=quantity))
             self.auditor.move([b.serial for b in out.blocks], kept, ("holding", owner, ""), quantity)
         else:
-            done = self.run(owner, HOLDERS[owner], retire_units, package.package_id, Carbon(quantity), PURPOSE)
+            command = RetireUnits(quantity_kg=quantity, **PURPOSE)
+            done = self.run(owner, HOLDERS[owner], retire_units, package.package_id, command)
             self.auditor.move(done.serials, kept, ("retired", owner, ""), quantity)
         assert quantity <= held
         self.auditor.units[owner, package.package_id] -= quantity
@@ -349,7 +357,7 @@ class Machine:
     def send(self):
         owner, issuance, quantity = self.draw()
         region = self.rng.choice(("hailing", "chengdu", "chuzhou", "jiaxing", "suzhou"))
-        command = SendCredits(issuance, Carbon(quantity), region)
+        command = SendCredits(issuance_id=issuance, quantity_kg=quantity, to_region=region)
         sent = self.run(owner, HOLDERS[owner], send_credits, command)
         assert self.auditor.must(issuance, owner, quantity) is not False
         self.auditor.move(sent.serials, ("holding", owner, ""), ("escrow", owner, sent.transfer_id), quantity)

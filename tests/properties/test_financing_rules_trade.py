@@ -93,7 +93,16 @@ def test_a_remainder_of_a_tonne_or_a_buffer_above_the_issue_is_refused():
 
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(1, 200)), max_size=8))
 def test_a_block_without_ranges_and_the_ranges_are_the_block(ranges):
-    block = SerialBlock("i", "PV1", "P", 2025, AT.date(), AT.date(), 50, 150)
+    block = SerialBlock(
+        issuance_id="i",
+        methodology_tag="PV1",
+        project_code="P",
+        vintage=2025,
+        first_day=AT.date(),
+        last_day=AT.date(),
+        first_kg=50,
+        last_kg=150,
+    )
     taken = {kg for low, high in ranges for kg in range(min(low, high), max(low, high) + 1)}
     left = without(block, [(min(each), max(each)) for each in ranges])
     kept = [kg for part in left for kg in range(part.first_kg, part.last_kg + 1)]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from financing.base.errors import CorruptData
 
 T = TypeVar("T")
 
 
+class Fact(BaseModel, frozen=True, json_schema_serialization_defaults_required=True):
+    """A domain type whose fields its row and its answer share by inheriting them. An answer always has every field."""
+
+
 class Codec(Generic[T]):
-    """Turns a frozen dataclass into plain JSON and back, nested value types included, without loss."""
+    """Turns a frozen domain type into plain JSON and back, nested value types included, without loss."""
 
     def __init__(self, kind: type[T]) -> None:
         self._kind = kind

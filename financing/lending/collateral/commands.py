@@ -52,7 +52,7 @@ def reserve_pledge(unit: UnitOfWork, context: Context, command: ReservePledge) -
     """
     unit.organisations.require_kind(command.bank_id, "bank")
     product = product_of(context, command.product)
-    issuance = unit.registry.issuance(command.issuance_id)
+    issuance = unit.issuances.get(command.issuance_id)
     if issuance.asset_class not in product.eligible_classes:
         raise NotPermitted("the product does not take this class", asset_class=issuance.asset_class)
     asset = Asset.credits(issuance.issuance_id)

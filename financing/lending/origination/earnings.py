@@ -57,7 +57,7 @@ def give_earnings(unit: UnitOfWork, context: Context, command: GiveEarnings) -> 
     whose class has no mark), `ParameterMissing`.
     """
     unit.organisations.require_kind(command.bank_id, "bank")
-    project = unit.registry.project(command.project_id)
+    project = unit.projects.get(command.project_id)
     context.require_party(project.owner)
     if project.capacity_w is None:
         raise NotPermitted("only a metered plant earns by generation", project_id=project.project_id)

@@ -114,7 +114,7 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
         money_from=cash(buyer),
         credits_to=into,
     )
-    number = unit.registry.next_retirement_number() if retire_for else 0
+    number = unit.retirements.next_number() if retire_for else 0
     booked, amounts = deliver(unit, context, sale, "listing", listing_id)
     unit.trading.save_listing(after)
     retirement = None
@@ -356,7 +356,7 @@ def _require_wanted(unit: MarketUnit, request: QuoteRequest, asset: Asset) -> No
     elif asset.is_package:
         fits = unit.packages.get(asset.package_id).asset_class == request.wanted
     else:
-        fits = unit.registry.issuance(asset.issuance_id).asset_class == request.wanted
+        fits = unit.issuances.get(asset.issuance_id).asset_class == request.wanted
     if not fits:
         raise NotPermitted("this is not what was asked for", wanted=request.wanted, asset=asset.code)
 

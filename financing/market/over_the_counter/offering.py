@@ -30,7 +30,7 @@ def make_offer(unit: MarketUnit, context: Context, command: MakeOffer) -> Stored
     Raises `CreditsPledged`, `InsufficientBalance`, `NotFound`, and what `Offer` itself refuses.
     """
     unit.organisations.require_kind(command.buyer_id, *HOLDERS)
-    asset = Asset.credits(unit.registry.issuance(command.issuance_id).issuance_id)
+    asset = Asset.credits(unit.issuances.get(command.issuance_id).issuance_id)
     offer = Offer(
         offer_id=context.new_id("off"),
         seller=context.actor.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from financing.base.commands import Command, Id, issued_by
 from financing.base.context import Context
 from financing.base.errors import ProjectSuspended
 from financing.base.quantities import Carbon, Rate
@@ -17,9 +18,9 @@ from financing.ledger.serials import (
     issue_block,
 )
 from financing.registry.credits.carry_over import CarryOver, whole_tonnes, with_buffer
+from financing.registry.credits.model import Issuance
 from financing.registry.methodology.commands import pinned
 from financing.registry.oversight.overlap_guard import settle_certificates
-from financing.registry.store import Issuance
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 
@@ -33,15 +34,19 @@ class Issued:
     carried: CarryOver
 
 
-def issue_credits(unit: RegistryUnit, context: Context, monitoring_period_id: str) -> Issued:
+class IssueCredits(Command):
+    monitoring_period_id: Id
+
+
+@issued_by("registry")
+def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -> Issued:
     """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 
     Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
     `PeriodAlreadyIssued`, `InvalidState`, `ProjectSuspended`.
     """
-    context.require_kind("registry")
-    claim = unit.registry.period(monitoring_period_id)
-    project = unit.registry.project(claim.project_id)
+    claim = unit.periods.get(command.monitoring_period_id)
+    project = unit.projects.get(claim.project_id)
     if unit.custody.suspension(project.project_id) is not None:
         raise ProjectSuspended("the project is suspended", project_id=project.project_id)
     carried = with_buffer(
@@ -49,7 +54,7 @@ def issue_credits(unit: RegistryUnit, context: Context, monitoring_period_id: st
         Rate(claim.reduction.rules.buffer_bps),
     )
     issuance_id = context.new_id("iss") if carried.issued else None
-    unit.registry.save_period(monitoring.mark_issued(claim, issuance_id))
+    unit.periods.save(monitoring.mark_issued(claim, issuance_id))
     unit.custody.add_carry_over(claim.monitoring_period_id, project.project_id, carried)
     settle_certificates(unit, claim.monitoring_period_id)
     if issuance_id is None:
@@ -77,7 +82,7 @@ def issue_credits(unit: RegistryUnit, context: Context, monitoring_period_id: st
         quantity=carried.issued,
         issued_at=context.at,
     )
-    unit.registry.add_issuance(issuance)
+    unit.issuances.add(issuance)
     return Issued(issuance, mint(unit, context, issuance, block, carried.buffer), carried)
 
 

@@ -11,6 +11,7 @@ from financing.base.quantities import Carbon, business_date
 from financing.base.signing import message_of, require_signed
 from financing.ledger.serials import SerialText
 from financing.registry.credits.carry_over import CarryOver
+from financing.registry.credits.model import Issuance
 from financing.registry.metering.commands import STATEMENT_DOMAIN as METERING_DOMAIN
 from financing.registry.metering.node.port import MeteringNode
 from financing.registry.metering.totals import MeteredTotal, total_of
@@ -18,7 +19,6 @@ from financing.registry.methodology.commands import derived_again
 from financing.registry.methodology.engine import rederived
 from financing.registry.methodology.reduction import ParameterValue, Step
 from financing.registry.packages.looking import find_serial
-from financing.registry.store import Issuance
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.monitoring import MonitoringPeriod, combined_commitment
 from financing.registry.verification.statement import STATEMENT_DOMAIN, statement_document
@@ -68,7 +68,7 @@ def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
     issuance, text = find_serial(unit, serial)
     origin = _origin(unit, issuance)
     assert origin.period_id is not None
-    claim = unit.registry.period(origin.period_id)
+    claim = unit.periods.get(origin.period_id)
     meters = _meters(unit, context, claim)
     commitment = combined_commitment(tuple(total for _, total in meters), claim.reduction.inputs)
     if commitment != claim.commitment():
@@ -104,7 +104,7 @@ def _origin(unit: RegistryUnit, issuance: Issuance) -> Issuance:
         sent = unit.transfers.get(issuance.transfer_id)
         if sent.minted is None or sent.minted != issuance.quantity or sent.minted > sent.quantity:
             raise NotRederivable("more was minted than was locked", transfer_id=sent.transfer_id)
-        issuance = unit.registry.issuance(sent.issuance_id)
+        issuance = unit.issuances.get(sent.issuance_id)
     return issuance
 
 
@@ -112,7 +112,7 @@ def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> li
     statements = {each.meter_id: each for each in unit.metering.statements(claim.monitoring_period_id)}
     found = []
     for total in claim.totals:
-        meter = unit.registry.meter(total.meter_id)
+        meter = unit.projects.meter(total.meter_id)
         node: MeteringNode = context.nodes.of(meter.measured_by)
         through = total.through_batch or None
         batch = node.readings(meter.meter_id, total.interval_minutes, total.period, through_batch=through)
@@ -144,7 +144,7 @@ def _kilograms(unit: RegistryUnit, claim: MonitoringPeriod) -> tuple[int, int]:
         by_workings = rederived(stored)
     except FinancingError as error:
         raise NotRederivable(f"the workings contradict themselves: {error.detail}") from error
-    project = unit.registry.project(claim.project_id)
+    project = unit.projects.get(claim.project_id)
     if not project.methodology_sha256:
         return by_workings[0].kg, by_workings[1].kg
     anew = derived_again(unit, project, stored, business_date(claim.submitted_at))

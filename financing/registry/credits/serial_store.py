@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -20,27 +19,13 @@ from financing.ledger.serials import (
     without,
 )
 from financing.ledger.store import account, entry
+from financing.registry.credits.model import SerialStay
 from financing.registry.credits.tables import IssuanceRow, SerialBlockRow
 from financing.registry.oversight.tables import FreezeRow
 
 block_t = table_of(SerialBlockRow)
 issuance_t = table_of(IssuanceRow)
 freeze_t = table_of(FreezeRow)
-
-
-@dataclass(frozen=True, slots=True)
-class SerialStay:
-    """Kilograms of an issuance in one account: from which entry on, and until which (None: still there)."""
-
-    first_kg: int
-    last_kg: int
-    owner_id: str
-    account: str
-    reference: str
-    entry_kind: str
-    at: datetime
-    since_entry_id: int
-    until_entry_id: int | None
 
 
 _BLOCKS = select(

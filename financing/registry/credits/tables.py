@@ -5,28 +5,31 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
+from financing.registry.credits.model import IssuedFor
 
 
-class IssuanceRow(SQLModel, table=True):
+class IssuanceRow(IssuedFor, SQLModel, table=True):
     """Credits of one monitoring period, or minted for credits that another region's registry locked (`transfer_id`)."""
 
     __tablename__: ClassVar[str] = "issuance"
     __table_args__ = (
+        ForeignKeyConstraint(["registry_id"], ["organisation.id"]),
+        ForeignKeyConstraint(["project_id"], ["project.id"]),
+        ForeignKeyConstraint(["owner_id"], ["organisation.id"]),
+        UniqueConstraint("transfer_id"),
+        Index("ix_issuance_registry_id", "registry_id"),
+        Index("ix_issuance_project_id", "project_id"),
+        Index("ix_issuance_owner_id", "owner_id"),
         CheckConstraint("quantity_kg > 0", name="issuance_quantity"),
         CheckConstraint("(period_id IS NULL) <> (transfer_id IS NULL)", name="issuance_origin"),
     )
     id: str = Field(primary_key=True)
-    registry_id: str = Field(foreign_key="organisation.id", index=True)
     registry_code: str
     period_id: str | None = Field(foreign_key="monitoring_period.id", unique=True)
-    transfer_id: str | None = Field(default=None, unique=True)
-    project_id: str = Field(foreign_key="project.id", index=True)
-    owner_id: str = Field(foreign_key="organisation.id", index=True)
-    asset_class: str
     methodology_tag: str
     project_code: str
     vintage: int

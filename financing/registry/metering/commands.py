@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Annotated
 
+import numpy as np
+from pydantic import Field
+
+from financing.base.commands import Command, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvalid
 from financing.base.parameters import Parameters
-from financing.base.quantities import Period, business_date
+from financing.base.quantities import INT64_MAX, Period, business_date
 from financing.base.signing import Signature, message_of, require_signed
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
+from financing.registry.metering.model import MeteringStatement
 from financing.registry.metering.node.port import MeteringNode, Receipt
 from financing.registry.metering.plausibility import Site, check_load, check_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
-from financing.registry.metering.store import MeteringStatement
 from financing.registry.metering.totals import MeteredTotal, total_of
 from financing.registry.methodology.commands import pinned
 from financing.registry.methodology.definition import Methodology
-from financing.registry.projects.model import Project
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 
 STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
@@ -34,6 +38,42 @@ def service_key_of(meter_id: str) -> str:
     return f"meter.{meter_id}" if plain else f"meter.{hashlib.sha256(meter_id.encode()).hexdigest()[:56]}"
 
 
+# A load is up to 50,000 readings that become columns at once: plain integers, not a quantity each.
+WattHourCount = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX, description="watt-hours")]
+
+
+class Reading(Command):
+    starts_at: Moment
+    generation_wh: WattHourCount
+    export_wh: WattHourCount | None = None
+    register_wh: WattHourCount | None = None
+
+
+class LoadReadings(Command):
+    """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
+
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200)
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
+    readings: Annotated[list[Reading], Field(min_length=1, max_length=50_000)]
+
+    def batch(self, meter_id: str) -> ReadingBatch:
+        """The readings as columns. Raises `NotPermitted` where only some have a register."""
+        export = [reading.export_wh for reading in self.readings if reading.export_wh is not None]
+        register = [reading.register_wh for reading in self.readings if reading.register_wh is not None]
+        if not {len(export), len(register)} <= {0, len(self.readings)}:
+            raise NotPermitted("either every reading of a batch has a register or none has", meter_id=meter_id)
+        return ReadingBatch(
+            meter_id,
+            self.interval_minutes,
+            np.array([int(reading.starts_at.timestamp()) for reading in self.readings], dtype="datetime64[s]"),
+            np.array([reading.generation_wh for reading in self.readings], dtype=np.int64),
+            np.array(export, dtype=np.int64) if export else None,
+            np.array(register, dtype=np.int64) if register else None,
+        )
+
+
+@issued_by("grid")
 def load_readings(
     unit: RegistryUnit, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
 ) -> Receipt:
@@ -44,7 +84,7 @@ def load_readings(
     `DuplicateReading`, and `ReadingRejected` for another interval, one that has not ended, or more than the plant
     makes.
     """
-    meter = unit.registry.meter(batch.meter_id)
+    meter = unit.projects.meter(batch.meter_id)
     if meter.measured_by != context.actor.id:
         raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
     if batch.interval_minutes != meter.interval_minutes:
@@ -52,7 +92,7 @@ def load_readings(
             "the meter reads another interval", meter_id=meter.meter_id, interval_minutes=meter.interval_minutes
         )
     _require_past(batch, context.at)
-    project = unit.registry.project(meter.project_id)
+    project = unit.projects.get(meter.project_id)
     require_within_capacity(batch, _capacity(project), _reject_bps(unit, context, project, meter))
     signed = _signed(unit, context, batch, signature, reason)
     node: MeteringNode = context.nodes.of(meter.measured_by)
@@ -91,7 +131,13 @@ def stated(
     }
     signature = context.signer.sign(meter.measured_by, message_of(STATEMENT_DOMAIN, document))
     return MeteringStatement(
-        period_id, meter.meter_id, meter.measured_by, total.generation.wh, total.commitment, document, signature
+        period_id=period_id,
+        meter_id=meter.meter_id,
+        grid_id=meter.measured_by,
+        energy_wh=total.generation.wh,
+        commitment=total.commitment,
+        document=document,
+        signature=signature,
     )
 
 

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
 
 from sqlalchemy import Connection, insert, select
 
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
+from financing.registry.metering.model import MeteringStatement, MeterKey
 from financing.registry.metering.tables import MeteringStatementRow, MeterKeyRow
 
 key_t = table_of(MeterKeyRow)
 statement_t = table_of(MeteringStatementRow)
-
-
-@dataclass(frozen=True, slots=True)
-class MeterKey:
-    """`held_by` service: the service keeps the private key, on behalf of the grid company."""
-
-    meter_id: str
-    public_key: str
-    held_by: Literal["meter", "service"]
-
-
-@dataclass(frozen=True, slots=True)
-class MeteringStatement:
-    """What a grid company states of one meter and period, signed over `document`."""
-
-    period_id: str
-    meter_id: str
-    grid_id: str
-    energy_wh: int
-    commitment: str
-    document: dict[str, Any]
-    signature: Signature
 
 
 class MeteringStore:
@@ -74,13 +51,13 @@ class MeteringStore:
         )
         return [
             MeteringStatement(
-                row.period_id,
-                row.meter_id,
-                row.grid_id,
-                row.energy_wh,
-                row.commitment,
-                row.document,
-                Signature(row.grid_id, row.public_key, row.signature),
+                period_id=row.period_id,
+                meter_id=row.meter_id,
+                grid_id=row.grid_id,
+                energy_wh=row.energy_wh,
+                commitment=row.commitment,
+                document=row.document,
+                signature=Signature(row.grid_id, row.public_key, row.signature),
             )
             for row in rows
         ]

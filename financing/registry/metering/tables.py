@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
+from financing.registry.metering.model import StatedMeter
 
 
 class ReadingRow(SQLModel, table=True):
@@ -39,16 +40,17 @@ class MeterKeyRow(SQLModel, table=True):
     registered_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class MeteringStatementRow(SQLModel, table=True):
+class MeteringStatementRow(StatedMeter, SQLModel, table=True):
     """What a grid company states of one meter and period: totals, completeness, findings, commitment; signed."""
 
     __tablename__: ClassVar[str] = "metering_statement"
-    __table_args__ = (CheckConstraint("energy_wh >= 0", name="metering_statement_energy"),)
+    __table_args__ = (
+        ForeignKeyConstraint(["grid_id"], ["organisation.id"]),
+        CheckConstraint("energy_wh >= 0", name="metering_statement_energy"),
+    )
     period_id: str = Field(primary_key=True, foreign_key="monitoring_period.id")
     meter_id: str = Field(primary_key=True, foreign_key="meter.id")
-    grid_id: str = Field(foreign_key="organisation.id")
     energy_wh: int = Field(sa_type=Int64)
-    commitment: str
     document: dict[str, Any] = Field(sa_type=JSON)
     public_key: str
     signature: str

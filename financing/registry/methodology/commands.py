@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Annotated, Literal, cast
 
+from pydantic import Field
+
+from financing.base.commands import Command, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import (
     InvalidState,
@@ -18,21 +21,20 @@ from financing.base.parameters.methodologies import STATUSES, Status, read_metho
 from financing.base.quantities import Energy, business_date
 from financing.registry.methodology.definition import Methodology, compiled
 from financing.registry.methodology.engine import Declared, Metered, calculate
+from financing.registry.methodology.model import ArchivedFile, Transition
 from financing.registry.methodology.reduction import Reduction
 from financing.registry.methodology.resolving import Tables, resolve
-from financing.registry.methodology.store import ArchivedFile, Transition
 from financing.registry.projects.model import Project
 from financing.registry.unit import RegistryUnit
 
+Code = Annotated[str, Field(pattern=r"^[A-Z]{1,12}$")]
 
-@dataclass(frozen=True, slots=True)
-class MoveMethodology:
+
+class MoveMethodology(Command):
     """The registry's decision on one version, on the text that it read."""
 
-    code: str
-    version: int
-    status: Status
-    reason: str
+    status: Literal["consultation", "approved", "superseded"]
+    reason: Text
 
 
 def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
@@ -44,27 +46,33 @@ def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
     if not recorded:
         return methodology.file.status_on(on)
     last = recorded[-1]
-    return last.status if last.sha256 == methodology.file.version_hash or last.status == "superseded" else "draft"
+    return (
+        cast(Status, last.status)
+        if last.sha256 == methodology.file.version_hash or last.status == "superseded"
+        else "draft"
+    )
 
 
-def move_methodology(unit: RegistryUnit, context: Context, command: MoveMethodology) -> Transition:
+@issued_by("registry")
+def move_methodology(
+    unit: RegistryUnit, context: Context, code: str, version: int, command: MoveMethodology
+) -> Transition:
     """Record the next status of a version: draft, consultation, approved, superseded, one after the other.
 
     Raises `NotPermitted`, `ParameterMissing`, `MethodologyInvalid`, `InvalidState` for a step back or a leap.
     """
-    context.require_kind("registry")
-    methodology = compiled(context.parameters.methodology(command.code, command.version))
+    methodology = compiled(context.parameters.methodology(code, version))
     before = status_of(unit, methodology, business_date(context.at))
     if STATUSES.index(command.status) != STATUSES.index(before) + 1:
         raise InvalidState(f"the version is {before}", methodology=methodology.tag, status=before, asked=command.status)
     transition = Transition(
-        command.code,
-        command.version,
-        command.status,
-        methodology.file.version_hash,
-        command.reason,
-        context.actor.id,
-        context.at,
+        code=code,
+        version=version,
+        status=command.status,
+        sha256=methodology.file.version_hash,
+        reason=command.reason,
+        recorded_by=context.actor.id,
+        recorded_at=context.at,
     )
     archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
     unit.methodologies.add_transition(transition)
@@ -130,7 +138,7 @@ def derived_again(unit: RegistryUnit, project: Project, reduction: Reduction, on
 
 
 def _metered_again(methodology: Methodology, reduction: Reduction) -> dict[str, Metered]:
-    found: dict[str, Metered] = {}
+    metered: dict[str, Metered] = {}
     stated = {each.name: Fraction(each.value) for each in reduction.inputs}
     for role in methodology.file.roles:
         energy, export = Energy(0), None
@@ -141,8 +149,8 @@ def _metered_again(methodology: Methodology, reduction: Reduction) -> dict[str, 
                     energy = value
                 else:
                     export = value
-        found[role] = Metered(max(energy, export or Energy(0)), export)
-    return found
+        metered[role] = Metered(max(energy, export or Energy(0)), export)
+    return metered
 
 
 def _declared_again(reduction: Reduction) -> dict[str, Declared]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from pydantic import ConfigDict
+
 from financing.base.quantities import (
     Carbon,
     Energy,
@@ -18,11 +20,15 @@ from financing.base.quantities import (
 from financing.registry.methodology.units import parse_unit
 
 SHOWN_DIGITS = 6
+# An answer has every field, those with a default too.
+ANSWERED = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 @dataclass(frozen=True, slots=True)
 class InputValue:
     """A quantity that entered the formula. `evidence` names what a declared one rests on."""
+
+    __pydantic_config__ = ANSWERED
 
     name: str
     kind: str
@@ -33,19 +39,27 @@ class InputValue:
     evidence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterValue:
-    """A parameter with its citation. `key` is the dated record it came from, empty for a constant of the file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CitedValue:
+    """A value with its citation. `key` is the dated record it came from, empty for a constant of the file."""
+
+    __pydantic_config__ = ANSWERED
 
     name: str
     value: str
     unit: str
-    zh: str
-    en: str
+    key: str = ""
     source: str
     mark: str
     file: str
-    key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterValue(CitedValue):
+    """A parameter of a methodology, with what it is called."""
+
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True, slots=True)

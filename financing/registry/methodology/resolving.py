@@ -69,13 +69,34 @@ def resolve(
     hashes = {methodology.file.file: methodology.file.version_hash}
     for name, (parameter, origin) in methodology.values(methodology.variant(choices)).items():
         if origin.value is not None and origin.source is not None:
-            cited = (_citation(origin.source), str(origin.mark), methodology.file.file, "")
-            found.append(ParameterValue(name, origin.value, parameter.unit, parameter.zh, parameter.en, *cited))
+            found.append(
+                ParameterValue(
+                    name=name,
+                    value=origin.value,
+                    unit=parameter.unit,
+                    source=_citation(origin.source),
+                    mark=str(origin.mark),
+                    file=methodology.file.file,
+                    zh=parameter.zh,
+                    en=parameter.en,
+                )
+            )
             continue
         record, value = _record(methodology, tables, origin, (instead or {}).get(name), parameter.unit, on)
         hashes[record.file] = record.version_hash
-        cited = (_citation(record.source), record.mark, record.file, record.key)
-        found.append(ParameterValue(name, value, parameter.unit, parameter.zh, parameter.en, *cited))
+        found.append(
+            ParameterValue(
+                name=name,
+                value=value,
+                unit=parameter.unit,
+                key=record.key,
+                source=_citation(record.source),
+                mark=record.mark,
+                file=record.file,
+                zh=parameter.zh,
+                en=parameter.en,
+            )
+        )
     return Resolved(tuple(found), tuple(sorted(hashes.items())))
 
 

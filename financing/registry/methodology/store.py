@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
 from financing.base.errors import NotFound
-from financing.base.parameters.methodologies import Status
 from financing.base.storage.columns import table_of
+from financing.registry.methodology.model import ArchivedFile, Transition
 from financing.registry.methodology.tables import MethodologyTransitionRow, ParameterFileRow
 
 file_t = table_of(ParameterFileRow)
 transition_t = table_of(MethodologyTransitionRow)
-
-
-@dataclass(frozen=True, slots=True)
-class ArchivedFile:
-    """A file's text as it was used; `path` is its place under the parameters' folder."""
-
-    sha256: str
-    path: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """The registry moved `code``version` to `status`, judging the text with this SHA-256."""
-
-    code: str
-    version: int
-    status: Status
-    sha256: str
-    reason: str
-    recorded_by: str
-    recorded_at: datetime
 
 
 class MethodologyStore:
@@ -60,17 +37,7 @@ class MethodologyStore:
         return ArchivedFile(row.sha256, row.path, row.content)
 
     def add_transition(self, transition: Transition) -> None:
-        self._connection.execute(
-            insert(transition_t).values(
-                code=transition.code,
-                version=transition.version,
-                status=transition.status,
-                sha256=transition.sha256,
-                reason=transition.reason,
-                recorded_by=transition.recorded_by,
-                recorded_at=transition.recorded_at,
-            )
-        )
+        self._connection.execute(insert(transition_t).values(**transition.model_dump()))
 
     def transitions(self, code: str, version: int) -> list[Transition]:
         """Oldest first."""
@@ -79,7 +46,4 @@ class MethodologyStore:
             .where(transition_t.c.code == code, transition_t.c.version == version)
             .order_by(transition_t.c.id)
         )
-        return [
-            Transition(row.code, row.version, row.status, row.sha256, row.reason, row.recorded_by, row.recorded_at)
-            for row in rows
-        ]
+        return [Transition.model_validate(row, from_attributes=True) for row in rows]

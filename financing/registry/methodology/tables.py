@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import RowId, UtcDateTime
+from financing.registry.methodology.model import Transition
 
 
 class ParameterFileRow(SQLModel, table=True):
@@ -22,21 +23,17 @@ class ParameterFileRow(SQLModel, table=True):
     archived_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class MethodologyTransitionRow(SQLModel, table=True):
+class MethodologyTransitionRow(Transition, SQLModel, table=True):
     """The registry moved a methodology version to another status, with the text it stood for."""
 
     __tablename__: ClassVar[str] = "methodology_transition"
     __table_args__ = (
+        ForeignKeyConstraint(["sha256"], ["parameter_file.sha256"]),
+        ForeignKeyConstraint(["recorded_by"], ["organisation.id"]),
         UniqueConstraint("code", "version", "status", "sha256", name="methodology_transition_once"),
         CheckConstraint(
             "status IN ('draft','consultation','approved','superseded')", name="methodology_transition_status"
         ),
     )
     id: int = Field(primary_key=True, sa_type=RowId)
-    code: str
-    version: int
-    status: str
-    sha256: str = Field(foreign_key="parameter_file.sha256")
-    reason: str
-    recorded_by: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Kilograms, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
-from financing.base.quantities import Carbon
+from financing.base.quantities import INT64_MAX, Carbon
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, Posted, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import FREEZE_REFERENCE, Balance
-from financing.registry.oversight.store import Cancellation, Freeze, Suspension
-from financing.registry.store import Issuance
+from financing.registry.credits.model import Issuance
+from financing.registry.oversight.model import Cancellation, SerialFreeze, Suspension
 from financing.registry.unit import RegistryUnit
 
 # Credits under a pledge, an order or a package have a second party that must let go of them first.
@@ -21,17 +24,30 @@ REVOCABLE = frozenset({AccountKind.HOLDING, AccountKind.BUFFER})
 FINAL = frozenset({AccountKind.RETIRED, AccountKind.CANCELLED, AccountKind.EXPORTED})
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeSerials:
-    """Kilograms of an issuance; without a range, all of it."""
-
-    issuance_id: str
-    reason: str
-    first_kg: int | None = None
-    last_kg: int | None = None
+KilogramOf = Annotated[int, Field(strict=True, gt=0, le=INT64_MAX, description="kg CO2e")]
 
 
-def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> Freeze:
+class FreezeSerials(Command):
+    """Kilograms `first_kg` to `last_kg` of an issuance; without them, all of it."""
+
+    issuance_id: Id
+    reason: Text
+    first_kg: KilogramOf | None = None
+    last_kg: KilogramOf | None = None
+
+
+class ReverseFromBuffer(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    reason: Text
+
+
+class SuspendProject(Command):
+    reason: Text
+
+
+@issued_by("registry")
+def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> SerialFreeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
     Raises `NotPermitted` unless the actor is the registry that issued them, `QuantityOutOfRange` for serials that do
@@ -43,12 +59,13 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
         raise QuantityOutOfRange("the issuance has no such serials", first_kg=first, last_kg=last)
     if any(low <= last and first <= high for low, high in unit.serials.frozen(issuance.issuance_id)):
         raise InvalidState("some of these serials are frozen already", issuance_id=issuance.issuance_id)
-    order = Freeze(
+    order = SerialFreeze(
         freeze_id=context.new_id("frz"),
         issuance_id=issuance.issuance_id,
         first_kg=first,
         last_kg=last,
         reason=command.reason,
+        state="active",
         ordered_by=context.actor.id,
         ordered_at=context.at,
     )
@@ -68,7 +85,8 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
     return order
 
 
-def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
+@issued_by("registry")
+def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> SerialFreeze:
     """Let frozen serials move again, as the registry that froze them."""
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
@@ -77,6 +95,7 @@ def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> Freeze:
     return unit.custody.freeze(freeze_id)
 
 
+@issued_by("registry")
 def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
     """Take frozen credits out of circulation by correcting entries, one for each account that holds some.
 
@@ -85,7 +104,7 @@ def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple
     """
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
-    issuance = unit.registry.issuance(order.issuance_id)
+    issuance = unit.issuances.get(order.issuance_id)
     standing = _standing(unit, issuance, order.first_kg, order.last_kg)
     for balance, _ in standing:
         if balance.key.kind in FINAL:
@@ -100,41 +119,45 @@ def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple
     )
 
 
-def reverse_from_buffer(
-    unit: RegistryUnit, context: Context, issuance_id: str, quantity: Carbon, reason: str
-) -> Cancellation:
+@issued_by("registry")
+def reverse_from_buffer(unit: RegistryUnit, context: Context, command: ReverseFromBuffer) -> Cancellation:
     """Cancel buffer credits for stored carbon that was lost, as the registry that holds the buffer.
 
     Raises `InsufficientBalance` when the buffer is smaller: then the holders' credits must be frozen and revoked.
     """
-    issuance = _own_issuance(unit, context, issuance_id)
-    key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance_id))
+    issuance = _own_issuance(unit, context, command.issuance_id)
+    key = AccountKey(issuance.registry_id, AccountKind.BUFFER, Asset.credits(issuance.issuance_id))
     cancellation_id = context.new_id("can")
     target = AccountKey(key.owner_id, AccountKind.CANCELLED, key.asset)
-    leg = Leg(key, target, quantity.require_positive())
+    leg = Leg(key, target, command.quantity_kg)
     posted = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
-    return _record(unit, context, cancellation_id, key.owner_id, issuance_id, posted, "reversal", reason)
+    return _record(
+        unit, context, cancellation_id, key.owner_id, issuance.issuance_id, posted, "reversal", command.reason
+    )
 
 
-def suspend_project(unit: RegistryUnit, context: Context, project_id: str, reason: str) -> Suspension:
+@issued_by("registry")
+def suspend_project(unit: RegistryUnit, context: Context, project_id: str, command: SuspendProject) -> Suspension:
     """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
-    context.require_kind("registry")
     order = Suspension(
-        context.new_id("sus"), unit.registry.project(project_id).project_id, reason, context.actor.id, context.at
+        context.new_id("sus"),
+        unit.projects.get(project_id).project_id,
+        command.reason,
+        context.actor.id,
+        context.at,
     )
     unit.custody.suspend(order)
     return order
 
 
+@issued_by("registry")
 def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> None:
     """End a suspension. Raises `InvalidState` when there is none."""
-    context.require_kind("registry")
     unit.custody.resume(project_id, context.at)
 
 
 def _own_issuance(unit: RegistryUnit, context: Context, issuance_id: str) -> Issuance:
-    context.require_kind("registry")
-    issuance = unit.registry.issuance(issuance_id)
+    issuance = unit.issuances.get(issuance_id)
     context.require_party(issuance.registry_id)
     return issuance
 
@@ -149,18 +172,18 @@ def _standing(
     return [(unit.ledger.by_id(account_id), blocks) for account_id, blocks in sorted(by_account.items())]
 
 
-def _hold_reference(order: Freeze, balance: Balance) -> str:
+def _hold_reference(order: SerialFreeze, balance: Balance) -> str:
     return f"{FREEZE_REFERENCE}{order.freeze_id}:{balance.account_id}"
 
 
-def _drop_holds(unit: RegistryUnit, context: Context, order: Freeze, state: str) -> None:
+def _drop_holds(unit: RegistryUnit, context: Context, order: SerialFreeze, state: str) -> None:
     unit.ledger.close_holds_like(f"{FREEZE_REFERENCE}{order.freeze_id}:", state, at=context.at)
 
 
 def _cancel(
     unit: RegistryUnit,
     context: Context,
-    order: Freeze,
+    order: SerialFreeze,
     key: AccountKey,
     blocks: list[SerialBlock],
     *,
@@ -190,7 +213,7 @@ def _record(
         owner_id=owner_id,
         ordered_by=context.actor.id,
         issuance_id=issuance_id,
-        quantity=Carbon(sum(block.quantity.kg for block in posted.blocks)),
+        quantity_kg=sum(block.quantity.kg for block in posted.blocks),
         ground=ground,
         reason=reason,
         serials=tuple(block.serial for block in posted.blocks),

@@ -20,7 +20,7 @@ from financing.registry.oversight.overlap import (
     SubjectKind,
 )
 from financing.registry.oversight.tables import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow, VehicleClaimRow
-from financing.registry.store import claim_t, period_t
+from financing.registry.verification.period_store import claim_t, period_t
 
 external_t = table_of(ExternalClaimRow)
 certificate_t = table_of(GreenCertificateRow)

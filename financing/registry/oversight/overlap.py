@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from pydantic import BaseModel
+
 from financing.base.errors import DoubleClaim, QuantityOutOfRange
 from financing.base.quantities import Energy, Period
 
@@ -23,6 +25,23 @@ SubjectKind = Literal["meter", "site", "vehicle"]
 class Subject:
     kind: SubjectKind
     subject_id: str
+
+
+class ClaimedElsewhere(BaseModel):
+    """What row and answer of a claim elsewhere share: the scheme, the subject, and the scheme's own reference."""
+
+    scheme: str
+    subject_kind: str
+    subject_id: str
+    reference: str
+
+
+class CertifiedEnergy(BaseModel):
+    """What row and answer of a green-electricity certificate share."""
+
+    certificate_number: str
+    meter_id: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)

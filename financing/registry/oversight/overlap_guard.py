@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Measure, Moment, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, ProjectSuspended
 from financing.base.quantities import Energy, Period
@@ -12,6 +15,7 @@ from financing.registry.oversight.overlap import (
     ExternalClaim,
     GreenCertificate,
     Subject,
+    SubjectKind,
     require_certifiable,
     require_no_rival,
     require_sold_energy_left_out,
@@ -24,54 +28,80 @@ from financing.registry.unit import RegistryUnit
 GREEN_POWER = "green_power_sold"  # the input of a methodology that leaves sold certificates out
 
 
-@dataclass(frozen=True, slots=True)
-class RecordExternalClaim:
-    scheme: str
-    subject: Subject
-    period: Period
-    reference: str
+SomeWattHours = Annotated[Energy, Measure(Energy, "_wh", 1_000, "0.001 kWh")]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordCertificate:
-    certificate_number: str
-    meter_id: str
-    period: Period
-    energy: Energy
-    sold: bool
+class RecordExternalClaim(Command):
+    starts_at: Moment
+    ends_at: Moment
+    scheme: Literal["CCER", "VCS", "GS", "CDM", "GEC", "ETS", "PHCER"]
+    subject_kind: SubjectKind
+    subject_id: Id
+    reference: Text
 
 
+class RecordCertificate(Command):
+    starts_at: Moment
+    ends_at: Moment
+    certificate_number: Id
+    meter_id: Id
+    energy_wh: SomeWattHours
+    sold: bool = Field(default=False, strict=True)
+
+
+class LinkEnergy(Command):
+    """Energy of `source_meter` reaches another meter (a charging pile) or a vehicle."""
+
+    source_meter: Id
+    sink_kind: Literal["meter", "vehicle"]
+    sink_id: Id
+
+
+@issued_by("registry")
 def record_external_claim(unit: RegistryUnit, context: Context, command: RecordExternalClaim) -> ExternalClaim:
     """Put a registration elsewhere, or a place inside the ETS, on record. Raises `NotPermitted`, `AlreadyExists`."""
-    context.require_kind("registry")
-    claim = ExternalClaim(context.new_id("ext"), command.scheme, command.subject, command.period, command.reference)
+    subject = Subject(command.subject_kind, command.subject_id)
+    period = Period(command.starts_at, command.ends_at)
+    return put_on_record(unit, context, command.scheme, subject, period, command.reference)
+
+
+def put_on_record(
+    unit: RegistryUnit, context: Context, scheme: str, subject: Subject, period: Period, reference: str
+) -> ExternalClaim:
+    """Keep what another scheme has registered, in that scheme's own words. Raises `AlreadyExists`."""
+    claim = ExternalClaim(context.new_id("ext"), scheme, subject, period, reference)
     unit.guard.add_external(claim, recorded_by=context.actor.id, at=context.at)
     return claim
 
 
+@issued_by("grid", "registry")
 def record_certificate(unit: RegistryUnit, context: Context, command: RecordCertificate) -> GreenCertificate:
     """Put a green-electricity certificate on record, as the grid company that measures the meter, or the registry.
 
     Raises `NotPermitted`, `AlreadyExists`, `QuantityOutOfRange`, and `DoubleClaim` when credits are claimed on the
     meter's energy of that time already.
     """
-    context.require_kind("grid", "registry")
-    meter = unit.registry.meter(command.meter_id)
+    meter = unit.projects.meter(command.meter_id)
     if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
         raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
     state = "sold" if command.sold else "available"
-    certificate = GreenCertificate(command.certificate_number, meter.meter_id, command.period, command.energy, state)
+    period = Period(command.starts_at, command.ends_at)
+    certificate = GreenCertificate(command.certificate_number, meter.meter_id, period, command.energy_wh, state)
     require_certifiable(certificate, context.at)
-    for claim in unit.registry.claims_of(meter.project_id, [meter.meter_id], command.period):
+    for claim in unit.periods.overlapping(meter.project_id, [meter.meter_id], period):
         if claim.state.value != "rejected":
             require_sold_energy_left_out(claim.period, [certificate], claim.reduction.energy_of(GREEN_POWER))
     unit.guard.add_certificate(certificate, recorded_by=context.actor.id, at=context.at)
     return certificate
 
 
-def sell_certificate(unit: RegistryUnit, context: Context, certificate_number: str) -> GreenCertificate:
+@issued_by("grid", "registry")
+def sell_certificate(
+    unit: RegistryUnit,
+    context: Context,  # noqa: ARG001 - of the actor nothing but its kind is asked
+    certificate_number: str,
+) -> GreenCertificate:
     """Record that a certificate was sold. Raises `InvalidState` once credits are claimed on its energy."""
-    context.require_kind("grid", "registry")
     certificate = unit.guard.certificate(certificate_number)
     if certificate.state != "available":
         raise InvalidState(f"the certificate is {certificate.state}", certificate_number=certificate_number)
@@ -79,13 +109,14 @@ def sell_certificate(unit: RegistryUnit, context: Context, certificate_number: s
     return unit.guard.certificate(certificate_number)
 
 
-def link_energy(unit: RegistryUnit, context: Context, source_meter: str, sink: Subject) -> None:
+@issued_by("grid", "registry")
+def link_energy(unit: RegistryUnit, context: Context, command: LinkEnergy) -> None:
     """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
-    context.require_kind("grid", "registry")
-    meter = unit.registry.meter(source_meter)
+    meter = unit.projects.meter(command.source_meter)
     if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
-        raise NotPermitted("another grid company measures this meter", meter_id=source_meter)
-    unit.guard.add_link(source_meter, sink, declared_by=context.actor.id, at=context.at)
+        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
+    sink = Subject(command.sink_kind, command.sink_id)
+    unit.guard.add_link(meter.meter_id, sink, declared_by=context.actor.id, at=context.at)
 
 
 def guard_project(unit: RegistryUnit, project: Project) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from financing.ledger.serials import SerialBlock
 from financing.ledger.store import account
 from financing.registry.credits.carry_over import CarryOver
 from financing.registry.credits.tables import CarryOverRow
+from financing.registry.oversight.model import Cancellation, SerialFreeze, Suspension
 from financing.registry.oversight.tables import CancellationRow, FreezeRow, SuspensionRow
 
 carry_t = table_of(CarryOverRow)
@@ -24,44 +24,7 @@ suspension_t = table_of(SuspensionRow)
 cancellation_t = table_of(CancellationRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """An order not to move kilograms `first_kg` to `last_kg` (inclusive) of an issuance."""
-
-    freeze_id: str
-    issuance_id: str
-    first_kg: int
-    last_kg: int
-    reason: str
-    ordered_by: str
-    ordered_at: datetime
-    state: str = "active"
-    closed_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Suspension:
-    suspension_id: str
-    project_id: str
-    reason: str
-    ordered_by: str
-    ordered_at: datetime
-    lifted_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cancellation:
-    """Credits withdrawn without use: `ground` is voluntary, revoked or reversal."""
-
-    cancellation_id: str
-    owner_id: str
-    ordered_by: str
-    issuance_id: str
-    quantity: Carbon
-    ground: str
-    reason: str
-    serials: tuple[str, ...]
-    cancelled_at: datetime
+_FREEZES = select(freeze_t, freeze_t.c.id.label("freeze_id"))
 
 
 class CustodyStore:
@@ -110,20 +73,8 @@ class CustodyStore:
 
     # freezes
 
-    def add_freeze(self, order: Freeze) -> None:
-        self._connection.execute(
-            insert(freeze_t).values(
-                id=order.freeze_id,
-                issuance_id=order.issuance_id,
-                first_kg=order.first_kg,
-                last_kg=order.last_kg,
-                reason=order.reason,
-                state=order.state,
-                ordered_by=order.ordered_by,
-                ordered_at=order.ordered_at,
-                closed_at=None,
-            )
-        )
+    def add_freeze(self, order: SerialFreeze) -> None:
+        self._connection.execute(insert(freeze_t).values(id=order.freeze_id, **order.model_dump(exclude={"freeze_id"})))
 
     def close_freeze(self, freeze_id: str, state: str, at: datetime) -> None:
         """End an active freeze as `lifted` or `revoked`. Raises `InvalidState` if it is not active."""
@@ -135,17 +86,17 @@ class CustodyStore:
         if done.rowcount != 1:
             raise InvalidState("the freeze is not active", freeze_id=freeze_id)
 
-    def freeze(self, freeze_id: str) -> Freeze:
-        row = self._connection.execute(select(freeze_t).where(freeze_t.c.id == freeze_id)).first()
+    def freeze(self, freeze_id: str) -> SerialFreeze:
+        row = self._connection.execute(_FREEZES.where(freeze_t.c.id == freeze_id)).first()
         if row is None:
             raise NotFound("no such freeze", freeze_id=freeze_id)
-        return _freeze(row)
+        return SerialFreeze.model_validate(row, from_attributes=True)
 
-    def freezes(self, *, state: str | None = None) -> list[Freeze]:
-        query = select(freeze_t).order_by(freeze_t.c.ordered_at.desc(), freeze_t.c.id)
+    def freezes(self, *, state: str | None = None) -> list[SerialFreeze]:
+        query = _FREEZES.order_by(freeze_t.c.ordered_at.desc(), freeze_t.c.id)
         if state is not None:
             query = query.where(freeze_t.c.state == state)
-        return [_freeze(row) for row in self._connection.execute(query)]
+        return [SerialFreeze.model_validate(row, from_attributes=True) for row in self._connection.execute(query)]
 
     # suspensions
 
@@ -187,36 +138,19 @@ class CustodyStore:
         self._connection.execute(
             insert(cancellation_t).values(
                 id=cancelled.cancellation_id,
-                owner_id=cancelled.owner_id,
-                ordered_by=cancelled.ordered_by,
-                issuance_id=cancelled.issuance_id,
-                quantity_kg=cancelled.quantity.kg,
-                ground=cancelled.ground,
-                reason=cancelled.reason,
                 record=[block.serial for block in blocks],
                 entry_id=entry_id,
-                cancelled_at=cancelled.cancelled_at,
+                **cancelled.model_dump(exclude={"cancellation_id", "serials"}),
             )
         )
 
     def cancellations(self, *, owner_id: str | None = None) -> list[Cancellation]:
-        query = select(cancellation_t).order_by(cancellation_t.c.cancelled_at, cancellation_t.c.id)
+        query = select(
+            cancellation_t, cancellation_t.c.id.label("cancellation_id"), cancellation_t.c.record.label("serials")
+        ).order_by(cancellation_t.c.cancelled_at, cancellation_t.c.id)
         if owner_id is not None:
             query = query.where(cancellation_t.c.owner_id == owner_id)
-        return [
-            Cancellation(
-                row.id,
-                row.owner_id,
-                row.ordered_by,
-                row.issuance_id,
-                Carbon(row.quantity_kg),
-                row.ground,
-                row.reason,
-                tuple(row.record),
-                row.cancelled_at,
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [Cancellation.model_validate(row, from_attributes=True) for row in self._connection.execute(query)]
 
     def totals(self) -> dict[str, int]:
         """Kilograms of credits by kind of account, over the whole ledger (`issued` is negative)."""
@@ -226,17 +160,3 @@ class CustodyStore:
             .group_by(account.c.kind)
         )
         return {row[0]: int(row[1]) for row in rows}
-
-
-def _freeze(row: Row[Any]) -> Freeze:
-    return Freeze(
-        row.id,
-        row.issuance_id,
-        row.first_kg,
-        row.last_kg,
-        row.reason,
-        row.ordered_by,
-        row.ordered_at,
-        row.state,
-        row.closed_at,
-    )

@@ -5,29 +5,29 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
+from financing.registry.oversight.model import FreezeOrder, Withdrawal
+from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere
 
 
-class FreezeRow(SQLModel, table=True):
+class FreezeRow(FreezeOrder, SQLModel, table=True):
     """Kilograms of an issuance that may not move, wherever they stand, until lifted or revoked."""
 
     __tablename__: ClassVar[str] = "serial_freeze"
     __table_args__ = (
+        ForeignKeyConstraint(["issuance_id"], ["issuance.id"]),
+        ForeignKeyConstraint(["ordered_by"], ["organisation.id"]),
         CheckConstraint("1 <= first_kg AND first_kg <= last_kg", name="freeze_order"),
         CheckConstraint("state IN ('active','lifted','revoked')", name="freeze_state"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="freeze_closed"),
         Index("freeze_active", "issuance_id", "state"),
     )
     id: str = Field(primary_key=True)
-    issuance_id: str = Field(foreign_key="issuance.id")
     first_kg: int = Field(sa_type=Int64)
     last_kg: int = Field(sa_type=Int64)
-    reason: str
-    state: str
-    ordered_by: str = Field(foreign_key="organisation.id")
     ordered_at: datetime = Field(sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -53,27 +53,27 @@ class SuspensionRow(SQLModel, table=True):
     lifted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class CancellationRow(SQLModel, table=True):
+class CancellationRow(Withdrawal, SQLModel, table=True):
     """Credits withdrawn without use. `record` names their serials."""
 
     __tablename__: ClassVar[str] = "cancellation"
     __table_args__ = (
+        ForeignKeyConstraint(["owner_id"], ["organisation.id"]),
+        ForeignKeyConstraint(["ordered_by"], ["organisation.id"]),
+        ForeignKeyConstraint(["issuance_id"], ["issuance.id"]),
+        Index("ix_cancellation_owner_id", "owner_id"),
+        Index("ix_cancellation_issuance_id", "issuance_id"),
         CheckConstraint("quantity_kg > 0", name="cancellation_quantity"),
         CheckConstraint("ground IN ('voluntary','revoked','reversal')", name="cancellation_ground"),
     )
     id: str = Field(primary_key=True)
-    owner_id: str = Field(foreign_key="organisation.id", index=True)
-    ordered_by: str = Field(foreign_key="organisation.id")
-    issuance_id: str = Field(foreign_key="issuance.id", index=True)
     quantity_kg: int = Field(sa_type=Int64)
-    ground: str
-    reason: str
     record: list[Any] = Field(sa_type=JSON)
     entry_id: int = Field(sa_type=Int64, foreign_key="entry.id")
     cancelled_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class ExternalClaimRow(SQLModel, table=True):
+class ExternalClaimRow(ClaimedElsewhere, SQLModel, table=True):
     """What another scheme has registered, or the ETS covers: a subject (meter, site or vehicle) and its time."""
 
     __tablename__: ClassVar[str] = "external_claim"
@@ -85,33 +85,28 @@ class ExternalClaimRow(SQLModel, table=True):
         Index("external_claim_by_subject", "subject_kind", "subject_id"),
     )
     id: str = Field(primary_key=True)
-    scheme: str
-    subject_kind: str
-    subject_id: str
     starts_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime = Field(sa_type=UtcDateTime)
-    reference: str
     recorded_by: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class GreenCertificateRow(SQLModel, table=True):
+class GreenCertificateRow(CertifiedEnergy, SQLModel, table=True):
     """A green-electricity certificate on a meter's energy: frozen while credits are claimed on it, cancelled when
     they are issued. One that was sold is the buyer's, and its energy is no longer claimable."""
 
     __tablename__: ClassVar[str] = "green_certificate"
     __table_args__ = (
+        ForeignKeyConstraint(["meter_id"], ["meter.id"]),
         CheckConstraint("starts_at < ends_at AND energy_wh > 0", name="green_certificate_amounts"),
         CheckConstraint("state IN ('available','sold','frozen','cancelled')", name="green_certificate_state"),
         CheckConstraint("(state IN ('frozen','cancelled')) = (period_id IS NOT NULL)", name="green_certificate_claim"),
         Index("green_certificate_by_meter", "meter_id", "starts_at"),
     )
     certificate_number: str = Field(primary_key=True)
-    meter_id: str = Field(foreign_key="meter.id")
     starts_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime = Field(sa_type=UtcDateTime)
     energy_wh: int = Field(sa_type=Int64)
-    state: str
     period_id: str | None = Field(default=None, foreign_key="monitoring_period.id", index=True)
     recorded_by: str = Field(foreign_key="organisation.id")
     recorded_at: datetime = Field(sa_type=UtcDateTime)

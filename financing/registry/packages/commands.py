@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
+from financing.base.commands import Command, Id, Kilograms, Text, issued_by
 from financing.base.context import Context
-from financing.base.errors import InvalidState, NotEligible
+from financing.base.errors import InvalidState, NotEligible, NotPermitted
 from financing.base.quantities import Carbon, business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
@@ -25,14 +28,42 @@ from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
 from financing.registry.unit import RegistryUnit
 
+Year = Annotated[int, Field(strict=True, ge=2000, le=2100)]
 
-@dataclass(frozen=True, slots=True)
-class MakePackage:
-    code: str
-    name: str
-    asset_class: str
-    criteria: Criteria
-    redemption: Redemption
+
+class PackageCriteria(Command):
+    """Empty lists take any. Methodologies are codes without version, e.g. PV."""
+
+    methodologies: list[Id] = Field(default_factory=list, max_length=50)
+    regions: list[Text] = Field(default_factory=list, max_length=50)
+    vintage_first: Year = 2000
+    vintage_last: Year = 2100
+    capacity_w_max: Annotated[int, Field(strict=True, gt=0, le=10**12)] | None = None
+
+
+class MakePackage(Command):
+    code: str = Field(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$")
+    name: Text
+    asset_class: Id = "PHCER"
+    criteria: PackageCriteria = PackageCriteria()
+    redemption: Literal["pro_rata", "oldest_first"] = "pro_rata"
+
+
+class DepositCredits(Command):
+    """Credits of one issuance; or, without it, every free holding that the package takes."""
+
+    issuance_id: Id | None = None
+    quantity_kg: Kilograms | None = None
+
+
+class RedeemUnits(Command):
+    quantity_kg: Kilograms
+
+
+class RetireUnits(Command):
+    quantity_kg: Kilograms
+    beneficiary: Text
+    purpose: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +84,12 @@ class Redeemed:
     blocks: tuple[SerialBlock, ...]
 
 
+@issued_by("registry")
 def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> Package:
     """Define a standard product, as the registry that will keep its credits.
 
     Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing` for an unknown asset class, `SerialInvalid`.
     """
-    context.require_kind("registry")
     context.parameters.collateral_class(command.asset_class, business_date(context.at))
     package = Package(
         package_id=context.new_id("pkg"),
@@ -66,13 +97,21 @@ def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> 
         name=command.name,
         registry_id=context.actor.id,
         asset_class=command.asset_class,
-        criteria=command.criteria,
-        redemption=command.redemption,
+        state="open",
+        criteria=Criteria(
+            tuple(command.criteria.methodologies),
+            tuple(command.criteria.regions),
+            command.criteria.vintage_first,
+            command.criteria.vintage_last,
+            command.criteria.capacity_w_max,
+        ),
+        redemption=Redemption(command.redemption),
     )
     unit.packages.add(package, context.at)
     return package
 
 
+@issued_by("registry")
 def close_package(unit: RegistryUnit, context: Context, package_id: str) -> Package:
     """Take no more credits in; units stay tradable and redeemable."""
     package = unit.packages.get(package_id)
@@ -81,6 +120,19 @@ def close_package(unit: RegistryUnit, context: Context, package_id: str) -> Pack
         raise InvalidState("the package is closed", package_id=package_id)
     unit.packages.close(package_id)
     return unit.packages.get(package_id)
+
+
+@issued_by()
+def deposit_credits(unit: RegistryUnit, context: Context, package_id: str, command: DepositCredits) -> Packed:
+    """Give credits into custody for units: of one issuance, or every free holding that the package takes.
+
+    Raises as `put_in` and `put_everything_in`, and `NotPermitted` for an issuance without a quantity or the reverse.
+    """
+    if command.issuance_id is None and command.quantity_kg is None:
+        return put_everything_in(unit, context, package_id)
+    if command.issuance_id is None or command.quantity_kg is None:
+        raise NotPermitted("issuance_id and quantity_kg come together, or neither does")
+    return put_in(unit, context, package_id, command.issuance_id, command.quantity_kg)
 
 
 def put_in(unit: RegistryUnit, context: Context, package_id: str, issuance_id: str, quantity: Carbon) -> Packed:
@@ -123,32 +175,33 @@ def put_everything_in(unit: RegistryUnit, context: Context, package_id: str) -> 
     return Packed(done.entry_id, done.issuances, Carbon(done.quantity_kg))
 
 
-def redeem(unit: RegistryUnit, context: Context, package_id: str, quantity: Carbon) -> Redeemed:
+@issued_by()
+def redeem(unit: RegistryUnit, context: Context, package_id: str, command: RedeemUnits) -> Redeemed:
     """Give units back and get the credits behind them, by the package's own rule.
 
     Raises `InsufficientBalance` for units the actor does not hold, `CreditsFrozen` when the rule takes frozen ones.
     """
     package = unit.packages.get(package_id)
-    return _take_out(unit, context, package, quantity, AccountKind.HOLDING, EntryKind.REDEMPTION, package_id)
+    return _take_out(unit, context, package, command.quantity_kg, AccountKind.HOLDING, EntryKind.REDEMPTION, package_id)
 
 
-def retire_units(
-    unit: RegistryUnit, context: Context, package_id: str, quantity: Carbon, purpose: Purpose
-) -> Retirement:
+@issued_by()
+def retire_units(unit: RegistryUnit, context: Context, package_id: str, command: RetireUnits) -> Retirement:
     """Retire the credits behind units under one certificate: straight out of custody, so that just these are used up.
 
     Raises as `redeem`.
     """
-    number = unit.registry.next_retirement_number()
+    number = unit.retirements.next_number()
     out = _take_out(
         unit,
         context,
         unit.packages.get(package_id),
-        quantity,
+        command.quantity_kg,
         AccountKind.RETIRED,
         EntryKind.RETIREMENT,
         f"retirement:{number}",
     )
+    purpose = Purpose(command.beneficiary, command.purpose)
     return record_retirement(unit, context, number, out.blocks, out.entry_id, purpose)
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from financing.base.errors import NotFound
 from financing.ledger.serials import SerialText, parse_serial
-from financing.registry.packages.store import Constituent
-from financing.registry.store import Issuance
+from financing.registry.credits.model import Issuance
+from financing.registry.packages.model import Constituent
 from financing.registry.unit import RegistryUnit
 
 
 def find_serial(unit: RegistryUnit, serial: str) -> tuple[Issuance, SerialText]:
     """The issuance that a serial number belongs to. Raises `SerialInvalid`, and `NotFound` when it was never issued."""
     text = parse_serial(serial)
-    issuance = unit.registry.issuance_of(text)
+    issuance = unit.issuances.of_serial(text)
     if issuance is None or text.last_kg > issuance.quantity.kg:
         raise NotFound("no such serial was issued", serial=serial)
     return issuance, text

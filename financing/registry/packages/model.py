@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from financing.base.errors import NotEligible, QuantityOutOfRange, SerialInvalid
-from financing.base.quantities import INT64_MAX
+from financing.base.quantities import INT64_MAX, Carbon
+from financing.base.storage.records import Fact
 
 PACKAGE_CODE = re.compile(r"[A-Z0-9][A-Z0-9-]{1,31}")
 Kilograms = NDArray[np.int64]
@@ -42,20 +46,24 @@ class Criteria:
             raise QuantityOutOfRange("a size limit is positive", capacity_w_max=self.capacity_w_max)
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A standard product; `registry_id` keeps custody of the credits behind its units."""
+class Product(BaseModel):
+    """What a package, its row and its answer share: what the market knows it by, and who keeps what is behind it."""
 
-    package_id: str
     code: str
     name: str
     registry_id: str
     asset_class: str
+    state: str
+
+
+class Package(Product, Fact):
+    """A standard product; `registry_id` keeps custody of the credits behind its units."""
+
+    package_id: str
     criteria: Criteria
     redemption: Redemption
-    state: str = "open"
 
-    def __post_init__(self) -> None:
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002
         if PACKAGE_CODE.fullmatch(self.code) is None:
             raise SerialInvalid("a package code is 2 to 32 of A-Z, 0-9 and hyphen", code=self.code)
 
@@ -71,6 +79,30 @@ class Candidate:
     region: str
     vintage: int
     capacity_w: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Constituent:
+    """One issuance behind a package's units, and how much of it is in custody."""
+
+    issuance_id: str
+    project_code: str
+    methodology_tag: str
+    region: str
+    vintage: int
+    last_day: date
+    quantity: Carbon
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Custody by methodology, region and vintage."""
+
+    methodology_tag: str
+    region: str
+    vintage: int
+    issuances: int
+    quantity: Carbon
 
 
 def require_eligible(package: Package, candidate: Candidate) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, cast, func, insert, literal, select, update
@@ -19,40 +18,18 @@ from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t
 from financing.registry.packages.model import (
+    Breakdown,
     Candidate,
+    Constituent,
     Criteria,
     Package,
     Redemption,
 )
 from financing.registry.packages.tables import PackageRow
-from financing.registry.store import project_t
+from financing.registry.projects.store import project_t
 
 package_t = table_of(PackageRow)
 _criteria = Codec(Criteria)
-
-
-@dataclass(frozen=True, slots=True)
-class Constituent:
-    """One issuance behind a package's units, and how much of it is in custody."""
-
-    issuance_id: str
-    project_code: str
-    methodology_tag: str
-    region: str
-    vintage: int
-    last_day: date
-    quantity: Carbon
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """Custody by methodology, region and vintage."""
-
-    methodology_tag: str
-    region: str
-    vintage: int
-    issuances: int
-    quantity: Carbon
 
 
 class PackageStore:
@@ -194,14 +171,14 @@ class PackageStore:
         found: dict[str, list[str]] = {}
         for row in self._connection.execute(query.order_by(block_t.c.issuance_id, block_t.c.first_kg)):
             text = SerialText(
-                row.methodology_tag,
-                row.project_code,
-                row.vintage,
-                row.first_day,
-                row.last_day,
-                row.first_kg,
-                row.last_kg,
-                row.registry_code,
+                methodology_tag=row.methodology_tag,
+                project_code=row.project_code,
+                vintage=row.vintage,
+                first_day=row.first_day,
+                last_day=row.last_day,
+                first_kg=row.first_kg,
+                last_kg=row.last_kg,
+                registry_code=row.registry_code,
             )
             found.setdefault(row.issuance_id, []).append(str(text))
         return found

@@ -2,64 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Sequence
+from typing import Annotated
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Measure, Moment, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotFound, ReadingRejected
 from financing.base.quantities import Period
 from financing.registry.metering.commands import service_key_of
-from financing.registry.metering.store import MeterKey
-from financing.registry.methodology.commands import archive, require_approved
+from financing.registry.metering.model import MeterKey
+from financing.registry.methodology.commands import Code, archive, require_approved
 from financing.registry.methodology.definition import Methodology
 from financing.registry.oversight.overlap_guard import guard_project
 from financing.registry.projects.model import (
     Declarations,
     Location,
+    Meter,
+    NamedPlant,
     Project,
     require_new_project,
 )
-from financing.registry.store import Meter
 from financing.registry.unit import RegistryUnit
 
-
-@dataclass(frozen=True, slots=True)
-class NewMeter:
-    meter_id: str
-    measured_by: str
-    interval_minutes: int
-    role: str = ""
-    public_key: str | None = None
+NameplateWatts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW", most=10**12)]
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterProject:
-    """What a developer states about a project. The owner is whoever registers.
+class NewMeter(Command):
+    """A meter's `role` may be left out where the methodology has one."""
 
-    A meter's `role` may be left out where the methodology has one; without a `public_key` the service keeps its key.
-    """
-
-    code: str
-    name: str
-    methodology: str
-    methodology_version: int
-    capacity_w: int | None
-    grid_connected_on: date
-    crediting_period: Period
-    location: Location
-    meters: tuple[NewMeter, ...]
-    declarations: Declarations
-    choices: tuple[tuple[str, str], ...] = ()
-    developed_by: tuple[str, ...] = ()
+    meter_id: Id
+    measured_by: Id = Field(description="the grid company that reads this meter")
+    interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
+    role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
+    public_key: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
+    )
 
 
+class RegisterProject(NamedPlant, Command):
+    """What a developer states about a project. The owner is whoever registers."""
+
+    methodology: Code = "PV"
+    methodology_version: int = Field(default=1, strict=True, ge=1)
+    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
+    capacity_w: NameplateWatts | None = Field(default=None, description="needed where it is metered")
+    crediting_from: Moment
+    crediting_until: Moment
+    latitude_deg: float = Field(ge=-90, le=90)
+    longitude_deg: float = Field(ge=-180, le=180)
+    meters: Annotated[list[NewMeter], Field(max_length=100)] = Field(default=[])
+    developed_by: Annotated[list[Id], Field(max_length=20)] = Field(default=[])
+    owns_the_reduction: bool = Field(strict=True)
+    not_registered_elsewhere: bool = Field(strict=True, description="not under CCER, VCS, GS or another scheme")
+    outside_ets_boundary: bool = Field(strict=True)
+
+
+@issued_by("developer")
 def register_project(unit: RegistryUnit, context: Context, command: RegisterProject) -> Project:
     """Register a project of the actor, pinned to an approved methodology version.
 
     Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing`, `MethodologyNotApproved`, `NotFound` for a choice or a
     meter's part that the methodology does not have, and what `Project` itself refuses.
     """
-    context.require_kind("developer")
     methodology = require_approved(unit, context, command.methodology, command.methodology_version)
     project = Project(
         project_id=context.new_id("prj"),
@@ -70,16 +76,18 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
         methodology_version=command.methodology_version,
         capacity_w=command.capacity_w,
         grid_connected_on=command.grid_connected_on,
-        crediting_period=command.crediting_period,
-        location=command.location,
+        crediting_period=Period(command.crediting_from, command.crediting_until),
+        location=Location(command.region, command.latitude_deg, command.longitude_deg),
         meter_ids=tuple(meter.meter_id for meter in command.meters),
-        declarations=command.declarations,
+        declarations=Declarations(
+            command.owns_the_reduction, command.not_registered_elsewhere, command.outside_ets_boundary
+        ),
         meter_roles=_roles(methodology, command.meters),
-        choices=tuple(sorted(methodology.variant(dict(command.choices)).items())),
+        choices=tuple(sorted(methodology.variant(command.choices).items())),
         methodology_sha256=methodology.file.version_hash,
-        developed_by=command.developed_by,
+        developed_by=tuple(command.developed_by),
     )
-    require_new_project(project, unit.registry.clashing_projects(project))
+    require_new_project(project, unit.projects.clashing(project))
     guard_project(unit, project)
     for meter in command.meters:
         unit.organisations.require_kind(meter.measured_by, "grid")
@@ -89,17 +97,17 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
         Meter(meter.meter_id, project.project_id, meter.measured_by, meter.interval_minutes) for meter in command.meters
     ]
     archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
-    unit.registry.add_project(project, meters, context.at)
+    unit.projects.add(project, meters, context.at)
     for meter in command.meters:
         unit.metering.add_key(_key(context, meter), context.at)
     return project
 
 
-def _roles(methodology: Methodology, meters: tuple[NewMeter, ...]) -> tuple[tuple[str, str], ...]:
+def _roles(methodology: Methodology, meters: Sequence[NewMeter]) -> tuple[tuple[str, str], ...]:
     roles, rule = methodology.file.roles, methodology.file.monitoring
     only = next(iter(roles)) if len(roles) == 1 else ""
-    found = tuple((meter.meter_id, meter.role or only) for meter in meters)
-    given = {role for _, role in found}
+    parts = tuple((meter.meter_id, meter.role or only) for meter in meters)
+    given = {role for _, role in parts}
     if given != set(roles):
         raise NotFound(
             "the project's meters have the parts that the methodology names", parts=sorted(roles), given=sorted(given)
@@ -111,7 +119,7 @@ def _roles(methodology: Methodology, meters: tuple[NewMeter, ...]) -> tuple[tupl
                 interval_minutes=meter.interval_minutes,
                 allowed=rule.interval_minutes_allowed,
             )
-    return found
+    return parts
 
 
 def _key(context: Context, meter: NewMeter) -> MeterKey:

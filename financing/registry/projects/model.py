@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from pydantic import BaseModel, Field
+
+from financing.base.commands import Text
 from financing.base.errors import (
     AlreadyExists,
     DeclarationMissing,
@@ -35,6 +38,25 @@ class Location:
     region: str
     latitude_deg: float
     longitude_deg: float
+
+
+class NamedPlant(BaseModel):
+    """What a developer states of a project and everyone may read: its names, its region, since when it runs."""
+
+    code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
+    name: Text
+    grid_connected_on: date
+    region: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A meter, its project, and the grid company that measures with it."""
+
+    meter_id: str
+    project_id: str
+    measured_by: str
+    interval_minutes: int
 
 
 @dataclass(frozen=True, slots=True)

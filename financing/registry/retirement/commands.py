@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from financing.base.commands import Command, Id, Kilograms, Moment, Text, issued_by
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Period
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.registry.oversight.store import Cancellation
+from financing.registry.oversight.model import Cancellation
 from financing.registry.retirement.model import Retirement, retire
 from financing.registry.unit import RegistryUnit
 
@@ -24,32 +28,44 @@ class Purpose:
     period: Period | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetireCredits:
-    issuance_id: str
-    quantity: Carbon
-    purpose: Purpose
+class RetireCredits(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    beneficiary: Text
+    purpose: Text
+    period_from: Moment | None = Field(default=None, description="start of the emissions that are offset")
+    period_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.period_from is None) is not (self.period_until is None):
+            raise ValueError("period_from and period_until come together")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
-class CancelCredits:
-    issuance_id: str
-    quantity: Carbon
-    reason: str
+class CancelCredits(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    reason: Text
 
 
+@issued_by()
 def retire_credits(unit: RegistryUnit, context: Context, command: RetireCredits) -> Retirement:
     """Use up credits of the actor's holding, irreversibly, and number the certificate.
 
     Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `QuantityOutOfRange`.
     """
-    issuance = unit.registry.issuance(command.issuance_id)
-    return retire_lots(unit, context, [(issuance.issuance_id, command.quantity)], command.purpose)
+    issuance = unit.issuances.get(command.issuance_id)
+    period = None
+    if command.period_from is not None and command.period_until is not None:
+        period = Period(command.period_from, command.period_until)
+    purpose = Purpose(command.beneficiary, command.purpose, period)
+    return retire_lots(unit, context, [(issuance.issuance_id, command.quantity_kg)], purpose)
 
 
 def retire_lots(unit: RegistryUnit, context: Context, lots: list[tuple[str, Carbon]], purpose: Purpose) -> Retirement:
     """Retire credits of several issuances of the actor's holding under one certificate, in one entry."""
-    number = unit.registry.next_retirement_number()
+    number = unit.retirements.next_number()
     owner = context.actor.id
     legs = [
         Leg(
@@ -81,21 +97,22 @@ def record_retirement(
         blocks=blocks,
         at=context.at,
     )
-    unit.registry.add_retirement(retirement, number=number, entry_id=entry_id)
+    unit.retirements.add(retirement, number=number, entry_id=entry_id)
     return retirement
 
 
+@issued_by()
 def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits) -> Cancellation:
     """Withdraw credits of the actor's holding without using them for anyone: no certificate comes of it.
 
     Raises as `retire_credits`.
     """
-    asset = Asset.credits(unit.registry.issuance(command.issuance_id).issuance_id)
+    asset = Asset.credits(unit.issuances.get(command.issuance_id).issuance_id)
     cancellation_id = context.new_id("can")
     leg = Leg(
         holding(context.actor.id, asset),
         AccountKey(context.actor.id, AccountKind.CANCELLED, asset),
-        command.quantity,
+        command.quantity_kg,
     )
     moved = post_entry(unit, context, EntryKind.CANCELLATION, cancellation_id, [leg])
     cancelled = Cancellation(
@@ -103,7 +120,7 @@ def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits)
         owner_id=context.actor.id,
         ordered_by=context.actor.id,
         issuance_id=command.issuance_id,
-        quantity=command.quantity,
+        quantity_kg=command.quantity_kg.kg,
         ground="voluntary",
         reason=command.reason,
         serials=tuple(block.serial for block in moved.blocks),

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from financing.base.commands import Command, Id, Kilograms, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotEligible, ParameterMissing
 from financing.base.parameters.records import Recognition
-from financing.base.quantities import Carbon, business_date
+from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
-from financing.registry.store import Issuance
+from financing.registry.credits.model import Issuance
 from financing.registry.transfers.model import Transfer, mintable, require_locked
 from financing.registry.unit import RegistryUnit
 
 
-@dataclass(frozen=True, slots=True)
-class SendCredits:
-    issuance_id: str
-    quantity: Carbon
-    to_region: str
+class SendCredits(Command):
+    issuance_id: Id
+    quantity_kg: Kilograms
+    to_region: Id
 
 
+@issued_by()
 def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> Transfer:
     """Lock credits of the actor's holding for another region, under the recognition that holds today.
 
     Raises `NotEligible` without such a recognition, `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`.
     """
     on = business_date(context.at)
-    issuance = unit.registry.issuance(command.issuance_id)
+    issuance = unit.issuances.get(command.issuance_id)
     home = context.parameters.region_of(issuance.registry_id, on)
     abroad = context.parameters.region(command.to_region, on)
     recognition = _recognition(context, home.key, abroad.key)
     factors = context.parameters.grid_factor(home.factor_key, on), context.parameters.grid_factor(abroad.factor_key, on)
-    minted = mintable(command.quantity, recognition, issuance.methodology, *factors)
+    minted = mintable(command.quantity_kg, recognition, issuance.methodology, *factors)
     unit.organisations.require_kind(abroad.registry_id, "registry")
     transfer_id = context.new_id("trf")
     asset = Asset.credits(issuance.issuance_id)
-    leg = Leg(holding(context.actor.id, asset), escrow(context.actor.id, asset, transfer_id), command.quantity)
+    leg = Leg(holding(context.actor.id, asset), escrow(context.actor.id, asset, transfer_id), command.quantity_kg)
     moved = post_entry(unit, context, EntryKind.ESCROW, transfer_id, [leg])
     sent = Transfer(
         transfer_id=transfer_id,
@@ -48,10 +49,11 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
         from_registry=issuance.registry_id,
         to_registry=abroad.registry_id,
         issuance_id=issuance.issuance_id,
-        quantity=command.quantity,
+        quantity=command.quantity_kg,
         mode=recognition.mode,
         mintable=minted,
         serials=tuple(block.serial for block in moved.blocks),
+        minted_issuance_id=None,
         terms=tuple((each.file, each.version_hash) for each in (recognition, *factors)),
         locked_at=context.at,
     )
@@ -59,6 +61,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     return sent
 
 
+@issued_by("registry")
 def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Mint the other region's credits and lock ours for good, in one entry, as the receiving registry.
 
@@ -67,7 +70,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.to_registry)
     require_locked(sent)
-    origin = unit.registry.issuance(sent.issuance_id)
+    origin = unit.issuances.get(sent.issuance_id)
     region = context.parameters.region_of(sent.to_registry, business_date(context.at))
     minted = replace(
         origin,
@@ -81,7 +84,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
         issued_at=context.at,
         transfer_id=transfer_id,
     )
-    unit.registry.add_issuance(minted)
+    unit.issuances.add(minted)
     old, new = Asset.credits(origin.issuance_id), Asset.credits(minted.issuance_id)
     locked, gone = escrow(sent.owner_id, old, transfer_id), AccountKey(sent.owner_id, AccountKind.EXPORTED, old)
     target = holding(sent.owner_id, new)
@@ -90,13 +93,19 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     posted = post_entry(unit, context, EntryKind.EXPORT, transfer_id, legs)
     block = _first_block(minted)
     unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
-    done = replace(
-        sent, state="minted", minted=sent.mintable, minted_issuance_id=minted.issuance_id, closed_at=context.at
+    done = sent.model_copy(
+        update={
+            "state": "minted",
+            "minted": sent.mintable,
+            "minted_issuance_id": minted.issuance_id,
+            "closed_at": context.at,
+        }
     )
     unit.transfers.save(done)
     return done
 
 
+@issued_by()
 def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Give locked credits back, as the receiving registry, or as their owner who changed its mind."""
     sent = unit.transfers.get(transfer_id)
@@ -105,7 +114,7 @@ def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> T
     asset = Asset.credits(sent.issuance_id)
     leg = Leg(escrow(sent.owner_id, asset, transfer_id), holding(sent.owner_id, asset), sent.quantity)
     post_entry(unit, context, EntryKind.ESCROW_RETURN, transfer_id, [leg])
-    done = replace(sent, state="refused", closed_at=context.at)
+    done = sent.model_copy(update={"state": "refused", "closed_at": context.at})
     unit.transfers.save(done)
     return done
 

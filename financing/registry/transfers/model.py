@@ -6,34 +6,40 @@ what the same energy avoids at the other region's grid factor, rounded down, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+
+from pydantic import BaseModel
 
 from financing.base.errors import InvalidState, NotEligible, QuantityOutOfRange
 from financing.base.parameters.records import GridFactor, Recognition
 from financing.base.quantities import Carbon, floor_div
+from financing.base.storage.records import Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """`terms` are the file hashes of the recognition and factors that `minted` was worked out with."""
+class SentCredits(BaseModel):
+    """What a transfer and its answer share: whose credits leave which registry for which, and under what mode."""
 
     transfer_id: str
-    number: int
     owner_id: str
     from_registry: str
     to_registry: str
     issuance_id: str
-    quantity: Carbon
     mode: str
-    mintable: Carbon
     serials: tuple[str, ...]
-    terms: tuple[tuple[str, str], ...]
+    minted_issuance_id: str | None
     locked_at: datetime
+
+
+class Transfer(SentCredits, Fact):
+    """`terms` are the file hashes of the recognition and factors that `minted` was worked out with."""
+
+    number: int
+    quantity: Carbon
+    mintable: Carbon
+    terms: tuple[tuple[str, str], ...]
     state: str = "locked"
     minted: Carbon | None = None
-    minted_issuance_id: str | None = None
     closed_at: datetime | None = None
 
 

@@ -15,7 +15,7 @@ from financing.registry.verification.monitoring import MonitoringPeriod
 def audit_readings(unit: RegistryUnit, context: Context, meter_id: str, period: Period) -> ReadingBatch:
     """Raw readings of a meter: for the grid company that measures it, and for a verifier who may verify a claim on
     this meter and time. Raises `NotPermitted` for everyone else, the registry and the owner included."""
-    meter = unit.registry.meter(meter_id)
+    meter = unit.projects.meter(meter_id)
     if context.actor.id != meter.measured_by:
         _require_audit(unit, context, meter.project_id, meter_id, period)
     node: MeteringNode = context.nodes.of(meter.measured_by)
@@ -25,7 +25,7 @@ def audit_readings(unit: RegistryUnit, context: Context, meter_id: str, period: 
 def corrected_since(unit: RegistryUnit, nodes: MeteringNodes, claim: MonitoringPeriod) -> bool:
     """Whether a correction reached a grid node after the claim was submitted; the claim keeps what it rests on."""
     return any(
-        nodes.of(unit.registry.meter(total.meter_id).measured_by).corrected_after(
+        nodes.of(unit.projects.meter(total.meter_id).measured_by).corrected_after(
             total.meter_id, total.through_batch, total.period
         )
         for total in claim.totals
@@ -35,7 +35,7 @@ def corrected_since(unit: RegistryUnit, nodes: MeteringNodes, claim: MonitoringP
 def _require_audit(unit: RegistryUnit, context: Context, project_id: str, meter_id: str, period: Period) -> None:
     if context.actor.kind != "verifier":
         raise NotPermitted("raw readings stay at the grid node", meter_id=meter_id)
-    for claim in unit.registry.claims_of(project_id, [meter_id], period):
+    for claim in unit.periods.overlapping(project_id, [meter_id], period):
         if claim.period.contains(period):
             require_verifier(unit, context, claim)
             return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Literal
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, WattHours, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import (
-    Carbon,
     Energy,
     Period,
     business_date,
@@ -31,8 +32,7 @@ from financing.registry.oversight.overlap_guard import (
     freeze_certificates,
     guard_claim,
 )
-from financing.registry.projects.model import Project
-from financing.registry.store import Meter
+from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 from financing.registry.verification.findings import require_all_closed
@@ -42,52 +42,59 @@ from financing.registry.verification.independence import (
     require_accredited,
     require_independent,
 )
+from financing.registry.verification.model import SignedStatement
 from financing.registry.verification.monitoring import MonitoringPeriod
 from financing.registry.verification.statement import (
     STATEMENT_DOMAIN,
     VerificationStatement,
     statement_document,
 )
-from financing.registry.verification.store import SignedStatement
 
 GREEN = GREEN_POWER
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitPeriod:
-    """`declared` are (input, exact value in the methodology's unit, evidence); `vehicles` those that were charged."""
+class DeclaredInput(Command):
+    """A declared input, exact, in the unit of the methodology, and what it rests on."""
 
-    project_id: str
-    period: Period
-    green_power_sold: Energy
-    declared: tuple[tuple[str, str, str], ...] = ()
-    vehicles: tuple[str, ...] = ()
+    value: str = Field(pattern=r"^\d{1,15}(\.\d{1,12})?$")
+    evidence: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")
 
 
-@dataclass(frozen=True, slots=True)
-class StatePeriod:
-    """A verifier repeats what it verified; a statement on other readings or another total does not bind."""
+class SubmitPeriod(Command):
+    project_id: Id
+    starts_at: Moment
+    ends_at: Moment
+    vehicles: list[Id] = Field(default_factory=list, max_length=10_000, description="vehicles that were charged")
+    green_power_sold_wh: WattHours = Field(
+        default=0, validate_default=True, description="sold as green power or certificates: not claimable"
+    )
+    declared: dict[str, DeclaredInput] = Field(default={}, max_length=40)
 
-    monitoring_period_id: str
+
+class StatePeriod(Command):
+    """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
+
     opinion: Literal["positive", "negative"]
-    commitment: str
-    generation: Energy
-    reduction: Carbon
-    remarks: str
+    commitment: Sha256
+    generation_wh: WattHours
+    reduction_kg: KilogramsFromZero
+    remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
+@issued_by()
 def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
     """Claim a period: total the readings at their grid nodes, check them, and apply the pinned methodology with the
     parameters that hold on the day of claim.
 
     Raises `NotPermitted` unless the actor owns the project, and what `calculate` and `monitoring.submit` refuse.
     """
-    project = unit.registry.project(command.project_id)
+    project = unit.projects.get(command.project_id)
     context.require_party(project.owner)
     on = business_date(context.at)
+    period = Period(command.starts_at, command.ends_at)
     methodology = pinned(unit, context, project)
-    meters = unit.registry.meters(project.project_id)
-    measured = [measure(context, project, methodology, meter, command.period) for meter in meters]
+    meters = unit.projects.meters(project.project_id)
+    measured = [measure(context, project, methodology, meter, period) for meter in meters]
     resolved = resolve(methodology, Tables.of(context.parameters), dict(project.choices), on)
     reduction = calculate(
         methodology,
@@ -96,34 +103,35 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
         declared=_declared(methodology, command),
         parameters=resolved.values,
         parameter_hashes=resolved.hashes,
-        period=command.period,
+        period=period,
     )
-    guard_claim(unit, project, command.period, reduction.energy_of(GREEN), command.vehicles)
+    guard_claim(unit, project, period, reduction.energy_of(GREEN), command.vehicles)
     claim = monitoring.submit(
         monitoring_period_id=context.new_id("mon"),
         project=project,
         totals=tuple(total for total, _ in measured),
         reduction=reduction,
         findings=tuple(finding for _, findings in measured for finding in findings),
-        existing=unit.registry.claims_of(project.project_id, project.meter_ids, command.period),
+        existing=unit.periods.overlapping(project.project_id, project.meter_ids, period),
         at=context.at,
     )
     archive(unit, context, resolved.hashes)
-    unit.registry.add_period(claim)
+    unit.periods.add(claim)
     claim_vehicles(unit, claim.monitoring_period_id, command.vehicles)
-    freeze_certificates(unit, project.meter_ids, command.period, claim.monitoring_period_id)
+    freeze_certificates(unit, project.meter_ids, period, claim.monitoring_period_id)
     for meter, (total, findings) in zip(meters, measured, strict=True):
         unit.metering.add_statement(stated(context, claim.monitoring_period_id, meter, total, findings))
     return claim
 
 
-def state_period(unit: RegistryUnit, context: Context, command: StatePeriod) -> MonitoringPeriod:
+@issued_by("verifier")
+def state_period(unit: RegistryUnit, context: Context, period_id: str, command: StatePeriod) -> MonitoringPeriod:
     """Accept or reject a submitted period on a verifier's statement, signed with its key.
 
     Raises `NotPermitted` for another verifier's period, `AccreditationMissing`, `ConflictOfInterest`, `FindingsOpen`,
     `StatementMismatch`, `PlausibilityFailed`, `InvalidState`.
     """
-    claim = unit.registry.period(command.monitoring_period_id)
+    claim = unit.periods.get(period_id)
     require_verifier(unit, context, claim)
     require_all_closed(unit.verification.findings(claim.monitoring_period_id))
     statement = VerificationStatement(
@@ -132,8 +140,8 @@ def state_period(unit: RegistryUnit, context: Context, command: StatePeriod) -> 
         verifier=context.actor.id,
         opinion=command.opinion,
         commitment=command.commitment,
-        generation=command.generation,
-        reduction=command.reduction,
+        generation=command.generation_wh,
+        reduction=command.reduction_kg,
         remarks=command.remarks,
         signed_at=context.at,
     )
@@ -142,7 +150,7 @@ def state_period(unit: RegistryUnit, context: Context, command: StatePeriod) -> 
     )
     document = statement_document(statement)
     signature = context.signer.sign(context.actor.id, message_of(STATEMENT_DOMAIN, document))
-    unit.registry.save_period(decided)
+    unit.periods.save(decided)
     if command.opinion == "negative":
         free_certificates(unit, claim.monitoring_period_id)
     unit.verification.add_statement(
@@ -153,11 +161,10 @@ def state_period(unit: RegistryUnit, context: Context, command: StatePeriod) -> 
 
 def require_verifier(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> None:
     """Raise unless the actor may verify this period: assigned where someone is, accredited, and independent."""
-    context.require_kind("verifier")
     assignment = unit.verification.assignment(claim.monitoring_period_id)
     if assignment is not None and assignment.verifier_id != context.actor.id:
         raise NotPermitted("the period is assigned to another verifier", verifier=assignment.verifier_id)
-    project = unit.registry.project(claim.project_id)
+    project = unit.projects.get(claim.project_id)
     require_suitable(unit, context, project, context.actor.id)
 
 
@@ -188,20 +195,20 @@ def _metered(
 ) -> dict[str, Metered]:
     """Sums by the meters' part; an export is known only if every meter of the part has the register."""
     only = next(iter(methodology.file.roles), "")
-    found: dict[str, Metered] = {}
+    sums: dict[str, Metered] = {}
     for meter, (total, _) in zip(meters, measured, strict=True):
         role = project.role_of(meter.meter_id, only)
-        before = found.get(role, Metered(Energy(0), Energy(0)))
+        before = sums.get(role, Metered(Energy(0), Energy(0)))
         export = None if before.export is None or total.export is None else before.export + total.export
-        found[role] = Metered(before.energy + total.generation, export)
-    return found
+        sums[role] = Metered(before.energy + total.generation, export)
+    return sums
 
 
 def _declared(methodology: Methodology, command: SubmitPeriod) -> dict[str, Declared]:
-    found = {name: Declared(Fraction(value), evidence) for name, value, evidence in command.declared}
+    declared = {name: Declared(Fraction(each.value), each.evidence) for name, each in sorted(command.declared.items())}
     wanted = methodology.units.get(GREEN)
-    if GREEN not in found and wanted is not None and wanted.dimension == ENERGY:
-        found[GREEN] = Declared(Fraction(command.green_power_sold.wh) / wanted.scale)
-    elif command.green_power_sold:
+    if GREEN not in declared and wanted is not None and wanted.dimension == ENERGY:
+        declared[GREEN] = Declared(Fraction(command.green_power_sold_wh.wh) / wanted.scale)
+    elif command.green_power_sold_wh:
         raise NotPermitted("the methodology does not ask for green power", methodology=methodology.tag)
-    return found
+    return declared

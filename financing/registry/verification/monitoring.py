@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import BaseModel
+
 from financing.base.errors import (
     InvalidState,
     MethodologyInvalid,
@@ -34,6 +36,14 @@ class MonitoringState(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     ISSUED = "issued"
+
+
+class ClaimedProject(BaseModel):
+    """What row and answer of a claim share: whose reduction, how far it is, and the readings it commits to."""
+
+    project_id: str
+    state: str
+    commitment: str
 
 
 @dataclass(frozen=True, slots=True)

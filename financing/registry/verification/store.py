@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from financing.base.errors import NotFound
 from financing.base.signing import Signature
@@ -16,6 +14,7 @@ from financing.ledger.store import account
 from financing.registry.credits.tables import IssuanceRow
 from financing.registry.verification.findings import VerifierFinding
 from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.model import Assignment, SignedStatement
 from financing.registry.verification.tables import (
     AccreditationRow,
     OrganisationRelationRow,
@@ -33,21 +32,7 @@ issuance_t = table_of(IssuanceRow)
 STAKES = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.ESCROW, AccountKind.PACKAGED)
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    period_id: str
-    verifier_id: str
-    due_on: date
-
-
-@dataclass(frozen=True, slots=True)
-class SignedStatement:
-    """The document that the verifier signed, as canonical JSON covers it."""
-
-    statement_id: str
-    period_id: str
-    document: dict[str, Any]
-    signature: Signature
+_FINDINGS = select(finding_t, finding_t.c.id.label("finding_id"), finding_t.c.period_id.label("monitoring_period_id"))
 
 
 class VerificationStore:
@@ -126,14 +111,7 @@ class VerificationStore:
             insert(finding_t).values(
                 id=finding.finding_id,
                 period_id=finding.monitoring_period_id,
-                verifier_id=finding.verifier,
-                severity=finding.severity,
-                text=finding.text,
-                raised_at=finding.raised_at,
-                answer=finding.answer,
-                answered_at=finding.answered_at,
-                closing=finding.closing,
-                closed_at=finding.closed_at,
+                **finding.model_dump(exclude={"finding_id", "monitoring_period_id", "state"}),
             )
         )
 
@@ -150,16 +128,16 @@ class VerificationStore:
         )
 
     def finding(self, finding_id: str) -> VerifierFinding:
-        row = self._connection.execute(select(finding_t).where(finding_t.c.id == finding_id)).first()
+        row = self._connection.execute(_FINDINGS.where(finding_t.c.id == finding_id)).first()
         if row is None:
             raise NotFound("no such finding", finding_id=finding_id)
-        return _finding(row)
+        return VerifierFinding.model_validate(row, from_attributes=True)
 
     def findings(self, period_id: str) -> list[VerifierFinding]:
         rows = self._connection.execute(
-            select(finding_t).where(finding_t.c.period_id == period_id).order_by(finding_t.c.raised_at, finding_t.c.id)
+            _FINDINGS.where(finding_t.c.period_id == period_id).order_by(finding_t.c.raised_at, finding_t.c.id)
         )
-        return [_finding(row) for row in rows]
+        return [VerifierFinding.model_validate(row, from_attributes=True) for row in rows]
 
     def add_statement(self, statement: SignedStatement) -> None:
         self._connection.execute(
@@ -180,18 +158,3 @@ class VerificationStore:
             return None
         signature = Signature(row.verifier_id, row.public_key, row.signature)
         return SignedStatement(row.statement_id, row.period_id, row.document, signature)
-
-
-def _finding(row: Row[Any]) -> VerifierFinding:
-    return VerifierFinding(
-        row.id,
-        row.period_id,
-        row.verifier_id,
-        row.severity,
-        row.text,
-        row.raised_at,
-        row.answer,
-        row.answered_at,
-        row.closing,
-        row.closed_at,
-    )

@@ -5,27 +5,29 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
+from financing.registry.verification.findings import Remarks
+from financing.registry.verification.monitoring import ClaimedProject
 
 
-class MonitoringPeriodRow(SQLModel, table=True):
+class MonitoringPeriodRow(ClaimedProject, SQLModel, table=True):
     __tablename__: ClassVar[str] = "monitoring_period"
     __table_args__ = (
+        ForeignKeyConstraint(["project_id"], ["project.id"]),
+        Index("ix_monitoring_period_project_id", "project_id"),
+        Index("ix_monitoring_period_state", "state"),
         CheckConstraint("starts_at < ends_at", name="period_order"),
         CheckConstraint("state IN ('submitted','accepted','rejected','issued')", name="period_state"),
         CheckConstraint("generation_wh >= 0 AND reduction_kg >= 0", name="period_amounts"),
     )
     id: str = Field(primary_key=True)
-    project_id: str = Field(foreign_key="project.id", index=True)
     starts_at: datetime = Field(sa_type=UtcDateTime)
     ends_at: datetime = Field(sa_type=UtcDateTime)
-    state: str = Field(index=True)
     generation_wh: int = Field(sa_type=Int64)
     reduction_kg: int = Field(sa_type=Int64)
-    commitment: str
     record: dict[str, Any] = Field(sa_type=JSON)
     submitted_at: datetime = Field(sa_type=UtcDateTime)
 
@@ -76,21 +78,17 @@ class VerificationAssignmentRow(SQLModel, table=True):
     assigned_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class VerifierFindingRow(SQLModel, table=True):
+class VerifierFindingRow(Remarks, SQLModel, table=True):
     __tablename__: ClassVar[str] = "verifier_finding"
     __table_args__ = (
+        ForeignKeyConstraint(["verifier_id"], ["organisation.id"]),
         CheckConstraint("severity IN ('clarification','corrective_action')", name="verifier_finding_severity"),
         CheckConstraint("closed_at IS NULL OR answered_at IS NOT NULL", name="verifier_finding_order"),
     )
     id: str = Field(primary_key=True)
     period_id: str = Field(foreign_key="monitoring_period.id", index=True)
-    verifier_id: str = Field(foreign_key="organisation.id")
-    severity: str
-    text: str
     raised_at: datetime = Field(sa_type=UtcDateTime)
-    answer: str
     answered_at: datetime | None = Field(sa_type=UtcDateTime)
-    closing: str
     closed_at: datetime | None = Field(sa_type=UtcDateTime)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from pydantic import Field
+
+from financing.base.commands import Command, Id, Remark, Text, issued_by
 from financing.base.context import Context
 from financing.base.errors import (
     AlreadyExists,
@@ -13,6 +16,7 @@ from financing.base.errors import (
     PeriodInvalid,
 )
 from financing.base.quantities import business_date
+from financing.registry.methodology.commands import Code
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import require_suitable, require_verifier
 from financing.registry.verification.findings import (
@@ -22,22 +26,40 @@ from financing.registry.verification.findings import (
     closed,
 )
 from financing.registry.verification.independence import Accreditation, Relation
+from financing.registry.verification.model import Assignment
 from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState
-from financing.registry.verification.store import Assignment
 
 
-@dataclass(frozen=True, slots=True)
-class AssignVerifier:
-    monitoring_period_id: str
-    verifier_id: str
+class AssignVerifier(Command):
+    verifier_id: Id
     due_on: date
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseFinding:
-    monitoring_period_id: str
+class RaiseFinding(Command):
     severity: Severity
-    text: str
+    text: Remark
+
+
+class AnswerFinding(Command):
+    text: Remark
+
+
+class CloseFinding(Command):
+    text: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
+
+
+class RecordAccreditation(Command):
+    organisation_id: Id
+    methodology: Code
+    valid_from: date
+    valid_until: date | None = None
+    source: Text
+
+
+class DeclareRelation(Command):
+    first_id: Id
+    second_id: Id
+    source: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +71,20 @@ class WorkItem:
     findings: tuple[VerifierFinding, ...]
 
 
-def assign_verifier(unit: RegistryUnit, context: Context, command: AssignVerifier) -> Assignment:
+@issued_by("registry")
+def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, command: AssignVerifier) -> Assignment:
     """Give a submitted period to a certifier, as the registry.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState`, `PeriodInvalid` for a day that has passed,
     `AccreditationMissing`, `ConflictOfInterest`.
     """
-    context.require_kind("registry")
-    claim = unit.registry.period(command.monitoring_period_id)
+    claim = unit.periods.get(period_id)
     _require_submitted(claim)
     unit.organisations.require_kind(command.verifier_id, "verifier")
     if command.due_on < business_date(context.at):
         raise PeriodInvalid("the due day has passed", due_on=str(command.due_on))
-    require_suitable(unit, context, unit.registry.project(claim.project_id), command.verifier_id)
-    assignment = Assignment(command.monitoring_period_id, command.verifier_id, command.due_on)
+    require_suitable(unit, context, unit.projects.get(claim.project_id), command.verifier_id)
+    assignment = Assignment(period_id, command.verifier_id, command.due_on)
     unit.verification.assign(assignment, by=context.actor.id, at=context.at)
     return assignment
 
@@ -76,51 +98,59 @@ def work_list(unit: RegistryUnit, verifier: str) -> list[WorkItem]:
             assigned.get(claim.monitoring_period_id),
             tuple(unit.verification.findings(claim.monitoring_period_id)),
         )
-        for claim in unit.registry.periods(state=MonitoringState.SUBMITTED.value)
+        for claim in unit.periods.all(state=MonitoringState.SUBMITTED.value)
     ]
     mine = [item for item in items if item.assignment is None or item.assignment.verifier_id == verifier]
     return sorted(mine, key=lambda item: (item.assignment is None, item.assignment and item.assignment.due_on))
 
 
-def raise_finding(unit: RegistryUnit, context: Context, command: RaiseFinding) -> VerifierFinding:
+@issued_by("verifier")
+def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command: RaiseFinding) -> VerifierFinding:
     """Raises what `require_verifier` raises, and `InvalidState` unless the period is submitted."""
-    claim = unit.registry.period(command.monitoring_period_id)
+    claim = unit.periods.get(period_id)
     _require_submitted(claim)
     require_verifier(unit, context, claim)
     finding = VerifierFinding(
-        context.new_id("fnd"),
-        claim.monitoring_period_id,
-        context.actor.id,
-        command.severity,
-        command.text,
-        context.at,
+        finding_id=context.new_id("fnd"),
+        monitoring_period_id=claim.monitoring_period_id,
+        verifier_id=context.actor.id,
+        severity=command.severity,
+        text=command.text,
+        answer="",
+        closing="",
+        raised_at=context.at,
     )
     unit.verification.add_finding(finding)
     return finding
 
 
-def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, text: str) -> VerifierFinding:
+@issued_by()
+def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, command: AnswerFinding) -> VerifierFinding:
     """The owner answers. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
-    context.require_party(unit.registry.period(finding.monitoring_period_id).owner)
-    changed = answered(finding, text, context.at)
+    context.require_party(unit.periods.get(finding.monitoring_period_id).owner)
+    changed = answered(finding, command.text, context.at)
     unit.verification.save_finding(changed)
     return changed
 
 
-def close_finding(unit: RegistryUnit, context: Context, finding_id: str, text: str) -> VerifierFinding:
+@issued_by("verifier")
+def close_finding(unit: RegistryUnit, context: Context, finding_id: str, command: CloseFinding) -> VerifierFinding:
     """The verifier who raised it closes it. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
-    context.require_party(finding.verifier)
-    changed = closed(finding, text, context.at)
+    context.require_party(finding.verifier_id)
+    changed = closed(finding, command.text, context.at)
     unit.verification.save_finding(changed)
     return changed
 
 
-def record_accreditation(unit: RegistryUnit, context: Context, accreditation: Accreditation) -> Accreditation:
+@issued_by("registry")
+def record_accreditation(unit: RegistryUnit, context: Context, command: RecordAccreditation) -> Accreditation:
     """Record a certifier's scope, as the registry. Raises `NotPermitted`, `NotFound`, `PeriodInvalid`,
     `AlreadyExists`."""
-    context.require_kind("registry")
+    accreditation = Accreditation(
+        command.organisation_id, command.methodology, command.valid_from, command.valid_until, command.source
+    )
     unit.organisations.require_kind(accreditation.organisation_id, "verifier")
     if accreditation.valid_until is not None and accreditation.valid_until <= accreditation.valid_from:
         raise PeriodInvalid("an accreditation ends after it starts", valid_from=str(accreditation.valid_from))
@@ -131,22 +161,23 @@ def record_accreditation(unit: RegistryUnit, context: Context, accreditation: Ac
     return accreditation
 
 
-def declare_relation(unit: RegistryUnit, context: Context, relation: Relation, source: str) -> Relation:
+@issued_by()
+def declare_relation(unit: RegistryUnit, context: Context, command: DeclareRelation) -> Relation:
     """Two organisations are of one group, as one of them or the registry declares; it is never taken back.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState` for an organisation with itself, `AlreadyExists`.
     """
-    if context.actor.kind != "registry" and context.actor.id not in (relation.first_id, relation.second_id):
+    if context.actor.kind != "registry" and context.actor.id not in (command.first_id, command.second_id):
         raise NotPermitted("a relation is declared by one of the two, or the registry", actor=context.actor.id)
-    for organisation_id in (relation.first_id, relation.second_id):
+    for organisation_id in (command.first_id, command.second_id):
         unit.organisations.get(organisation_id)
-    first, second = sorted((relation.first_id, relation.second_id))
+    first, second = sorted((command.first_id, command.second_id))
     if first == second:
         raise InvalidState("an organisation is not related to itself", organisation_id=first)
     ordered = Relation(first, second)
     if ordered in unit.verification.relations():
         raise AlreadyExists("this relation is declared", first_id=first, second_id=second)
-    unit.verification.add_relation(ordered, source, by=context.actor.id, at=context.at)
+    unit.verification.add_relation(ordered, command.source, by=context.actor.id, at=context.at)
     return ordered
 
 

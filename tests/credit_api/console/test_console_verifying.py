@@ -6,13 +6,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-PLACE = {"region": "SIP", "latitude": "31.3", "longitude": "120.6"}
+PLACE = {"region": "SIP", "latitude_deg": "31.3", "longitude_deg": "120.6"}
 DECLARED = {
     "owns_the_reduction": "yes",
     "not_registered_elsewhere": "yes",
     "outside_ets_boundary": "yes",
 }
-DATES = {"started_on": "2023-06-01", "crediting_from": "2024-01-01", "crediting_until": "2033-12-31"}
+DATES = {"grid_connected_on": "2023-06-01", "crediting_from": "2024-01-01", "crediting_until": "2033-12-31"}
 
 
 class Browser:
@@ -57,7 +57,7 @@ def register(browser, tag, code, status=303, **fields):
 
 def test_a_metered_project_is_registered_with_its_variant(sqlite_world, browser):
     meters = {"meters.charger": "M-C1, M-C2", "grid.charger": "grid-sip", "interval.charger": "15"}
-    chosen = {"choice.vehicle": "bus", "choice.charger": "dc", "capacity_kw": "240"}
+    chosen = {"choice.vehicle": "bus", "choice.charger": "dc", "capacity": "240"}
     where = register(browser, "EV1", "PILES", **meters, **chosen)
     page = browser.get(where)
     assert "distance = claimed / consumption" in page

@@ -107,10 +107,10 @@ def test_old_books_go_on(database_url, tmp_path, mode, claimed, green, kg):
     assert (moved.generation(), moved.export()) == (Energy(24_000), Energy(6_000))
     with engine.connect() as connection:
         unit = UnitOfWork(connection)
-        found = unit.registry.period("mon")
+        found = unit.periods.get("mon")
         assert found.state is MonitoringState.ISSUED
         assert rederived(found.reduction) == (Carbon(kg), Carbon(0)) == (found.reduction.reduction, Carbon(0))
-        assert unit.registry.project("prj").role_of("M1", "pv") == "pv"
+        assert unit.projects.get("prj").role_of("M1", "pv") == "pv"
     writer.close()
     nodes.close()
     engine.dispose()

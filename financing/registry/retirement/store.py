@@ -1,0 +1,60 @@
+"""Retirements and what they used up, on one connection."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, insert, select
+
+from financing.base.errors import NotFound
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.registry.retirement.model import Retirement
+from financing.registry.retirement.tables import RetirementLineRow, RetirementRow
+
+retirement_t = table_of(RetirementRow)
+retirement_line_t = table_of(RetirementLineRow)
+_retirements = Codec(Retirement)
+
+
+class RetirementStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def next_number(self) -> int:
+        return 1 + (self._connection.execute(select(func.max(retirement_t.c.number))).scalar_one() or 0)
+
+    def add(self, retirement: Retirement, *, number: int, entry_id: int) -> None:
+        self._connection.execute(
+            insert(retirement_t).values(
+                certificate_number=retirement.certificate_number,
+                number=number,
+                retired_by=retirement.retired_by,
+                quantity_kg=retirement.quantity.kg,
+                record=_retirements.encode(retirement),
+                entry_id=entry_id,
+                retired_at=retirement.retired_at,
+            )
+        )
+        used: dict[str, int] = {}
+        for block in retirement.blocks:
+            used[block.issuance_id] = used.get(block.issuance_id, 0) + block.quantity.kg
+        self._connection.execute(
+            insert(retirement_line_t),
+            [
+                {"certificate_number": retirement.certificate_number, "issuance_id": each, "quantity_kg": kilograms}
+                for each, kilograms in used.items()
+            ],
+        )
+
+    def get(self, certificate_number: str) -> Retirement:
+        row = self._connection.execute(
+            select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
+        ).first()
+        if row is None:
+            raise NotFound("no such certificate", certificate_number=certificate_number)
+        return _retirements.decode(row.record)
+
+    def all(self, retired_by: str | None = None) -> list[Retirement]:
+        query = select(retirement_t.c.record).order_by(retirement_t.c.number)
+        if retired_by is not None:
+            query = query.where(retirement_t.c.retired_by == retired_by)
+        return [_retirements.decode(row.record) for row in self._connection.execute(query)]

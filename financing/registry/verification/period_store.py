@@ -1,0 +1,79 @@
+"""Monitoring periods, and which meters they claim, on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, insert, select, update
+
+from financing.base.errors import NotFound
+from financing.base.quantities import Period
+from financing.base.storage.columns import table_of
+from financing.base.storage.records import Codec
+from financing.registry.projects.store import project_t
+from financing.registry.verification.monitoring import MonitoringPeriod
+from financing.registry.verification.tables import MeterClaimRow, MonitoringPeriodRow
+
+period_t = table_of(MonitoringPeriodRow)
+claim_t = table_of(MeterClaimRow)
+_periods = Codec(MonitoringPeriod)
+
+
+class PeriodStore:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, claim: MonitoringPeriod) -> None:
+        self._connection.execute(
+            insert(period_t).values(
+                id=claim.monitoring_period_id,
+                project_id=claim.project_id,
+                starts_at=claim.period.start,
+                ends_at=claim.period.end,
+                state=claim.state.value,
+                generation_wh=claim.generation().wh,
+                reduction_kg=claim.reduction.reduction.kg,
+                commitment=claim.commitment(),
+                record=_periods.encode(claim),
+                submitted_at=claim.submitted_at,
+            )
+        )
+        if not claim.meter_ids:
+            return
+        self._connection.execute(
+            insert(claim_t),
+            [{"period_id": claim.monitoring_period_id, "meter_id": meter_id} for meter_id in sorted(claim.meter_ids)],
+        )
+
+    def save(self, claim: MonitoringPeriod) -> None:
+        self._connection.execute(
+            update(period_t)
+            .where(period_t.c.id == claim.monitoring_period_id)
+            .values(state=claim.state.value, record=_periods.encode(claim))
+        )
+
+    def get(self, period_id: str) -> MonitoringPeriod:
+        row = self._connection.execute(select(period_t.c.record).where(period_t.c.id == period_id)).first()
+        if row is None:
+            raise NotFound("no such monitoring period", monitoring_period_id=period_id)
+        return _periods.decode(row.record)
+
+    def all(self, *, owner_id: str | None = None, state: str | None = None) -> list[MonitoringPeriod]:
+        query = select(period_t.c.record).order_by(period_t.c.submitted_at, period_t.c.id)
+        if owner_id is not None:
+            query = query.join(project_t, project_t.c.id == period_t.c.project_id).where(
+                project_t.c.owner_id == owner_id
+            )
+        if state is not None:
+            query = query.where(period_t.c.state == state)
+        return [_periods.decode(row.record) for row in self._connection.execute(query)]
+
+    def overlapping(self, project_id: str, meter_ids: Iterable[str], period: Period) -> list[MonitoringPeriod]:
+        """Claims that overlap `period`, of the project or on one of these meters, rejected ones included."""
+        on_meters = select(claim_t.c.period_id).where(claim_t.c.meter_id.in_(list(meter_ids)))
+        query = select(period_t.c.record).where(
+            (period_t.c.project_id == project_id) | period_t.c.id.in_(on_meters),
+            period_t.c.starts_at < period.end,
+            period_t.c.ends_at > period.start,
+        )
+        return [_periods.decode(row.record) for row in self._connection.execute(query)]
