@@ -327,19 +327,6 @@ def _done(result: R, to: str | Callable[[R], str], flash: str | Callable[[R], st
     return Done(to=to(result) if callable(to) else to, flash=flash(result) if callable(flash) else flash)
 
 
-def apply(post: Post, run: Callable[[UnitOfWork, Context], Done], again: View) -> Response:
-    """Commit a command once and go where it leads; show the page again, with what was entered, if it is refused."""
-    page = post.page
-    try:
-        key, print_ = post.idempotency()
-        name = getattr(page.request.scope.get("endpoint"), "__name__", page.request.url.path)
-        asked = Keyed(key, print_, 303, name)
-        answer = anyio.from_thread.run(Issuer(page.parts, page.principal()).commit, asked, run)
-    except REFUSALS as refusal:
-        return again_with(post, refusal, again)
-    return _leads_to(page, answer)
-
-
 def again_with(post: Post, refusal: Refusal, again: View) -> Response:
     """The page with the refusal and the form's input."""
     form = post.fields.get("form", [""])[0]
