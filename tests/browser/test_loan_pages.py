@@ -53,7 +53,7 @@ def test_the_loan_is_changed_paid_out_and_refused_at_its_page(person, loan, pict
     person.act_as(BANK).open(loan)
     unfold(person)
     picture(f"loan-{size[0]}.png")
-    person.fill("serve", kind="holiday", rate="").send("serve")
+    person.fill("serve", kind="holiday", annual_rate="").send("serve")
     assert person.one("#serve-until").get_attribute("aria-invalid") == "true"
     assert person.one("#form-serve").is_displayed()
     picture(f"loan-refused-{size[0]}.png")
