@@ -57,6 +57,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "配额须在清缴日前上缴，过期即无价值；填写后银行会提前收到提醒。",
         "An allowance is worth nothing after its surrender date; once stated, the bank is warned before it.",
     ),
+    "field.contract_number": ("质押合同编号", "Number of the pledge contract"),
     "field.evidence_sha256": ("证明文件的 SHA-256", "SHA-256 of the evidence"),
     "field.compliance_year": ("履约年度", "Compliance year"),
     "field.surrender_by": ("清缴截止日", "To be surrendered by"),

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from financing.base.commands import Sha256
+from financing.base.commands import Sha256, Text
 from financing.base.errors import InvalidState, PeriodInvalid, QuantityOutOfRange
 from financing.base.quantities import Carbon, require_utc
 from financing.ledger.accounts import Asset
@@ -64,6 +64,7 @@ class Pledge:
 class PledgedUse(BaseModel):
     """What a pledgor states of its credits: evidence, and when an allowance must be surrendered or is carried over."""
 
+    contract_number: Text | None = Field(default=None, description="of the pledge contract (质押合同编号)")
     evidence_sha256: Sha256 | None = None
     compliance_year: int | None = Field(default=None, strict=True, ge=2013, le=2100)
     surrender_by: date | None = Field(default=None, description="when an allowance loses its use")

@@ -68,10 +68,11 @@ def reservation(holder, quantity="100"):
 def test_what_a_pledge_at_the_console_says_of_its_use_is_kept_and_warned_of(sqlite_world, holder):
     """An allowance pledged at the console never raised its surrender alert: the form could not state the date."""
     soon = (sqlite_world.now + timedelta(days=5)).date().isoformat()
-    said = {"evidence_sha256": "ab" * 32, "compliance_year": "2026", "surrender_by": soon}
+    said = {"evidence_sha256": "ab" * 32, "compliance_year": "2026", "surrender_by": soon, "contract_number": "苏-7"}
     holder.post("/console/assets/pledge", reservation(holder) | said)
     pledge = sqlite_world.get("dev-a", "/v1/pledges")[0]
     assert (pledge["evidence_sha256"], pledge["compliance_year"]) == ("ab" * 32, 2026)
+    assert pledge["contract_number"] == "苏-7"
     assert (pledge["surrender_by"], pledge["carry_over"]) == (soon, False)
     with sqlite_world.parts.reading() as connection:
         days = UnitOfWork(connection).days
