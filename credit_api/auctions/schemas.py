@@ -8,17 +8,23 @@ from typing import Any, Self
 from pydantic import Field
 
 from credit_api.http.fields import ResponseModel
+from financing.market.auctions.commands import AuctionCourse
 from financing.market.auctions.contracts import contract_document
 from financing.market.auctions.store import Auction, Contract, StoredBid
 from financing.market.auctions.terms import Format, dutch_price
 
 
-class BidOut(ResponseModel):
+class BidderOut(ResponseModel):
+    """Who bids, or has won, and for how much."""
+
+    bidder_id: str
+    quantity_kg: int
+
+
+class BidOut(BidderOut):
     """A sealed bid shows its price once it is revealed."""
 
     seq: int
-    bidder_id: str
-    quantity_kg: int
     price_fen_per_tonne: int | None
     commitment: str | None
     deposit_fen: int
@@ -39,11 +45,9 @@ class BidOut(ResponseModel):
         )
 
 
-class ContractOut(ResponseModel):
+class ContractOut(BidderOut):
     contract_id: str
     auction_id: str
-    bidder_id: str
-    quantity_kg: int
     price_fen_per_tonne: int
     state: str
     due_at: datetime
@@ -65,18 +69,14 @@ class ContractOut(ResponseModel):
         )
 
 
-class AuctionOut(ResponseModel):
+class AuctionOut(AuctionCourse, ResponseModel):
     """An auction as anyone may see it. The reserve is the seller's until the auction is over."""
 
     auction_id: str
     seller_id: str
-    asset: str
     quantity_kg: int
     left_kg: int
-    format: str
     state: str
-    opens_at: datetime
-    closes_at: datetime
     reveal_until: datetime
     start_fen_per_tonne: int
     increment_fen_per_tonne: int
@@ -99,7 +99,7 @@ class AuctionOut(ResponseModel):
             asset=terms.asset,
             quantity_kg=terms.quantity.kg,
             left_kg=auction.left.kg,
-            format=terms.format.value,
+            format=terms.format,
             state=auction.state,
             opens_at=terms.opens_at,
             closes_at=auction.closes_at,

@@ -18,7 +18,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import business_date
 from financing.lending.business_day.closing import close_day, open_dates
-from financing.lending.business_day.store import ClosedDay
+from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.unit import UnitOfWork
 
 REFUSED = 2

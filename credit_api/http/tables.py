@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
 from sqlalchemy import JSON, CheckConstraint
 from sqlmodel import Field, SQLModel
 
@@ -35,7 +36,15 @@ class ConsoleSessionRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class InquiryRow(SQLModel, table=True):
+class InquiryMade(BaseModel):
+    """Under which consent and for what a score was asked, and how that ended: score, no_file or refused."""
+
+    consent_id: str
+    purpose: str
+    outcome: str
+
+
+class InquiryRow(InquiryMade, SQLModel, table=True):
     """Who asked for whose score, when, why and what was answered (征信业管理条例, article 22). Never changed."""
 
     __tablename__: ClassVar[str] = "inquiry"
@@ -43,8 +52,5 @@ class InquiryRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     bank_id: str = Field(foreign_key="organisation.id", index=True)
     subject_id: str = Field(index=True)
-    consent_id: str
-    purpose: str
-    outcome: str
     answer: dict[str, Any] = Field(sa_type=JSON)
     asked_at: datetime = Field(sa_type=UtcDateTime)

@@ -43,7 +43,7 @@ def list_days(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> li
     require_kind(principal, "bank")
     with parts.reading() as connection:
         days = UnitOfWork(connection).days.closed(principal.organisation_id, paging.window)
-    return paging.answers(days, BusinessDayOut.of)
+    return paging.answers(days, BusinessDayOut.model_validate)
 
 
 @router.get("/alerts")

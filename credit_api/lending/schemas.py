@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, Self
 
 from credit_api.http.fields import ResponseModel, TextPair
-from financing.base.parameters.records import LendingProduct
-from financing.lending.business_day.store import Alert, ClosedDay
+from financing.base.parameters.records import GreenTerms, LendingProduct, ProductTerms
+from financing.lending.business_day.outcome import ClosedDay, DayOutcome
+from financing.lending.business_day.store import Alert
 from financing.lending.collateral.margin import StoredCall
-from financing.lending.collateral.pledge import PledgedUse, StoredPledge
+from financing.lending.collateral.pledge import PledgeStanding, StoredPledge
 from financing.lending.collateral.standing import LoanCoverage
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.commands import Schedule
@@ -19,24 +20,20 @@ from financing.lending.loans.events import Happening, StoredEvent
 from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import Repaid
 from financing.lending.origination.decision import DecisionRecord
+from financing.lending.origination.securities import SecurityStanding
 from financing.lending.origination.security_store import StoredSecurity
 
 
-class PledgeOut(PledgedUse, ResponseModel):
+class PledgeOut(PledgeStanding, ResponseModel):
     """A pledge as it stands, with what its pledgor stated of its use."""
 
     pledge_id: str
     pledgor_id: str
     bank_id: str
     issuance_id: str
-    asset_class: str
     quantity_kg: int
     outstanding_kg: int
-    state: str
     loan_id: str | None
-    registration_number: str | None
-    registered_on: date | None
-    freeze_number: str | None
     reserved_at: datetime
     expires_at: datetime
 
@@ -120,11 +117,18 @@ class DecisionOut(ResponseModel):
         )
 
 
-class CallOut(ResponseModel):
-    margin_call_id: str
+class DebtOut(ResponseModel):
+    """A loan and all that is owed on it."""
+
     loan_id: str
-    state: str
     debt_fen: int
+
+
+class CallOut(DebtOut):
+    """A margin call with the debt as it was when the call was made."""
+
+    margin_call_id: str
+    state: str
     market_value_fen: int
     shortfall_fen: int
     cash_cure_fen: int
@@ -154,10 +158,9 @@ class CreditCureOut(ResponseModel):
     quantity_kg: int
 
 
-class LoanOut(ResponseModel):
+class LoanOut(DebtOut):
     """A loan as it stands today: debt, collateral, coverage and what would cure it."""
 
-    loan_id: str
     decision_id: str
     bank_id: str
     borrower_id: str
@@ -170,7 +173,6 @@ class LoanOut(ResponseModel):
     principal_fen: int
     interest_fen: int
     penal_fen: int
-    debt_fen: int
     days_past_due: int
     risk_class: str
     stage: int
@@ -303,24 +305,8 @@ class LoanEventOut(ResponseModel):
         )
 
 
-class BusinessDayOut(ResponseModel):
-    day: date
-    closed_at: datetime
-    loans: int
-    parked: int
-    steps: list[dict[str, Any]]
-    entry_id: int | None
-
-    @classmethod
-    def of(cls, closed: ClosedDay) -> Self:
-        return cls(
-            day=closed.day,
-            closed_at=closed.closed_at,
-            loans=closed.loans,
-            parked=closed.parked,
-            steps=[dict(step) for step in closed.steps],
-            entry_id=closed.entry_id,
-        )
+class BusinessDayOut(DayOutcome, ResponseModel):
+    """A closed business date, as its bank is shown it."""
 
 
 class BusinessDaysOut(ResponseModel):
@@ -330,7 +316,7 @@ class BusinessDaysOut(ResponseModel):
 
     @classmethod
     def of(cls, closed: Iterable[ClosedDay]) -> Self:
-        return cls(days=[BusinessDayOut.of(day) for day in closed])
+        return cls(days=[BusinessDayOut.model_validate(day) for day in closed])
 
 
 class AlertOut(ResponseModel):
@@ -344,35 +330,12 @@ class AlertOut(ResponseModel):
         return cls(day=alert.day, kind=alert.kind, subject=alert.subject, detail=alert.detail)
 
 
-class ProductOut(ResponseModel):
+class ProductOut(ProductTerms, ResponseModel):
     """A product as its file has it today: security, standard, price, repayment, and who approved it."""
 
     product: str
-    version: int
-    name_zh: str
-    name_en: str
-    eligible_classes: list[str]
-    securities: list[dict[str, Any]]
-    amount_fen_min: int
-    amount_fen_max: int
-    tenor_days_max: int
-    scheme: str
-    day_count: str
-    period_months: int
-    interest_only_months: list[int]
-    rate_reset_months: int
-    score_min: int
-    probability_bps_max: int
     rate_grid: dict[str, int]
-    rate_bps_max: int
-    cure_days: int
-    cure_day_kind: str
-    tranches_max: int
-    arrangement_fee_bps: int
-    green: dict[str, Any] | None
-    refinancing_facility: bool
-    second_person_above_fen: int
-    second_person_limit_fen: int
+    green: GreenTerms | None
     prepared_by: str
     approved_by: str
     approved_on: date
@@ -380,40 +343,26 @@ class ProductOut(ResponseModel):
 
     @classmethod
     def of(cls, product: LendingProduct) -> Self:
-        shared: Mapping[str, Any] = {
-            name: getattr(product, name)
-            for name in cls.model_fields
-            if name not in {"product", "securities", "rate_grid", "green", "prepared_by", "approved_by", "approved_on"}
-            and name != "file_sha256"
-        }
         return cls(
             product=product.key,
-            securities=[rule.model_dump() for rule in product.securities],
             rate_grid={row.grade: row.spread_bps for row in product.rate_grid},
-            green=product.green.model_dump() if product.green else None,
             prepared_by=product.approval.prepared_by,
             approved_by=product.approval.approved_by,
             approved_on=product.approval.approved_on,
             file_sha256=product.version_hash,
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in shared.items()},
+            **{name: getattr(product, name) for name in ProductTerms.model_fields},
         )
 
 
-class SecurityOut(ResponseModel):
+class SecurityOut(SecurityStanding, ResponseModel):
     """A security with its workings. It is no issued credit and cannot be pledged, sold or retired as one."""
 
     security_id: str
-    kind: str
     provider_id: str
     bank_id: str
     borrower_id: str
     value_fen: int
-    since: date
-    valid_until: date
-    state: str
     loan_id: str | None
-    evidence_sha256: str
-    registration_number: str | None
     workings: dict[str, Any]
 
     @classmethod

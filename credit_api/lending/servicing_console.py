@@ -23,7 +23,7 @@ from financing.base.commands import Command, Given
 from financing.base.quantities import Money, business_date
 from financing.base.storage.paging import Window
 from financing.lending.business_day.closing import CloseDays, close_days, open_dates
-from financing.lending.business_day.store import ClosedDay
+from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.collateral.disposal_auction import AuctionCollateral, auction_collateral
 from financing.lending.loans.commands import reverse_payment, service_loan
 from financing.lending.loans.events import Freeze, Holiday, RateChange, Restructuring, Servicing, Unfreeze, WriteOff

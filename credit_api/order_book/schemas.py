@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ConfigDict
 
 from credit_api.http.fields import ResponseModel
 from financing.base.commands import FenPerTonne, Kilograms
@@ -13,7 +13,7 @@ from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.quantities import (
     KG_PER_TONNE,
 )
-from financing.market.order_book.commands import OrderPlaced, PlaceOrder, Previewed
+from financing.market.order_book.commands import OrderConditions, OrderPlaced, PlaceOrder, Previewed
 from financing.market.order_book.engine.orders import (
     fee_on,
 )
@@ -38,19 +38,15 @@ class OrderQuery(PlaceOrder):
     price_fen_per_tonne: Annotated[FenPerTonne, BeforeValidator(_whole)] | None = None
 
 
-class OrderOut(ResponseModel):
+class OrderOut(OrderConditions, ResponseModel):
     """An order as it stands. `reserved` is kg for a seller and fen for a buyer, fees to come included."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     order_id: str
-    instrument: str
     seq: int
     owner_id: str
-    side: str
     order_type: str
-    time_in_force: str
-    all_or_none: bool
-    post_only: bool
-    self_trade: str
     price_fen_per_tonne: int
     quantity_kg: int
     left_kg: int
@@ -59,7 +55,6 @@ class OrderOut(ResponseModel):
     fee_fen: int
     reserved: int
     state: str
-    until: date | None
     placed_at: datetime
     ended_at: datetime | None
 

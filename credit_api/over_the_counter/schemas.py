@@ -11,6 +11,7 @@ from credit_api.credits.schemas import CertificateOut
 from credit_api.http.fields import (
     ResponseModel,
 )
+from credit_api.prices.schemas import PricedOut, SaleOut
 from financing.market.fees import Quote
 from financing.market.over_the_counter.commands import Bought
 from financing.market.over_the_counter.deals import (
@@ -42,13 +43,9 @@ class FeesOut(ResponseModel):
         )
 
 
-class ListingOut(ResponseModel):
+class ListingOut(PricedOut):
     listing_id: str
-    seller_id: str
-    asset: str
-    quantity_kg: int
     left_kg: int
-    price_fen_per_tonne: int
     listed_at: datetime
     expires_at: datetime
     state: str
@@ -84,14 +81,9 @@ class PurchaseOut(ResponseModel):
         )
 
 
-class DealOut(ResponseModel):
+class DealOut(SaleOut):
     deal_id: str
     proposer_id: str
-    seller_id: str
-    buyer_id: str
-    asset: str
-    quantity_kg: int
-    price_fen_per_tonne: int
     expires_at: datetime
     state: str
     document: dict[str, Any] = Field(description="what both sides sign, as canonical JSON")
@@ -160,13 +152,8 @@ class QuoteOut(ResponseModel):
         )
 
 
-class OtcTradeOut(ResponseModel):
+class OtcTradeOut(SaleOut):
     entry_id: int
-    asset: str
-    seller_id: str
-    buyer_id: str
-    quantity_kg: int
-    price_fen_per_tonne: int
     channel: str
     at: datetime
 

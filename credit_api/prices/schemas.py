@@ -62,13 +62,23 @@ class MarkOut(ResponseModel):
         )
 
 
-class OfferOut(ResponseModel):
-    offer_id: str
+class PricedOut(ResponseModel):
+    """What a seller lets go, how much of it, and at which price."""
+
     seller_id: str
-    buyer_id: str
     asset: str
     quantity_kg: int
     price_fen_per_tonne: int
+
+
+class SaleOut(PricedOut):
+    """What a seller lets a buyer it knows have."""
+
+    buyer_id: str
+
+
+class OfferOut(SaleOut):
+    offer_id: str
     amount_fen: int
     state: str
     offered_at: datetime

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic import ConfigDict
 from sqlalchemy import Connection, Row, insert, select
 
-from credit_api.http.tables import InquiryRow
+from credit_api.http.tables import InquiryMade, InquiryRow
 from financing.base.errors import NotFound, NotPermitted
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
@@ -17,16 +17,14 @@ from financing.lending.origination.assessment import CreditAssessment, NoFile
 inquiry_t = table_of(InquiryRow)
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(InquiryMade):
     """`outcome`: score, no_file or refused. `answer` is the response body, or the code of the refusal."""
+
+    model_config = ConfigDict(frozen=True)
 
     inquiry_id: str
     bank_id: str
     subject_id: str
-    consent_id: str
-    purpose: str
-    outcome: str
     answer: dict[str, Any]
     asked_at: datetime
 
@@ -106,5 +104,12 @@ def assessment_of(found: Inquiry) -> CreditAssessment | NoFile:
 
 def _inquiry(row: Row[Any]) -> Inquiry:
     return Inquiry(
-        row.id, row.bank_id, row.subject_id, row.consent_id, row.purpose, row.outcome, row.answer, row.asked_at
+        inquiry_id=row.id,
+        bank_id=row.bank_id,
+        subject_id=row.subject_id,
+        consent_id=row.consent_id,
+        purpose=row.purpose,
+        outcome=row.outcome,
+        answer=row.answer,
+        asked_at=row.asked_at,
     )

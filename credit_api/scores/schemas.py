@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from credit_api.http.fields import (
     Id,
@@ -31,19 +31,24 @@ class SubjectKeyIn(RequestModel):
     signature: Signature
 
 
-class ConsentIn(RequestModel):
+class ConsentParties(BaseModel):
+    """Which consent of whom towards which bank, and how long it lasts. `valid_until` is exclusive."""
+
+    consent_id: Id
+    subject_id: Id
+    bank_id: Id
+    valid_from: Moment
+    valid_until: Moment
+
+
+class ConsentIn(ConsentParties, RequestModel):
     """What a subject signed towards the calling bank, and with which key. `valid_until` is exclusive.
 
     The signed bytes are described in docs/api.md.
     """
 
-    consent_id: Id
-    subject_id: Id
-    bank_id: Id
     purposes: Annotated[list[Purpose], Field(min_length=1)]
     scope: Annotated[list[DataScope], Field(min_length=1)]
-    valid_from: Moment
-    valid_until: Moment
     signature: Signature
     key: SubjectKeyIn
 
@@ -74,16 +79,11 @@ def _hex(value: bytes) -> str:
 Hex = Annotated[str, BeforeValidator(_hex)]
 
 
-class ConsentOut(ResponseModel):
+class ConsentOut(ConsentParties, ResponseModel):
     """A consent as a bank keeps it; null: not withdrawn."""
 
-    consent_id: str
-    subject_id: str
-    bank_id: str
     purposes: Annotated[list[Purpose], BeforeValidator(sorted)]
     scope: Annotated[list[DataScope], BeforeValidator(sorted)]
-    valid_from: datetime
-    valid_until: datetime
     withdrawn_at: datetime | None
     withdrawn_by: Annotated[str | None, BeforeValidator(lambda by: by or None)] = Field(
         description="a bank's id, or `subject`"
@@ -100,26 +100,31 @@ class ScoreIn(RequestModel):
     purpose: Purpose
 
 
-class ScoreOut(ResponseModel):
-    """`answer` is `score`, or `no_file` when the bank has no record of the subject: that is not a low score."""
+class ScoreTold(ResponseModel):
+    """What an inquiry told of a score, or null where it told none, with the reasons and the model behind it."""
 
     inquiry_id: str
-    answer: Literal["score", "no_file"]
-    subject_id: str
-    purpose: Purpose
     score: int | None = Field(default=None, ge=300, le=850)
-    probability: float | None = Field(default=None, ge=0, le=1, description="of default, at this score point")
     grade: str | None = None
     reasons: list[TextPair] = Field(default=[], max_length=4, description="what lowered the score most, at most four")
-    basis: Literal["joint", "bank_only"] | None = Field(
-        default=None, description="bank_only: no electricity data was used; `electricity` says why"
-    )
     electricity: Literal["included", "not_consented", "no_file", "unavailable"] | None = Field(
         default=None, description="unavailable: a grid company did not answer; asked again the score may differ"
     )
     model_version: str | None = None
-    data_origin: str | None = Field(default=None, description="`generated` for a generated population")
     asked_at: datetime
+
+
+class ScoreOut(ScoreTold):
+    """`answer` is `score`, or `no_file` when the bank has no record of the subject: that is not a low score."""
+
+    answer: Literal["score", "no_file"]
+    subject_id: str
+    purpose: Purpose
+    probability: float | None = Field(default=None, ge=0, le=1, description="of default, at this score point")
+    basis: Literal["joint", "bank_only"] | None = Field(
+        default=None, description="bank_only: no electricity data was used; `electricity` says why"
+    )
+    data_origin: str | None = Field(default=None, description="`generated` for a generated population")
     valid_until: datetime | None = None
 
     @classmethod

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
-from credit_api.http.fields import Id, ResponseModel, TextPair
+from credit_api.http.fields import Id, ResponseModel
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.tables import InquiryMade
 from credit_api.scores.inquiries import Inquiry, inquiries
-from credit_api.scores.schemas import ConsentOut, WithdrawalIn
+from credit_api.scores.schemas import ConsentOut, ScoreTold, WithdrawalIn
 from credit_api.subjects.rights import (
     NodeUse,
     consents_of,
@@ -29,21 +30,12 @@ router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-class InquiryAboutMe(ResponseModel):
+class InquiryAboutMe(InquiryMade, ScoreTold):
     """Who asked, when, why, under which consent, and what was answered. A refused inquiry names why it was refused."""
 
-    inquiry_id: str
     bank_id: str
-    purpose: str
-    consent_id: str
-    asked_at: datetime
     outcome: Literal["score", "no_file", "refused"]
     refusal: str | None = None
-    score: int | None = None
-    grade: str | None = None
-    reasons: list[TextPair] = Field(default=[], description="what lowered the score most, at most four")
-    electricity: str | None = None
-    model_version: str | None = None
 
     @classmethod
     def of(cls, found: Inquiry) -> InquiryAboutMe:

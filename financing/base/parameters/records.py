@@ -205,8 +205,8 @@ class GreenTerms(_Strict):
     penalty_bps: int = Field(strict=True, ge=0, le=100)
 
 
-class LendingProduct(Record):
-    """A loan product: security, credit standard, price, repayment, tenor and default rules."""
+class ProductTerms(BaseModel):
+    """What a loan product offers, as its file states it and anyone is shown it."""
 
     version: int = Field(strict=True, ge=1)
     name_zh: str
@@ -215,16 +215,11 @@ class LendingProduct(Record):
     amount_fen_min: int = Field(strict=True, gt=0)
     amount_fen_max: int = Field(strict=True, gt=0)
     tenor_days_max: int = Field(strict=True, gt=0)
-    approval: Approval
     scheme: Literal["bullet", "interest_only", "equal_principal", "annuity"]
     day_count: Literal["ACT/360", "ACT/365", "30E/360"]
     period_months: int = Field(strict=True, ge=1, le=12)
     interest_only_months: tuple[int, ...]
-    business_days: Literal["none", "modified_following"]
     rate_reset_months: int = Field(strict=True, ge=0, le=12)
-    penal_share_bps: Bps
-    principal_first_after_90_days: bool = Field(strict=True)
-    prepayment: Literal["shorten", "lower"]
     tranches_max: int = Field(strict=True, ge=1, le=24)
     arrangement_fee_bps: Bps
     securities: tuple[SecurityRule, ...]
@@ -232,21 +227,31 @@ class LendingProduct(Record):
     refinancing_facility: bool = Field(strict=True)
     second_person_above_fen: int = Field(strict=True, ge=0)
     second_person_limit_fen: int = Field(strict=True, gt=0)
-    lpr_term: str
     score_min: int = Field(strict=True, ge=300, le=850)
-    score_refer_below: int = Field(strict=True, ge=300, le=850)
     probability_bps_max: Bps
+    rate_bps_max: int = Field(strict=True, gt=0)
+    cure_days: Days
+    cure_day_kind: Literal["calendar", "business"]
+
+
+class LendingProduct(ProductTerms, Record):
+    """A loan product: security, credit standard, price, repayment, tenor and default rules."""
+
+    approval: Approval
+    business_days: Literal["none", "modified_following"]
+    penal_share_bps: Bps
+    principal_first_after_90_days: bool = Field(strict=True)
+    prepayment: Literal["shorten", "lower"]
+    lpr_term: str
+    score_refer_below: int = Field(strict=True, ge=300, le=850)
     bank_only_outcome: Literal["approve", "refer", "decline"]
     rate_grid: tuple[GradeSpread, ...] = Field(min_length=1)
-    rate_bps_max: int = Field(strict=True, gt=0)
     funding_spread_bps: int = Field(strict=True)
     capital_ratio_bps: Bps
     capital_hurdle_bps: Bps
     operating_cost_bps: Bps
     lgd_bps_min: Bps
     disposal_cost_bps: Bps
-    cure_days: Days
-    cure_day_kind: Literal["calendar", "business"]
     decision_valid_days: Days
     pledge_reservation_days: Days
 

@@ -16,8 +16,9 @@ from financing.ledger.accounts import CNY_CODE, AccountKind
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import post_entry
 from financing.ledger.store import account
+from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.business_day.steps import STEPS
-from financing.lending.business_day.store import ClosedDay, days_between
+from financing.lending.business_day.store import days_between
 from financing.lending.business_day.work import DayWork, next_day
 from financing.lending.loans.book import Fault
 from financing.lending.loans.markets import market_of
@@ -79,7 +80,7 @@ def close_day(unit: UnitOfWork, context: Context, day: date) -> ClosedDay:
         closed_at=context.at,
         loans=len(work.going),
         parked=int(np.count_nonzero(work.faults)),
-        steps=tuple(work.findings),
+        steps=work.findings,
         entry_id=entry_id,
     )
     unit.days.close(closed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from financing.base.storage.bulk import insert_rows, read_integers, stored_date
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.business_day.tables import AlertRow, BusinessDayRow, ParkedLoanRow
 from financing.lending.collateral.tables import PledgeRow
 from financing.lending.loans.days import Ints
@@ -21,19 +22,6 @@ day_t = table_of(BusinessDayRow)
 alert_t = table_of(AlertRow)
 parked_t = table_of(ParkedLoanRow)
 pledge_t = table_of(PledgeRow)
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedDay:
-    """A business date that was closed: loans taken forward, loans parked, and each step's findings in order."""
-
-    bank_id: str
-    day: date
-    closed_at: datetime
-    loans: int
-    parked: int
-    steps: tuple[Mapping[str, Any], ...]
-    entry_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +60,7 @@ class DayStore:
         return _closed(row) if row else None
 
     def close(self, closed: ClosedDay) -> None:
-        self._connection.execute(
-            insert(day_t).values(
-                bank_id=closed.bank_id,
-                day=closed.day,
-                closed_at=closed.closed_at,
-                loans=closed.loans,
-                parked=closed.parked,
-                steps=list(closed.steps),
-                entry_id=closed.entry_id,
-            )
-        )
+        self._connection.execute(insert(day_t).values(closed.model_dump()))
 
     def park(self, numbers: Iterable[int], day: date, faults: Iterable[str]) -> None:
         rows = [
@@ -169,7 +147,7 @@ class DayStore:
 
 
 def _closed(row: Row[Any]) -> ClosedDay:
-    return ClosedDay(row.bank_id, row.day, row.closed_at, row.loans, row.parked, tuple(row.steps), row.entry_id)
+    return ClosedDay.model_validate(row)
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -9,9 +9,10 @@ from sqlalchemy import JSON, CheckConstraint, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
+from financing.lending.business_day.outcome import DayOutcome
 
 
-class BusinessDayRow(SQLModel, table=True):
+class BusinessDayRow(DayOutcome, SQLModel, table=True):
     """A business date that a bank closed: exactly once, in order, with what each step found."""
 
     __tablename__: ClassVar[str] = "business_day"
@@ -19,8 +20,6 @@ class BusinessDayRow(SQLModel, table=True):
     bank_id: str = Field(primary_key=True, foreign_key="organisation.id")
     day: date = Field(primary_key=True)
     closed_at: datetime = Field(sa_type=UtcDateTime)
-    loans: int
-    parked: int
     steps: list[dict[str, Any]] = Field(sa_type=JSON)
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
 

@@ -71,6 +71,16 @@ class PledgedUse(BaseModel):
     carry_over: bool = Field(default=False, strict=True, description="whether it may be used in the next year")
 
 
+class PledgeStanding(PledgedUse):
+    """What is kept of a pledge and shown of it: its class, how it stands, and what the registries gave for it."""
+
+    asset_class: str
+    state: str
+    registration_number: str | None
+    registered_on: date | None
+    freeze_number: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPledge:
     """A pledge with what its pledgor stated and what the registries gave the lender for it."""

@@ -9,10 +9,10 @@ from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
-from financing.lending.collateral.pledge import PledgedUse
+from financing.lending.collateral.pledge import PledgeStanding
 
 
-class PledgeRow(PledgedUse, SQLModel, table=True):
+class PledgeRow(PledgeStanding, SQLModel, table=True):
     """A pledge; what its pledgor states of its use are columns of the same names."""
 
     """`registration_number` is that of the movable-property registry, recorded when the pledge is posted; the freeze is
@@ -31,15 +31,10 @@ class PledgeRow(PledgedUse, SQLModel, table=True):
     pledgor_id: str = Field(foreign_key="organisation.id", index=True)
     pledgee_id: str = Field(foreign_key="organisation.id", index=True)
     issuance_id: str = Field(foreign_key="issuance.id")
-    asset_class: str
     quantity_kg: int = Field(sa_type=Int64)
     released_kg: int = Field(sa_type=Int64)
     disposed_kg: int = Field(sa_type=Int64)
-    state: str
     loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
-    registration_number: str | None = None
-    registered_on: date | None = None
-    freeze_number: str | None = None
     reserved_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
 

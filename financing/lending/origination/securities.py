@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from pydantic import BaseModel
+
 from financing.base.errors import PeriodInvalid
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import Money, Rate
@@ -33,6 +35,17 @@ class Security:
         self.value.require_positive()
         if self.valid_until <= self.since:
             raise PeriodInvalid("a security lasts", valid_until=str(self.valid_until))
+
+
+class SecurityStanding(BaseModel):
+    """What is kept of a security and shown of it: its kind, how long it lasts, how it stands, what proves it."""
+
+    kind: str
+    since: date
+    valid_until: date
+    state: str
+    evidence_sha256: str
+    registration_number: str | None
 
 
 def supported(securities: Sequence[Security], product: LendingProduct) -> Money:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, CheckConstraint
@@ -10,6 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
 from financing.lending.origination.decision import Approval
+from financing.lending.origination.securities import SecurityStanding
 
 
 class DecisionRow(SQLModel, table=True):
@@ -44,7 +45,7 @@ class ApprovalRow(Approval, SQLModel, table=True):
     decided_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class SecurityRow(SQLModel, table=True):
+class SecurityRow(SecurityStanding, SQLModel, table=True):
     """A receivable, a future income or a guarantee behind a loan: valued when it was given, with its workings."""
 
     __tablename__: ClassVar[str] = "security"
@@ -56,16 +57,10 @@ class SecurityRow(SQLModel, table=True):
         CheckConstraint("kind <> 'guarantee' OR provider_id <> borrower_id", name="security_guarantor"),
     )
     id: str = Field(primary_key=True)
-    kind: str
     provider_id: str = Field(foreign_key="organisation.id", index=True)
     bank_id: str = Field(foreign_key="organisation.id", index=True)
     borrower_id: str = Field(foreign_key="organisation.id", index=True)
     value_fen: int = Field(sa_type=Int64)
-    since: date
-    valid_until: date
-    state: str
-    evidence_sha256: str
-    registration_number: str | None = None
     record: dict[str, Any] = Field(sa_type=JSON)
     loan_id: str | None = Field(default=None, foreign_key="loan.id", index=True)
     offered_at: datetime = Field(sa_type=UtcDateTime)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, issued_by
 from financing.base.context import HOLDERS, Context
@@ -46,19 +46,24 @@ from financing.market.delivery import (
 from financing.market.unit import MarketUnit
 
 
-class OpenAuction(Command):
+class AuctionCourse(BaseModel):
+    """What is auctioned, how, and from when until when."""
+
+    asset: AssetCode
+    format: Format
+    opens_at: Moment
+    closes_at: Moment
+
+
+class OpenAuction(AuctionCourse, Command):
     """What the seller chooses; deposit, extension and time to pay are the rules'. `start` and `increment`: lowest first
     bid and raise (English), or first price and fall (Dutch)."""
 
-    asset: AssetCode
     quantity_kg: Kilograms
-    format: Format
     reserve_fen_per_tonne: FenPerTonne
     increment_fen_per_tonne: FenPerTonne = Price(10)
     start_fen_per_tonne: FenPerTonne
     step_seconds: int = Field(default=60, strict=True, ge=1, le=86_400)
-    opens_at: Moment
-    closes_at: Moment
     reveal_until: Moment | None = None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from pydantic import BaseModel
+
 from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, issued_by
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import (
@@ -33,18 +35,23 @@ from financing.market.order_book.store import Standing
 from financing.market.unit import MarketUnit
 
 
-class PlaceOrder(Command):
-    """An order. Without a price it is a market order. `until` is the last day of a `gtd` order."""
+class OrderConditions(BaseModel):
+    """On which side of which book an order stands, how long, and what it may not do."""
 
     instrument: AssetCode
     side: Side
-    quantity_kg: Kilograms
-    price_fen_per_tonne: FenPerTonne | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     all_or_none: bool = False
     post_only: bool = False
     self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
     until: date | None = None
+
+
+class PlaceOrder(OrderConditions, Command):
+    """An order. Without a price it is a market order. `until` is the last day of a `gtd` order."""
+
+    quantity_kg: Kilograms
+    price_fen_per_tonne: FenPerTonne | None = None
 
     def request(self) -> OrderRequest:
         """What the engine is asked for."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from pydantic import ConfigDict
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from financing.base.errors import NotFound
@@ -14,7 +15,14 @@ from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.market.order_book.engine.orders import Order, OrderState, Side
 from financing.market.order_book.engine.trading import Trade, Trading
-from financing.market.order_book.tables import BlockReportRow, BookOrderRow, DayCloseRow, InstrumentRow, TradeRow
+from financing.market.order_book.tables import (
+    BlockReportRow,
+    BookOrderRow,
+    DayCloseRow,
+    InstrumentRow,
+    InstrumentState,
+    TradeRow,
+)
 
 instrument_t = table_of(InstrumentRow)
 order_t = table_of(BookOrderRow)
@@ -41,16 +49,14 @@ _RESERVED = select(order_t.c.id, order_t.c.reserved, order_t.c.filled_lots).wher
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Instrument:
+class Instrument(InstrumentState):
     """A listed asset as readers see it. Prices are fen per tonne; `day` is the open or last trading day."""
 
+    model_config = ConfigDict(frozen=True)
+
     id: str
-    rules: str
     listed_by: str
     listed_at: datetime
-    phase: str
-    halted: bool
     day: date | None
     reference: int
     last: int
@@ -374,7 +380,15 @@ def _shown(state: Trading) -> dict[str, Any]:
 
 def _instrument(row: Row[Any]) -> Instrument:
     return Instrument(
-        row.id, row.rules, row.listed_by, row.listed_at, row.phase, row.halted, row.day, row.reference_fen, row.last_fen
+        id=row.id,
+        rules=row.rules,
+        listed_by=row.listed_by,
+        listed_at=row.listed_at,
+        phase=row.phase,
+        halted=row.halted,
+        day=row.day,
+        reference=row.reference_fen,
+        last=row.last_fen,
     )
 
 

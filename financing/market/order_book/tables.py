@@ -5,13 +5,22 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import ClassVar
 
+from pydantic import BaseModel
 from sqlalchemy import CheckConstraint, Date, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
 
 
-class InstrumentRow(SQLModel, table=True):
+class InstrumentState(BaseModel):
+    """What is kept of an instrument and shown of it: by which rules it trades, and how its day stands."""
+
+    rules: str
+    phase: str
+    halted: bool
+
+
+class InstrumentRow(InstrumentState, SQLModel, table=True):
     """A listed asset. Phase, day and reference repeat what its journal says, for those who only read."""
 
     __tablename__: ClassVar[str] = "instrument"
@@ -20,11 +29,8 @@ class InstrumentRow(SQLModel, table=True):
         CheckConstraint("reference_fen > 0 AND last_fen > 0", name="instrument_prices"),
     )
     id: str = Field(primary_key=True)
-    rules: str
     listed_by: str = Field(foreign_key="organisation.id")
     listed_at: datetime = Field(sa_type=UtcDateTime)
-    phase: str
-    halted: bool
     day: date | None = Field(sa_type=Date)
     reference_fen: int = Field(sa_type=Int64)
     last_fen: int = Field(sa_type=Int64)

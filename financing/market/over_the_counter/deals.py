@@ -19,6 +19,7 @@ from financing.base.quantities import (
     require_utc,
 )
 from financing.base.signing import Signature, message_of
+from financing.market.over_the_counter.offers import Sale
 
 DEAL_DOMAIN = "tanxin-deal-v1"
 
@@ -61,16 +62,11 @@ def take(listing: Listing, buyer: str, quantity: Carbon, at: datetime) -> Listin
 
 
 @dataclass(frozen=True, slots=True)
-class Deal:
+class Deal(Sale):
     """A bilateral sale. A side's signature puts what it owes into escrow; the second one settles."""
 
     deal_id: str
     proposer: str
-    seller: str
-    buyer: str
-    asset: str
-    quantity: Carbon
-    price: Price
     proposed_at: datetime
     expires_at: datetime
     state: str = "proposed"

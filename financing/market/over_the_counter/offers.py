@@ -40,15 +40,21 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A seller's binding offer to one buyer. The lot is 1 t; the price is fen per tonne."""
+class Sale:
+    """Who sells what to whom, how much of it, and at which price in fen per tonne."""
 
-    offer_id: str
     seller: str
     buyer: str
     asset: str
     quantity: Carbon
     price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Offer(Sale):
+    """A seller's binding offer to one buyer. The lot is 1 t; the price is fen per tonne."""
+
+    offer_id: str
     offered_at: datetime
     expires_at: datetime
     state: OfferState = OfferState.OPEN
