@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from financing.base.parameters.loader import load_parameters
@@ -31,6 +31,12 @@ def marks(fen):
 
 @settings(max_examples=10_000, deadline=None)
 @given(lots, prices, amounts, st.sampled_from(KEYS))
+@example(
+    [Lot("a", "CCER", Carbon(1))],
+    {**dict.fromkeys(KEYS, 1), "CCER": 21_859, "PHCER": 21_646},
+    Money(73_842_675_002),
+    "PHCER_WETLAND",
+)
 def test_the_quoted_cure_cures_and_one_unit_less_does_not(held, fen, debt, key):
     found, policy = marks(fen), CLASSES[key]
     pool = value_pool(held, found, CLASSES)

@@ -74,9 +74,9 @@ def check(world, auditor):
     assert balances.get(("x", "cash"), (0, 0)) == (auditor.fees, 0)
     assert sum(auditor.cash.values()) + auditor.fees == CASH * len(OWNERS)
     assert sum(auditor.lots.values()) == LOTS * len(OWNERS)
-    rows = world.reading(lambda unit: unit.orders.orders(state="open", limit=1_000))
+    rows = world.reading(lambda unit: unit.orders.orders(state="open"))
     assert {(row.order_id, row.left) for row in rows} == {(o["id"], o["left"]) for o in auditor.waiting}
-    stored = world.reading(lambda unit: unit.orders.trades(world.instrument, after=0, limit=10_000))
+    stored = world.reading(lambda unit: unit.orders.trades_after(world.instrument, 0, 10_000))
     found = [(s.trade.buy_order, s.trade.sell_order, s.trade.price, s.trade.lots) for s in stored]
     assert found == auditor.trades
 

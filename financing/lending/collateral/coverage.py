@@ -86,7 +86,7 @@ def value_pledges(loan: Ints, asset_class: Ints, quantity_kg: Ints, classes: Cla
     price = classes.price[asset_class]
     priced = price != NO_PRICE
     known = np.where(priced, price, 0)
-    if len(known) and float(known.max()) * float(quantity_kg.max()) >= 2.0**62:
+    if len(known) and (known.astype(float) * quantity_kg).max() >= 2.0**62:
         raise QuantityOutOfRange("a pledge's value does not fit", quantity_kg=int(quantity_kg.max()))
     market = known * quantity_kg // KG_PER_TONNE
 
