@@ -13,6 +13,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 from credit_api.app.database import migrate
+from credit_api.app.earlier_loans import open_earlier_loans
 from credit_api.app.readings_move import move_readings
 from credit_api.app.settings import Settings
 from credit_api.app.signers import FileSigner
@@ -128,4 +129,5 @@ def assemble(settings: Settings) -> Parts:
         audit=AuditLog(settings.home / "audit.jsonl"),
     )
     move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
+    open_earlier_loans(parts.writer, parameters, parts.clock())
     return parts

@@ -78,6 +78,9 @@ class AccountKind(StrEnum):
     EXPORTED = "exported"  # credits locked for good because another region's registry minted them
     LOAN_PRINCIPAL = "loan_principal"  # a bank's claim (reference: loan id)
     LOAN_PRINCIPAL_OWED = "loan_principal_owed"  # the borrower's mirror of it
+    # Interest of one loan until migration 0007, a claim and its mirror. Entries name them; both are closed since.
+    LOAN_INTEREST = "loan_interest"
+    LOAN_INTEREST_OWED = "loan_interest_owed"
     # A bank's general ledger of its loans, one account a product (reference: product key).
     INTEREST_RECEIVABLE = "interest_receivable"  # earned and unpaid, penal interest included
     INTEREST_INCOME = "interest_income"  # minus all interest earned
@@ -100,7 +103,7 @@ class AccountKind(StrEnum):
         return 0 if self in _OBLIGATIONS else None
 
 
-_OBLIGATIONS = frozenset({AccountKind.ISSUED, AccountKind.LOAN_PRINCIPAL_OWED})
+_OBLIGATIONS = frozenset({AccountKind.ISSUED, AccountKind.LOAN_PRINCIPAL_OWED, AccountKind.LOAN_INTEREST_OWED})
 _MAY_BE_NEGATIVE = _OBLIGATIONS | {
     AccountKind.SETTLEMENT,
     AccountKind.INTEREST_INCOME,

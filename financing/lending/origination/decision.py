@@ -237,10 +237,10 @@ class DecisionRecord:
     borrower_id: str
     application: LoanApplication
     pledge_ids: tuple[str, ...]
-    maker: str
     credit: CreditAssessment | NoFile
     prices: tuple[tuple[str, int, datetime], ...]
     decision: Decision
+    maker: str = ""  # the first decisions on record do not name theirs
 
 
 class Approval(BaseModel):

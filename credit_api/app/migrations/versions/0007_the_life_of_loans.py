@@ -1,7 +1,8 @@
 """the life of loans
 
-The table of loans is built anew: the books of a loan live in its account now. A database with loans of the earlier
-form is refused rather than guessed at.
+The table of loans is built anew: the books of a loan live in its account now. Loans of the earlier form keep their
+place, and what they were stands in `loan_before_0007` until `credit_api.app.earlier_loans` has opened their accounts,
+which needs the rules of loans and the ledger; the service does so before it answers anybody.
 
 Revision ID: 0007
 Revises: 0006
@@ -20,8 +21,9 @@ depends_on = None
 
 def upgrade() -> None:
     bind = op.get_bind()
-    if bind.execute(sa.text("SELECT COUNT(*) FROM loan")).scalar_one():
-        raise RuntimeError("loans of the earlier form cannot be carried over: start from a new database")
+    earlier = bool(bind.execute(sa.text("SELECT COUNT(*) FROM loan")).scalar_one())
+    if earlier:
+        op.execute("CREATE TABLE loan_before_0007 AS SELECT * FROM loan")
     postgresql = bind.dialect.name == "postgresql"
     op.execute("DROP TABLE loan CASCADE" if postgresql else "DROP TABLE loan")
     op.create_table(
@@ -46,6 +48,13 @@ def upgrade() -> None:
     with op.batch_alter_table("loan", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_loan_bank_id"), ["bank_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_loan_borrower_id"), ["borrower_id"], unique=False)
+    if earlier:
+        op.execute(
+            "INSERT INTO loan "
+            "(id, number, decision_id, bank_id, borrower_id, product, committed_fen, terms, created_at) "
+            "SELECT id, ROW_NUMBER() OVER (ORDER BY created_at, id), decision_id, bank_id, borrower_id, product, "
+            "drawn_fen, '{}', created_at FROM loan_before_0007"
+        )
     if postgresql:
         op.create_foreign_key("pledge_loan_id_fkey", "pledge", "loan", ["loan_id"], ["id"])
         op.create_foreign_key("margin_call_loan_id_fkey", "margin_call", "loan", ["loan_id"], ["id"])
