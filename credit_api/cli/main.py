@@ -19,13 +19,6 @@ import uvicorn
 from rich.console import Console
 
 from credit_api.app.database import migrate
-from credit_api.app.documents import (
-    claims_text,
-    errors_text,
-    guide_text,
-    openapi_text,
-)
-from credit_api.app.main import create_app
 from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner, assemble, system_clock
@@ -133,6 +126,9 @@ def score_file(
 @app.command()
 def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed documents.")] = Path("docs")) -> None:
     """Write what is made from the code: openapi.json, errors.md, privacy-claims.md and the tables of api.md."""
+    # Only this command and the server need every route; the others start in half the time without them.
+    from credit_api.app.documents import claims_text, errors_text, guide_text, openapi_text  # noqa: PLC0415
+
     made = {
         "openapi.json": openapi_text(),
         "errors.md": errors_text(),
@@ -196,6 +192,8 @@ class _Server:
     """uvicorn in a thread of its own, so that seeding can talk to it; Ctrl-C stops it cleanly."""
 
     def __init__(self, parts: Parts) -> None:
+        from credit_api.app.main import create_app  # noqa: PLC0415 (as in `documents`)
+
         settings = parts.settings
         self.url = f"http://{settings.host}:{settings.port}"
         config = uvicorn.Config(

