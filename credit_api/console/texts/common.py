@@ -145,6 +145,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "account.exported": ("转出", "Exported"),
     "account.loan_principal": ("贷款本金", "Loan principal"),
     "account.loan_principal_owed": ("应还本金", "Principal owed"),
+    "account.loan_interest": ("应收利息（早期贷款）", "Interest receivable (early loans)"),
+    "account.loan_interest_owed": ("应付利息（早期贷款）", "Interest owed (early loans)"),
     "account.interest_receivable": ("应收利息", "Interest receivable"),
     "account.interest_income": ("利息收入", "Interest income"),
     "account.loss_allowance": ("贷款损失准备", "Loss allowance"),
