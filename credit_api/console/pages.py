@@ -20,10 +20,11 @@ from credit_api.app.wiring import Parts
 from credit_api.console import formats
 from credit_api.console.navigation import links_for
 from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
-from credit_api.console.texts import LANGUAGES, Lang, pair, text
+from credit_api.console.texts import pair, text
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.sessions import COOKIE, Session, find_session
 from credit_api.http.callers import PartsDep
+from federated.words import LANGUAGES, Language
 from financing.base.context import Context
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
@@ -75,7 +76,7 @@ class Page:
     request: Request
     parts: Parts
     session: Session | None
-    lang: Lang
+    lang: Language
     theme: str
     token: str
     shown: Shown | None = None
@@ -170,7 +171,7 @@ def open_page(request: Request, parts: PartsDep) -> Page:
 PageDep = Annotated[Page, Depends(open_page)]
 
 
-def language_of(request: Request) -> Lang:
+def language_of(request: Request) -> Language:
     """What the reader chose, else what the browser prefers."""
     chosen = request.cookies.get(LANG_COOKIE)
     if chosen in LANGUAGES:

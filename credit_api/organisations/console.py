@@ -12,7 +12,6 @@ from credit_api.console.navigation import KINDS, START
 from credit_api.console.pages import LANG_COOKIE, THEME_COOKIE, THEMES, Page, PageDep, redirect
 from credit_api.console.posting import Post, PostDep, again_with
 from credit_api.console.security import keep_cookie, local_path
-from credit_api.console.texts import LANGUAGES
 from credit_api.http.auth.keys import authenticate
 from credit_api.http.auth.sessions import (
     COOKIE,
@@ -21,6 +20,7 @@ from credit_api.http.auth.sessions import (
     open_session,
 )
 from credit_api.http.pipeline import REFUSALS
+from federated.words import LANGUAGES
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 

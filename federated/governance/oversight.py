@@ -9,7 +9,6 @@ from pathlib import Path
 from federated.consent.record import utc
 from federated.errors import ModelNotFound, NotPermitted
 from federated.governance.cards.card import Card, model_card
-from federated.governance.cards.texts import Language
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
 from federated.governance.model_registry import MODEL_NAME, ModelRegistry
@@ -17,6 +16,7 @@ from federated.governance.monitoring.drift import Drift
 from federated.governance.monitoring.fairness import GroupFairness, fairness
 from federated.governance.monitoring.score_log import ScoreLog, Shadow
 from federated.governance.versions import Governance
+from federated.words import Language
 
 MONITORED = timedelta(days=90)
 

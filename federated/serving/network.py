@@ -35,7 +35,6 @@ from federated.errors import (
     UseLogTampered,
 )
 from federated.governance.cards.card import Card
-from federated.governance.cards.texts import Language
 from federated.governance.manifest import Manifest
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.monitoring.feature_drift import FeatureDrift, feature_drift
@@ -58,6 +57,7 @@ from federated.nodes.store import NodeStore
 from federated.serving import consents
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder
+from federated.words import Language
 
 PAGE = 100
 # How long a grid company may take for its share before the bank is answered without it.

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from federated.privacy.claims import Claims, Phase
-from simulations.privacy_report.texts import LANGUAGES, TEXTS
+from federated.words import LANGUAGES
+from simulations.privacy_report.texts import TEXTS
 
 HERE = Path(__file__).parent
 
@@ -35,7 +36,7 @@ def page(report: dict[str, Any], claims: Claims, picture: bytes = b"") -> str:
         figures=claims.figures,
         groups=[(phases, names, claims.of(phases)) for phases, names in groups.items()],
         languages=LANGUAGES,
-        t=lambda lang, key: TEXTS[key][lang],
+        t=TEXTS.text,
         shown=shown,
         picture=base64.b64encode(picture).decode(),
     )

@@ -1,7 +1,8 @@
 """Texts of the report's page: key → (Chinese, English)."""
 
-LANGUAGES = ("zh", "en")
-TEXTS: dict[str, tuple[str, str]] = {
+from federated.words import Words
+
+_PAIRS: dict[str, tuple[str, str]] = {
     "title": ("隐私报告", "Privacy report"),
     "lead": (
         "每次训练、每一方：谁看到什么，靠什么机制，按什么威胁模型，实测泄露多少。",
@@ -36,6 +37,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有给出测量文件：以下数字均未测量，不等于没有泄露。",
         "No bench file was given: nothing below was measured, which does not mean that nothing leaks.",
     ),
+    "origin.generated": ("生成数据", "generated"),
     "origin_unknown": ("来源未注明", "origin not stated"),
     "sizes": ("规模", "sizes"),
     "made": ("生成于", "made"),
@@ -73,3 +75,4 @@ TEXTS: dict[str, tuple[str, str]] = {
     "about.reasons": ("理由", "reasons"),
     "about.asked": ("查询了谁", "who was asked about"),
 }
+TEXTS = Words(_PAIRS)

@@ -9,7 +9,7 @@ from hand_made import AT, DAY, manifest
 from federated.governance import decisions
 from federated.governance.cards.card import Table, model_card
 from federated.governance.cards.markdown import markdown
-from federated.governance.cards.texts import _TEXTS
+from federated.governance.cards.texts import TEXTS
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role, fold
 from federated.governance.manifest import SegmentFigures
@@ -119,7 +119,7 @@ def test_tables_are_rectangular():
 
 
 def test_every_text_has_both_languages():
-    for key, (chinese, english) in _TEXTS.items():
+    for key, (chinese, english) in TEXTS.items():
         assert chinese, key
         assert english, key
         assert re.search(r"[\u4e00-\u9fff]", chinese), key
@@ -145,5 +145,5 @@ def test_segments_figures_and_privacy_are_in_the_readers_language():
 def test_every_segment_of_every_schema_has_words():
     for schema in load_schemas().values():
         for segment in (*schema.bank.segments, *schema.grid.segments):
-            assert f"segment.{segment.name}" in _TEXTS
-            assert {f"group.{segment.name}.{group}" for group in segment.groups} <= set(_TEXTS)
+            assert f"segment.{segment.name}" in TEXTS
+            assert {f"group.{segment.name}.{group}" for group in segment.groups} <= set(TEXTS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from credit_api.console.texts import common, errors, stories
 from credit_api.credits import texts as assets
 from credit_api.lending import products_texts as products
@@ -15,35 +13,26 @@ from credit_api.neutrality import texts as neutrality
 from credit_api.order_book import texts as trading
 from credit_api.over_the_counter import texts as dealing
 from credit_api.public import texts as public
+from federated.words import Words
 
-Lang = Literal["zh", "en"]
-LANGUAGES: tuple[Lang, ...] = ("zh", "en")
-TEXTS: dict[str, tuple[str, str]] = {}
-for _part in (
-    common,
-    stories,
-    lending,
-    servicing,
-    products,
-    assets,
-    measuring,
-    trading,
-    dealing,
-    public,
-    neutrality,
-    privacy,
-    errors,
-):
-    TEXTS |= _part.TEXTS
+TEXTS = Words(
+    common.TEXTS,
+    stories.TEXTS,
+    lending.TEXTS,
+    servicing.TEXTS,
+    products.TEXTS,
+    assets.TEXTS,
+    measuring.TEXTS,
+    trading.TEXTS,
+    dealing.TEXTS,
+    public.TEXTS,
+    neutrality.TEXTS,
+    privacy.TEXTS,
+    errors.TEXTS,
+)
+text = TEXTS.text
 
 
 def pair(key: str) -> tuple[str, str] | None:
     """Both languages of a key, or None."""
     return TEXTS.get(key)
-
-
-def text(lang: Lang, key: str, /, **values: object) -> str:
-    """The text of a key with its values filled in. Raises `KeyError` for a key that does not exist."""
-    zh, en = TEXTS[key]
-    found = zh if lang == "zh" else en
-    return found.format(**values) if values else found

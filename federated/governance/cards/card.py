@@ -12,17 +12,16 @@ from datetime import datetime
 
 from federated.consent.record import utc
 from federated.governance.cards.texts import (
-    Language,
+    TEXTS,
     group_name,
     privacy_text,
     segment_name,
-    text,
-    text_or,
 )
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
 from federated.governance.monitoring.drift import Drift
 from federated.governance.monitoring.fairness import GroupFairness, fairness
+from federated.words import Language
 
 FIGURES = ("auc", "ks", "brier", "ece")
 SMALL_CHANCE = 0.0001
@@ -94,10 +93,10 @@ class _Words:
     language: Language
 
     def __call__(self, key: str) -> str:
-        return text(key, self.language)
+        return TEXTS.text(self.language, key)
 
     def name(self, prefix: str, value: str) -> str:
-        return text_or(f"{prefix}.{value}", value, self.language)
+        return TEXTS.text_or(self.language, f"{prefix}.{value}", value)
 
     def number(self, value: float | None, digits: int = 4) -> str:
         return self("not_measured") if value is None else f"{value:.{digits}f}"
@@ -116,7 +115,7 @@ class _Words:
         return ("、" if self.language == "zh" else ", ").join(values) or self("none")
 
     def header(self, *keys: str) -> tuple[str, ...]:
-        return tuple(text_or(key, key, self.language) for key in keys)
+        return tuple(TEXTS.text_or(self.language, key, key) for key in keys)
 
 
 def _details(words: _Words, manifest: Manifest, standing: Lifecycle, at: datetime) -> Section:

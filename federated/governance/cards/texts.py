@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from federated.governance.manifest import PRIVACY_NONE, PRIVACY_SHARES
+from federated.words import Language, Words
 
-Language = Literal["zh", "en"]
-
-_TEXTS: dict[str, tuple[str, str]] = {
+_PAIRS: dict[str, tuple[str, str]] = {
     "title": ("模型卡", "Model card"),
     "details": ("模型详情", "Model details"),
     "intended_use": ("预期用途", "Intended use"),
@@ -207,26 +204,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "An approval lasts a year; without a new one, scoring stops.",
     ),
 }
-
-
-def text(key: str, language: Language) -> str:
-    """The words for a key. Raises `KeyError` for an unknown one."""
-    return _TEXTS[key][0 if language == "zh" else 1]
-
-
-def text_or(key: str, otherwise: str, language: Language) -> str:
-    """The words for a key, or `otherwise` where there are none: names of data stay as they are."""
-    return text(key, language) if key in _TEXTS else otherwise
+TEXTS = Words(_PAIRS)
 
 
 def segment_name(segment: str, language: Language) -> str:
     """What a segment is called; its own name where no words are on hand."""
-    return text_or(f"segment.{segment}", segment, language)
+    return TEXTS.text_or(language, f"segment.{segment}", segment)
 
 
 def group_name(segment: str, group: str, language: Language) -> str:
     """What a group of a segment is called; its own name where no words are on hand."""
-    return text_or(f"group.{segment}.{group}", group, language)
+    return TEXTS.text_or(language, f"group.{segment}.{group}", group)
 
 
 STATEMENTS = {PRIVACY_NONE: "privacy_none", PRIVACY_SHARES: "privacy_shares"}
@@ -234,4 +222,4 @@ STATEMENTS = {PRIVACY_NONE: "privacy_none", PRIVACY_SHARES: "privacy_shares"}
 
 def privacy_text(statement: str, language: Language) -> str:
     """A manifest's statement of privacy in the reader's language; one that is not known stays as it was written."""
-    return text(STATEMENTS[statement], language) if statement in STATEMENTS else statement
+    return TEXTS.text(language, STATEMENTS[statement]) if statement in STATEMENTS else statement
