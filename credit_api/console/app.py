@@ -43,7 +43,6 @@ from credit_api.organisations import console as entry
 from credit_api.over_the_counter import deals_console as deals
 from credit_api.over_the_counter import listings_console as listings
 from credit_api.prices import console as market
-from credit_api.prices import offers_console as offers
 from credit_api.public import console as public
 from credit_api.scores import console as customers
 from credit_api.subjects import console as record
@@ -67,7 +66,6 @@ def mount(app: FastAPI) -> None:
         products,
         assets,
         holdings,
-        offers,
         metering,
         verification,
         verifying,

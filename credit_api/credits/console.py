@@ -1,4 +1,4 @@
-"""What a holder has: credits by issuance, plants, loans, pledges, offers and retirements; plants and their readings."""
+"""What a holder has: credits by issuance, loans, pledges, listings, retirements; plants and their readings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
 from credit_api.http.fields import Id
+from credit_api.over_the_counter.dealing import asset_names, listings_of
 from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.base.quantities import (
@@ -39,7 +40,7 @@ SEES_EVERY_PROJECT = ("registry", "verifier")
 
 @dataclass(slots=True)
 class Holding:
-    """One issuance as an owner has it, in all states."""
+    """One issuance as an owner has it, in all states. What is set aside is held, or in escrow for a sale."""
 
     issuance: Issuance
     held: Carbon = NOTHING
@@ -56,7 +57,7 @@ def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
     """Everything an owner has or had of any issuance, newest issuance first."""
     issued = {each.issuance_id: each for each in unit.issuances.all()}
     rows: dict[str, Holding] = {}
-    kinds = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.RETIRED)
+    kinds = (AccountKind.HOLDING, AccountKind.ESCROW, AccountKind.PLEDGED, AccountKind.RETIRED)
     for balance in unit.ledger.balances(owner_id=owner_id, kinds=kinds):
         if balance.key.asset.is_money or balance.key.asset.is_package:
             continue
@@ -64,6 +65,8 @@ def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
         amount = Carbon(balance.posted)
         if balance.key.kind is AccountKind.HOLDING:
             row.held, row.set_aside = row.held + amount, row.set_aside + Carbon(balance.held)
+        elif balance.key.kind is AccountKind.ESCROW:
+            row.held, row.set_aside = row.held + amount, row.set_aside + amount
         elif balance.key.kind is AccountKind.PLEDGED:
             row.pledged += amount
         else:
@@ -90,7 +93,7 @@ def assets_page(page: Page) -> Response:
         ]
         pledges = [stored for stored in unit.pledges.of(me) if stored.pledge.pledgor == me]
         decisions = [record for record in unit.decisions.of(me) if record.borrower_id == me]
-        offers = unit.market.offers(me)
+        listings, names = listings_of(unit, me), asset_names(unit)
         projects = unit.projects.all(me)
         retirements = unit.retirements.all(me)
         money = unit.ledger.balance(cash(me))
@@ -100,7 +103,8 @@ def assets_page(page: Page) -> Response:
         loans=loans,
         pledges=pledges,
         decisions=decisions,
-        offers=offers,
+        listings=listings,
+        names=names,
         projects=projects,
         retirements=list(reversed(retirements)),
         cash=Money(money.available),

@@ -1,4 +1,4 @@
-"""Using credits: pledge them to a bank (with a preview that changes nothing), offer them for sale, retire them."""
+"""Using credits: pledge them to a bank (with a preview that changes nothing), retire them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from credit_api.console.pages import Page, PageDep, Shown
 from credit_api.console.posting import Post, PostDep, inputs_of, shown
 from credit_api.credits.console import Holding, holdings_of
 from credit_api.http.pipeline import REFUSALS
-from credit_api.prices.charts import PRICED
 from financing.base.context import HOLDERS
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
@@ -20,13 +19,11 @@ from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.collateral.coverage import lines_of
 from financing.lending.collateral.pledge import PledgedUse
 from financing.lending.unit import UnitOfWork
-from financing.market.over_the_counter.offering import MakeOffer, make_offer
 from financing.registry.retirement.commands import RetireCredits, retire_credits
-from financing.valuation.marks import marks_of, value_lots
+from financing.valuation.marks import value_lots
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
 router = APIRouter(include_in_schema=False)
-OFFER_DAYS_MAX = 365
 Choice = Annotated[str, Query(max_length=64)]
 
 
@@ -102,38 +99,6 @@ def reserve(post: PostDep) -> Response:
         to="/console/assets#pledges",
         flash="pledge_reserved",
         again=lambda page: pledge_page(page, post),
-    )
-
-
-@router.get("/console/assets/offer")
-def offer(page: PageDep, issuance_id: Choice = "") -> Response:
-    """Offer credits to one buyer."""
-    return offer_page(page, issuance_id)
-
-
-def offer_page(page: Page, issuance_id: str = "") -> Response:
-    me = page.principal(*HOLDERS).organisation_id
-    with page.parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        rows = usable(unit, me)
-        mark = marks_of(unit, page.parts.parameters, [PRICED], page.parts.clock())[PRICED]
-    return page.render(
-        "offer.html",
-        rows=rows,
-        issuance_id=issuance_id,
-        buyers=[each for each in page.of_kind(*HOLDERS) if each.id != me],
-        mark=mark,
-    )
-
-
-@router.post("/console/assets/offer")
-def send_offer(post: PostDep) -> Response:
-    """Set credits aside with the offer until it ends."""
-    return post.commit(
-        lambda: make_offer.given(post.read(MakeOffer, expires_at=post.days_ahead("days", OFFER_DAYS_MAX))),
-        to="/console/assets#offers",
-        flash="offer_made",
-        again=offer_page,
     )
 
 

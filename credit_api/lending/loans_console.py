@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
+from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import FinancingError
@@ -23,7 +24,7 @@ from financing.lending.collateral.disposal import (
     plan_disposal,
     reserve_price,
 )
-from financing.lending.collateral.disposing import OfferCollateral, ground_of, offer_collateral
+from financing.lending.collateral.disposing import ListCollateral, ground_of, list_collateral
 from financing.lending.collateral.pledge import PledgeState
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass
@@ -33,11 +34,10 @@ from financing.lending.loans.events import Disbursement, StoredEvent
 from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import AccrueLoan, RepayLoan, accrue_loan, repay_loan
 from financing.lending.unit import UnitOfWork
+from financing.market.delivery import rules_of
 from financing.valuation.pools import PoolValue
 
 router = APIRouter(include_in_schema=False)
-OFFER_DAYS = 7
-OFFER_DAYS_MAX = 365
 
 
 @router.get("/console/loans/{loan_id}")
@@ -63,11 +63,8 @@ def loan_page(page: Page, loan_id: str) -> Response:
             and context.at < stored.pledge.expires_at
         ]
         calls = [call for call in unit.calls.of(owed.lender) if call.call.loan_id == loan_id]
-        offers = [
-            stored
-            for stored in unit.market.offers(owed.lender)
-            if stored.pledge_id in {held.pledge.pledge_id for held in standing.pledges}
-        ]
+        listings = unit.trading.listings_of_pledges([held.pledge.pledge_id for held in standing.pledges])
+        names = asset_names(unit)
         available = unit.ledger.balance(cash(owed.borrower)).available
         schedule, events = schedule_of(unit, context, loan_id), history_of(unit, context, loan_id)
     ground, plan = _disposal(context, standing)
@@ -80,7 +77,8 @@ def loan_page(page: Page, loan_id: str) -> Response:
         drawings=drawings,
         topups=topups,
         calls=calls,
-        offers=offers,
+        listings=listings,
+        names=names,
         cash=Money(available),
         ground=ground,
         plan=plan,
@@ -178,12 +176,13 @@ def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
 
 @router.post("/console/loans/{loan_id}/disposals/{pledge_id}")
 def dispose(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
-    """Offer pledged credits for sale, as the lender, when coverage or an uncured call allows it."""
+    """List pledged credits for one buyer, as the lender, when coverage or an uncured call allows it."""
+    days_max = rules_of(post.page.context()).listing_days_max
     return post.commit(
-        lambda: offer_collateral.given(
-            pledge_id, post.read(OfferCollateral, expires_at=post.days_ahead("days", OFFER_DAYS_MAX))
+        lambda: list_collateral.given(
+            pledge_id, post.read(ListCollateral, expires_at=post.days_ahead("days", days_max))
         ),
         to=f"/console/loans/{loan_id}",
-        flash="offer_made",
+        flash="collateral_listed",
         again=lambda page: loan_page(page, loan_id),
     )

@@ -10,7 +10,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
-from credit_api.prices.schemas import OfferOut
+from credit_api.over_the_counter.schemas import ListingOut
 from financing.base.commands import Id, issued_by
 from financing.base.context import Context
 from financing.lending.collateral.commands import (
@@ -24,7 +24,7 @@ from financing.lending.collateral.commands import (
     void_pledge,
 )
 from financing.lending.collateral.disposal_auction import AuctionCollateral, auction_collateral
-from financing.lending.collateral.disposing import OfferCollateral, offer_collateral
+from financing.lending.collateral.disposing import ListCollateral, list_collateral
 from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
 from financing.lending.origination.earnings import GiveEarnings, give_earnings
 from financing.lending.origination.securing import (
@@ -82,11 +82,11 @@ async def replace_pledge(pledge_id: Id, body: SubstitutePledge, call: CallDep) -
     return await call.commit(substitute_pledge.given(pledge_id, body), answer=SubstitutedOut.of, status=200)
 
 
-@router.post("/pledges/{pledge_id}/disposal", status_code=201, response_model=OfferOut)
-async def dispose(pledge_id: Id, body: OfferCollateral, call: CallDep) -> Response:
-    """Offer pledged credits for sale, as the lender, when coverage or an uncured margin call allows it."""
+@router.post("/pledges/{pledge_id}/disposal", status_code=201, response_model=ListingOut)
+async def dispose(pledge_id: Id, body: ListCollateral, call: CallDep) -> Response:
+    """List pledged credits for one buyer, as the lender, when coverage or an uncured margin call allows it."""
     at = call.parts.clock()
-    return await call.commit(offer_collateral.given(pledge_id, body), answer=lambda stored: OfferOut.of(stored, at))
+    return await call.commit(list_collateral.given(pledge_id, body), answer=lambda done: ListingOut.of(done, at))
 
 
 @router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)

@@ -10,6 +10,7 @@ from credit_api.http.fields import ResponseModel, TextPair
 from financing.base.parameters.records import GreenTerms, LendingProduct, ProductTerms
 from financing.lending.business_day.outcome import ClosedDay, DayOutcome
 from financing.lending.business_day.store import Alert
+from financing.lending.collateral.disposal import Waterfall
 from financing.lending.collateral.margin import StoredCall
 from financing.lending.collateral.pledge import PledgeStanding, StoredPledge
 from financing.lending.collateral.standing import LoanCoverage
@@ -382,4 +383,28 @@ class SecurityOut(SecurityStanding, ResponseModel):
             evidence_sha256=stored.evidence_sha256,
             registration_number=stored.registration_number,
             workings=stored.record,
+        )
+
+
+class WaterfallOut(ResponseModel):
+    """Where the proceeds of a disposal went; the parts add up to the proceeds."""
+
+    proceeds_fen: int
+    costs_fen: int
+    penal_fen: int
+    interest_fen: int
+    principal_fen: int
+    surplus_fen: int
+    unpaid_debt_fen: int
+
+    @classmethod
+    def of(cls, flow: Waterfall) -> Self:
+        return cls(
+            proceeds_fen=flow.proceeds.fen,
+            costs_fen=flow.costs.fen,
+            penal_fen=flow.penal.fen,
+            interest_fen=flow.interest.fen,
+            principal_fen=flow.principal.fen,
+            surplus_fen=flow.surplus.fen,
+            unpaid_debt_fen=flow.bad_debt.fen,
         )

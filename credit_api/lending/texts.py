@@ -106,7 +106,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "loan.no_collateral": ("没有押品。", "No collateral is left."),
     "loan.no_calls": ("这笔贷款没有收到过追加通知。", "This loan has had no margin call."),
-    "loan.offers": ("押品处置报价", "Offers of this collateral"),
+    "loan.listings": ("押品处置挂牌", "Listings of this collateral"),
     "call.open": ("待补足", "Margin call"),
     "call.heading": ("追加通知：请在 {by} 前补足", "Margin call: cure by {by}"),
     "call.text": (
@@ -160,6 +160,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "There is no ground for a sale now: the liquidation line is not reached and no call is overdue.",
     ),
     "dispose.reserve": ("不低于保留价 {price}", "not below the reserve price of {price}"),
-    "dispose.button": ("发出处置报价", "Offer for sale"),
-    "dispose.confirm": ("确认向该买方发出押品处置报价？", "Offer this collateral for sale?"),
+    "dispose.button": ("处置挂牌", "List for sale"),
+    "dispose.confirm": ("确认向该买方挂牌处置押品？", "List this collateral for this buyer?"),
+    "flash.collateral_listed": ("押品已向该买方挂牌。", "The collateral is listed for this buyer."),
 }

@@ -20,6 +20,7 @@ from credit_api.over_the_counter.schemas import (
 )
 from financing.base.commands import Id
 from financing.base.quantities import INT64_MAX, Carbon, Price
+from financing.lending.collateral.disposing import buy_any
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import quote
@@ -30,7 +31,6 @@ from financing.market.over_the_counter.commands import (
     MakeListing,
     ProposeDeal,
     ask_for_quotes,
-    buy_listing,
     end_deal,
     end_listing,
     end_quote,
@@ -59,23 +59,23 @@ def show_fees(
 
 @router.post("/listings", status_code=201, response_model=ListingOut)
 async def add_listing(body: MakeListing, call: CallDep) -> Response:
-    """Offer credits or package units to anyone; they go into escrow."""
+    """Offer credits or package units to anyone or to one named buyer; they go into escrow."""
     at = call.parts.clock()
     return await call.commit(make_listing.given(body), answer=lambda done: ListingOut.of(done, at))
 
 
 @router.get("/listings")
 def list_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
-    """Listings that can be taken now: expired ones are not among them."""
+    """Listings that can be taken now, with those that the caller addressed to a buyer or that are addressed to it."""
     at = parts.clock()
     with parts.reading() as connection:
-        listings = UnitOfWork(connection).trading.open_listings(at, paging.window)
+        listings = UnitOfWork(connection).trading.open_listings(principal.organisation_id, at, paging.window)
     return paging.answers(listings, lambda each: ListingOut.of(each, at))
 
 
 @router.get("/listings/own")
 def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
-    """The caller's listings in every state."""
+    """Listings that the caller made or that are addressed to it, in every state."""
     at = parts.clock()
     with parts.reading() as connection:
         listings = UnitOfWork(connection).trading.listings_of(principal.organisation_id, paging.window)
@@ -84,14 +84,15 @@ def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDe
 
 @router.post("/listings/{listing_id}/purchases", status_code=201, response_model=PurchaseOut)
 async def buy(listing_id: Id, body: BuyListing, call: CallDep) -> Response:
-    """Take part or all of a listing; with `retire_for` the credits are retired in the same entry."""
+    """Take part or all of a listing; with `retire_for` the credits are retired in the same entry. What a lender's
+    collateral brings pays its loan at once, as `waterfall` says."""
     at = call.parts.clock()
-    return await call.commit(buy_listing.given(listing_id, body), answer=lambda done: PurchaseOut.of(done, at))
+    return await call.commit(buy_any.given(listing_id, body), answer=lambda done: PurchaseOut.of(done, at))
 
 
 @router.post("/listings/{listing_id}/end", response_model=ListingOut)
 async def stop_listing(listing_id: Id, call: CallDep) -> Response:
-    """Take a listing back as its seller, or free the escrow of an expired one as anyone."""
+    """Take a listing back as its seller, or free the escrow of an expired one as anyone it is shown to."""
     at = call.parts.clock()
     return await call.commit(end_listing.given(listing_id), answer=lambda done: ListingOut.of(done, at), status=200)
 

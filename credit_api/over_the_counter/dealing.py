@@ -12,6 +12,7 @@ from financing.ledger.accounts import AccountKind, Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import Quote, quote
+from financing.market.over_the_counter.deals import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ def free_of(unit: UnitOfWork, owner_id: str, names: dict[str, str]) -> list[Free
         if not balance.key.asset.is_money and balance.available > 0
     ]
     return sorted(found, key=lambda each: (-each.available.kg, each.asset))
+
+
+def listings_of(unit: UnitOfWork, party: str) -> list[Listing]:
+    """Listings that a party made or that are addressed to it, newest first."""
+    return sorted(unit.trading.listings_of(party), key=lambda each: (each.listed_at, each.listing_id), reverse=True)
 
 
 def fees(page: Page, quantity: Carbon, price: Price) -> Quote:

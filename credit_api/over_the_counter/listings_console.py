@@ -1,4 +1,4 @@
-"""Listings: offer credits to anyone, take part of one, buy and retire in one step; fees are shown before."""
+"""Listings: offer credits to anyone or to one buyer, take part of one, retire in one step; fees are shown before."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from credit_api.over_the_counter.dealing import (
     fees,
     free_of,
     in_days,
+    listings_of,
 )
+from credit_api.prices.charts import PRICED
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Money
 from financing.base.storage.paging import Window
 from financing.ledger.accounts import Asset, cash
+from financing.lending.collateral.disposing import buy_any
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import Quote
 from financing.market.over_the_counter.commands import (
+    Bought,
     BuyListing,
     MakeListing,
     RetireFor,
-    buy_listing,
     end_listing,
     make_listing,
 )
+from financing.valuation.marks import marks_of
 
 router = APIRouter(include_in_schema=False)
 TRADES = 20
@@ -38,8 +42,8 @@ TRADES = 20
 
 @router.get("/console/trade")
 def listings(page: PageDep) -> Response:
-    """What can be bought now, the acting organisation's own listings, and the last trades."""
-    return listings_page(page)
+    """What can be bought now, own listings, and the last trades; an `asset` that is named is chosen in the form."""
+    return listings_page(page, asked=asked_of(page))
 
 
 @router.get("/console/trade/listing")
@@ -63,14 +67,17 @@ def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | Non
         unit = UnitOfWork(connection)
         names = asset_names(unit)
         trader = principal.kind in HOLDERS
-        found = unit.trading.open_listings(at)
-        own = unit.trading.listings_of(me) if trader else []
+        found = unit.trading.open_listings(me, at)
+        own = listings_of(unit, me) if trader else []
+        mark = marks_of(unit, page.parts.parameters, [PRICED], at)[PRICED]
         free = free_of(unit, me, names) if trader else []
         trades = unit.trading.trades(window=Window(TRADES))
     return page.render(
         "listings.html",
         found=[each for each in found if each.seller != me],
-        own=list(reversed(own)),
+        listings=own,
+        buyers=[each for each in page.of_kind(*HOLDERS) if each.id != me],
+        mark=mark,
         free=free,
         trades=trades,
         names=names,
@@ -104,7 +111,7 @@ def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Resp
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.trading.listing(listing_id)
+        found = unit.trading.listing_shown_to(principal.organisation_id, listing_id)
         names = asset_names(unit)
         money = Money(unit.ledger.balance(cash(principal.organisation_id)).available)
     amounts: Quote | None = None
@@ -134,11 +141,9 @@ def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Resp
 def buy(post: PostDep, listing_id: Id) -> Response:
     """Take what was shown; with a beneficiary the credits are retired in the same entry."""
     return post.commit(
-        lambda: buy_listing.given(listing_id, post.read(BuyListing, retire_for=_purpose(post))),
-        to=lambda bought: (
-            f"/certificates/{bought.retirement.certificate_number}" if bought.retirement else "/console/assets"
-        ),
-        flash=lambda bought: "bought_retired" if bought.retirement else "bought",
+        lambda: buy_any.given(listing_id, post.read(BuyListing, retire_for=_purpose(post))),
+        to=lambda done: _after_purchase(done.bought),
+        flash=lambda done: "bought_retired" if done.bought.retirement else "bought",
         again=lambda page: listing_page(page, listing_id),
     )
 
@@ -149,6 +154,11 @@ def end(post: PostDep, listing_id: Id) -> Response:
     return post.commit(
         lambda: end_listing.given(listing_id), to="/console/trade#own", flash="listing_ended", again=listings_page
     )
+
+
+def _after_purchase(bought: Bought) -> str:
+    retired = bought.retirement
+    return f"/certificates/{retired.certificate_number}" if retired else "/console/assets"
 
 
 def _terms(post: Post, context: Context) -> MakeListing:

@@ -11,9 +11,9 @@ from credit_api.credits.schemas import CertificateOut
 from credit_api.http.fields import (
     ResponseModel,
 )
-from credit_api.prices.schemas import PricedOut, SaleOut
+from credit_api.lending.schemas import WaterfallOut
+from financing.lending.collateral.disposing import Purchase
 from financing.market.fees import Quote
-from financing.market.over_the_counter.commands import Bought
 from financing.market.over_the_counter.deals import (
     Deal,
     Listing,
@@ -21,6 +21,21 @@ from financing.market.over_the_counter.deals import (
     QuoteRequest,
 )
 from financing.market.over_the_counter.store import Trade
+
+
+class PricedOut(ResponseModel):
+    """What a seller lets go, how much of it, and at which price."""
+
+    seller_id: str
+    asset: str
+    quantity_kg: int
+    price_fen_per_tonne: int
+
+
+class SaleOut(PricedOut):
+    """What a seller lets a buyer it knows have."""
+
+    buyer_id: str
 
 
 class FeesOut(ResponseModel):
@@ -45,6 +60,8 @@ class FeesOut(ResponseModel):
 
 class ListingOut(PricedOut):
     listing_id: str
+    buyer_id: str | None = Field(description="the only one who can buy; anyone if null")
+    pledge_id: str | None = Field(description="of collateral that a lender sells: its credits stay under the pledge")
     left_kg: int
     listed_at: datetime
     expires_at: datetime
@@ -55,6 +72,8 @@ class ListingOut(PricedOut):
         return cls(
             listing_id=listing.listing_id,
             seller_id=listing.seller,
+            buyer_id=listing.buyer,
+            pledge_id=listing.pledge_id,
             asset=listing.asset,
             quantity_kg=listing.quantity.kg,
             left_kg=listing.left.kg,
@@ -70,14 +89,17 @@ class PurchaseOut(ResponseModel):
     fees: FeesOut
     entry_id: int
     certificate: CertificateOut | None
+    waterfall: WaterfallOut | None = Field(description="only when a lender sold collateral")
 
     @classmethod
-    def of(cls, bought: Bought, at: datetime) -> Self:
+    def of(cls, purchase: Purchase, at: datetime) -> Self:
+        bought = purchase.bought
         return cls(
             listing=ListingOut.of(bought.listing, at),
             fees=FeesOut.of(bought.amounts),
             entry_id=bought.entry_id,
             certificate=CertificateOut.of(bought.retirement) if bought.retirement else None,
+            waterfall=WaterfallOut.of(purchase.waterfall) if purchase.waterfall else None,
         )
 
 

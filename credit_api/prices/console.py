@@ -1,4 +1,4 @@
-"""The market: prices, marks and offers for everyone; moving the price and crediting deposits for the exchange."""
+"""The market: prices, marks and own listings; moving the price and crediting deposits for the exchange."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
+from credit_api.over_the_counter.dealing import asset_names, listings_of
 from credit_api.prices.charts import HISTORY, price_charts
 from financing.base.quantities import Money, business_date
 from financing.ledger.accounts import AccountKind
@@ -33,7 +34,8 @@ def market_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         marks = marks_of(unit, page.parts.parameters, classes, at)
         histories = {key: unit.market.prices(key, HISTORY) for key in classes}
-        offers = unit.market.offers(principal.organisation_id)
+        listings = listings_of(unit, principal.organisation_id)
+        names = asset_names(unit)
         balances = unit.ledger.balances(kinds=[AccountKind.CASH]) if principal.kind == "exchange" else []
     return page.render(
         "market.html",
@@ -42,7 +44,8 @@ def market_page(page: Page) -> Response:
         histories={key: list(reversed(seen))[:SHOWN] for key, seen in histories.items()},
         drawings={key: price_charts(seen) for key, seen in histories.items() if seen},
         exchange=principal.kind == "exchange",
-        offers=offers,
+        listings=listings,
+        names=names,
         balances=[(balance.key.owner_id, Money(balance.posted)) for balance in balances],
         everyone=sorted(page.organisations().values(), key=lambda each: (each.kind, each.id)),
         at=at,

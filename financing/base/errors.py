@@ -227,7 +227,7 @@ class SerialInvalid(FinancingError):
 
 
 class OfferExpired(FinancingError):
-    """The offer was not accepted before its expiry."""
+    """What was on offer was not taken before its expiry."""
 
     code = "offer_expired"
 

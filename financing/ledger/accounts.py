@@ -70,7 +70,7 @@ class AccountKind(StrEnum):
     ISSUED = "issued"  # the registry's obligation: minus everything ever issued, credits and package units alike
     HOLDING = "holding"  # credits or units free to sell, pledge or retire
     PLEDGED = "pledged"  # credits under a posted pledge (reference: pledge id)
-    ESCROW = "escrow"  # credits, units or money set aside for a sale (reference: offer, order or auction id)
+    ESCROW = "escrow"  # credits, units or money set aside for a sale (reference: listing, deal, quote or auction id)
     BUFFER = "buffer"  # credits withheld at issuance against reversal, in the registry's name
     PACKAGED = "packaged"  # credits in custody behind a package's units (reference: package id)
     RETIRED = "retired"  # credits used up for good

@@ -49,7 +49,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A balanced set of postings about one event. `reference` names what it is about (loan id, offer id, ...)."""
+    """A balanced set of postings about one event. `reference` names what it is about (loan id, listing id, ...)."""
 
     kind: EntryKind
     reference: str

@@ -160,12 +160,13 @@ def _issue(api: ApiClient) -> str:
 def _fund(api: ApiClient, name: str, issuance: str, lots: int) -> None:
     deposit = {"organisation_id": name, "amount_fen": 100_000_000_000, "reference": f"bench {name}"}
     api.post(EXCHANGE, "/v1/deposits", deposit, key=f"cash-{name}")
-    offer = {
+    listing = {
         "buyer_id": name,
-        "issuance_id": issuance,
+        "asset": f"PHCER:{issuance}",
         "quantity_kg": lots * 1_000,
         "price_fen_per_tonne": 1,
         "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
     }
-    offer_id = api.post(OWNER, "/v1/offers", offer, key=f"offer-{name}")["offer_id"]
-    api.post(name, f"/v1/offers/{offer_id}/acceptance", key=f"accept-{name}")
+    listing_id = api.post(OWNER, "/v1/listings", listing, key=f"listing-{name}")["listing_id"]
+    whole = {"quantity_kg": lots * 1_000}
+    api.post(name, f"/v1/listings/{listing_id}/purchases", whole, key=f"purchase-{name}")

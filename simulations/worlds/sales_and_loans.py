@@ -14,7 +14,7 @@ ANCHOR_FEN = 3_000  # 30 CNY/t, the published price of a Suzhou sale
 
 
 def sell_and_retire(api: ApiClient, issued: dict[str, list[Any]], started_at: datetime) -> None:
-    """Three sales settled, one offer left open, and each buyer retires part of what it bought."""
+    """Three sales to named buyers settled, one listing left open, and each buyer retires part of what it bought."""
     expires = (started_at + timedelta(days=14)).isoformat()
     terms = (
         ("dev-loufeng", BUYERS[0][0], 300, ANCHOR_FEN, True),
@@ -24,21 +24,22 @@ def sell_and_retire(api: ApiClient, issued: dict[str, list[Any]], started_at: da
     )
     for seller, buyer, tonnes, price, settle in terms:
         largest = max(issued[seller], key=lambda issuance: int(issuance["quantity_kg"]))
-        offer = api.post(
+        listing = api.post(
             seller,
-            "/v1/offers",
+            "/v1/listings",
             {
                 "buyer_id": buyer,
-                "issuance_id": largest["issuance_id"],
+                "asset": f"PHCER:{largest['issuance_id']}",
                 "quantity_kg": tonnes * 1000,
                 "price_fen_per_tonne": price,
                 "expires_at": expires,
             },
-            key=f"seed:offer:{seller}",
+            key=f"seed:listing:{seller}",
         )
         if not settle:
             continue
-        api.post(buyer, f"/v1/offers/{offer['offer_id']}/acceptance", key=f"seed:accept:{seller}")
+        path, whole = f"/v1/listings/{listing['listing_id']}/purchases", {"quantity_kg": tonnes * 1000}
+        api.post(buyer, path, whole, key=f"seed:purchase:{seller}")
         retirement = {
             "issuance_id": largest["issuance_id"],
             "quantity_kg": tonnes * 400,

@@ -88,12 +88,19 @@ def test_the_whole_story_in_the_browser(person, story_world):
 
 
 def test_a_purchase_and_a_withdrawn_consent(person, story_world):
-    person.act_as("dev-a").open("/console/assets/offer")
-    person.fill("offer", buyer_id="buyer-a", quantity="2", price="31.50").send("offer")
-    assert "The offer is made" in person.text(".notice.good")
+    person.act_as("dev-a").follow("List credits")
+    person.fill("listing", buyer_id="buyer-a", quantity="2", price="31.50").click("#form-listing .actions button")
+    assert "Only buyer-a sees it" in person.text("#confirm")
+    person.send("confirm")
+    assert "Listed" in person.text(".notice.good")
+    person.act_as("bank-gusu").open("/console/trade")
+    assert "31.50" not in person.text("#listings")
     person.act_as("buyer-a")
-    person.click("#offers .row-actions button", confirm=True)
-    assert "Settled" in person.text(".notice.good")
+    person.click("#listings .row-actions a")
+    person.fill("take", quantity="2").click("#form-take .actions button")
+    assert "¥63.04" in person.text("#confirm")  # ¥63.00 and the fee
+    person.send("confirm")
+    assert "Bought" in person.text(".notice.good")
     assert "2.000 t" in person.text(".tiles")
 
     person.act_as("bank-gusu").open(f"/console/scores/{story_world.subject_id}")

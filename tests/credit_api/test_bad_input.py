@@ -140,13 +140,14 @@ def test_pledged_credits_cannot_be_sold_retired_or_pledged_again(world):
     beyond = issuance["quantity_kg"] - 400_000 + 1_000
     lot = beyond + (-beyond % 1_000)
     base = {"issuance_id": issuance["issuance_id"]}
-    offer = base | {
+    sale = {
+        "asset": f"PHCER:{issuance['issuance_id']}",
         "buyer_id": "buyer-a",
         "quantity_kg": lot,
         "price_fen_per_tonne": 3_000,
         "expires_at": (world.now + timedelta(days=1)).isoformat(),
     }
-    world.assert_refused("dev-a", "/v1/offers", offer, "credits_pledged", status=409)
+    world.assert_refused("dev-a", "/v1/listings", sale, "credits_pledged", status=409)
     retire = base | {"quantity_kg": beyond, "beneficiary": "x", "purpose": "y"}
     world.assert_refused("dev-a", "/v1/retirements", retire, "credits_pledged", status=409)
     pledge = base | {"bank_id": "bank-jinji", "quantity_kg": beyond}

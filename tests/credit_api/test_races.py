@@ -11,7 +11,7 @@ from financing.base.errors import CreditsPledged, FinancingError
 from financing.base.quantities import Carbon, Price
 from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.unit import UnitOfWork
-from financing.market.over_the_counter.offering import MakeOffer, make_offer
+from financing.market.over_the_counter.commands import MakeListing, make_listing
 from financing.registry.retirement.commands import RetireCredits, retire_credits
 
 
@@ -30,9 +30,9 @@ def commands(issuance_id, quantity, context):
     pledge = ReservePledge(
         bank_id="bank-gusu", issuance_id=issuance_id, quantity_kg=quantity, product="phcer_pledge_loan"
     )
-    offer = MakeOffer(
+    listing = MakeListing(
         buyer_id="buyer-a",
-        issuance_id=issuance_id,
+        asset=f"PHCER:{issuance_id}",
         quantity_kg=quantity,
         price_fen_per_tonne=Price(3_000),
         expires_at=context.at + timedelta(days=1),
@@ -40,7 +40,7 @@ def commands(issuance_id, quantity, context):
     retirement = RetireCredits(issuance_id=issuance_id, quantity_kg=quantity, beneficiary="x", purpose="y")
     return (
         lambda unit: reserve_pledge(unit, context, pledge),
-        lambda unit: make_offer(unit, context, offer),
+        lambda unit: make_listing(unit, context, listing),
         lambda unit: retire_credits(unit, context, retirement),
     )
 

@@ -17,22 +17,25 @@ def test_from_reading_to_retirement(world):
     # An over-the-counter sale of what is not pledged, delivery versus payment.
     world.admit("buyer-a", "buyer")
     world.fund("buyer-a", 1_000_000)
-    offer = world.post(
+    listing = world.post(
         "dev-a",
-        "/v1/offers",
+        "/v1/listings",
         {
             "buyer_id": "buyer-a",
-            "issuance_id": issuance["issuance_id"],
+            "asset": asset,
             "quantity_kg": 10_000,
             "price_fen_per_tonne": 3_100,
             "expires_at": (world.now + timedelta(days=3)).isoformat(),
         },
     )
-    settled = world.post("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance")
-    assert settled["offer"]["state"] == "accepted"
+    settled = world.post("buyer-a", f"/v1/listings/{listing['listing_id']}/purchases", {"quantity_kg": 10_000})
+    assert settled["listing"]["state"] == "sold"
+    assert settled["waterfall"] is None
     assert world.balance("buyer-a", "holding", asset) == 10_000
-    assert world.balance("buyer-a", "cash") == 1_000_000 - 31_000
-    assert world.balance("dev-a", "cash") == 531_000
+    assert world.balance("buyer-a", "cash") == 1_000_000 - 31_000 - 22
+    assert world.balance("dev-a", "cash") == 531_000 - 22
+    # What two parties agreed between them is no price of the class.
+    assert world.get("dev-a", "/v1/marks/PHCER")["price_fen_per_tonne"] == 3_000
 
     # The price falls by a quarter: 5,000 CNY of debt on 9,000 CNY of credits stands on the warning line, not the call.
     world.now += timedelta(days=1)
@@ -93,7 +96,7 @@ def test_an_uncured_call_ends_in_a_sale(world):
     assert standing["coverage"] == "liquidate"
     assert standing["margin_call"]["state"] == "open"
 
-    offer = world.post(
+    listing = world.post(
         "bank-gusu",
         f"/v1/pledges/{pledge['pledge_id']}/disposal",
         {
@@ -104,19 +107,95 @@ def test_an_uncured_call_ends_in_a_sale(world):
         },
     )
     bank, borrower = world.balance("bank-gusu", "cash"), world.balance("dev-a", "cash")
-    flow = world.post("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance")["waterfall"]
+    assert (listing["buyer_id"], listing["pledge_id"]) == ("buyer-a", pledge["pledge_id"])
+    path = f"/v1/listings/{listing['listing_id']}/purchases"
+    flow = world.post("buyer-a", path, {"quantity_kg": 400_000})["waterfall"]
 
-    assert flow["proceeds_fen"] == 600_000
-    assert flow["costs_fen"] == 30_000
+    # Both sides pay the exchange 0.7 per mille of 600,000 fen; the waterfall begins with what the bank got.
+    proceeds = 600_000 - 420
+    assert world.balance("buyer-a", "cash") == 10_000_000 - 600_000 - 420
+    assert flow["proceeds_fen"] == proceeds
+    assert flow["costs_fen"] == 29_979
     parts = ("costs_fen", "interest_fen", "principal_fen", "surplus_fen")
     assert sum(flow[part] for part in parts) == flow["proceeds_fen"]
     assert flow["unpaid_debt_fen"] == 0
-    assert world.balance("bank-gusu", "cash") == bank + 600_000 - flow["surplus_fen"]
+    assert world.balance("bank-gusu", "cash") == bank + proceeds - flow["surplus_fen"]
     assert world.balance("dev-a", "cash") == borrower + flow["surplus_fen"]
     after = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
     assert after["state"] == "repaid"
     assert after["margin_call"] is None
     assert world.balance("buyer-a", "holding", f"PHCER:{issuance['issuance_id']}") == 400_000
+    world.verify()
+
+
+def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(world):
+    loan, pledge, issuance = world.loan()
+    asset = f"PHCER:{issuance['issuance_id']}"
+    for buyer in ("buyer-a", "buyer-b"):
+        world.admit(buyer, "buyer")
+        world.fund(buyer, 10_000_000)
+    world.now += timedelta(days=1)
+    terms = {"buyer_id": "buyer-a", "quantity_kg": 400_000, "price_fen_per_tonne": 1_500}
+    terms["expires_at"] = (world.now + timedelta(days=2)).isoformat()
+    disposal = f"/v1/pledges/{pledge['pledge_id']}/disposal"
+    world.assert_refused("bank-gusu", disposal, terms, "disposal_not_allowed")
+    world.price(1_300, confirmed=True)
+    world.assert_refused("buyer-a", disposal, terms, "not_permitted")
+    world.assert_refused("bank-gusu", disposal, terms | {"buyer_id": "dev-a"}, "not_permitted")
+    late = (world.now + timedelta(days=400)).isoformat()
+    world.assert_refused("bank-gusu", disposal, terms | {"expires_at": late}, "quantity_out_of_range")
+    listing = world.post("bank-gusu", disposal, terms)
+    # Nothing moves before it is paid for: the credits stay under the pledge.
+    assert world.balance("dev-a", "pledged", asset) == 400_000
+    assert world.balance("bank-gusu", "escrow", asset) == 0
+    assert world.get("buyer-b", "/v1/listings") == []
+    path = f"/v1/listings/{listing['listing_id']}"
+    world.assert_refused("buyer-b", f"{path}/purchases", {"quantity_kg": 1_000}, "not_permitted")
+
+    retire = {"beneficiary": "Suzhou marathon", "purpose": "event"}
+    first = world.post("buyer-a", f"{path}/purchases", {"quantity_kg": 100_000, "retire_for": retire})
+    assert first["certificate"]["quantity_kg"] == 100_000
+    assert world.balance("buyer-a", "retired", asset) == 100_000
+    assert first["waterfall"]["proceeds_fen"] == 150_000 - 105
+    assert first["waterfall"]["surplus_fen"] == 0
+    assert first["listing"]["state"] == "open"
+
+    # The ground is looked at again for every part: while the loan is covered it keeps its collateral.
+    world.price(3_000, confirmed=True)
+    world.assert_refused("buyer-a", f"{path}/purchases", {"quantity_kg": 260_000}, "disposal_not_allowed")
+    world.price(1_300, confirmed=True)
+    second = world.post("buyer-a", f"{path}/purchases", {"quantity_kg": 260_000})
+    flow = second["waterfall"]
+    assert flow["proceeds_fen"] == 390_000 - 273
+    parts = ("costs_fen", "penal_fen", "interest_fen", "principal_fen", "surplus_fen")
+    assert sum(flow[part] for part in parts) == flow["proceeds_fen"]
+    assert flow["surplus_fen"] > 0
+    # The debt is paid: the rest is not for sale any more, and is the pledgor's to have released.
+    assert (second["listing"]["state"], second["listing"]["left_kg"]) == ("withdrawn", 40_000)
+    assert world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")["state"] == "repaid"
+    world.assert_refused("buyer-a", f"{path}/purchases", {"quantity_kg": 1_000}, "invalid_state")
+    assert world.balance("buyer-a", "holding", asset) == 260_000
+    assert world.balance("dev-a", "pledged", asset) == 40_000
+    world.post("bank-gusu", f"/v1/pledges/{pledge['pledge_id']}/release", {"quantity_kg": 40_000})
+    assert [trade["seller_id"] for trade in world.get("dev-a", "/v1/otc-trades")] == ["bank-gusu", "bank-gusu"]
+    world.verify()
+
+
+def test_listed_collateral_is_taken_back_by_its_lender(world):
+    _, pledge, issuance = world.loan()
+    asset = f"PHCER:{issuance['issuance_id']}"
+    world.admit("buyer-a", "buyer")
+    world.now += timedelta(days=1)
+    world.price(1_300, confirmed=True)
+    terms = {"buyer_id": "buyer-a", "quantity_kg": 1_000, "price_fen_per_tonne": 1_500}
+    terms["expires_at"] = (world.now + timedelta(days=2)).isoformat()
+    taken_back, lapsed = (world.post("bank-gusu", f"/v1/pledges/{pledge['pledge_id']}/disposal", terms) for _ in "ab")
+    end = f"/v1/listings/{taken_back['listing_id']}/end"
+    world.assert_refused("buyer-a", end, None, "not_permitted")
+    assert world.post("bank-gusu", end)["state"] == "withdrawn"
+    world.now += timedelta(days=2)
+    assert world.post("buyer-a", f"/v1/listings/{lapsed['listing_id']}/end")["state"] == "expired"
+    assert world.balance("dev-a", "pledged", asset) == 400_000
     world.verify()
 
 

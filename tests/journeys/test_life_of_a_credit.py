@@ -41,30 +41,31 @@ def test_frozen_serials_stay_where_they_are(world):
     total = issuance["quantity_kg"]
     sale = {
         "buyer_id": "buyer-a",
-        "issuance_id": issuance["issuance_id"],
+        "asset": f"PHCER:{issuance['issuance_id']}",
         "quantity_kg": 100_000,
         "price_fen_per_tonne": 3_000,
         "expires_at": (world.now + timedelta(days=3)).isoformat(),
     }
-    offer = world.post("dev-a", "/v1/offers", sale)
+    listing = world.post("dev-a", "/v1/listings", sale)
+    purchases, whole = f"/v1/listings/{listing['listing_id']}/purchases", {"quantity_kg": 100_000}
     order = {"issuance_id": issuance["issuance_id"], "reason": "the meter was found tampered with"}
     world.assert_refused("dev-a", "/v1/freezes", order, "not_permitted")
     world.assert_refused("registry-chengdu", "/v1/freezes", order, "not_permitted")
     frozen = world.post("registry-sip", "/v1/freezes", order)
     world.assert_refused("registry-sip", "/v1/freezes", order, "invalid_state")
 
-    # An offer made before the freeze does not settle; nothing else gets at the credits either.
-    world.assert_refused("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance", None, "credits_frozen")
+    # A listing made before the freeze does not settle; nothing else gets at the credits either.
+    world.assert_refused("buyer-a", purchases, whole, "credits_frozen")
     retirement = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1_000, "beneficiary": "x", "purpose": "y"}
     world.assert_refused("dev-a", "/v1/retirements", retirement, "credits_frozen")
     cancellation = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1_000, "reason": "no use"}
     world.assert_refused("dev-a", "/v1/cancellations", cancellation, "credits_frozen")
     transfer = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1_000, "to_region": "hailing"}
     world.assert_refused("dev-a", "/v1/transfers", transfer, "credits_frozen")
-    world.assert_refused("dev-a", "/v1/offers", sale, "credits_frozen")
+    world.assert_refused("dev-a", "/v1/listings", sale, "credits_frozen")
 
     world.post("registry-sip", f"/v1/freezes/{frozen['freeze_id']}/lifting")
-    world.post("buyer-a", f"/v1/offers/{offer['offer_id']}/acceptance")
+    world.post("buyer-a", purchases, whole)
 
     # A part: the last 50 t, which are the buyer's now. Its other credits move, these do not, and then they are revoked.
     part = {**order, "first_kg": total - 50_000 + 1, "last_kg": total}
@@ -81,8 +82,9 @@ def test_frozen_serials_stay_where_they_are(world):
     assert world.balance("buyer-a", "cancelled", asset) == 50_000
     assert world.balance("buyer-a", "holding", asset) == 0
     history = world.get("dev-a", f"/v1/serials/{revoked[0]['serials'][0]}")
-    assert [stay["entry_kind"] for stay in history["stays"]] == ["issuance", "trade", "retirement", "cancellation"]
-    assert [stay["owner_id"] for stay in history["stays"]] == ["dev-a", "buyer-a", "buyer-a", "buyer-a"]
+    kinds = ["issuance", "escrow", "trade", "retirement", "cancellation"]
+    assert [stay["entry_kind"] for stay in history["stays"]] == kinds
+    assert [stay["owner_id"] for stay in history["stays"]] == ["dev-a", "dev-a", "buyer-a", "buyer-a", "buyer-a"]
     world.assert_refused("registry-sip", f"/v1/freezes/{frozen['freeze_id']}/lifting", None, "invalid_state")
     world.verify()
 

@@ -315,9 +315,9 @@ def test_whoever_has_a_stake_does_not_verify(home):
     # Its sister company buys credits of the project, and so has a stake in it.
     home.fund("holding-x", 10_000_000)
     expires = (home.now + timedelta(days=1)).isoformat()
-    offer = {"buyer_id": "holding-x", "issuance_id": issuance["issuance_id"], "expires_at": expires}
-    sold = home.post("dev-a", "/v1/offers", offer | {"quantity_kg": 1_000, "price_fen_per_tonne": 3_000})
-    home.post("holding-x", f"/v1/offers/{sold['offer_id']}/acceptance")
+    terms = {"buyer_id": "holding-x", "asset": f"PHCER:{issuance['issuance_id']}", "expires_at": expires}
+    sold = home.post("dev-a", "/v1/listings", terms | {"quantity_kg": 1_000, "price_fen_per_tonne": 3_000})
+    home.post("holding-x", f"/v1/listings/{sold['listing_id']}/purchases", {"quantity_kg": 1_000})
     problem = home.assert_refused("verifier-own", path, statement, "conflict_of_interest", status=409)
     assert problem["context"]["related"] == ["holding-x"]
     # A group reaches the owner through another member.

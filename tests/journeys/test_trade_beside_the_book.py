@@ -82,6 +82,42 @@ def test_a_listing_is_taken_in_parts_and_bought_to_be_retired(market):
     w.verify()
 
 
+def test_a_listing_for_one_buyer_is_between_its_two_sides(market):
+    w = market
+    body = {"asset": w.asset, "quantity_kg": 50_000, "price_fen_per_tonne": 3_000, "expires_at": soon(w, days=2)}
+    w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "dev-a"}, "not_permitted")
+    w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "registry-sip"}, "not_found")
+    w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "nobody"}, "not_found")
+    listing = w.post("dev-a", "/v1/listings", body | {"buyer_id": "buyer-a"})
+    assert (listing["buyer_id"], listing["pledge_id"]) == ("buyer-a", None)
+    assert escrow(w, "dev-a", w.asset) == 50_000
+    for each in ("/v1/listings", "/v1/listings/own"):
+        assert w.get("dev-a", each) == w.get("buyer-a", each) == [listing]
+        assert w.get("buyer-b", each) == w.get("registry-sip", each) == []
+    path = f"/v1/listings/{listing['listing_id']}"
+    w.assert_refused("buyer-b", f"{path}/purchases", {"quantity_kg": 1_000}, "not_permitted")
+    w.assert_refused("buyer-a", f"{path}/end", None, "not_permitted")
+
+    # The mark knows nothing of it; the record of trades does, as of every sale over the counter.
+    mark = w.get("dev-a", "/v1/marks/PHCER")
+    before = money(w)
+    bought = w.post("buyer-a", f"{path}/purchases", {"quantity_kg": 20_000})
+    assert (bought["listing"]["left_kg"], bought["waterfall"]) == (30_000, None)
+    assert money(w)["buyer-a"] == before["buyer-a"] - 60_000 - fee(60_000)
+    assert money(w)["dev-a"] == before["dev-a"] + 60_000 - fee(60_000)
+    assert w.get("dev-a", "/v1/marks/PHCER") == mark
+    assert [trade["channel"] for trade in w.get("buyer-c", "/v1/otc-trades")] == ["listing"]
+
+    w.now += timedelta(days=3)
+    assert w.get("buyer-a", "/v1/listings") == []
+    assert w.get("buyer-a", "/v1/listings/own")[0]["state"] == "expired"
+    w.assert_refused("buyer-a", f"{path}/purchases", {"quantity_kg": 1_000}, "offer_expired")
+    w.assert_refused("buyer-b", f"{path}/end", None, "not_permitted")
+    assert w.post("buyer-a", f"{path}/end")["state"] == "expired"
+    assert escrow(w, "dev-a", w.asset) == 0
+    w.verify()
+
+
 def test_frozen_credits_do_not_leave_escrow(market):
     w = market
     body = {"asset": w.asset, "quantity_kg": 50_000, "price_fen_per_tonne": 3_000, "expires_at": soon(w, days=2)}

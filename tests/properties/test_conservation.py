@@ -22,11 +22,12 @@ from financing.lending.collateral.commands import (
     void_pledge,
 )
 from financing.lending.unit import UnitOfWork
-from financing.market.over_the_counter.offering import (
-    MakeOffer,
-    make_offer,
-    settle_offer,
-    withdraw_offer,
+from financing.market.over_the_counter.commands import (
+    BuyListing,
+    MakeListing,
+    buy_listing,
+    end_listing,
+    make_listing,
 )
 from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.oversight.commands import (
@@ -71,7 +72,7 @@ class Machine:
     def __init__(self, world, seed):
         self.world, self.rng, self.auditor = world, Random(seed), CreditAuditor()
         self.counts = Counter()
-        self.offers, self.reserved, self.posted, self.sent, self.freezes = {}, {}, {}, {}, {}
+        self.listed, self.reserved, self.posted, self.sent, self.freezes = {}, {}, {}, {}, {}
         self.owner_of_issuance = {}
         self._found()
 
@@ -176,50 +177,65 @@ class Machine:
         done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], cancel_credits, command))
         self.auditor.move(done.serials, ("holding", owner, ""), ("cancelled", owner, ""), quantity)
 
-    def offer(self):
+    def moved(self, head):
+        """Serials that changed account in the entry after `head`."""
+        with self.world.parts.reading() as connection:
+            return [block.serial for block in UnitOfWork(connection).serials.arrived(head + 1)]
+
+    def head(self):
+        with self.world.parts.reading() as connection:
+            return UnitOfWork(connection).ledger.head().entry_id
+
+    def list(self):
+        """A listing for anyone, or for one named buyer: into escrow either way."""
         owner, issuance, quantity = self.draw()
-        buyer = self.rng.choice([name for name in sorted(HOLDERS) if name != owner])
+        buyer = self.rng.choice([None, *(name for name in sorted(HOLDERS) if name != owner)])
         quantity = max(1_000, quantity // 1_000 * 1_000)
-        command = MakeOffer(
+        command = MakeListing(
             buyer_id=buyer,
-            issuance_id=issuance,
+            asset=f"PHCER:{issuance}",
             quantity_kg=Carbon(quantity),
             price_fen_per_tonne=Price(3_000),
             expires_at=self.world.now + timedelta(days=1),
         )
-        stored = self.run(owner, HOLDERS[owner], make_offer, command)
-        self.offers[stored.offer.offer_id] = (owner, buyer, issuance, quantity)
-        self.auditor.set_aside[owner, issuance] += quantity
+        head = self.head()
+        made = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], make_listing, command))
+        escrow = ("escrow", owner, made.listing_id)
+        self.auditor.move(self.moved(head), ("holding", owner, ""), escrow, quantity)
+        self.listed[made.listing_id] = (owner, buyer, issuance, quantity)
 
     def settle(self):
-        if not self.offers:
+        """Some of a listing, or all of it, by the buyer that it names or by anyone."""
+        if not self.listed:
             return False
-        offer_id = self.rng.choice(sorted(self.offers))
-        owner, buyer, issuance, quantity = self.offers[offer_id]
-        before = self.auditor.at(issuance, "holding", buyer, "")
-
-        def accept(unit, context):
-            stored = unit.market.offer(offer_id)
-            return settle_offer(unit, context, stored)
-
-        stored = self.run(buyer, HOLDERS[buyer], accept)
-        with self.world.parts.reading() as connection:
-            blocks = UnitOfWork(connection).serials.arrived(stored.entry_id)
-        self.auditor.move([b.serial for b in blocks], ("holding", owner, ""), ("holding", buyer, ""), quantity)
-        del self.offers[offer_id]
-        self.auditor.set_aside[owner, issuance] -= quantity
-        assert self.auditor.at(issuance, "holding", buyer, "")[0] == before[0] + quantity
+        listing_id = self.rng.choice(sorted(self.listed))
+        owner, named, issuance, left = self.listed[listing_id]
+        buyer = named or self.rng.choice([name for name in sorted(HOLDERS) if name != owner])
+        quantity = self.rng.choice((1_000, left))
+        before, _ = self.auditor.at(issuance, "holding", buyer, "")
+        head = self.head()
+        self.run(buyer, HOLDERS[buyer], buy_listing, listing_id, BuyListing(quantity_kg=Carbon(quantity)))
+        self.auditor.move(self.moved(head), ("escrow", owner, listing_id), ("holding", buyer, ""), quantity)
+        self._left(listing_id, left - quantity)
+        assert self.auditor.at(issuance, "holding", buyer, "")[0] == before + quantity
         return None
 
     def withdraw(self):
-        if not self.offers:
+        if not self.listed:
             return False
-        offer_id = self.rng.choice(sorted(self.offers))
-        owner, _, issuance, quantity = self.offers[offer_id]
-        self.run(owner, HOLDERS[owner], withdraw_offer, offer_id)
-        del self.offers[offer_id]
-        self.auditor.set_aside[owner, issuance] -= quantity
+        listing_id = self.rng.choice(sorted(self.listed))
+        owner, _, _, left = self.listed[listing_id]
+        head = self.head()
+        self.run(owner, HOLDERS[owner], end_listing, listing_id)
+        self.auditor.move(self.moved(head), ("escrow", owner, listing_id), ("holding", owner, ""), left)
+        self._left(listing_id, 0)
         return None
+
+    def _left(self, listing_id, left):
+        if left:
+            self.listed[listing_id] = (*self.listed[listing_id][:3], left)
+        else:
+            del self.listed[listing_id]
 
     def reserve(self):
         _, issuance, quantity = self.draw()
@@ -386,7 +402,7 @@ class Machine:
 
 
 STEPS = (
-    *("issue", "retire", "retire", "cancel", "offer", "offer", "settle", "settle", "withdraw", "reserve", "post"),
+    *("issue", "retire", "retire", "cancel", "list", "list", "settle", "settle", "withdraw", "reserve", "post"),
     *("release", "freeze", "thaw", "pack", "pack", "unpack", "send", "arrive"),
 )
 

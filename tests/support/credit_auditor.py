@@ -20,7 +20,7 @@ class CreditAuditor:
         self.frozen = {}  # issuance → array of booleans
         self.of_serial = {}  # what a serial's text says before its kilograms → issuance
         self.places, self.names = {}, []
-        self.set_aside = defaultdict(int)  # (owner, issuance) → kilograms held by offers and reservations
+        self.set_aside = defaultdict(int)  # (owner, issuance) → kilograms held by reservations
         self.units = defaultdict(int)  # (owner, package) → units
 
     def place(self, *name):
@@ -60,7 +60,7 @@ class CreditAuditor:
 
     def must(self, issuance, owner, quantity):
         """True if a holder's command on its holding must go through, False if it must not, None if it may do either
-        (a freeze and an offer compete for the same kilograms)."""
+        (a freeze and a reservation compete for the same kilograms)."""
         held, frozen = self.at(issuance, "holding", owner, "")
         free = held - self.set_aside[owner, issuance]
         if quantity > free or quantity > held - frozen:

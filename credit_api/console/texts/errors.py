@@ -50,7 +50,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "statement_mismatch": ("核查意见与申报不符", "The statement does not match"),
     "plausibility_failed": ("合理性检查未通过", "Plausibility checks failed"),
     "serial_invalid": ("编号无效", "Not a valid number"),
-    "offer_expired": ("报价已过期", "The offer has expired"),
+    "offer_expired": ("挂牌或报价已过期", "The offer has expired"),
     "order_refused": ("订单不符合交易规则", "The order breaks a market rule"),
     "outside_band": ("价格超出涨跌幅限制", "The price lies outside the band"),
     "market_closed": ("市场未开放", "The market is closed"),

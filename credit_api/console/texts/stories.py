@@ -76,7 +76,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Query a score, decide, lend, and watch the collateral.",
     ),
     "begin.developer": ("提交监测期、质押减排量、补足押品。", "Submit a period, pledge credits, cure a margin call."),
-    "begin.buyer": ("接受报价，注销减排量并取得证书。", "Accept an offer, retire credits, get the certificate."),
+    "begin.buyer": ("买入挂牌的减排量，注销并取得证书。", "Buy listed credits, retire them, get the certificate."),
     "begin.verifier": ("复核读数与减排量，签署意见。", "Check readings and reductions, and sign a statement."),
     "begin.registry": ("为核查通过的监测期签发减排量。", "Issue the credits of accepted periods."),
     "begin.exchange": (

@@ -18,7 +18,7 @@ from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitte
 from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
 from financing.ledger.entries import EntryKind
-from financing.ledger.posting import Leg, payment, post_entry
+from financing.ledger.posting import Leg, post_entry
 from financing.lending.collateral import pledge as pledge_rules
 from financing.lending.collateral.disposal import (
     DisposalLot,
@@ -28,10 +28,9 @@ from financing.lending.collateral.disposal import (
 )
 from financing.lending.collateral.disposing import (
     close_call_after_sale,
+    distribute,
     require_ground,
-    settle_proceeds,
     valued_lot,
-    waterfall_of,
 )
 from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
@@ -127,14 +126,8 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, comma
     product = require_ground(context, standing)
     contract = take_dutch(unit, context, auction_id, command)
     proceeds = quote(quantity, contract.price, rules_of(context)).seller_gets
-    costs = min(proceeds, proceeds.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
-    flow = waterfall_of(standing, proceeds, costs)
-    loan = standing.stored.loan
-    if proceeds > costs:
-        leg = payment(loan.lender, loan.borrower, proceeds - costs)
-        post_entry(unit, context, EntryKind.DISPOSAL, loan_id, [leg])
+    flow = distribute(unit, context, standing, product, proceeds)
     unit.pledges.save(pledge_rules.dispose(stored.pledge, quantity))
-    settle_proceeds(unit, context, standing, flow)
     auction = unit.auctions.get(auction_id)
     if auction.left and unit.loans.get(loan_id).loan.state is not LoanState.ACTIVE:
         _take_back(unit, context, auction, unit.pledges.get(pledge_id), "done")

@@ -1,8 +1,14 @@
-"""A lender's sale of pledged credits: at no less than the reserve, settled through the waterfall in one entry."""
+"""A lender's sale of pledged credits to one buyer: at no less than the reserve, settled through the waterfall.
+
+Costs and the way of the money are those of the auction in `disposal_auction`: both sides pay the exchange's fee, and
+what the lender gets after it is the proceeds.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pydantic import Field
 
 from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, issued_by
 from financing.base.context import HOLDERS, Context
@@ -14,9 +20,9 @@ from financing.base.quantities import (
     Rate,
     business_date,
 )
-from financing.ledger.accounts import Asset, holding, pledged
+from financing.ledger.accounts import Asset, pledged
 from financing.ledger.entries import EntryKind
-from financing.ledger.posting import Leg, payment, post_entry
+from financing.ledger.posting import payment, post_entry
 from financing.lending.collateral import pledge as pledge_rules
 from financing.lending.collateral.disposal import (
     DisposalGround,
@@ -31,36 +37,41 @@ from financing.lending.loans.events import Disposal
 from financing.lending.loans.loan import LoanState
 from financing.lending.loans.recording import record_event
 from financing.lending.unit import UnitOfWork
-from financing.market.over_the_counter import offers as otc
-from financing.market.over_the_counter.offering import settle_offer
-from financing.market.over_the_counter.offers import Offer
-from financing.market.prices.store import StoredOffer
+from financing.market.delivery import what_buyer_owes
+from financing.market.over_the_counter.commands import (
+    Bought,
+    BuyListing,
+    buy_listing,
+    require_listing_days,
+    settle_purchase,
+)
+from financing.market.over_the_counter.deals import Listing, take
 from financing.valuation.pools import ValuedLot, require_priced
 
 
-class OfferCollateral(Command):
-    """A lender's offer of pledged credits to one buyer, at no less than the reserve price."""
+class ListCollateral(Command):
+    """A lender's listing of pledged credits, addressed to one buyer, at no less than the reserve price."""
 
     buyer_id: Id
-    quantity_kg: Kilograms
+    quantity_kg: Kilograms = Field(description="whole tonnes: a multiple of 1000")
     price_fen_per_tonne: FenPerTonne
     expires_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """The settled offer, and where the money went if a lender sold collateral."""
+class Purchase:
+    """What was bought from a listing, and where the money went if a lender sold collateral."""
 
-    offer: StoredOffer
+    bought: Bought
     waterfall: Waterfall | None
 
 
 @issued_by()
-def offer_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: OfferCollateral) -> StoredOffer:
-    """Offer pledged credits to one buyer, as the lender, once the loan's coverage or an uncured call allows it.
+def list_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: ListCollateral) -> Listing:
+    """List pledged credits for one buyer, as the lender, once the loan's coverage or an uncured call allows it.
 
-    Raises `DisposalNotAllowed` (no ground, or below the reserve price), `PriceMissing` and its kin, `NotPermitted`,
-    `QuantityOutOfRange`, `InvalidState`.
+    They stay under the pledge until they are paid for. Raises `DisposalNotAllowed` (no ground, or below the reserve
+    price), `PriceMissing` and its kin, `NotPermitted`, `QuantityOutOfRange`, `InvalidState`, `OfferExpired`.
     """
     unit.organisations.require_kind(command.buyer_id, *HOLDERS)
     stored, standing = _collateral(unit, context, pledge_id)
@@ -69,81 +80,73 @@ def offer_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command
     require_ground(context, standing)
     _require_reserve(standing, stored, command.price_fen_per_tonne)
     pledge_rules.dispose(stored.pledge, command.quantity_kg)
-    offer = Offer(
-        offer_id=context.new_id("off"),
+    require_listing_days(context, command.expires_at)
+    listing = Listing(
+        listing_id=context.new_id("lst"),
         seller=context.actor.id,
-        buyer=command.buyer_id,
         asset=stored.pledge.lot.asset,
         quantity=command.quantity_kg,
+        left=command.quantity_kg,
         price=command.price_fen_per_tonne,
-        offered_at=context.at,
+        listed_at=context.at,
         expires_at=command.expires_at,
+        buyer=command.buyer_id,
+        pledge_id=pledge_id,
     )
-    unit.market.add_offer(offer, pledge_id=pledge_id)
-    return unit.market.offer(offer.offer_id)
+    what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
+    unit.trading.save_listing(listing)
+    return listing
 
 
-@issued_by()
-def accept_offer(unit: UnitOfWork, context: Context, offer_id: str) -> Accepted:
-    """Accept an offer as its buyer: an ordinary sale, or a lender's sale of collateral through the waterfall."""
-    stored = unit.market.offer(offer_id)
-    if stored.pledge_id is None:
-        return Accepted(settle_offer(unit, context, stored), None)
-    return settle_disposal(unit, context, stored)
+@issued_by(*HOLDERS)
+def buy_any(unit: UnitOfWork, context: Context, listing_id: str, command: BuyListing) -> Purchase:
+    """Take part or all of any listing: an ordinary one, or a lender's sale of collateral through the waterfall."""
+    listing = unit.trading.listing(listing_id)
+    if listing.pledge_id is None:
+        return Purchase(buy_listing(unit, context, listing_id, command), None)
+    return _buy_collateral(unit, context, listing, unit.pledges.get(listing.pledge_id), command)
 
 
-def settle_disposal(unit: UnitOfWork, context: Context, stored_offer: StoredOffer) -> Accepted:
-    """Accept a lender's offer as its buyer: credits, payment, costs, interest, principal and surplus in one entry.
+def _buy_collateral(
+    unit: UnitOfWork, context: Context, listing: Listing, stored: StoredPledge, command: BuyListing
+) -> Purchase:
+    """Buy from under the pledge; the proceeds pay costs and debt in the same commit.
 
-    The ground is checked again: a loan that was cured meanwhile keeps its collateral (`DisposalNotAllowed`).
+    The ground is checked again for every part: a loan that was cured meanwhile keeps its collateral
+    (`DisposalNotAllowed`). When the debt is paid, what is left of the listing is withdrawn.
     """
-    accepted, terms = otc.accept(stored_offer.offer, context.actor.id, context.at)
-    assert stored_offer.pledge_id is not None
-    stored = unit.pledges.get(stored_offer.pledge_id)
-    if stored.pledge.loan_id is None:
-        raise InvalidState("the pledge secures no loan", pledge_id=stored.pledge.pledge_id)
-    standing = loan_coverage(unit, context, stored.pledge.loan_id)
+    pledge = stored.pledge
+    take(listing, context.actor.id, command.quantity_kg, context.at)  # a stranger learns nothing of the loan
+    if pledge.loan_id is None:
+        raise InvalidState("the pledge secures no loan", pledge_id=pledge.pledge_id)
+    standing = loan_coverage(unit, context, pledge.loan_id)
     product = require_ground(context, standing)
-    disposed = pledge_rules.dispose(stored.pledge, terms.quantity)
-    costs = min(terms.amount, terms.amount.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
-    flow = waterfall_of(standing, terms.amount, costs)
-    loan = standing.stored.loan
-    asset = Asset(terms.asset)
-    moved = post_entry(
-        unit,
-        context,
-        EntryKind.DISPOSAL,
-        loan.loan_id,
-        [
-            Leg(pledged(disposed.pledgor, asset, disposed.pledge_id), holding(terms.buyer, asset), terms.quantity),
-            *proceeds_to_borrower(standing, terms.buyer, terms.amount, costs),
-        ],
-    )
-    settle_proceeds(unit, context, standing, flow)
-    unit.pledges.save(disposed)
-    unit.market.close_offer(accepted, entry_id=moved.entry_id)
-    close_call_after_sale(unit, context, loan.loan_id)
-    return Accepted(unit.market.offer(accepted.offer_id), flow)
+    source = pledged(pledge.pledgor, Asset(listing.asset), pledge.pledge_id)
+    bought = settle_purchase(unit, context, listing, command, source)
+    flow = distribute(unit, context, standing, product, bought.amounts.seller_gets)
+    unit.pledges.save(pledge_rules.dispose(pledge, command.quantity_kg))
+    if bought.listing.state == "open" and unit.loans.get(pledge.loan_id).loan.state is not LoanState.ACTIVE:
+        bought = replace(bought, listing=replace(bought.listing, state="withdrawn"))
+        unit.trading.save_listing(bought.listing)
+    close_call_after_sale(unit, context, pledge.loan_id)
+    return Purchase(bought, flow)
 
 
-def waterfall_of(standing: LoanCoverage, proceeds: Money, costs: Money) -> Waterfall:
-    """Where the proceeds of a sale would go on the debt as it stands."""
-    debt = standing.debt
-    return waterfall(proceeds, costs, penal=debt.penal, interest=debt.interest, principal=debt.principal)
-
-
-def proceeds_to_borrower(standing: LoanCoverage, buyer_id: str, proceeds: Money, costs: Money) -> list[Leg]:
-    """Money of a sale on its way: the buyer pays, the lender keeps the costs, the rest is the borrower's, who
-    pays the debt from it in the same commit."""
-    loan = standing.stored.loan
-    return [payment(buyer_id, loan.lender, costs), payment(buyer_id, loan.borrower, proceeds - costs)]
-
-
-def settle_proceeds(unit: UnitOfWork, context: Context, standing: LoanCoverage, flow: Waterfall) -> None:
-    """Pay the debt from the proceeds that reached the borrower; the surplus stays there."""
+def distribute(
+    unit: UnitOfWork, context: Context, standing: LoanCoverage, product: LendingProduct, proceeds: Money
+) -> Waterfall:
+    """Send on what a sale brought its lender after the exchange's fee: costs stay with the lender, the rest goes to
+    the borrower, who pays the debt from it in the same commit and keeps the surplus."""
+    loan, debt = standing.stored.loan, standing.debt
+    costs = min(proceeds, proceeds.scaled_half_even(Rate(product.disposal_cost_bps).fraction()))
+    flow = waterfall(proceeds, costs, penal=debt.penal, interest=debt.interest, principal=debt.principal)
+    if proceeds > costs:
+        leg = payment(loan.lender, loan.borrower, proceeds - costs)
+        post_entry(unit, context, EntryKind.DISPOSAL, loan.loan_id, [leg])
     paid = flow.penal + flow.interest + flow.principal
     if paid:
         record_event(unit, context, standing.stored, Disposal(amount_fen=paid), EntryKind.DISPOSAL)
+    return flow
 
 
 def close_call_after_sale(unit: UnitOfWork, context: Context, loan_id: str) -> None:

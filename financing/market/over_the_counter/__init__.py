@@ -1,1 +1,1 @@
-"""Trade beside the order book: offers, listings, deals, quotes."""
+"""Trade beside the order book: listings, deals, quotes."""

@@ -1,10 +1,12 @@
-"""Listed offers, deals signed by both sides, and requests for quotes: everything promised is in escrow first."""
+"""Listings, deals signed by both sides, and requests for quotes: everything promised is in escrow first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
+
+from pydantic import Field
 
 from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Moment, Text, issued_by
 from financing.base.context import HOLDERS, Context
@@ -35,12 +37,13 @@ SideName = Literal["buy", "sell"]
 
 
 class MakeListing(Command):
-    """Credits or package units for anyone, at a price, until a day."""
+    """Credits or package units for anyone, or for one named buyer, at a price, until a day."""
 
     asset: AssetCode
     quantity_kg: Kilograms
     price_fen_per_tonne: FenPerTonne
     expires_at: Moment
+    buyer_id: Id | None = Field(default=None, description="the only one who sees it and can buy; anyone if null")
 
 
 class RetireFor(Command):
@@ -67,12 +70,15 @@ class Bought:
 
 @issued_by(*HOLDERS)
 def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Listing:
-    """Offer credits or package units to anyone; they go into escrow.
+    """Offer credits or package units to anyone or to one named buyer; they go into escrow.
 
-    Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `OfferExpired`, `QuantityOutOfRange`.
+    Raises `CreditsPledged`, `CreditsFrozen`, `InsufficientBalance`, `NotFound`, `NotPermitted`, `OfferExpired`,
+    `QuantityOutOfRange`.
     """
     asset = asset_of(unit, command.asset)
-    _require_soon(command.expires_at, context.at, rules_of(context).listing_days_max)
+    if command.buyer_id is not None:
+        unit.organisations.require_kind(command.buyer_id, *HOLDERS)
+    require_listing_days(context, command.expires_at)
     listing = Listing(
         listing_id=context.new_id("lst"),
         seller=context.actor.id,
@@ -82,6 +88,7 @@ def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Li
         price=command.price_fen_per_tonne,
         listed_at=context.at,
         expires_at=command.expires_at,
+        buyer=command.buyer_id,
     )
     what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
     set_aside(unit, context, listing.seller, asset, listing.quantity, listing.listing_id)
@@ -95,9 +102,18 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
 
     Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`, `InsufficientBalance`, `CreditsFrozen`.
     """
+    listing = unit.trading.listing(listing_id)
+    if listing.pledge_id is not None:
+        raise NotPermitted("a sale of collateral is settled by its own command", listing_id=listing_id)
+    return settle_purchase(unit, context, listing, command, escrow(listing.seller, Asset(listing.asset), listing_id))
+
+
+def settle_purchase(
+    unit: MarketUnit, context: Context, listing: Listing, command: BuyListing, credits_from: AccountKey
+) -> Bought:
+    """Deliver what is taken of a listing from `credits_from`, against payment and fees. Raises as `buy_listing`."""
     asked, quantity = command.retire_for, command.quantity_kg
     retire_for = Purpose(asked.beneficiary, asked.purpose) if asked else None
-    listing = unit.trading.listing(listing_id)
     after = rules.take(listing, context.actor.id, quantity, context.at)
     asset = Asset(listing.asset)
     if retire_for is not None and asset.is_package:
@@ -110,12 +126,12 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
         asset=asset,
         quantity=quantity,
         price=listing.price,
-        credits_from=escrow(listing.seller, asset, listing_id),
+        credits_from=credits_from,
         money_from=cash(buyer),
         credits_to=into,
     )
     number = unit.retirements.next_number() if retire_for else 0
-    booked, amounts = deliver(unit, context, sale, "listing", listing_id)
+    booked, amounts = deliver(unit, context, sale, "listing", listing.listing_id)
     unit.trading.save_listing(after)
     retirement = None
     if retire_for is not None:
@@ -125,14 +141,10 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
 
 @issued_by()
 def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
-    """Take a listing back as its seller, or, once it has expired, as anyone: what is left returns from escrow."""
+    """Take a listing back as its seller, or, once it has expired, as anyone it is shown to: what is left returns from
+    escrow. Collateral was never there: it stays under its pledge. Raises `NotPermitted`, `InvalidState`."""
     listing = unit.trading.listing(listing_id)
-    state = listing.state_at(context.at)
-    if state == "open":
-        context.require_party(listing.seller)
-    elif state != "expired" or listing.state == "expired":
-        raise InvalidState(f"the listing is {state}", listing_id=listing_id)
-    ended = replace(listing, state="withdrawn" if state == "open" else "expired")
+    ended = rules.end(listing, context.actor.id, context.at)
     give_back(unit, context, listing.seller, Asset(listing.asset), listing_id)
     unit.trading.save_listing(ended)
     return ended
@@ -359,6 +371,11 @@ def _require_wanted(unit: MarketUnit, request: QuoteRequest, asset: Asset) -> No
         fits = unit.issuances.get(asset.issuance_id).asset_class == request.wanted
     if not fits:
         raise NotPermitted("this is not what was asked for", wanted=request.wanted, asset=asset.code)
+
+
+def require_listing_days(context: Context, expires_at: datetime) -> None:
+    """Raise `QuantityOutOfRange` for a listing that would stand for longer than the rules of the day allow."""
+    _require_soon(expires_at, context.at, rules_of(context).listing_days_max)
 
 
 def _require_soon(expires_at: datetime, at: datetime, days_max: int) -> None:

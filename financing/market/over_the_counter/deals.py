@@ -1,4 +1,4 @@
-"""Over the counter beside the offer to a named buyer: listings, deals signed by both sides, requests for quotes."""
+"""Over the counter: listings for anyone or for one named buyer, deals signed by both sides, requests for quotes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,28 @@ from financing.base.quantities import (
     require_utc,
 )
 from financing.base.signing import Signature, message_of
-from financing.market.over_the_counter.offers import Sale
 
 DEAL_DOMAIN = "tanxin-deal-v1"
 
 
 @dataclass(frozen=True, slots=True)
+class Sale:
+    """Who sells what to whom, how much of it, and at which price in fen per tonne."""
+
+    seller: str
+    buyer: str
+    asset: str
+    quantity: Carbon
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """A seller's offer to anyone; what is left of it is in escrow. Parts of whole lots may be taken."""
+    """A seller's offer to anyone, or to the `buyer` that it names. Parts of whole lots may be taken.
+
+    What is left of it is in escrow. A lender's sale of collateral has a `pledge_id` instead: its credits stay under
+    that pledge until they are paid for.
+    """
 
     listing_id: str
     seller: str
@@ -37,12 +51,20 @@ class Listing:
     listed_at: datetime
     expires_at: datetime
     state: str = "open"
+    buyer: str | None = None
+    pledge_id: str | None = None
 
     def __post_init__(self) -> None:
+        if self.seller == self.buyer:
+            raise NotPermitted("nobody sells to itself", seller=self.seller)
         require_lots(self.quantity)
         self.price.require_positive()
         if require_utc(self.expires_at) <= require_utc(self.listed_at):
             raise OfferExpired("the listing would expire before it is made", expires_at=str(self.expires_at))
+
+    def shown_to(self, party: str) -> bool:
+        """Whether a party may know of the listing: an addressed one is between its seller and its buyer."""
+        return self.buyer is None or party in {self.seller, self.buyer}
 
     def state_at(self, at: datetime) -> str:
         """What anyone is shown: an open listing past its expiry is expired, stored or not."""
@@ -53,12 +75,29 @@ def take(listing: Listing, buyer: str, quantity: Carbon, at: datetime) -> Listin
     """Take part or all of a listing. Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`."""
     if buyer == listing.seller:
         raise NotPermitted("nobody buys from itself", listing_id=listing.listing_id)
+    if listing.buyer not in {None, buyer}:
+        raise NotPermitted("only the named buyer can take it", listing_id=listing.listing_id)
     require_open(listing.state_at(at), listing.listing_id)
+    if at < listing.listed_at:
+        raise InvalidState("the listing is not made yet", listing_id=listing.listing_id)
     require_lots(quantity)
     if quantity > listing.left:
         raise QuantityOutOfRange("the listing has less left", left_kg=listing.left.kg, asked_kg=quantity.kg)
     left = listing.left - quantity
     return replace(listing, left=left, state="open" if left else "sold")
+
+
+def end(listing: Listing, party: str, at: datetime) -> Listing:
+    """Withdraw a listing as its seller, or store that it expired, as anyone it is shown to.
+
+    Raises `NotPermitted`, `InvalidState` when it is over already.
+    """
+    state = listing.state_at(at)
+    if listing.state != "open":
+        raise InvalidState(f"the listing is {state}", listing_id=listing.listing_id)
+    if party != listing.seller and not (state == "expired" and listing.shown_to(party)):
+        raise NotPermitted("only the seller can take it back", listing_id=listing.listing_id)
+    return replace(listing, state="withdrawn" if state == "open" else "expired")
 
 
 @dataclass(frozen=True, slots=True)

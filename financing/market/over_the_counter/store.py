@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
@@ -26,6 +27,7 @@ deal_t = table_of(DealRow)
 request_t = table_of(QuoteRequestRow)
 quote_t = table_of(QuoteRow)
 trade_t = table_of(OtcTradeRow)
+_SELECT_LISTING = select(listing_t.c.record, listing_t.c.id)
 _listings, _deals, _requests, _quotes = Codec(Listing), Codec(Deal), Codec(QuoteRequest), Codec(QuoteGiven)
 
 
@@ -64,6 +66,8 @@ class TradingStore:
                     asset=listing.asset,
                     quantity_kg=listing.quantity.kg,
                     expires_at=listing.expires_at,
+                    buyer_id=listing.buyer,
+                    pledge_id=listing.pledge_id,
                     **values,
                 )
             )
@@ -72,16 +76,30 @@ class TradingStore:
         row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
         return _listings.decode(_found(row, "listing", listing_id).record)
 
-    def open_listings(self, at: datetime, window: Window = ALL) -> Page[Listing]:
-        """Listings that can be taken at `at`: expired ones are not among them, whether stored as such or not."""
-        query = select(listing_t.c.record, listing_t.c.id).where(
-            listing_t.c.state == "open", listing_t.c.expires_at > at
-        )
+    def listing_shown_to(self, party: str, listing_id: str) -> Listing:
+        """The listing. Raises `NotFound` for one that is addressed to somebody else, as for one that does not exist."""
+        found = self.listing(listing_id)
+        if not found.shown_to(party):
+            raise NotFound("no such listing", reference=listing_id)
+        return found
+
+    def open_listings(self, party: str, at: datetime, window: Window = ALL) -> Page[Listing]:
+        """Listings shown to `party` that can be taken at `at`: expired ones are not among them, stored as such or
+        not. Addressed ones are shown to their seller and their buyer."""
+        shown = or_(listing_t.c.buyer_id.is_(None), _concerns(party))
+        query = _SELECT_LISTING.where(listing_t.c.state == "open", listing_t.c.expires_at > at, shown)
         return page_of(self._connection, query, (Key(listing_t.c.id),), window, _listing)
 
-    def listings_of(self, seller_id: str, window: Window = ALL) -> Page[Listing]:
-        query = select(listing_t.c.record, listing_t.c.id).where(listing_t.c.seller_id == seller_id)
-        return page_of(self._connection, query, (Key(listing_t.c.id),), window, _listing)
+    def listings_of(self, party: str, window: Window = ALL) -> Page[Listing]:
+        """Listings that a party made or that are addressed to it, in every state."""
+        return page_of(
+            self._connection, _SELECT_LISTING.where(_concerns(party)), (Key(listing_t.c.id),), window, _listing
+        )
+
+    def listings_of_pledges(self, pledge_ids: Collection[str]) -> list[Listing]:
+        """Sales of the collateral under these pledges, in every state."""
+        rows = self._connection.execute(_SELECT_LISTING.where(listing_t.c.pledge_id.in_(pledge_ids)))
+        return [_listings.decode(row.record) for row in rows]
 
     # deals
 
@@ -164,6 +182,10 @@ class TradingStore:
         if asset is not None:
             query = query.where(trade_t.c.asset == asset)
         return page_of(self._connection, query, (Key(trade_t.c.entry_id, descending=True),), window, _trade)
+
+
+def _concerns(party: str) -> ColumnElement[bool]:
+    return or_(listing_t.c.seller_id == party, listing_t.c.buyer_id == party)
 
 
 def _listing(row: Row[Any]) -> Listing:

@@ -1,4 +1,4 @@
-"""Offers, listings, deals, requests for quotes and the trades they led to."""
+"""Listings, deals, requests for quotes and the trades they led to."""
 
 from __future__ import annotations
 
@@ -11,35 +11,15 @@ from sqlmodel import Field, SQLModel
 from financing.base.storage.columns import Int64, UtcDateTime
 
 
-class OfferRow(SQLModel, table=True):
-    """`pledge_id` is set when a lender sells collateral; the seller is the lender then."""
-
-    __tablename__: ClassVar[str] = "offer"
-    __table_args__ = (
-        CheckConstraint("quantity_kg > 0 AND fen_per_tonne > 0", name="offer_positive"),
-        CheckConstraint("seller_id <> buyer_id", name="offer_parties"),
-        CheckConstraint("state IN ('open','accepted','withdrawn','expired')", name="offer_state"),
-        CheckConstraint("(state = 'accepted') = (entry_id IS NOT NULL)", name="offer_settled"),
-    )
-    id: str = Field(primary_key=True)
-    seller_id: str = Field(foreign_key="organisation.id", index=True)
-    buyer_id: str = Field(foreign_key="organisation.id", index=True)
-    issuance_id: str = Field(foreign_key="issuance.id")
-    quantity_kg: int = Field(sa_type=Int64)
-    fen_per_tonne: int = Field(sa_type=Int64)
-    state: str
-    offered_at: datetime = Field(sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
-    pledge_id: str | None = Field(default=None, foreign_key="pledge.id")
-    entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
-
-
 class ListingRow(SQLModel, table=True):
+    """`buyer_id` is set when it is addressed; `pledge_id` when a lender sells collateral, who is the seller then."""
+
     __tablename__: ClassVar[str] = "listing"
     __table_args__ = (
         CheckConstraint("left_kg BETWEEN 0 AND quantity_kg AND quantity_kg > 0", name="listing_quantity"),
         CheckConstraint("state IN ('open','sold','withdrawn','expired')", name="listing_state"),
         CheckConstraint("(state = 'sold') = (left_kg = 0)", name="listing_sold"),
+        CheckConstraint("buyer_id <> seller_id", name="listing_parties"),
     )
     id: str = Field(primary_key=True)
     seller_id: str = Field(foreign_key="organisation.id", index=True)
@@ -49,6 +29,8 @@ class ListingRow(SQLModel, table=True):
     state: str = Field(index=True)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     record: dict[str, Any] = Field(sa_type=JSON)
+    buyer_id: str | None = Field(default=None, foreign_key="organisation.id", index=True)
+    pledge_id: str | None = Field(default=None, foreign_key="pledge.id", index=True)
 
 
 class DealRow(SQLModel, table=True):

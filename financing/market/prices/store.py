@@ -1,34 +1,18 @@
-"""Price observations and over-the-counter offers on one connection."""
+"""Price observations on one connection."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, select
 
-from financing.base.errors import NotFound
-from financing.base.quantities import Carbon, Price
+from financing.base.quantities import Price
 from financing.base.storage.columns import table_of
-from financing.base.storage.paging import ALL, Key, Page, Window, page_of
-from financing.ledger.accounts import Asset
-from financing.market.over_the_counter.offers import Offer, OfferState
-from financing.market.over_the_counter.tables import OfferRow
 from financing.market.prices.model import PriceObservation
 from financing.market.prices.tables import PriceRow
 
 price_t = table_of(PriceRow)
-offer_t = table_of(OfferRow)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredOffer:
-    """An offer, the pledge it sells from (a lender's disposal) if any, and the entry that settled it."""
-
-    offer: Offer
-    pledge_id: str | None
-    entry_id: int | None
 
 
 class MarketStore:
@@ -68,57 +52,6 @@ class MarketStore:
         ).all()
         return [_observation(row) for row in reversed(rows)]
 
-    def add_offer(self, offer: Offer, *, pledge_id: str | None) -> None:
-        self._connection.execute(
-            insert(offer_t).values(
-                id=offer.offer_id,
-                seller_id=offer.seller,
-                buyer_id=offer.buyer,
-                issuance_id=Asset(offer.asset).issuance_id,
-                quantity_kg=offer.quantity.kg,
-                fen_per_tonne=offer.price.amount,
-                state=offer.state.value,
-                offered_at=offer.offered_at,
-                expires_at=offer.expires_at,
-                pledge_id=pledge_id,
-                entry_id=None,
-            )
-        )
-
-    def close_offer(self, offer: Offer, *, entry_id: int | None = None) -> None:
-        self._connection.execute(
-            update(offer_t).where(offer_t.c.id == offer.offer_id).values(state=offer.state.value, entry_id=entry_id)
-        )
-
-    def offer(self, offer_id: str) -> StoredOffer:
-        row = self._connection.execute(select(offer_t).where(offer_t.c.id == offer_id)).first()
-        if row is None:
-            raise NotFound("no such offer", offer_id=offer_id)
-        return _offer(row)
-
-    def offers(self, organisation_id: str | None = None, window: Window = ALL) -> Page[StoredOffer]:
-        """Offers that an organisation made or received, newest first; of everyone for None."""
-        query = select(offer_t)
-        if organisation_id is not None:
-            query = query.where(or_(offer_t.c.seller_id == organisation_id, offer_t.c.buyer_id == organisation_id))
-        keys = (Key(offer_t.c.offered_at, descending=True), Key(offer_t.c.id))
-        return page_of(self._connection, query, keys, window, _offer)
-
 
 def _observation(row: Row[Any]) -> PriceObservation:
     return PriceObservation(row.asset_class, Price(row.fen_per_tonne), row.observed_at, row.source, row.confirmed)
-
-
-def _offer(row: Row[Any]) -> StoredOffer:
-    offer = Offer(
-        offer_id=row.id,
-        seller=row.seller_id,
-        buyer=row.buyer_id,
-        asset=Asset.credits(row.issuance_id).code,
-        quantity=Carbon(row.quantity_kg),
-        price=Price(row.fen_per_tonne),
-        offered_at=row.offered_at,
-        expires_at=row.expires_at,
-        state=OfferState(row.state),
-    )
-    return StoredOffer(offer, row.pledge_id, row.entry_id)

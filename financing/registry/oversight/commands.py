@@ -71,7 +71,7 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
     )
     unit.custody.add_freeze(order)
     for balance, blocks in _standing(unit, issuance, first, last):
-        # What an offer or a reservation holds already is protected by the serials; a hold takes only what is free.
+        # What an order or a reservation holds already is protected by the serials; a hold takes only what is free.
         free = min(balance.available, sum(block.quantity.kg for block in blocks))
         if balance.key.kind is AccountKind.HOLDING and free > 0:
             unit.ledger.reserve(

@@ -19,7 +19,6 @@ from financing.lending.collateral.coverage import CoverageStatus
 from financing.lending.collateral.disposal import DisposalGround
 from financing.lending.collateral.pledge import PledgeState
 from financing.lending.loans.loan import LoanState
-from financing.market.over_the_counter.offers import OfferState
 from financing.registry.verification.monitoring import MonitoringState
 
 SERVICE = HERE.parent
@@ -58,7 +57,7 @@ def test_every_state_code_and_kind_has_a_name():
         "coverage": CoverageStatus,
         "pledgestate": PledgeState,
         "loanstate": LoanState,
-        "offerstate": OfferState,
+        "tradestate": ("open", "sold", "withdrawn", "expired"),
         "periodstate": MonitoringState,
         "account": AccountKind,
         "entry": EntryKind,
