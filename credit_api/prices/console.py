@@ -9,6 +9,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.prices.charts import HISTORY, price_charts
 from financing.base.quantities import Money, business_date
+from financing.base.storage.paging import Page as Rows
 from financing.ledger.accounts import AccountKind
 from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
@@ -34,7 +35,7 @@ def market_page(page: Page) -> Response:
         marks = marks_of(unit, page.parts.parameters, classes, at)
         histories = {key: unit.market.prices(key, HISTORY) for key in classes}
         offers = unit.market.offers(principal.organisation_id)
-        balances = unit.ledger.balances(kinds=[AccountKind.CASH]) if principal.kind == "exchange" else []
+        balances = _cash_of_everyone(page, unit) if principal.kind == "exchange" else Rows([])
     return page.render(
         "market.html",
         classes=classes,
@@ -43,10 +44,16 @@ def market_page(page: Page) -> Response:
         drawings={key: price_charts(seen) for key, seen in histories.items() if seen},
         exchange=principal.kind == "exchange",
         offers=offers,
-        balances=[(balance.key.owner_id, Money(balance.posted)) for balance in balances],
-        everyone=sorted(page.organisations().values(), key=lambda each: (each.kind, each.id)),
+        balances=balances,
+        everyone=page.organisations().values() if principal.kind == "exchange" else (),
         at=at,
     )
+
+
+def _cash_of_everyone(page: Page, unit: UnitOfWork) -> Rows[tuple[str, Money]]:
+    """Who has how much settlement money, for the exchange."""
+    found = unit.ledger.balances(kinds=[AccountKind.CASH], window=page.window("balances"))
+    return found.map(lambda rows: [(each.key.owner_id, Money(each.posted)) for each in rows])
 
 
 @router.post("/console/market/prices")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Column, ColumnElement, Connection, Date, Integer, Row, Select, and_, false, or_
@@ -77,6 +78,30 @@ def page_of(
     kept = rows[: window.limit] if more else rows
     last = tuple(getattr(kept[-1], str(key.column.name)) for key in keys) if more else None
     return Page([read(row) for row in kept], last)
+
+
+def page_of_rows(rows: Iterable[T], order: Callable[[T], tuple[str | int, ...]], window: Window) -> Page[T]:
+    """The window of rows that no query orders: a dated file's, or one firm's at several nodes. Raises `CursorInvalid`.
+
+    `rows` come in the order of `order`; no more of them are taken than the window shows, and one to know whether more
+    follow.
+    """
+
+    def beyond(row: T) -> bool:
+        if window.after is None:
+            return True
+        here = order(row)
+        if list(map(type, here)) != list(map(type, window.after)):
+            raise CursorInvalid("this cursor is of no page of this list")
+        return here > window.after
+
+    found = filter(beyond, rows)
+    if window.limit is None:
+        return Page(list(found))
+    kept = list(islice(found, window.limit + 1))
+    if len(kept) <= window.limit:
+        return Page(kept)
+    return Page(kept[:-1], order(kept[-2]))
 
 
 def plain(order: Sequence[Any]) -> list[str | int]:
