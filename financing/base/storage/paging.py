@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Column, ColumnElement, Connection, Date, Integer, Row, Select, and_, false, or_
 
 from financing.base.errors import CursorInvalid
+from financing.base.quantities import INT64_MAX
 from financing.base.storage.columns import UtcDateTime
 
 T = TypeVar("T")
@@ -113,18 +114,24 @@ def order_of(keys: Sequence[Key], values: Sequence[Any]) -> tuple[Any, ...]:
     """An order, or what `plain` made of it, as the columns' values. Raises `CursorInvalid` if it is of other keys."""
     try:
         return tuple(_typed(key, value) for key, value in zip(keys, values, strict=True))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CursorInvalid("this cursor is of no page of this list") from None
 
 
 def _typed(key: Key, value: Any) -> Any:
     kind = key.column.type
     if isinstance(kind, UtcDateTime):
-        return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        if at.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return at.astimezone(UTC)
     if isinstance(kind, Date):
         return value if isinstance(value, date) else date.fromisoformat(value)
     if type(value) is not (int if isinstance(kind, Integer) else str):
         raise TypeError("another type")
+    # What no column holds, a database refuses in its own way; here it is a wrong cursor like any other.
+    if "\x00" in value if isinstance(value, str) else not -INT64_MAX <= value <= INT64_MAX:
+        raise ValueError("no value of a column")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,19 +56,19 @@ def free_holdings(connection: Connection, owner_id: str, most: int, issuance_id:
 
 def amounts(connection: Connection, owner_id: str) -> Amounts:
     """The sums over everything that an owner has or had."""
-    query: Select[Any] = select(*_sums())
-    return Amounts(*_carbons(connection.execute(_mine(query, owner_id)).one()))
+    return Amounts(*_carbons(connection.execute(_mine(_sums(), owner_id)).one()))
 
 
 def _by_issuance(owner_id: str) -> Select[Any]:
-    columns: tuple[Any, ...] = (issuance_t, *_sums())
-    query: Select[Any] = select(*columns)
-    joined = query.join(account, account.c.asset == literal(CREDIT_PREFIX) + issuance_t.c.id)
-    return _mine(joined, owner_id).group_by(issuance_t.c.id)
+    joined = account.c.asset == literal(CREDIT_PREFIX) + issuance_t.c.id
+    return _mine((*issuance_t.c, *_sums()), owner_id).join(issuance_t, joined).group_by(issuance_t.c.id)
 
 
-def _mine(query: Select[Any], owner_id: str) -> Select[Any]:
-    return query.where(
+def _mine(columns: Iterable[ColumnElement[Any]], owner_id: str) -> Select[Any]:
+    """These columns of the owner's accounts of credits."""
+    wanted: list[Any] = list(columns)
+    query: Select[Any] = select(*wanted)
+    return query.select_from(account).where(
         account.c.owner_id == owner_id,
         account.c.kind.in_([kind.value for kind in STATES]),
         account.c.asset.startswith(CREDIT_PREFIX, autoescape=True),
