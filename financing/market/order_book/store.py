@@ -156,7 +156,7 @@ class OrderStore:
         """Assets of issuances that are not listed for trading, the newest first, at most `most`."""
         code = (literal(CREDIT_PREFIX) + issuance_t.c.id).label("code")
         query = select(code).where(code.not_in(select(instrument_t.c.id)))
-        ordered = query.order_by(issuance_t.c.issued_at.desc(), issuance_t.c.id).limit(most)
+        ordered = query.order_by(issuance_t.c.issued_at.desc(), issuance_t.c.id.desc()).limit(most)
         return list(self._connection.execute(ordered).scalars())
 
     def add_order(self, standing: Standing) -> None:

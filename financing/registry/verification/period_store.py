@@ -91,7 +91,7 @@ class PeriodStore:
     def stated(self, *, window: Window = ALL) -> Page[MonitoringPeriod]:
         """Claims that a verifier has stated on, newest first."""
         query = select(*_CLAIM).where(period_t.c.state != MonitoringState.SUBMITTED.value)
-        keys = (Key(period_t.c.submitted_at, descending=True), Key(period_t.c.id))
+        keys = (Key(period_t.c.submitted_at, descending=True), Key(period_t.c.id, descending=True))
         return page_of(self._connection, query, keys, window, claim_of)
 
     def sums(self, state: str) -> tuple[int, Energy]:
