@@ -58,12 +58,13 @@ def auctions_page(page: Page) -> Response:
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        names = asset_names(unit)
-        found = [_seen(page, unit, each) for each in unit.auctions.all()]
-        free = free_of(unit, principal.organisation_id, names) if principal.kind in HOLDERS else []
+        rows = unit.auctions.all(page.window("auctions"))
+        seen = rows.map(lambda part: [_seen(page, unit, each) for each in part])
+        names = asset_names(unit, (each.asset for each in seen))
+        free = free_of(unit, principal.organisation_id) if principal.kind in HOLDERS else []
     return page.render(
         "auctions.html",
-        found=found,
+        auctions=seen,
         names=names,
         free=free,
         trader=principal.kind in HOLDERS,
@@ -98,7 +99,7 @@ def auction_page(page: Page, auction_id: str, asked: Post | None = None) -> Resp
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         seen = _seen(page, unit, unit.auctions.get(auction_id))
-        names = asset_names(unit)
+        names = asset_names(unit, [seen.asset])
         money = Money(unit.ledger.balance(cash(me)).available)
         terms = unit.auctions.get(auction_id).terms
     amounts: Quote | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -24,11 +24,16 @@ from credit_api.console.texts import pair, text
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.sessions import COOKIE, Session, find_session
 from credit_api.http.callers import PartsDep
+from credit_api.http.paging import as_cursor, window_at
 from federated.words import LANGUAGES, Language
 from financing.base.context import Context
+from financing.base.storage.paging import Page as Rows
+from financing.base.storage.paging import Window
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 
+# How many rows of a list a page shows before it leads on to the next part.
+SHOWN = 50
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 LANG_COOKIE, THEME_COOKIE, FLASH_COOKIE = "tanxin_lang", "tanxin_theme", "tanxin_flash"
@@ -80,7 +85,8 @@ class Page:
     theme: str
     token: str
     shown: Shown | None = None
-    _names: dict[str, Organisation] | None = None
+    _everyone: dict[str, Organisation] | None = None
+    _found: dict[str, Organisation | None] = dataclasses.field(default_factory=dict)
 
     def t(self, key: str, /, **values: object) -> str:
         return text(self.lang, key, **values)
@@ -100,18 +106,31 @@ class Page:
         return self.parts.context(self.principal())
 
     def organisations(self) -> dict[str, Organisation]:
-        """Everyone, by id; read once a page."""
-        if self._names is None:
+        """Everyone, by id; read once a page, by pages that let their reader choose among all."""
+        if self._everyone is None:
             with self.parts.reading() as connection:
-                self._names = {found.id: found for found in UnitOfWork(connection).organisations.all()}
-        return self._names
+                self._everyone = {found.id: found for found in UnitOfWork(connection).organisations.all()}
+        return self._everyone
+
+    def organisation(self, organisation_id: str) -> Organisation | None:
+        """One of them, if it is on record; each is read once a page."""
+        if self._everyone is not None:
+            return self._everyone.get(organisation_id)
+        if organisation_id not in self._found:
+            with self.parts.reading() as connection:
+                self._found[organisation_id] = UnitOfWork(connection).organisations.find(organisation_id)
+        return self._found[organisation_id]
 
     def of_kind(self, *kinds: str) -> list[Organisation]:
-        return [found for found in self.organisations().values() if found.kind in kinds]
+        """Those of some kinds, by kind and id."""
+        if self._everyone is not None:
+            return [found for found in self._everyone.values() if found.kind in kinds]
+        with self.parts.reading() as connection:
+            return list(UnitOfWork(connection).organisations.all(*kinds))
 
     def name(self, organisation_id: str) -> str:
         """An organisation's name in the page's language, or its id if it is not on record."""
-        found = self.organisations().get(organisation_id)
+        found = self.organisation(organisation_id)
         return organisation_id if found is None else self.pick(found.name_zh, found.name_en)
 
     def value(self, form: str, name: str, default: str = "") -> str:
@@ -132,6 +151,22 @@ class Page:
             return local_path(self.request.headers.get("Referer", "").partition(self.request.url.netloc)[2])
         query = f"?{self.request.url.query}" if self.request.url.query else ""
         return local_path(self.request.url.path + query)
+
+    def window(self, name: str, most: int = SHOWN) -> Window:
+        """The part of the list `name` that this page shows. Raises `InvalidRequest` for a cursor that no page gave."""
+        return window_at(self.asked().get(name), most)
+
+    def asked(self) -> dict[str, str]:
+        """The query of this page's own address: which part of each of its lists was asked for."""
+        return dict(parse_qsl(self.here().partition("?")[2]))
+
+    def part(self, name: str, rows: Rows[Any] | None = None) -> str:
+        """The address of this page with the part of the list `name` after these rows, or (None) with its start."""
+        query = {key: value for key, value in self.asked().items() if key != name}
+        if rows is not None and rows.last is not None:
+            query[name] = as_cursor(rows.last)
+        path = self.here().partition("?")[0]
+        return f"{path}{'?' + urlencode(query) if query else ''}#{name}"
 
     def render(self, template: str, **values: Any) -> Response:
         """The page. Its status is that of the refusal it shows, if it shows one."""

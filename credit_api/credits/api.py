@@ -20,11 +20,11 @@ from credit_api.credits.schemas import (
     ReadingsOut,
 )
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from financing.base.commands import Command, Id
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
-from financing.base.quantities import INT64_MAX
 from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.metering.commands import LoadReadings, load_readings
@@ -49,11 +49,12 @@ async def add_project(body: RegisterProject, call: CallDep) -> Response:
 
 
 @router.get("/projects")
-def list_projects(parts: PartsDep, principal: PrincipalDep) -> list[ProjectOut]:
+def list_projects(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ProjectOut]:
     """The caller's projects; the registry and verifiers see all."""
     owner = None if principal.kind in SEES_EVERYTHING else principal.organisation_id
     with parts.reading() as connection:
-        return [ProjectOut.of(project) for project in UnitOfWork(connection).projects.all(owner)]
+        projects = UnitOfWork(connection).projects.all(owner, window=paging.window)
+    return paging.answers(projects, ProjectOut.of)
 
 
 @router.post("/meters/{meter_id}/readings", status_code=201, response_model=ReadingsOut)
@@ -129,12 +130,14 @@ async def submit(body: SubmitPeriod, call: CallDep) -> Response:
 
 
 @router.get("/monitoring-periods")
-def list_periods(parts: PartsDep, principal: PrincipalDep, state: Id | None = None) -> list[PeriodOut]:
+def list_periods(
+    parts: PartsDep, principal: PrincipalDep, paging: PagingDep, state: Id | None = None
+) -> list[PeriodOut]:
     """The caller's claims; the registry and verifiers see all. `state=submitted` is a verifier's work list."""
     owner = None if principal.kind in SEES_EVERYTHING else principal.organisation_id
     with parts.reading() as connection:
-        claims = UnitOfWork(connection).periods.all(owner_id=owner, state=state)
-    return [PeriodOut.of(claim) for claim in claims]
+        claims = UnitOfWork(connection).periods.all(owner_id=owner, state=state, window=paging.window)
+    return paging.answers(claims, PeriodOut.of)
 
 
 @router.get("/monitoring-periods/{period_id}")
@@ -163,33 +166,27 @@ async def issue(body: IssueCredits, call: CallDep) -> Response:
 
 
 @router.get("/issuances")
-def list_issuances(parts: PartsDep, principal: PrincipalDep) -> list[IssuanceOut]:
+def list_issuances(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[IssuanceOut]:
     """Everything ever issued: what exists is public among the participants."""
     with parts.reading() as connection:
-        return [IssuanceOut.of(issuance) for issuance in UnitOfWork(connection).issuances.all()]
+        issuances = UnitOfWork(connection).issuances.all(window=paging.window)
+    return paging.answers(issuances, IssuanceOut.of)
 
 
 @router.get("/balances")
-def list_balances(parts: PartsDep, principal: PrincipalDep) -> list[BalanceOut]:
+def list_balances(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[BalanceOut]:
     """The caller's accounts: settlement money, credits held and pledged, debts and claims."""
     with parts.reading() as connection:
-        balances = UnitOfWork(connection).ledger.balances(owner_id=principal.organisation_id)
-    return [BalanceOut.of(balance) for balance in balances]
+        balances = UnitOfWork(connection).ledger.balances(owner_id=principal.organisation_id, window=paging.window)
+    return paging.answers(balances, BalanceOut.of)
 
 
 @router.get("/entries")
-def list_entries(
-    parts: PartsDep,
-    principal: PrincipalDep,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1, le=INT64_MAX)] = None,
-) -> list[EntryOut]:
+def list_entries(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[EntryOut]:
     """Ledger entries that touch the caller, newest first, with the caller's own postings."""
     with parts.reading() as connection:
-        entries = UnitOfWork(connection).ledger.entries(
-            organisation_id=principal.organisation_id, limit=limit, before=before
-        )
-    return [EntryOut.model_validate(entry) for entry in entries]
+        entries = UnitOfWork(connection).ledger.entries(organisation_id=principal.organisation_id, window=paging.window)
+    return paging.answers(entries, EntryOut.model_validate)
 
 
 @router.get("/ledger/head")

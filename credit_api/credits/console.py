@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -15,63 +14,23 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
 from credit_api.http.fields import Id
-from credit_api.over_the_counter.dealing import asset_names, listings_of
+from credit_api.over_the_counter.dealing import own_listings
 from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Period,
-    business_date,
-)
-from financing.ledger.accounts import AccountKind, cash
+from financing.base.quantities import Money, business_date
+from financing.base.storage.paging import Window
+from financing.ledger.accounts import cash
 from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
-from financing.registry.credits.model import Issuance
+from financing.registry.credits.queries import amounts, holdings
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
 from financing.registry.verification.commands import GREEN, SubmitPeriod, submit_period
 
 router = APIRouter(include_in_schema=False)
-NOTHING = Carbon(0)
+CALLS, DECISIONS = 20, 8
 EXACT = re.compile(r"\d{1,15}(\.\d{1,12})?")
 SEES_EVERY_PROJECT = ("registry", "verifier")
-
-
-@dataclass(slots=True)
-class Holding:
-    """One issuance as an owner has it, in all states. What is set aside is held, or in escrow for a sale."""
-
-    issuance: Issuance
-    held: Carbon = NOTHING
-    set_aside: Carbon = NOTHING
-    pledged: Carbon = NOTHING
-    retired: Carbon = NOTHING
-
-    @property
-    def available(self) -> Carbon:
-        return self.held - self.set_aside
-
-
-def holdings_of(unit: UnitOfWork, owner_id: str) -> list[Holding]:
-    """Everything an owner has or had of any issuance, newest issuance first."""
-    issued = {each.issuance_id: each for each in unit.issuances.all()}
-    rows: dict[str, Holding] = {}
-    kinds = (AccountKind.HOLDING, AccountKind.ESCROW, AccountKind.PLEDGED, AccountKind.RETIRED)
-    for balance in unit.ledger.balances(owner_id=owner_id, kinds=kinds):
-        if balance.key.asset.is_money or balance.key.asset.is_package:
-            continue
-        row = rows.setdefault(balance.key.asset.issuance_id, Holding(issued[balance.key.asset.issuance_id]))
-        amount = Carbon(balance.posted)
-        if balance.key.kind is AccountKind.HOLDING:
-            row.held, row.set_aside = row.held + amount, row.set_aside + Carbon(balance.held)
-        elif balance.key.kind is AccountKind.ESCROW:
-            row.held, row.set_aside = row.held + amount, row.set_aside + amount
-        elif balance.key.kind is AccountKind.PLEDGED:
-            row.pledged += amount
-        else:
-            row.retired += amount
-    return sorted(rows.values(), key=lambda row: (row.issuance.issued_at, row.issuance.issuance_id), reverse=True)
 
 
 @router.get("/console/assets")
@@ -85,33 +44,29 @@ def assets_page(page: Page) -> Response:
     at = page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        rows = holdings_of(unit, me)
-        loans = [
-            standing
-            for standing in loan_coverages(unit, page.parts.parameters, unit.loans.of(organisation_id=me), at)
-            if standing.stored.loan.borrower == me
-        ]
-        pledges = [stored for stored in unit.pledges.of(me) if stored.pledge.pledgor == me]
-        decisions = [record for record in unit.decisions.of(me) if record.borrower_id == me]
-        listings, names = listings_of(unit, me), asset_names(unit)
-        projects = unit.projects.all(me)
-        retirements = unit.retirements.all(me)
+        rows, totals = holdings(connection, me, page.window("holdings")), amounts(connection, me)
+        taken = unit.loans.taken_by(me, page.window("loans"))
+        loans = taken.map(lambda stored: list(loan_coverages(unit, page.parts.parameters, stored, at)))
+        calls = unit.calls.open_against(me, Window(CALLS))
+        pledges = unit.pledges.given_by(me, page.window("pledges"))
+        decisions = unit.decisions.about(me, page.window("decisions", DECISIONS))
+        listings, names = own_listings(page, unit)
+        projects = unit.projects.all(me, window=page.window("projects"))
+        retirements = unit.retirements.all(me, window=page.window("retirements"))
         money = unit.ledger.balance(cash(me))
     return page.render(
         "assets.html",
         rows=rows,
         loans=loans,
+        calls=calls,
         pledges=pledges,
         decisions=decisions,
         listings=listings,
         names=names,
         projects=projects,
-        retirements=list(reversed(retirements)),
+        retirements=retirements,
         cash=Money(money.available),
-        totals={
-            name: sum((getattr(row, name) for row in rows), Carbon(0))
-            for name in ("available", "set_aside", "pledged", "retired")
-        },
+        totals=totals,
         at=at,
     )
 
@@ -133,10 +88,11 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
             (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
             for meter in unit.projects.meters(project_id)
         ]
-        claims = [claim for claim in unit.periods.all(owner_id=plant.owner) if claim.project_id == project_id]
+        claims = unit.periods.of_project(project_id, window=page.window("claims"))
+        claimed_to = unit.periods.last_end(project_id)
         daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
         methodology = pinned(unit, page.context(), plant)
-    starts, ends = _unclaimed([claim.period for claim in claims], [span for _, span in meters])
+    starts, ends = _unclaimed(claimed_to, [span for _, span in meters])
     return page.render(
         "project.html",
         project=plant,
@@ -166,13 +122,13 @@ def daily_charts(daily: list[tuple[datetime, float]]) -> tuple[BarChart, ...]:
     )
 
 
-def _unclaimed(claimed: list[Period], spans: list[Span]) -> tuple[date | None, date | None]:
+def _unclaimed(claimed_to: datetime | None, spans: list[Span]) -> tuple[date | None, date | None]:
     """The calendar days from the end of the last claim (or the first reading) to the last reading."""
     firsts = [span.first for span in spans if span.first is not None]
     lasts = [span.last for span in spans if span.last is not None]
     if not firsts:
         return None, None
-    start = max([min(firsts), *(period.end for period in claimed)])
+    start = min(firsts) if claimed_to is None else max(min(firsts), claimed_to)
     end = max(lasts)
     if start >= end:
         return None, None

@@ -9,7 +9,6 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, Shown
 from credit_api.console.posting import Post, PostDep, inputs_of, shown
-from credit_api.credits.console import Holding, holdings_of
 from credit_api.http.pipeline import REFUSALS
 from financing.base.context import HOLDERS
 from financing.base.parameters.records import LendingProduct
@@ -19,17 +18,20 @@ from financing.lending.collateral.commands import ReservePledge, reserve_pledge
 from financing.lending.collateral.coverage import lines_of
 from financing.lending.collateral.pledge import PledgedUse
 from financing.lending.unit import UnitOfWork
+from financing.registry.credits.queries import Holding, free_holdings
 from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.valuation.marks import value_lots
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
 router = APIRouter(include_in_schema=False)
+# How many issuances a form lets its reader choose from.
+CHOICES = 200
 Choice = Annotated[str, Query(max_length=64)]
 
 
-def usable(unit: UnitOfWork, owner_id: str) -> list[Holding]:
-    """Issuances of which the owner has something free."""
-    return [row for row in holdings_of(unit, owner_id) if row.available]
+def usable(unit: UnitOfWork, owner_id: str, issuance_id: str = "") -> list[Holding]:
+    """Issuances of which the owner has something free, most first, the one named among them."""
+    return free_holdings(unit.connection, owner_id, CHOICES, issuance_id)
 
 
 def products_on(page: Page) -> list[LendingProduct]:
@@ -53,7 +55,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
     problem: Shown | None = page.shown
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        rows = usable(unit, me)
+        rows = usable(unit, me, chosen.text("issuance_id", required=False))
         _choose_issuance(rows, chosen)
         if chosen.text("quantity", required=False) and problem is None:
             try:
@@ -79,8 +81,7 @@ def pledge_page(page: Page, chosen: Post) -> Response:
 def _choose_issuance(rows: list[Holding], chosen: Post) -> None:
     """A quantity without an issuance (as a cure is quoted) is looked for in the one of which most is free."""
     if rows and not chosen.text("issuance_id", required=False):
-        most = max(rows, key=lambda row: row.available)
-        chosen.fields["issuance_id"] = [most.issuance.issuance_id]
+        chosen.fields["issuance_id"] = [rows[0].issuance.issuance_id]
 
 
 def _enough(rows: list[Holding], chosen: Post) -> bool:
@@ -111,7 +112,7 @@ def retire(page: PageDep, issuance_id: Choice = "") -> Response:
 def retire_page(page: Page, issuance_id: str = "") -> Response:
     me = page.principal(*HOLDERS).organisation_id
     with page.parts.reading() as connection:
-        rows = usable(UnitOfWork(connection), me)
+        rows = usable(UnitOfWork(connection), me, issuance_id)
     return page.render("retire.html", rows=rows, issuance_id=issuance_id)
 
 

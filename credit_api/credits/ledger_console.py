@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import formats
@@ -22,25 +20,21 @@ PAGE = 25
 
 
 @router.get("/console/ledger")
-def ledger(page: PageDep, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def ledger(page: PageDep) -> Response:
     """Entries that touch the acting organisation, newest first, with its own postings."""
-    return ledger_page(page, before)
+    return ledger_page(page)
 
 
-def ledger_page(page: Page, before: int | None = None, verified: LedgerHead | None = None, blocks: int = 0) -> Response:
+def ledger_page(page: Page, verified: LedgerHead | None = None, blocks: int = 0) -> Response:
     me = page.principal().organisation_id
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         head = unit.ledger.head()
-        found = [
-            EntryOut.model_validate(entry)
-            for entry in unit.ledger.entries(organisation_id=me, limit=PAGE + 1, before=before)
-        ]
+        found = unit.ledger.entries(organisation_id=me, window=page.window("entries", PAGE))
     return page.render(
         "ledger.html",
         head=head,
-        entries=found[:PAGE],
-        more=found[PAGE - 1].entry_id if len(found) > PAGE else None,
+        entries=found.map(lambda entries: [EntryOut.model_validate(entry) for entry in entries]),
         verified=verified,
         blocks=blocks,
         amount=_amount,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
@@ -40,6 +40,25 @@ class Paging:
             self.response.headers["Link"] = f'<{address}>; rel="next"'
         return [turn(row) for row in page]
 
+    def require_whole(self, whole: bool) -> None:
+        """Raise `InvalidRequest` for a part of what is only answered whole: a file of half a list looks like all."""
+        asked = sorted({"limit", "cursor"} & set(self.request.query_params))
+        if whole and asked:
+            raise InvalidRequest("a file has the whole list: the answer in JSON has pages", unknown=asked)
+
+
+def page_by_id(window: Window, read: Callable[[int, str], Sequence[T]], id_of: Callable[[T], str]) -> Page[T]:
+    """The window of a list that a node keeps in order of id: `read(limit, after)`. Raises `InvalidRequest`.
+
+    The nodes know no windows: financing's types do not reach them.
+    """
+    after = window.after or ("",)
+    if len(after) != 1 or not isinstance(after[0], str):
+        raise InvalidRequest("this cursor is of no page of this list", field="cursor")
+    limit = window.limit or LIMIT_MAX
+    found = list(read(limit + 1, after[0]))
+    return Page(found[:limit], (id_of(found[limit - 1]),)) if len(found) > limit else Page(found)
+
 
 def as_cursor(order: Iterable[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(plain(list(order)))).decode().rstrip("=")
@@ -55,16 +74,20 @@ def paging(
     ] = None,
 ) -> Paging:
     """The window asked for. Raises `InvalidRequest` for a cursor that no page gave."""
-    after: tuple[Any, ...] | None = None
-    if cursor is not None:
-        try:
-            found = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        except (binascii.Error, ValueError):
-            raise InvalidRequest("this cursor is of no page", field="cursor") from None
-        if not isinstance(found, list):
-            raise InvalidRequest("this cursor is of no page", field="cursor")
-        after = tuple(found)
-    return Paging(Window(limit, after), request, response)
+    return Paging(window_at(cursor, limit), request, response)
+
+
+def window_at(cursor: str | None, limit: int) -> Window:
+    """The window after a cursor, the first one without. Raises `InvalidRequest` for a cursor that no page gave."""
+    if cursor is None:
+        return Window(limit)
+    try:
+        found = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        raise InvalidRequest("this cursor is of no page", field="cursor") from None
+    if not isinstance(found, list):
+        raise InvalidRequest("this cursor is of no page", field="cursor")
+    return Window(limit, tuple(found))
 
 
 PagingDep = Annotated[Paging, Depends(paging)]

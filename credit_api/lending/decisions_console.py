@@ -15,8 +15,9 @@ from credit_api.credits.holdings_console import products_on
 from credit_api.http.fields import Id
 from credit_api.lending.loans_api import decide_from_inquiry
 from credit_api.scores.inquiries import Inquiry, inquiries
+from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
-from financing.lending.collateral.pledge import PledgeState, StoredPledge
+from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.origination.approving import needs_second_person
 from financing.lending.origination.commands import (
     ApplyForLoan,
@@ -24,11 +25,13 @@ from financing.lending.origination.commands import (
     disburse_loan,
 )
 from financing.lending.unit import UnitOfWork
-from financing.valuation.marks import value_lots
-from financing.valuation.pools import PoolValue
+from financing.valuation.marks import marks_of, value_lots
+from financing.valuation.pools import PoolValue, value_pool
 
 router = APIRouter(include_in_schema=False)
 DEFAULT_TENOR_DAYS, ANSWERS = 180, 20
+# How many borrowers, pledges and securities a form lets its reader choose from.
+CHOICES = 200
 
 
 @router.get("/console/desk/decide")
@@ -42,26 +45,15 @@ def decide_page(page: Page, borrower: str) -> Response:
     at = page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        reserved = [
-            stored
-            for stored in unit.pledges.of(bank)
-            if stored.pledge.pledgee == bank
-            and stored.pledge.state is PledgeState.RESERVED
-            and at < stored.pledge.expires_at
-        ]
-        borrowers = sorted({stored.pledge.pledgor for stored in reserved})
+        borrowers = unit.pledges.pledgors(bank, at, CHOICES)
         borrower = borrower or (borrowers[0] if borrowers else "")
-        firm = page.organisations().get(borrower)
+        firm = page.organisation(borrower)
         subject = firm.subject_id if firm else None
         asked = _answers(connection, bank, subject) if subject else []
-        offered = [stored for stored in reserved if stored.pledge.pledgor == borrower]
+        offered = unit.pledges.reserved_for(bank, pledgor_id=borrower, at=at, window=Window(CHOICES))
         pool = value_lots(unit, page.parts.parameters, (stored.pledge.lot for stored in offered), at)
         each_value = _values(unit, page, offered)
-        securities = [
-            stored
-            for stored in unit.securities.of_organisation(bank)
-            if stored.state == "offered" and stored.security.borrower == borrower and stored.security.bank == bank
-        ]
+        securities = unit.securities.offered(bank, borrower, Window(CHOICES))
     return page.render(
         "decide.html",
         borrower=borrower,
@@ -82,14 +74,13 @@ def _answers(connection: Connection, bank: str, subject: str) -> Sequence[Inquir
     return inquiries(connection, bank_id=bank, subject_id=subject, answered=True, window=Window(ANSWERS))
 
 
-def _values(unit: UnitOfWork, page: Page, offered: list[StoredPledge]) -> dict[str, PoolValue]:
-    """The value of each pledge that has one, by pledge id."""
-    found = {}
-    for stored in offered:
-        pool = value_lots(unit, page.parts.parameters, [stored.pledge.lot], page.parts.clock())
-        if isinstance(pool, PoolValue):
-            found[stored.pledge.pledge_id] = pool
-    return found
+def _values(unit: UnitOfWork, page: Page, offered: Sequence[StoredPledge]) -> dict[str, PoolValue]:
+    """The value of each pledge that has one, by pledge id; each class is marked once."""
+    at = page.parts.clock()
+    classes = page.parts.parameters.classes_on(business_date(at))
+    marks = marks_of(unit, page.parts.parameters, (stored.pledge.lot.asset_class for stored in offered), at)
+    pools = {stored.pledge.pledge_id: value_pool([stored.pledge.lot], marks, classes) for stored in offered}
+    return {pledge_id: pool for pledge_id, pool in pools.items() if isinstance(pool, PoolValue)}
 
 
 @router.post("/console/desk/decisions")

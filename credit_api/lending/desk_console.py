@@ -10,7 +10,6 @@ from credit_api.console.posting import PostDep
 from credit_api.credits.console import assets_page
 from credit_api.http.fields import Id
 from financing.base.quantities import Money
-from financing.base.storage.paging import Window
 from financing.ledger.accounts import cash
 from financing.lending.business_day.intraday import revalue_loans
 from financing.lending.collateral.commands import end_reservation
@@ -20,7 +19,7 @@ from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 # What needs a person first comes first.
-SHOWN = 50
+SHOWN, CALLS = 50, 12
 
 
 @router.get("/console/desk")
@@ -36,12 +35,13 @@ def desk_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         book, _ = marked_book(unit, page.parts.parameters, at, bank_id=bank)
         active = loan_coverages(unit, page.parts.parameters, unit.loans.numbered(most_urgent(book, SHOWN)), at)
-        ended = unit.loans.ended(bank, Window(SHOWN))
-        closed = loan_coverages(unit, page.parts.parameters, ended, at)
-        reserved = unit.pledges.reserved_for(bank, Window(SHOWN))
-        decisions = unit.decisions.by_bank(bank, Window(SHOWN))
+        ended = unit.loans.ended(bank, page.window("closed"))
+        closed = ended.map(lambda stored: list(loan_coverages(unit, page.parts.parameters, stored, at)))
+        reserved = unit.pledges.reserved_for(bank, window=page.window("pledges"))
+        borrowers = unit.pledges.pledgors(bank, at, 1)
+        decisions = unit.decisions.by_bank(bank, page.window("decisions"))
         drawn = unit.loans.drawn_on([record.decision_id for record in decisions])
-        calls, open_calls = unit.calls.of(bank, Window(SHOWN)), len(unit.calls.open_of_bank(bank))
+        calls, open_calls = unit.calls.of(bank, page.window("calls", CALLS)), unit.calls.count_open(bank)
         money = unit.ledger.balance(cash(bank))
     return page.render(
         "desk.html",
@@ -49,7 +49,7 @@ def desk_page(page: Page) -> Response:
         closed=closed,
         totals=totals_of(book),
         reserved=reserved,
-        borrowers=sorted({stored.pledge.pledgor for stored in reserved if at < stored.pledge.expires_at}),
+        borrowers=borrowers,
         decisions=decisions,
         drawn=drawn,
         calls=calls,

@@ -114,11 +114,11 @@ def show_schedule(loan_id: Id, parts: PartsDep, principal: PrincipalDep) -> Sche
 
 
 @router.get("/loans/{loan_id}/events")
-def list_events(loan_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[LoanEventOut]:
+def list_events(loan_id: Id, parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[LoanEventOut]:
     """What happened to a loan, in the order of entry; reversed events stay."""
     with parts.reading() as connection:
-        events = history_of(UnitOfWork(connection), parts.context(principal), loan_id)
-    return [LoanEventOut.of(stored) for stored in events]
+        events = history_of(UnitOfWork(connection), parts.context(principal), loan_id, paging.window)
+    return paging.answers(events, LoanEventOut.of)
 
 
 @router.post("/loans/{loan_id}/events", status_code=201, response_model=LoanOut)

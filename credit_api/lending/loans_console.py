@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from fastapi import APIRouter
@@ -16,6 +15,7 @@ from credit_api.prices.charts import collateral_charts
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
+from financing.base.storage.paging import Window
 from financing.ledger.accounts import cash
 from financing.lending.collateral.commands import PostPledge, ReleasePledge, post_pledge, release_pledge
 from financing.lending.collateral.disposal import (
@@ -25,12 +25,10 @@ from financing.lending.collateral.disposal import (
     reserve_price,
 )
 from financing.lending.collateral.disposing import ListCollateral, ground_of, list_collateral
-from financing.lending.collateral.pledge import PledgeState
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.commands import history_of, schedule_of
 from financing.lending.loans.days import date_of
-from financing.lending.loans.events import Disbursement, StoredEvent
 from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import AccrueLoan, RepayLoan, accrue_loan, repay_loan
 from financing.lending.unit import UnitOfWork
@@ -38,6 +36,8 @@ from financing.market.delivery import rules_of
 from financing.valuation.pools import PoolValue
 
 router = APIRouter(include_in_schema=False)
+# How many reserved pledges a form lets its reader choose from.
+CHOICES = 200
 
 
 @router.get("/console/loans/{loan_id}")
@@ -54,19 +54,16 @@ def loan_page(page: Page, loan_id: str) -> Response:
         owed = standing.stored.loan
         context.require_party(owed.lender, owed.borrower)
         drawings = collateral_charts(page, unit, standing)
-        topups = [
-            stored
-            for stored in unit.pledges.of(owed.lender)
-            if stored.pledge.pledgor == owed.borrower
-            and stored.pledge.pledgee == owed.lender
-            and stored.pledge.state is PledgeState.RESERVED
-            and context.at < stored.pledge.expires_at
-        ]
-        calls = [call for call in unit.calls.of(owed.lender) if call.call.loan_id == loan_id]
-        listings = unit.trading.listings_of_pledges([held.pledge.pledge_id for held in standing.pledges])
-        names = asset_names(unit)
+        topups = unit.pledges.reserved_for(owed.lender, pledgor_id=owed.borrower, at=context.at, window=Window(CHOICES))
+        calls = unit.calls.on_loan(loan_id, page.window("calls"))
+        listings = unit.trading.listings_of_pledges(
+            [held.pledge.pledge_id for held in standing.pledges], page.window("listings")
+        )
+        names = asset_names(unit, (each.asset for each in listings))
         available = unit.ledger.balance(cash(owed.borrower)).available
-        schedule, events = schedule_of(unit, context, loan_id), history_of(unit, context, loan_id)
+        schedule = schedule_of(unit, context, loan_id)
+        events = history_of(unit, context, loan_id, page.window("events"))
+        undrawn = _undrawn(unit, context, standing)
     ground, plan = _disposal(context, standing)
     return page.render(
         "loan.html",
@@ -89,7 +86,7 @@ def loan_page(page: Page, loan_id: str) -> Response:
         risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
         stage=int(standing.stored.book.stage[0]),
         allowance=Money(int(standing.stored.book.allowance[0])),
-        undrawn=_undrawn(context, standing, events),
+        undrawn=undrawn,
         buyers=[each for each in page.of_kind(*HOLDERS) if each.id not in {owed.lender, owed.borrower}],
         at=context.at,
         today=business_date(context.at),
@@ -102,11 +99,11 @@ def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
     return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
 
 
-def _undrawn(context: Context, standing: LoanCoverage, events: Sequence[StoredEvent]) -> Money | None:
+def _undrawn(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> Money | None:
     """What is left of the commitment, or None when the product allows no further tranche."""
     stored = standing.stored
     product = context.parameters.product(stored.product, stored.terms.signed_on)
-    tranches = sum(isinstance(each.event.what, Disbursement) for each in events)
+    tranches = unit.loans.count_events(stored.terms.number, "disbursement")
     left = stored.committed - stored.loan.drawn
     return left if tranches < product.tranches_max and left > Money(0) else None
 

@@ -21,7 +21,6 @@ from credit_api.lending.decisions_console import decision_page
 from credit_api.lending.loans_console import loan_page
 from financing.base.commands import Command, Given
 from financing.base.quantities import Money, business_date
-from financing.base.storage.paging import Window
 from financing.lending.business_day.closing import CloseDays, close_days, open_dates
 from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.collateral.disposal_auction import AuctionCollateral, auction_collateral
@@ -34,7 +33,7 @@ from financing.market.auctions.store import Auction
 
 router = APIRouter(include_in_schema=False)
 Report = Literal["trial-balance", "general-ledger", "positions"]
-DAYS_SHOWN, ALERTS_SHOWN = 31, 200
+DAYS_SHOWN, ALERTS_SHOWN = 31, 40
 KEPT = "kept"
 # What the form says all of by its inputs; a restructuring has choices of its own.
 PLAIN: dict[str, type[Command]] = {
@@ -125,11 +124,12 @@ def days_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         waiting = open_dates(unit, page.context())
-        closed, alerts = unit.days.closed(bank, Window(DAYS_SHOWN)), unit.days.alerts(bank, Window(ALERTS_SHOWN))
+        closed = unit.days.closed(bank, page.window("closed", DAYS_SHOWN))
+        alerts = unit.days.alerts(bank, page.window("alerts", ALERTS_SHOWN))
         parked = {each.day: unit.days.parked(bank, each.day) for each in closed if each.parked}
     rows = [(each, _found(each)) for each in closed]
     steps = [(each, _steps(each), parked.get(each.day, [])) for each in closed]
-    return page.render("business_days.html", waiting=waiting, rows=rows, steps=steps, alerts=alerts)
+    return page.render("business_days.html", waiting=waiting, closed=closed, rows=rows, steps=steps, alerts=alerts)
 
 
 def _found(closed: ClosedDay) -> dict[str, Money | int]:

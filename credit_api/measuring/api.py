@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.measuring.schemas import (
     AccreditationOut,
@@ -26,8 +27,8 @@ from financing.registry.methodology.commands import Code, MoveMethodology, move_
 from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.model import Transition
 from financing.registry.verification.auditing import audit_readings
-from financing.registry.verification.commands import accreditations
 from financing.registry.verification.findings import VerifierFinding
+from financing.registry.verification.queries import accreditations_held, work_list
 from financing.registry.verification.verifying import (
     AnswerFinding,
     AssignVerifier,
@@ -41,7 +42,6 @@ from financing.registry.verification.verifying import (
     declare_relation,
     raise_finding,
     record_accreditation,
-    work_list,
 )
 
 router = APIRouter(prefix="/v1", tags=["measuring"], responses=PROBLEMS)
@@ -50,7 +50,7 @@ AUDIT_DAYS_MAX = 400
 
 @router.get("/methodologies")
 def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[MethodologyOut]:
-    """Every methodology version that is loaded, with its status today."""
+    """Every methodology version that is loaded, with its status today: a catalogue of files, in one answer."""
     on = business_date(parts.clock())
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
@@ -66,17 +66,18 @@ async def move(code: Code, version: int, body: MoveMethodology, call: CallDep) -
 
 @router.get("/methodologies/{code}/{version}/transitions")
 def list_transitions(code: Code, version: int, parts: PartsDep, principal: PrincipalDep) -> list[Transition]:
-    """What the registry decided on a version, oldest first."""
+    """What the registry decided on a version, oldest first: a status is entered once, so they are few."""
     with parts.reading() as connection:
         return UnitOfWork(connection).methodologies.transitions(code, min(max(version, 0), 999))
 
 
 @router.get("/verification/work-list")
-def show_work_list(parts: PartsDep, principal: PrincipalDep) -> list[WorkItemOut]:
+def show_work_list(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[WorkItemOut]:
     """The calling verifier's submitted periods, the most urgent first, then those assigned to nobody."""
     require_kind(principal, "verifier")
     with parts.reading() as connection:
-        return [WorkItemOut.of(item) for item in work_list(UnitOfWork(connection), principal.organisation_id)]
+        items = work_list(UnitOfWork(connection), principal.organisation_id, paging.window)
+    return paging.answers(items, WorkItemOut.of)
 
 
 @router.post("/monitoring-periods/{period_id}/assignment", status_code=201, response_model=AssignmentOut)
@@ -92,14 +93,15 @@ async def add_finding(period_id: Id, body: RaiseFinding, call: CallDep) -> Respo
 
 
 @router.get("/monitoring-periods/{period_id}/findings")
-def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep) -> list[VerifierFinding]:
+def list_findings(period_id: Id, parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[VerifierFinding]:
     """The verifier's findings on a period with their answers, for its owner, the registry and verifiers."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         claim = unit.periods.get(period_id)
         if principal.kind not in ("registry", "verifier") and claim.owner != principal.organisation_id:
             raise NotPermitted("this claim is another organisation's", monitoring_period_id=period_id)
-        return unit.verification.findings(period_id)
+        findings = unit.verification.findings(period_id, window=paging.window)
+    return paging.answers(findings, lambda finding: finding)
 
 
 @router.post("/verification-findings/{finding_id}/answer", status_code=201, response_model=VerifierFinding)
@@ -121,12 +123,12 @@ async def accredit(body: RecordAccreditation, call: CallDep) -> Response:
 
 
 @router.get("/accreditations")
-def list_accreditations(parts: PartsDep, principal: PrincipalDep) -> list[AccreditationOut]:
+def list_accreditations(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[AccreditationOut]:
     """Which certifier may verify what today: from the dated file, and as the registry recorded it."""
     context = parts.context(principal)
     with parts.reading() as connection:
-        held = accreditations(UnitOfWork(connection), context, business_date(context.at))
-    return [AccreditationOut.of(each) for each in held]
+        held = accreditations_held(UnitOfWork(connection), context, business_date(context.at), paging.window)
+    return paging.answers(held, AccreditationOut.of)
 
 
 @router.post("/organisation-relations", status_code=201, response_model=RelationOut)

@@ -26,12 +26,10 @@ def meters_page(page: Page) -> Response:
     me = page.principal("grid").organisation_id
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = [
-            (project, meter, page.parts.nodes.of(me).span(meter.meter_id))
-            for project in unit.projects.all()
-            for meter in unit.projects.meters(project.project_id)
-            if meter.measured_by == me
-        ]
+        node = page.parts.nodes.of(me)
+        found = unit.projects.measured_by(me, window=page.window("meters")).map(
+            lambda rows: [(project, meter, node.span(meter.meter_id)) for project, meter in rows]
+        )
     return page.render("metering.html", found=found)
 
 

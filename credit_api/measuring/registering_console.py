@@ -31,7 +31,7 @@ def register_page(page: Page, tag: str) -> Response:
         unit = UnitOfWork(connection)
         versions = [compiled(file) for file in page.parts.parameters.methodologies]
         approved = [each for each in versions if status_of(unit, each, on) == "approved"]
-        grids = [each for each in unit.organisations.all() if each.kind == "grid"]
+        grids = unit.organisations.all("grid")
     chosen = next((each for each in approved if each.tag == tag), None)
     return page.render("register.html", approved=approved, chosen=chosen, grids=grids)
 

@@ -12,7 +12,7 @@ from financing.base.parameters.methodologies import Status
 from financing.registry.methodology.definition import Methodology
 from financing.registry.verification.independence import Accreditation, Relation
 from financing.registry.verification.model import Assignment
-from financing.registry.verification.verifying import WorkItem
+from financing.registry.verification.queries import WorkItem
 
 
 class MethodologyOut(ResponseModel):

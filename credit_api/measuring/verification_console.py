@@ -8,13 +8,12 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.http.fields import Id
-from financing.base.quantities import Carbon, Energy
 from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, state_period
 from financing.registry.verification.monitoring import MonitoringState
-from financing.registry.verification.verifying import work_list as work_list_of
+from financing.registry.verification.queries import work_list as work_list_of
 
 router = APIRouter(include_in_schema=False)
 SEES_CLAIMS = ("verifier", "registry")
@@ -26,13 +25,14 @@ def work_list(page: PageDep) -> Response:
     principal = page.principal("verifier")
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        items = work_list_of(unit, principal.organisation_id)
-        claims = unit.periods.all()
-        projects = {project.project_id: project for project in unit.projects.all()}
+        items = work_list_of(unit, principal.organisation_id, page.window("waiting"))
+        stated = unit.periods.stated(window=page.window("stated"))
+        claims = [item.claim for item in items] + list(stated)
+        projects = unit.projects.named(claim.project_id for claim in claims)
     return page.render(
         "verification.html",
         items=items,
-        stated=[claim for claim in reversed(claims) if claim.state is not MonitoringState.SUBMITTED],
+        stated=stated,
         projects=projects,
     )
 
@@ -53,7 +53,7 @@ def claim_page(page: Page, period_id: str) -> Response:
         project = unit.projects.get(asked.project_id)
         raised = unit.verification.findings(period_id)
         assignment = unit.verification.assignment(period_id)
-        verifiers = [each for each in unit.organisations.all() if each.kind == "verifier"]
+        verifiers = unit.organisations.all("verifier")
         corrected = corrected_since(unit, page.parts.nodes, asked)
     return page.render(
         "claim.html",
@@ -88,19 +88,23 @@ def registry_page(page: Page) -> Response:
     page.principal("registry")
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        accepted = unit.periods.all(state=MonitoringState.ACCEPTED.value)
-        issuances = unit.issuances.all()
-        retirements = unit.retirements.all()
-        projects = {project.project_id: project for project in unit.projects.all()}
+        accepted = unit.periods.all(state=MonitoringState.ACCEPTED.value, window=page.window("accepted"))
+        waiting, generation = unit.periods.sums(MonitoringState.ACCEPTED.value)
+        issuances = unit.issuances.all(newest_first=True, window=page.window("issuances"))
+        issued_count, issued = unit.issuances.issued()
+        retirements, retired = unit.retirements.all(window=page.window("retirements")), unit.retirements.retired()
+        projects = unit.projects.named(claim.project_id for claim in accepted)
     return page.render(
         "registry.html",
         accepted=accepted,
-        issuances=list(reversed(issuances)),
-        retirements=list(reversed(retirements)),
+        waiting=waiting,
+        issuances=issuances,
+        issued_count=issued_count,
+        retirements=retirements,
         projects=projects,
-        issued=sum((each.quantity for each in issuances), Carbon(0)),
-        retired=sum((each.quantity for each in retirements), Carbon(0)),
-        generation=sum((each.generation() for each in accepted), Energy(0)),
+        issued=issued,
+        retired=retired,
+        generation=generation,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.fields import Id
+from credit_api.http.paging import PagingDep
 from credit_api.http.pipeline import id_from_key
 from credit_api.http.problems import PROBLEMS
 from credit_api.models import governing
@@ -28,18 +29,21 @@ from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role
 from federated.governance.monitoring.fairness import GroupFairness
 from financing.base.context import Context
+from financing.base.storage.paging import page_of_rows
 
 router = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)
 READERS = ("bank", "grid", "registry")
 
 
 @router.get("/models")
-def list_models(parts: PartsDep, principal: PrincipalDep) -> list[ModelOut]:
-    """Every registered model version with its manifest, held-out metrics, status, role and history."""
+def list_models(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ModelOut]:
+    """Every registered model version with its manifest, held-out metrics, status, role and history, oldest first."""
     require_kind(principal, *READERS)
     oversight, at = parts.network.oversight, parts.clock()
     standing = oversight.lifecycle()
-    return [ModelOut.of(manifest, standing, at) for manifest in oversight.manifests()]
+    # By place in the log, which is only ever added to; a manifest is a file, and only those of the page are opened.
+    page = page_of_rows(enumerate(standing.versions), lambda each: each[:1], paging.window)
+    return paging.answers(page, lambda each: ModelOut.of(oversight.governance.manifest(each[1]), standing, at))
 
 
 @router.get("/models/monitoring")
@@ -77,7 +81,7 @@ def model_card(
 
 @router.get("/models/{version}/fairness")
 def fairness(version: Id, parts: PartsDep, principal: PrincipalDep) -> Sequence[GroupFairness]:
-    """Each group of customers beside the most approved one of its segment, on held-out rows."""
+    """Each group of customers beside the most approved one of its segment, on held-out rows: few, all at once."""
     require_kind(principal, *READERS)
     return parts.network.oversight.fairness(version)
 

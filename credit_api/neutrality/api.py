@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 
 from credit_api.certificates.documents import green_document, neutrality_document, retirement_document
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.neutrality.schemas import NeutralityOut
 from financing.base.commands import Id
@@ -37,11 +38,12 @@ async def draft(body: DraftClaim, call: CallDep) -> Response:
 
 
 @router.get("/neutrality-claims")
-def list_claims(parts: PartsDep, principal: PrincipalDep) -> list[NeutralityOut]:
+def list_claims(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[NeutralityOut]:
     """The caller's claims of neutrality; verifiers and registries see all."""
     entity = None if principal.kind in {"verifier", "registry"} else principal.organisation_id
     with parts.reading() as connection:
-        return [NeutralityOut.of(each) for each in UnitOfWork(connection).neutrality.all(entity)]
+        found = UnitOfWork(connection).neutrality.all(entity, window=paging.window)
+    return paging.answers(found, NeutralityOut.of)
 
 
 @router.post("/neutrality-claims/{claim_id}/matches", status_code=201, response_model=NeutralityOut)

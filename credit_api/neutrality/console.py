@@ -10,7 +10,6 @@ from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.http.fields import Id
 from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
-from financing.base.quantities import Carbon
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
     DraftClaim,
@@ -21,12 +20,14 @@ from financing.registry.neutrality.commands import (
     match_retirement,
     refuse_claim,
 )
-from financing.registry.neutrality.model import NeutralityClaim, scope_totals
-from financing.registry.retirement.model import Retirement
+from financing.registry.neutrality.model import scope_totals
+from financing.registry.neutrality.queries import usable
 
 router = APIRouter(include_in_schema=False)
 SEES_ALL = ("verifier", "registry")
 FOOTPRINT_ROWS, REDUCTION_ROWS = 6, 3
+# How many retirements a form lets its reader choose from.
+CHOICES = 200
 
 
 @router.get("/console/neutrality")
@@ -39,7 +40,7 @@ def claims_page(page: Page) -> Response:
     principal = page.principal(*HOLDERS, *SEES_ALL)
     entity = None if principal.kind in SEES_ALL else principal.organisation_id
     with page.parts.reading() as connection:
-        found = UnitOfWork(connection).neutrality.all(entity)
+        found = UnitOfWork(connection).neutrality.all(entity, window=page.window("claims"))
     return page.render(
         "neutrality.html",
         found=found,
@@ -83,14 +84,14 @@ def claim_page(page: Page, claim_id: str) -> Response:
         if stated.entity != principal.organisation_id and principal.kind not in SEES_ALL:
             raise NotPermitted("this claim is another organisation's", claim_id=claim_id)
         mine = stated.entity == principal.organisation_id
-        usable = _usable(unit, stated) if mine and stated.state == "drafted" else []
+        left = usable(connection, stated.entity, CHOICES) if mine and stated.state == "drafted" else []
     return page.render(
         "neutrality_claim.html",
         claim=stated,
         scopes=scope_totals(stated),
         mine=mine,
         certifier=principal.kind == "verifier" and not mine,
-        usable=usable,
+        usable=left,
         missing=stated.residual - stated.matched,
     )
 
@@ -126,16 +127,6 @@ def refuse(post: PostDep, claim_id: Id) -> Response:
         flash="neutrality_refused",
         again=lambda page: claim_page(page, claim_id),
     )
-
-
-def _usable(unit: UnitOfWork, claim: NeutralityClaim) -> list[tuple[Retirement, Carbon]]:
-    """Retirements by the entity or for it, with what no claim has used of them yet."""
-    retired = [
-        (each, each.quantity - unit.neutrality.matched(each.certificate_number))
-        for each in unit.retirements.all()
-        if claim.entity in {each.retired_by, each.beneficiary}
-    ]
-    return [(each, left) for each, left in retired if left]
 
 
 def _footprint(post: Post) -> list[dict[str, object]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Any
 
@@ -22,7 +21,6 @@ from financing.base.commands import AssetCode, Given
 from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
 from financing.base.storage.paging import Window
-from financing.ledger.accounts import Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import (
     PlaceOrder,
@@ -44,6 +42,8 @@ from financing.market.order_book.venue import (
 )
 
 router = APIRouter(include_in_schema=False)
+# How many assets the exchange can choose from to list.
+CHOICES = 200
 TRADES, OWN, DAYS = 12, 30, 250
 
 
@@ -152,7 +152,7 @@ def book_page(
         unit = UnitOfWork(connection)
         listed = unit.orders.instruments()
         found = unit.orders.instrument(instrument) if instrument is not None else None
-        assets = _unlisted(unit, listed) if principal.kind == "exchange" else []
+        assets = unit.orders.unlisted(CHOICES) if principal.kind == "exchange" else []
         values: dict[str, Any] = {} if found is None else _shown(page, unit, found, principal.organisation_id)
     return page.render(
         "book.html",
@@ -189,9 +189,3 @@ def _shown(page: Page, unit: UnitOfWork, found: Instrument, owner: str) -> dict[
 
 def _price(fen: float) -> str:
     return formats.price(Price(round(fen)))
-
-
-def _unlisted(unit: UnitOfWork, listed: Sequence[Instrument]) -> list[str]:
-    taken = {each.id for each in listed}
-    codes = [Asset.credits(found.issuance_id).code for found in unit.issuances.all()]
-    return [code for code in codes if code not in taken]

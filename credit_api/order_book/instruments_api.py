@@ -86,7 +86,10 @@ def list_trades(instrument: AssetCode, parts: PartsDep, principal: PrincipalDep,
 def list_candles(
     instrument: AssetCode, parts: PartsDep, principal: PrincipalDep, days: Annotated[int, Query(ge=1, le=1000)] = 250
 ) -> list[CandleOut]:
-    """Days of listed trading, oldest first: open, high, low, last, close (volume-weighted average) and quantity."""
+    """Days of listed trading, oldest first: open, high, low, last, close (volume-weighted average) and quantity.
+
+    It has no pages: `days` says how many at most.
+    """
     with parts.reading() as connection:
         UnitOfWork(connection).orders.instrument(instrument)
         return candles(connection, instrument, days)

@@ -15,6 +15,7 @@ from credit_api.http.fields import (
     ResponseModel,
     Text,
 )
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from financing.base.commands import Command, issued_by
 from financing.base.context import Context
@@ -75,10 +76,11 @@ async def admit(body: AdmitOrganisation, call: CallDep) -> Response:
 
 
 @router.get("/organisations")
-def list_organisations(parts: PartsDep, principal: PrincipalDep) -> list[OrganisationOut]:
+def list_organisations(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[OrganisationOut]:
     """Every participant; which customer of a bank it is stays out."""
     with parts.reading() as connection:
-        return [OrganisationOut.of(each) for each in UnitOfWork(connection).organisations.all()]
+        found = UnitOfWork(connection).organisations.all(window=paging.window)
+    return paging.answers(found, OrganisationOut.of)
 
 
 @router.post("/organisations/{organisation_id}/keys", status_code=201)

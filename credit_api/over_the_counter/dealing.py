@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from credit_api.console.pages import Page
 from credit_api.console.posting import FieldInvalid, Post
 from financing.base.quantities import Carbon, Price
+from financing.base.storage.paging import Page as Rows
 from financing.ledger.accounts import AccountKind, Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
@@ -24,28 +26,34 @@ class Free:
     available: Carbon
 
 
-def asset_names(unit: UnitOfWork) -> dict[str, str]:
-    """What every asset is called, by its code."""
+def asset_names(unit: UnitOfWork, codes: Iterable[str]) -> dict[str, str]:
+    """What these assets are called, by their code."""
+    assets = {Asset(code) for code in codes}
+    issuances = unit.issuances.these([each.issuance_id for each in assets if not each.is_package])
+    packages = unit.packages.these([each.package_id for each in assets if each.is_package])
     names = {
         Asset.credits(each.issuance_id).code: f"{each.project_code} {each.vintage} · {each.methodology_tag}"
-        for each in unit.issuances.all()
+        for each in issuances
     }
-    return names | {Asset.units(each.package_id).code: f"{each.code} · {each.name}" for each in unit.packages.all()}
+    return names | {Asset.units(each.package_id).code: f"{each.code} · {each.name}" for each in packages}
 
 
-def free_of(unit: UnitOfWork, owner_id: str, names: dict[str, str]) -> list[Free]:
+def free_of(unit: UnitOfWork, owner_id: str) -> list[Free]:
     """What an owner can sell or move: credits and package units, most first."""
-    found = [
-        Free(balance.key.asset.code, names[balance.key.asset.code], Carbon(balance.available))
+    free = {
+        balance.key.asset.code: Carbon(balance.available)
         for balance in unit.ledger.balances(owner_id=owner_id, kinds=[AccountKind.HOLDING])
         if not balance.key.asset.is_money and balance.available > 0
-    ]
-    return sorted(found, key=lambda each: (-each.available.kg, each.asset))
+    }
+    names = asset_names(unit, free)
+    choices = [Free(code, names[code], available) for code, available in free.items()]
+    return sorted(choices, key=lambda each: (-each.available.kg, each.asset))
 
 
-def listings_of(unit: UnitOfWork, party: str) -> list[Listing]:
-    """Listings that a party made or that are addressed to it, newest first."""
-    return sorted(unit.trading.listings_of(party), key=lambda each: (each.listed_at, each.listing_id), reverse=True)
+def own_listings(page: Page, unit: UnitOfWork) -> tuple[Rows[Listing], dict[str, str]]:
+    """The part that a page shows of the listings that its reader made or that are addressed to it, and their names."""
+    listings = unit.trading.listings_of(page.principal().organisation_id, page.window("listings"))
+    return listings, asset_names(unit, (each.asset for each in listings))
 
 
 def fees(page: Page, quantity: Carbon, price: Price) -> Quote:

@@ -35,7 +35,6 @@ from financing.market.over_the_counter.commands import (
 )
 
 router = APIRouter(include_in_schema=False)
-SHOWN = 50
 QUOTES = "/console/trade/quotes"
 
 
@@ -50,11 +49,13 @@ def deals_page(page: Page) -> Response:
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        names = asset_names(unit)
-        found = list(reversed(unit.trading.deals_of(me)))[:SHOWN]
+        rows = unit.trading.deals_of(me, page.window("deals"))
+        names = asset_names(unit, (each.asset for each in rows))
     return page.render(
         "deals.html",
-        found=[(each, each.state_at(at), fees(page, each.quantity, each.price)) for each in found],
+        deals=rows.map(
+            lambda part: [(each, each.state_at(at), fees(page, each.quantity, each.price)) for each in part]
+        ),
         names=names,
         me=me,
         trader=principal.kind in HOLDERS,
@@ -108,8 +109,7 @@ def quotes_page(page: Page) -> Response:
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        names = asset_names(unit)
-        requests = list(reversed(unit.trading.requests()))[:SHOWN]
+        requests = unit.trading.requests(page.window("requests"))
         given = {
             each.request_id: [
                 (quote, quote.state_at(at), fees(page, quote.quantity, quote.price))
@@ -118,10 +118,12 @@ def quotes_page(page: Page) -> Response:
             ]
             for each in requests
         }
-        free = free_of(unit, me, names) if principal.kind in HOLDERS else []
+        free = free_of(unit, me) if principal.kind in HOLDERS else []
+        quoted = [quote.asset for quotes in given.values() for quote, _, _ in quotes]
+        names = asset_names(unit, [*quoted, *(each.wanted for each in requests if each.side == "sell")])
     return page.render(
         "quotes.html",
-        requests=[(each, each.state_at(at)) for each in requests],
+        requests=requests.map(lambda part: [(each, each.state_at(at)) for each in part]),
         given=given,
         names=names,
         free=free,

@@ -15,11 +15,12 @@ from credit_api.over_the_counter.dealing import (
     fees,
     free_of,
     in_days,
-    listings_of,
+    own_listings,
 )
 from credit_api.prices.charts import PRICED
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Money
+from financing.base.storage.paging import Page as Rows
 from financing.base.storage.paging import Window
 from financing.ledger.accounts import Asset, cash
 from financing.lending.collateral.disposing import buy_any
@@ -65,16 +66,16 @@ def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | Non
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        names = asset_names(unit)
         trader = principal.kind in HOLDERS
-        found = unit.trading.open_listings(me, at)
-        own = listings_of(unit, me) if trader else []
+        takeable = unit.trading.open_listings(me, at, page.window("open"), own=False)
+        own, names = own_listings(page, unit) if trader else (Rows([]), {})
         mark = marks_of(unit, page.parts.parameters, [PRICED], at)[PRICED]
-        free = free_of(unit, me, names) if trader else []
+        free = free_of(unit, me) if trader else []
         trades = unit.trading.trades(window=Window(TRADES))
+        names = names | asset_names(unit, [*(each.asset for each in takeable), *(each.asset for each in trades)])
     return page.render(
         "listings.html",
-        found=[each for each in found if each.seller != me],
+        takeable=takeable,
         listings=own,
         buyers=[each for each in page.of_kind(*HOLDERS) if each.id != me],
         mark=mark,
@@ -111,25 +112,25 @@ def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Resp
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.trading.listing_shown_to(principal.organisation_id, listing_id)
-        names = asset_names(unit)
+        listing = unit.trading.listing_shown_to(principal.organisation_id, listing_id)
+        names = asset_names(unit, [listing.asset])
         money = Money(unit.ledger.balance(cash(principal.organisation_id)).available)
     amounts: Quote | None = None
     if asked is not None and page.shown is None:
         try:
             page.principal(*HOLDERS)
-            amounts = fees(page, asked.tonnes("quantity"), found.price)
+            amounts = fees(page, asked.tonnes("quantity"), listing.price)
             _purpose(asked)
         except REFUSALS as refusal:
             page.shown = shown(refusal, form="take", values=asked.fields)
             amounts = None
     return page.render(
         "listing.html",
-        found=found,
-        state=found.state_at(page.parts.clock()),
-        name=names[found.asset],
-        package=Asset(found.asset).is_package,
-        mine=found.seller == principal.organisation_id,
+        listing=listing,
+        state=listing.state_at(page.parts.clock()),
+        name=names[listing.asset],
+        package=Asset(listing.asset).is_package,
+        mine=listing.seller == principal.organisation_id,
         trader=principal.kind in HOLDERS,
         money=money,
         asked={name: values[0] for name, values in asked.fields.items()} if asked else {},

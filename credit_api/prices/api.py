@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from credit_api.credits.schemas import BalanceOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.prices.schemas import (
     MarkOut,
@@ -36,12 +35,11 @@ async def add_price(body: RecordPrice, call: CallDep) -> Response:
 
 
 @router.get("/prices")
-def list_prices(
-    parts: PartsDep, principal: PrincipalDep, asset_class: Id, limit: Annotated[int, Query(ge=1, le=1000)] = 250
-) -> list[PriceOut]:
-    """The last price observations of a class, oldest first."""
+def list_prices(parts: PartsDep, principal: PrincipalDep, paging: PagingDep, asset_class: Id) -> list[PriceOut]:
+    """Price observations of a class, newest first."""
     with parts.reading() as connection:
-        return [PriceOut.of(seen) for seen in UnitOfWork(connection).market.prices(asset_class, limit)]
+        seen = UnitOfWork(connection).market.observations(asset_class, paging.window)
+    return paging.answers(seen, PriceOut.of)
 
 
 @router.get("/marks/{asset_class}")

@@ -7,9 +7,10 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
-from credit_api.over_the_counter.dealing import asset_names, listings_of
+from credit_api.over_the_counter.dealing import own_listings
 from credit_api.prices.charts import HISTORY, price_charts
 from financing.base.quantities import Money, business_date
+from financing.base.storage.paging import Page as Rows
 from financing.ledger.accounts import AccountKind
 from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
@@ -34,9 +35,8 @@ def market_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         marks = marks_of(unit, page.parts.parameters, classes, at)
         histories = {key: unit.market.prices(key, HISTORY) for key in classes}
-        listings = listings_of(unit, principal.organisation_id)
-        names = asset_names(unit)
-        balances = unit.ledger.balances(kinds=[AccountKind.CASH]) if principal.kind == "exchange" else []
+        listings, names = own_listings(page, unit)
+        balances = _cash_of_everyone(page, unit) if principal.kind == "exchange" else Rows([])
     return page.render(
         "market.html",
         classes=classes,
@@ -46,10 +46,16 @@ def market_page(page: Page) -> Response:
         exchange=principal.kind == "exchange",
         listings=listings,
         names=names,
-        balances=[(balance.key.owner_id, Money(balance.posted)) for balance in balances],
-        everyone=sorted(page.organisations().values(), key=lambda each: (each.kind, each.id)),
+        balances=balances,
+        everyone=page.organisations().values() if principal.kind == "exchange" else (),
         at=at,
     )
+
+
+def _cash_of_everyone(page: Page, unit: UnitOfWork) -> Rows[tuple[str, Money]]:
+    """Who has how much settlement money, for the exchange."""
+    found = unit.ledger.balances(kinds=[AccountKind.CASH], window=page.window("balances"))
+    return found.map(lambda rows: [(each.key.owner_id, Money(each.posted)) for each in rows])
 
 
 @router.post("/console/market/prices")

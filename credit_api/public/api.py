@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from credit_api.app.errors import BodyTooLarge
 from credit_api.http.callers import CallDep, PartsDep
 from credit_api.http.fields import ResponseModel
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import (
     CSV_TYPE,
@@ -30,9 +32,10 @@ from financing.base.commands import Command, issued_by
 from financing.base.context import Context
 from financing.base.errors import CorruptData
 from financing.base.quantities import INT64_MAX
+from financing.base.storage.paging import ALL
 from financing.lending.unit import UnitOfWork
 from financing.registry.oversight.overlap_guard import put_on_record
-from financing.registry.statistics import SHOWN, StatisticsStore
+from financing.registry.statistics import SHOWN, Cell, StatisticsStore
 from financing.valuation.streams.subsidies import estimate
 
 router = APIRouter(prefix="/v1", tags=["public"], responses=PROBLEMS)
@@ -55,6 +58,16 @@ class StatisticOut(ResponseModel):
     retired_kg: int
     cancelled_kg: int
     exported_kg: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> Self:
+        return cls(
+            methodology=cell.methodology,
+            region=cell.region,
+            vintage=cell.vintage,
+            issued_kg=cell.issued_kg,
+            **{f"{kind}_kg": cell.by_account[kind] for kind in SHOWN},
+        )
 
 
 class SubsidyYearOut(ResponseModel):
@@ -107,45 +120,33 @@ def record_units(unit: UnitOfWork, context: Context, command: RecordUnits) -> Im
 
 
 @router.get("/statistics", response_model=list[StatisticOut])
-def show_statistics(parts: PartsDep, table: Table = "json") -> Any:
-    """Issued, held, pledged, retired and so on by method, region and vintage. Public; JSON, CSV or XLSX."""
+def show_statistics(parts: PartsDep, paging: PagingDep, table: Table = "json") -> Any:
+    """Issued, held, pledged, retired and so on by method, region and vintage. Public.
+
+    JSON by pages, CSV and XLSX whole.
+    """
+    paging.require_whole(table != "json")
     with parts.reading() as connection:
-        cells = StatisticsStore(connection).by_kind()
-    rows = [
-        StatisticOut(
-            methodology=cell.methodology,
-            region=cell.region,
-            vintage=cell.vintage,
-            issued_kg=cell.issued_kg,
-            **{f"{kind}_kg": cell.by_account[kind] for kind in SHOWN},
-        )
-        for cell in cells
-    ]
+        cells = StatisticsStore(connection).by_kind(paging.window if table == "json" else ALL)
     if table == "json":
-        return rows
+        return paging.answers(cells, StatisticOut.of)
     columns = tuple(StatisticOut.model_fields)
-    return _table(table, "statistics", columns, [[getattr(row, name) for name in columns] for row in rows])
+    rows = ([getattr(row, name) for name in columns] for row in map(StatisticOut.of, cells))
+    return _table(table, "statistics", columns, rows)
 
 
 @router.get("/cad-trust/units", response_model=list[CadUnit])
-def export_units(
-    parts: PartsDep,
-    table: Table = "json",
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-    after: Annotated[int, Query(ge=0, le=INT64_MAX, description="how many to skip, in the order of issue")] = 0,
-) -> Any:
-    """Blocks of serial numbers as CAD Trust units. Public; JSON, CSV or XLSX. Owners are named."""
-    with parts.reading() as connection:
-        names = {each.id: each.name_en for each in UnitOfWork(connection).organisations.all()}
-        link = f"{parts.settings.address}/v1/serials"
-        units = [
-            unit_of(each, names[each.owner_id], link)
-            for each in StatisticsStore(connection).units(limit=limit, after=after)
-        ]
+def export_units(parts: PartsDep, paging: PagingDep, table: Table = "json") -> Any:
+    """Blocks of serial numbers as CAD Trust units. Public; JSON by pages, CSV and XLSX whole. Owners are named."""
+    paging.require_whole(table != "json")
+    link = f"{parts.settings.address}/v1/serials"
     if table == "json":
-        return Response(orjson.dumps([each.model_dump(mode="json") for each in units]), media_type="application/json")
-    rows = [[each.model_dump(mode="json")[name] for name in COLUMNS] for each in units]
-    return _table(table, "units", COLUMNS, rows)
+        with parts.reading() as connection:
+            units = StatisticsStore(connection).units(paging.window)
+        return paging.answers(units, lambda each: unit_of(each, link))
+    with parts.reading() as connection:
+        every = (unit_of(each, link).model_dump(mode="json") for each in StatisticsStore(connection).every_unit())
+        return _table(table, "units", COLUMNS, ([each[name] for name in COLUMNS] for each in every))
 
 
 @router.post(
@@ -216,7 +217,7 @@ def _rows(content: bytes, table: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _table(kind: str, name: str, columns: tuple[str, ...], rows: list[list[Any]]) -> Response:
+def _table(kind: str, name: str, columns: tuple[str, ...], rows: Iterable[list[Any]]) -> Response:
     content = as_csv(columns, rows) if kind == "csv" else as_xlsx(name, columns, rows)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
     return Response(content, media_type=CSV_TYPE if kind == "csv" else XLSX_TYPE, headers=headers)

@@ -89,12 +89,12 @@ class CadUnit(BaseModel):
 COLUMNS = tuple(CadUnit.model_fields)
 
 
-def unit_of(unit: Unit, owner: str, link: str) -> CadUnit:
+def unit_of(unit: Unit, link: str) -> CadUnit:
     """Our block of serial numbers as a CAD Trust unit, counted in tonnes."""
     text = unit.serial
     removal = text.methodology_tag.rstrip("0123456789") in REMOVALS
     return CadUnit(
-        unitOwner=owner,
+        unitOwner=unit.owner_name,
         countryJurisdictionOfOwner="China",
         inCountryJurisdictionOfOwner=unit.region,
         serialNumberBlock=str(text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -58,7 +59,7 @@ def _estimated(page: Page, asked: Post) -> tuple[PvSubsidy | None, tuple[Subsidy
         return None, ()
 
 
-def _drawings(page: Page, cells: list[Cell]) -> tuple[Bars, ...]:
+def _drawings(page: Page, cells: Sequence[Cell]) -> tuple[Bars, ...]:
     sums = {kind: sum(cell.by_account[kind] for cell in cells) for kind in SHOWN}
     if not any(sums.values()):
         return ()

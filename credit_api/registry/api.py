@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from credit_api.credits.schemas import CertificateOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
+from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.registry.schemas import (
     BreakdownOut,
@@ -91,10 +90,11 @@ async def freeze(body: FreezeSerials, call: CallDep) -> Response:
 
 
 @router.get("/freezes")
-def list_freezes(parts: PartsDep, principal: PrincipalDep) -> list[SerialFreeze]:
+def list_freezes(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[SerialFreeze]:
     """Every freeze there ever was, newest first: who deals in credits must be able to see them."""
     with parts.reading() as connection:
-        return UnitOfWork(connection).custody.freezes()
+        found = UnitOfWork(connection).custody.freezes(paging.window)
+    return paging.answers(found, lambda each: each)
 
 
 @router.post("/freezes/{freeze_id}/lifting", response_model=SerialFreeze)
@@ -138,11 +138,12 @@ async def reverse(body: ReverseFromBuffer, call: CallDep) -> Response:
 
 
 @router.get("/cancellations")
-def list_cancellations(parts: PartsDep, principal: PrincipalDep) -> list[Cancellation]:
+def list_cancellations(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[Cancellation]:
     """Cancellations of the caller's credits; a registry sees all."""
     owner = None if principal.kind == "registry" else principal.organisation_id
     with parts.reading() as connection:
-        return UnitOfWork(connection).custody.cancellations(owner_id=owner)
+        found = UnitOfWork(connection).custody.cancellations(owner_id=owner, window=paging.window)
+    return paging.answers(found, lambda each: each)
 
 
 @router.post("/packages", status_code=201, response_model=PackageOut)
@@ -152,10 +153,11 @@ async def add_package(body: MakePackage, call: CallDep) -> Response:
 
 
 @router.get("/packages")
-def list_packages(parts: PartsDep, principal: PrincipalDep) -> list[PackageOut]:
+def list_packages(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[PackageOut]:
     """Every package."""
     with parts.reading() as connection:
-        return [PackageOut.of(each) for each in UnitOfWork(connection).packages.all()]
+        found = UnitOfWork(connection).packages.all(window=paging.window)
+    return paging.answers(found, PackageOut.of)
 
 
 @router.get("/packages/{package_id}")
@@ -176,16 +178,12 @@ def show_package(package_id: Id, parts: PartsDep, principal: PrincipalDep) -> Pa
 
 @router.get("/packages/{package_id}/constituents")
 def list_constituents(
-    package_id: Id,
-    parts: PartsDep,
-    principal: PrincipalDep,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after: Annotated[int, Query(ge=0, le=10**9, description="how many to skip, oldest first")] = 0,
+    package_id: Id, parts: PartsDep, principal: PrincipalDep, paging: PagingDep
 ) -> list[ConstituentOut]:
     """Look through a package to its serial numbers, oldest first."""
     with parts.reading() as connection:
-        behind = look_through(UnitOfWork(connection), package_id, limit=limit, after=after)
-    return [ConstituentOut.of(each, serials) for each, serials in behind]
+        behind = look_through(UnitOfWork(connection), package_id, window=paging.window)
+    return paging.answers(behind, lambda each: ConstituentOut.of(*each))
 
 
 @router.post("/packages/{package_id}/closure", response_model=PackageOut)
@@ -219,10 +217,11 @@ async def send(body: SendCredits, call: CallDep) -> Response:
 
 
 @router.get("/transfers")
-def list_transfers(parts: PartsDep, principal: PrincipalDep) -> list[TransferOut]:
+def list_transfers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[TransferOut]:
     """Transfers that the caller asked for, or that leave or reach its registry, newest first."""
     with parts.reading() as connection:
-        return [TransferOut.of(each) for each in UnitOfWork(connection).transfers.of(principal.organisation_id)]
+        found = UnitOfWork(connection).transfers.of(principal.organisation_id, window=paging.window)
+    return paging.answers(found, TransferOut.of)
 
 
 @router.post("/transfers/{transfer_id}/minting", response_model=TransferOut)
@@ -244,10 +243,11 @@ async def add_external_claim(body: RecordExternalClaim, call: CallDep) -> Respon
 
 
 @router.get("/external-claims")
-def list_external_claims(parts: PartsDep, principal: PrincipalDep) -> list[ExternalClaimOut]:
+def list_external_claims(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ExternalClaimOut]:
     """What is on record about other schemes: a developer can look before it claims."""
     with parts.reading() as connection:
-        return [ExternalClaimOut.of(each) for each in UnitOfWork(connection).guard.external()]
+        found = UnitOfWork(connection).guard.external(window=paging.window)
+    return paging.answers(found, ExternalClaimOut.of)
 
 
 @router.post("/green-certificates", status_code=201, response_model=GreenCertificateOut)
@@ -257,10 +257,11 @@ async def add_green_certificate(body: RecordCertificate, call: CallDep) -> Respo
 
 
 @router.get("/green-certificates")
-def list_green_certificates(parts: PartsDep, principal: PrincipalDep) -> list[GreenCertificateOut]:
+def list_green_certificates(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[GreenCertificateOut]:
     """Green-electricity certificates and their states."""
     with parts.reading() as connection:
-        return [GreenCertificateOut.of(each) for each in UnitOfWork(connection).guard.certificates()]
+        found = UnitOfWork(connection).guard.certificates(window=paging.window)
+    return paging.answers(found, GreenCertificateOut.of)
 
 
 @router.post("/green-certificates/{certificate_number}/sale", response_model=GreenCertificateOut)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
 from credit_api.http.fields import Id, ResponseModel
-from credit_api.http.paging import PagingDep
+from credit_api.http.paging import PagingDep, page_by_id
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries
@@ -24,7 +24,6 @@ from federated.consent.record import ConsentRecord
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
-Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 class CustomerOut(ResponseModel):
@@ -43,14 +42,12 @@ async def give_consent(body: ConsentIn, call: CallDep) -> Response:
 
 
 @router.get("/consents")
-def list_consents(
-    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
-) -> list[ConsentOut]:
-    """Consents towards the calling bank by id, those after `after`."""
+def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ConsentOut]:
+    """Consents towards the calling bank by id."""
     require_kind(principal, "bank")
-    return [
-        ConsentOut.model_validate(record) for record in parts.network.consents(principal.organisation_id, limit, after)
-    ]
+    read = partial(parts.network.consents, principal.organisation_id)
+    found = page_by_id(paging.window, read, lambda record: record.consent_id)
+    return paging.answers(found, ConsentOut.model_validate)
 
 
 @router.get("/consents/{consent_id}")
@@ -73,13 +70,12 @@ async def withdraw_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | N
 
 
 @router.get("/customers")
-def list_customers(
-    parts: PartsDep, principal: PrincipalDep, limit: Limit = 100, after: Annotated[str, Query(max_length=64)] = ""
-) -> list[CustomerOut]:
-    """The calling bank's own customers by subject id, those after `after`."""
+def list_customers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[CustomerOut]:
+    """The calling bank's own customers by subject id."""
     require_kind(principal, "bank")
-    customers = parts.network.customers(principal.organisation_id, limit, after)
-    return [CustomerOut(subject_id=subject_id) for subject_id in customers]
+    read = partial(parts.network.customers, principal.organisation_id)
+    found = page_by_id(paging.window, read, lambda subject_id: subject_id)
+    return paging.answers(found, lambda subject_id: CustomerOut(subject_id=subject_id))
 
 
 @router.post("/scores")

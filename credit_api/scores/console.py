@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,6 +13,7 @@ from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, PostDep
 from credit_api.http.fields import Id
+from credit_api.http.paging import page_by_id
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries, own_inquiry
 from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
@@ -19,19 +21,16 @@ from credit_api.scores.scoring import ask_score
 from federated.consent.record import ConsentRecord, Purpose
 from federated.errors import DataMissing
 from financing.base.context import Context
-from financing.base.storage.paging import Window
+from financing.base.storage.paging import Page as Rows
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
 PAGE = 25
-LOG, ABOUT = 100, 20
+ABOUT = 20
 
 
 @router.get("/console/scores")
-def customers(
-    page: PageDep,
-    after: Annotated[str, Query(max_length=64)] = "",
-    subject: Annotated[str, Query(max_length=64)] = "",
-) -> Response:
+def customers(page: PageDep, subject: Annotated[str, Query(max_length=64)] = "") -> Response:
     """The bank's own customers by id; `subject` starts the list at an id."""
     bank = page.principal("bank")
     subject = subject.strip()
@@ -39,24 +38,23 @@ def customers(
         network = page.parts.network
     except DataMissing:
         return page.render("customers.html", network=None)
-    found = network.customers(bank.organisation_id, PAGE + 1, _before(subject) if subject else after)
     if subject:
-        found = [each for each in found if each.startswith(subject)]
-    firms = {each.subject_id: each.id for each in page.organisations().values() if each.subject_id}
+        first = network.customers(bank.organisation_id, PAGE, _before(subject))
+        found = Rows([each for each in first if each.startswith(subject)])
+    else:
+        read = partial(network.customers, bank.organisation_id)
+        found = page_by_id(page.window("customers", PAGE), read, lambda subject_id: subject_id)
+    with page.parts.reading() as connection:
+        scored = UnitOfWork(connection).organisations.scored()
     return page.render(
         "customers.html",
         network=network,
         subject=subject,
-        found=found[:PAGE],
-        more=found[PAGE - 1] if len(found) > PAGE else None,
-        firms=firms,
+        found=found,
+        firms={each.subject_id: each.id for each in scored},
         total=network.customer_count(bank.organisation_id),
         consents=network.consent_count(bank.organisation_id, page.parts.clock()),
-        borrowers=[
-            each
-            for each in page.organisations().values()
-            if each.subject_id and network.bank_node(bank.organisation_id).has_file(each.subject_id)
-        ],
+        borrowers=[each for each in scored if network.bank_node(bank.organisation_id).has_file(each.subject_id or "")],
     )
 
 
@@ -76,10 +74,10 @@ def customer_page(page: Page, subject_id: str) -> Response:
     at = page.parts.clock()
     network = page.parts.network
     with page.parts.reading() as connection:
-        asked = inquiries(connection, bank_id=bank, subject_id=subject_id, window=Window(ABOUT))
+        asked = inquiries(connection, bank_id=bank, subject_id=subject_id, window=page.window("inquiries", ABOUT))
+        firm = UnitOfWork(connection).organisations.of_subject(subject_id)
     consents = sorted(network.consents_of(subject_id, bank), key=lambda each: each.valid_from, reverse=True)
     usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]
-    firm = next((each for each in page.organisations().values() if each.subject_id == subject_id), None)
     return page.render(
         "customer.html",
         subject_id=subject_id,
@@ -162,8 +160,8 @@ def log(page: PageDep) -> Response:
     """Who was asked about, when, why, and what was answered."""
     bank = page.principal("bank")
     with page.parts.reading() as connection:
-        found = inquiries(connection, bank_id=bank.organisation_id, window=Window(LOG))
-    return page.render("inquiries.html", found=found, limit=LOG)
+        found = inquiries(connection, bank_id=bank.organisation_id, window=page.window("inquiries"))
+    return page.render("inquiries.html", found=found)
 
 
 @router.get("/console/inquiries/{inquiry_id}")
@@ -172,8 +170,8 @@ def answer(page: PageDep, inquiry_id: Id) -> Response:
     bank = page.principal("bank")
     with page.parts.reading() as connection:
         found = own_inquiry(connection, inquiry_id, bank.organisation_id)
+        firm = UnitOfWork(connection).organisations.of_subject(found.subject_id)
     given = None if found.outcome == "refused" else ScoreOut.model_validate(found.answer)
-    firm = next((each for each in page.organisations().values() if each.subject_id == found.subject_id), None)
     return page.render(
         "inquiry.html",
         inquiry=found,

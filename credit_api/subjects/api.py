@@ -112,9 +112,10 @@ def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit 
 
 
 @router.get("/consents")
-def list_my_consents(parts: PartsDep, principal: PrincipalDep) -> list[ConsentOut]:
-    """The calling firm's consents towards all banks, withdrawn ones too."""
-    return [ConsentOut.model_validate(record) for record in consents_of(parts, own_subject(parts, principal))]
+def list_my_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ConsentOut]:
+    """The calling firm's consents towards all banks, withdrawn ones too, by bank and id."""
+    consents = consents_of(parts, own_subject(parts, principal), paging.window)
+    return paging.answers(consents, ConsentOut.model_validate)
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)

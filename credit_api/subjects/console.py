@@ -25,7 +25,7 @@ from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import DataMissing
 from financing.base.quantities import business_date
-from financing.base.storage.paging import Window
+from financing.base.storage.paging import Page as Rows
 
 router = APIRouter(include_in_schema=False)
 LIMIT = 100
@@ -42,7 +42,7 @@ def record_page(page: Page, signed: str = "") -> Response:
     """`signed` is a consent that was just signed here, as the document to hand to the bank."""
     principal = page.principal("developer", "buyer")
     at = page.parts.clock()
-    consents: list[ConsentRecord] = []
+    consents: Rows[ConsentRecord] = Rows([])
     uses: list[NodeUse] = []
     silent: tuple[str, ...] = ()
     try:
@@ -50,12 +50,12 @@ def record_page(page: Page, signed: str = "") -> Response:
     except Forbidden:
         return page.render("record.html", subject=None)
     with page.parts.reading() as connection:
-        asked = inquiries(connection, subject_id=subject, window=Window(LIMIT))
+        asked = inquiries(connection, subject_id=subject, window=page.window("inquiries"))
     try:
-        consents = consents_of(page.parts, subject)
+        consents = consents_of(page.parts, subject, page.window("consents"))
         uses, silent = uses_of(page.parts, subject, LIMIT)
     except DataMissing:
-        consents = []
+        consents = Rows([])
     usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]
     return page.render(
         "record.html",

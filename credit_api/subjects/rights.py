@@ -15,6 +15,7 @@ from credit_api.http.auth.keys import Principal
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, NodeUnavailable
+from financing.base.storage.paging import ALL, Page, Window, page_of_rows
 from financing.lending.unit import UnitOfWork
 
 # Who told of a withdrawal, where it was not a bank.
@@ -46,10 +47,14 @@ def own_subject(parts: Parts, principal: Principal) -> str:
     return subject
 
 
-def consents_of(parts: Parts, subject_id: str) -> list[ConsentRecord]:
-    """A subject's consents towards all banks. Raises `NodeUnavailable` if a bank's node cannot answer."""
+def consents_of(parts: Parts, subject_id: str, window: Window = ALL) -> Page[ConsentRecord]:
+    """A subject's consents towards all banks, by bank and id; banks beyond the window are not asked.
+
+    Raises `NodeUnavailable` if a bank's node cannot answer.
+    """
     network = parts.network
-    return [record for bank in network.bank_ids for record in network.consents_of(subject_id, bank)]
+    given = (record for bank in sorted(network.bank_ids) for record in network.consents_of(subject_id, bank))
+    return page_of_rows(given, lambda record: (record.bank_id, record.consent_id), window)
 
 
 def withdraw_own(parts: Parts, subject_id: str, consent_id: str, at: datetime, signature: bytes = b"") -> ConsentRecord:

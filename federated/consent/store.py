@@ -190,12 +190,12 @@ class ConsentStore:
     def _records(
         self, where: str, values: tuple[object, ...], limit: int = -1, among: Set[str] | None = None
     ) -> list[ConsentRecord]:
-        rows = self._db.execute(
-            f"SELECT {COLUMNS} FROM {CONSENTS} WHERE {where} ORDER BY c.consent_id LIMIT ?",  # noqa: S608
-            (*values, limit),
-        )
-        records = []
-        for row in rows:
+        query = f"SELECT {COLUMNS} FROM {CONSENTS} WHERE {where} ORDER BY c.consent_id"  # noqa: S608
+        records: list[ConsentRecord] = []
+        for row in self._db.execute(query, values):
+            # Counted here, not by the query: an unreadable row would take the place of a readable one.
+            if len(records) == limit:
+                break
             if among is not None and row[1] not in among:
                 continue
             with suppress(ConsentSignatureInvalid):

@@ -9,9 +9,11 @@ from sqlalchemy import Connection, Row, insert, select
 
 from financing.base.errors import AlreadyExists, NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.tables import OrganisationRow
 
 organisation = table_of(OrganisationRow)
+_ORDER = (organisation.c.kind, organisation.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,27 @@ class OrganisationStore:
             raise NotFound("there is no exchange")
         return _organisation(row)
 
-    def all(self) -> list[Organisation]:
-        rows = self._connection.execute(select(organisation).order_by(organisation.c.kind, organisation.c.id))
-        return [_organisation(row) for row in rows]
+    def all(self, *kinds: str, window: Window = ALL) -> Page[Organisation]:
+        """Organisations of these kinds, of every kind if none is named, by kind and id."""
+        query = select(organisation)
+        if kinds:
+            query = query.where(organisation.c.kind.in_(kinds))
+        return page_of(self._connection, query, [Key(column) for column in _ORDER], window, _organisation)
+
+    def find(self, organisation_id: str) -> Organisation | None:
+        """The organisation, or None if it is not on record."""
+        row = self._find(organisation_id)
+        return None if row is None else _organisation(row)
+
+    def of_subject(self, subject_id: str) -> Organisation | None:
+        """The firm that banks know as this customer, if it takes part."""
+        row = self._connection.execute(select(organisation).where(organisation.c.subject_id == subject_id)).first()
+        return None if row is None else _organisation(row)
+
+    def scored(self) -> list[Organisation]:
+        """Firms that banks know as customers, by kind and id."""
+        query = select(organisation).where(organisation.c.subject_id.is_not(None))
+        return [_organisation(row) for row in self._connection.execute(query.order_by(*_ORDER))]
 
     def _with_subject(self, subject_id: str) -> bool:
         found = self._connection.execute(select(organisation.c.id).where(organisation.c.subject_id == subject_id))

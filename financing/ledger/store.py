@@ -20,6 +20,7 @@ from financing.base.errors import (
 )
 from financing.base.quantities import checked_int64
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
 from financing.ledger.entries import Entry, EntryKind, Posting
@@ -105,17 +106,22 @@ class LedgerStore:
         return _balance(row) if row else Balance(0, key, 0, 0, 0)
 
     def balances(
-        self, *, owner_id: str | None = None, kinds: Iterable[AccountKind] = (), reference: str | None = None
-    ) -> list[Balance]:
-        """All balances that match every given filter, in account order."""
-        query = select(account).order_by(account.c.id)
+        self,
+        *,
+        owner_id: str | None = None,
+        kinds: Iterable[AccountKind] = (),
+        reference: str | None = None,
+        window: Window = ALL,
+    ) -> Page[Balance]:
+        """Balances that match every given filter, in account order."""
+        query = select(account)
         if owner_id is not None:
             query = query.where(account.c.owner_id == owner_id)
         if kinds := tuple(kinds):
             query = query.where(account.c.kind.in_([kind.value for kind in kinds]))
         if reference is not None:
             query = query.where(account.c.reference == reference)
-        return [_balance(row) for row in self._connection.execute(query)]
+        return page_of(self._connection, query, (Key(account.c.id),), window, _balance)
 
     def post(self, draft: Entry, *, at: datetime, actor_id: str) -> PostedEntry:
         """Store a balanced entry and move its balances.
@@ -342,11 +348,9 @@ class LedgerStore:
             ).scalar_one()
         )
 
-    def entries(self, *, organisation_id: str | None, limit: int, before: int | None) -> list[dict[str, Any]]:
+    def entries(self, *, organisation_id: str | None, window: Window) -> Page[dict[str, Any]]:
         """Entries newest first with their postings, of one organisation's accounts or (None) of all."""
-        query: Select[Any] = select(entry).order_by(entry.c.id.desc()).limit(limit)
-        if before is not None:
-            query = query.where(entry.c.id < before)
+        query: Select[Any] = select(entry)
         if organisation_id is not None:
             mine = (
                 select(posting.c.entry_id)
@@ -354,7 +358,11 @@ class LedgerStore:
                 .where(account.c.owner_id == organisation_id)
             )
             query = query.where(entry.c.id.in_(mine))
-        heads = list(self._connection.execute(query))
+        keys = (Key(entry.c.id, descending=True),)
+        heads = page_of(self._connection, query, keys, window, lambda row: row)
+        return heads.map(lambda rows: self._with_lines(rows, organisation_id))
+
+    def _with_lines(self, heads: Sequence[Row[Any]], organisation_id: str | None) -> list[dict[str, Any]]:
         lines = self._lines([row.id for row in heads], organisation_id)
         return [
             {

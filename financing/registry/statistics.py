@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, String, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, case, cast, func, literal, select
 
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import CREDIT_PREFIX
+from financing.ledger.organisations import organisation
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, issuance_t
 from financing.registry.projects.store import project_t
 
+CHUNK = 1_000
 SHOWN = ("holding", "pledged", "escrow", "packaged", "buffer", "retired", "cancelled", "exported")
 
 
@@ -36,6 +39,7 @@ class Unit:
     serial: SerialText
     account: str
     owner_id: str
+    owner_name: str
     registry_id: str
     project_id: str
     project_name: str
@@ -49,70 +53,86 @@ class StatisticsStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def by_kind(self) -> list[Cell]:
-        """Every method, region and vintage that was ever issued, from balances alone."""
-        region = _region()
-        keys = (issuance_t.c.methodology_tag, region, issuance_t.c.vintage)
-        rows = self._connection.execute(
-            select(*keys, account.c.kind, func.sum(account.c.posted))
+    def by_kind(self, window: Window = ALL) -> Page[Cell]:
+        """Every method, region and vintage that was ever issued, in this order, from balances alone."""
+        region = _region().label("region")
+        groups = (issuance_t.c.methodology_tag, region, issuance_t.c.vintage)
+        query = (
+            select(*groups, *(_in_account(kind) for kind in ("issued", *SHOWN)))
             .select_from(account)
             .join(issuance_t, account.c.asset == literal(CREDIT_PREFIX) + issuance_t.c.id)
             .join(project_t, project_t.c.id == issuance_t.c.project_id)
-            .group_by(*keys, account.c.kind)
-            .order_by(*keys)
+            .group_by(*groups)
         )
-        found: dict[tuple[str, str, int], dict[str, int]] = {}
-        for method, where, vintage, kind, kilograms in rows:
-            found.setdefault((method, where, vintage), {})[kind] = int(kilograms)
-        return [
-            Cell(method, where, vintage, -sums.get("issued", 0), {kind: sums.get(kind, 0) for kind in SHOWN})
-            for (method, where, vintage), sums in found.items()
-        ]
+        return page_of(self._connection, query, [Key(each) for each in groups], window, _cell)
 
-    def units(self, *, limit: int, after: int) -> Iterator[Unit]:
-        """Blocks of serial numbers where they are now, in the order of issue: `limit` of them from `after` on."""
-        rows = self._connection.execute(
-            select(
-                block_t.c.first_kg,
-                block_t.c.last_kg,
-                account.c.kind,
-                account.c.owner_id,
-                issuance_t,
-                project_t.c.name,
-                _region().label("region"),
-            )
-            .join(account, account.c.id == block_t.c.account_id)
-            .join(issuance_t, issuance_t.c.id == block_t.c.issuance_id)
-            .join(project_t, project_t.c.id == issuance_t.c.project_id)
-            .where(block_t.c.until_entry_id.is_(None))
-            .order_by(issuance_t.c.issued_at, block_t.c.issuance_id, block_t.c.first_kg)
-            .limit(limit)
-            .offset(after)
+    def units(self, window: Window = ALL) -> Page[Unit]:
+        """Blocks of serial numbers where they are now, in the order of issue."""
+        keys = (Key(issuance_t.c.issued_at), Key(block_t.c.issuance_id), Key(block_t.c.first_kg))
+        return page_of(self._connection, _units(), keys, window, _unit)
+
+    def every_unit(self) -> Iterator[Unit]:
+        """All of `units`, a thousand in memory at a time: what a file is written from."""
+        query = _units().order_by(issuance_t.c.issued_at, block_t.c.issuance_id, block_t.c.first_kg)
+        for row in self._connection.execution_options(yield_per=CHUNK).execute(query):
+            yield _unit(row)
+
+
+def _units() -> Select[Any]:
+    return (
+        select(
+            block_t.c.issuance_id,
+            block_t.c.first_kg,
+            block_t.c.last_kg,
+            account.c.kind,
+            account.c.owner_id.label("account_owner"),
+            organisation.c.name_en.label("owner_name"),
+            issuance_t,
+            project_t.c.name,
+            _region().label("region"),
         )
-        for row in rows:
-            text = SerialText(
-                methodology_tag=row.methodology_tag,
-                project_code=row.project_code,
-                vintage=row.vintage,
-                first_day=row.first_day,
-                last_day=row.last_day,
-                first_kg=row.first_kg,
-                last_kg=row.last_kg,
-                registry_code=row.registry_code,
-            )
-            yield Unit(
-                serial=text,
-                account=row.kind,
-                owner_id=row.owner_id,
-                registry_id=row.registry_id,
-                project_id=row.project_id,
-                project_name=row.name,
-                region=row.region,
-                asset_class=row.asset_class,
-                issued_at=row.issued_at,
-                quantity_kg=row.last_kg - row.first_kg + 1,
-            )
+        .join(account, account.c.id == block_t.c.account_id)
+        .join(organisation, organisation.c.id == account.c.owner_id)
+        .join(issuance_t, issuance_t.c.id == block_t.c.issuance_id)
+        .join(project_t, project_t.c.id == issuance_t.c.project_id)
+        .where(block_t.c.until_entry_id.is_(None))
+    )
 
 
-def _region() -> Any:
+def _region() -> ColumnElement[str]:
     return cast(project_t.c.record["location"]["region"].as_string(), String)
+
+
+def _in_account(kind: str) -> ColumnElement[int]:
+    return func.sum(case((account.c.kind == kind, account.c.posted), else_=0)).label(kind)
+
+
+def _cell(row: Row[Any]) -> Cell:
+    by_account = {kind: int(getattr(row, kind)) for kind in SHOWN}
+    return Cell(row.methodology_tag, row.region, row.vintage, -int(row.issued), by_account)
+
+
+def _unit(row: Row[Any]) -> Unit:
+    text = SerialText(
+        methodology_tag=row.methodology_tag,
+        project_code=row.project_code,
+        vintage=row.vintage,
+        first_day=row.first_day,
+        last_day=row.last_day,
+        first_kg=row.first_kg,
+        last_kg=row.last_kg,
+        registry_code=row.registry_code,
+    )
+    return Unit(
+        serial=text,
+        account=row.kind,
+        owner_id=row.account_owner,
+        owner_name=row.owner_name,
+        registry_id=row.registry_id,
+        project_id=row.project_id,
+        project_name=row.name,
+        region=row.region,
+        asset_class=row.asset_class,
+        issued_at=row.issued_at,
+        quantity_kg=row.last_kg - row.first_kg + 1,
+    )

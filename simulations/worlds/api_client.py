@@ -23,21 +23,31 @@ class ApiClient:
         self.keys = dict(keys)
 
     def get(self, organisation_id: str, path: str, **params: str | int) -> Any:
-        return self._call("GET", path, headers=self._headers(organisation_id), params=params)
+        return self._call("GET", path, headers=self._headers(organisation_id), params=params).json()
+
+    def every(self, organisation_id: str, path: str) -> list[Any]:
+        """All rows of a list, page by page, as each answer leads on."""
+        rows: list[Any] = []
+        following: str | None = path
+        while following is not None:
+            answer = self._call("GET", following, headers=self._headers(organisation_id))
+            rows += answer.json()
+            following = answer.links.get("next", {}).get("url")
+        return rows
 
     def post(self, organisation_id: str, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:
         """POST JSON. With the same `key` a command is applied once, however often it is sent."""
         headers = self._headers(organisation_id) | ({"Idempotency-Key": key} if key else {})
-        return self._call("POST", path, headers=headers, json=body)
+        return self._call("POST", path, headers=headers, json=body).json()
 
     def post_csv(self, organisation_id: str, path: str, content: str, *, key: str) -> Any:
         headers = self._headers(organisation_id) | {"Idempotency-Key": key, "Content-Type": "text/csv"}
-        return self._call("POST", path, headers=headers, content=content.encode())
+        return self._call("POST", path, headers=headers, content=content.encode()).json()
 
     def _headers(self, organisation_id: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[organisation_id]}"}
 
-    def _call(self, method: str, path: str, **request: Any) -> Any:
+    def _call(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **request)
         except httpx.RemoteProtocolError:
@@ -45,4 +55,4 @@ class ApiClient:
             answer = self._http.request(method, path, **request)
         if answer.is_error:
             raise Refused(method, path, answer.json())
-        return answer.json()
+        return answer

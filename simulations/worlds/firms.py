@@ -33,8 +33,8 @@ def appoint_models(api: ApiClient) -> None:
     The first version of a run has exact reasons and becomes champion, the next its challenger.
     """
     bank = BANKS[0]
-    waiting = [each["version"] for each in api.get(bank, "/v1/models") if not each["champion"]]
-    roles = [] if any(each["champion"] for each in api.get(bank, "/v1/models")) else ["champion"]
+    waiting = [each["version"] for each in api.every(bank, "/v1/models") if not each["champion"]]
+    roles = [] if any(each["champion"] for each in api.every(bank, "/v1/models")) else ["champion"]
     note = "sandbox: held-out figures and model card looked at"
     for version, role in zip(waiting, [*roles, "challenger"], strict=False):
         path = f"/v1/models/{version}"
@@ -66,7 +66,7 @@ def bring_in_firms(api: ApiClient, started_at: datetime, wallet: Wallet) -> list
     subjects: dict[str, str] = {}
     developers = iter(developer for developer, *_ in DEVELOPERS)
     for bank in BANKS:
-        known = {answer["subject_id"]: answer for answer in api.get(bank, "/v1/inquiries", limit=500)}
+        known = {answer["subject_id"]: answer for answer in api.every(bank, "/v1/inquiries")}
         answers = []
         for customer in api.get(bank, "/v1/customers", limit=CANDIDATES):
             subject_id = customer["subject_id"]

@@ -14,10 +14,12 @@ def open_order_book(
 ) -> None:
     """List the first issuance with enough free, and place a few orders on both sides of `price_fen`."""
     # A seeding that is run again goes on with the instrument it chose: by now its credits are in orders.
-    listed = {row["instrument"] for row in api.get(exchange, "/v1/instruments")}
+    listed = {row["instrument"] for row in api.every(exchange, "/v1/instruments")}
     needed = LEVELS * TONNES * 1_000
     for owner, issuances in issued.items():
-        free = {row["asset"]: row["available"] for row in api.get(owner, "/v1/balances") if row["account"] == "holding"}
+        free = {
+            row["asset"]: row["available"] for row in api.every(owner, "/v1/balances") if row["account"] == "holding"
+        }
         for issuance in issuances:
             instrument = f"PHCER:{issuance['issuance_id']}"
             if instrument not in listed and (listed or free.get(instrument, 0) < needed):

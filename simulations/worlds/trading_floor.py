@@ -17,7 +17,7 @@ TONNE = 1_000
 
 def open_trading_floor(api: ApiClient, started_at: datetime, price_fen: int) -> None:
     """Bring in one of each. Times derive from the founding, so that a second seeding repeats the same commands."""
-    issuance = next(each for each in api.get(DEPOT, "/v1/issuances") if each["project_code"] == PROJECT_CODE)
+    issuance = next(each for each in api.every(DEPOT, "/v1/issuances") if each["project_code"] == PROJECT_CODE)
     asset = f"PHCER:{issuance['issuance_id']}"
     package = {
         "code": "SIP-EV-SANDBOX",

@@ -1,5 +1,7 @@
 """Bad input at every entry point: a clear error with its own code, and the books exactly as they were."""
 
+import base64
+import json
 from datetime import timedelta
 
 import pytest
@@ -313,12 +315,20 @@ def test_a_decision_needs_the_consent_to_stand(sqlite_world):
     world.assert_refused("bank-gusu", "/v1/decisions", application, "consent_withdrawn", status=403)
 
 
+def cursor_of(order):
+    return base64.urlsafe_b64encode(json.dumps(order).encode()).decode()
+
+
 def test_numbers_times_and_texts_at_the_edge(world):
     big = 2**63 - 1
     deposit = {"organisation_id": "bank-gusu", "amount_fen": big, "reference": "r"}
     world.post("exchange-seee", "/v1/deposits", deposit)
     world.assert_refused("exchange-seee", "/v1/deposits", deposit, "quantity_out_of_range", status=422)
-    world.get("bank-gusu", f"/v1/entries?before={10**30}", status=422)
+    for wrong in (10**30, 2**63, -(2**63), True, "1", 1.5):
+        world.get("bank-gusu", f"/v1/entries?cursor={cursor_of([wrong])}", status=422)
+    for wrong in ("2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59", "x", 1, None):
+        world.get("bank-gusu", f"/v1/loans?cursor={cursor_of([wrong, 'loan_1'])}", status=422)
+    world.get("bank-gusu", f"/v1/projects?cursor={cursor_of([chr(0)])}", status=422)
     for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1989-12-31T00:00:00Z"):
         price = PRICE | {"observed_at": moment}
         world.assert_refused("exchange-seee", "/v1/prices", price, "invalid_request", status=422)

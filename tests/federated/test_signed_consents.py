@@ -290,6 +290,19 @@ def test_a_home_of_an_earlier_version_is_refused_by_name(trained, home):
         NodeStore(home / "nodes" / "grid-sip.db")
 
 
+def test_an_unreadable_consent_takes_no_place_of_a_readable_one(trained, home):
+    """The rows were limited before unreadable ones were left out: a page came short, and looked like the last one."""
+    _, bank = joint(trained)
+    network = Network.open(home)
+    whole = [record.consent_id for record in network.consents(bank, 10)]
+    network.close()
+    write(home, bank, "UPDATE consents SET purposes = 'everything' WHERE consent_id = ?", whole[1])
+    network = Network.open(home)
+    assert [record.consent_id for record in network.consents(bank, 9)] == [whole[0], *whole[2:]]
+    assert [record.consent_id for record in network.consents(bank, 2)] == [whole[0], whole[2]]
+    network.close()
+
+
 def test_a_wallet_is_made_once_and_read_by_its_owner_only(tmp_path):
     made = Wallet.at(tmp_path)
     assert Wallet.at(tmp_path) == made

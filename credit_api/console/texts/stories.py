@@ -218,8 +218,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "score.valid_until": ("有效期至", "Valid until"),
     "inquiry.log": ("查询日志", "Inquiry log"),
     "inquiry.log_text": (
-        "谁在何时为何查询了谁、得到什么答复。最近 {limit} 条。",
-        "Who was asked about, when, why, and what was answered. The last {limit}.",
+        "谁在何时为何查询了谁、得到什么答复。最近的在前。",
+        "Who was asked about, when, why, and what was answered, the latest first.",
     ),
     "inquiry.about": ("对该客户的查询", "Inquiries about this customer"),
     "inquiry.none": ("还没有查询。", "No inquiries yet."),

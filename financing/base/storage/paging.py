@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from itertools import islice
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Column, ColumnElement, Connection, Date, Integer, Row, Select, and_, false, or_
 
 from financing.base.errors import CursorInvalid
+from financing.base.quantities import INT64_MAX
 from financing.base.storage.columns import UtcDateTime
 
 T = TypeVar("T")
@@ -79,6 +81,30 @@ def page_of(
     return Page([read(row) for row in kept], last)
 
 
+def page_of_rows(rows: Iterable[T], order: Callable[[T], tuple[str | int, ...]], window: Window) -> Page[T]:
+    """The window of rows that no query orders: a dated file's, or one firm's at several nodes. Raises `CursorInvalid`.
+
+    `rows` come in the order of `order`; no more of them are taken than the window shows, and one to know whether more
+    follow.
+    """
+
+    def beyond(row: T) -> bool:
+        if window.after is None:
+            return True
+        here = order(row)
+        if list(map(type, here)) != list(map(type, window.after)):
+            raise CursorInvalid("this cursor is of no page of this list")
+        return here > window.after
+
+    found = filter(beyond, rows)
+    if window.limit is None:
+        return Page(list(found))
+    kept = list(islice(found, window.limit + 1))
+    if len(kept) <= window.limit:
+        return Page(kept)
+    return Page(kept[:-1], order(kept[-2]))
+
+
 def plain(order: Sequence[Any]) -> list[str | int]:
     """An order as JSON has it."""
     return [each.isoformat() if isinstance(each, datetime | date) else each for each in order]
@@ -88,18 +114,24 @@ def order_of(keys: Sequence[Key], values: Sequence[Any]) -> tuple[Any, ...]:
     """An order, or what `plain` made of it, as the columns' values. Raises `CursorInvalid` if it is of other keys."""
     try:
         return tuple(_typed(key, value) for key, value in zip(keys, values, strict=True))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise CursorInvalid("this cursor is of no page of this list") from None
 
 
 def _typed(key: Key, value: Any) -> Any:
     kind = key.column.type
     if isinstance(kind, UtcDateTime):
-        return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        if at.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return at.astimezone(UTC)
     if isinstance(kind, Date):
         return value if isinstance(value, date) else date.fromisoformat(value)
     if type(value) is not (int if isinstance(kind, Integer) else str):
         raise TypeError("another type")
+    # What no column holds, a database refuses in its own way; here it is a wrong cursor like any other.
+    if "\x00" in value if isinstance(value, str) else not -INT64_MAX <= value <= INT64_MAX:
+        raise ValueError("no value of a column")
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Money
@@ -81,9 +81,36 @@ class PledgeStore:
             raise NotFound("no such pledge", pledge_id=pledge_id)
         return _pledge(row)
 
-    def reserved_for(self, bank_id: str, window: Window = ALL) -> Page[StoredPledge]:
-        """Reservations for a bank, newest first."""
+    def reserved_for(
+        self, bank_id: str, *, pledgor_id: str | None = None, at: datetime | None = None, window: Window = ALL
+    ) -> Page[StoredPledge]:
+        """Reservations for a bank, newest first: of one pledgor if named, only those that stand at `at` if given."""
         query = select(pledge_t).where(pledge_t.c.pledgee_id == bank_id, pledge_t.c.state == PledgeState.RESERVED.value)
+        if pledgor_id is not None:
+            query = query.where(pledge_t.c.pledgor_id == pledgor_id)
+        if at is not None:
+            query = query.where(pledge_t.c.expires_at > at)
+        keys = (Key(pledge_t.c.reserved_at, descending=True), Key(pledge_t.c.id))
+        return page_of(self._connection, query, keys, window, _pledge)
+
+    def pledgors(self, bank_id: str, at: datetime, most: int) -> list[str]:
+        """Who has reserved credits for a bank that it can still take at `at`, by id, at most `most`."""
+        query = (
+            select(pledge_t.c.pledgor_id)
+            .where(
+                pledge_t.c.pledgee_id == bank_id,
+                pledge_t.c.state == PledgeState.RESERVED.value,
+                pledge_t.c.expires_at > at,
+            )
+            .distinct()
+            .order_by(pledge_t.c.pledgor_id)
+            .limit(most)
+        )
+        return list(self._connection.execute(query).scalars())
+
+    def given_by(self, pledgor_id: str, window: Window = ALL) -> Page[StoredPledge]:
+        """Pledges that an organisation gave, newest first."""
+        query = select(pledge_t).where(pledge_t.c.pledgor_id == pledgor_id)
         keys = (Key(pledge_t.c.reserved_at, descending=True), Key(pledge_t.c.id))
         return page_of(self._connection, query, keys, window, _pledge)
 
@@ -152,6 +179,27 @@ class MarginCallStore:
             select(call_t).where(call_t.c.loan_id.in_(list(loan_ids)), call_t.c.state == "open")
         )
         return {row.loan_id: _call(row) for row in rows}
+
+    def count_open(self, bank_id: str) -> int:
+        """How many calls on a bank's loans are open."""
+        query = select(func.count()).select_from(call_t).join(loan_t, loan_t.c.id == call_t.c.loan_id)
+        counted = query.where(call_t.c.state == "open", loan_t.c.bank_id == bank_id)
+        return int(self._connection.execute(counted).scalar_one())
+
+    def on_loan(self, loan_id: str, window: Window = ALL) -> Page[StoredCall]:
+        """Margin calls on one loan, newest first."""
+        keys = (Key(call_t.c.called_at, descending=True), Key(call_t.c.id))
+        return page_of(self._connection, select(call_t).where(call_t.c.loan_id == loan_id), keys, window, _call)
+
+    def open_against(self, borrower_id: str, window: Window = ALL) -> Page[tuple[StoredCall, str]]:
+        """The open calls on what an organisation borrowed, each with the lender, newest first."""
+        query = (
+            select(call_t, loan_t.c.bank_id)
+            .join(loan_t, loan_t.c.id == call_t.c.loan_id)
+            .where(call_t.c.state == "open", loan_t.c.borrower_id == borrower_id)
+        )
+        keys = (Key(call_t.c.called_at, descending=True), Key(call_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: (_call(row), row.bank_id))
 
     def of(self, organisation_id: str | None = None, window: Window = ALL) -> Page[StoredCall]:
         """Margin calls on loans that an organisation gave or took, newest first."""

@@ -11,6 +11,7 @@ from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, PeriodInvalid
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import Money, Rate, business_date
+from financing.base.storage.paging import ALL, Page, Window
 from financing.ledger.entries import EntryKind
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage, settle_call
 from financing.lending.loans.events import (
@@ -101,11 +102,11 @@ def schedule_of(unit: UnitOfWork, context: Context, loan_id: str) -> Schedule:
     return Schedule(unit.loans.dues([stored.terms.number]), projection(stored.book, market_of(context.parameters)))
 
 
-def history_of(unit: UnitOfWork, context: Context, loan_id: str) -> list[StoredEvent]:
+def history_of(unit: UnitOfWork, context: Context, loan_id: str, window: Window = ALL) -> Page[StoredEvent]:
     """What happened to one loan, in the order of entry, to one of its parties."""
     stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.lender, stored.terms.borrower)
-    return unit.loans.events(stored.terms.number)
+    return unit.loans.events(stored.terms.number, window)
 
 
 def green_rate(product: LendingProduct, rate: Rate, *, reached: bool) -> Rate:

@@ -101,6 +101,12 @@ class LoanStore:
         keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
         return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
 
+    def taken_by(self, borrower_id: str, window: Window = ALL) -> Page[StoredLoan]:
+        """Loans that an organisation took, newest first."""
+        query = select(loan_t).where(loan_t.c.borrower_id == borrower_id)
+        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+
     def ended(self, bank_id: str, window: Window = ALL) -> Page[StoredLoan]:
         """A bank's loans that run no more, newest first."""
         query = (
@@ -240,19 +246,15 @@ class LoanStore:
             update(event_t).where(event_t.c.number == number, event_t.c.sequence == sequence).values(reversed_at=at)
         )
 
-    def events(self, number: int) -> list[StoredEvent]:
+    def events(self, number: int, window: Window = ALL) -> Page[StoredEvent]:
         """What happened to a loan, in the order of entry; reversed events are marked."""
-        rows = self._connection.execute(select(event_t).where(event_t.c.number == number).order_by(event_t.c.sequence))
-        return [
-            StoredEvent(
-                _events.decode(row.record | {"reversed": row.reversed_at is not None}),
-                row.external_id,
-                row.entry_id,
-                row.actor_id,
-                row.recorded_at,
-            )
-            for row in rows
-        ]
+        query = select(event_t).where(event_t.c.number == number)
+        return page_of(self._connection, query, (Key(event_t.c.sequence),), window, _event)
+
+    def count_events(self, number: int, kind: str) -> int:
+        """How many events of a kind a loan has, reversed ones among them."""
+        query = select(func.count()).where(event_t.c.number == number, event_t.c.kind == kind)
+        return int(self._connection.execute(query).scalar_one())
 
     def totals(self) -> dict[int, int]:
         """Principal outstanding by portfolio, as the accounts have it."""
@@ -264,6 +266,16 @@ class LoanStore:
 
 def one_of(book: LoanBook, row: int) -> LoanBook:
     return book.take(np.array([row]))
+
+
+def _event(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(
+        _events.decode(row.record | {"reversed": row.reversed_at is not None}),
+        row.external_id,
+        row.entry_id,
+        row.actor_id,
+        row.recorded_at,
+    )
 
 
 def _dates(days: Ints, dialect: str) -> Iterable[object]:

@@ -66,6 +66,12 @@ class SecurityStore:
         )
         return page_of(self._connection, query, (Key(c.offered_at, descending=True), Key(c.id)), window, _stored)
 
+    def offered(self, bank_id: str, borrower_id: str, window: Window = ALL) -> Page[StoredSecurity]:
+        """Securities offered to a bank for what one organisation borrows, newest first."""
+        c = security_t.c
+        query = select(security_t).where(c.bank_id == bank_id, c.borrower_id == borrower_id, c.state == "offered")
+        return page_of(self._connection, query, (Key(c.offered_at, descending=True), Key(c.id)), window, _stored)
+
     def post(self, security_id: str, loan_id: str, registration_number: str) -> None:
         """Bind an offered security to a loan, once. Raises `InvalidState`."""
         self._move(security_id, "offered", state="posted", loan_id=loan_id, registration_number=registration_number)

@@ -50,6 +50,14 @@ class DecisionStore:
         keys = (Key(decision_t.c.decided_at, descending=True), Key(decision_t.c.id))
         return page_of(self._connection, query, keys, window, lambda row: _decisions.decode(row.record))
 
+    def about(self, borrower_id: str, window: Window = ALL) -> Page[DecisionRecord]:
+        """Decisions that concern a borrower, newest first."""
+        query = select(decision_t.c.record, decision_t.c.decided_at, decision_t.c.id).where(
+            decision_t.c.borrower_id == borrower_id
+        )
+        keys = (Key(decision_t.c.decided_at, descending=True), Key(decision_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: _decisions.decode(row.record))
+
     def of(self, organisation_id: str, window: Window = ALL) -> Page[DecisionRecord]:
         """Decisions that a bank made, or that concern a borrower, newest first."""
         query = select(decision_t.c.record, decision_t.c.decided_at, decision_t.c.id).where(

@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import ConfigDict
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.ledger.accounts import CREDIT_PREFIX
 from financing.market.order_book.engine.orders import Order, OrderState, Side
 from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.tables import (
@@ -23,6 +24,7 @@ from financing.market.order_book.tables import (
     InstrumentState,
     TradeRow,
 )
+from financing.registry.credits.store import issuance_t
 
 instrument_t = table_of(InstrumentRow)
 order_t = table_of(BookOrderRow)
@@ -149,6 +151,13 @@ class OrderStore:
 
     def instruments(self, window: Window = ALL) -> Page[Instrument]:
         return page_of(self._connection, select(instrument_t), (Key(instrument_t.c.id),), window, _instrument)
+
+    def unlisted(self, most: int) -> list[str]:
+        """Assets of issuances that are not listed for trading, the newest first, at most `most`."""
+        code = (literal(CREDIT_PREFIX) + issuance_t.c.id).label("code")
+        query = select(code).where(code.not_in(select(instrument_t.c.id)))
+        ordered = query.order_by(issuance_t.c.issued_at.desc(), issuance_t.c.id.desc()).limit(most)
+        return list(self._connection.execute(ordered).scalars())
 
     def add_order(self, standing: Standing) -> None:
         """Store a new order as its arrival left it."""

@@ -27,7 +27,11 @@ deal_t = table_of(DealRow)
 request_t = table_of(QuoteRequestRow)
 quote_t = table_of(QuoteRow)
 trade_t = table_of(OtcTradeRow)
-_SELECT_LISTING = select(listing_t.c.record, listing_t.c.id)
+_SELECT_LISTING = select(listing_t.c.record, listing_t.c.id, listing_t.c.listed_at)
+_LATEST_LISTING = (Key(listing_t.c.listed_at, descending=True), Key(listing_t.c.id))
+_LATEST_DEAL = (Key(deal_t.c.proposed_at, descending=True), Key(deal_t.c.id))
+_LATEST_REQUEST = (Key(request_t.c.requested_at, descending=True), Key(request_t.c.id))
+_LATEST_QUOTE = (Key(quote_t.c.quoted_at, descending=True), Key(quote_t.c.id))
 _listings, _deals, _requests, _quotes = Codec(Listing), Codec(Deal), Codec(QuoteRequest), Codec(QuoteGiven)
 
 
@@ -65,6 +69,7 @@ class TradingStore:
                     seller_id=listing.seller,
                     asset=listing.asset,
                     quantity_kg=listing.quantity.kg,
+                    listed_at=listing.listed_at,
                     expires_at=listing.expires_at,
                     buyer_id=listing.buyer,
                     pledge_id=listing.pledge_id,
@@ -83,23 +88,24 @@ class TradingStore:
             raise NotFound("no such listing", reference=listing_id)
         return found
 
-    def open_listings(self, party: str, at: datetime, window: Window = ALL) -> Page[Listing]:
+    def open_listings(self, party: str, at: datetime, window: Window = ALL, *, own: bool = True) -> Page[Listing]:
         """Listings shown to `party` that can be taken at `at`: expired ones are not among them, stored as such or
-        not. Addressed ones are shown to their seller and their buyer."""
+        not. Addressed ones are shown to their seller and their buyer. Newest first; with
+        those that `party` made only if `own`."""
         shown = or_(listing_t.c.buyer_id.is_(None), _concerns(party))
         query = _SELECT_LISTING.where(listing_t.c.state == "open", listing_t.c.expires_at > at, shown)
-        return page_of(self._connection, query, (Key(listing_t.c.id),), window, _listing)
+        if not own:
+            query = query.where(listing_t.c.seller_id != party)
+        return page_of(self._connection, query, _LATEST_LISTING, window, _listing)
 
     def listings_of(self, party: str, window: Window = ALL) -> Page[Listing]:
-        """Listings that a party made or that are addressed to it, in every state."""
-        return page_of(
-            self._connection, _SELECT_LISTING.where(_concerns(party)), (Key(listing_t.c.id),), window, _listing
-        )
+        """Listings that a party made or that are addressed to it, in every state, newest first."""
+        return page_of(self._connection, _SELECT_LISTING.where(_concerns(party)), _LATEST_LISTING, window, _listing)
 
-    def listings_of_pledges(self, pledge_ids: Collection[str]) -> list[Listing]:
-        """Sales of the collateral under these pledges, in every state."""
-        rows = self._connection.execute(_SELECT_LISTING.where(listing_t.c.pledge_id.in_(pledge_ids)))
-        return [_listings.decode(row.record) for row in rows]
+    def listings_of_pledges(self, pledge_ids: Collection[str], window: Window = ALL) -> Page[Listing]:
+        """Sales of the collateral under these pledges, in every state, newest first."""
+        query = _SELECT_LISTING.where(listing_t.c.pledge_id.in_(pledge_ids))
+        return page_of(self._connection, query, _LATEST_LISTING, window, _listing)
 
     # deals
 
@@ -108,7 +114,13 @@ class TradingStore:
         done = self._connection.execute(update(deal_t).where(deal_t.c.id == deal.deal_id).values(**values))
         if not done.rowcount:
             self._connection.execute(
-                insert(deal_t).values(id=deal.deal_id, seller_id=deal.seller, buyer_id=deal.buyer, **values)
+                insert(deal_t).values(
+                    id=deal.deal_id,
+                    seller_id=deal.seller,
+                    buyer_id=deal.buyer,
+                    proposed_at=deal.proposed_at,
+                    **values,
+                )
             )
 
     def deal(self, deal_id: str) -> Deal:
@@ -116,10 +128,11 @@ class TradingStore:
         return _deals.decode(_found(row, "deal", deal_id).record)
 
     def deals_of(self, organisation_id: str, window: Window = ALL) -> Page[Deal]:
-        query = select(deal_t.c.record, deal_t.c.id).where(
+        """Deals that an organisation is a side of, newest first."""
+        query = select(deal_t.c.record, deal_t.c.id, deal_t.c.proposed_at).where(
             or_(deal_t.c.seller_id == organisation_id, deal_t.c.buyer_id == organisation_id)
         )
-        return page_of(self._connection, query, (Key(deal_t.c.id),), window, lambda row: _deals.decode(row.record))
+        return page_of(self._connection, query, _LATEST_DEAL, window, lambda row: _deals.decode(row.record))
 
     # requests for quotes
 
@@ -128,7 +141,12 @@ class TradingStore:
         done = self._connection.execute(update(request_t).where(request_t.c.id == request.request_id).values(**values))
         if not done.rowcount:
             self._connection.execute(
-                insert(request_t).values(id=request.request_id, requester_id=request.requester, **values)
+                insert(request_t).values(
+                    id=request.request_id,
+                    requester_id=request.requester,
+                    requested_at=request.requested_at,
+                    **values,
+                )
             )
 
     def request(self, request_id: str) -> QuoteRequest:
@@ -136,17 +154,22 @@ class TradingStore:
         return _requests.decode(_found(row, "request for quotes", request_id).record)
 
     def requests(self, window: Window = ALL) -> Page[QuoteRequest]:
-        query = select(request_t.c.record, request_t.c.id)
-        return page_of(
-            self._connection, query, (Key(request_t.c.id),), window, lambda row: _requests.decode(row.record)
-        )
+        """Requests of everyone, newest first."""
+        query = select(request_t.c.record, request_t.c.id, request_t.c.requested_at)
+        return page_of(self._connection, query, _LATEST_REQUEST, window, lambda row: _requests.decode(row.record))
 
     def save_quote(self, quote: QuoteGiven, *, entry_id: int | None = None) -> None:
         values = {"state": quote.state, "record": _quotes.encode(quote), "entry_id": entry_id}
         done = self._connection.execute(update(quote_t).where(quote_t.c.id == quote.quote_id).values(**values))
         if not done.rowcount:
             self._connection.execute(
-                insert(quote_t).values(id=quote.quote_id, request_id=quote.request_id, maker_id=quote.maker, **values)
+                insert(quote_t).values(
+                    id=quote.quote_id,
+                    request_id=quote.request_id,
+                    maker_id=quote.maker,
+                    quoted_at=quote.quoted_at,
+                    **values,
+                )
             )
 
     def quote(self, quote_id: str) -> QuoteGiven:
@@ -154,11 +177,11 @@ class TradingStore:
         return _quotes.decode(_found(row, "quote", quote_id).record)
 
     def quotes(self, request_id: str, *, maker: str | None = None, window: Window = ALL) -> Page[QuoteGiven]:
-        """Quotes on a request, of everyone or of one maker."""
-        query = select(quote_t.c.record, quote_t.c.id).where(quote_t.c.request_id == request_id)
+        """Quotes on a request, of everyone or of one maker, newest first."""
+        query = select(quote_t.c.record, quote_t.c.id, quote_t.c.quoted_at).where(quote_t.c.request_id == request_id)
         if maker is not None:
             query = query.where(quote_t.c.maker_id == maker)
-        return page_of(self._connection, query, (Key(quote_t.c.id),), window, lambda row: _quotes.decode(row.record))
+        return page_of(self._connection, query, _LATEST_QUOTE, window, lambda row: _quotes.decode(row.record))
 
     # trades
 

@@ -27,6 +27,7 @@ class ListingRow(SQLModel, table=True):
     quantity_kg: int = Field(sa_type=Int64)
     left_kg: int = Field(sa_type=Int64)
     state: str = Field(index=True)
+    listed_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)
     record: dict[str, Any] = Field(sa_type=JSON)
     buyer_id: str | None = Field(default=None, foreign_key="organisation.id", index=True)
@@ -43,6 +44,7 @@ class DealRow(SQLModel, table=True):
     seller_id: str = Field(foreign_key="organisation.id", index=True)
     buyer_id: str = Field(foreign_key="organisation.id", index=True)
     state: str
+    proposed_at: datetime = Field(sa_type=UtcDateTime)
     record: dict[str, Any] = Field(sa_type=JSON)
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
 
@@ -53,6 +55,7 @@ class QuoteRequestRow(SQLModel, table=True):
     id: str = Field(primary_key=True)
     requester_id: str = Field(foreign_key="organisation.id", index=True)
     state: str
+    requested_at: datetime = Field(sa_type=UtcDateTime)
     record: dict[str, Any] = Field(sa_type=JSON)
 
 
@@ -66,6 +69,7 @@ class QuoteRow(SQLModel, table=True):
     request_id: str = Field(foreign_key="quote_request.id", index=True)
     maker_id: str = Field(foreign_key="organisation.id", index=True)
     state: str
+    quoted_at: datetime = Field(sa_type=UtcDateTime)
     record: dict[str, Any] = Field(sa_type=JSON)
     entry_id: int | None = Field(default=None, sa_type=Int64, foreign_key="entry.id")
 

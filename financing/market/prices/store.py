@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from financing.base.quantities import Price
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.market.prices.model import PriceObservation
 from financing.market.prices.tables import PriceRow
 
@@ -43,14 +44,14 @@ class MarketStore:
         return _observation(row) if row else None
 
     def prices(self, asset_class: str, limit: int) -> list[PriceObservation]:
-        """The last `limit` observations of a class, oldest first."""
-        rows = self._connection.execute(
-            select(price_t)
-            .where(price_t.c.asset_class == asset_class)
-            .order_by(price_t.c.observed_at.desc(), price_t.c.id.desc())
-            .limit(limit)
-        ).all()
-        return [_observation(row) for row in reversed(rows)]
+        """The last `limit` observations of a class, oldest first: what a chart draws."""
+        return list(reversed(self.observations(asset_class, Window(limit))))
+
+    def observations(self, asset_class: str, window: Window = ALL) -> Page[PriceObservation]:
+        """Observations of a class, newest first."""
+        query = select(price_t).where(price_t.c.asset_class == asset_class)
+        keys = (Key(price_t.c.observed_at, descending=True), Key(price_t.c.id, descending=True))
+        return page_of(self._connection, query, keys, window, _observation)
 
 
 def _observation(row: Row[Any]) -> PriceObservation:

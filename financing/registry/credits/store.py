@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.serials import SerialText
 from financing.registry.credits.model import Issuance
 from financing.registry.credits.tables import IssuanceRow
@@ -45,7 +47,12 @@ class IssuanceStore:
         row = self._connection.execute(select(issuance_t).where(issuance_t.c.id == issuance_id)).first()
         if row is None:
             raise NotFound("no such issuance", issuance_id=issuance_id)
-        return _issuance(row)
+        return issuance_of(row)
+
+    def these(self, issuance_ids: Sequence[str]) -> list[Issuance]:
+        """The issuances with these ids, in no order."""
+        rows = self._connection.execute(select(issuance_t).where(issuance_t.c.id.in_(issuance_ids)))
+        return [issuance_of(row) for row in rows]
 
     def of_serial(self, text: SerialText) -> Issuance | None:
         """The issuance whose credits carry such a serial number."""
@@ -58,14 +65,20 @@ class IssuanceStore:
                 issuance_t.c.last_day == text.last_day,
             )
         ).first()
-        return _issuance(row) if row else None
+        return issuance_of(row) if row else None
 
-    def all(self) -> list[Issuance]:
-        rows = self._connection.execute(select(issuance_t).order_by(issuance_t.c.issued_at, issuance_t.c.id))
-        return [_issuance(row) for row in rows]
+    def all(self, *, newest_first: bool = False, window: Window = ALL) -> Page[Issuance]:
+        """Everything ever issued, in the order of issue or the other way round."""
+        keys = (Key(issuance_t.c.issued_at, newest_first), Key(issuance_t.c.id, newest_first))
+        return page_of(self._connection, select(issuance_t), keys, window, issuance_of)
+
+    def issued(self) -> tuple[int, Carbon]:
+        """How many issuances there are, and how much was issued."""
+        row = self._connection.execute(select(func.count(), func.coalesce(func.sum(issuance_t.c.quantity_kg), 0))).one()
+        return int(row[0]), Carbon(int(row[1]))
 
 
-def _issuance(row: Row[Any]) -> Issuance:
+def issuance_of(row: Row[Any]) -> Issuance:
     return Issuance(
         issuance_id=row.id,
         registry_id=row.registry_id,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.registry.neutrality.model import Match, NeutralityClaim
 from financing.registry.neutrality.tables import NeutralityMatchRow, NeutralityRow
@@ -60,12 +61,13 @@ class NeutralityStore:
             raise NotFound("no such certificate", certificate_number=certificate_number)
         return _claims.decode(row.record)
 
-    def all(self, entity_id: str | None = None) -> list[NeutralityClaim]:
+    def all(self, entity_id: str | None = None, *, window: Window = ALL) -> Page[NeutralityClaim]:
         """Claims of an entity, or (None) of all, newest first."""
-        query = select(claim_t.c.record).order_by(claim_t.c.drafted_at.desc(), claim_t.c.id)
+        query = select(claim_t.c.drafted_at, claim_t.c.id, claim_t.c.record)
         if entity_id is not None:
             query = query.where(claim_t.c.entity_id == entity_id)
-        return [_claims.decode(row.record) for row in self._connection.execute(query)]
+        keys = (Key(claim_t.c.drafted_at, descending=True), Key(claim_t.c.id))
+        return page_of(self._connection, query, keys, window, lambda row: _claims.decode(row.record))
 
     def next_number(self) -> int:
         return 1 + (self._connection.execute(select(func.max(claim_t.c.number))).scalar_one() or 0)

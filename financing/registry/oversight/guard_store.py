@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from financing.base.errors import AlreadyExists, NotFound
 from financing.base.quantities import Energy, Period
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.registry.oversight.overlap import (
     ExternalClaim,
     GreenCertificate,
@@ -58,9 +59,9 @@ class GuardStore:
             )
         )
 
-    def external(self, subjects: Sequence[Subject] | None = None) -> list[ExternalClaim]:
-        """Claims elsewhere about any of these subjects; all of them for None."""
-        query = select(external_t).order_by(external_t.c.recorded_at, external_t.c.id)
+    def external(self, subjects: Sequence[Subject] | None = None, *, window: Window = ALL) -> Page[ExternalClaim]:
+        """Claims elsewhere about any of these subjects; all of them for None, in the order they were recorded."""
+        query = select(external_t)
         if subjects is not None:
             query = query.where(
                 or_(
@@ -71,16 +72,8 @@ class GuardStore:
                     ),
                 )
             )
-        return [
-            ExternalClaim(
-                row.id,
-                row.scheme,
-                Subject(cast(SubjectKind, row.subject_kind), row.subject_id),
-                Period(row.starts_at, row.ends_at),
-                row.reference,
-            )
-            for row in self._connection.execute(query)
-        ]
+        keys = (Key(external_t.c.recorded_at), Key(external_t.c.id))
+        return page_of(self._connection, query, keys, window, _external)
 
     def add_certificate(self, certificate: GreenCertificate, *, recorded_by: str, at: datetime) -> None:
         known = select(certificate_t).where(certificate_t.c.certificate_number == certificate.certificate_number)
@@ -108,11 +101,12 @@ class GuardStore:
             raise NotFound("no such certificate", certificate_number=certificate_number)
         return _certificate(row)
 
-    def certificates(self, meter_ids: Iterable[str] | None = None) -> list[GreenCertificate]:
-        query = select(certificate_t).order_by(certificate_t.c.certificate_number)
+    def certificates(self, meter_ids: Iterable[str] | None = None, *, window: Window = ALL) -> Page[GreenCertificate]:
+        """Certificates of these meters, of every meter for None, by number."""
+        query = select(certificate_t)
         if meter_ids is not None:
             query = query.where(certificate_t.c.meter_id.in_(list(meter_ids)))
-        return [_certificate(row) for row in self._connection.execute(query)]
+        return page_of(self._connection, query, (Key(certificate_t.c.certificate_number),), window, _certificate)
 
     def set_certificate(self, certificate_number: str, state: str, claim_id: str | None) -> None:
         self._connection.execute(
@@ -204,6 +198,11 @@ class GuardStore:
             )
             for row in rows
         ]
+
+
+def _external(row: Row[Any]) -> ExternalClaim:
+    subject = Subject(cast(SubjectKind, row.subject_kind), row.subject_id)
+    return ExternalClaim(row.id, row.scheme, subject, Period(row.starts_at, row.ends_at), row.reference)
 
 
 def _certificate(row: Row[Any]) -> GreenCertificate:

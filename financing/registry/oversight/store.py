@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from financing.base.errors import InvalidState, NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import account
 from financing.registry.credits.carry_over import CarryOver
@@ -92,11 +93,12 @@ class CustodyStore:
             raise NotFound("no such freeze", freeze_id=freeze_id)
         return SerialFreeze.model_validate(row, from_attributes=True)
 
-    def freezes(self, *, state: str | None = None) -> list[SerialFreeze]:
-        query = _FREEZES.order_by(freeze_t.c.ordered_at.desc(), freeze_t.c.id)
-        if state is not None:
-            query = query.where(freeze_t.c.state == state)
-        return [SerialFreeze.model_validate(row, from_attributes=True) for row in self._connection.execute(query)]
+    def freezes(self, window: Window = ALL) -> Page[SerialFreeze]:
+        """Every freeze there ever was, newest first."""
+        keys = (Key(freeze_t.c.ordered_at, descending=True), Key(freeze_t.c.id))
+        return page_of(
+            self._connection, _FREEZES, keys, window, lambda row: SerialFreeze.model_validate(row, from_attributes=True)
+        )
 
     # suspensions
 
@@ -144,13 +146,17 @@ class CustodyStore:
             )
         )
 
-    def cancellations(self, *, owner_id: str | None = None) -> list[Cancellation]:
+    def cancellations(self, *, owner_id: str | None = None, window: Window = ALL) -> Page[Cancellation]:
+        """What one owner had cancelled, or (None) everyone, in the order of time."""
         query = select(
             cancellation_t, cancellation_t.c.id.label("cancellation_id"), cancellation_t.c.record.label("serials")
-        ).order_by(cancellation_t.c.cancelled_at, cancellation_t.c.id)
+        )
         if owner_id is not None:
             query = query.where(cancellation_t.c.owner_id == owner_id)
-        return [Cancellation.model_validate(row, from_attributes=True) for row in self._connection.execute(query)]
+        keys = (Key(cancellation_t.c.cancelled_at), Key(cancellation_t.c.id))
+        return page_of(
+            self._connection, query, keys, window, lambda row: Cancellation.model_validate(row, from_attributes=True)
+        )
 
     def totals(self) -> dict[str, int]:
         """Kilograms of credits by kind of account, over the whole ledger (`issued` is negative)."""

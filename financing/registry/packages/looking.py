@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from financing.base.errors import NotFound
+from financing.base.storage.paging import ALL, Page, Window
 from financing.ledger.serials import SerialText, parse_serial
 from financing.registry.credits.model import Issuance
 from financing.registry.packages.model import Constituent
@@ -18,11 +19,12 @@ def find_serial(unit: RegistryUnit, serial: str) -> tuple[Issuance, SerialText]:
     return issuance, text
 
 
-def look_through(
-    unit: RegistryUnit, package_id: str, *, limit: int | None = None, after: int = 0
-) -> list[tuple[Constituent, list[str]]]:
+def look_through(unit: RegistryUnit, package_id: str, *, window: Window = ALL) -> Page[tuple[Constituent, list[str]]]:
     """Constituents, oldest first, with the serial numbers in custody."""
     package = unit.packages.get(package_id)
-    found = unit.packages.custody(package, limit=limit, after=after)
-    serials = unit.packages.serials(package, [each.issuance_id for each in found] if limit is not None else None)
-    return [(each, serials.get(each.issuance_id, [])) for each in found]
+
+    def numbered(found: list[Constituent]) -> list[tuple[Constituent, list[str]]]:
+        serials = unit.packages.serials(package, None if window == ALL else [each.issuance_id for each in found])
+        return [(each, serials.get(each.issuance_id, [])) for each in found]
+
+    return unit.packages.custody(package, window=window).map(numbered)

@@ -12,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from financing.base.errors import AlreadyExists, NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.serials import SerialText
@@ -64,9 +65,15 @@ class PackageStore:
             raise NotFound("no such package", package_id=package_id)
         return _package(row)
 
-    def all(self) -> list[Package]:
-        rows = self._connection.execute(select(package_t).order_by(package_t.c.created_at, package_t.c.id))
+    def these(self, package_ids: Sequence[str]) -> list[Package]:
+        """The packages with these ids, in no order."""
+        rows = self._connection.execute(select(package_t).where(package_t.c.id.in_(package_ids)))
         return [_package(row) for row in rows]
+
+    def all(self, *, window: Window = ALL) -> Page[Package]:
+        """Every package, in the order they were made."""
+        keys = (Key(package_t.c.created_at), Key(package_t.c.id))
+        return page_of(self._connection, select(package_t), keys, window, _package)
 
     def candidate(self, issuance_id: str) -> Candidate:
         row = self._connection.execute(
@@ -123,34 +130,20 @@ class PackageStore:
             query = query.where(project_t.c.capacity_w <= criteria.capacity_w_max)
         return query
 
-    def custody(self, package: Package, *, limit: int | None = None, after: int = 0) -> list[Constituent]:
-        """What is behind the units, oldest first; all of it, or `limit` of them from `after` on."""
-        return [
-            Constituent(
-                row.id,
-                row.project_code,
-                row.methodology_tag,
-                row.region,
-                row.vintage,
-                row.last_day,
-                Carbon(row.posted),
-            )
-            for row in self._connection.execute(
-                self._behind(
-                    package,
-                    issuance_t.c.id,
-                    issuance_t.c.project_code,
-                    issuance_t.c.methodology_tag,
-                    _region().label("region"),
-                    issuance_t.c.vintage,
-                    issuance_t.c.last_day,
-                    account.c.posted,
-                )
-                .order_by(issuance_t.c.vintage, issuance_t.c.last_day, issuance_t.c.id)
-                .limit(limit)
-                .offset(after)
-            )
-        ]
+    def custody(self, package: Package, *, window: Window = ALL) -> Page[Constituent]:
+        """What is behind the units, oldest first."""
+        query = self._behind(
+            package,
+            issuance_t.c.id,
+            issuance_t.c.project_code,
+            issuance_t.c.methodology_tag,
+            _region().label("region"),
+            issuance_t.c.vintage,
+            issuance_t.c.last_day,
+            account.c.posted,
+        )
+        keys = (Key(issuance_t.c.vintage), Key(issuance_t.c.last_day), Key(issuance_t.c.id))
+        return page_of(self._connection, query, keys, window, _constituent)
 
     def serials(self, package: Package, issuance_ids: Sequence[str] | None) -> dict[str, list[str]]:
         """Serial numbers in custody by issuance: of these, or (None) of all."""
@@ -208,6 +201,12 @@ class PackageStore:
 
 def _region() -> ColumnElement[str]:
     return cast(project_t.c.record["location"]["region"].as_string(), String)
+
+
+def _constituent(row: Row[Any]) -> Constituent:
+    return Constituent(
+        row.id, row.project_code, row.methodology_tag, row.region, row.vintage, row.last_day, Carbon(row.posted)
+    )
 
 
 def _package(row: Row[Any]) -> Package:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.registry.projects.model import Meter, Project
 from financing.registry.projects.tables import MeterRow, ProjectRow
@@ -50,11 +52,33 @@ class ProjectStore:
             ],
         )
 
-    def all(self, owner_id: str | None = None) -> list[Project]:
-        query = select(project_t.c.record).order_by(project_t.c.id)
+    def all(self, owner_id: str | None = None, *, window: Window = ALL) -> Page[Project]:
+        """Projects of an owner, or (None) of all, by id."""
+        query = select(project_t.c.id, project_t.c.record)
         if owner_id is not None:
             query = query.where(project_t.c.owner_id == owner_id)
-        return [_projects.decode(row.record) for row in self._connection.execute(query)]
+        keys = (Key(project_t.c.id),)
+        return page_of(self._connection, query, keys, window, lambda row: _projects.decode(row.record))
+
+    def named(self, project_ids: Iterable[str]) -> dict[str, Project]:
+        """These projects by id."""
+        query = select(project_t.c.id, project_t.c.record).where(project_t.c.id.in_(sorted(set(project_ids))))
+        return {row.id: _projects.decode(row.record) for row in self._connection.execute(query)}
+
+    def measured_by(self, grid_id: str, *, window: Window = ALL) -> Page[tuple[Project, Meter]]:
+        """A grid company's meters with the projects they belong to, by meter id."""
+        query = (
+            select(meter_t, project_t.c.record)
+            .join(project_t, project_t.c.id == meter_t.c.project_id)
+            .where(meter_t.c.measured_by == grid_id)
+        )
+        return page_of(
+            self._connection,
+            query,
+            (Key(meter_t.c.id),),
+            window,
+            lambda row: (_projects.decode(row.record), _meter(row)),
+        )
 
     def clashing(self, project: Project) -> list[Project]:
         """Registered projects with the same id or code, or with one of its meters."""
@@ -74,10 +98,14 @@ class ProjectStore:
         row = self._connection.execute(select(meter_t).where(meter_t.c.id == meter_id)).first()
         if row is None:
             raise NotFound("no such meter", meter_id=meter_id)
-        return Meter(row.id, row.project_id, row.measured_by, row.interval_minutes)
+        return _meter(row)
 
     def meters(self, project_id: str) -> list[Meter]:
         rows = self._connection.execute(
             select(meter_t).where(meter_t.c.project_id == project_id).order_by(meter_t.c.id)
         )
-        return [Meter(row.id, row.project_id, row.measured_by, row.interval_minutes) for row in rows]
+        return [_meter(row) for row in rows]
+
+
+def _meter(row: Row[Any]) -> Meter:
+    return Meter(row.id, row.project_id, row.measured_by, row.interval_minutes)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
 
 from financing.base.errors import NotFound
+from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.registry.retirement.model import Retirement
 from financing.registry.retirement.tables import RetirementLineRow, RetirementRow
@@ -51,10 +55,21 @@ class RetirementStore:
         ).first()
         if row is None:
             raise NotFound("no such certificate", certificate_number=certificate_number)
-        return _retirements.decode(row.record)
+        return retirement_of(row)
 
-    def all(self, retired_by: str | None = None) -> list[Retirement]:
-        query = select(retirement_t.c.record).order_by(retirement_t.c.number)
+    def all(self, retired_by: str | None = None, *, window: Window = ALL) -> Page[Retirement]:
+        """What one organisation retired, or (None) everyone, newest first."""
+        query = select(retirement_t.c.number, retirement_t.c.record)
         if retired_by is not None:
             query = query.where(retirement_t.c.retired_by == retired_by)
-        return [_retirements.decode(row.record) for row in self._connection.execute(query)]
+        keys = (Key(retirement_t.c.number, descending=True),)
+        return page_of(self._connection, query, keys, window, retirement_of)
+
+    def retired(self) -> Carbon:
+        """How much was ever retired."""
+        total = select(func.coalesce(func.sum(retirement_t.c.quantity_kg), 0))
+        return Carbon(int(self._connection.execute(total).scalar_one()))
+
+
+def retirement_of(row: Row[Any]) -> Retirement:
+    return _retirements.decode(row.record)

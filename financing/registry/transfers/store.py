@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, insert, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.registry.transfers.model import Transfer
 from financing.registry.transfers.tables import TransferRow
@@ -58,17 +59,14 @@ class TransferStore:
             raise NotFound("no such transfer", transfer_id=transfer_id)
         return _transfers.decode(row.record)
 
-    def of(self, organisation_id: str) -> list[Transfer]:
+    def of(self, organisation_id: str, *, window: Window = ALL) -> Page[Transfer]:
         """Transfers that an organisation asked for, or that leave or reach its registry, newest first."""
-        rows = self._connection.execute(
-            select(transfer_t.c.record)
-            .where(
-                or_(
-                    transfer_t.c.owner_id == organisation_id,
-                    transfer_t.c.from_registry == organisation_id,
-                    transfer_t.c.to_registry == organisation_id,
-                )
+        query = select(transfer_t.c.number, transfer_t.c.record).where(
+            or_(
+                transfer_t.c.owner_id == organisation_id,
+                transfer_t.c.from_registry == organisation_id,
+                transfer_t.c.to_registry == organisation_id,
             )
-            .order_by(transfer_t.c.number.desc())
         )
-        return [_transfers.decode(row.record) for row in rows]
+        keys = (Key(transfer_t.c.number, descending=True),)
+        return page_of(self._connection, query, keys, window, lambda row: _transfers.decode(row.record))

@@ -178,13 +178,17 @@ def require_suitable(unit: RegistryUnit, context: Context, project: Project, ver
 
 def accreditations(unit: RegistryUnit, context: Context, on: date) -> list[Accreditation]:
     """Those of the dated file and those that the registry recorded."""
-    filed = [
+    return accreditations_on_file(context, on) + [each for _, each in unit.verification.accreditations()]
+
+
+def accreditations_on_file(context: Context, on: date) -> list[Accreditation]:
+    """Those of the dated file that hold on a day."""
+    return [
         Accreditation(record.key, code, record.valid_from, record.valid_until, record.source.title)
         for record in context.parameters.certifiers.records
         if record.holds_on(on)
         for code in record.methodologies
     ]
-    return filed + unit.verification.accreditations()
 
 
 def _metered(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from financing.base.errors import NotFound
-from financing.base.quantities import Period
+from financing.base.quantities import Energy, Period
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.registry.projects.store import project_t
-from financing.registry.verification.monitoring import MonitoringPeriod
+from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState
 from financing.registry.verification.tables import MeterClaimRow, MonitoringPeriodRow
 
 period_t = table_of(MonitoringPeriodRow)
 claim_t = table_of(MeterClaimRow)
 _periods = Codec(MonitoringPeriod)
+_CLAIM = (period_t.c.submitted_at, period_t.c.id, period_t.c.record)
 
 
 class PeriodStore:
@@ -56,17 +60,45 @@ class PeriodStore:
         row = self._connection.execute(select(period_t.c.record).where(period_t.c.id == period_id)).first()
         if row is None:
             raise NotFound("no such monitoring period", monitoring_period_id=period_id)
-        return _periods.decode(row.record)
+        return claim_of(row)
 
-    def all(self, *, owner_id: str | None = None, state: str | None = None) -> list[MonitoringPeriod]:
-        query = select(period_t.c.record).order_by(period_t.c.submitted_at, period_t.c.id)
+    def all(
+        self, *, owner_id: str | None = None, state: str | None = None, window: Window = ALL
+    ) -> Page[MonitoringPeriod]:
+        """Claims of an owner (None: of all) in a state (None: in any), in the order they were submitted."""
+        query = select(*_CLAIM)
         if owner_id is not None:
             query = query.join(project_t, project_t.c.id == period_t.c.project_id).where(
                 project_t.c.owner_id == owner_id
             )
         if state is not None:
             query = query.where(period_t.c.state == state)
-        return [_periods.decode(row.record) for row in self._connection.execute(query)]
+        keys = (Key(period_t.c.submitted_at), Key(period_t.c.id))
+        return page_of(self._connection, query, keys, window, claim_of)
+
+    def of_project(self, project_id: str, *, window: Window = ALL) -> Page[MonitoringPeriod]:
+        """A project's claims, in the order they were submitted."""
+        query = select(*_CLAIM).where(period_t.c.project_id == project_id)
+        keys = (Key(period_t.c.submitted_at), Key(period_t.c.id))
+        return page_of(self._connection, query, keys, window, claim_of)
+
+    def last_end(self, project_id: str) -> datetime | None:
+        """When the last of a project's claims ends; None before the first claim."""
+        query = select(func.max(period_t.c.ends_at)).where(period_t.c.project_id == project_id)
+        found: datetime | None = self._connection.execute(query).scalar_one()
+        return found
+
+    def stated(self, *, window: Window = ALL) -> Page[MonitoringPeriod]:
+        """Claims that a verifier has stated on, newest first."""
+        query = select(*_CLAIM).where(period_t.c.state != MonitoringState.SUBMITTED.value)
+        keys = (Key(period_t.c.submitted_at, descending=True), Key(period_t.c.id, descending=True))
+        return page_of(self._connection, query, keys, window, claim_of)
+
+    def sums(self, state: str) -> tuple[int, Energy]:
+        """How many claims are in a state, and the energy they claim."""
+        query = select(func.count(), func.coalesce(func.sum(period_t.c.generation_wh), 0))
+        row = self._connection.execute(query.where(period_t.c.state == state)).one()
+        return int(row[0]), Energy(int(row[1]))
 
     def overlapping(self, project_id: str, meter_ids: Iterable[str], period: Period) -> list[MonitoringPeriod]:
         """Claims that overlap `period`, of the project or on one of these meters, rejected ones included."""
@@ -76,4 +108,8 @@ class PeriodStore:
             period_t.c.starts_at < period.end,
             period_t.c.ends_at > period.start,
         )
-        return [_periods.decode(row.record) for row in self._connection.execute(query)]
+        return [claim_of(row) for row in self._connection.execute(query)]
+
+
+def claim_of(row: Row[Any]) -> MonitoringPeriod:
+    return _periods.decode(row.record)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from financing.base.errors import NotFound
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
 from financing.registry.credits.tables import IssuanceRow
@@ -52,12 +55,18 @@ class VerificationStore:
             )
         )
 
-    def accreditations(self) -> list[Accreditation]:
-        rows = self._connection.execute(select(accreditation_t).order_by(accreditation_t.c.id))
-        return [
-            Accreditation(row.organisation_id, row.methodology, row.valid_from, row.valid_until, row.source)
-            for row in rows
-        ]
+    def accreditations(self, window: Window = ALL) -> Page[tuple[int, Accreditation]]:
+        """What the registry recorded, each with its number, in the order it was recorded."""
+        return page_of(
+            self._connection,
+            select(accreditation_t),
+            (Key(accreditation_t.c.id),),
+            window,
+            lambda row: (
+                row.id,
+                Accreditation(row.organisation_id, row.methodology, row.valid_from, row.valid_until, row.source),
+            ),
+        )
 
     def add_relation(self, relation: Relation, source: str, *, by: str, at: datetime) -> None:
         self._connection.execute(
@@ -102,10 +111,6 @@ class VerificationStore:
         row = self._connection.execute(select(assignment_t).where(assignment_t.c.period_id == period_id)).first()
         return None if row is None else Assignment(row.period_id, row.verifier_id, row.due_on)
 
-    def assignments(self) -> dict[str, Assignment]:
-        rows = self._connection.execute(select(assignment_t))
-        return {row.period_id: Assignment(row.period_id, row.verifier_id, row.due_on) for row in rows}
-
     def add_finding(self, finding: VerifierFinding) -> None:
         self._connection.execute(
             insert(finding_t).values(
@@ -131,13 +136,21 @@ class VerificationStore:
         row = self._connection.execute(_FINDINGS.where(finding_t.c.id == finding_id)).first()
         if row is None:
             raise NotFound("no such finding", finding_id=finding_id)
-        return VerifierFinding.model_validate(row, from_attributes=True)
+        return _finding(row)
 
-    def findings(self, period_id: str) -> list[VerifierFinding]:
-        rows = self._connection.execute(
-            _FINDINGS.where(finding_t.c.period_id == period_id).order_by(finding_t.c.raised_at, finding_t.c.id)
-        )
-        return [VerifierFinding.model_validate(row, from_attributes=True) for row in rows]
+    def findings(self, period_id: str, *, window: Window = ALL) -> Page[VerifierFinding]:
+        """A verifier's findings on a period, in the order they were raised."""
+        query = _FINDINGS.where(finding_t.c.period_id == period_id)
+        keys = (Key(finding_t.c.raised_at), Key(finding_t.c.id))
+        return page_of(self._connection, query, keys, window, _finding)
+
+    def findings_on(self, period_ids: Sequence[str]) -> dict[str, list[VerifierFinding]]:
+        """The findings on each of these periods, in the order they were raised: one query for all."""
+        query = _FINDINGS.where(finding_t.c.period_id.in_(list(period_ids)))
+        found: dict[str, list[VerifierFinding]] = {}
+        for row in self._connection.execute(query.order_by(finding_t.c.raised_at, finding_t.c.id)):
+            found.setdefault(row.period_id, []).append(_finding(row))
+        return found
 
     def add_statement(self, statement: SignedStatement) -> None:
         self._connection.execute(
@@ -158,3 +171,7 @@ class VerificationStore:
             return None
         signature = Signature(row.verifier_id, row.public_key, row.signature)
         return SignedStatement(row.statement_id, row.period_id, row.document, signature)
+
+
+def _finding(row: Row[Any]) -> VerifierFinding:
+    return VerifierFinding.model_validate(row, from_attributes=True)

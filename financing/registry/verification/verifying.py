@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from pydantic import Field
@@ -62,15 +61,6 @@ class DeclareRelation(Command):
     source: Text
 
 
-@dataclass(frozen=True, slots=True)
-class WorkItem:
-    """A period that waits for a statement: who is to give it until when, and what is still open."""
-
-    claim: MonitoringPeriod
-    assignment: Assignment | None
-    findings: tuple[VerifierFinding, ...]
-
-
 @issued_by("registry")
 def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, command: AssignVerifier) -> Assignment:
     """Give a submitted period to a certifier, as the registry.
@@ -87,21 +77,6 @@ def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, comman
     assignment = Assignment(period_id, command.verifier_id, command.due_on)
     unit.verification.assign(assignment, by=context.actor.id, at=context.at)
     return assignment
-
-
-def work_list(unit: RegistryUnit, verifier: str) -> list[WorkItem]:
-    """Submitted periods assigned to the verifier, the most urgent first, then those that are assigned to nobody."""
-    assigned = unit.verification.assignments()
-    items = [
-        WorkItem(
-            claim,
-            assigned.get(claim.monitoring_period_id),
-            tuple(unit.verification.findings(claim.monitoring_period_id)),
-        )
-        for claim in unit.periods.all(state=MonitoringState.SUBMITTED.value)
-    ]
-    mine = [item for item in items if item.assignment is None or item.assignment.verifier_id == verifier]
-    return sorted(mine, key=lambda item: (item.assignment is None, item.assignment and item.assignment.due_on))
 
 
 @issued_by("verifier")
@@ -182,7 +157,7 @@ def declare_relation(unit: RegistryUnit, context: Context, command: DeclareRelat
 
 
 def _recorded(unit: RegistryUnit) -> list[Accreditation]:
-    return unit.verification.accreditations()
+    return [each for _, each in unit.verification.accreditations()]
 
 
 def _require_submitted(claim: MonitoringPeriod) -> None:

@@ -1,8 +1,11 @@
-"""offers to a named buyer become listings
+"""offers to a named buyer become listings, and what is agreed over the counter is kept in the order of time
 
 Every offer is carried with its id, which entries and holds refer to. What was settled is sold, and stands on the record
 of trades like any other sale. An offer that is still open was made on terms without a fee: it is not silently made
 anew on other ones, so it is withdrawn (expired, if it has lapsed) and the credits that it held are free again.
+
+Listings, deals, requests and quotes had their moment in their record only, so that no list of them could be read newest
+first by pages.
 
 Revision ID: 0010
 Revises: 0009
@@ -32,8 +35,10 @@ HOLD = sa.table("hold", sa.column("reference"), sa.column("state"), sa.column("c
 LISTING = sa.table(
     "listing",
     *(sa.column(name) for name in ("id", "seller_id", "buyer_id", "pledge_id", "asset", "quantity_kg", "left_kg")),
-    *(sa.column("state"), sa.column("expires_at", MOMENT), sa.column("record", sa.JSON())),
+    *(sa.column("state"), sa.column("record", sa.JSON()), sa.column("listed_at", MOMENT)),
+    sa.column("expires_at", MOMENT),
 )
+MADE_AT = {"listing": "listed_at", "deal": "proposed_at", "quote_request": "requested_at", "quote": "quoted_at"}
 ENTRY = sa.table("entry", sa.column("id"), sa.column("at", MOMENT))
 TRADE = sa.table(
     "otc_trade",
@@ -47,17 +52,34 @@ def upgrade() -> None:
     with op.batch_alter_table("listing", schema=None) as batch_op:
         batch_op.add_column(sa.Column("buyer_id", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("pledge_id", sa.String(), nullable=True))
+        batch_op.add_column(moment("listed_at"))
         batch_op.create_foreign_key("listing_buyer", "organisation", ["buyer_id"], ["id"])
         batch_op.create_foreign_key("listing_pledge", "pledge", ["pledge_id"], ["id"])
         batch_op.create_check_constraint("listing_parties", "buyer_id <> seller_id")
         batch_op.create_index(batch_op.f("ix_listing_buyer_id"), ["buyer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_listing_pledge_id"), ["pledge_id"], unique=False)
+    for table, name in MADE_AT.items():
+        if table != "listing":
+            op.add_column(table, moment(name))
+        _fill(bind, table, name)
     for statement in rules(revision, bind.dialect.name):
         bind.exec_driver_sql(statement)
     at = datetime.now(UTC)
     for row in bind.execute(sa.select(OFFER).order_by(OFFER.c.offered_at, OFFER.c.id)).mappings().all():
         _carry(bind, dict(row), at)
     op.drop_table("offer")
+
+
+def moment(name: str) -> sa.Column[Any]:
+    return sa.Column(name, MOMENT, nullable=False, server_default="1970-01-01 00:00:00.000000")
+
+
+def _fill(bind: sa.Connection, table: str, name: str) -> None:
+    """A row's moment from its record, which is where it stood alone."""
+    rows = sa.table(table, sa.column("id"), sa.column("record", sa.JSON()), sa.column(name, MOMENT))
+    for row in bind.execute(sa.select(rows.c.id, rows.c.record)).all():
+        at = datetime.fromisoformat(row.record[name])
+        bind.execute(sa.update(rows).where(rows.c.id == row.id).values({name: at}))
 
 
 def _carry(bind: sa.Connection, offer: dict[str, Any], at: datetime) -> None:
@@ -109,7 +131,8 @@ def as_listing(offer: dict[str, Any], state: str) -> dict[str, Any]:
         "pledge_id": offer["pledge_id"],
     }
     kept = {name: offer[name] for name in ("id", "seller_id", "buyer_id", "pledge_id", "quantity_kg", "expires_at")}
-    return kept | {"asset": asset, "left_kg": left, "state": state, "record": record}
+    kept |= {"listed_at": offer["offered_at"], "asset": asset, "left_kg": left, "state": state}
+    return kept | {"record": record}
 
 
 def _utc(moment: datetime) -> datetime:
