@@ -121,10 +121,11 @@ def _buy_collateral(
         raise InvalidState("the pledge secures no loan", pledge_id=pledge.pledge_id)
     standing = loan_coverage(unit, context, pledge.loan_id)
     product = require_ground(context, standing)
+    disposed = pledge_rules.dispose(pledge, command.quantity_kg)
     source = pledged(pledge.pledgor, Asset(listing.asset), pledge.pledge_id)
     bought = settle_purchase(unit, context, listing, command, source)
     flow = distribute(unit, context, standing, product, bought.amounts.seller_gets)
-    unit.pledges.save(pledge_rules.dispose(pledge, command.quantity_kg))
+    unit.pledges.save(disposed)
     if bought.listing.state == "open" and unit.loans.get(pledge.loan_id).loan.state is not LoanState.ACTIVE:
         bought = replace(bought, listing=replace(bought.listing, state="withdrawn"))
         unit.trading.save_listing(bought.listing)
