@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from credit_api.app.database import migrate
 from financing.base.quantities import Carbon, Money, Price
@@ -15,6 +15,7 @@ from financing.ledger.entries import EntryKind, balanced, pay, transfer
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.deals import Listing
+from financing.market.over_the_counter.store import listing_t
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 LATER = AT + timedelta(days=40_000)  # an open offer has not lapsed, whenever this test runs
@@ -124,6 +125,8 @@ def test_every_offer_is_read_as_the_listing_it_became(books):
         found = {each.listing_id: each for each in unit.trading.listings_of("mill")}
         sold_from_pledge = unit.trading.listings_of_pledges(["plg"])
         before = unit.trading.listing("lst_old")
+        moments = connection.execute(select(listing_t.c.id, listing_t.c.listed_at)).all()
+        assert [(key, unit.trading.listing(key).listed_at) for key, _ in moments] == [tuple(row) for row in moments]
     for offer_id, seller, pledge_id, _, state, expires_at in OFFERS:
         left = Carbon(0) if state == "sold" else Carbon(2_000)
         assert found.pop(offer_id) == Listing(
