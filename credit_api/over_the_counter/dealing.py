@@ -10,11 +10,15 @@ from credit_api.console.pages import Page
 from credit_api.console.posting import FieldInvalid, Post
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.paging import Page as Rows
+from financing.base.storage.paging import Window
 from financing.ledger.accounts import AccountKind, Asset
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.market.fees import Quote, quote
 from financing.market.over_the_counter.deals import Listing
+
+# How many assets that are not one's own a form lets its reader choose from.
+CHOICES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,15 @@ def free_of(unit: UnitOfWork, owner_id: str) -> list[Free]:
     names = asset_names(unit, free)
     choices = [Free(code, names[code], available) for code, available in free.items()]
     return sorted(choices, key=lambda each: (-each.available.kg, each.asset))
+
+
+def asset_choices(unit: UnitOfWork, owner_id: str) -> dict[str, str]:
+    """What a deal can be about, by code: all that its proposer has free, then the latest packages and issuances."""
+    most = Window(CHOICES)
+    latest = [Asset.units(each.package_id).code for each in unit.packages.all(newest_first=True, window=most)]
+    latest += [Asset.credits(each.issuance_id).code for each in unit.issuances.all(newest_first=True, window=most)]
+    own = {each.asset: each.name for each in free_of(unit, owner_id)}
+    return own | asset_names(unit, [code for code in latest if code not in own])
 
 
 def own_listings(page: Page, unit: UnitOfWork) -> tuple[Rows[Listing], dict[str, str]]:

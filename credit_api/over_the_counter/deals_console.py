@@ -11,6 +11,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep
 from credit_api.http.fields import Id
 from credit_api.over_the_counter.dealing import (
+    asset_choices,
     asset_names,
     fees,
     free_of,
@@ -51,12 +52,14 @@ def deals_page(page: Page) -> Response:
         unit = UnitOfWork(connection)
         rows = unit.trading.deals_of(me, page.window("deals"))
         names = asset_names(unit, (each.asset for each in rows))
+        choices = asset_choices(unit, me) if principal.kind in HOLDERS else {}
     return page.render(
         "deals.html",
         deals=rows.map(
             lambda part: [(each, each.state_at(at), fees(page, each.quantity, each.price)) for each in part]
         ),
         names=names,
+        choices=choices,
         me=me,
         trader=principal.kind in HOLDERS,
         parties=[each for each in page.of_kind(*HOLDERS) if each.id != me],

@@ -70,9 +70,9 @@ class PackageStore:
         rows = self._connection.execute(select(package_t).where(package_t.c.id.in_(package_ids)))
         return [_package(row) for row in rows]
 
-    def all(self, *, window: Window = ALL) -> Page[Package]:
-        """Every package, in the order they were made."""
-        keys = (Key(package_t.c.created_at), Key(package_t.c.id))
+    def all(self, *, newest_first: bool = False, window: Window = ALL) -> Page[Package]:
+        """Every package, in the order they were made or the other way round."""
+        keys = (Key(package_t.c.created_at, newest_first), Key(package_t.c.id, newest_first))
         return page_of(self._connection, select(package_t), keys, window, _package)
 
     def candidate(self, issuance_id: str) -> Candidate:

@@ -103,3 +103,17 @@ def test_no_text_is_left_over():
 def test_an_unknown_key_is_an_error():
     with pytest.raises(KeyError):
         text("zh", "no.such.key")
+
+
+def test_no_line_of_a_template_or_a_text_is_too_long_to_read():
+    root = SERVICE.parent
+    files = [*root.glob("credit_api/**/*.html"), *root.glob("simulations/**/*.html")]
+    files += [each for each in root.glob("*/**/*.py") if says_texts(each) and ".venv" not in each.parts]
+    assert len(files) > 60
+    long = {
+        f"{each.relative_to(root)}:{number}"
+        for each in files
+        for number, line in enumerate(each.read_text("utf-8").splitlines(), start=1)
+        if len(line) > 160
+    }
+    assert long == set()
