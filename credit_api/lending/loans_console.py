@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import PostDep
+from credit_api.console.posting import PostDep, inputs_of
 from credit_api.http.fields import Id
 from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
@@ -17,7 +17,14 @@ from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
 from financing.base.storage.paging import Window
 from financing.ledger.accounts import cash
-from financing.lending.collateral.commands import PostPledge, ReleasePledge, post_pledge, release_pledge
+from financing.lending.collateral.commands import (
+    AmendRegistration,
+    PostPledge,
+    ReleasePledge,
+    amend_registration,
+    post_pledge,
+    release_pledge,
+)
 from financing.lending.collateral.disposal import (
     DisposalGround,
     DisposalLot,
@@ -73,6 +80,7 @@ def loan_page(page: Page, loan_id: str) -> Response:
         lender=owed.lender == context.actor.id,
         drawings=drawings,
         topups=topups,
+        amendment=inputs_of(AmendRegistration),
         calls=calls,
         listings=listings,
         names=names,
@@ -167,6 +175,17 @@ def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
         lambda: release_pledge.given(pledge_id, post.read(ReleasePledge)),
         to=f"/console/loans/{loan_id}",
         flash="released",
+        again=lambda page: loan_page(page, loan_id),
+    )
+
+
+@router.post("/console/loans/{loan_id}/registrations/{pledge_id}")
+def amend(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
+    """Record an amended or extended registration of a posted pledge, as the lender."""
+    return post.commit(
+        lambda: amend_registration.given(pledge_id, post.read(AmendRegistration)),
+        to=f"/console/loans/{loan_id}",
+        flash="registration_amended",
         again=lambda page: loan_page(page, loan_id),
     )
 

@@ -14,9 +14,11 @@ from credit_api.over_the_counter.schemas import ListingOut
 from financing.base.commands import Id, issued_by
 from financing.base.context import Context
 from financing.lending.collateral.commands import (
+    AmendRegistration,
     PostPledge,
     ReleasePledge,
     ReservePledge,
+    amend_registration,
     expire_pledge,
     post_pledge,
     release_pledge,
@@ -68,6 +70,12 @@ async def void(pledge_id: Id, call: CallDep) -> Response:
 async def expire(pledge_id: Id, call: CallDep) -> Response:
     """End a reservation that has lapsed, as either party."""
     return await call.commit(expire_pledge.given(pledge_id), answer=PledgeOut.of, status=200)
+
+
+@router.post("/pledges/{pledge_id}/registration", response_model=PledgeOut)
+async def amend(pledge_id: Id, body: AmendRegistration, call: CallDep) -> Response:
+    """Record an amended or extended registration of a posted pledge, as the lender."""
+    return await call.commit(amend_registration.given(pledge_id, body), answer=PledgeOut.of, status=200)
 
 
 @router.post("/pledges/{pledge_id}/release", response_model=PledgeOut)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from financing.base.commands import Command, Id, Kilograms, Text, issued_by
 from financing.base.context import Context
-from financing.base.errors import NotPermitted
+from financing.base.errors import InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset, holding, pledged
@@ -18,7 +18,7 @@ from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.lending.collateral import pledge as rules
 from financing.lending.collateral.coverage import require_releasable
-from financing.lending.collateral.pledge import Pledge, PledgedUse, StoredPledge
+from financing.lending.collateral.pledge import Pledge, PledgedUse, PledgeState, StoredPledge
 from financing.lending.collateral.standing import loan_coverage, settle_call
 from financing.lending.loans.loan import LoanState
 from financing.lending.unit import UnitOfWork
@@ -38,6 +38,12 @@ class ReservePledge(PledgedUse, Command):
 class PostPledge(Command):
     loan_id: Id
     registration_number: Text = Field(description="number in the movable-property registry (动产融资统一登记)")
+
+
+class AmendRegistration(Command):
+    """The movable-property registry gives an amendment, and an extension, a number of its own (变更登记, 展期登记)."""
+
+    registration_number: Text = Field(description="of the amendment, in the movable-property registry")
 
 
 class ReleasePledge(Command):
@@ -128,6 +134,21 @@ def end_reservation(unit: UnitOfWork, context: Context, pledge_id: str) -> Store
     """Give a reservation up, as either party; one that has lapsed is ended as expired."""
     lapsed = context.at >= unit.pledges.get(pledge_id).pledge.expires_at
     return expire_pledge(unit, context, pledge_id) if lapsed else void_pledge(unit, context, pledge_id)
+
+
+@issued_by("bank")
+def amend_registration(unit: UnitOfWork, context: Context, pledge_id: str, command: AmendRegistration) -> StoredPledge:
+    """Put the number of an amended registration, and its day, in the place of what a posted pledge was registered
+    under, as its lender. Raises `NotPermitted`, `InvalidState` (not posted, or under this number already)."""
+    stored = unit.pledges.get(pledge_id)
+    context.require_party(stored.pledge.pledgee)
+    if stored.pledge.state is not PledgeState.POSTED:
+        raise InvalidState(f"the pledge is {stored.pledge.state}", pledge_id=pledge_id)
+    if command.registration_number == stored.registration_number:
+        raise InvalidState("the pledge is registered under this number", pledge_id=pledge_id)
+    number, day = command.registration_number, business_date(context.at)
+    unit.pledges.save(stored.pledge, registration_number=number, registered_on=day)
+    return unit.pledges.get(pledge_id)
 
 
 @issued_by()

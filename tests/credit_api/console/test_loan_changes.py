@@ -94,6 +94,24 @@ def test_other_credits_take_the_place_of_pledged_ones_only_if_they_cover_the_deb
     assert sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}")["pledge_ids"] == [enough]
 
 
+def test_an_amended_registration_takes_the_place_of_the_first(sqlite_world, officer):
+    later(sqlite_world, officer, 3)
+    form, action = f"amend-{officer.pledge_id}", f"{officer.loan}/registrations/{officer.pledge_id}"
+    nameless = officer.post(action, officer.hidden(officer.loan, form) | {"registration_number": ""}, status=422)
+    assert f'id="{form}-registration_number"' in nameless.text
+    assert 'aria-invalid="true"' in nameless.text
+    same = officer.post(action, officer.hidden(officer.loan, form) | {"registration_number": "REG-1"}, status=409)
+    assert "invalid_state" in same.text
+    officer.post(action, officer.hidden(officer.loan, form) | {"registration_number": "REG-1/变更"})
+    shown = next(each for each in sqlite_world.get(BANK, "/v1/pledges") if each["pledge_id"] == officer.pledge_id)
+    assert shown["registration_number"] == "REG-1/变更"
+    assert shown["registered_on"] == sqlite_world.now.date().isoformat()
+    assert "REG-1/变更" in officer.get(officer.loan).text
+    route, number = f"/v1/pledges/{officer.pledge_id}/registration", {"registration_number": "REG-9"}
+    sqlite_world.assert_refused(BORROWER, route, number, "not_permitted", status=403)
+    sqlite_world.assert_refused("bank-taihu", route, number, "not_permitted", status=403)
+
+
 def test_a_form_of_one_loan_leaves_the_pledges_of_another_alone(sqlite_world, officer):
     other = reserve(sqlite_world, officer, 1_000)
     fields = officer.hidden(officer.loan, f"substitute-{officer.pledge_id}")
