@@ -13,6 +13,23 @@ os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
+# Files that take longest begin first, so that no worker is left with one of them when the others are done.
+SLOWEST = (
+    "test_conservation",
+    "test_readme",
+    "test_privacy_bench",
+    "test_loan_life",
+    "test_financing_rules_collateral",
+    "test_trade_beside_the_book",
+    "test_protected_training",
+    "test_console_pages",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
+
+
 @pytest.fixture(scope="session")
 def postgres_server():
     """A PostgreSQL started from pip, gone with the session."""
