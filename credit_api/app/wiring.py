@@ -30,7 +30,7 @@ from financing.base.signing import Signer
 from financing.base.storage.database import open_engine
 from financing.base.storage.writer import Writer
 from financing.lending.unit import UnitOfWork
-from financing.market.order_book.cache import Books
+from financing.market.order_book.cache import OrderBooks
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.definition import compiled
 
@@ -66,7 +66,7 @@ class Parts:
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
     subject_signer: SubjectSigner | None = None
-    books: Books = field(default_factory=Books)
+    order_books: OrderBooks = field(default_factory=OrderBooks)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     feeds: Feeds = field(default_factory=Feeds)
     audit: AuditLog = field(default_factory=AuditLog)

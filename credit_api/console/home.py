@@ -26,7 +26,7 @@ def home(page: PageDep) -> Response:
         assets = asset_story(connection, page.parts.parameters, page.parts.nodes, at)
         credit = customer_story(page.parts, connection, at)
         mark = marks_of(unit, page.parts.parameters, [PRICED], at)[PRICED]
-        history = unit.market.prices(PRICED, HISTORY)
+        history = unit.prices.prices(PRICED, HISTORY)
     champion = credit.champion
     return page.render(
         "home.html",

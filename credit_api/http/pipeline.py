@@ -99,10 +99,12 @@ class Issuer:
     async def bring_up(self, instrument: str, context: Context) -> None:
         """Commit what time demands of an instrument, before and apart from the command that may be refused."""
         parts = self.parts
-        if parts.books.is_due(instrument, parts.parameters, context.at):
-            await asyncio.wrap_future(parts.writer.submit(lambda unit: advance(unit, context, parts.books, instrument)))
+        if parts.order_books.is_due(instrument, parts.parameters, context.at):
+            await asyncio.wrap_future(
+                parts.writer.submit(lambda unit: advance(unit, context, parts.order_books, instrument))
+            )
 
-    async def look(self, given: Given[UnitOfWork, R]) -> R:
+    async def ask(self, given: Given[UnitOfWork, R]) -> R:
         """Ask a question that needs the book in memory, in its turn on the writer's thread; nothing is stored."""
         context = self.context()
         return await asyncio.wrap_future(self.parts.writer.submit(lambda unit: given.run(unit, context)))

@@ -63,7 +63,7 @@ def loan_page(page: Page, loan_id: str) -> Response:
         drawings = collateral_charts(page, unit, standing)
         topups = unit.pledges.reserved_for(owed.lender, pledgor_id=owed.borrower, at=context.at, window=Window(CHOICES))
         calls = unit.calls.on_loan(loan_id, page.window("calls"))
-        listings = unit.trading.listings_of_pledges(
+        listings = unit.otc.listings_of_pledges(
             [held.pledge.pledge_id for held in standing.pledges], page.window("listings")
         )
         names = asset_names(unit, (each.asset for each in listings))

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 @router.post("/instruments/{instrument}/blocks", status_code=201, response_model=BlockOut)
 async def add_block(instrument: AssetCode, body: ReportBlock, call: CallDep) -> Response:
     """Report a block: a party opens it for the other side to confirm, the exchange settles it at once."""
-    given = report_block.given(call.parts.books, instrument, body)
+    given = report_block.given(call.parts.order_books, instrument, body)
     return await call.commit(given, answer=BlockOut.of, instrument=instrument)
 
 
@@ -40,7 +40,7 @@ def list_blocks(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> 
 @router.post("/blocks/{block_id}/confirmation", response_model=BlockOut)
 async def accept_block(block_id: Id, call: CallDep) -> Response:
     """Confirm a block as its other side, on the same day: credits and money change hands in one entry."""
-    return await call.commit(confirm_block.given(call.parts.books, block_id), answer=BlockOut.of, status=200)
+    return await call.commit(confirm_block.given(call.parts.order_books, block_id), answer=BlockOut.of, status=200)
 
 
 @router.post("/blocks/{block_id}/withdrawal", response_model=BlockOut)

@@ -68,9 +68,9 @@ def preview(page: PageDep, instrument: AssetCode) -> Response:
     asked = Post(page, {name: [value] for name, value in page.request.query_params.items()})
     try:
         issuer = Issuer(page.parts, page.principal())
-        given = preview_order.given(page.parts.books, _order_of(asked, instrument))
+        given = preview_order.given(page.parts.order_books, _order_of(asked, instrument))
         anyio.from_thread.run(issuer.bring_up, instrument, issuer.context())
-        seen = anyio.from_thread.run(issuer.look, given)
+        seen = anyio.from_thread.run(issuer.ask, given)
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="order", values=asked.fields)
         return book_page(page, instrument)
@@ -81,7 +81,7 @@ def preview(page: PageDep, instrument: AssetCode) -> Response:
 def place(post: PostDep, instrument: AssetCode) -> Response:
     """Place the order that was shown."""
     return post.commit(
-        lambda: place_order.given(post.page.parts.books, _order_of(post, instrument)),
+        lambda: place_order.given(post.page.parts.order_books, _order_of(post, instrument)),
         to=f"/console/book/{instrument}#own",
         flash="order_placed",
         again=lambda page: book_page(page, instrument),
@@ -93,7 +93,7 @@ def place(post: PostDep, instrument: AssetCode) -> Response:
 def cancel(post: PostDep, instrument: AssetCode, order_id: Id) -> Response:
     """Take a waiting order back."""
     return post.commit(
-        lambda: cancel_order.given(post.page.parts.books, order_id),
+        lambda: cancel_order.given(post.page.parts.order_books, order_id),
         to=f"/console/book/{instrument}#own",
         flash="order_cancelled",
         again=lambda page: book_page(page, instrument),
@@ -108,7 +108,7 @@ def add_instrument(post: PostDep) -> Response:
     def given() -> Given[UnitOfWork, Instrument]:
         command = post.read(ListInstrument, instrument=post.text("asset"))
         require_venue(post.page.parts, command.rules)
-        return list_instrument.given(post.page.parts.books, command)
+        return list_instrument.given(post.page.parts.order_books, command)
 
     return post.commit(
         given,
@@ -121,7 +121,7 @@ def add_instrument(post: PostDep) -> Response:
 @router.post("/console/book/{instrument}/session")
 def change_session(post: PostDep, instrument: AssetCode) -> Response:
     """Halt, resume, or take the session a step on, as the exchange."""
-    books = post.page.parts.books
+    books = post.page.parts.order_books
 
     def given() -> Given[UnitOfWork, Instrument]:
         step = post.text("step")

@@ -47,7 +47,7 @@ async def add_instrument(body: ListInstrument, call: CallDep) -> Response:
     """List an asset of the ledger for trading, as the exchange, with its first previous close."""
     parts = call.parts
     require_venue(parts, body.rules)
-    return await call.commit(list_instrument.given(parts.books, body), answer=partial(instrument_out, parts))
+    return await call.commit(list_instrument.given(parts.order_books, body), answer=partial(instrument_out, parts))
 
 
 @router.get("/instruments")
@@ -98,19 +98,19 @@ def list_candles(
 @router.post("/instruments/{instrument}/halt", response_model=InstrumentOut)
 async def start_halt(instrument: AssetCode, body: HaltTrading, call: CallDep) -> Response:
     """Stop trading, as the exchange that listed it; waiting orders stay and can be cancelled."""
-    given = halt.given(call.parts.books, instrument, body)
+    given = halt.given(call.parts.order_books, instrument, body)
     return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)
 
 
 @router.post("/instruments/{instrument}/resumption", response_model=InstrumentOut)
 async def end_halt(instrument: AssetCode, call: CallDep) -> Response:
     """End a halt, as the exchange that listed it."""
-    given = resume.given(call.parts.books, instrument)
+    given = resume.given(call.parts.order_books, instrument)
     return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)
 
 
 @router.post("/instruments/{instrument}/session", response_model=InstrumentOut)
 async def step_session(instrument: AssetCode, body: StepSession, call: CallDep) -> Response:
     """Collect for a call auction, uncross it and trade on, or close the day, as the exchange that listed it."""
-    given = run_session.given(call.parts.books, instrument, body)
+    given = run_session.given(call.parts.order_books, instrument, body)
     return await call.commit(given, answer=partial(instrument_out, call.parts), instrument=instrument, status=200)

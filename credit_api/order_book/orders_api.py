@@ -31,7 +31,7 @@ async def add_order(body: PlaceOrder, call: CallDep) -> Response:
 
     The answer comes when all of it is durable.
     """
-    given = place_order.given(call.parts.books, body)
+    given = place_order.given(call.parts.order_books, body)
     return await call.commit(given, answer=OrderPlacedOut.placed, instrument=body.instrument)
 
 
@@ -39,7 +39,7 @@ async def add_order(body: PlaceOrder, call: CallDep) -> Response:
 async def show_preview(issuer: IssuerDep, asked: Annotated[OrderQuery, Query()]) -> PreviewOut:
     """What an order would reserve and the highest fee it can be charged; refused as the order itself would be."""
     await issuer.bring_up(asked.instrument, issuer.context())
-    seen = await issuer.look(preview_order.given(issuer.parts.books, asked))
+    seen = await issuer.ask(preview_order.given(issuer.parts.order_books, asked))
     return PreviewOut.of(asked.instrument, asked.request().order_type, seen)
 
 
@@ -72,7 +72,7 @@ def show_order(order_id: Id, parts: PartsDep, principal: PrincipalDep) -> OrderO
 @router.post("/orders/{order_id}/cancellation", response_model=OrderOut)
 async def end_order(order_id: Id, call: CallDep) -> Response:
     """Take a waiting order back, at any hour and in a halt; what it reserved is free again."""
-    return await call.commit(cancel_order.given(call.parts.books, order_id), answer=OrderOut.of, status=200)
+    return await call.commit(cancel_order.given(call.parts.order_books, order_id), answer=OrderOut.of, status=200)
 
 
 @router.get("/trades")

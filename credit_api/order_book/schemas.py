@@ -14,10 +14,10 @@ from financing.base.quantities import (
     KG_PER_TONNE,
 )
 from financing.market.order_book.commands import OrderConditions, OrderPlaced, PlaceOrder, Previewed
+from financing.market.order_book.engine.matching_engine import Trade
 from financing.market.order_book.engine.orders import (
     fee_on,
 )
-from financing.market.order_book.engine.trading import Trade
 from financing.market.order_book.store import (
     BlockReport,
     Instrument,

@@ -69,7 +69,7 @@ def list_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
     """Listings that can be taken now, with those that the caller addressed to a buyer or that are addressed to it."""
     at = parts.clock()
     with parts.reading() as connection:
-        listings = UnitOfWork(connection).trading.open_listings(principal.organisation_id, at, paging.window)
+        listings = UnitOfWork(connection).otc.open_listings(principal.organisation_id, at, paging.window)
     return paging.answers(listings, lambda each: ListingOut.of(each, at))
 
 
@@ -78,7 +78,7 @@ def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDe
     """Listings that the caller made or that are addressed to it, in every state."""
     at = parts.clock()
     with parts.reading() as connection:
-        listings = UnitOfWork(connection).trading.listings_of(principal.organisation_id, paging.window)
+        listings = UnitOfWork(connection).otc.listings_of(principal.organisation_id, paging.window)
     return paging.answers(listings, lambda each: ListingOut.of(each, at))
 
 
@@ -109,7 +109,7 @@ def list_deals(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> l
     """Deals of which the caller is a side."""
     at = parts.clock()
     with parts.reading() as connection:
-        deals = UnitOfWork(connection).trading.deals_of(principal.organisation_id, paging.window)
+        deals = UnitOfWork(connection).otc.deals_of(principal.organisation_id, paging.window)
     return paging.answers(deals, lambda each: DealOut.of(each, at))
 
 
@@ -139,7 +139,7 @@ def list_requests(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
     """Every request for quotes."""
     at = parts.clock()
     with parts.reading() as connection:
-        requests = UnitOfWork(connection).trading.requests(paging.window)
+        requests = UnitOfWork(connection).otc.requests(paging.window)
     return paging.answers(requests, lambda each: QuoteRequestOut.of(each, at))
 
 
@@ -156,8 +156,8 @@ def list_quotes(request_id: Id, parts: PartsDep, principal: PrincipalDep, paging
     me, at = principal.organisation_id, parts.clock()
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        maker = None if unit.trading.request(request_id).requester == me else me
-        quotes = unit.trading.quotes(request_id, maker=maker, window=paging.window)
+        maker = None if unit.otc.request(request_id).requester == me else me
+        quotes = unit.otc.quotes(request_id, maker=maker, window=paging.window)
     return paging.answers(quotes, lambda each: QuoteOut.of(each, at))
 
 
@@ -193,5 +193,5 @@ def list_trades(
 ) -> list[OtcTradeOut]:
     """What changed hands over the counter or at auction, newest first."""
     with parts.reading() as connection:
-        trades = UnitOfWork(connection).trading.trades(asset=asset, window=paging.window)
+        trades = UnitOfWork(connection).otc.trades(asset=asset, window=paging.window)
     return paging.answers(trades, OtcTradeOut.of)

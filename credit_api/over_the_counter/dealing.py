@@ -65,7 +65,7 @@ def asset_choices(unit: UnitOfWork, owner_id: str) -> dict[str, str]:
 
 def own_listings(page: Page, unit: UnitOfWork) -> tuple[Rows[Listing], dict[str, str]]:
     """The part that a page shows of the listings that its reader made or that are addressed to it, and their names."""
-    listings = unit.trading.listings_of(page.principal().organisation_id, page.window("listings"))
+    listings = unit.otc.listings_of(page.principal().organisation_id, page.window("listings"))
     return listings, asset_names(unit, (each.asset for each in listings))
 
 

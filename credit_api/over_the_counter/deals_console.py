@@ -50,7 +50,7 @@ def deals_page(page: Page) -> Response:
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        rows = unit.trading.deals_of(me, page.window("deals"))
+        rows = unit.otc.deals_of(me, page.window("deals"))
         names = asset_names(unit, (each.asset for each in rows))
         choices = asset_choices(unit, me) if principal.kind in HOLDERS else {}
     return page.render(
@@ -112,11 +112,11 @@ def quotes_page(page: Page) -> Response:
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        requests = unit.trading.requests(page.window("requests"))
+        requests = unit.otc.requests(page.window("requests"))
         given = {
             each.request_id: [
                 (quote, quote.state_at(at), fees(page, quote.quantity, quote.price))
-                for quote in unit.trading.quotes(each.request_id)
+                for quote in unit.otc.quotes(each.request_id)
                 if me in (each.requester, quote.maker)
             ]
             for each in requests

@@ -67,11 +67,11 @@ def listings_page(page: Page, *, asked: Post | None = None, amounts: Quote | Non
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         trader = principal.kind in HOLDERS
-        takeable = unit.trading.open_listings(me, at, page.window("open"), own=False)
+        takeable = unit.otc.open_listings(me, at, page.window("open"), own=False)
         own, names = own_listings(page, unit) if trader else (Rows([]), {})
         mark = marks_of(unit, page.parts.parameters, [PRICED], at)[PRICED]
         free = free_of(unit, me) if trader else []
-        trades = unit.trading.trades(window=Window(TRADES))
+        trades = unit.otc.trades(window=Window(TRADES))
         names = names | asset_names(unit, [*(each.asset for each in takeable), *(each.asset for each in trades)])
     return page.render(
         "listings.html",
@@ -112,7 +112,7 @@ def listing_page(page: Page, listing_id: str, asked: Post | None = None) -> Resp
     principal = page.principal()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        listing = unit.trading.listing_shown_to(principal.organisation_id, listing_id)
+        listing = unit.otc.listing_shown_to(principal.organisation_id, listing_id)
         names = asset_names(unit, [listing.asset])
         money = Money(unit.ledger.balance(cash(principal.organisation_id)).available)
     amounts: Quote | None = None

@@ -20,7 +20,7 @@ from financing.market.over_the_counter.deals import (
     QuoteGiven,
     QuoteRequest,
 )
-from financing.market.over_the_counter.store import Trade
+from financing.market.over_the_counter.store import OtcTrade
 
 
 class PricedOut(ResponseModel):
@@ -180,7 +180,7 @@ class OtcTradeOut(SaleOut):
     at: datetime
 
     @classmethod
-    def of(cls, trade: Trade) -> Self:
+    def of(cls, trade: OtcTrade) -> Self:
         return cls(
             entry_id=trade.entry_id,
             asset=trade.asset,

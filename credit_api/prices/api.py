@@ -38,7 +38,7 @@ async def add_price(body: RecordPrice, call: CallDep) -> Response:
 def list_prices(parts: PartsDep, principal: PrincipalDep, paging: PagingDep, asset_class: Id) -> list[PriceOut]:
     """Price observations of a class, newest first."""
     with parts.reading() as connection:
-        seen = UnitOfWork(connection).market.observations(asset_class, paging.window)
+        seen = UnitOfWork(connection).prices.observations(asset_class, paging.window)
     return paging.answers(seen, PriceOut.of)
 
 

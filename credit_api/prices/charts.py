@@ -62,7 +62,7 @@ def _values(unit: UnitOfWork, standing: LoanCoverage) -> list[tuple[datetime, fl
         if lot is not None:
             held[lot.asset_class] = held.get(lot.asset_class, 0) + lot.quantity.kg
     seen = sorted(
-        (observed for key in held for observed in unit.market.prices(key, HISTORY)), key=lambda each: each.observed_at
+        (observed for key in held for observed in unit.prices.prices(key, HISTORY)), key=lambda each: each.observed_at
     )
     latest: dict[str, int] = {}
     points: list[tuple[datetime, float]] = []

@@ -34,7 +34,7 @@ def market_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         marks = marks_of(unit, page.parts.parameters, classes, at)
-        histories = {key: unit.market.prices(key, HISTORY) for key in classes}
+        histories = {key: unit.prices.prices(key, HISTORY) for key in classes}
         listings, names = own_listings(page, unit)
         balances = _cash_of_everyone(page, unit) if principal.kind == "exchange" else Rows([])
     return page.render(

@@ -17,7 +17,7 @@ from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, Posted, post_entry
 from financing.market.fees import Quote, quote
-from financing.market.over_the_counter.store import Trade
+from financing.market.over_the_counter.store import OtcTrade
 from financing.market.unit import MarketUnit
 
 RULES = "otc"
@@ -69,8 +69,8 @@ def deliver(
         Leg(sale.money_from, cash(exchange), amounts.seller_fee + amounts.buyer_fee),
     ]
     booked = post_entry(unit, context, EntryKind.TRADE, reference, legs)
-    unit.trading.add_trade(
-        Trade(
+    unit.otc.add_trade(
+        OtcTrade(
             booked.entry_id,
             sale.asset.code,
             sale.seller,

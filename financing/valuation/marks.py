@@ -17,7 +17,7 @@ def marks_of(unit: MarketUnit, parameters: Parameters, asset_classes: Iterable[s
     found: dict[str, Mark] = {}
     for key in sorted(set(asset_classes)):
         policy = parameters.collateral_class(key, business_date(at))
-        latest = unit.market.latest_price(key, at)
+        latest = unit.prices.latest_price(key, at)
         found[key] = mark([latest] if latest else [], at, policy)
     return found
 

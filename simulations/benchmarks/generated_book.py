@@ -85,7 +85,7 @@ def seed_book(connection: Connection, context: Context, size: BookSize, on: date
     unit.loans.add_dues(dues)
     _pledges(connection, size, book, at, pledge_cover)
     for key, fen in PRICES.items():
-        unit.market.add_price(
+        unit.prices.add_price(
             PriceObservation(key, Price(fen), at - timedelta(hours=1), "generated"), recorded_by=BANK, at=at
         )
     receivable = int((book.interest_owed + book.penal_owed).sum())

@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from financing.market.order_book.engine.matching import WAITS, Book
+from financing.market.order_book.engine.matching import WAITS, OrderBook
 from financing.market.order_book.engine.orders import PPM, Order, set_aside
 
 PEERS = ("pyorderbook", "lightmatchingengine")
@@ -69,7 +69,7 @@ def _median(run: Callable[[Flow], int], flow: Flow) -> tuple[float, int]:
 
 def _ours(flow: Flow) -> int:
     """The engine, with every order checked against what its owner has free and every change of it booked."""
-    book = Book()
+    book = OrderBook()
     place = book.place
     cash = {f"p{n}": 10**15 for n in range(OWNERS)}
     units = {f"p{n}": 10**12 for n in range(OWNERS)}
@@ -150,7 +150,7 @@ def _bare(flow: Flow) -> int:
 
 
 def _pyorderbook(flow: Flow) -> int:
-    from pyorderbook import Book as PeerBook  # noqa: PLC0415
+    from pyorderbook import OrderBook as PeerBook  # noqa: PLC0415
     from pyorderbook import ask, bid  # noqa: PLC0415
 
     logging.getLogger("pyorderbook.book").setLevel(logging.WARNING)  # what it logs is no part of matching

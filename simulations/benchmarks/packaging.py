@@ -91,7 +91,7 @@ def _measure(engine: Engine, plants: int, sample: int, seed: int) -> PackageSpee
         _issue(connection, OWNER, tonnes[:plants], 0)
     with engine.execution_options(tanxin_writer=True).begin() as connection:
         _issue(connection, OTHER, tonnes[plants:], plants)
-        UnitOfWork(connection).market.add_price(
+        UnitOfWork(connection).prices.add_price(
             PriceObservation("PHCER", Price(3_000), AT, "generated"), recorded_by=REGISTRY, at=AT
         )
     seeded = time.perf_counter() - started

@@ -203,7 +203,7 @@ def test_a_refused_settlement_leaves_book_and_books_as_they_were(sqlite_world, m
     world = sqlite_world
     instrument = listed(world)
     world.post("seller", "/v1/orders", order(instrument, "sell", 10, 3_000))
-    before, rebuilt = audited(world), world.parts.books.rebuilt
+    before, rebuilt = audited(world), world.parts.order_books.rebuilt
 
     def frozen(*_args, **_kwargs):
         raise InvalidState("a frozen serial does not move")
@@ -213,7 +213,7 @@ def test_a_refused_settlement_leaves_book_and_books_as_they_were(sqlite_world, m
         world.assert_refused("buyer-a", "/v1/orders", order(instrument, "buy", 4, 3_000), "invalid_state")
     assert audited(world) == before
     world.post("buyer-a", "/v1/orders", order(instrument, "buy", 4, 3_000))
-    assert world.parts.books.rebuilt == rebuilt
+    assert world.parts.order_books.rebuilt == rebuilt
     audited(world)
 
 

@@ -10,7 +10,7 @@ from book_world import OWNERS, BookWorld
 from financing.base.errors import FinancingError
 from financing.base.quantities import Carbon, Price, business_date
 from financing.market.order_book.audit import verify_books
-from financing.market.order_book.cache import Books
+from financing.market.order_book.cache import OrderBooks
 from financing.market.order_book.commands import PlaceOrder, advance, cancel_order, place_order
 from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce
 from financing.market.order_book.venue import SessionStep, StepSession, run_session
@@ -114,7 +114,7 @@ def test_the_market_and_an_independent_auditor_agree(world, seed):
             auditor.end_day()
             reference = world.reading(lambda unit: unit.orders.instrument(world.instrument)).reference
         elif choice > 0.99:
-            world.books = Books()  # as after a crash: the next command rebuilds from the journal
+            world.books = OrderBooks()  # as after a crash: the next command rebuilds from the journal
         if number % 20 == 19:
             check(world, auditor)
     check(world, auditor)

@@ -1,4 +1,4 @@
-"""Books with credits, money and a listed instrument, on the services alone (no HTTP)."""
+"""OrderBooks with credits, money and a listed instrument, on the services alone (no HTTP)."""
 
 from datetime import UTC, date, datetime
 from itertools import count
@@ -13,7 +13,7 @@ from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash,
 from financing.ledger.entries import EntryKind, balanced, transfer
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
-from financing.market.order_book.cache import Books
+from financing.market.order_book.cache import OrderBooks
 from financing.market.order_book.venue import ListInstrument, list_instrument
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Shanghai
@@ -28,7 +28,7 @@ class BookWorld:
         self.engine = open_engine(url)
         migrate(self.engine)
         self.writer = Writer(self.engine, UnitOfWork)
-        self.books, self.parameters, self.now = Books(), load_parameters(), START
+        self.books, self.parameters, self.now = OrderBooks(), load_parameters(), START
         self._numbers = count(1)
         self.asset = Asset(asset)
         self.instrument = asset

@@ -42,6 +42,6 @@ def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> Pr
     seen = PriceObservation(
         command.asset_class, command.price_fen_per_tonne, command.observed_at, command.source, command.confirmed
     )
-    admitted = admit(seen, unit.market.latest_price(command.asset_class, context.at), policy, context.at)
-    unit.market.add_price(admitted, recorded_by=context.actor.id, at=context.at)
+    admitted = admit(seen, unit.prices.latest_price(command.asset_class, context.at), policy, context.at)
+    unit.prices.add_price(admitted, recorded_by=context.actor.id, at=context.at)
     return PriceRecorded(admitted, revalue_now(unit, context))

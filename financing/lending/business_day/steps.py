@@ -33,7 +33,7 @@ def expire_reservations(unit: UnitOfWork, context: Context, work: DayWork) -> No
     lapsed = unit.days.lapsed_reservations(work.bank_id, work.at)
     for pledge_id in lapsed:
         expire_pledge(unit, context, pledge_id)
-    work.found("expire_reservations", expired=len(lapsed))
+    work.note("expire_reservations", expired=len(lapsed))
 
 
 def take_forward(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # noqa: ARG001
@@ -49,7 +49,7 @@ def take_forward(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # 
     for row in np.flatnonzero(work.faults):
         fault = Fault(int(work.faults[row]))
         work.warn("loan_parked", str(work.book.number[row]), fault.name.lower())
-    work.found(
+    work.note(
         "take_forward",
         loans=len(work.going),
         parked=int(np.count_nonzero(work.faults)),
@@ -80,7 +80,7 @@ def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
         for each in CoverageStatus
         if each is not CoverageStatus.UNVALUED
     }
-    work.found("revalue", market_fen=int(pool.market.sum()), **names)
+    work.note("revalue", market_fen=int(pool.market.sum()), **names)
 
 
 def classify_and_provide(unit: UnitOfWork, context: Context, work: DayWork) -> None:  # noqa: ARG001
@@ -107,7 +107,7 @@ def classify_and_provide(unit: UnitOfWork, context: Context, work: DayWork) -> N
     provide(part, work.number, table)
     work.book.put(rows, part)
     stages = {f"stage_{stage}": int(np.count_nonzero(part.stage == stage)) for stage in (1, 2, 3)}
-    work.found("classify_and_provide", allowance_fen=int(part.allowance.sum()), **stages)
+    work.note("classify_and_provide", allowance_fen=int(part.allowance.sum()), **stages)
 
 
 def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
@@ -137,7 +137,7 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
         debt, advance = Money(int(exposed[row])), Money(int(book.lendable[row]))
         call = called_for(ids[int(book.number[row])], debt, advance, work.at, until[int(book.portfolio[row])])
         work.new_calls.append(StoredCall(context.new_id("mcl"), call, Money(int(book.market[row]))))
-    work.found("call_margins", called=len(work.new_calls), cured=len(work.cured), past_due=lapsed)
+    work.note("call_margins", called=len(work.new_calls), cured=len(work.cured), past_due=lapsed)
 
 
 def watch_cliffs(unit: UnitOfWork, context: Context, work: DayWork) -> None:
@@ -146,7 +146,7 @@ def watch_cliffs(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     found = unit.days.cliffs(work.bank_id, work.day + ahead)
     for pledge_id, loan_id, by in found:
         work.warn("compliance_cliff", pledge_id, f"loan {loan_id}: to be surrendered by {by}")
-    work.found("watch_cliffs", pledges=len(found))
+    work.note("watch_cliffs", pledges=len(found))
 
 
 STEPS: tuple[Step, ...] = (

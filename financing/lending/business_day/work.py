@@ -51,7 +51,7 @@ class DayWork:
         """Rows of the loans that are not parked."""
         return np.flatnonzero(self.faults == 0)
 
-    def found(self, step: str, **facts: object) -> None:
+    def note(self, step: str, **facts: object) -> None:
         self.findings.append({"step": step, **facts})
 
     def warn(self, kind: str, subject: str, detail: str) -> None:

@@ -94,14 +94,14 @@ def list_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command:
         pledge_id=pledge_id,
     )
     what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
-    unit.trading.save_listing(listing)
+    unit.otc.save_listing(listing)
     return listing
 
 
 @issued_by(*HOLDERS)
 def buy_any(unit: UnitOfWork, context: Context, listing_id: str, command: BuyListing) -> Purchase:
     """Take part or all of any listing: an ordinary one, or a lender's sale of collateral through the waterfall."""
-    listing = unit.trading.listing(listing_id)
+    listing = unit.otc.listing(listing_id)
     if listing.pledge_id is None:
         return Purchase(buy_listing(unit, context, listing_id, command), None)
     return _buy_collateral(unit, context, listing, unit.pledges.get(listing.pledge_id), command)
@@ -128,7 +128,7 @@ def _buy_collateral(
     unit.pledges.save(disposed)
     if bought.listing.state == "open" and unit.loans.get(pledge.loan_id).loan.state is not LoanState.ACTIVE:
         bought = replace(bought, listing=replace(bought.listing, state="withdrawn"))
-        unit.trading.save_listing(bought.listing)
+        unit.otc.save_listing(bought.listing)
     close_call_after_sale(unit, context, pledge.loan_id)
     return Purchase(bought, flow)
 

@@ -11,7 +11,7 @@ from financing.base.quantities import KG_PER_TONNE
 from financing.base.storage.paging import Window
 from financing.ledger.store import hold
 from financing.market.order_book.engine.admission import reserved_for
-from financing.market.order_book.engine.trading import Trade, Trading
+from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.unit import MarketUnit
 
 
@@ -32,9 +32,9 @@ def verify_books(unit: MarketUnit) -> list[Audited]:
     return [_verified(unit, listed.id) for listed in unit.orders.instruments()]
 
 
-def rebuilt(unit: MarketUnit, instrument: str) -> tuple[Trading, list[Trade]]:
+def rebuilt(unit: MarketUnit, instrument: str) -> tuple[MatchingEngine, list[Trade]]:
     """The state that the journal leads to, and every trade on the way. Raises `BookDiverged`."""
-    state, trades = Trading(instrument), []
+    state, trades = MatchingEngine(instrument), []
     for recorded in unit.journal.after(instrument, 0):
         trades += state.apply(recorded.event).trades
         if state.chain != recorded.chain or state.seq != recorded.seq:

@@ -11,13 +11,13 @@ from financing.base.parameters import Parameters
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import business_date
+from financing.market.order_book.engine.matching_engine import MatchingEngine
 from financing.market.order_book.engine.schedule import due
 from financing.market.order_book.engine.sessions import Calendar
-from financing.market.order_book.engine.trading import Trading
 from financing.market.unit import MarketUnit
 
 
-class Books:
+class OrderBooks:
     """One state an instrument, for the writer's thread.
 
     The journal's head, read in the command's own transaction, says whether a state is the true one. A state that is
@@ -26,11 +26,11 @@ class Books:
     """
 
     def __init__(self) -> None:
-        self._states: dict[str, Trading] = {}
+        self._states: dict[str, MatchingEngine] = {}
         self.rebuilt = 0
 
     @contextmanager
-    def changing(self, unit: MarketUnit, instrument: str) -> Iterator[Trading]:
+    def changing(self, unit: MarketUnit, instrument: str) -> Iterator[MatchingEngine]:
         """The true state, for a command that may change it; forgotten if the command fails after it did."""
         state = self.current(unit, instrument)
         before = state.seq
@@ -41,7 +41,7 @@ class Books:
                 self.forget(instrument)
             raise
 
-    def current(self, unit: MarketUnit, instrument: str) -> Trading:
+    def current(self, unit: MarketUnit, instrument: str) -> MatchingEngine:
         """The state that the journal's head describes. Raises `NotFound` for an instrument that is not listed."""
         seq, chain = unit.journal.head(instrument)
         if not seq:
@@ -50,7 +50,7 @@ class Books:
         if state is not None and state.seq == seq and state.chain == chain:
             return state
         if state is None or state.seq > seq or unit.journal.link(instrument, state.seq) != state.chain:
-            state = Trading(instrument)
+            state = MatchingEngine(instrument)
             self.rebuilt += 1
         self.forget(instrument)
         catch_up(unit, state)
@@ -60,7 +60,7 @@ class Books:
     def forget(self, instrument: str) -> None:
         self._states.pop(instrument, None)
 
-    def keep(self, state: Trading) -> None:
+    def keep(self, state: MatchingEngine) -> None:
         """Remember the state of an instrument that was just listed."""
         self._states[state.instrument] = state
 
@@ -79,7 +79,7 @@ class Books:
             return False
 
 
-def catch_up(unit: MarketUnit, state: Trading) -> None:
+def catch_up(unit: MarketUnit, state: MatchingEngine) -> None:
     """Apply what the journal holds beyond `state`. Raises `BookDiverged` where an event does not do what it did."""
     for recorded in unit.journal.after(state.instrument, state.seq):
         state.apply(recorded.event)
@@ -91,7 +91,7 @@ def catch_up(unit: MarketUnit, state: Trading) -> None:
             )
 
 
-def venue_of(state: Trading, parameters: Parameters, at: datetime) -> tuple[MarketRules, Calendar]:
+def venue_of(state: MatchingEngine, parameters: Parameters, at: datetime) -> tuple[MarketRules, Calendar]:
     """The rules that hold at `at` and the days they trade. Raises `ParameterMissing`."""
     rules = parameters.venue(state.rules, business_date(at))
     return rules, calendar_of(rules, parameters)

@@ -19,7 +19,7 @@ from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import KG_PER_TONNE
 from financing.ledger.accounts import Asset, cash, holding
-from financing.market.order_book.cache import Books, status_of, venue_of
+from financing.market.order_book.cache import OrderBooks, status_of, venue_of
 from financing.market.order_book.engine.admission import (
     OrderRequest,
     Reservation,
@@ -27,9 +27,9 @@ from financing.market.order_book.engine.admission import (
     reservation,
 )
 from financing.market.order_book.engine.events import Cancelled, Placed
+from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce
 from financing.market.order_book.engine.schedule import due
-from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.recording import record, standing_of
 from financing.market.order_book.store import Standing
 from financing.market.unit import MarketUnit
@@ -85,14 +85,14 @@ class Previewed:
     calendar_status: CalendarStatus | None
 
 
-def advance(unit: MarketUnit, context: Context, books: Books, instrument: str) -> int:
+def advance(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str) -> int:
     """Bring an instrument to `context.at`: days end and begin, calls open and uncross. Returns how many events."""
     with books.changing(unit, instrument) as state:
         return _advance(unit, context, state)
 
 
 @issued_by(*HOLDERS)
-def place_order(unit: MarketUnit, context: Context, books: Books, command: PlaceOrder) -> OrderPlaced:
+def place_order(unit: MarketUnit, context: Context, books: OrderBooks, command: PlaceOrder) -> OrderPlaced:
     """Take an order: match it, settle what it trades in one entry, reserve what is left.
 
     Raises what `admit` and the engine refuse, `InsufficientBalance`, `CreditsPledged`, `SameDayResale`, `NotPermitted`
@@ -109,7 +109,7 @@ def place_order(unit: MarketUnit, context: Context, books: Books, command: Place
 
 
 @issued_by(*HOLDERS)
-def preview_order(unit: MarketUnit, context: Context, books: Books, command: PlaceOrder) -> Previewed:
+def preview_order(unit: MarketUnit, context: Context, books: OrderBooks, command: PlaceOrder) -> Previewed:
     """What `place_order` would reserve and at most charge now. Raises as it does, but for what the engine refuses."""
     instrument, request = command.instrument, command.request()
     state = books.current(unit, instrument)
@@ -122,7 +122,7 @@ def preview_order(unit: MarketUnit, context: Context, books: Books, command: Pla
 
 
 @issued_by()
-def cancel_order(unit: MarketUnit, context: Context, books: Books, order_id: str) -> Standing:
+def cancel_order(unit: MarketUnit, context: Context, books: OrderBooks, order_id: str) -> Standing:
     """Take a waiting order back as its owner, at any hour and in a halt; what it reserved is free again.
 
     Raises `NotFound`, `NotPermitted`, `InvalidState` when it waits no more.
@@ -137,7 +137,7 @@ def cancel_order(unit: MarketUnit, context: Context, books: Books, order_id: str
     return unit.orders.order(order_id)
 
 
-def _advance(unit: MarketUnit, context: Context, state: Trading) -> int:
+def _advance(unit: MarketUnit, context: Context, state: MatchingEngine) -> int:
     rules, calendar = venue_of(state, context.parameters, context.at)
     count = 0
     while (event := due(state, rules, calendar, context.at)) is not None:
@@ -147,7 +147,7 @@ def _advance(unit: MarketUnit, context: Context, state: Trading) -> int:
 
 
 def _admitted(
-    unit: MarketUnit, context: Context, state: Trading, request: OrderRequest, order_id: str
+    unit: MarketUnit, context: Context, state: MatchingEngine, request: OrderRequest, order_id: str
 ) -> tuple[Placed, MarketRules]:
     rules, calendar = venue_of(state, context.parameters, context.at)
     placed = admit(state, rules, calendar, context.at, request, order_id=order_id, owner=context.actor.id)
@@ -159,7 +159,9 @@ def _admitted(
     return placed, rules
 
 
-def require_sellable(unit: MarketUnit, state: Trading, rules: MarketRules, seller: str, quantity_kg: int) -> None:
+def require_sellable(
+    unit: MarketUnit, state: MatchingEngine, rules: MarketRules, seller: str, quantity_kg: int
+) -> None:
     """Raise unless the seller has `quantity_kg` free, beyond what it bought today where that may not be resold."""
     balance = unit.ledger.require_available(holding(seller, Asset(state.instrument)), quantity_kg)
     bought_kg = state.bought_today(seller) * KG_PER_TONNE

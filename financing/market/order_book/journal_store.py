@@ -36,7 +36,7 @@ _AFTER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class JournalEvent:
     """One event as it was stored."""
 
     seq: int
@@ -73,7 +73,7 @@ class JournalStore:
             },
         )
 
-    def after(self, instrument: str, seq: int) -> Iterator[Recorded]:
+    def after(self, instrument: str, seq: int) -> Iterator[JournalEvent]:
         """Events after `seq` in their order, read a page at a time."""
         while True:
             rows = self._connection.execute(_AFTER, {"instrument": instrument, "after": seq}).all()
@@ -83,5 +83,5 @@ class JournalStore:
             seq = rows[-1].seq
 
 
-def _recorded(row: Row[Any]) -> Recorded:
-    return Recorded(row.seq, from_plain(row.kind, json.loads(row.payload)), row.chain, row.at)
+def _recorded(row: Row[Any]) -> JournalEvent:
+    return JournalEvent(row.seq, from_plain(row.kind, json.loads(row.payload)), row.chain, row.at)

@@ -12,8 +12,8 @@ from financing.ledger.entries import EntryKind, Posting
 from financing.ledger.posting import Leg, post_entry
 from financing.market.order_book.engine.admission import reserved_for
 from financing.market.order_book.engine.events import Event, Listed
+from financing.market.order_book.engine.matching_engine import Effects, MatchingEngine, Trade
 from financing.market.order_book.engine.orders import Order, OrderState
-from financing.market.order_book.engine.trading import Effects, Trade, Trading
 from financing.market.order_book.store import Standing, arrived_as, standing_row
 from financing.market.unit import MarketUnit
 
@@ -26,7 +26,9 @@ HOLD_ENDS = {
 }
 
 
-def record(unit: MarketUnit, context: Context, state: Trading, event: Event, *, order_type: str = "limit") -> Effects:
+def record(
+    unit: MarketUnit, context: Context, state: MatchingEngine, event: Event, *, order_type: str = "limit"
+) -> Effects:
     """Apply `event` and store what it did. If that is refused (a frozen serial), an order is as if it never came.
 
     A state that another event has changed is for the caller to forget (`Books.changing` does).
@@ -42,7 +44,9 @@ def record(unit: MarketUnit, context: Context, state: Trading, event: Event, *, 
     return effects
 
 
-def _store(unit: MarketUnit, context: Context, state: Trading, event: Event, effects: Effects, order_type: str) -> None:
+def _store(
+    unit: MarketUnit, context: Context, state: MatchingEngine, event: Event, effects: Effects, order_type: str
+) -> None:
     if isinstance(event, Listed):
         unit.orders.add_instrument(state, listed_by=context.actor.id, at=context.at)
     unit.journal.append(state.instrument, state.seq, event, state.chain, actor_id=context.actor.id, at=context.at)
@@ -60,7 +64,7 @@ def _store(unit: MarketUnit, context: Context, state: Trading, event: Event, eff
         unit.orders.set_instrument(state)
 
 
-def standing_of(context: Context, state: Trading, order: Order, effects: Effects, order_type: str) -> Standing:
+def standing_of(context: Context, state: MatchingEngine, order: Order, effects: Effects, order_type: str) -> Standing:
     """How an order stands after the event that brought it."""
     after = effects.orders[order.order_id][1]
     return arrived_as(
@@ -74,7 +78,9 @@ def standing_of(context: Context, state: Trading, order: Order, effects: Effects
     )
 
 
-def _restand(unit: MarketUnit, context: Context, state: Trading, effects: Effects, arrived: Order | None) -> None:
+def _restand(
+    unit: MarketUnit, context: Context, state: MatchingEngine, effects: Effects, arrived: Order | None
+) -> None:
     """Store how waiting orders stand now, and exchange their holds for ones of what is left."""
     touched = [(order, after) for order, after in effects.orders.values() if order is not arrived]
     if not touched:
@@ -93,7 +99,7 @@ def _restand(unit: MarketUnit, context: Context, state: Trading, effects: Effect
     unit.orders.set_orders(rows)
 
 
-def _reserve(unit: MarketUnit, context: Context, state: Trading, order: Order) -> int:
+def _reserve(unit: MarketUnit, context: Context, state: MatchingEngine, order: Order) -> int:
     amount = reserved_for(order, KG_PER_TONNE)
     unit.ledger.reserve(
         f"{order.order_id}.{state.seq}",
@@ -111,7 +117,7 @@ def account_of(order: Order, instrument: str) -> AccountKey:
     return cash(order.owner) if order.is_buy else holding(order.owner, Asset(instrument))
 
 
-def _settle(unit: MarketUnit, context: Context, state: Trading, trades: Sequence[Trade]) -> None:
+def _settle(unit: MarketUnit, context: Context, state: MatchingEngine, trades: Sequence[Trade]) -> None:
     """All trades of one event as one balanced entry: credits, money and fees; serial numbers follow."""
     asset = Asset(state.instrument)
     money: list[Posting] = []

@@ -14,8 +14,8 @@ from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.ledger.accounts import CREDIT_PREFIX
+from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.order_book.engine.orders import Order, OrderState, Side
-from financing.market.order_book.engine.trading import Trade, Trading
 from financing.market.order_book.tables import (
     BlockReportRow,
     BookOrderRow,
@@ -132,12 +132,12 @@ class OrderStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add_instrument(self, state: Trading, *, listed_by: str, at: datetime) -> None:
+    def add_instrument(self, state: MatchingEngine, *, listed_by: str, at: datetime) -> None:
         self._connection.execute(
             insert(instrument_t).values(id=state.instrument, listed_by=listed_by, listed_at=at, **_shown(state))
         )
 
-    def set_instrument(self, state: Trading) -> None:
+    def set_instrument(self, state: MatchingEngine) -> None:
         """Repeat in the instrument's row what its state is now."""
         values = _shown(state)
         del values["rules"]
@@ -376,7 +376,7 @@ def standing_row(order: Order, state: OrderState, *, filled: int, reserved: int,
     }
 
 
-def _shown(state: Trading) -> dict[str, Any]:
+def _shown(state: MatchingEngine) -> dict[str, Any]:
     return {
         "rules": state.rules,
         "phase": state.phase.value,

@@ -16,9 +16,10 @@ from financing.base.errors import (
 )
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset, cash
-from financing.market.order_book.cache import Books, venue_of
+from financing.market.order_book.cache import OrderBooks, venue_of
 from financing.market.order_book.commands import require_sellable
 from financing.market.order_book.engine import events
+from financing.market.order_book.engine.matching_engine import MatchingEngine
 from financing.market.order_book.engine.orders import fee_on
 from financing.market.order_book.engine.schedule import due, require_taking_orders
 from financing.market.order_book.engine.sessions import (
@@ -28,7 +29,6 @@ from financing.market.order_book.engine.sessions import (
     require_within_band,
     scheduled_phase,
 )
-from financing.market.order_book.engine.trading import Trading
 from financing.market.order_book.recording import record
 from financing.market.order_book.store import BlockReport, Instrument
 from financing.market.unit import MarketUnit
@@ -70,7 +70,7 @@ class ReportBlock(Command):
 
 
 @issued_by("exchange")
-def list_instrument(unit: MarketUnit, context: Context, books: Books, command: ListInstrument) -> Instrument:
+def list_instrument(unit: MarketUnit, context: Context, books: OrderBooks, command: ListInstrument) -> Instrument:
     """Open an asset of the ledger to trading under a venue's rules, with its first previous close.
 
     Raises `NotPermitted`, `NotFound` for an asset nothing was booked in, `AlreadyExists`, `ParameterMissing`.
@@ -81,7 +81,7 @@ def list_instrument(unit: MarketUnit, context: Context, books: Books, command: L
         raise NotFound("nothing was ever booked in this asset", asset=asset.code)
     if unit.journal.head(asset.code)[0]:
         raise AlreadyExists("the asset is listed already", instrument=asset.code)
-    state = Trading(asset.code)
+    state = MatchingEngine(asset.code)
     record(unit, context, state, events.Listed(context.actor.id, rules, command.reference_fen_per_tonne.amount))
     _bring_up(unit, context, state)
     books.keep(state)
@@ -89,19 +89,21 @@ def list_instrument(unit: MarketUnit, context: Context, books: Books, command: L
 
 
 @issued_by("exchange")
-def halt(unit: MarketUnit, context: Context, books: Books, instrument: str, command: HaltTrading) -> Instrument:
+def halt(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: HaltTrading) -> Instrument:
     """Stop trading; waiting orders stay and can be cancelled. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Halted(command.reason))
 
 
 @issued_by("exchange")
-def resume(unit: MarketUnit, context: Context, books: Books, instrument: str) -> Instrument:
+def resume(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str) -> Instrument:
     """Take orders again. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Resumed())
 
 
 @issued_by("exchange")
-def run_session(unit: MarketUnit, context: Context, books: Books, instrument: str, command: StepSession) -> Instrument:
+def run_session(
+    unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: StepSession
+) -> Instrument:
     """Collect for a call auction, go on to continuous trading (uncrossing what was collected), or end the day.
 
     Raises `NotPermitted`, `MarketHalted`, `MarketClosed` outside the venue's hours, `InvalidState`.
@@ -134,7 +136,7 @@ def run_session(unit: MarketUnit, context: Context, books: Books, instrument: st
 
 @issued_by()
 def report_block(
-    unit: MarketUnit, context: Context, books: Books, instrument: str, command: ReportBlock
+    unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: ReportBlock
 ) -> BlockReport:
     """Report a block. One of its parties opens it for the other to confirm; the exchange settles it at once.
 
@@ -150,7 +152,7 @@ def report_block(
 
 
 @issued_by()
-def confirm_block(unit: MarketUnit, context: Context, books: Books, block_id: str) -> BlockReport:
+def confirm_block(unit: MarketUnit, context: Context, books: OrderBooks, block_id: str) -> BlockReport:
     """Confirm a block as its other side: it settles against payment in one entry.
 
     Raises `NotFound`, `NotPermitted`, `InvalidState` on another day or in another state, `InsufficientBalance`.
@@ -178,7 +180,7 @@ def withdraw_block(unit: MarketUnit, context: Context, block_id: str) -> BlockRe
     return unit.orders.block(block_id)
 
 
-def _control(unit: MarketUnit, context: Context, books: Books, instrument: str, event: events.Event) -> Instrument:
+def _control(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, event: events.Event) -> Instrument:
     _require_own(unit, context, instrument)
     with books.changing(unit, instrument) as state:
         record(unit, context, state, event)
@@ -190,13 +192,13 @@ def _require_own(unit: MarketUnit, context: Context, instrument: str) -> None:
     context.require_party(unit.orders.instrument(instrument).listed_by)
 
 
-def _bring_up(unit: MarketUnit, context: Context, state: Trading) -> None:
+def _bring_up(unit: MarketUnit, context: Context, state: MatchingEngine) -> None:
     rules, calendar = venue_of(state, context.parameters, context.at)
     while (event := due(state, rules, calendar, context.at)) is not None:
         record(unit, context, state, event)
 
 
-def _checked(unit: MarketUnit, context: Context, state: Trading, terms: ReportBlock) -> BlockReport:
+def _checked(unit: MarketUnit, context: Context, state: MatchingEngine, terms: ReportBlock) -> BlockReport:
     rules, calendar = venue_of(state, context.parameters, context.at)
     if context.actor.kind == "exchange":
         context.require_party(state.exchange)
@@ -226,7 +228,7 @@ def _checked(unit: MarketUnit, context: Context, state: Trading, terms: ReportBl
     )
 
 
-def _settle(unit: MarketUnit, context: Context, state: Trading, report: BlockReport) -> None:
+def _settle(unit: MarketUnit, context: Context, state: MatchingEngine, report: BlockReport) -> None:
     rules, calendar = venue_of(state, context.parameters, context.at)
     require_taking_orders(state, rules, calendar, context.at)
     require_within_band(report.price, state.reference, rules.block_band_bps)

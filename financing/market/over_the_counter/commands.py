@@ -92,7 +92,7 @@ def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Li
     )
     what_buyer_owes(context, listing.quantity, listing.price)  # an amount that fits no account never binds
     set_aside(unit, context, listing.seller, asset, listing.quantity, listing.listing_id)
-    unit.trading.save_listing(listing)
+    unit.otc.save_listing(listing)
     return listing
 
 
@@ -102,7 +102,7 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
 
     Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`, `InsufficientBalance`, `CreditsFrozen`.
     """
-    listing = unit.trading.listing(listing_id)
+    listing = unit.otc.listing(listing_id)
     if listing.pledge_id is not None:
         raise NotPermitted("a sale of collateral is settled by its own command", listing_id=listing_id)
     return settle_purchase(unit, context, listing, command, escrow(listing.seller, Asset(listing.asset), listing_id))
@@ -132,7 +132,7 @@ def settle_purchase(
     )
     number = unit.retirements.next_number() if retire_for else 0
     booked, amounts = deliver(unit, context, sale, "listing", listing.listing_id)
-    unit.trading.save_listing(after)
+    unit.otc.save_listing(after)
     retirement = None
     if retire_for is not None:
         retirement = record_retirement(unit, context, number, booked.blocks, booked.entry_id, retire_for)
@@ -143,10 +143,10 @@ def settle_purchase(
 def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     """Take a listing back as its seller, or, once it has expired, as anyone it is shown to: what is left returns from
     escrow. Collateral was never there: it stays under its pledge. Raises `NotPermitted`, `InvalidState`."""
-    listing = unit.trading.listing(listing_id)
+    listing = unit.otc.listing(listing_id)
     ended = rules.end(listing, context.actor.id, context.at)
     give_back(unit, context, listing.seller, Asset(listing.asset), listing_id)
-    unit.trading.save_listing(ended)
+    unit.otc.save_listing(ended)
     return ended
 
 
@@ -181,14 +181,14 @@ def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> De
         expires_at=command.expires_at,
     )
     what_buyer_owes(context, deal.quantity, deal.price)
-    unit.trading.save_deal(deal)
+    unit.otc.save_deal(deal)
     return deal
 
 
 @issued_by()
 def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
-    deal = unit.trading.deal(deal_id)
+    deal = unit.otc.deal(deal_id)
     context.require_party(deal.seller, deal.buyer)
     signature = context.signer.sign(context.actor.id, deal.message())
     signed = rules.countersign(deal, signature, context.at)
@@ -213,14 +213,14 @@ def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
         entry_id = booked.entry_id
         # The fee that holds today may be lower than the one that was set aside.
         give_back(unit, context, deal.buyer, CNY, deal_id)
-    unit.trading.save_deal(signed, entry_id=entry_id)
+    unit.otc.save_deal(signed, entry_id=entry_id)
     return signed
 
 
 @issued_by()
 def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Decline a deal as one of its sides, or end it once it has expired: both escrows return."""
-    deal = unit.trading.deal(deal_id)
+    deal = unit.otc.deal(deal_id)
     context.require_party(deal.seller, deal.buyer)
     state = deal.state_at(context.at)
     if deal.state != "proposed":
@@ -228,7 +228,7 @@ def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     ended = replace(deal, state="expired" if state == "expired" else "declined")
     give_back(unit, context, deal.seller, Asset(deal.asset), deal_id)
     give_back(unit, context, deal.buyer, CNY, deal_id)
-    unit.trading.save_deal(ended)
+    unit.otc.save_deal(ended)
     return ended
 
 
@@ -264,14 +264,14 @@ def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) ->
         asset_of(unit, command.wanted)
     else:
         context.parameters.collateral_class(command.wanted, context.at.date())
-    unit.trading.save_request(request)
+    unit.otc.save_request(request)
     return request
 
 
 @issued_by(*HOLDERS)
 def give_quote(unit: MarketUnit, context: Context, request_id: str, command: GiveQuote) -> QuoteGiven:
     """Answer a request with a firm price: what the maker would owe goes into escrow."""
-    request = unit.trading.request(request_id)
+    request = unit.otc.request(request_id)
     rules.require_open(request.state_at(context.at), request.request_id)
     if request.requester == context.actor.id:
         raise NotPermitted("nobody quotes to itself", request_id=request.request_id)
@@ -295,15 +295,15 @@ def give_quote(unit: MarketUnit, context: Context, request_id: str, command: Giv
         set_aside(unit, context, given.maker, asset, given.quantity, given.quote_id)
     else:
         set_aside(unit, context, given.maker, CNY, owed, given.quote_id)
-    unit.trading.save_quote(given)
+    unit.otc.save_quote(given)
     return given
 
 
 @issued_by()
 def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take one quote as its requester: it settles at once, and every other one lapses with its escrow returned."""
-    given = unit.trading.quote(quote_id)
-    request = unit.trading.request(given.request_id)
+    given = unit.otc.quote(quote_id)
+    request = unit.otc.request(given.request_id)
     context.require_party(request.requester)
     rules.require_open(request.state_at(context.at), request.request_id)
     rules.require_open(given.state_at(context.at), quote_id)
@@ -317,11 +317,11 @@ def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     sale = Delivery(seller, buyer, asset, given.quantity, given.price, *sources, holding(buyer, asset))
     booked, _ = deliver(unit, context, sale, "quote", quote_id)
     taken = replace(given, state="taken")
-    unit.trading.save_quote(taken, entry_id=booked.entry_id)
-    unit.trading.save_request(replace(request, state="dealt"))
+    unit.otc.save_quote(taken, entry_id=booked.entry_id)
+    unit.otc.save_request(replace(request, state="dealt"))
     if request.side == "sell":
         give_back(unit, context, maker, CNY, quote_id)
-    for other in unit.trading.quotes(request.request_id):
+    for other in unit.otc.quotes(request.request_id):
         if other.state == "open":
             _lapse(unit, context, request, other)
     return taken
@@ -330,8 +330,8 @@ def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
 @issued_by()
 def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take a quote back, as its maker, or as anyone once it has expired: the escrow returns."""
-    given = unit.trading.quote(quote_id)
-    request = unit.trading.request(given.request_id)
+    given = unit.otc.quote(quote_id)
+    request = unit.otc.request(given.request_id)
     if given.state != "open":
         raise InvalidState(f"the quote is {given.state}", quote_id=quote_id)
     if given.state_at(context.at) == "open":
@@ -342,15 +342,15 @@ def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
 @issued_by()
 def end_request(unit: MarketUnit, context: Context, request_id: str) -> QuoteRequest:
     """Withdraw a request as its requester: every open quote lapses."""
-    request = unit.trading.request(request_id)
+    request = unit.otc.request(request_id)
     context.require_party(request.requester)
     if request.state != "open":
         raise InvalidState(f"the request is {request.state}", request_id=request_id)
     ended = replace(request, state="expired" if request.state_at(context.at) == "expired" else "withdrawn")
-    for given in unit.trading.quotes(request_id):
+    for given in unit.otc.quotes(request_id):
         if given.state == "open":
             _lapse(unit, context, request, given)
-    unit.trading.save_request(ended)
+    unit.otc.save_request(ended)
     return ended
 
 
@@ -358,7 +358,7 @@ def _lapse(unit: MarketUnit, context: Context, request: QuoteRequest, given: Quo
     kept = Asset(given.asset) if request.side == "buy" else CNY
     give_back(unit, context, given.maker, kept, given.quote_id)
     lapsed = replace(given, state="expired" if given.state_at(context.at) == "expired" else "lapsed")
-    unit.trading.save_quote(lapsed)
+    unit.otc.save_quote(lapsed)
     return lapsed
 
 

@@ -36,7 +36,7 @@ _listings, _deals, _requests, _quotes = Codec(Listing), Codec(Deal), Codec(Quote
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class OtcTrade:
     """What changed hands, at which price, and how (`listing`, `deal`, `quote`, `auction`)."""
 
     entry_id: int
@@ -49,7 +49,7 @@ class Trade:
     at: datetime
 
 
-class TradingStore:
+class OtcStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
@@ -185,7 +185,7 @@ class TradingStore:
 
     # trades
 
-    def add_trade(self, trade: Trade) -> None:
+    def add_trade(self, trade: OtcTrade) -> None:
         self._connection.execute(
             insert(trade_t).values(
                 entry_id=trade.entry_id,
@@ -199,7 +199,7 @@ class TradingStore:
             )
         )
 
-    def trades(self, *, asset: str | None = None, window: Window = ALL) -> Page[Trade]:
+    def trades(self, *, asset: str | None = None, window: Window = ALL) -> Page[OtcTrade]:
         """What was traded, newest first."""
         query = select(trade_t)
         if asset is not None:
@@ -215,8 +215,8 @@ def _listing(row: Row[Any]) -> Listing:
     return _listings.decode(row.record)
 
 
-def _trade(row: Row[Any]) -> Trade:
-    return Trade(
+def _trade(row: Row[Any]) -> OtcTrade:
+    return OtcTrade(
         row.entry_id,
         row.asset,
         row.seller_id,

@@ -16,7 +16,7 @@ from financing.market.prices.tables import PriceRow
 price_t = table_of(PriceRow)
 
 
-class MarketStore:
+class PriceStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 

@@ -17,8 +17,8 @@ from financing.lending.loans.days import NO_DAY, date_of, day_of
 from financing.lending.loans.markets import market_of
 from financing.market.order_book.cache import calendar_of
 from financing.market.order_book.engine.events import DayClosed
+from financing.market.order_book.engine.matching_engine import MatchingEngine
 from financing.market.order_book.engine.schedule import due
-from financing.market.order_book.engine.trading import Trading
 
 PARAMETERS = load_parameters()
 CHINA = PARAMETERS.china
@@ -112,7 +112,7 @@ def test_a_venue_may_refuse_provisional_days():
 
 
 def test_a_day_ends_without_a_calendar_and_none_begins():
-    state = Trading("PKG:x")
+    state = MatchingEngine("PKG:x")
     state.day, state.day_over = date(2026, 12, 31), False
     at = datetime(2027, 1, 4, 10, tzinfo=CHINA_TIME)
     assert due(state, RULES, CHINA.until(2026), at) == DayClosed(date(2026, 12, 31))

@@ -6,7 +6,7 @@ import pytest
 from book_auditor import auction_price
 
 from financing.market.order_book.engine.call_auction import crossing_price, uncross
-from financing.market.order_book.engine.matching import Book
+from financing.market.order_book.engine.matching import OrderBook
 from financing.market.order_book.engine.orders import Order
 
 
@@ -36,7 +36,7 @@ def test_random_books_against_the_auditor():
 
 
 def test_an_all_or_none_order_is_filled_whole_or_ends():
-    book = Book()
+    book = OrderBook()
     book.collect(Order("b", "a", True, 100, 6, 1))
     book.collect(Order("s", "c", False, 100, 4, 2))
     book.collect(Order("w", "d", False, 100, 4, 3, whole=True))

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from financing.base.errors import BookDiverged
 from financing.base.quantities import Carbon, Price
 from financing.market.order_book.audit import rebuilt, verify_books
-from financing.market.order_book.cache import Books
+from financing.market.order_book.cache import OrderBooks
 from financing.market.order_book.commands import PlaceOrder, place_order
 from financing.market.order_book.engine.orders import Side
 
@@ -32,7 +32,7 @@ def state_hashes(world):
 
 
 def test_two_processes_take_turns_on_one_book(world):
-    first, second = world.books, Books()
+    first, second = world.books, OrderBooks()
     for number in range(6):
         world.books = (first, second)[number % 2]
         world.run("ab"[number % 2], place_order, limit("buy" if number % 3 else "sell", 2, 100))

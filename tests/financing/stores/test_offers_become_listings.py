@@ -122,11 +122,11 @@ def test_every_offer_is_read_as_the_listing_it_became(books):
     migrate(books)
     with books.connect() as connection:
         unit = UnitOfWork(connection)
-        found = {each.listing_id: each for each in unit.trading.listings_of("mill")}
-        sold_from_pledge = unit.trading.listings_of_pledges(["plg"])
-        before = unit.trading.listing("lst_old")
+        found = {each.listing_id: each for each in unit.otc.listings_of("mill")}
+        sold_from_pledge = unit.otc.listings_of_pledges(["plg"])
+        before = unit.otc.listing("lst_old")
         moments = connection.execute(select(listing_t.c.id, listing_t.c.listed_at)).all()
-        assert [(key, unit.trading.listing(key).listed_at) for key, _ in moments] == [tuple(row) for row in moments]
+        assert [(key, unit.otc.listing(key).listed_at) for key, _ in moments] == [tuple(row) for row in moments]
     for offer_id, seller, pledge_id, _, state, expires_at in OFFERS:
         left = Carbon(0) if state == "sold" else Carbon(2_000)
         assert found.pop(offer_id) == Listing(
@@ -163,7 +163,7 @@ def test_what_open_offers_held_is_free_again_and_the_ledger_holds(books):
 def test_settled_offers_are_on_the_record_of_trades_once(books):
     migrate(books)
     with books.connect() as connection:
-        trades = {each.seller + ":" + each.channel: each for each in UnitOfWork(connection).trading.trades()}
+        trades = {each.seller + ":" + each.channel: each for each in UnitOfWork(connection).otc.trades()}
     assert sorted(trades) == ["bank:listing", "dev:deal", "dev:listing"]
     carried = trades["dev:listing"]
     assert (carried.asset, carried.buyer, carried.quantity, carried.price, carried.at) == (

@@ -38,7 +38,7 @@ def run(raw: Mapping[str, Any], observed: Observation, to: datetime | None = Non
     bought, currency = terms.moment_or_none("purchaseDate"), terms.text("currency") or ""
     found = []
     for event in _happening(plan, machine):
-        payoff, state = machine.happen(event), machine.state
+        payoff, state = machine.apply(event), machine.state
         if (to is None or event.reported <= to) and (bought is None or event.reported >= bought):
             kind = "PRF" if event.kind == "PRF2" else event.kind
             found.append(Event(kind, event.reported, payoff, currency, state.notional, state.rate, state.accrued))
@@ -60,7 +60,7 @@ def standing(raw: Mapping[str, Any], observed: Observation, at: datetime) -> tup
     for event in _happening(plan, machine):
         if event.calculated > at:
             break
-        machine.happen(event)
+        machine.apply(event)
     machine.accrue(at)
     return machine.state.notional, machine.state.accrued
 

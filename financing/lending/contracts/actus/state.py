@@ -77,8 +77,8 @@ class Machine:
     def _interest_base(self) -> float:
         return self.state.notional if self.terms.kind == "PAM" else self.state.base
 
-    def happen(self, event: Planned) -> float:
-        """Let one event happen: changes the state, returns the payoff."""
+    def apply(self, event: Planned) -> float:
+        """Let one event take effect: changes the state, returns the payoff."""
         effect = getattr(self, f"_{event.kind.lower()}", None)
         if effect is None:
             raise ContractInvalid("no such event", kind=event.kind)

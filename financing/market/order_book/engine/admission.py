@@ -9,6 +9,7 @@ from financing.base.errors import OrderRefused
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import Carbon, Price, business_date
 from financing.market.order_book.engine.events import Placed
+from financing.market.order_book.engine.matching_engine import MatchingEngine
 from financing.market.order_book.engine.orders import (
     Order,
     SelfTrade,
@@ -26,7 +27,6 @@ from financing.market.order_book.engine.sessions import (
     require_on_tick,
     require_within_band,
 )
-from financing.market.order_book.engine.trading import Trading
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Reservation:
 
 
 def admit(
-    state: Trading,
+    state: MatchingEngine,
     rules: MarketRules,
     calendar: Calendar,
     at: datetime,
@@ -111,7 +111,7 @@ def reserved_for(order: Order, lot_kg: int) -> int:
     return set_aside(order) if order.is_buy else set_aside(order) * lot_kg
 
 
-def _price(request: OrderRequest, state: Trading, rules: MarketRules) -> int:
+def _price(request: OrderRequest, state: MatchingEngine, rules: MarketRules) -> int:
     if request.price is None:
         low, high = band(state.reference, rules.band_bps)
         return high if request.side is Side.BUY else low

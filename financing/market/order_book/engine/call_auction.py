@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from financing.market.order_book.engine.matching import Book
+from financing.market.order_book.engine.matching import OrderBook
 from financing.market.order_book.engine.orders import Order
 
 
@@ -21,7 +21,7 @@ class Crossing:
     pairs: tuple[tuple[Order, Order, int], ...]
 
 
-def uncross(book: Book, reference: int) -> tuple[Crossing | None, list[Order]]:
+def uncross(book: OrderBook, reference: int) -> tuple[Crossing | None, list[Order]]:
     """Find the price and pair the orders without changing the book; also the all-or-none orders that must end.
 
     An all-or-none order that the price would fill in part is left out, latest first, and the price is found again.
@@ -116,7 +116,7 @@ def _lots_of(crossing: Crossing) -> dict[str, int]:
     return lots
 
 
-def _unfilled(book: Book, filled: frozenset[str], left_out: list[Order]) -> list[Order]:
+def _unfilled(book: OrderBook, filled: frozenset[str], left_out: list[Order]) -> list[Order]:
     """All-or-none orders end with the auction when it does not fill them."""
     ended = {order.order_id for order in left_out}
     return [

@@ -38,7 +38,7 @@ class Placed:
 WAITS = Placed()  # what every order did that met nothing
 
 
-class Book:
+class OrderBook:
     """Waiting orders of one instrument."""
 
     __slots__ = ("_ask_heap", "_asks", "_bid_heap", "_bids", "orders")

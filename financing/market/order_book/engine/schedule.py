@@ -16,16 +16,16 @@ from financing.market.order_book.engine.events import (
     DayOpened,
     Event,
 )
+from financing.market.order_book.engine.matching_engine import MatchingEngine
 from financing.market.order_book.engine.sessions import (
     Calendar,
     Phase,
     is_over,
     scheduled_phase,
 )
-from financing.market.order_book.engine.trading import Trading
 
 
-def due(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) -> Event | None:
+def due(state: MatchingEngine, rules: MarketRules, calendar: Calendar, at: datetime) -> Event | None:
     """The next event that rules, calendar and time demand; apply it and ask again until there is none.
 
     Where the calendar does not reach `at` nothing begins, but what has begun ends: no order's money or credits wait for
@@ -43,7 +43,7 @@ def due(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) ->
     return None if state.day_over or state.halted else _next_phase(state, phase)
 
 
-def _next_phase(state: Trading, phase: Phase) -> Event | None:
+def _next_phase(state: MatchingEngine, phase: Phase) -> Event | None:
     if phase is Phase.CALL and state.phase is Phase.CLOSED:
         return CallOpened(manual=False)
     if phase is Phase.CONTINUOUS and (state.phase is Phase.CLOSED or (state.phase is Phase.CALL and not state.manual)):
@@ -51,7 +51,7 @@ def _next_phase(state: Trading, phase: Phase) -> Event | None:
     return None
 
 
-def require_taking_orders(state: Trading, rules: MarketRules, calendar: Calendar, at: datetime) -> None:
+def require_taking_orders(state: MatchingEngine, rules: MarketRules, calendar: Calendar, at: datetime) -> None:
     """Raise `MarketHalted`, `MarketClosed` or `CalendarMissing` unless orders are taken at `at`."""
     if state.halted:
         raise MarketHalted("the instrument is halted", instrument=state.instrument)

@@ -13,7 +13,7 @@ from financing.base.errors import InvalidState, NotFound
 from financing.base.quantities import half_even
 from financing.market.order_book.engine import events
 from financing.market.order_book.engine.call_auction import uncross
-from financing.market.order_book.engine.matching import Book
+from financing.market.order_book.engine.matching import OrderBook
 from financing.market.order_book.engine.matching import Placed as Outcome
 from financing.market.order_book.engine.orders import Order, OrderState, fee_on
 from financing.market.order_book.engine.sessions import Phase
@@ -50,7 +50,7 @@ class Effects:
     outcome: Outcome | None = None
 
 
-class Trading:
+class MatchingEngine:
     """State of one instrument. `seq` and `chain` name the last event that it has seen."""
 
     def __init__(self, instrument: str) -> None:
@@ -59,7 +59,7 @@ class Trading:
         self.chain = START
         self.rules = ""
         self.exchange = ""
-        self.book = Book()
+        self.book = OrderBook()
         self.phase = Phase.CLOSED
         self.manual = False
         self.halted = False
@@ -259,17 +259,17 @@ class Trading:
 
 
 _HANDLERS: dict[type, Any] = {
-    events.Listed: Trading._listed,
-    events.DayOpened: Trading._day_opened,
-    events.CallOpened: Trading._call_opened,
-    events.Continued: Trading._continued,
-    events.DayClosed: Trading._day_closed,
-    events.DatesPassed: Trading._dates_passed,
-    events.Halted: Trading._halted,
-    events.Resumed: Trading._resumed,
-    events.Placed: Trading._placed,
-    events.Cancelled: Trading._cancelled,
-    events.BlockTraded: Trading._block_traded,
+    events.Listed: MatchingEngine._listed,
+    events.DayOpened: MatchingEngine._day_opened,
+    events.CallOpened: MatchingEngine._call_opened,
+    events.Continued: MatchingEngine._continued,
+    events.DayClosed: MatchingEngine._day_closed,
+    events.DatesPassed: MatchingEngine._dates_passed,
+    events.Halted: MatchingEngine._halted,
+    events.Resumed: MatchingEngine._resumed,
+    events.Placed: MatchingEngine._placed,
+    events.Cancelled: MatchingEngine._cancelled,
+    events.BlockTraded: MatchingEngine._block_traded,
 }
 
 
