@@ -14,12 +14,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
-from credit_api.over_the_counter.dealing import (
-    asked_of,
-    asset_names,
-    fees,
-    free_of,
-)
+from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
 from financing.base.commands import Given
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Carbon, Money, Price

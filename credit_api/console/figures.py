@@ -13,12 +13,7 @@ from credit_api.scores.inquiries import inquiry_t
 from federated.errors import FederatedError
 from federated.governance.manifest import Manifest
 from financing.base.parameters import Parameters
-from financing.base.quantities import (
-    Carbon,
-    Energy,
-    Money,
-    Rate,
-)
+from financing.base.quantities import Carbon, Energy, Money, Rate
 from financing.ledger.accounts import AccountKind
 from financing.ledger.store import LedgerHead, account
 from financing.lending.collateral.coverage import CoverageStatus

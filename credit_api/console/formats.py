@@ -7,14 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from federated.governance.cards.card import SMALL_CHANCE
-from financing.base.quantities import (
-    CHINA_TIME,
-    Carbon,
-    Energy,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import CHINA_TIME, Carbon, Energy, Money, Price, Rate
 from financing.registry.methodology.reduction import shown
 
 NOTHING = "—"

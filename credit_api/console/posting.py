@@ -28,14 +28,7 @@ from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerpri
 from financing.base.commands import Given, Measure
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
-from financing.base.quantities import (
-    CHINA_TIME,
-    KG_PER_TONNE,
-    Carbon,
-    Money,
-    Price,
-    checked_int64,
-)
+from financing.base.quantities import CHINA_TIME, KG_PER_TONNE, Carbon, Money, Price, checked_int64
 from financing.base.storage.idempotency import Answer
 from financing.lending.unit import UnitOfWork
 

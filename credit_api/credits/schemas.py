@@ -9,10 +9,7 @@ from typing import Self
 from pydantic import Field
 
 from credit_api.http.fields import ResponseModel, TextPair
-from credit_api.measuring.workings import (
-    StepOut,
-    mg_per_kwh,
-)
+from credit_api.measuring.workings import StepOut, mg_per_kwh
 from financing.ledger.store import Balance
 from financing.registry.credits.commands import Issued
 from financing.registry.credits.model import Issuance, IssuedFor

@@ -19,11 +19,7 @@ from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
 from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.origination.approving import needs_second_person
-from financing.lending.origination.commands import (
-    ApplyForLoan,
-    DisburseLoan,
-    disburse_loan,
-)
+from financing.lending.origination.commands import ApplyForLoan, DisburseLoan, disburse_loan
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import PoolValue, value_pool

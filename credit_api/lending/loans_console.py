@@ -25,12 +25,7 @@ from financing.lending.collateral.commands import (
     post_pledge,
     release_pledge,
 )
-from financing.lending.collateral.disposal import (
-    DisposalGround,
-    DisposalLot,
-    plan_disposal,
-    reserve_price,
-)
+from financing.lending.collateral.disposal import DisposalGround, DisposalLot, plan_disposal, reserve_price
 from financing.lending.collateral.disposing import ListCollateral, ground_of, list_collateral
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass

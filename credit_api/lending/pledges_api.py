@@ -29,12 +29,7 @@ from financing.lending.collateral.disposal_auction import AuctionCollateral, auc
 from financing.lending.collateral.disposing import ListCollateral, list_collateral
 from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
 from financing.lending.origination.earnings import GiveEarnings, give_earnings
-from financing.lending.origination.securing import (
-    GiveGuarantee,
-    give_guarantee,
-    release_security,
-    withdraw_security,
-)
+from financing.lending.origination.securing import GiveGuarantee, give_guarantee, release_security, withdraw_security
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)

@@ -8,12 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field
 
 from credit_api.http.fields import RequestModel, ResponseModel, Text, fields_of
-from federated.governance.lifecycle import (
-    Kind,
-    Lifecycle,
-    Role,
-    Status,
-)
+from federated.governance.lifecycle import Kind, Lifecycle, Role, Status
 from federated.governance.manifest import Explanation, Manifest
 from federated.governance.monitoring.drift import Drift, Verdict
 from federated.governance.monitoring.feature_drift import ColumnDrift, FeatureDrift

@@ -11,12 +11,7 @@ from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import BlockOut
 from financing.base.commands import AssetCode
 from financing.lending.unit import UnitOfWork
-from financing.market.order_book.venue import (
-    ReportBlock,
-    confirm_block,
-    report_block,
-    withdraw_block,
-)
+from financing.market.order_book.venue import ReportBlock, confirm_block, report_block, withdraw_block
 
 router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 

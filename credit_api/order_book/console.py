@@ -22,13 +22,7 @@ from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
 from financing.base.storage.paging import Window
 from financing.lending.unit import UnitOfWork
-from financing.market.order_book.commands import (
-    PlaceOrder,
-    Previewed,
-    cancel_order,
-    place_order,
-    preview_order,
-)
+from financing.market.order_book.commands import PlaceOrder, Previewed, cancel_order, place_order, preview_order
 from financing.market.order_book.engine.orders import TimeInForce
 from financing.market.order_book.store import Instrument
 from financing.market.order_book.venue import (

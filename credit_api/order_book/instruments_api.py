@@ -13,12 +13,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.market_data import book_out, candles, instrument_out
-from credit_api.order_book.schemas import (
-    BookOut,
-    CandleOut,
-    InstrumentOut,
-    TradeOut,
-)
+from credit_api.order_book.schemas import BookOut, CandleOut, InstrumentOut, TradeOut
 from financing.base.commands import AssetCode
 from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork

@@ -5,12 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from credit_api.app.wiring import Parts
-from credit_api.order_book.schemas import (
-    BookOut,
-    CandleOut,
-    InstrumentOut,
-    LevelOut,
-)
+from credit_api.order_book.schemas import BookOut, CandleOut, InstrumentOut, LevelOut
 from financing.base.quantities import KG_PER_TONNE, business_date
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.cache import status_of

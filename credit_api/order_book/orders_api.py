@@ -10,13 +10,7 @@ from credit_api.http.callers import CallDep, IssuerDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.order_book.schemas import (
-    OrderOut,
-    OrderPlacedOut,
-    OrderQuery,
-    OwnTradeOut,
-    PreviewOut,
-)
+from credit_api.order_book.schemas import OrderOut, OrderPlacedOut, OrderQuery, OwnTradeOut, PreviewOut
 from financing.base.commands import AssetCode
 from financing.base.errors import NotFound
 from financing.lending.unit import UnitOfWork

@@ -10,20 +10,11 @@ from pydantic import BeforeValidator, ConfigDict
 from credit_api.http.fields import ResponseModel
 from financing.base.commands import FenPerTonne, Kilograms
 from financing.base.parameters.china_calendar import CalendarStatus
-from financing.base.quantities import (
-    KG_PER_TONNE,
-)
+from financing.base.quantities import KG_PER_TONNE
 from financing.market.order_book.commands import OrderConditions, OrderPlaced, PlaceOrder, Previewed
 from financing.market.order_book.engine.matching_engine import Trade
-from financing.market.order_book.engine.orders import (
-    fee_on,
-)
-from financing.market.order_book.store import (
-    BlockReport,
-    Instrument,
-    Standing,
-    TradeRecord,
-)
+from financing.market.order_book.engine.orders import fee_on
+from financing.market.order_book.store import BlockReport, Instrument, Standing, TradeRecord
 
 
 def _whole(value: object) -> object:

@@ -9,12 +9,7 @@ from pydantic import Field
 
 from credit_api.http.auth.keys import issue
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
-from credit_api.http.fields import (
-    Id,
-    RequestModel,
-    ResponseModel,
-    Text,
-)
+from credit_api.http.fields import Id, RequestModel, ResponseModel, Text
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from financing.base.commands import Command, issued_by

@@ -13,12 +13,7 @@ from credit_api.console.pages import LANG_COOKIE, THEME_COOKIE, THEMES, Page, Pa
 from credit_api.console.posting import Post, PostDep, again_with
 from credit_api.console.security import keep_cookie, local_path
 from credit_api.http.auth.keys import authenticate
-from credit_api.http.auth.sessions import (
-    COOKIE,
-    LIFETIME,
-    close_session,
-    open_session,
-)
+from credit_api.http.auth.sessions import COOKIE, LIFETIME, close_session, open_session
 from credit_api.http.pipeline import REFUSALS
 from federated.words import LANGUAGES
 from financing.ledger.organisations import Organisation

@@ -8,18 +8,11 @@ from typing import Any, Self
 from pydantic import Field
 
 from credit_api.credits.schemas import CertificateOut
-from credit_api.http.fields import (
-    ResponseModel,
-)
+from credit_api.http.fields import ResponseModel
 from credit_api.lending.schemas import WaterfallOut
 from financing.lending.collateral.disposing import Purchase
 from financing.market.fees import Quote
-from financing.market.over_the_counter.deals import (
-    Deal,
-    Listing,
-    QuoteGiven,
-    QuoteRequest,
-)
+from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.over_the_counter.store import OtcTrade
 
 

@@ -9,11 +9,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.prices.schemas import (
-    MarkOut,
-    PriceOut,
-    PriceRecordedOut,
-)
+from credit_api.prices.schemas import MarkOut, PriceOut, PriceRecordedOut
 from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.unit import UnitOfWork

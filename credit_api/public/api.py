@@ -14,20 +14,8 @@ from credit_api.http.callers import CallDep, PartsDep
 from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.http.spreadsheets import (
-    CSV_TYPE,
-    XLSX_TYPE,
-    as_csv,
-    as_xlsx,
-    read_csv,
-    read_xlsx,
-)
-from credit_api.public.cad_trust import (
-    COLUMNS,
-    CadUnit,
-    read_units,
-    unit_of,
-)
+from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
+from credit_api.public.cad_trust import COLUMNS, CadUnit, read_units, unit_of
 from financing.base.commands import Command, issued_by
 from financing.base.context import Context
 from financing.base.errors import CorruptData

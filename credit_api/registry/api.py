@@ -59,12 +59,7 @@ from financing.registry.packages.commands import (
 )
 from financing.registry.packages.looking import find_serial, look_through
 from financing.registry.retirement.commands import CancelCredits, cancel_credits
-from financing.registry.transfers.commands import (
-    SendCredits,
-    mint_transfer,
-    refuse_transfer,
-    send_credits,
-)
+from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 from financing.valuation.packages import package_value
 
 router = APIRouter(prefix="/v1", tags=["registry"], responses=PROBLEMS)

@@ -12,13 +12,7 @@ from credit_api.http.paging import PagingDep, page_by_id
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries
-from credit_api.scores.schemas import (
-    ConsentIn,
-    ConsentOut,
-    ScoreIn,
-    ScoreOut,
-    WithdrawalIn,
-)
+from credit_api.scores.schemas import ConsentIn, ConsentOut, ScoreIn, ScoreOut, WithdrawalIn
 from credit_api.scores.scoring import ask_score
 from federated.consent.record import ConsentRecord
 from financing.base.context import Context

@@ -7,14 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from credit_api.http.fields import (
-    Id,
-    Moment,
-    RequestModel,
-    ResponseModel,
-    TextPair,
-    fields_of,
-)
+from credit_api.http.fields import Id, Moment, RequestModel, ResponseModel, TextPair, fields_of
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
 from federated.serving import NoFile, Score
 

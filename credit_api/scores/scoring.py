@@ -9,12 +9,7 @@ from sqlalchemy import Connection
 
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import Principal
-from credit_api.scores.inquiries import (
-    Inquiry,
-    assessment_of,
-    inquiry_of,
-    log_inquiry,
-)
+from credit_api.scores.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
 from credit_api.scores.schemas import ScoreIn, ScoreOut
 from federated.consent.record import Purpose
 from federated.errors import FederatedError

@@ -15,13 +15,7 @@ from credit_api.http.problems import PROBLEMS
 from credit_api.http.tables import InquiryMade
 from credit_api.scores.inquiries import Inquiry, inquiries
 from credit_api.scores.schemas import ConsentOut, ScoreTold, WithdrawalIn
-from credit_api.subjects.rights import (
-    NodeUse,
-    consents_of,
-    own_subject,
-    uses_of,
-    withdraw_own,
-)
+from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Action
 from financing.base.context import Context

@@ -6,13 +6,7 @@ from datetime import datetime
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose, utc
 from federated.consent.signature import require_key_valid, require_signed
-from federated.errors import (
-    ConsentExpired,
-    ConsentMissing,
-    ConsentWithdrawn,
-    PurposeNotCovered,
-    ScopeNotCovered,
-)
+from federated.errors import ConsentExpired, ConsentMissing, ConsentWithdrawn, PurposeNotCovered, ScopeNotCovered
 
 
 def check(

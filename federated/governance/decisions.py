@@ -17,14 +17,7 @@ from federated.errors import (
     VersionNotApproved,
     VersionNotFound,
 )
-from federated.governance.lifecycle import (
-    Event,
-    Kind,
-    Lifecycle,
-    Role,
-    Status,
-    VersionRecord,
-)
+from federated.governance.lifecycle import Event, Kind, Lifecycle, Role, Status, VersionRecord
 
 FINAL = (Status.REJECTED, Status.RETIRED)
 

@@ -18,14 +18,7 @@ from federated.errors import ModelCorrupt, ModelExpired, ModelNotFound
 from federated.governance import decisions
 from federated.governance.decisions import Act
 from federated.governance.event_log import EventLog, Events
-from federated.governance.lifecycle import (
-    Event,
-    Kind,
-    Lifecycle,
-    Role,
-    Status,
-    fold,
-)
+from federated.governance.lifecycle import Event, Kind, Lifecycle, Role, Status, fold
 from federated.governance.manifest import Manifest
 from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 

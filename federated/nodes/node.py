@@ -17,12 +17,7 @@ from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
 from federated.errors import FederatedError, SchemaMismatch
 from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.reasons import (
-    RankedReason,
-    Reason,
-    strength_of,
-    strongest,
-)
+from federated.models.served.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.served.scorer import PartyScorer
 from federated.nodes.consenting import ConsentingNode
 from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key

@@ -43,12 +43,7 @@ from federated.governance.oversight import Monitoring, Oversight
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
 from federated.models.served.reasons import Reason, top_reasons
-from federated.models.served.scaling import (
-    grade_of,
-    logit_of,
-    probability_of,
-    score_of,
-)
+from federated.models.served.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum

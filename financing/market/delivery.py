@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from financing.base.context import Context
 from financing.base.errors import NotFound
 from financing.base.parameters.records import TradingRules
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Price,
-    business_date,
-)
+from financing.base.quantities import Carbon, Money, Price, business_date
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, Posted, post_entry

@@ -17,13 +17,7 @@ from typing import Literal
 
 from financing.base.errors import PriceImplausible
 from financing.base.parameters.records import CollateralClass
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Carbon,
-    Price,
-    floor_div,
-    require_utc,
-)
+from financing.base.quantities import BPS_PER_UNIT, Carbon, Price, floor_div, require_utc
 from financing.market.prices.model import Mark, Marked, PriceObservation
 
 Kind = Literal["listed", "block", "auction", "deal", "quote"]

@@ -17,14 +17,7 @@ from math import exp, log, sqrt
 from financing.base.errors import ParameterMissing, QuantityOutOfRange
 from financing.base.parameters.records import CollateralClass
 from financing.base.parameters.risk import ValuationRule
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Carbon,
-    Money,
-    Price,
-    floor_div,
-    require_utc,
-)
+from financing.base.quantities import BPS_PER_UNIT, Carbon, Money, Price, floor_div, require_utc
 from financing.market.prices.model import Mark, Marked, Unpriced
 from financing.valuation.evidence import Screened, TradeObservation, WeightedAverage, screen, weighted_average
 

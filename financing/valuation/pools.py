@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from financing.base.errors import CreditsNotIssued, ParameterMissing, PriceMissing
 from financing.base.parameters.records import CollateralClass
 from financing.base.quantities import Carbon, Money, Rate
-from financing.market.prices.model import (
-    Mark,
-    Marked,
-    Unpriced,
-    require_marked,
-)
+from financing.market.prices.model import Mark, Marked, Unpriced, require_marked
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,7 @@ from financing.lending.unit import UnitOfWork
 from financing.market.prices.model import PriceObservation
 from financing.registry.credits.serial_store import block_t
 from financing.registry.credits.store import issuance_t
-from financing.registry.packages.commands import (
-    MakePackage,
-    PackageCriteria,
-    make_package,
-    put_everything_in,
-    put_in,
-)
+from financing.registry.packages.commands import MakePackage, PackageCriteria, make_package, put_everything_in, put_in
 from financing.registry.packages.looking import look_through
 from financing.registry.projects.store import project_t
 from financing.registry.verification.period_store import period_t

@@ -19,12 +19,7 @@ from sqlalchemy import insert
 from financing.base.errors import ReadingRejected
 from financing.base.parameters import load_parameters
 from financing.base.quantities import Energy, Period
-from financing.base.signing import (
-    Signature,
-    message_of,
-    require_signed,
-    sign_with,
-)
+from financing.base.signing import Signature, message_of, require_signed, sign_with
 from financing.base.storage.database import open_engine
 from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.node.store import SqlGridNode

@@ -9,22 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from financing.base.parameters import Parameters
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Carbon,
-    Money,
-    Price,
-    Rate,
-    rate_from_estimate_up,
-)
+from financing.base.quantities import BPS_PER_UNIT, Carbon, Money, Price, Rate, rate_from_estimate_up
 from financing.market.prices.model import Mark, Marked
 from financing.valuation.pools import Lot
-from financing.valuation.portfolio.loan_book import (
-    ClassRisk,
-    Dependence,
-    LoanBook,
-    basel_loading,
-)
+from financing.valuation.portfolio.loan_book import ClassRisk, Dependence, LoanBook, basel_loading
 from financing.valuation.portfolio.stress import SecuredLoan
 from financing.valuation.price_models.processes import on_record
 

@@ -111,12 +111,7 @@ def test_a_file_that_is_not_units_is_refused(registry, content, table):
 
 
 def test_a_name_that_looks_like_a_formula_is_text(sqlite_world):
-    from credit_api.http.spreadsheets import (
-        as_csv,
-        as_xlsx,
-        read_csv,
-        read_xlsx,
-    )
+    from credit_api.http.spreadsheets import as_csv, as_xlsx, read_csv, read_xlsx
 
     rows = [["=HYPERLINK(1)", 5], ["plain", -5]]
     made = as_csv(("a", "b"), rows), as_xlsx("t", ("a", "b"), rows)

@@ -6,15 +6,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from federated.errors import ModelCorrupt
-from federated.models.served.calibration import (
-    NONE,
-    Calibration,
-    chosen,
-    isotonic,
-    loss,
-    own_of,
-    platt,
-)
+from federated.models.served.calibration import NONE, Calibration, chosen, isotonic, loss, own_of, platt
 from federated.models.served.metrics import ScoreHistogram, metrics_of
 
 

@@ -5,19 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from federated.governance.monitoring.drift import (
-    SHIFT,
-    Drift,
-    Verdict,
-    drift,
-    score_counts,
-)
-from federated.models.served.scaling import (
-    GRADE_FLOORS,
-    SCORE_BANDS,
-    SCORE_MAX,
-    SCORE_MIN,
-)
+from federated.governance.monitoring.drift import SHIFT, Drift, Verdict, drift, score_counts
+from federated.models.served.scaling import GRADE_FLOORS, SCORE_BANDS, SCORE_MAX, SCORE_MIN
 
 SHARES = np.array([0.5, 1, 4, 9, 14, 20, 21, 15, 9, 5, 1.5]) / 100
 WORSE = np.array([3, 6, 12, 17, 18, 17, 13, 7, 4, 2, 1]) / 100

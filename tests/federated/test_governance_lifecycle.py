@@ -18,15 +18,7 @@ from federated.errors import (
 )
 from federated.governance import decisions
 from federated.governance.decisions import Act
-from federated.governance.lifecycle import (
-    APPROVAL_DAYS,
-    Event,
-    Kind,
-    Lifecycle,
-    Role,
-    Status,
-    fold,
-)
+from federated.governance.lifecycle import APPROVAL_DAYS, Event, Kind, Lifecycle, Role, Status, fold
 
 YEAR = timedelta(days=APPROVAL_DAYS)
 

@@ -6,12 +6,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import CorruptData, TrainingFailed
-from federated.protocols.core.messages import (
-    Content,
-    Switchboard,
-    answering,
-    pack,
-)
+from federated.protocols.core.messages import Content, Switchboard, answering, pack
 
 
 def counting_app(target, examples):

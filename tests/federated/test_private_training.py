@@ -15,39 +15,13 @@ from federated.privacy.differential.bounding import GRID, squared_length
 from federated.privacy.ledgers import ledger_path
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.core.secure_sum import secure_sum
-from federated.protocols.private.network import (
-    Sampler,
-    flat,
-    gradient_sum,
-    inputs,
-    logits,
-    network,
-    parameter_count,
-)
+from federated.protocols.private.network import Sampler, flat, gradient_sum, inputs, logits, network, parameter_count
 from federated.protocols.private.node import Policy, PrivateNode, agreed_basis
-from federated.protocols.private.operator import (
-    additive_plan,
-    circle_of,
-    network_plan,
-    train_additive,
-    train_network,
-)
-from federated.protocols.private.plan import (
-    Circle,
-    plan_from,
-    plan_text,
-    run_name,
-)
+from federated.protocols.private.operator import additive_plan, circle_of, network_plan, train_additive, train_network
+from federated.protocols.private.plan import Circle, plan_from, plan_text, run_name
 from simulations.benchmarks.secure_aggregation import _Leaving
 from simulations.experiments.private_credit.pooled import transcript
-from simulations.experiments.private_credit.world import (
-    bank_names,
-    dealt_nodes,
-    folds_of,
-    load_table,
-    now,
-    switchboard,
-)
+from simulations.experiments.private_credit.world import bank_names, dealt_nodes, folds_of, load_table, now, switchboard
 from simulations.worlds.columns import load_ranges
 
 TABLE = load_table(None, 3_000, 2024)

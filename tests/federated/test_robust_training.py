@@ -12,13 +12,7 @@ from federated.privacy.robust.bounding import bounded
 from federated.privacy.robust.groups import isolated, two_groups
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.node_app import bank_app
-from federated.protocols.robust.node import (
-    INSPECTED,
-    SECURE,
-    RobustNode,
-    RobustRows,
-    public_basis,
-)
+from federated.protocols.robust.node import INSPECTED, SECURE, RobustNode, RobustRows, public_basis
 from federated.protocols.robust.operator import train_inspected, train_secure, train_unprotected
 from federated.protocols.robust.protocol import RobustProtocol
 from simulations.experiments.poisoned_banks.run import attacks, dealt, judged, measured, switchboard

@@ -9,13 +9,7 @@ from small_network import AT
 
 from federated.consent.record import Purpose
 from federated.consent.uses import Action, Use, UseLog
-from federated.errors import (
-    ConsentMissing,
-    ConsentWithdrawn,
-    NodeUnavailable,
-    PurposeNotCovered,
-    UseLogTampered,
-)
+from federated.errors import ConsentMissing, ConsentWithdrawn, NodeUnavailable, PurposeNotCovered, UseLogTampered
 from federated.nodes.store import NodeStore
 from federated.serving import Electricity, Network, ScoreQuery
 

@@ -24,13 +24,7 @@ from federated.protocols.open.evaluation import Evaluation
 from federated.protocols.open.learners import BoostedTrees, Networks
 from federated.protocols.open.run import train_zoo
 from federated.protocols.open.session import LearnerSession, column_behind, with_column
-from federated.protocols.open.settings import (
-    PAIR_TREES,
-    ConvexSettings,
-    NetworkSettings,
-    TreeSettings,
-    ZooSettings,
-)
+from federated.protocols.open.settings import PAIR_TREES, ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 
 RNG = np.random.default_rng(3)
 PARTS = (slice(0, 100), slice(100, 130), slice(130, 400))

@@ -22,20 +22,9 @@ from financing.lending.collateral.commands import (
     void_pledge,
 )
 from financing.lending.unit import UnitOfWork
-from financing.market.over_the_counter.commands import (
-    BuyListing,
-    MakeListing,
-    buy_listing,
-    end_listing,
-    make_listing,
-)
+from financing.market.over_the_counter.commands import BuyListing, MakeListing, buy_listing, end_listing, make_listing
 from financing.registry.credits.commands import IssueCredits, issue_credits
-from financing.registry.oversight.commands import (
-    FreezeSerials,
-    freeze_serials,
-    lift_freeze,
-    revoke_frozen,
-)
+from financing.registry.oversight.commands import FreezeSerials, freeze_serials, lift_freeze, revoke_frozen
 from financing.registry.packages.commands import (
     MakePackage,
     RedeemUnits,
@@ -46,18 +35,8 @@ from financing.registry.packages.commands import (
     retire_units,
 )
 from financing.registry.packages.model import Redemption
-from financing.registry.retirement.commands import (
-    CancelCredits,
-    RetireCredits,
-    cancel_credits,
-    retire_credits,
-)
-from financing.registry.transfers.commands import (
-    SendCredits,
-    mint_transfer,
-    refuse_transfer,
-    send_credits,
-)
+from financing.registry.retirement.commands import CancelCredits, RetireCredits, cancel_credits, retire_credits
+from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 
 # The rules are the same on both; a server asked over a socket takes three times as long for each.
 COMMANDS = {"sqlite": 10_000, "postgresql": 2_000}

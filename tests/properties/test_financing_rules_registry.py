@@ -6,19 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from financing.base.errors import SerialInvalid
-from financing.base.quantities import (
-    Carbon,
-    EmissionFactor,
-    Energy,
-    Period,
-)
+from financing.base.quantities import Carbon, EmissionFactor, Energy, Period
 from financing.ledger.check_digits import with_check, without_check
-from financing.ledger.serials import (
-    issue_block,
-    parse_serial,
-    take_from,
-    take_tail,
-)
+from financing.ledger.serials import issue_block, parse_serial, take_from, take_tail
 from financing.registry.metering.readings import ReadingBatch
 from financing.registry.metering.totals import fill_gaps, total_of
 

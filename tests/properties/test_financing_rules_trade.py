@@ -18,14 +18,7 @@ from financing.base.errors import (
     QuantityOutOfRange,
 )
 from financing.base.parameters import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    Energy,
-    Money,
-    Period,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, Energy, Money, Period, Price, Rate
 from financing.ledger.serials import SerialBlock, cut, without
 from financing.market.auctions import english
 from financing.market.auctions.english import OpenBid

@@ -8,12 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.lending.collateral.coverage import (
     NO_PRICE,
     ClassTable,

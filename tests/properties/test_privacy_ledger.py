@@ -12,12 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federated.errors import (
-    PrivacyBudgetExceeded,
-    PrivacyBudgetMissing,
-    PrivacyLedgerCorrupt,
-    PrivacyPlanRefused,
-)
+from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt, PrivacyPlanRefused
 from federated.privacy.budget import FIRST, Budget, PrivacyLedger
 from federated.privacy.differential.accountant import Release, epsilon_of
 

@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 
 from financing.base.errors import FinancingError, PriceImplausible, SeriesInvalid
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    EmissionFactor,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, EmissionFactor, Money, Price, Rate
 from financing.lending.collateral.coverage import CoverageStatus, coverage
 from financing.market.prices.model import Marked, PriceObservation
 from financing.valuation.evidence import TradeObservation, price_from_quote

@@ -9,12 +9,7 @@ from typer.testing import CliRunner
 
 import simulations.bench_commands as commands
 from federated.models.learners.boosting import GrowSettings
-from federated.protocols.open.settings import (
-    ConvexSettings,
-    NetworkSettings,
-    TreeSettings,
-    ZooSettings,
-)
+from federated.protocols.open.settings import ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 from simulations.cli import app
 from simulations.experiments.credit_zoo import horizontal
 from simulations.experiments.credit_zoo.bench import BenchPlan

@@ -7,12 +7,7 @@ from federated.consent.record import Purpose
 from federated.errors import ModelCorrupt
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
-from federated.governance.manifest import (
-    Explanation,
-    FeatureReference,
-    Manifest,
-    SegmentFigures,
-)
+from federated.governance.manifest import Explanation, FeatureReference, Manifest, SegmentFigures
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 

@@ -4,12 +4,7 @@ from datetime import UTC, datetime
 
 from federated.models.learners.boosting import GrowSettings
 from federated.protocols.open.protocol import OpenProtocol
-from federated.protocols.open.settings import (
-    ConvexSettings,
-    NetworkSettings,
-    TreeSettings,
-    ZooSettings,
-)
+from federated.protocols.open.settings import ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 SMALL = ZooSettings(

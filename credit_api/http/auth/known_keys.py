@@ -8,12 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, select
 
 from credit_api.app.errors import Unauthenticated
-from credit_api.http.auth.keys import (
-    Principal,
-    api_key,
-    authenticate,
-    digest,
-)
+from credit_api.http.auth.keys import Principal, api_key, authenticate, digest
 
 MOST = 10_000
 _LIVE = select(api_key.c.sha256).where(api_key.c.sha256 == bindparam("sha256"), api_key.c.revoked_at.is_(None))

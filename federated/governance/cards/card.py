@@ -11,12 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.record import utc
-from federated.governance.cards.texts import (
-    TEXTS,
-    group_name,
-    privacy_text,
-    segment_name,
-)
+from federated.governance.cards.texts import TEXTS, group_name, privacy_text, segment_name
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
 from federated.governance.monitoring.drift import Drift

@@ -12,12 +12,7 @@ from federated.errors import CorruptData
 from federated.governance.manifest import SegmentFigures
 from federated.governance.weights import ScoringModel
 from federated.models.served.calibration import Calibration
-from federated.models.served.metrics import (
-    CELLS,
-    LOGIT_BOUND,
-    Metrics,
-    ScoreHistogram,
-)
+from federated.models.served.metrics import CELLS, LOGIT_BOUND, Metrics, ScoreHistogram
 from federated.models.served.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.served.scorer import PartyScorer
 from federated.nodes.schema import FeatureSchema

@@ -15,12 +15,7 @@ from federated.privacy.secure_aggregation.messages import Advertisement, Masked,
 from federated.privacy.secure_aggregation.operator import Operator
 from federated.privacy.secure_aggregation.party import Party
 from federated.privacy.secure_aggregation.ring import BITS, FloatArray, RingArray, decoded
-from federated.protocols.core.messages import (
-    Content,
-    Switchboard,
-    answering,
-    pack,
-)
+from federated.protocols.core.messages import Content, Switchboard, answering, pack
 
 # A vector beyond this (half a gigabyte) is nobody's model, and would only exhaust the node.
 MOST_NUMBERS, RING_BITS = 1 << 26, 64

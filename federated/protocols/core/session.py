@@ -12,23 +12,13 @@ import numpy as np
 from flwr.serverapp import Grid
 
 from federated.errors import CorruptData, NoOverlap, SchemaMismatch, TrainingFailed
-from federated.models.encoding.binning import (
-    Binning,
-    merge_bins,
-    merged_quantiles,
-)
+from federated.models.encoding.binning import Binning, merge_bins, merged_quantiles
 from federated.models.encoding.categories import CategoryMap, merge_levels
 from federated.models.encoding.ramps import FloatArray, RampEncoder
 from federated.models.encoding.sketch import QuantileSketch
 from federated.models.served.scorer import BAND_RANKS
 from federated.protocols.core.encoders import encoder_arrays
-from federated.protocols.core.messages import (
-    Arrays,
-    Content,
-    Switchboard,
-    Values,
-    prefixed,
-)
+from federated.protocols.core.messages import Arrays, Content, Switchboard, Values, prefixed
 from federated.protocols.core.session_app import levels_in
 from federated.protocols.core.settings import SessionSettings
 

@@ -19,15 +19,7 @@ from federated.models.encoding.sketch import sketch
 from federated.protocols.core.encoders import encoder_of
 from federated.protocols.core.messages import Answer, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
-from federated.protocols.core.rows import (
-    BankRows,
-    GivenRows,
-    GridRows,
-    RowSource,
-    gathered,
-    inner_folds,
-    spread,
-)
+from federated.protocols.core.rows import BankRows, GivenRows, GridRows, RowSource, gathered, inner_folds, spread
 
 # Gives the node of the session that is open. Raises `TrainingFailed` before one was opened.
 Opened = Callable[[], SessionNode]

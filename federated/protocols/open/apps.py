@@ -24,16 +24,7 @@ from federated.protocols.core.messages import Answer, Arrays, Content, answering
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, GridRows, RowSource
 from federated.protocols.core.session_app import Opened, session_app
-from federated.protocols.open.finished import (
-    audit,
-    blend,
-    calibrate,
-    groups,
-    held_out,
-    keep,
-    out_of_fold,
-    own,
-)
+from federated.protocols.open.finished import audit, blend, calibrate, groups, held_out, keep, out_of_fold, own
 from federated.protocols.open.node import LearnerNode
 from federated.protocols.strategies.named import strategy_named
 

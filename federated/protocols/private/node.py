@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from federated.consent.uses import ANSWERED
 from federated.errors import FederatedError, PrivacyPlanRefused
-from federated.models.encoding.hats import (
-    MOST_BETA,
-    HatBasis,
-    IntArray,
-    scored,
-)
+from federated.models.encoding.hats import MOST_BETA, HatBasis, IntArray, scored
 from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.budget import PrivacyLedger, Receipt
@@ -28,13 +23,7 @@ from federated.privacy.differential.edges import edge_counts
 from federated.privacy.differential.moments import MomentShape, moment_vector
 from federated.privacy.differential.noise import DiscreteGaussian, NoiseSource
 from federated.protocols.private.network import Sampler, gradient_sum, parameter_count
-from federated.protocols.private.plan import (
-    AdditivePlan,
-    NetworkPlan,
-    Plan,
-    Stage,
-    run_name,
-)
+from federated.protocols.private.plan import AdditivePlan, NetworkPlan, Plan, Stage, run_name
 
 # Half of what float64, and the ring of secure sums, hold exactly.
 EXACT = 2**52

@@ -19,24 +19,11 @@ from federated.privacy.differential.counts import calibrated
 from federated.privacy.differential.edges import knots_from
 from federated.privacy.differential.moments import MomentShape, solved
 from federated.privacy.secure_aggregation.ring import BITS
-from federated.protocols.core.messages import (
-    Arrays,
-    Content,
-    Switchboard,
-    pack,
-)
+from federated.protocols.core.messages import Arrays, Content, Switchboard, pack
 from federated.protocols.core.secure_sum import secure_sum
 from federated.protocols.private.model import PrivateAdditive, PrivateNetwork, PrivateRun
 from federated.protocols.private.network import flat, network, parameter_count
-from federated.protocols.private.plan import (
-    AdditivePlan,
-    Circle,
-    NetworkPlan,
-    Plan,
-    Stage,
-    plan_text,
-    run_name,
-)
+from federated.protocols.private.plan import AdditivePlan, Circle, NetworkPlan, Plan, Stage, plan_text, run_name
 
 EDGE_CELLS, KNOTS = 64, 6
 # Shares of the budget, fixed in advance: edges and counts need little, a square root of it each.

@@ -13,13 +13,7 @@ from federated.protocols.core.protocol import BanksTask, Needs
 from federated.protocols.private.app import add_private
 from federated.protocols.private.model import PrivateRun
 from federated.protocols.private.node import PrivateNode
-from federated.protocols.private.operator import (
-    additive_plan,
-    circle_of,
-    network_plan,
-    train_additive,
-    train_network,
-)
+from federated.protocols.private.operator import additive_plan, circle_of, network_plan, train_additive, train_network
 
 
 @dataclass(frozen=True, slots=True)

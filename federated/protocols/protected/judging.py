@@ -11,13 +11,7 @@ from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape, fixed
 from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
-from federated.protocols.protected.state import (
-    HELD_OUT,
-    SET_ASIDE,
-    Marks,
-    Talk,
-    given,
-)
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Talk, given
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0

@@ -16,12 +16,7 @@ from federated.nodes.identity import Identity
 from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring, Tape
-from federated.protocols.core.messages import (
-    Arrays,
-    Content,
-    answering,
-    prefixed,
-)
+from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum

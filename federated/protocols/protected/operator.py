@@ -21,21 +21,11 @@ from federated.models.encoding.random_leaves import RandomLeaves, best_trees, ra
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import GRADIENT_BITS
-from federated.protocols.core.messages import (
-    Arrays,
-    Content,
-    Values,
-    prefixed,
-)
+from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import (
-    FIT,
-    HELD_OUT,
-    SET_ASIDE,
-    Marks,
-)
+from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks
 
 # Steps with ¼·XᵀX in place of the Hessian converge for any factor below 2.
 RELAXATION = 1.8

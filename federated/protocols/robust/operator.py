@@ -17,13 +17,7 @@ from federated.privacy.robust.bounding import bounded
 from federated.privacy.robust.groups import isolated, two_groups
 from federated.privacy.robust.selection import agreeing
 from federated.privacy.robust.votes import verdicts
-from federated.protocols.core.messages import (
-    Arrays,
-    Content,
-    Switchboard,
-    pack,
-    prefixed,
-)
+from federated.protocols.core.messages import Arrays, Content, Switchboard, pack, prefixed
 from federated.protocols.core.secure_sum import secure_sum
 from federated.protocols.robust.node import INSPECTED, SECURE, public_basis
 

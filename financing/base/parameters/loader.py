@@ -18,12 +18,7 @@ from pydantic import ValidationError
 from financing.base.errors import CorruptData, ParameterMissing
 from financing.base.parameters.china_calendar import CalendarYear, ChinaCalendar
 from financing.base.parameters.market import MarketRules
-from financing.base.parameters.methodologies import (
-    MethodologyFile,
-    Parameter,
-    Value,
-    read_methodology,
-)
+from financing.base.parameters.methodologies import MethodologyFile, Parameter, Value, read_methodology
 from financing.base.parameters.records import (
     AccreditedCertifier,
     CollateralClass,
@@ -40,13 +35,7 @@ from financing.base.parameters.records import (
     Region,
     TradingRules,
 )
-from financing.base.parameters.risk import (
-    PortfolioRule,
-    PriceProcess,
-    StreamRule,
-    StressScenario,
-    ValuationRule,
-)
+from financing.base.parameters.risk import PortfolioRule, PriceProcess, StreamRule, StressScenario, ValuationRule
 
 PARAMETER_ROOT = Path(__file__).parent
 R = TypeVar("R", bound=Record)

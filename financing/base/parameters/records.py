@@ -13,12 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    EmissionFactor,
-    Money,
-    Rate,
-)
+from financing.base.quantities import BPS_PER_UNIT, EmissionFactor, Money, Rate
 
 Mark = Literal["S", "V", "D", "I", "R"]
 Bps = Annotated[int, Field(strict=True, ge=0, le=BPS_PER_UNIT)]

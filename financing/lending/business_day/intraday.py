@@ -13,9 +13,7 @@ import numpy as np
 from financing.base.commands import issued_by
 from financing.base.context import Context
 from financing.base.quantities import business_date
-from financing.lending.business_day.steps import (
-    call_margins,
-)
+from financing.lending.business_day.steps import call_margins
 from financing.lending.business_day.work import DayWork
 from financing.lending.collateral.marking import marked_book
 from financing.lending.collateral.standing import LoanCoverage, loan_coverages

@@ -12,11 +12,7 @@ from financing.base.errors import FinancingError
 from financing.base.quantities import Money
 from financing.lending.business_day.work import DayWork
 from financing.lending.collateral.commands import expire_pledge
-from financing.lending.collateral.coverage import (
-    NO_PRICE,
-    CoverageStatus,
-    statuses,
-)
+from financing.lending.collateral.coverage import NO_PRICE, CoverageStatus, statuses
 from financing.lending.collateral.margin import StoredCall, called_for, cure_by, judge
 from financing.lending.collateral.marking import class_table, pooled, uncovered
 from financing.lending.loans.book import Fault, LoanBook, faults

@@ -15,14 +15,7 @@ from fractions import Fraction
 
 from financing.base.errors import DisposalNotAllowed, QuantityOutOfRange
 from financing.base.parameters.records import LendingProduct
-from financing.base.quantities import (
-    KG_PER_TONNE,
-    Carbon,
-    Money,
-    Price,
-    Rate,
-    business_date,
-)
+from financing.base.quantities import KG_PER_TONNE, Carbon, Money, Price, Rate, business_date
 from financing.lending.collateral.coverage import CoverageStatus, coverage
 from financing.lending.collateral.margin import MarginCall, is_cured
 from financing.valuation.pools import Lot, PoolValuation, PoolValue, ValuedLot, require_priced

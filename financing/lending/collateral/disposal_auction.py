@@ -20,18 +20,8 @@ from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.lending.collateral import pledge as pledge_rules
-from financing.lending.collateral.disposal import (
-    DisposalLot,
-    Waterfall,
-    plan_disposal,
-    reserve_price,
-)
-from financing.lending.collateral.disposing import (
-    close_call_after_sale,
-    distribute,
-    require_ground,
-    valued_lot,
-)
+from financing.lending.collateral.disposal import DisposalLot, Waterfall, plan_disposal, reserve_price
+from financing.lending.collateral.disposing import close_call_after_sale, distribute, require_ground, valued_lot
 from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.loan import LoanState

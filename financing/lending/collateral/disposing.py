@@ -14,12 +14,7 @@ from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment,
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
-from financing.base.quantities import (
-    Money,
-    Price,
-    Rate,
-    business_date,
-)
+from financing.base.quantities import Money, Price, Rate, business_date
 from financing.ledger.accounts import Asset, pledged
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import payment, post_entry

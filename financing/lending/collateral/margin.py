@@ -16,12 +16,7 @@ from financing.base.business_days import add_business_days
 from financing.base.errors import InvalidState
 from financing.base.parameters.china_calendar import ChinaCalendar
 from financing.base.parameters.records import CollateralClass, LendingProduct
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    business_date,
-    require_utc,
-)
+from financing.base.quantities import Carbon, Money, business_date, require_utc
 from financing.lending.collateral.coverage import CALLED, Bools, CoverageStatus, Ints, columns_of, coverage, cured
 from financing.market.prices.model import Mark, require_marked
 from financing.valuation.pools import PoolValuation, require_priced

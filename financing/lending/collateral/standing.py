@@ -13,14 +13,7 @@ from financing.base.parameters import Parameters
 from financing.base.parameters.records import CollateralClass
 from financing.base.quantities import Money, business_date
 from financing.lending.collateral.coverage import Coverage, coverages
-from financing.lending.collateral.margin import (
-    CollateralCure,
-    StoredCall,
-    cash_cure,
-    collateral_cure,
-    judge,
-    make_call,
-)
+from financing.lending.collateral.margin import CollateralCure, StoredCall, cash_cure, collateral_cure, judge, make_call
 from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.loans.book import LoanBook
 from financing.lending.loans.days import day_of

@@ -17,14 +17,7 @@ from typing import Self
 
 import numpy as np
 
-from financing.lending.loans.days import (
-    BASES,
-    DENOMINATORS,
-    NO_DAY,
-    Flags,
-    Ints,
-    half_even,
-)
+from financing.lending.loans.days import BASES, DENOMINATORS, NO_DAY, Flags, Ints, half_even
 
 PRINCIPAL_MAX = 10**12
 RATE_BPS_MAX = 3_600

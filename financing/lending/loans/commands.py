@@ -26,10 +26,7 @@ from financing.lending.loans.events import (
 )
 from financing.lending.loans.loan import LoanState, StoredLoan, projection
 from financing.lending.loans.markets import market_of
-from financing.lending.loans.recording import (
-    record_event,
-    reverse_event,
-)
+from financing.lending.loans.recording import record_event, reverse_event
 from financing.lending.loans.rolling import Dues
 from financing.lending.unit import UnitOfWork
 

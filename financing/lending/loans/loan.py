@@ -16,15 +16,7 @@ import numpy as np
 from financing.base.errors import InvalidState, OverpaymentRefused, PeriodInvalid
 from financing.base.quantities import Money, Rate
 from financing.lending.loans.book import LoanBook, Scheme, State
-from financing.lending.loans.days import (
-    BASES,
-    NO_DAY,
-    Ints,
-    date_of,
-    day_of,
-    in_month,
-    month_of,
-)
+from financing.lending.loans.days import BASES, NO_DAY, Ints, date_of, day_of, in_month, month_of
 from financing.lending.loans.events import (
     ORDER,
     Disbursement,
@@ -49,13 +41,7 @@ from financing.lending.loans.payments import (
     reschedule,
     write_off,
 )
-from financing.lending.loans.rolling import (
-    PRIME_TERMS,
-    Dues,
-    Market,
-    advance,
-    level_instalment,
-)
+from financing.lending.loans.rolling import PRIME_TERMS, Dues, Market, advance, level_instalment
 
 NOTHING = Money(0)
 

@@ -10,12 +10,7 @@ import numpy as np
 from financing.base.business_days import modified_following
 from financing.base.parameters import Parameters
 from financing.base.parameters.china_calendar import ChinaCalendar
-from financing.lending.loans.days import (
-    NO_DAY,
-    Ints,
-    date_of,
-    day_of,
-)
+from financing.lending.loans.days import NO_DAY, Ints, date_of, day_of
 from financing.lending.loans.rolling import PRIME_TERMS, Market, PrimeTable
 
 

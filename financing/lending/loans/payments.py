@@ -13,13 +13,7 @@ import numpy as np
 
 from financing.lending.loans.book import LoanBook, Scheme, State
 from financing.lending.loans.days import NO_DAY, Ints
-from financing.lending.loans.rolling import (
-    Dues,
-    Market,
-    close_period,
-    level_instalment,
-    next_due,
-)
+from financing.lending.loans.rolling import Dues, Market, close_period, level_instalment, next_due
 
 PRINCIPAL_FIRST_AFTER_DAYS = 90
 

@@ -12,16 +12,7 @@ import numpy as np
 
 from financing.base.errors import CalendarMissing, ParameterMissing, PeriodInvalid
 from financing.lending.loans.book import BPS, LoanBook, Scheme
-from financing.lending.loans.days import (
-    NO_DAY,
-    Flags,
-    Ints,
-    date_of,
-    half_even,
-    in_month,
-    month_of,
-    position,
-)
+from financing.lending.loans.days import NO_DAY, Flags, Ints, date_of, half_even, in_month, month_of, position
 
 
 @dataclass(slots=True)

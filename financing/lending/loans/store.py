@@ -12,13 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Money
-from financing.base.storage.bulk import (
-    day_number,
-    insert_integers,
-    insert_rows,
-    read_integers,
-    write_integers,
-)
+from financing.base.storage.bulk import day_number, insert_integers, insert_rows, read_integers, write_integers
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec

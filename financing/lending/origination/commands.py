@@ -12,39 +12,16 @@ from pydantic import Field
 
 from financing.base.commands import Command, Fen, Id, Text, issued_by
 from financing.base.context import Context
-from financing.base.errors import (
-    CoverageInsufficient,
-    CreditStandardNotMet,
-    InvalidState,
-    NotPermitted,
-    PeriodInvalid,
-)
+from financing.base.errors import CoverageInsufficient, CreditStandardNotMet, InvalidState, NotPermitted, PeriodInvalid
 from financing.base.parameters.records import LendingProduct
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Money,
-    Rate,
-    business_date,
-    ceil_div,
-    rate_from_estimate_up,
-)
+from financing.base.quantities import BPS_PER_UNIT, Money, Rate, business_date, ceil_div, rate_from_estimate_up
 from financing.ledger.accounts import CNY, AccountKey, AccountKind
 from financing.ledger.entries import EntryKind, Posting, pay
 from financing.lending.collateral.commands import freeze, product_of
 from financing.lending.collateral.pledge import PledgeState, StoredPledge
-from financing.lending.collateral.standing import (
-    LoanCoverage,
-    exposed,
-    loan_coverage,
-    settle_call,
-)
+from financing.lending.collateral.standing import LoanCoverage, exposed, loan_coverage, settle_call
 from financing.lending.loans.events import Disbursement, Repayment
-from financing.lending.loans.loan import (
-    Allocation,
-    LoanTerms,
-    StoredLoan,
-    open_book,
-)
+from financing.lending.loans.loan import Allocation, LoanTerms, StoredLoan, open_book
 from financing.lending.loans.recording import carry_forward, record_event
 from financing.lending.origination.approving import require_checked
 from financing.lending.origination.assessment import CreditAssessment, NoFile

@@ -13,26 +13,10 @@ from pydantic import BaseModel
 from financing.base.errors import CreditStandardNotMet, InvalidState, NotPermitted
 from financing.base.parameters.loader import Parameters
 from financing.base.parameters.records import LendingProduct, PrimeRate
-from financing.base.quantities import (
-    Money,
-    Rate,
-    business_date,
-    rate_from_estimate_up,
-    require_utc,
-)
-from financing.lending.origination.assessment import (
-    Credit,
-    CreditAssessment,
-    NoFile,
-    require_current,
-)
+from financing.base.quantities import Money, Rate, business_date, rate_from_estimate_up, require_utc
+from financing.lending.origination.assessment import Credit, CreditAssessment, NoFile, require_current
 from financing.lending.origination.pricing import PriceWorkings, price_loan
-from financing.lending.origination.reasons import (
-    Outcome,
-    Reason,
-    reason,
-    worst,
-)
+from financing.lending.origination.reasons import Outcome, Reason, reason, worst
 from financing.lending.origination.securities import Security, shortages, supported
 from financing.valuation.pools import Lot, PoolUnpriced, PoolValuation
 

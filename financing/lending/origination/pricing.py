@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from financing.base.parameters.records import LendingProduct, PrimeRate
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Money,
-    Rate,
-    ceil_div,
-    rate_from_estimate_up,
-)
+from financing.base.quantities import BPS_PER_UNIT, Money, Rate, ceil_div, rate_from_estimate_up
 
 
 @dataclass(frozen=True, slots=True)

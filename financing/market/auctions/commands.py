@@ -9,40 +9,18 @@ from pydantic import BaseModel, Field
 
 from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, issued_by
 from financing.base.context import HOLDERS, Context
-from financing.base.errors import (
-    AuctionClosed,
-    BidTooLow,
-    InvalidState,
-    NotPermitted,
-    QuantityOutOfRange,
-)
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.errors import AuctionClosed, BidTooLow, InvalidState, NotPermitted, QuantityOutOfRange
+from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
 from financing.ledger.entries import EntryKind
-from financing.ledger.posting import (
-    Leg,
-    give_back,
-    post_entry,
-    set_aside,
-)
+from financing.ledger.posting import Leg, give_back, post_entry, set_aside
 from financing.market.auctions import english, sealed
 from financing.market.auctions.contracts import bid_reference, contract_of
 from financing.market.auctions.english import OpenBid
 from financing.market.auctions.sealed import Award, SealedBid
 from financing.market.auctions.store import Auction, Contract, StoredBid
 from financing.market.auctions.terms import Format, Terms, dutch_price, require_bid_quantity, require_running
-from financing.market.delivery import (
-    Delivery,
-    asset_of,
-    deliver,
-    rules_of,
-    what_buyer_owes,
-)
+from financing.market.delivery import Delivery, asset_of, deliver, rules_of, what_buyer_owes
 from financing.market.unit import MarketUnit
 
 

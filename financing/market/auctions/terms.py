@@ -11,14 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from financing.base.errors import AuctionClosed, PeriodInvalid, QuantityOutOfRange
-from financing.base.quantities import (
-    KG_PER_TONNE,
-    Carbon,
-    Money,
-    Price,
-    Rate,
-    require_utc,
-)
+from financing.base.quantities import KG_PER_TONNE, Carbon, Money, Price, Rate, require_utc
 
 
 class Format(StrEnum):

@@ -9,23 +9,13 @@ from pydantic import BaseModel
 
 from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, issued_by
 from financing.base.context import HOLDERS, Context
-from financing.base.errors import (
-    InvalidState,
-    MarketClosed,
-    NotPermitted,
-    SameDayResale,
-)
+from financing.base.errors import InvalidState, MarketClosed, NotPermitted, SameDayResale
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import KG_PER_TONNE
 from financing.ledger.accounts import Asset, cash, holding
 from financing.market.order_book.cache import OrderBooks, status_of, venue_of
-from financing.market.order_book.engine.admission import (
-    OrderRequest,
-    Reservation,
-    admit,
-    reservation,
-)
+from financing.market.order_book.engine.admission import OrderRequest, Reservation, admit, reservation
 from financing.market.order_book.engine.events import Cancelled, Placed
 from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.order_book.engine.orders import SelfTrade, Side, TimeInForce

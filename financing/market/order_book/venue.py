@@ -6,14 +6,7 @@ from enum import StrEnum
 
 from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Text, issued_by
 from financing.base.context import HOLDERS, Context
-from financing.base.errors import (
-    AlreadyExists,
-    InvalidState,
-    MarketClosed,
-    NotFound,
-    NotPermitted,
-    OrderRefused,
-)
+from financing.base.errors import AlreadyExists, InvalidState, MarketClosed, NotFound, NotPermitted, OrderRefused
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset, cash
 from financing.market.order_book.cache import OrderBooks, venue_of

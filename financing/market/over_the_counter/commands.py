@@ -13,22 +13,10 @@ from financing.base.context import HOLDERS, Context
 from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
 from financing.ledger.posting import give_back, set_aside
-from financing.market.delivery import (
-    Delivery,
-    asset_of,
-    deliver,
-    money_in_escrow,
-    rules_of,
-    what_buyer_owes,
-)
+from financing.market.delivery import Delivery, asset_of, deliver, money_in_escrow, rules_of, what_buyer_owes
 from financing.market.fees import Quote
 from financing.market.over_the_counter import deals as rules
-from financing.market.over_the_counter.deals import (
-    Deal,
-    Listing,
-    QuoteGiven,
-    QuoteRequest,
-)
+from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.unit import MarketUnit
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement

@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from financing.base.errors import (
-    InvalidState,
-    NotPermitted,
-    OfferExpired,
-    QuantityOutOfRange,
-)
-from financing.base.quantities import (
-    KG_PER_TONNE,
-    Carbon,
-    Price,
-    require_utc,
-)
+from financing.base.errors import InvalidState, NotPermitted, OfferExpired, QuantityOutOfRange
+from financing.base.quantities import KG_PER_TONNE, Carbon, Price, require_utc
 from financing.base.signing import Signature, message_of
 
 DEAL_DOMAIN = "tanxin-deal-v1"

@@ -14,12 +14,7 @@ from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
-from financing.market.over_the_counter.deals import (
-    Deal,
-    Listing,
-    QuoteGiven,
-    QuoteRequest,
-)
+from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.over_the_counter.tables import DealRow, ListingRow, OtcTradeRow, QuoteRequestRow, QuoteRow
 
 listing_t = table_of(ListingRow)

@@ -9,13 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from financing.base.errors import QuantityOutOfRange
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    KG_PER_TONNE,
-    Carbon,
-    Rate,
-    ceil_div,
-)
+from financing.base.quantities import BPS_PER_UNIT, KG_PER_TONNE, Carbon, Rate, ceil_div
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,7 @@ from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
-from financing.ledger.serials import (
-    HOME,
-    SerialBlock,
-    cut,
-    issue_block,
-)
+from financing.ledger.serials import HOME, SerialBlock, cut, issue_block
 from financing.registry.credits.carry_over import CarryOver, whole_tonnes, with_buffer
 from financing.registry.credits.model import Issuance
 from financing.registry.methodology.commands import pinned

@@ -12,12 +12,7 @@ from financing.base.errors import CreditsFrozen, LedgerTampered
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.ledger.accounts import AccountKind
-from financing.ledger.serials import (
-    SerialBlock,
-    cut,
-    take_from,
-    without,
-)
+from financing.ledger.serials import SerialBlock, cut, take_from, without
 from financing.ledger.store import account, entry
 from financing.registry.credits.model import SerialStay
 from financing.registry.credits.tables import IssuanceRow, SerialBlockRow

@@ -15,13 +15,7 @@ from numpy.typing import NDArray
 
 from financing.base.errors import DuplicateReading, ReadingRejected
 from financing.base.quantities import INT64_MAX, Energy, Period
-from financing.registry.metering.intervals import (
-    Starts,
-    energy_limit_wh,
-    instant,
-    is_interval,
-    off_grid,
-)
+from financing.registry.metering.intervals import Starts, energy_limit_wh, instant, is_interval, off_grid
 
 WattHours = NDArray[np.int64]
 

@@ -11,12 +11,7 @@ from pydantic import Field
 
 from financing.base.commands import Command, Text, issued_by
 from financing.base.context import Context
-from financing.base.errors import (
-    InvalidState,
-    MethodologyNotApproved,
-    NotFound,
-    NotRederivable,
-)
+from financing.base.errors import InvalidState, MethodologyNotApproved, NotFound, NotRederivable
 from financing.base.parameters.methodologies import STATUSES, Status, read_methodology
 from financing.base.quantities import Energy, business_date
 from financing.registry.methodology.definition import Methodology, compiled

@@ -8,20 +8,9 @@ from fractions import Fraction
 from itertools import product
 
 from financing.base.errors import MethodologyInvalid, NotFound, QuantityOutOfRange
-from financing.base.parameters.methodologies import (
-    PERIOD_YEARS,
-    MethodologyFile,
-    Parameter,
-    StepLine,
-    Value,
-)
+from financing.base.parameters.methodologies import PERIOD_YEARS, MethodologyFile, Parameter, StepLine, Value
 from financing.registry.methodology.expressions import Expression, Quantity, parse_expression
-from financing.registry.methodology.units import (
-    CARBON,
-    NUMBER,
-    Unit,
-    parse_unit,
-)
+from financing.registry.methodology.units import CARBON, NUMBER, Unit, parse_unit
 
 VARIANTS_MAX = 256
 YEARS = parse_unit("yr")

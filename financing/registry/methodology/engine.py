@@ -11,31 +11,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 
-from financing.base.errors import (
-    MethodologyInvalid,
-    NotFound,
-    QuantityOutOfRange,
-    ReadingRejected,
-)
+from financing.base.errors import MethodologyInvalid, NotFound, QuantityOutOfRange, ReadingRejected
 from financing.base.parameters.methodologies import PERIOD_YEARS, DeclaredInput, MeteredInput
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    CHINA_TIME,
-    Carbon,
-    Energy,
-    Period,
-    ceil_div,
-    floor_div,
-)
+from financing.base.quantities import BPS_PER_UNIT, CHINA_TIME, Carbon, Energy, Period, ceil_div, floor_div
 from financing.registry.methodology.definition import YEARS, Choices, Methodology
 from financing.registry.methodology.expressions import Quantity, parse_expression
-from financing.registry.methodology.reduction import (
-    InputValue,
-    ParameterValue,
-    Reduction,
-    Rules,
-    Step,
-)
+from financing.registry.methodology.reduction import InputValue, ParameterValue, Reduction, Rules, Step
 from financing.registry.methodology.units import CARBON, Unit, parse_unit
 
 EVIDENCE_MAX = 400

@@ -11,12 +11,7 @@ from fractions import Fraction
 
 from pydantic import ConfigDict
 
-from financing.base.quantities import (
-    Carbon,
-    Energy,
-    Period,
-    floor_div,
-)
+from financing.base.quantities import Carbon, Energy, Period, floor_div
 from financing.registry.methodology.units import parse_unit
 
 SHOWN_DIGITS = 6

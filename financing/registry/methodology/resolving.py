@@ -11,12 +11,7 @@ from financing.base.errors import CorruptData, InvalidState
 from financing.base.parameters import Parameters
 from financing.base.parameters.loader import Table, table_from_text
 from financing.base.parameters.methodologies import Value
-from financing.base.parameters.records import (
-    GridFactor,
-    Record,
-    ReferenceValue,
-    Source,
-)
+from financing.base.parameters.records import GridFactor, Record, ReferenceValue, Source
 from financing.registry.methodology.definition import Choices, Methodology
 from financing.registry.methodology.reduction import ParameterValue
 from financing.registry.methodology.units import parse_unit

@@ -21,12 +21,7 @@ from financing.base.errors import (
     ResidualNotCovered,
     SerialInvalid,
 )
-from financing.base.quantities import (
-    Carbon,
-    Period,
-    business_date,
-    require_utc,
-)
+from financing.base.quantities import Carbon, Period, business_date, require_utc
 from financing.base.signing import Signature, message_of
 from financing.ledger.check_digits import with_check, without_check
 from financing.registry.retirement.model import Retirement

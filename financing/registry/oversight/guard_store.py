@@ -13,13 +13,7 @@ from financing.base.errors import AlreadyExists, NotFound
 from financing.base.quantities import Energy, Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
-from financing.registry.oversight.overlap import (
-    ExternalClaim,
-    GreenCertificate,
-    RivalClaim,
-    Subject,
-    SubjectKind,
-)
+from financing.registry.oversight.overlap import ExternalClaim, GreenCertificate, RivalClaim, Subject, SubjectKind
 from financing.registry.oversight.tables import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow, VehicleClaimRow
 from financing.registry.verification.period_store import claim_t, period_t
 

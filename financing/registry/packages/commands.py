@@ -17,13 +17,7 @@ from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.registry.packages.bulk import package_holdings
-from financing.registry.packages.model import (
-    Criteria,
-    Package,
-    Redemption,
-    require_eligible,
-    taken,
-)
+from financing.registry.packages.model import Criteria, Package, Redemption, require_eligible, taken
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
 from financing.registry.unit import RegistryUnit

@@ -18,14 +18,7 @@ from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t
-from financing.registry.packages.model import (
-    Breakdown,
-    Candidate,
-    Constituent,
-    Criteria,
-    Package,
-    Redemption,
-)
+from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package, Redemption
 from financing.registry.packages.tables import PackageRow
 from financing.registry.projects.store import project_t
 

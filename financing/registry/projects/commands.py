@@ -16,14 +16,7 @@ from financing.registry.metering.model import MeterKey
 from financing.registry.methodology.commands import Code, archive, require_approved
 from financing.registry.methodology.definition import Methodology
 from financing.registry.oversight.overlap_guard import guard_project
-from financing.registry.projects.model import (
-    Declarations,
-    Location,
-    Meter,
-    NamedPlant,
-    Project,
-    require_new_project,
-)
+from financing.registry.projects.model import Declarations, Location, Meter, NamedPlant, Project, require_new_project
 from financing.registry.unit import RegistryUnit
 
 NameplateWatts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW", most=10**12)]

@@ -10,13 +10,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from financing.base.commands import Text
-from financing.base.errors import (
-    AlreadyExists,
-    DeclarationMissing,
-    PeriodInvalid,
-    QuantityOutOfRange,
-    SerialInvalid,
-)
+from financing.base.errors import AlreadyExists, DeclarationMissing, PeriodInvalid, QuantityOutOfRange, SerialInvalid
 from financing.base.quantities import Period, business_date
 
 PROJECT_CODE = re.compile(r"[A-Z0-9]{1,16}")

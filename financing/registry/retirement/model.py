@@ -8,12 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from financing.base.errors import QuantityOutOfRange, SerialInvalid
-from financing.base.quantities import (
-    Carbon,
-    Period,
-    business_date,
-    require_utc,
-)
+from financing.base.quantities import Carbon, Period, business_date, require_utc
 from financing.ledger.check_digits import with_check, without_check
 from financing.ledger.serials import SerialBlock
 

@@ -11,11 +11,7 @@ from pydantic import Field
 from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, WattHours, issued_by
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
-from financing.base.quantities import (
-    Energy,
-    Period,
-    business_date,
-)
+from financing.base.quantities import Energy, Period, business_date
 from financing.base.signing import message_of
 from financing.registry.metering.commands import measure, stated
 from financing.registry.metering.findings import Finding
@@ -36,19 +32,10 @@ from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 from financing.registry.verification.findings import require_all_closed
-from financing.registry.verification.independence import (
-    Accreditation,
-    Stakes,
-    require_accredited,
-    require_independent,
-)
+from financing.registry.verification.independence import Accreditation, Stakes, require_accredited, require_independent
 from financing.registry.verification.model import SignedStatement
 from financing.registry.verification.monitoring import MonitoringPeriod
-from financing.registry.verification.statement import (
-    STATEMENT_DOMAIN,
-    VerificationStatement,
-    statement_document,
-)
+from financing.registry.verification.statement import STATEMENT_DOMAIN, VerificationStatement, statement_document
 
 GREEN = GREEN_POWER
 

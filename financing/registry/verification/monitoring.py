@@ -24,11 +24,7 @@ from financing.registry.metering.totals import MeteredTotal
 from financing.registry.methodology.engine import rederived
 from financing.registry.methodology.reduction import InputValue, Reduction
 from financing.registry.projects.model import Project
-from financing.registry.verification.statement import (
-    Verifiable,
-    VerificationStatement,
-    require_statement_covers,
-)
+from financing.registry.verification.statement import Verifiable, VerificationStatement, require_statement_covers
 
 
 class MonitoringState(StrEnum):

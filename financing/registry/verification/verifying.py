@@ -8,22 +8,12 @@ from pydantic import Field
 
 from financing.base.commands import Command, Id, Remark, Text, issued_by
 from financing.base.context import Context
-from financing.base.errors import (
-    AlreadyExists,
-    InvalidState,
-    NotPermitted,
-    PeriodInvalid,
-)
+from financing.base.errors import AlreadyExists, InvalidState, NotPermitted, PeriodInvalid
 from financing.base.quantities import business_date
 from financing.registry.methodology.commands import Code
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import require_suitable, require_verifier
-from financing.registry.verification.findings import (
-    Severity,
-    VerifierFinding,
-    answered,
-    closed,
-)
+from financing.registry.verification.findings import Severity, VerifierFinding, answered, closed
 from financing.registry.verification.independence import Accreditation, Relation
 from financing.registry.verification.model import Assignment
 from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState

@@ -20,22 +20,12 @@ import numpy as np
 from financing.base.errors import ParameterMissing, RiskInputInvalid
 from financing.base.parameters.records import CollateralClass
 from financing.base.parameters.risk import StreamRule, StressScenario, ValuationRule
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    EmissionFactor,
-    Money,
-    Rate,
-)
+from financing.base.quantities import BPS_PER_UNIT, EmissionFactor, Money, Rate
 from financing.market.prices.model import Mark, Marked, Unpriced
 from financing.valuation.pools import Lot, PoolUnpriced, PoolValuation, value_pool
 from financing.valuation.portfolio.loan_book import ClassRisk, LoanBook
 from financing.valuation.price_models.forward_curve import CarryCurve
-from financing.valuation.streams.income import (
-    FutureStream,
-    StreamValue,
-    tonnes_lost,
-    value_stream,
-)
+from financing.valuation.streams.income import FutureStream, StreamValue, tonnes_lost, value_stream
 from financing.valuation.streams.pv_yield import YieldModel
 
 Status = Callable[[Money, PoolValuation], str]

@@ -16,12 +16,7 @@ from math import expm1, sqrt
 from financing.base.errors import ParameterMissing, RiskInputInvalid
 from financing.base.parameters.records import CollateralClass
 from financing.base.parameters.risk import ValuationRule
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Carbon,
-    Rate,
-    rate_from_estimate_up,
-)
+from financing.base.quantities import BPS_PER_UNIT, Carbon, Rate, rate_from_estimate_up
 from financing.valuation.price_models.processes import JumpDiffusion
 from financing.valuation.price_models.series import TRADING_DAYS
 from financing.valuation.price_models.tail_risk import jump_tail

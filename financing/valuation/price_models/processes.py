@@ -15,12 +15,7 @@ from scipy import optimize, stats
 
 from financing.base.errors import RiskInputInvalid, SeriesInvalid
 from financing.base.parameters.risk import PriceProcess
-from financing.valuation.price_models.series import (
-    TRADING_DAYS,
-    FloatArray,
-    PriceSeries,
-    dickey_fuller,
-)
+from financing.valuation.price_models.series import TRADING_DAYS, FloatArray, PriceSeries, dickey_fuller
 
 DICKEY_FULLER_5_PCT = -2.86
 DAY = 1.0 / TRADING_DAYS

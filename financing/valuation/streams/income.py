@@ -15,15 +15,7 @@ from math import exp
 
 from financing.base.errors import RiskInputInvalid
 from financing.base.parameters.risk import StreamRule
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Carbon,
-    EmissionFactor,
-    Energy,
-    Money,
-    Rate,
-    floor_div,
-)
+from financing.base.quantities import BPS_PER_UNIT, Carbon, EmissionFactor, Energy, Money, Rate, floor_div
 from financing.valuation.price_models.forward_curve import Curve
 from financing.valuation.streams.pv_yield import YieldModel
 

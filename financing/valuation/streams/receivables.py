@@ -14,13 +14,7 @@ from math import exp
 
 from financing.base.errors import RiskInputInvalid
 from financing.base.parameters.risk import StreamRule
-from financing.base.quantities import (
-    BPS_PER_UNIT,
-    Energy,
-    Money,
-    Rate,
-    floor_div,
-)
+from financing.base.quantities import BPS_PER_UNIT, Energy, Money, Rate, floor_div
 from financing.valuation.streams.income import age_in_years, degradation
 from financing.valuation.streams.pv_yield import YieldModel
 

@@ -17,18 +17,8 @@ from financing.valuation.price_models.processes import (
     fit_all,
     on_record,
 )
-from financing.valuation.price_models.series import (
-    TRADING_DAYS,
-    dickey_fuller,
-    historic_var,
-    volatility,
-)
-from financing.valuation.price_models.tail_risk import (
-    TailRisk,
-    jump_tail,
-    reverting_tail,
-    simulated_tail,
-)
+from financing.valuation.price_models.series import TRADING_DAYS, dickey_fuller, historic_var, volatility
+from financing.valuation.price_models.tail_risk import TailRisk, jump_tail, reverting_tail, simulated_tail
 from simulations.experiments.carbon_risk.markets import Market
 
 Json = dict[str, Any]

@@ -19,12 +19,7 @@ from federated.models.served.functions import NetworkFunction
 from federated.models.served.reasons import MAX_REASONS, sampled_contributions
 from federated.models.served.scaling import score_of
 from federated.models.served.tables import AdditiveTables
-from federated.protocols.open.run import (
-    ADDITIVE,
-    ZooResult,
-    additive_tables,
-    train_zoo,
-)
+from federated.protocols.open.run import ADDITIVE, ZooResult, additive_tables, train_zoo
 from federated.protocols.open.settings import ZooSettings
 from simulations.experiments.credit_zoo.bench import SEED, BenchPlan, Json, Say, fold_masks, vertical_grid
 from simulations.experiments.credit_zoo.datasets import BenchTable

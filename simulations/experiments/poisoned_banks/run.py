@@ -18,12 +18,7 @@ from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.protocol import BanksTask
 from federated.protocols.node_app import bank_app
 from federated.protocols.robust.app import Bank
-from federated.protocols.robust.node import (
-    INSPECTED,
-    SECURE,
-    RobustNode,
-    RobustRows,
-)
+from federated.protocols.robust.node import INSPECTED, SECURE, RobustNode, RobustRows
 from federated.protocols.robust.operator import RobustRun
 from federated.protocols.robust.protocol import RobustProtocol
 from simulations.experiments.private_credit.world import PrivateTable, bank_names

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 
 from credit_api.console import charts, formats
 from credit_api.console.charts import NARROW, WIDE, Zone
-from financing.base.quantities import (
-    Carbon,
-    Energy,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, Energy, Money, Price, Rate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 values = st.lists(st.floats(0, 1e12, allow_nan=False), min_size=1, max_size=60)

@@ -6,12 +6,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from credit_api.app.sandbox import (
-    FOUNDERS,
-    is_seeded,
-    mark_seeded,
-    register_founders,
-)
+from credit_api.app.sandbox import FOUNDERS, is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
 from credit_api.cli.main import app

@@ -3,13 +3,7 @@
 import re
 from pathlib import Path
 
-from credit_api.app.documents import (
-    claims_text,
-    error_classes,
-    errors_text,
-    guide_text,
-    openapi_text,
-)
+from credit_api.app.documents import claims_text, error_classes, errors_text, guide_text, openapi_text
 from credit_api.app.errors import STATUS
 from credit_api.app.settings import Settings
 

@@ -6,28 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from financing.base.errors import (
-    CoverageInsufficient,
-    InvalidState,
-    PriceImplausible,
-    PriceMissing,
-    PriceStale,
-)
+from financing.base.errors import CoverageInsufficient, InvalidState, PriceImplausible, PriceMissing, PriceStale
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.lending.collateral.coverage import CoverageStatus, coverage, require_releasable
-from financing.lending.collateral.margin import (
-    cash_cure,
-    collateral_cure,
-    is_cured,
-    judge,
-    make_call,
-)
+from financing.lending.collateral.margin import cash_cure, collateral_cure, is_cured, judge, make_call
 from financing.market.prices.model import Marked, Unpriced
 from financing.valuation.pools import Lot, value_pool
 

@@ -2,13 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from financing.base.errors import (
-    DisposalNotAllowed,
-    InvalidState,
-    PeriodInvalid,
-    PriceMissing,
-    QuantityOutOfRange,
-)
+from financing.base.errors import DisposalNotAllowed, InvalidState, PeriodInvalid, PriceMissing, QuantityOutOfRange
 from financing.base.parameters.loader import load_parameters
 from financing.base.quantities import Carbon, Money, Price
 from financing.lending.collateral.disposal import (
@@ -20,15 +14,7 @@ from financing.lending.collateral.disposal import (
     waterfall,
 )
 from financing.lending.collateral.margin import make_call
-from financing.lending.collateral.pledge import (
-    Pledge,
-    PledgeState,
-    dispose,
-    expire,
-    post,
-    release,
-    void,
-)
+from financing.lending.collateral.pledge import Pledge, PledgeState, dispose, expire, post, release, void
 from financing.market.prices.model import Marked
 from financing.valuation.pools import Lot, value_pool
 

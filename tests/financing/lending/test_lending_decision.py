@@ -12,12 +12,7 @@ from financing.base.errors import (
     QuantityOutOfRange,
 )
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.lending.origination.assessment import CreditAssessment, NoFile
 from financing.lending.origination.decision import LoanApplication, decide, require_drawable
 from financing.market.prices.model import Marked

@@ -8,13 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from financing.base.errors import (
-    CalendarMissing,
-    InvalidState,
-    OverpaymentRefused,
-    ParameterMissing,
-    PeriodInvalid,
-)
+from financing.base.errors import CalendarMissing, InvalidState, OverpaymentRefused, ParameterMissing, PeriodInvalid
 from financing.base.quantities import Money, Rate
 from financing.lending.loans.days import date_of, day_of
 from financing.lending.loans.events import (

@@ -2,12 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from financing.base.errors import (
-    InvalidState,
-    NotPermitted,
-    OfferExpired,
-    QuantityOutOfRange,
-)
+from financing.base.errors import InvalidState, NotPermitted, OfferExpired, QuantityOutOfRange
 from financing.base.quantities import Carbon, Price
 from financing.market.over_the_counter.deals import Listing, end, take
 

@@ -5,12 +5,7 @@ from pathlib import Path
 import pytest
 from reductions import CHINA_YEAR, PARAMETERS, reduction
 
-from financing.base.errors import (
-    CorruptData,
-    MethodologyInvalid,
-    NotFound,
-    QuantityOutOfRange,
-)
+from financing.base.errors import CorruptData, MethodologyInvalid, NotFound, QuantityOutOfRange
 from financing.base.parameters.loader import load_parameters
 from financing.base.parameters.methodologies import read_methodology
 from financing.base.quantities import Period
@@ -18,12 +13,7 @@ from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.engine import period_years
 from financing.registry.methodology.expressions import Quantity, parse_expression
 from financing.registry.methodology.reduction import shown
-from financing.registry.methodology.units import (
-    CARBON,
-    ENERGY,
-    NUMBER,
-    parse_unit,
-)
+from financing.registry.methodology.units import CARBON, ENERGY, NUMBER, parse_unit
 
 EBIKE = Path(__file__).parents[2] / "support" / "ebike.toml"
 

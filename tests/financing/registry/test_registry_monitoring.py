@@ -22,12 +22,7 @@ from financing.base.quantities import Carbon, Energy, Period
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.readings import ReadingBatch
 from financing.registry.metering.totals import total_of
-from financing.registry.projects.model import (
-    Declarations,
-    Location,
-    Project,
-    require_new_project,
-)
+from financing.registry.projects.model import Declarations, Location, Project, require_new_project
 from financing.registry.verification.monitoring import (
     MonitoringState,
     accept,

@@ -5,12 +5,7 @@ import pytest
 from financing.base.errors import QuantityOutOfRange, SerialInvalid
 from financing.base.quantities import Carbon, Period
 from financing.ledger.check_digits import check_digits, with_check, without_check
-from financing.ledger.serials import (
-    issue_block,
-    parse_serial,
-    take_from,
-    take_tail,
-)
+from financing.ledger.serials import issue_block, parse_serial, take_from, take_tail
 from financing.registry.retirement.model import certificate_number, require_certificate_number, retire
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)

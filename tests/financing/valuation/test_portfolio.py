@@ -8,12 +8,7 @@ from financing.base.errors import RiskInputInvalid
 from financing.base.quantities import Price, Rate
 from financing.valuation.portfolio.default_sampling import DefaultSampler
 from financing.valuation.portfolio.joint import simulate
-from financing.valuation.portfolio.loan_book import (
-    ClassRisk,
-    Dependence,
-    LoanBook,
-    basel_loading,
-)
+from financing.valuation.portfolio.loan_book import ClassRisk, Dependence, LoanBook, basel_loading
 from financing.valuation.portfolio.portfolio_risk import assess
 from financing.valuation.price_models.processes import JumpDiffusion
 from financing.valuation.price_models.tail_risk import jump_mixture

@@ -13,12 +13,7 @@ from financing.valuation.price_models.processes import (
     fit_by_threshold,
     fit_mean_reverting,
 )
-from financing.valuation.price_models.series import (
-    PriceSeries,
-    dickey_fuller,
-    historic_var,
-    volatility,
-)
+from financing.valuation.price_models.series import PriceSeries, dickey_fuller, historic_var, volatility
 from financing.valuation.price_models.tail_risk import simulated_paths
 
 FIRST = date(2015, 1, 1)

@@ -7,23 +7,12 @@ import pytest
 
 from financing.base.errors import CreditsNotIssued, RiskInputInvalid
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    EmissionFactor,
-    Energy,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import EmissionFactor, Energy, Money, Price, Rate
 from financing.market.prices.model import Marked
 from financing.valuation.pools import require_issued, value_lot, value_pool
 from financing.valuation.price_models.forward_curve import CarryCurve, ReversionCurve, curve_points
 from financing.valuation.price_models.processes import MeanReverting
-from financing.valuation.streams.income import (
-    FutureStream,
-    age_in_years,
-    degradation,
-    value_stream,
-)
+from financing.valuation.streams.income import FutureStream, age_in_years, degradation, value_stream
 from financing.valuation.streams.pv_yield import calibrated, clear_sky_months
 from financing.valuation.streams.receivables import ElectricityReceivable, value_receivable
 

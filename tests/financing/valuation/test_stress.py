@@ -6,13 +6,7 @@ import pytest
 
 from financing.base.errors import ParameterMissing, PriceMissing, RiskInputInvalid
 from financing.base.parameters.loader import load_parameters
-from financing.base.quantities import (
-    Carbon,
-    EmissionFactor,
-    Money,
-    Price,
-    Rate,
-)
+from financing.base.quantities import Carbon, EmissionFactor, Money, Price, Rate
 from financing.lending.collateral.coverage import CoverageStatus, coverage
 from financing.lending.collateral.margin import cash_cure
 from financing.market.prices.model import Marked, Unpriced

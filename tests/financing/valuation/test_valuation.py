@@ -2,23 +2,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from financing.base.errors import (
-    ParameterMissing,
-    PriceImplausible,
-    PriceMissing,
-    PriceStale,
-    QuantityOutOfRange,
-)
+from financing.base.errors import ParameterMissing, PriceImplausible, PriceMissing, PriceStale, QuantityOutOfRange
 from financing.base.parameters.loader import load_parameters
 from financing.base.quantities import Carbon, Money, Price
-from financing.market.prices.model import (
-    Marked,
-    PriceObservation,
-    Unpriced,
-    admit,
-    mark,
-    require_marked,
-)
+from financing.market.prices.model import Marked, PriceObservation, Unpriced, admit, mark, require_marked
 from financing.valuation.pools import Lot, PoolUnpriced, PoolValue, require_priced, value_pool
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)

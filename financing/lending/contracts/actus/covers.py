@@ -8,12 +8,7 @@ from typing import Any
 
 from financing.base.errors import ContractInvalid
 from financing.lending.contracts.actus.events import Event, Observation
-from financing.lending.contracts.actus.terms import (
-    Terms,
-    days_of,
-    moment_of,
-    number_of,
-)
+from financing.lending.contracts.actus.terms import Terms, days_of, moment_of, number_of
 
 Run = Callable[[Mapping[str, Any], Observation, "datetime | None"], "list[Event]"]
 Standing = Callable[[Mapping[str, Any], Observation, datetime], "tuple[float, float]"]

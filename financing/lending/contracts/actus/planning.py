@@ -8,12 +8,7 @@ from math import ceil
 from financing.base.errors import ContractInvalid
 from financing.lending.contracts.actus.events import Observation, Planned
 from financing.lending.contracts.actus.terms import Terms, moment_of, number_of
-from financing.lending.contracts.cycles import (
-    EVENTS_MAX,
-    Cycle,
-    is_month_end,
-    schedule,
-)
+from financing.lending.contracts.cycles import EVENTS_MAX, Cycle, is_month_end, schedule
 from financing.lending.contracts.day_counts import year_fraction
 
 

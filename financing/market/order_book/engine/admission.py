@@ -10,14 +10,7 @@ from financing.base.parameters.market import MarketRules
 from financing.base.quantities import Carbon, Price, business_date
 from financing.market.order_book.engine.events import Placed
 from financing.market.order_book.engine.matching_engine import MatchingEngine
-from financing.market.order_book.engine.orders import (
-    Order,
-    SelfTrade,
-    Side,
-    TimeInForce,
-    fee_on,
-    set_aside,
-)
+from financing.market.order_book.engine.orders import Order, SelfTrade, Side, TimeInForce, fee_on, set_aside
 from financing.market.order_book.engine.schedule import require_taking_orders
 from financing.market.order_book.engine.sessions import (
     Calendar,

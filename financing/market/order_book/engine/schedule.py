@@ -8,21 +8,9 @@ from financing.base.errors import MarketClosed, MarketHalted
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
 from financing.base.quantities import business_date
-from financing.market.order_book.engine.events import (
-    CallOpened,
-    Continued,
-    DatesPassed,
-    DayClosed,
-    DayOpened,
-    Event,
-)
+from financing.market.order_book.engine.events import CallOpened, Continued, DatesPassed, DayClosed, DayOpened, Event
 from financing.market.order_book.engine.matching_engine import MatchingEngine
-from financing.market.order_book.engine.sessions import (
-    Calendar,
-    Phase,
-    is_over,
-    scheduled_phase,
-)
+from financing.market.order_book.engine.sessions import Calendar, Phase, is_over, scheduled_phase
 
 
 def due(state: MatchingEngine, rules: MarketRules, calendar: Calendar, at: datetime) -> Event | None:

@@ -17,13 +17,7 @@ from financing.base.quantities import Period
 from financing.base.signing import Signature
 from financing.base.storage.database import lock_for_writing
 from financing.registry.metering.node.port import Receipt, Span
-from financing.registry.metering.node.tables import (
-    COLUMNS,
-    batch_t,
-    immutability,
-    node_tables,
-    reading_t,
-)
+from financing.registry.metering.node.tables import COLUMNS, batch_t, immutability, node_tables, reading_t
 from financing.registry.metering.readings import ReadingBatch
 
 DAY = 86_400
