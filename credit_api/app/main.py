@@ -53,9 +53,9 @@ def create_app(parts: Parts) -> FastAPI:
     """The service on already assembled parts; it closes them when it stops."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(served: FastAPI) -> AsyncIterator[None]:
         yield
-        parts.close()
+        served.state.parts.close()
 
     app: FastAPI = FastAPIOffline(
         title="Tanxin", version=version("tanxin"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
