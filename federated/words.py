@@ -25,8 +25,8 @@ class Words(dict[str, tuple[str, str]]):
 
     def text(self, language: Language, key: str, /, **values: object) -> str:
         """The words of a key with `values` filled in. Raises `KeyError` for a key that does not exist."""
-        found = self[key][LANGUAGES.index(language)]
-        return found.format(**values) if values else found
+        text = self[key][LANGUAGES.index(language)]
+        return text.format(**values) if values else text
 
     def text_or(self, language: Language, key: str, otherwise: str, /) -> str:
         """The words of a key, or `otherwise` where there are none: names of data stay as they are."""

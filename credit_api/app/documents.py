@@ -41,11 +41,11 @@ OWN = {
 
 def error_classes() -> dict[str, type[Exception]]:
     """Every stable code with the class that carries it, base classes left out."""
-    found: dict[str, type[Exception]] = {}
+    by_code: dict[str, type[Exception]] = {}
     for base in (ApiError, FinancingError, FederatedError):
         for kind in _subclasses(base):
-            found.setdefault(cast(Any, kind).code, kind)
-    return found
+            by_code.setdefault(cast(Any, kind).code, kind)
+    return by_code
 
 
 def errors_text() -> str:

@@ -111,22 +111,22 @@ def _terms_of(unit: UnitOfWork, row: Row[Any]) -> LoanTerms:
 def _what_happened(connection: Connection, row: Row[Any]) -> list[tuple[Disbursement | Repayment | Disposal, Row[Any]]]:
     """The payout and the payments, each with its ledger entry. A payment is what left principal, and the interest of
     its day that did not stay owed."""
-    found: list[tuple[Disbursement | Repayment | Disposal, Row[Any]]] = []
+    happened: list[tuple[Disbursement | Repayment | Disposal, Row[Any]]] = []
     principal, days, since, booked = 0, 0, row.disbursed_on, 0
     for entry in _entries(connection, row):
         on = business_date(entry.at)
         if entry.kind == EntryKind.DISBURSEMENT:
-            found.append((Disbursement(value_on=on, amount_fen=Money(entry.principal)), entry))
+            happened.append((Disbursement(value_on=on, amount_fen=Money(entry.principal)), entry))
         elif entry.kind == EntryKind.ACCRUAL:
             booked += entry.interest
         else:
             accrued = half_even(Fraction((days + principal * (on - since).days) * row.rate_bps, 3_600_000)) - booked
             booked += accrued
             paid = accrued - entry.interest - entry.principal
-            found.append((PAID_BY[EntryKind(entry.kind)](value_on=on, amount_fen=Money(paid)), entry))
+            happened.append((PAID_BY[EntryKind(entry.kind)](value_on=on, amount_fen=Money(paid)), entry))
         days, since = days + principal * (on - since).days, on
         principal += entry.principal
-    return found
+    return happened
 
 
 def _entries(connection: Connection, row: Row[Any]) -> list[Row[Any]]:

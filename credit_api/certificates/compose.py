@@ -14,26 +14,26 @@ from financing.registry.retirement.model import Retirement
 Name = Callable[[str], str]
 
 
-def retirement_sheet(found: Retirement, name: Name, url: str, signer: str) -> Sheet:
+def retirement_sheet(retirement: Retirement, name: Name, url: str, signer: str) -> Sheet:
     """Credits used up for good, for whom and for what."""
     rows = [
-        Row("受益方", "Beneficiary", name(found.beneficiary)),
-        Row("用途", "Purpose", found.purpose),
-        Row("注销方", "Retired by", name(found.retired_by)),
+        Row("受益方", "Beneficiary", name(retirement.beneficiary)),
+        Row("用途", "Purpose", retirement.purpose),
+        Row("注销方", "Retired by", name(retirement.retired_by)),
     ]
-    if found.period is not None:
-        rows.append(Row("抵消期间", "Emissions of", _span(found.period)))
+    if retirement.period is not None:
+        rows.append(Row("抵消期间", "Emissions of", _span(retirement.period)))
     return Sheet(
         title_zh="碳普惠减排量注销证书",
         title_en="Certificate of retirement",
-        number=found.certificate_number,
-        quantity=tonnes_text(found.quantity),
-        statement_zh=f"兹证明上述减排量已由{name(found.retired_by)}为{name(found.beneficiary)}永久注销,不可再次使用。",
+        number=retirement.certificate_number,
+        quantity=tonnes_text(retirement.quantity),
+        statement_zh=f"兹证明上述减排量已由{name(retirement.retired_by)}为{name(retirement.beneficiary)}永久注销,不可再次使用。",
         statement_en="These credits are retired for good and cannot be used again.",
         rows=tuple(rows),
-        serials=found.serials,
+        serials=retirement.serials,
         url=url,
-        issued_at=found.retired_at,
+        issued_at=retirement.retired_at,
         signer=signer,
     )
 

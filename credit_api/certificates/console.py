@@ -38,18 +38,18 @@ def certificate(page: PageDep, number: str) -> Response:
     try:
         with page.parts.reading() as connection:
             unit = UnitOfWork(connection)
-            found = unit.retirements.get(require_certificate_number(number))
-            issuance_ids = sorted({block.issuance_id for block in found.blocks})
+            retirement = unit.retirements.get(require_certificate_number(number))
+            issuance_ids = sorted({block.issuance_id for block in retirement.blocks})
             issuances = [unit.issuances.get(each) for each in issuance_ids]
             projects = {each.project_id: unit.projects.get(each.project_id) for each in issuances}
     except REFUSALS as refusal:
         return _refused(page, refusal, number)
     return page.render(
         "certificate.html",
-        found=found,
+        retirement=retirement,
         issuances=issuances,
         projects=projects,
-        serials=[(text, parse_serial(text)) for text in found.serials],
+        serials=[(text, parse_serial(text)) for text in retirement.serials],
     )
 
 

@@ -22,11 +22,13 @@ def retirement_document(parts: Parts, number: str) -> bytes:
     require_certificate_number(number)
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
-        found = unit.retirements.get(number)
-        registry = unit.issuances.get(found.blocks[0].issuance_id).registry_id
+        retirement = unit.retirements.get(number)
+        registry = unit.issuances.get(retirement.blocks[0].issuance_id).registry_id
         name = _Names(unit)
     url = f"{parts.settings.address}/certificates/{number}"
-    return _kept(parts, registry, retirement_sheet(found, name, url, name(registry)), name(registry), found.retired_at)
+    return _kept(
+        parts, registry, retirement_sheet(retirement, name, url, name(registry)), name(registry), retirement.retired_at
+    )
 
 
 def neutrality_document(parts: Parts, number: str) -> bytes:

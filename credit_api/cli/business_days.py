@@ -80,10 +80,10 @@ def _close(parts: Parts, bank: str, last: date | None, quiet: bool) -> list[Clos
         dates = [day for day in open_dates(UnitOfWork(connection), context()) if last is None or day <= last]
     done = []
     for day in dates:
-        found = parts.writer.execute(partial(_closed, context(), day))
-        done.append(found)
+        closed = parts.writer.execute(partial(_closed, context(), day))
+        done.append(closed)
         if not quiet:
-            sys.stdout.write(f"{bank} {found.day}: {found.loans} loans, {found.parked} parked\n")
+            sys.stdout.write(f"{bank} {closed.day}: {closed.loans} loans, {closed.parked} parked\n")
     return done
 
 

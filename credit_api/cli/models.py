@@ -119,17 +119,17 @@ def retire(version: Version, by: By, note: Note, home: Home = Path("var")) -> No
 def monitor(home: Home = Path("var")) -> None:
     """What the scores of the last 90 days show: drift, and the challenger beside the champion."""
     with _oversight(home) as oversight:
-        found = oversight.monitoring(system_clock())
-        table = Table("basis", "rows", "PSI", "p-value", "verdict", title=f"scores of {found.champion}")
-        for basis, each in sorted(found.drift.items()):
+        monitoring = oversight.monitoring(system_clock())
+        table = Table("basis", "rows", "PSI", "p-value", "verdict", title=f"scores of {monitoring.champion}")
+        for basis, each in sorted(monitoring.drift.items()):
             figures = (f"{each.psi:.4f}", f"{each.p_value:.4f}") if each.rows else ("not measured", "not measured")
             table.add_row(basis, f"{each.rows:,}", *figures, each.verdict)
         out.print(table)
-        if found.shadow is not None:
-            shadow = found.shadow
+        if monitoring.shadow is not None:
+            shadow = monitoring.shadow
             difference = "not measured" if shadow.mean_difference is None else f"{shadow.mean_difference:+.1f} points"
             out.print(
-                f"challenger {found.challenger}: {shadow.rows:,} rows, {shadow.failed:,} failed, {difference}, "
+                f"challenger {monitoring.challenger}: {shadow.rows:,} rows, {shadow.failed:,} failed, {difference}, "
                 f"{shadow.swap_in:,} swapped in, {shadow.swap_out:,} swapped out"
             )
 
@@ -140,19 +140,19 @@ def drift(home: Home = Path("var")) -> None:
     with _refusals():
         network = Network.open(_models_home(home))
         try:
-            found = network.feature_drift(system_clock())
+            report = network.feature_drift(system_clock())
         finally:
             network.close()
-    title = f"columns of {found.version}, p-values corrected for their number"
+    title = f"columns of {report.version}, p-values corrected for their number"
     table = Table("party", "column", "rows", "PSI", "p-value", "verdict", title=title)
-    for each in found.ranked():
+    for each in report.ranked():
         rows, psi, p_value = each.drift.rows, each.drift.psi, each.drift.p_value
         figures = (f"{psi:.4f}", f"{p_value:.4f}") if rows else ("not measured", "not measured")
         table.add_row(each.role, each.feature.column, f"{rows:,}", *figures, each.drift.verdict)
     out.print(table)
-    out.print(f"counted at: {', '.join(found.counted) or 'no node'}")
-    if found.unavailable:
-        out.print(f"not counted, their customers are missing: {', '.join(found.unavailable)}", style="yellow")
+    out.print(f"counted at: {', '.join(report.counted) or 'no node'}")
+    if report.unavailable:
+        out.print(f"not counted, their customers are missing: {', '.join(report.unavailable)}", style="yellow")
 
 
 def _say(event: Event) -> None:
@@ -165,8 +165,8 @@ def _say(event: Event) -> None:
 @contextmanager
 def _oversight(home: Path) -> Iterator[Oversight]:
     """Open a home's models."""
-    found = _models_home(home)
-    oversight = Oversight(found, ModelRegistry(found))
+    folder = _models_home(home)
+    oversight = Oversight(folder, ModelRegistry(folder))
     try:
         with _refusals():
             yield oversight
@@ -176,11 +176,11 @@ def _oversight(home: Path) -> Iterator[Oversight]:
 
 def _models_home(home: Path) -> Path:
     """Where a home keeps its models; a mistyped folder is an error, not a new empty registry."""
-    found = next((each for each in (home, home / "network") if (each / "registry").is_dir()), None)
-    if found is None:
+    folder = next((each for each in (home, home / "network") if (each / "registry").is_dir()), None)
+    if folder is None:
         err.print(f"no models under {home}: is --home right?", style="red", markup=False)
         raise typer.Exit(REFUSED)
-    return found
+    return folder
 
 
 @contextmanager

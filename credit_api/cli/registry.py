@@ -59,15 +59,15 @@ def explain_serial(
                 parts.signer,
                 parts.nodes,
             )
-            found = explain(UnitOfWork(connection), context, serial)
+            explanation = explain(UnitOfWork(connection), context, serial)
     except FinancingError as error:
         _refuse(error.code, error.detail, as_json)
     finally:
         parts.close()
     if as_json:
-        sys.stdout.write(json.dumps(_document(found), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_document(explanation), ensure_ascii=False, indent=2) + "\n")
     else:
-        _print(found)
+        _print(explanation)
 
 
 @registry_app.command("methodologies")
@@ -86,67 +86,68 @@ def methodologies(
         _refuse(error.code, error.detail, as_json=False)
 
 
-def _print(found: Explanation) -> None:
-    claim, reduction = found.claim, found.claim.reduction
+def _print(explanation: Explanation) -> None:
+    claim, reduction = explanation.claim, explanation.claim.reduction
     console = Console(highlight=False, soft_wrap=True)
     say = console.print
-    say(f"serial    {found.serial}", markup=False)
-    say(f"issuance  {found.issuance.issuance_id}: {found.issuance.quantity.kg} kg to {found.issuance.owner_id}")
+    say(f"serial    {explanation.serial}", markup=False)
+    issuance = explanation.issuance
+    say(f"issuance  {issuance.issuance_id}: {issuance.quantity.kg} kg to {issuance.owner_id}")
     say(f"period    {claim.monitoring_period_id}: {claim.period.start.isoformat()} – {claim.period.end.isoformat()}")
-    for meter in found.meters:
+    for meter in explanation.meters:
         signed = "statement signed" if meter.statement_signed else "no signed statement"
         later = "; corrected since, the claim keeps what it rests on" if meter.corrected_since else ""
         say(f"meter     {meter.meter_id} at {meter.grid_id}: {meter.energy_wh} Wh, {meter.intervals_missing} missing; ")
         say(f"          readings {meter.commitment} recomputed at the node; {signed}{later}")
-    say(f"committed {found.commitment}, as verified")
+    say(f"committed {explanation.commitment}, as verified")
     for value in reduction.inputs:
         evidence = f"  ({value.evidence})" if value.evidence else ""
         say(f"input     {value.name} = {shown(value.value)} {value.unit}{evidence}", markup=False)
-    for parameter in found.parameters:
+    for parameter in explanation.parameters:
         cited = f"{parameter.source} [{parameter.mark}]"
         say(f"parameter {parameter.name} = {shown(parameter.value)} {parameter.unit}: {cited}", markup=False)
     for file, sha256 in reduction.parameter_hashes:
         say(f"file      {file} {sha256}")
-    for step in found.steps:
+    for step in explanation.steps:
         say(f"step      {step.name} = {step.expression} = {shown(step.value)} {step.unit}", markup=False)
-    carried = found.carried
+    carried = explanation.carried
     say(f"rules     deducted for uncertainty {reduction.rules.deducted}; buffer {carried.buffer.kg} kg")
     say(
-        f"tonnes    {carried.carried_in.kg} kg carried in + {found.kilograms} kg"
+        f"tonnes    {carried.carried_in.kg} kg carried in + {explanation.kilograms} kg"
         f" = {carried.issued.kg} kg issued + {carried.carried_out.kg} kg carried over"
     )
-    if found.origin != found.issuance:
-        say(f"region    minted against {found.origin.issuance_id} of {found.origin.registry_id}")
-    how = "signature valid" if found.verifier_signed else "stated before statements were signed"
-    say(f"verified  by {found.verifier}; {how}")
+    if explanation.origin != issuance:
+        say(f"region    minted against {explanation.origin.issuance_id} of {explanation.origin.registry_id}")
+    how = "signature valid" if explanation.verifier_signed else "stated before statements were signed"
+    say(f"verified  by {explanation.verifier}; {how}")
     say(f"re-derived: {carried.issued.kg} kg, as issued")
 
 
-def _document(found: Explanation) -> dict[str, Any]:
-    reduction = found.claim.reduction
+def _document(explanation: Explanation) -> dict[str, Any]:
+    reduction = explanation.claim.reduction
     return {
-        "serial": str(found.serial),
-        "issuance_id": found.issuance.issuance_id,
-        "owner_id": found.issuance.owner_id,
-        "monitoring_period_id": found.claim.monitoring_period_id,
+        "serial": str(explanation.serial),
+        "issuance_id": explanation.issuance.issuance_id,
+        "owner_id": explanation.issuance.owner_id,
+        "monitoring_period_id": explanation.claim.monitoring_period_id,
         "methodology": reduction.tag,
         "variant": dict(reduction.variant),
-        "meters": [asdict(meter) for meter in found.meters],
-        "commitment": found.commitment,
+        "meters": [asdict(meter) for meter in explanation.meters],
+        "commitment": explanation.commitment,
         "inputs": [asdict(value) for value in reduction.inputs],
-        "parameters": [asdict(parameter) for parameter in found.parameters],
+        "parameters": [asdict(parameter) for parameter in explanation.parameters],
         "files": dict(reduction.parameter_hashes),
-        "steps": [asdict(step) for step in found.steps],
+        "steps": [asdict(step) for step in explanation.steps],
         "deducted": reduction.rules.deducted,
-        "verifier_id": found.verifier,
-        "verifier_signed": found.verifier_signed,
-        "issued_kg": found.issuance.quantity.kg,
-        "rederived_kg": found.kilograms,
-        "buffer_kg": found.carried.buffer.kg,
-        "carried_in_kg": found.carried.carried_in.kg,
-        "carried_out_kg": found.carried.carried_out.kg,
-        "origin_issuance_id": found.origin.issuance_id,
-        "as_issued": found.carried.issued == found.origin.quantity,
+        "verifier_id": explanation.verifier,
+        "verifier_signed": explanation.verifier_signed,
+        "issued_kg": explanation.issuance.quantity.kg,
+        "rederived_kg": explanation.kilograms,
+        "buffer_kg": explanation.carried.buffer.kg,
+        "carried_in_kg": explanation.carried.carried_in.kg,
+        "carried_out_kg": explanation.carried.carried_out.kg,
+        "origin_issuance_id": explanation.origin.issuance_id,
+        "as_issued": explanation.carried.issued == explanation.origin.quantity,
     }
 
 

@@ -29,9 +29,9 @@ def tonnes(quantity: Carbon | None) -> str:
     return NOTHING if quantity is None else f"{_signed(quantity.tonnes(), 3)} t"
 
 
-def price(found: Price | None) -> str:
+def price(unit_price: Price | None) -> str:
     """¥30.00/t."""
-    return NOTHING if found is None else f"{_signed(found.yuan_per_tonne(), 2, '¥')}/t"
+    return NOTHING if unit_price is None else f"{_signed(unit_price.yuan_per_tonne(), 2, '¥')}/t"
 
 
 def percent(rate: Rate | None) -> str:

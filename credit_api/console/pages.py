@@ -109,7 +109,7 @@ class Page:
         """Everyone, by id; read once a page, by pages that let their reader choose among all."""
         if self._everyone is None:
             with self.parts.reading() as connection:
-                self._everyone = {found.id: found for found in UnitOfWork(connection).organisations.all()}
+                self._everyone = {each.id: each for each in UnitOfWork(connection).organisations.all()}
         return self._everyone
 
     def organisation(self, organisation_id: str) -> Organisation | None:
@@ -124,14 +124,14 @@ class Page:
     def of_kind(self, *kinds: str) -> list[Organisation]:
         """Those of some kinds, by kind and id."""
         if self._everyone is not None:
-            return [found for found in self._everyone.values() if found.kind in kinds]
+            return [each for each in self._everyone.values() if each.kind in kinds]
         with self.parts.reading() as connection:
             return list(UnitOfWork(connection).organisations.all(*kinds))
 
     def name(self, organisation_id: str) -> str:
         """An organisation's name in the page's language, or its id if it is not on record."""
-        found = self.organisation(organisation_id)
-        return organisation_id if found is None else self.pick(found.name_zh, found.name_en)
+        organisation = self.organisation(organisation_id)
+        return organisation_id if organisation is None else self.pick(organisation.name_zh, organisation.name_en)
 
     def value(self, form: str, name: str, default: str = "") -> str:
         """What an input shows: what was entered if the form was refused, the default otherwise."""
@@ -224,12 +224,12 @@ def redirect(request: Request, to: str, flash: str = "", **facts: str) -> Respon
 
 def _read_flash(request: Request) -> Mapping[str, str]:
     try:
-        found = json.loads(unquote(request.cookies.get(FLASH_COOKIE, "")))
+        flash = json.loads(unquote(request.cookies.get(FLASH_COOKIE, "")))
     except ValueError:
         return {}
-    if not isinstance(found, dict) or pair(f"flash.{found.get('key')}") is None:
+    if not isinstance(flash, dict) or pair(f"flash.{flash.get('key')}") is None:
         return {}
-    return {"key": str(found["key"]), "replayed": str(found.get("replayed", ""))}
+    return {"key": str(flash["key"]), "replayed": str(flash.get("replayed", ""))}
 
 
 View = Callable[[Page], Response]

@@ -30,11 +30,11 @@ def ledger_page(page: Page, verified: LedgerHead | None = None, blocks: int = 0)
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         head = unit.ledger.head()
-        found = unit.ledger.entries(organisation_id=me, window=page.window("entries", PAGE))
+        booked = unit.ledger.entries(organisation_id=me, window=page.window("entries", PAGE))
     return page.render(
         "ledger.html",
         head=head,
-        entries=found.map(lambda entries: [EntryOut.model_validate(entry) for entry in entries]),
+        entries=booked.map(lambda entries: [EntryOut.model_validate(entry) for entry in entries]),
         verified=verified,
         blocks=blocks,
         amount=_amount,

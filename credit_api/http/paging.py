@@ -56,8 +56,8 @@ def page_by_id(window: Window, read: Callable[[int, str], Sequence[T]], id_of: C
     if len(after) != 1 or not isinstance(after[0], str):
         raise InvalidRequest("this cursor is of no page of this list", field="cursor")
     limit = window.limit or LIMIT_MAX
-    found = list(read(limit + 1, after[0]))
-    return Page(found[:limit], (id_of(found[limit - 1]),)) if len(found) > limit else Page(found)
+    items = list(read(limit + 1, after[0]))
+    return Page(items[:limit], (id_of(items[limit - 1]),)) if len(items) > limit else Page(items)
 
 
 def as_cursor(order: Iterable[Any]) -> str:
@@ -82,12 +82,12 @@ def window_at(cursor: str | None, limit: int) -> Window:
     if cursor is None:
         return Window(limit)
     try:
-        found = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        after = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         raise InvalidRequest("this cursor is of no page", field="cursor") from None
-    if not isinstance(found, list):
+    if not isinstance(after, list):
         raise InvalidRequest("this cursor is of no page", field="cursor")
-    return Window(limit, tuple(found))
+    return Window(limit, tuple(after))
 
 
 PagingDep = Annotated[Paging, Depends(paging)]

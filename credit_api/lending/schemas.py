@@ -107,8 +107,7 @@ class DecisionOut(ResponseModel):
             loss_given_default_bps=workings.loss_given_default.bps if workings else None,
             expected_loss_fen=workings.expected_loss.fen if workings else None,
             reasons=[
-                ReasonOut(code=found.code, zh=found.zh, en=found.en, outcome=found.outcome)
-                for found in decision.reasons
+                ReasonOut(code=each.code, zh=each.zh, en=each.en, outcome=each.outcome) for each in decision.reasons
             ],
             model_version=decision.model_version,
             parameter_hashes=dict(decision.parameter_hashes),

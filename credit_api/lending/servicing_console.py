@@ -122,12 +122,12 @@ def days_page(page: Page) -> Response:
         closed = unit.days.closed(bank, page.window("closed", DAYS_SHOWN))
         alerts = unit.days.alerts(bank, page.window("alerts", ALERTS_SHOWN))
         parked = {each.day: unit.days.parked(bank, each.day) for each in closed if each.parked}
-    rows = [(each, _found(each)) for each in closed]
+    rows = [(each, _totals(each)) for each in closed]
     steps = [(each, _steps(each), parked.get(each.day, [])) for each in closed]
     return page.render("business_days.html", waiting=waiting, closed=closed, rows=rows, steps=steps, alerts=alerts)
 
 
-def _found(closed: ClosedDay) -> dict[str, Money | int]:
+def _totals(closed: ClosedDay) -> dict[str, Money | int]:
     """What a person looks for in a closed date."""
     steps = {step["step"]: step for step in closed.steps}
     return {

@@ -27,10 +27,10 @@ def meters_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         node = page.parts.nodes.of(me)
-        found = unit.projects.measured_by(me, window=page.window("meters")).map(
+        measured = unit.projects.measured_by(me, window=page.window("meters")).map(
             lambda rows: [(project, meter, node.span(meter.meter_id)) for project, meter in rows]
         )
-    return page.render("metering.html", found=found)
+    return page.render("metering.html", measured=measured)
 
 
 @router.post("/console/metering/readings")

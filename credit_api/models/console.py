@@ -82,8 +82,8 @@ class FeaturePanel:
 
 
 def _features(page: Page, at: datetime) -> FeaturePanel:
-    found = page.parts.network.feature_drift(at)
-    ranked = found.ranked()
+    drift = page.parts.network.feature_drift(at)
+    ranked = drift.ranked()
     verdicts = {each.drift.verdict for each in ranked}
     comma = page.t("base.comma")
     moved = [each for each in ranked if each.drift.verdict in (Verdict.WATCH, Verdict.DRIFTED)]
@@ -94,7 +94,7 @@ def _features(page: Page, at: datetime) -> FeaturePanel:
         moved=comma.join(each.feature.zh if page.lang == "zh" else each.feature.en for each in moved),
         drifted=Verdict.DRIFTED in verdicts,
         unmeasured=Verdict.TOO_FEW in verdicts,
-        unavailable=comma.join(page.name(each) for each in found.unavailable),
+        unavailable=comma.join(page.name(each) for each in drift.unavailable),
     )
 
 

@@ -42,8 +42,8 @@ def list_claims(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> 
     """The caller's claims of neutrality; verifiers and registries see all."""
     entity = None if principal.kind in {"verifier", "registry"} else principal.organisation_id
     with parts.reading() as connection:
-        found = UnitOfWork(connection).neutrality.all(entity, window=paging.window)
-    return paging.answers(found, NeutralityOut.of)
+        claims = UnitOfWork(connection).neutrality.all(entity, window=paging.window)
+    return paging.answers(claims, NeutralityOut.of)
 
 
 @router.post("/neutrality-claims/{claim_id}/matches", status_code=201, response_model=NeutralityOut)

@@ -40,10 +40,10 @@ def claims_page(page: Page) -> Response:
     principal = page.principal(*HOLDERS, *SEES_ALL)
     entity = None if principal.kind in SEES_ALL else principal.organisation_id
     with page.parts.reading() as connection:
-        found = UnitOfWork(connection).neutrality.all(entity, window=page.window("claims"))
+        claimed = UnitOfWork(connection).neutrality.all(entity, window=page.window("claims"))
     return page.render(
         "neutrality.html",
-        found=found,
+        claimed=claimed,
         holder=principal.kind in HOLDERS,
         footprint_rows=range(1, FOOTPRINT_ROWS + 1),
         reduction_rows=range(1, REDUCTION_ROWS + 1),

@@ -145,13 +145,13 @@ def book_page(
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         listed = unit.orders.instruments()
-        found = unit.orders.instrument(instrument) if instrument is not None else None
+        current = unit.orders.instrument(instrument) if instrument is not None else None
         assets = unit.orders.unlisted(CHOICES) if principal.kind == "exchange" else []
-        values: dict[str, Any] = {} if found is None else _shown(page, unit, found, principal.organisation_id)
+        values: dict[str, Any] = {} if current is None else _shown(page, unit, current, principal.organisation_id)
     return page.render(
         "book.html",
         listed=listed,
-        found=found,
+        current=current,
         previewed=previewed,
         asked=asked.fields if asked else {},
         trader=principal.kind in HOLDERS,
@@ -163,9 +163,9 @@ def book_page(
     )
 
 
-def _shown(page: Page, unit: UnitOfWork, found: Instrument, owner: str) -> dict[str, Any]:
-    seen = instrument_out(page.parts, found)
-    days = candles(unit.connection, found.id, DAYS)
+def _shown(page: Page, unit: UnitOfWork, instrument: Instrument, owner: str) -> dict[str, Any]:
+    seen = instrument_out(page.parts, instrument)
+    days = candles(unit.connection, instrument.id, DAYS)
     points = [
         (day.day, float(day.close_fen_per_tonne or day.last_fen_per_tonne or 0))
         for day in days
@@ -174,9 +174,9 @@ def _shown(page: Page, unit: UnitOfWork, found: Instrument, owner: str) -> dict[
     drawn = [(datetime.combine(day, time(), CHINA_TIME), fen) for day, fen in points]
     return {
         "seen": seen,
-        "depth": book_out(unit, found.id),
-        "trades": unit.orders.trades(found.id, window=Window(TRADES)),
-        "own": unit.orders.orders(owner=owner, instrument=found.id, window=Window(OWN)),
+        "depth": book_out(unit, instrument.id),
+        "trades": unit.orders.trades(instrument.id, window=Window(TRADES)),
+        "own": unit.orders.orders(owner=owner, instrument=instrument.id, window=Window(OWN)),
         "drawings": tuple(line_chart(frame, drawn, _price) for frame in (WIDE, NARROW)) if drawn else (),
     }
 

@@ -63,10 +63,10 @@ def candles(connection: Connection, instrument: str, days: int) -> list[CandleOu
     ):
         prices.setdefault(row.seq, []).append(row.price_fen)
     closes = {each.day: each for each in UnitOfWork(connection).orders.closes(instrument, days)}
-    found = []
+    answer = []
     for day in sorted(traded.keys() | closes.keys())[-days:]:
         seen, close = traded.get(day), closes.get(day)
-        found.append(
+        answer.append(
             CandleOut(
                 day=day,
                 open_fen_per_tonne=prices[seen.first][0] if seen else None,
@@ -77,4 +77,4 @@ def candles(connection: Connection, instrument: str, days: int) -> list[CandleOu
                 quantity_kg=int(seen.lots) * KG_PER_TONNE if seen else 0,
             )
         )
-    return found
+    return answer

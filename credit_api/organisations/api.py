@@ -74,8 +74,8 @@ async def admit(body: AdmitOrganisation, call: CallDep) -> Response:
 def list_organisations(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[OrganisationOut]:
     """Every participant; which customer of a bank it is stays out."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).organisations.all(window=paging.window)
-    return paging.answers(found, OrganisationOut.of)
+        organisations = UnitOfWork(connection).organisations.all(window=paging.window)
+    return paging.answers(organisations, OrganisationOut.of)
 
 
 @router.post("/organisations/{organisation_id}/keys", status_code=201)

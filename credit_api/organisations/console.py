@@ -27,7 +27,7 @@ def actors(page: Page) -> list[tuple[str, list[Organisation]]]:
     """Everyone, by kind, in the order of the stories; nobody outside the sandbox, where nobody can be acted as."""
     everyone = page.organisations().values() if page.parts.settings.sandbox else ()
     groups = [(kind, [each for each in everyone if each.kind == kind]) for kind in KINDS]
-    return [(kind, found) for kind, found in groups if found]
+    return [(kind, members) for kind, members in groups if members]
 
 
 @router.get("/sign-in")

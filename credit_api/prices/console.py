@@ -54,8 +54,8 @@ def market_page(page: Page) -> Response:
 
 def _cash_of_everyone(page: Page, unit: UnitOfWork) -> Rows[tuple[str, Money]]:
     """Who has how much settlement money, for the exchange."""
-    found = unit.ledger.balances(kinds=[AccountKind.CASH], window=page.window("balances"))
-    return found.map(lambda rows: [(each.key.owner_id, Money(each.posted)) for each in rows])
+    balances = unit.ledger.balances(kinds=[AccountKind.CASH], window=page.window("balances"))
+    return balances.map(lambda rows: [(each.key.owner_id, Money(each.posted)) for each in rows])
 
 
 @router.post("/console/market/prices")

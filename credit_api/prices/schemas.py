@@ -38,21 +38,21 @@ class MarkOut(ResponseModel):
     unpriced_reason: str | None
 
     @classmethod
-    def of(cls, found: Mark) -> Self:
-        if isinstance(found, Marked):
+    def of(cls, mark: Mark) -> Self:
+        if isinstance(mark, Marked):
             return cls(
-                asset_class=found.asset_class,
+                asset_class=mark.asset_class,
                 priced=True,
-                price_fen_per_tonne=found.price.amount,
-                observed_at=found.observed_at,
+                price_fen_per_tonne=mark.price.amount,
+                observed_at=mark.observed_at,
                 unpriced_reason=None,
             )
         return cls(
-            asset_class=found.asset_class,
+            asset_class=mark.asset_class,
             priced=False,
             price_fen_per_tonne=None,
-            observed_at=found.last_observed_at,
-            unpriced_reason=found.reason,
+            observed_at=mark.last_observed_at,
+            unpriced_reason=mark.reason,
         )
 
 

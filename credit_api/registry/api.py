@@ -88,8 +88,8 @@ async def freeze(body: FreezeSerials, call: CallDep) -> Response:
 def list_freezes(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[SerialFreeze]:
     """Every freeze there ever was, newest first: who deals in credits must be able to see them."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).custody.freezes(paging.window)
-    return paging.answers(found, lambda each: each)
+        freezes = UnitOfWork(connection).custody.freezes(paging.window)
+    return paging.answers(freezes, lambda each: each)
 
 
 @router.post("/freezes/{freeze_id}/lifting", response_model=SerialFreeze)
@@ -137,8 +137,8 @@ def list_cancellations(parts: PartsDep, principal: PrincipalDep, paging: PagingD
     """Cancellations of the caller's credits; a registry sees all."""
     owner = None if principal.kind == "registry" else principal.organisation_id
     with parts.reading() as connection:
-        found = UnitOfWork(connection).custody.cancellations(owner_id=owner, window=paging.window)
-    return paging.answers(found, lambda each: each)
+        cancellations = UnitOfWork(connection).custody.cancellations(owner_id=owner, window=paging.window)
+    return paging.answers(cancellations, lambda each: each)
 
 
 @router.post("/packages", status_code=201, response_model=PackageOut)
@@ -151,8 +151,8 @@ async def add_package(body: MakePackage, call: CallDep) -> Response:
 def list_packages(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[PackageOut]:
     """Every package."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).packages.all(window=paging.window)
-    return paging.answers(found, PackageOut.of)
+        packages = UnitOfWork(connection).packages.all(window=paging.window)
+    return paging.answers(packages, PackageOut.of)
 
 
 @router.get("/packages/{package_id}")
@@ -215,8 +215,8 @@ async def send(body: SendCredits, call: CallDep) -> Response:
 def list_transfers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[TransferOut]:
     """Transfers that the caller asked for, or that leave or reach its registry, newest first."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).transfers.of(principal.organisation_id, window=paging.window)
-    return paging.answers(found, TransferOut.of)
+        transfers = UnitOfWork(connection).transfers.of(principal.organisation_id, window=paging.window)
+    return paging.answers(transfers, TransferOut.of)
 
 
 @router.post("/transfers/{transfer_id}/minting", response_model=TransferOut)
@@ -241,8 +241,8 @@ async def add_external_claim(body: RecordExternalClaim, call: CallDep) -> Respon
 def list_external_claims(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ExternalClaimOut]:
     """What is on record about other schemes: a developer can look before it claims."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).guard.external(window=paging.window)
-    return paging.answers(found, ExternalClaimOut.of)
+        claims = UnitOfWork(connection).guard.external(window=paging.window)
+    return paging.answers(claims, ExternalClaimOut.of)
 
 
 @router.post("/green-certificates", status_code=201, response_model=GreenCertificateOut)
@@ -255,8 +255,8 @@ async def add_green_certificate(body: RecordCertificate, call: CallDep) -> Respo
 def list_green_certificates(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[GreenCertificateOut]:
     """Green-electricity certificates and their states."""
     with parts.reading() as connection:
-        found = UnitOfWork(connection).guard.certificates(window=paging.window)
-    return paging.answers(found, GreenCertificateOut.of)
+        certificates = UnitOfWork(connection).guard.certificates(window=paging.window)
+    return paging.answers(certificates, GreenCertificateOut.of)
 
 
 @router.post("/green-certificates/{certificate_number}/sale", response_model=GreenCertificateOut)

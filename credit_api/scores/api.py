@@ -40,8 +40,8 @@ def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
     """Consents towards the calling bank by id."""
     require_kind(principal, "bank")
     read = partial(parts.network.consents, principal.organisation_id)
-    found = page_by_id(paging.window, read, lambda record: record.consent_id)
-    return paging.answers(found, ConsentOut.model_validate)
+    consents = page_by_id(paging.window, read, lambda record: record.consent_id)
+    return paging.answers(consents, ConsentOut.model_validate)
 
 
 @router.get("/consents/{consent_id}")
@@ -68,8 +68,8 @@ def list_customers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) 
     """The calling bank's own customers by subject id."""
     require_kind(principal, "bank")
     read = partial(parts.network.customers, principal.organisation_id)
-    found = page_by_id(paging.window, read, lambda subject_id: subject_id)
-    return paging.answers(found, lambda subject_id: CustomerOut(subject_id=subject_id))
+    customers = page_by_id(paging.window, read, lambda subject_id: subject_id)
+    return paging.answers(customers, lambda subject_id: CustomerOut(subject_id=subject_id))
 
 
 @router.post("/scores")

@@ -40,17 +40,17 @@ def customers(page: PageDep, subject: Annotated[str, Query(max_length=64)] = "")
         return page.render("customers.html", network=None)
     if subject:
         first = network.customers(bank.organisation_id, PAGE, _before(subject))
-        found = Rows([each for each in first if each.startswith(subject)])
+        subjects = Rows([each for each in first if each.startswith(subject)])
     else:
         read = partial(network.customers, bank.organisation_id)
-        found = page_by_id(page.window("customers", PAGE), read, lambda subject_id: subject_id)
+        subjects = page_by_id(page.window("customers", PAGE), read, lambda subject_id: subject_id)
     with page.parts.reading() as connection:
         scored = UnitOfWork(connection).organisations.scored()
     return page.render(
         "customers.html",
         network=network,
         subject=subject,
-        found=found,
+        subjects=subjects,
         firms={each.subject_id: each.id for each in scored},
         total=network.customer_count(bank.organisation_id),
         consents=network.consent_count(bank.organisation_id, page.parts.clock()),
@@ -160,8 +160,8 @@ def log(page: PageDep) -> Response:
     """Who was asked about, when, why, and what was answered."""
     bank = page.principal("bank")
     with page.parts.reading() as connection:
-        found = inquiries(connection, bank_id=bank.organisation_id, window=page.window("inquiries"))
-    return page.render("inquiries.html", found=found)
+        asked = inquiries(connection, bank_id=bank.organisation_id, window=page.window("inquiries"))
+    return page.render("inquiries.html", asked=asked)
 
 
 @router.get("/console/inquiries/{inquiry_id}")
@@ -169,12 +169,12 @@ def answer(page: PageDep, inquiry_id: Id) -> Response:
     """The answer to one inquiry, as it was given."""
     bank = page.principal("bank")
     with page.parts.reading() as connection:
-        found = own_inquiry(connection, inquiry_id, bank.organisation_id)
-        firm = UnitOfWork(connection).organisations.of_subject(found.subject_id)
-    given = None if found.outcome == "refused" else ScoreOut.model_validate(found.answer)
+        inquiry = own_inquiry(connection, inquiry_id, bank.organisation_id)
+        firm = UnitOfWork(connection).organisations.of_subject(inquiry.subject_id)
+    given = None if inquiry.outcome == "refused" else ScoreOut.model_validate(inquiry.answer)
     return page.render(
         "inquiry.html",
-        inquiry=found,
+        inquiry=inquiry,
         answer=given,
         gauge=charts.gauge(given.score) if given is not None and given.score is not None else None,
         firm=firm,

@@ -78,25 +78,25 @@ def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry
     row = connection.execute(select(inquiry_t).where(inquiry_t.c.id == inquiry_id)).first()
     if row is None:
         raise NotFound("no such inquiry", inquiry_id=inquiry_id)
-    found = _inquiry(row)
-    if found.bank_id != bank_id or found.outcome == "refused":
+    inquiry = _inquiry(row)
+    if inquiry.bank_id != bank_id or inquiry.outcome == "refused":
         raise NotPermitted("this inquiry cannot support a decision of this bank", inquiry_id=inquiry_id)
-    return found
+    return inquiry
 
 
-def assessment_of(found: Inquiry) -> CreditAssessment | NoFile:
+def assessment_of(inquiry: Inquiry) -> CreditAssessment | NoFile:
     """Financing's view of an answered inquiry: the one place where the two stories meet."""
-    if found.outcome == "no_file":
-        return NoFile(found.subject_id)
-    answer = found.answer
+    if inquiry.outcome == "no_file":
+        return NoFile(inquiry.subject_id)
+    answer = inquiry.answer
     return CreditAssessment(
-        assessment_id=found.inquiry_id,
-        subject=found.subject_id,
+        assessment_id=inquiry.inquiry_id,
+        subject=inquiry.subject_id,
         score=answer["score"],
         probability=answer["probability"],
         grade=answer["grade"],
         model_version=answer["model_version"],
-        assessed_at=found.asked_at,
+        assessed_at=inquiry.asked_at,
         valid_until=datetime.fromisoformat(answer["valid_until"]),
         basis=answer["basis"],
     )

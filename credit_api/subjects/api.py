@@ -32,16 +32,16 @@ class InquiryAboutMe(InquiryMade, ScoreTold):
     refusal: str | None = None
 
     @classmethod
-    def of(cls, found: Inquiry) -> InquiryAboutMe:
-        answer = found.answer
+    def of(cls, inquiry: Inquiry) -> InquiryAboutMe:
+        answer = inquiry.answer
         return cls(
-            inquiry_id=found.inquiry_id,
-            bank_id=found.bank_id,
-            purpose=found.purpose,
-            consent_id=found.consent_id,
-            asked_at=found.asked_at,
-            outcome=found.outcome,
-            refusal=answer.get("code") if found.outcome == "refused" else None,
+            inquiry_id=inquiry.inquiry_id,
+            bank_id=inquiry.bank_id,
+            purpose=inquiry.purpose,
+            consent_id=inquiry.consent_id,
+            asked_at=inquiry.asked_at,
+            outcome=inquiry.outcome,
+            refusal=answer.get("code") if inquiry.outcome == "refused" else None,
             score=answer.get("score"),
             grade=answer.get("grade"),
             reasons=answer.get("reasons", []),
@@ -67,10 +67,10 @@ class UseOfMyData(ResponseModel):
     subjects: int
 
     @classmethod
-    def of(cls, found: NodeUse) -> UseOfMyData:
-        use = found.use
+    def of(cls, node_use: NodeUse) -> UseOfMyData:
+        use = node_use.use
         return cls(
-            held_by=found.held_by,
+            held_by=node_use.held_by,
             number=use.number,
             at=use.at,
             action=use.action,
@@ -101,8 +101,8 @@ def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: Pa
 @router.get("/uses")
 def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> UsesOfMyData:
     """What every bank's and grid company's node did with the calling firm's data, and what it refused, newest first."""
-    found, silent = uses_of(parts, own_subject(parts, principal), limit)
-    return UsesOfMyData(uses=[UseOfMyData.of(each) for each in found], cannot_tell=list(silent))
+    uses, silent = uses_of(parts, own_subject(parts, principal), limit)
+    return UsesOfMyData(uses=[UseOfMyData.of(each) for each in uses], cannot_tell=list(silent))
 
 
 @router.get("/consents")

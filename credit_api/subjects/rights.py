@@ -33,9 +33,9 @@ class NodeUse:
 def uses_of(parts: Parts, subject_id: str, limit: int) -> tuple[list[NodeUse], tuple[str, ...]]:
     """What all nodes did with a subject's data and refused, newest first; and the nodes that cannot tell now."""
     by_node, silent = parts.network.uses_of(subject_id)
-    found = [NodeUse(node, use) for node, uses in by_node.items() for use in uses]
-    found.sort(key=lambda each: (each.use.at, each.use.number), reverse=True)
-    return found[:limit], silent
+    recorded = [NodeUse(node, use) for node, uses in by_node.items() for use in uses]
+    recorded.sort(key=lambda each: (each.use.at, each.use.number), reverse=True)
+    return recorded[:limit], silent
 
 
 def own_subject(parts: Parts, principal: Principal) -> str:

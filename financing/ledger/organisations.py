@@ -59,10 +59,10 @@ class OrganisationStore:
 
     def require_kind(self, organisation_id: str, *kinds: str) -> Organisation:
         """The organisation; raises `NotFound` unless it exists and is of one of these kinds."""
-        found = self.get(organisation_id)
-        if found.kind not in kinds:
+        party = self.get(organisation_id)
+        if party.kind not in kinds:
             raise NotFound(f"no such {' or '.join(kinds)}", organisation_id=organisation_id)
-        return found
+        return party
 
     def exchange(self) -> Organisation:
         """The exchange that collects fees. Raises `NotFound` when there is none."""
@@ -96,8 +96,8 @@ class OrganisationStore:
         return [_organisation(row) for row in self._connection.execute(query.order_by(*_ORDER))]
 
     def _with_subject(self, subject_id: str) -> bool:
-        found = self._connection.execute(select(organisation.c.id).where(organisation.c.subject_id == subject_id))
-        return found.first() is not None
+        rows = self._connection.execute(select(organisation.c.id).where(organisation.c.subject_id == subject_id))
+        return rows.first() is not None
 
     def _find(self, organisation_id: str) -> Row[tuple[object, ...]] | None:
         return self._connection.execute(select(organisation).where(organisation.c.id == organisation_id)).first()

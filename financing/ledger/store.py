@@ -194,8 +194,8 @@ class LedgerStore:
 
     def is_known(self, asset: Asset) -> bool:
         """Whether anything was ever booked in this asset."""
-        found = self._connection.execute(select(account.c.id).where(account.c.asset == asset.code).limit(1)).first()
-        return found is not None
+        row = self._connection.execute(select(account.c.id).where(account.c.asset == asset.code).limit(1)).first()
+        return row is not None
 
     def reserve(
         self, hold_id: str, key: AccountKey, amount: int, *, reference: str, at: datetime, expires_at: datetime | None
@@ -294,13 +294,13 @@ class LedgerStore:
                 "references": sorted({key.reference for key in keys}),
             },
         )
-        found = {balance.key: balance for balance in map(_balance, rows)}
-        return {key: found[key] if key in found else self._open(key) for key in keys}
+        known = {balance.key: balance for balance in map(_balance, rows)}
+        return {key: known[key] if key in known else self._open(key) for key in keys}
 
     def _open(self, key: AccountKey) -> Balance:
-        found = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()
-        if found is not None:
-            return _balance(found)
+        row = self._connection.execute(_FIND_ACCOUNT, _identity(key)).first()
+        if row is not None:
+            return _balance(row)
         self._connection.execute(
             _ADD_ACCOUNT,
             _identity(key)
@@ -385,9 +385,9 @@ class LedgerStore:
         )
         if organisation_id is not None:
             query = query.where(account.c.owner_id == organisation_id)
-        found: dict[int, list[dict[str, Any]]] = {}
+        lines: dict[int, list[dict[str, Any]]] = {}
         for row in self._connection.execute(query):
-            found.setdefault(row.entry_id, []).append(
+            lines.setdefault(row.entry_id, []).append(
                 {
                     "owner_id": row.owner_id,
                     "account": row.kind,
@@ -397,7 +397,7 @@ class LedgerStore:
                     "balance_after": row.balance_after,
                 }
             )
-        return found
+        return lines
 
     def account_id(self, key: AccountKey) -> int:
         """The stored id of an account; raises `NotFound` if nothing was ever posted to it."""

@@ -63,17 +63,17 @@ def interval_mark(
     `blend_days_max`. A class without any trade of its own is never marked by another's price.
     """
     at = require_utc(at)
-    found = screen(seen, policy, at, reference, rule.reference_beta_bps or BPS_PER_UNIT, rule.anchor_ratio_max)
-    average = _own(found, rule)
-    last_at = max((each.at for each in (*found.accepted, *found.suspects)), default=None)
-    if found.latest_is_suspect:
+    screened = screen(seen, policy, at, reference, rule.reference_beta_bps or BPS_PER_UNIT, rule.anchor_ratio_max)
+    average = _own(screened, rule)
+    last_at = max((each.at for each in (*screened.accepted, *screened.suspects)), default=None)
+    if screened.latest_is_suspect:
         return Unpriced(policy.key, "implausible", last_at)
     if average is None:
         return Unpriced(policy.key, "missing", last_at)
     age = at - average.latest_at
     past_fresh = age - timedelta(days=policy.price_stale_after_days)
     if past_fresh <= timedelta(0):
-        return _mark(policy.key, average, age, Fraction(1), average.price, rule, len(found.suspects))
+        return _mark(policy.key, average, age, Fraction(1), average.price, rule, len(screened.suspects))
     if not isinstance(reference, Marked) or not rule.reference_class or age > timedelta(days=rule.blend_days_max):
         return Unpriced(policy.key, "stale", average.latest_at)
     other = reference.price.scaled_floor(Fraction(rule.reference_beta_bps, BPS_PER_UNIT))
@@ -81,7 +81,7 @@ def interval_mark(
         return Unpriced(policy.key, "implausible", average.latest_at)
     halvings = past_fresh / timedelta(days=rule.blend_half_life_days)
     weight = Fraction(int(0.5**halvings * WEIGHT_PARTS), WEIGHT_PARTS)
-    return _mark(policy.key, average, age, weight, other, rule, len(found.suspects))
+    return _mark(policy.key, average, age, weight, other, rule, len(screened.suspects))
 
 
 def lot_value(
@@ -105,10 +105,10 @@ def lot_value(
     return Money(floor_div(Fraction(price.amount * quantity.require_positive().kg, 1000) * factor))
 
 
-def _own(found: Screened, rule: ValuationRule) -> WeightedAverage | None:
+def _own(screened: Screened, rule: ValuationRule) -> WeightedAverage | None:
     """The average of the window that ends with the latest trade that has a volume."""
-    traded = [each.at for each in found.accepted if each.quantity is not None and each.kind != "quote"]
-    return weighted_average(found.accepted, traded[-1], rule.vwap_days) if traded else None
+    traded = [each.at for each in screened.accepted if each.quantity is not None and each.kind != "quote"]
+    return weighted_average(screened.accepted, traded[-1], rule.vwap_days) if traded else None
 
 
 def _mark(

@@ -14,12 +14,12 @@ from financing.valuation.pools import Lot, PoolValuation, value_pool
 
 def marks_of(unit: MarketUnit, parameters: Parameters, asset_classes: Iterable[str], at: datetime) -> dict[str, Mark]:
     """The mark of each class: a price, or Unpriced with its reason. Raises `ParameterMissing` for an unknown class."""
-    found: dict[str, Mark] = {}
+    marks: dict[str, Mark] = {}
     for key in sorted(set(asset_classes)):
         policy = parameters.collateral_class(key, business_date(at))
         latest = unit.prices.latest_price(key, at)
-        found[key] = mark([latest] if latest else [], at, policy)
-    return found
+        marks[key] = mark([latest] if latest else [], at, policy)
+    return marks
 
 
 def value_lots(unit: MarketUnit, parameters: Parameters, lots: Iterable[Lot], at: datetime) -> PoolValuation:

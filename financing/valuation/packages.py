@@ -17,7 +17,7 @@ def package_value(
     unit: MarketUnit, parameters: Parameters, package: Package, lines: Iterable[Breakdown], at: datetime
 ) -> Money | None:
     """Market value of what is behind the units; None while the class has no usable price."""
-    found = marks_of(unit, parameters, [package.asset_class], at)[package.asset_class]
-    if isinstance(found, Unpriced):
+    mark = marks_of(unit, parameters, [package.asset_class], at)[package.asset_class]
+    if isinstance(mark, Unpriced):
         return None
-    return found.price.value_of(sum((line.quantity for line in lines), Carbon(0)))
+    return mark.price.value_of(sum((line.quantity for line in lines), Carbon(0)))

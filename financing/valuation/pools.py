@@ -83,13 +83,13 @@ def require_issued(offered: object) -> Lot:
     return offered
 
 
-def value_lot(lot: Lot, found: Marked, policy: CollateralClass) -> ValuedLot:
-    """Value one lot at `found` under `policy`. Raises `CreditsNotIssued` for what is no lot of issued credits."""
+def value_lot(lot: Lot, mark: Marked, policy: CollateralClass) -> ValuedLot:
+    """Value one lot at `mark` under `policy`. Raises `CreditsNotIssued` for what is no lot of issued credits."""
     require_issued(lot)
-    market = found.price.value_of(lot.quantity)
+    market = mark.price.value_of(lot.quantity)
     return ValuedLot(
         lot=lot,
-        mark=found,
+        mark=mark,
         policy=policy,
         market=market,
         after_haircut=market.scaled_floor(policy.haircut.complement().fraction()),
@@ -110,11 +110,11 @@ def value_pool(lots: Iterable[Lot], marks: Mapping[str, Mark], classes: Mapping[
         policy = classes.get(lot.asset_class)
         if policy is None:
             raise ParameterMissing(f"no collateral class '{lot.asset_class}'", key=lot.asset_class)
-        found = marks.get(lot.asset_class, Unpriced(lot.asset_class, "missing"))
-        if isinstance(found, Unpriced):
-            unpriced[lot.asset_class] = found
+        mark = marks.get(lot.asset_class, Unpriced(lot.asset_class, "missing"))
+        if isinstance(mark, Unpriced):
+            unpriced[lot.asset_class] = mark
         else:
-            lines.append(value_lot(lot, found, policy))
+            lines.append(value_lot(lot, mark, policy))
     if unpriced:
         return PoolUnpriced(held, tuple(unpriced.values()))
     return PoolValue(tuple(lines))
@@ -124,6 +124,6 @@ def require_priced(pool: PoolValuation) -> PoolValue:
     """The pool's value, or `PriceMissing`, `PriceStale` or `PriceImplausible` for its first lot without a price."""
     if isinstance(pool, PoolValue):
         return pool
-    for found in pool.missing:
-        require_marked(found)
+    for unpriced in pool.missing:
+        require_marked(unpriced)
     raise PriceMissing("the pool has no price")

@@ -23,9 +23,9 @@ client, server = psi.client.CreateWithNewKey(True), psi.server.CreateWithNewKey(
 setup = server.CreateSetupMessage(0.0, n, theirs, psi.DataStructure.RAW)
 request = client.CreateRequest(ours)
 response = server.ProcessRequest(request)
-found = client.GetIntersection(setup, response)
+common = client.GetIntersection(setup, response)
 print(json.dumps({
-    "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "common": len(found),
+    "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu, "common": len(common),
     "bytes": len(setup.SerializeToString()) + len(request.SerializeToString()) + len(response.SerializeToString()),
 }))
 """

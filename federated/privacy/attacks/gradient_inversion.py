@@ -29,9 +29,9 @@ def first_layer(weight_gradient: FloatArray, bias_gradient: FloatArray) -> Float
 
 
 def error_of(rebuilt: FloatArray, true: FloatArray, spread: FloatArray) -> float:
-    """Mean absolute error of `true` rows (rows, inputs) by the `found` ones nearest to them, in units of `spread`.
+    """Mean absolute error of `true` rows (rows, inputs) by the `rebuilt` ones nearest to them, in units of `spread`.
 
-    Rows carry no order, so found ones, of which there may be more, are assigned to true ones at the least total error.
+    Rows carry no order, so those, of which there may be more, are assigned to true ones at the least total error.
     Inputs that hardly vary (a spread below 0.1) are left out: their units would be all that is measured.
     """
     used = spread >= LEAST_SPREAD

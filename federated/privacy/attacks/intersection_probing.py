@@ -44,7 +44,7 @@ def with_made_up_signatures(
 
 
 def probed(matched: Set[str], member: Mapping[str, bool]) -> Probed:
-    """How well `found` tells members from others; `member` says of each probed id whether it is one."""
+    """How well `matched` tells members from others; `member` says of each probed id whether it is one."""
     members = [subject for subject, is_one in member.items() if is_one]
     others = [subject for subject, is_one in member.items() if not is_one]
     hit = sum(subject in matched for subject in members) / len(members)

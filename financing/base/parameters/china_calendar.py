@@ -90,11 +90,11 @@ class ChinaCalendar:
 
     def until(self, year: int) -> ChinaCalendar:
         """This calendar up to the end of `year`."""
-        return ChinaCalendar(MappingProxyType({each: found for each, found in self.years.items() if each <= year}))
+        return ChinaCalendar(MappingProxyType({each: record for each, record in self.years.items() if each <= year}))
 
     def announced(self) -> ChinaCalendar:
         """This calendar up to the last year before the first provisional one."""
-        provisional = [year for year, found in self.years.items() if found.status == "provisional"]
+        provisional = [year for year, record in self.years.items() if record.status == "provisional"]
         return self.until(min(provisional) - 1) if provisional else self
 
     def status(self, day: date) -> CalendarStatus:

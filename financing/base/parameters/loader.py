@@ -97,9 +97,9 @@ class Parameters:
 
     def methodology(self, code: str, version: int) -> MethodologyFile:
         """The file of one version, whatever its status. Raises `ParameterMissing`."""
-        for found in self.methodologies:
-            if (found.code, found.version) == (code, version):
-                return found
+        for file in self.methodologies:
+            if (file.code, file.version) == (code, version):
+                return file
         raise ParameterMissing(f"there is no methodology {code}{version}", code=code, version=version)
 
     def plausibility(self, key: str, on: date) -> PlausibilityLimits:
@@ -164,8 +164,8 @@ class Parameters:
 
     def prime_history(self, term: str) -> list[tuple[date, int]]:
         """From which day each prime rate of a term holds, in basis points, ascending; empty for an unknown term."""
-        found = [(record.valid_from, record.rate_bps) for record in self.prime_rates.records if record.key == term]
-        return sorted(found)
+        history = [(record.valid_from, record.rate_bps) for record in self.prime_rates.records if record.key == term]
+        return sorted(history)
 
     def provisioning(self, on: date) -> ProvisioningRules:
         return self.provisioning_rules.find("commercial_bank", on)
@@ -253,15 +253,15 @@ def _methodologies(read: _Reading, more: Path | None) -> tuple[MethodologyFile, 
         if not more.is_dir():
             raise CorruptData("the folder of methodologies is not there", file=str(more))
         paths += [(path, f"own/{path.name}") for path in sorted(more.glob("*.toml"))]
-    found: dict[str, MethodologyFile] = {}
+    files: dict[str, MethodologyFile] = {}
     for path, relative in paths:
         content = path.read_bytes()
         read.note(relative, content)
         one = read_methodology(relative, content)
-        if one.tag in found:
-            raise CorruptData(f"{relative}: {one.tag} is in {found[one.tag].file} already", file=relative)
-        found[one.tag] = one
-    return tuple(found.values())
+        if one.tag in files:
+            raise CorruptData(f"{relative}: {one.tag} is in {files[one.tag].file} already", file=relative)
+        files[one.tag] = one
+    return tuple(files.values())
 
 
 def _table(read: _Reading, pattern: str, kind: type[R], name: str) -> Table[R]:

@@ -46,8 +46,8 @@ def read_integers(connection: Connection, names: Sequence[str], expressions: Seq
     body = memoryview(raw)[_HEADER:-2]
     if len(body) % row.itemsize:
         raise CorruptData("a stored number is missing", columns=list(names))
-    found = np.frombuffer(body, dtype=row)
-    return [found[name].astype(np.int64) for name in names]
+    records = np.frombuffer(body, dtype=row)
+    return [records[name].astype(np.int64) for name in names]
 
 
 def write_integers(

@@ -96,10 +96,10 @@ def page_of_rows(rows: Iterable[T], order: Callable[[T], tuple[str | int, ...]],
             raise CursorInvalid("this cursor is of no page of this list")
         return here > window.after
 
-    found = filter(beyond, rows)
+    following = filter(beyond, rows)
     if window.limit is None:
-        return Page(list(found))
-    kept = list(islice(found, window.limit + 1))
+        return Page(list(following))
+    kept = list(islice(following, window.limit + 1))
     if len(kept) <= window.limit:
         return Page(kept)
     return Page(kept[:-1], order(kept[-2]))

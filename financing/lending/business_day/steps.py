@@ -61,13 +61,13 @@ def revalue(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     pool, pledged = pooled(unit, work.portfolios, work.book, classes)
     book, rows = work.book, work.going
     status = statuses(uncovered(book), pool)
-    for name, found in (
+    for name, values in (
         ("market", pool.market),
         ("lendable", pool.advance),
         ("after_haircut", np.where(pool.unpriced, 0, pool.after_haircut)),
         ("coverage", status),
     ):
-        getattr(book, name)[rows] = found[rows]
+        getattr(book, name)[rows] = values[rows]
     for place in pledged[classes.price[pledged] == NO_PRICE].tolist():
         named = classes.keys[place] if place < len(classes.keys) else "unknown class"
         work.warn("price_missing", named, "no usable price: its loans are unpriced")
@@ -139,10 +139,10 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
 def watch_cliffs(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     """Name the pledges whose allowances must soon be surrendered: after that day they are worth nothing."""
     ahead = timedelta(days=context.parameters.provisioning(work.day).cliff_alert_days)
-    found = unit.days.cliffs(work.bank_id, work.day + ahead)
-    for pledge_id, loan_id, by in found:
+    cliffs = unit.days.cliffs(work.bank_id, work.day + ahead)
+    for pledge_id, loan_id, by in cliffs:
         work.warn("compliance_cliff", pledge_id, f"loan {loan_id}: to be surrendered by {by}")
-    work.note("watch_cliffs", pledges=len(found))
+    work.note("watch_cliffs", pledges=len(cliffs))
 
 
 STEPS: tuple[Step, ...] = (

@@ -101,14 +101,14 @@ class DayStore:
             f"WHEN '{key.replace(chr(39), chr(39) * 2)}' THEN {place}" for place, key in enumerate(classes)
         )
         index = f"CASE p.asset_class {cases} ELSE {len(classes)} END"
-        found = read_integers(
+        columns = read_integers(
             self._connection,
             ("number", "class", "kg"),
             ("l.number", index, "p.quantity_kg - p.released_kg - p.disposed_kg"),
             "FROM pledge p JOIN loan l ON l.id = p.loan_id JOIN loan_account a ON a.number = l.number"
             f" WHERE p.state = 'posted' AND a.portfolio IN ({_listed(portfolios)})",
         )
-        return found[0], found[1], found[2]
+        return columns[0], columns[1], columns[2]
 
     def cliffs(self, bank_id: str, until: date) -> list[tuple[str, str, date]]:
         """Posted pledges to a bank whose allowances must be surrendered by `until`: pledge, loan, day."""

@@ -127,8 +127,8 @@ def statuses(debt: Ints, pool: PoolColumns) -> Ints:
 
 def cured(debt: Ints, advance: Ints, unpriced: Bools) -> Bools:
     """Whether each debt is back at or below its advance line. An unpriced pool cures nothing but a debt of zero."""
-    found: Bools = (debt == 0) | (~unpriced & (debt <= advance))
-    return found
+    is_cured: Bools = (debt == 0) | (~unpriced & (debt <= advance))
+    return is_cured
 
 
 def columns_of(pools: Sequence[PoolValuation]) -> PoolColumns:

@@ -106,10 +106,10 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, comma
 
     Raises as `take_dutch`; `DisposalNotAllowed` when the loan was cured meanwhile, `NotPermitted` for the pledgor.
     """
-    found = unit.auctions.disposal_auction(auction_id)
-    if found is None:
+    disposal = unit.auctions.disposal_auction(auction_id)
+    if disposal is None:
         return Taken(take_dutch(unit, context, auction_id, command), None)
-    (pledge_id, loan_id), quantity = found, command.quantity_kg
+    (pledge_id, loan_id), quantity = disposal, command.quantity_kg
     stored, standing = unit.pledges.get(pledge_id), loan_coverage(unit, context, loan_id)
     if context.actor.id == stored.pledge.pledgor:
         raise NotPermitted("the pledgor cannot buy its own collateral; it can repay", pledge_id=pledge_id)
@@ -149,16 +149,16 @@ def end_disposal(unit: UnitOfWork, context: Context, auction_id: str) -> Auction
 
     Raises `AuctionClosed` when it is over already, `NotPermitted`.
     """
-    found = unit.auctions.disposal_auction(auction_id)
+    disposal = unit.auctions.disposal_auction(auction_id)
     auction = unit.auctions.get(auction_id)
-    if found is None:
+    if disposal is None:
         raise NotPermitted("this auction sells no collateral", auction_id=auction_id)
     if auction.state != "running":
         raise AuctionClosed(f"the auction is {auction.state}", auction_id=auction_id)
     if context.at < auction.closes_at:
         context.require_party(auction.terms.seller)
     state = "unsold" if auction.left == auction.terms.quantity else "done"
-    return _take_back(unit, context, auction, unit.pledges.get(found[0]), state)
+    return _take_back(unit, context, auction, unit.pledges.get(disposal[0]), state)
 
 
 def _take_back(unit: UnitOfWork, context: Context, auction: Auction, stored: StoredPledge, state: str) -> Auction:

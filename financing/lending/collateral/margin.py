@@ -86,9 +86,9 @@ def cash_cure(debt: Money, pool: PoolValuation) -> Money:
     return shortfall_of(debt, pool)
 
 
-def collateral_cure(debt: Money, pool: PoolValuation, found: Mark, policy: CollateralClass) -> CollateralCure:
+def collateral_cure(debt: Money, pool: PoolValuation, mark: Mark, policy: CollateralClass) -> CollateralCure:
     """The least additional pledge of `policy`'s class, at its mark. Raises as `shortfall_of`, also for the offer."""
-    price = require_marked(found).price
+    price = require_marked(mark).price
     shortfall = shortfall_of(debt, pool)
     if not shortfall:
         return CollateralCure(policy.key, Money(0), Carbon(0), Carbon(0))

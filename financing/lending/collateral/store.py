@@ -129,10 +129,10 @@ class PledgeStore:
             .where(pledge_t.c.loan_id.in_(list(loan_ids)), pledge_t.c.state == PledgeState.POSTED.value)
             .order_by(pledge_t.c.loan_id, pledge_t.c.reserved_at, pledge_t.c.id)
         )
-        found: dict[str, list[StoredPledge]] = {}
+        pledges: dict[str, list[StoredPledge]] = {}
         for row in rows:
-            found.setdefault(row.loan_id, []).append(_pledge(row))
-        return found
+            pledges.setdefault(row.loan_id, []).append(_pledge(row))
+        return pledges
 
 
 class MarginCallStore:

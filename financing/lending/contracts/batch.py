@@ -60,12 +60,12 @@ def schedules(kind: Kind, amount: Ints, rate_bps: Ints, instalments: Ints, month
 
 
 def _column(name: str, values: Ints, loans: int, low: int, high: int) -> Ints:
-    found = np.asarray(values)
-    if found.shape != (loans,) or not (np.issubdtype(found.dtype, np.integer) or not loans):
-        raise ContractInvalid("columns are whole numbers, one a loan", column=name, shape=found.shape)
-    if loans and (found.min() < low or found.max() > high):
+    column = np.asarray(values)
+    if column.shape != (loans,) or not (np.issubdtype(column.dtype, np.integer) or not loans):
+        raise ContractInvalid("columns are whole numbers, one a loan", column=name, shape=column.shape)
+    if loans and (column.min() < low or column.max() > high):
         raise ContractInvalid("a column is beyond its limits", column=name, least=low, most=high)
-    return found.astype(np.int64)
+    return column.astype(np.int64)
 
 
 def _level(kind: Kind, amount: Ints, period_rate: Ints, instalments: Ints) -> Ints:

@@ -45,11 +45,11 @@ class Cycle:
 
 def cycle_of(text: str) -> Cycle:
     """A cycle from its ACTUS text. Raises `ContractInvalid`."""
-    found = _CYCLE.fullmatch(text.strip())
-    if found is None or int(found[1]) == 0:
+    parts = _CYCLE.fullmatch(text.strip())
+    if parts is None or int(parts[1]) == 0:
         raise ContractInvalid("a cycle is P, a number, D W M Q H or Y, and L0 or L1", cycle=text)
-    days = {"D": 1, "W": 7}.get(found[2], 0)
-    return Cycle(int(found[1]), _MONTHS.get(found[2], 0), days, found[3] == "0")
+    days = {"D": 1, "W": 7}.get(parts[2], 0)
+    return Cycle(int(parts[1]), _MONTHS.get(parts[2], 0), days, parts[3] == "0")
 
 
 def is_month_end(moment: datetime) -> bool:
@@ -66,17 +66,17 @@ def schedule(
     if anchor is None:
         return [end] if with_end else []
     if cycle is None:
-        found = [anchor] if anchor < end else []
+        moments = [anchor] if anchor < end else []
     else:
         month_end = end_of_month and not cycle.days and is_month_end(anchor)
-        found, times = [], 0
+        moments, times = [], 0
         while (moment := cycle.after(anchor, times, month_end=month_end)) < end:
-            found.append(moment)
+            moments.append(moment)
             times += 1
             if times > EVENTS_MAX:
                 raise ContractInvalid("the cycle makes more events than a contract has", events_max=EVENTS_MAX)
-        if cycle.long and moment != end and len(found) > 1:
-            found.pop()
+        if cycle.long and moment != end and len(moments) > 1:
+            moments.pop()
     if with_end:
-        found.append(end)
-    return found
+        moments.append(end)
+    return moments

@@ -104,8 +104,8 @@ class Progress:
         self.schedule = chosen
 
     def _filled(self, kept: Sequence[Period], first: int, level: Decimal) -> list[Period]:
-        found = list(kept)
-        balance = found[-1].balance if found else ZERO
+        filled = list(kept)
+        balance = filled[-1].balance if filled else ZERO
         for place, (start, due) in enumerate(self.periods[first:], start=first):
             interest, balance = self._interest(start, due, balance)
             instalment = level if place < len(self.periods) - 1 else balance + interest
@@ -113,8 +113,8 @@ class Progress:
             principal = max(instalment - interest, ZERO)
             balance -= principal
             factor = self._factor(start, due, start, due)
-            found.append(Period(start, due, factor, instalment, interest, principal, balance))
-        return found
+            filled.append(Period(start, due, factor, instalment, interest, principal, balance))
+        return filled
 
     def _interest(self, start: date, due: date, balance: Decimal) -> tuple[Decimal, Decimal]:
         """Interest of a period, rounded once, and the balance with the tranches paid out in it."""

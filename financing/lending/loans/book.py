@@ -171,13 +171,13 @@ class LoanBook:
 
     @property
     def active(self) -> Flags:
-        found: Flags = self.state == State.ACTIVE
-        return found
+        active: Flags = self.state == State.ACTIVE
+        return active
 
     @property
     def written_off(self) -> Flags:
-        found: Flags = self.state == State.WRITTEN_OFF
-        return found
+        written_off: Flags = self.state == State.WRITTEN_OFF
+        return written_off
 
     def days_past_due(self, on: int | Ints) -> Ints:
         """Days since the oldest unpaid instalment fell due; 0 where nothing is overdue."""
@@ -186,10 +186,10 @@ class LoanBook:
 
 def faults(book: LoanBook) -> Ints:
     """A `Fault` a loan: what makes it unfit to be taken forward."""
-    found = np.zeros(len(book), np.int64)
+    marked = np.zeros(len(book), np.int64)
 
     def mark(bad: Flags, fault: Fault) -> None:
-        found[(found == Fault.NONE) & bad] = fault
+        marked[(marked == Fault.NONE) & bad] = fault
 
     mark((book.principal < 0) | (book.principal > PRINCIPAL_MAX), Fault.AMOUNT)
     mark((book.principal_due < 0) | (book.principal_due > book.principal), Fault.AMOUNT)
@@ -200,4 +200,4 @@ def faults(book: LoanBook) -> Ints:
     mark((book.accrued_to <= 0) | (book.matures_on <= 0), Fault.DATES)
     mark(book.active & (book.disbursed > 0) & (book.next_due_on <= book.accrued_to), Fault.DATES)
     mark((book.interest_num < 0) | (book.penal_num < 0) | (book.interest_billed < book.interest_paid), Fault.ACCRUED)
-    return found
+    return marked

@@ -42,14 +42,14 @@ def date_of(day: int) -> date:
 
 def month_of(days: Ints) -> Ints:
     """Months since January 1970 of each day; the calendar month is this modulo 12 plus 1."""
-    found: Ints = _MONTH[days]
-    return found
+    months: Ints = _MONTH[days]
+    return months
 
 
 def in_month(months: Ints, day_of_month: Ints) -> Ints:
     """The day of each month (since January 1970), or the month's last day where it is shorter."""
-    found: Ints = np.minimum(_FIRST[months] + day_of_month - 1, _FIRST[months + 1] - 1)
-    return found
+    days: Ints = np.minimum(_FIRST[months] + day_of_month - 1, _FIRST[months + 1] - 1)
+    return days
 
 
 def position(basis: Ints, days: Ints) -> Ints:
@@ -57,8 +57,8 @@ def position(basis: Ints, days: Ints) -> Ints:
 
     ACT/360 and ACT/365 count calendar days; 30E/360 counts 30 a month, the 31st as the 30th (ISDA 2006, 4.16(g)).
     """
-    found: Ints = np.where(basis == THIRTY_360, _THIRTY[days], days)
-    return found
+    positions: Ints = np.where(basis == THIRTY_360, _THIRTY[days], days)
+    return positions
 
 
 def half_even(numerator: Ints, denominator: Ints) -> Ints:

@@ -132,8 +132,8 @@ def oldest_unpaid(book: LoanBook, dues: Dues) -> None:
             continue
         if interest > paid_interest[number] or principal > paid_principal[number]:
             oldest[number] = due_on
-    found = np.array([oldest.get(number, NO_DAY) for number in book.number.tolist()], np.int64)
-    book.oldest_due_on[:] = np.where(book.active, found, NO_DAY)
+    oldest_due_on = np.array([oldest.get(number, NO_DAY) for number in book.number.tolist()], np.int64)
+    book.oldest_due_on[:] = np.where(book.active, oldest_due_on, NO_DAY)
 
 
 def _close_paid(book: LoanBook) -> None:

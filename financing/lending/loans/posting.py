@@ -25,7 +25,7 @@ def positions(terms: LoanTerms, book: LoanBook) -> dict[AccountKey, int]:
     principal, received, disbursed = (int(each[0]) for each in (book.principal, book.received, book.disbursed))
     forgiven = int(book.written_principal[0]) - int(book.recovered[0])
     paid_interest = int((book.interest_paid + book.penal_paid)[0])
-    found = {
+    standing = {
         AccountKey(bank, AccountKind.LOAN_PRINCIPAL, CNY, loan): principal,
         AccountKey(borrower, AccountKind.LOAN_PRINCIPAL_OWED, CNY, loan): -principal,
         AccountKey(borrower, AccountKind.INTEREST_EXPENSE, CNY, loan): paid_interest,
@@ -34,8 +34,8 @@ def positions(terms: LoanTerms, book: LoanBook) -> dict[AccountKey, int]:
         cash(borrower): disbursed - received,
     }
     for kind, amounts in consolidated(book).items():
-        found[AccountKey(bank, kind, CNY, terms.product)] = int(amounts[0])
-    return found
+        standing[AccountKey(bank, kind, CNY, terms.product)] = int(amounts[0])
+    return standing
 
 
 def consolidated(book: LoanBook) -> dict[AccountKind, Ints]:

@@ -58,15 +58,15 @@ class Market:
 
     def prime_on(self, days: Ints, terms: Ints) -> Ints:
         """The prime rate in force on each day. Raises `ParameterMissing` before the first."""
-        found = np.full(len(days), NO_DAY, np.int64)
+        rates = np.full(len(days), NO_DAY, np.int64)
         for term, table in enumerate(self.primes):
             rows = np.flatnonzero(terms == term)
             at = np.searchsorted(table.starts, days[rows], side="right") - 1
-            found[rows] = np.where(at >= 0, table.bps[at], NO_DAY)
-        if np.any(found == NO_DAY):
-            day = int(days[found == NO_DAY][0])
+            rates[rows] = np.where(at >= 0, table.bps[at], NO_DAY)
+        if np.any(rates == NO_DAY):
+            day = int(days[rates == NO_DAY][0])
             raise ParameterMissing("no prime rate holds on this day", on=str(date_of(day)))
-        return found
+        return rates
 
     def payable(self, days: Ints, shifted: Ints) -> Ints:
         """Each day, or the business day it moves to for the loans that shift. Raises `CalendarMissing`."""
@@ -157,8 +157,8 @@ def next_due(book: LoanBook, rows: Ints, after: Ints, market: Market) -> Ints:
 def _unfinished(book: LoanBook, to: int) -> Flags:
     due = (book.next_due_on != NO_DAY) & (book.next_due_on <= to)
     reset = (book.next_reset_on != NO_DAY) & (book.next_reset_on <= to)
-    found: Flags = (book.accrued_to < to) | due | reset
-    return found
+    unfinished: Flags = (book.accrued_to < to) | due | reset
+    return unfinished
 
 
 def _reset(book: LoanBook, on: Ints, market: Market) -> None:

@@ -140,11 +140,11 @@ class LoanStore:
     def portfolio(self, bank_id: str, product: str) -> Portfolio:
         """The portfolio of a bank's loans on a product, opened if this is the first."""
         wanted = (portfolio_t.c.bank_id == bank_id) & (portfolio_t.c.product == product)
-        found = self._connection.execute(select(portfolio_t.c.id).where(wanted)).scalar_one_or_none()
-        if found is None:
+        portfolio_id = self._connection.execute(select(portfolio_t.c.id).where(wanted)).scalar_one_or_none()
+        if portfolio_id is None:
             self._connection.execute(insert(portfolio_t).values(bank_id=bank_id, product=product))
-            found = self._connection.execute(select(portfolio_t.c.id).where(wanted)).scalar_one()
-        return Portfolio(int(found), bank_id, product)
+            portfolio_id = self._connection.execute(select(portfolio_t.c.id).where(wanted)).scalar_one()
+        return Portfolio(int(portfolio_id), bank_id, product)
 
     def portfolios(self) -> dict[int, Portfolio]:
         rows = self._connection.execute(select(portfolio_t))

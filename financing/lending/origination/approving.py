@@ -61,10 +61,10 @@ def needs_second_person(context: Context, record: DecisionRecord) -> bool:
 
 def require_checked(unit: UnitOfWork, context: Context, record: DecisionRecord) -> None:
     """Raise `SecondPersonRequired` while a decision above the limit is not confirmed, or was refused."""
-    found = unit.decisions.approval(record.decision_id)
-    if found is not None and found[1] == "refused":
-        raise SecondPersonRequired("the second person refused the decision", checker=found[0])
-    if needs_second_person(context, record) and found is None:
+    approval = unit.decisions.approval(record.decision_id)
+    if approval is not None and approval[1] == "refused":
+        raise SecondPersonRequired("the second person refused the decision", checker=approval[0])
+    if needs_second_person(context, record) and approval is None:
         raise SecondPersonRequired(
             "a second person has to confirm the decision first", max_amount_fen=record.decision.max_amount.fen
         )

@@ -123,7 +123,7 @@ def decide_application(
         maker=context.person,
         credit=credit,
         prices=tuple(
-            (key, found.price.amount, found.observed_at) for key, found in marks.items() if isinstance(found, Marked)
+            (key, mark.price.amount, mark.observed_at) for key, mark in marks.items() if isinstance(mark, Marked)
         ),
         decision=decision,
     )
@@ -295,10 +295,10 @@ def _reserved(
 ) -> tuple[StoredPledge, ...]:
     if len(set(pledge_ids)) != len(pledge_ids):
         raise InvalidState("an application names its pledges, each once", pledge_ids=list(pledge_ids))
-    found = tuple(unit.pledges.get(pledge_id) for pledge_id in pledge_ids)
-    for stored in found:
+    pledges = tuple(unit.pledges.get(pledge_id) for pledge_id in pledge_ids)
+    for stored in pledges:
         if stored.pledge.pledgee != context.actor.id or stored.pledge.pledgor != borrower_id:
             raise NotPermitted("the pledge is not this borrower's to this bank", pledge_id=stored.pledge.pledge_id)
         if stored.pledge.state is not PledgeState.RESERVED or context.at >= stored.pledge.expires_at:
             raise InvalidState("the pledge is not reserved any more", pledge_id=stored.pledge.pledge_id)
-    return found
+    return pledges

@@ -117,7 +117,7 @@ def decide(
 def require_drawable(decision: Decision, amount: Money, at: datetime) -> Rate:
     """The rate at which `amount` may be drawn. Raises `CreditStandardNotMet` unless approved, in term and in amount."""
     if decision.outcome != "approve" or decision.rate is None:
-        codes = [found.code for found in decision.reasons]
+        codes = [each.code for each in decision.reasons]
         raise CreditStandardNotMet(f"the decision is to {decision.outcome}", reasons=codes)
     if not decision.decided_at <= require_utc(at) < decision.valid_until:
         raise CreditStandardNotMet("the decision is no longer valid", valid_until=str(decision.valid_until))
@@ -157,29 +157,29 @@ def _priced(
 
 
 def _request_reasons(application: LoanApplication, product: LendingProduct, on: date) -> list[Reason]:
-    found = []
+    reasons = []
     if any(lot.asset_class not in product.eligible_classes for lot in application.collateral):
-        found.append(reason("class_not_eligible", "decline"))
+        reasons.append(reason("class_not_eligible", "decline"))
     if application.tenor_days > product.tenor_days_max:
-        found.append(reason("tenor_too_long", "decline"))
+        reasons.append(reason("tenor_too_long", "decline"))
     until = application.collateral_valid_until
     if until is not None and on + timedelta(days=application.tenor_days) > until:
-        found.append(reason("tenor_past_validity", "decline"))
+        reasons.append(reason("tenor_past_validity", "decline"))
     if application.amount > product.amount_max:
-        found.append(reason("amount_above_maximum", "decline"))
-    return found
+        reasons.append(reason("amount_above_maximum", "decline"))
+    return reasons
 
 
 def _security_reasons(application: LoanApplication, product: LendingProduct, granted: Money, on: date) -> list[Reason]:
-    found = []
+    reasons = []
     taken = {rule.kind for rule in product.securities}
     if any(each.kind not in taken for each in application.securities):
-        found.append(reason("security_not_taken", "decline"))
+        reasons.append(reason("security_not_taken", "decline"))
     if any(each.valid_until < on + timedelta(days=application.tenor_days) for each in application.securities):
-        found.append(reason("security_ends_early", "decline"))
+        reasons.append(reason("security_ends_early", "decline"))
     if shortages(application.securities, product, granted):
-        found.append(reason("security_missing", "decline"))
-    return found
+        reasons.append(reason("security_missing", "decline"))
+    return reasons
 
 
 def _collateral_reasons(application: LoanApplication, lendable: Money | None, product: LendingProduct) -> list[Reason]:
@@ -193,18 +193,18 @@ def _collateral_reasons(application: LoanApplication, lendable: Money | None, pr
 def _credit_reasons(credit: Credit, product: LendingProduct) -> list[Reason]:
     if isinstance(credit, NoFile):
         return [reason("no_file", "refer")]
-    found = []
+    reasons = []
     if credit.score < product.score_min:
-        found.append(reason("score_below_standard", "decline"))
+        reasons.append(reason("score_below_standard", "decline"))
     elif credit.score < product.score_refer_below:
-        found.append(reason("score_near_standard", "refer"))
+        reasons.append(reason("score_near_standard", "refer"))
     if rate_from_estimate_up(credit.probability) > Rate(product.probability_bps_max):
-        found.append(reason("probability_above_standard", "decline"))
+        reasons.append(reason("probability_above_standard", "decline"))
     if product.spread_of(credit.grade) is None:
-        found.append(reason("grade_below_standard", "decline"))
+        reasons.append(reason("grade_below_standard", "decline"))
     if credit.basis == "bank_only":
-        found.append(reason("bank_only", product.bank_only_outcome))
-    return found
+        reasons.append(reason("bank_only", product.bank_only_outcome))
+    return reasons
 
 
 def _price_reasons(workings: PriceWorkings | None, product: LendingProduct) -> list[Reason]:

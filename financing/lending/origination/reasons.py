@@ -50,4 +50,4 @@ def reason(code: str, outcome: Outcome) -> Reason:
 
 def worst(reasons: tuple[Reason, ...]) -> Outcome:
     """The most severe outcome that any reason leads to; approve when there is none."""
-    return max((found.outcome for found in reasons), key=lambda outcome: SEVERITY[outcome], default="approve")
+    return max((each.outcome for each in reasons), key=lambda outcome: SEVERITY[outcome], default="approve")

@@ -72,11 +72,11 @@ def offered(unit: UnitOfWork, context: Context, security_ids: Sequence[str], bor
     """Securities offered to the acting bank for this borrower. Raises `NotPermitted`, `InvalidState`."""
     if len(set(security_ids)) != len(security_ids):
         raise InvalidState("an application names its securities, each once", security_ids=list(security_ids))
-    found = [unit.securities.get(security_id) for security_id in security_ids]
-    for stored in found:
+    securities = [unit.securities.get(security_id) for security_id in security_ids]
+    for stored in securities:
         security = stored.security
         if security.bank != context.actor.id or security.borrower != borrower_id:
             raise NotPermitted("the security is not this borrower's to this bank", security_id=security.security_id)
         if stored.state != "offered":
             raise InvalidState(f"the security is {stored.state}", security_id=security.security_id)
-    return tuple(stored.security for stored in found)
+    return tuple(stored.security for stored in securities)

@@ -123,8 +123,8 @@ class AuctionStore:
         )
 
     def next_seq(self, auction_id: str) -> int:
-        found = self._connection.execute(select(func.max(bid_t.c.seq)).where(bid_t.c.auction_id == auction_id))
-        return 1 + (found.scalar_one() or 0)
+        latest = self._connection.execute(select(func.max(bid_t.c.seq)).where(bid_t.c.auction_id == auction_id))
+        return 1 + (latest.scalar_one() or 0)
 
     def bids(self, auction_id: str) -> list[StoredBid]:
         """In the order they were placed."""

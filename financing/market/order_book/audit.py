@@ -50,11 +50,11 @@ def _verified(unit: MarketUnit, instrument: str) -> Audited:
         order.order_id: (order.left, order.spent, reserved_for(order, KG_PER_TONNE))
         for order in state.book.orders.values()
     }
-    found = {
+    open_orders = {
         row.order_id: (row.left, row.spent, row.reserved)
         for row in unit.orders.orders(instrument=instrument, state="open", window=Window(len(waiting) + 1))
     }
-    _require(found == waiting, "the open orders are not those of the journal", instrument)
+    _require(open_orders == waiting, "the open orders are not those of the journal", instrument)
     held = unit.connection.execute(select(hold.c.reference, hold.c.amount).where(hold.c.state == "pending"))
     holds = {row.reference: row.amount for row in held if row.reference in waiting}
     _require(holds == {name: each[2] for name, each in waiting.items()}, "the reservations differ", instrument)

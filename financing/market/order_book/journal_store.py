@@ -56,8 +56,8 @@ class JournalStore:
 
     def link(self, instrument: str, seq: int) -> str | None:
         """The chain at `seq`, or None if there is no such event."""
-        found: str | None = self._connection.execute(_LINK, {"instrument": instrument, "link": seq}).scalar()
-        return found
+        link: str | None = self._connection.execute(_LINK, {"instrument": instrument, "link": seq}).scalar()
+        return link
 
     def append(self, instrument: str, seq: int, event: Event, chain: str, *, actor_id: str, at: datetime) -> None:
         self._connection.execute(

@@ -74,14 +74,14 @@ class OtcStore:
 
     def listing(self, listing_id: str) -> Listing:
         row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
-        return _listings.decode(_found(row, "listing", listing_id).record)
+        return _listings.decode(_required(row, "listing", listing_id).record)
 
     def listing_shown_to(self, party: str, listing_id: str) -> Listing:
         """The listing. Raises `NotFound` for one that is addressed to somebody else, as for one that does not exist."""
-        found = self.listing(listing_id)
-        if not found.shown_to(party):
+        listing = self.listing(listing_id)
+        if not listing.shown_to(party):
             raise NotFound("no such listing", reference=listing_id)
-        return found
+        return listing
 
     def open_listings(self, party: str, at: datetime, window: Window = ALL, *, own: bool = True) -> Page[Listing]:
         """Listings shown to `party` that can be taken at `at`: expired ones are not among them, stored as such or
@@ -120,7 +120,7 @@ class OtcStore:
 
     def deal(self, deal_id: str) -> Deal:
         row = self._connection.execute(select(deal_t.c.record).where(deal_t.c.id == deal_id)).first()
-        return _deals.decode(_found(row, "deal", deal_id).record)
+        return _deals.decode(_required(row, "deal", deal_id).record)
 
     def deals_of(self, organisation_id: str, window: Window = ALL) -> Page[Deal]:
         """Deals that an organisation is a side of, newest first."""
@@ -146,7 +146,7 @@ class OtcStore:
 
     def request(self, request_id: str) -> QuoteRequest:
         row = self._connection.execute(select(request_t.c.record).where(request_t.c.id == request_id)).first()
-        return _requests.decode(_found(row, "request for quotes", request_id).record)
+        return _requests.decode(_required(row, "request for quotes", request_id).record)
 
     def requests(self, window: Window = ALL) -> Page[QuoteRequest]:
         """Requests of everyone, newest first."""
@@ -169,7 +169,7 @@ class OtcStore:
 
     def quote(self, quote_id: str) -> QuoteGiven:
         row = self._connection.execute(select(quote_t.c.record).where(quote_t.c.id == quote_id)).first()
-        return _quotes.decode(_found(row, "quote", quote_id).record)
+        return _quotes.decode(_required(row, "quote", quote_id).record)
 
     def quotes(self, request_id: str, *, maker: str | None = None, window: Window = ALL) -> Page[QuoteGiven]:
         """Quotes on a request, of everyone or of one maker, newest first."""
@@ -223,7 +223,7 @@ def _trade(row: Row[Any]) -> OtcTrade:
     )
 
 
-def _found(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:
+def _required(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:
     if row is None:
         raise NotFound(f"no such {what}", reference=reference)
     return row

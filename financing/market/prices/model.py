@@ -96,12 +96,12 @@ def mark(observations: Iterable[PriceObservation], at: datetime, policy: Collate
     return Marked(policy.key, latest.price, latest.observed_at, age, latest.source)
 
 
-def require_marked(found: Mark) -> Marked:
+def require_marked(marking: Mark) -> Marked:
     """The mark, or `PriceMissing`, `PriceStale` or `PriceImplausible` for what stands in its place."""
-    if isinstance(found, Marked):
-        return found
-    refusal = {"missing": PriceMissing, "stale": PriceStale, "implausible": PriceImplausible}[found.reason]
-    raise refusal(f"the price of {found.asset_class} is {found.reason}", asset_class=found.asset_class)
+    if isinstance(marking, Marked):
+        return marking
+    refusal = {"missing": PriceMissing, "stale": PriceStale, "implausible": PriceImplausible}[marking.reason]
+    raise refusal(f"the price of {marking.asset_class} is {marking.reason}", asset_class=marking.asset_class)
 
 
 def _jumps(price: Price, latest: Price, jump_bps: int) -> bool:

@@ -86,7 +86,7 @@ def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
         serial=text,
         issuance=issuance,
         claim=claim,
-        meters=tuple(found for found, _ in meters),
+        meters=tuple(explained for explained, _ in meters),
         commitment=commitment,
         parameters=claim.reduction.parameters,
         steps=claim.reduction.steps,
@@ -110,7 +110,7 @@ def _origin(unit: RegistryUnit, issuance: Issuance) -> Issuance:
 
 def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> list[tuple[MeterExplained, MeteredTotal]]:
     statements = {each.meter_id: each for each in unit.metering.statements(claim.monitoring_period_id)}
-    found = []
+    meters = []
     for total in claim.totals:
         meter = unit.projects.meter(total.meter_id)
         node: MeteringNode = context.nodes.of(meter.measured_by)
@@ -133,8 +133,8 @@ def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> li
             statement is not None,
             corrected,
         )
-        found.append((explained, again))
-    return found
+        meters.append((explained, again))
+    return meters
 
 
 def _kilograms(unit: RegistryUnit, claim: MonitoringPeriod) -> tuple[int, int]:

@@ -102,7 +102,7 @@ class SerialStore:
 
     def standing(self, issuance_id: str, first_kg: int, last_kg: int) -> list[tuple[int, SerialBlock]]:
         """Which account holds which of these kilograms now: (account id, block), in serial order."""
-        found = self._connection.execute(
+        rows = self._connection.execute(
             _BLOCKS.where(
                 block_t.c.issuance_id == issuance_id,
                 block_t.c.until_entry_id.is_(None),
@@ -111,12 +111,12 @@ class SerialStore:
             ).order_by(block_t.c.first_kg)
         )
         return [
-            (row.account_id, cut(_block(row), max(row.first_kg, first_kg), min(row.last_kg, last_kg))) for row in found
+            (row.account_id, cut(_block(row), max(row.first_kg, first_kg), min(row.last_kg, last_kg))) for row in rows
         ]
 
     def arrived(self, entry_id: int) -> list[SerialBlock]:
         """The blocks that changed account with an entry: what was cut off and stayed is left out."""
-        found = self._connection.execute(
+        rows = self._connection.execute(
             _BLOCKS.where(block_t.c.since_entry_id == entry_id).order_by(block_t.c.issuance_id, block_t.c.first_kg)
         ).all()
         left = {
@@ -125,11 +125,11 @@ class SerialStore:
                 select(block_t.c.issuance_id, block_t.c.account_id).where(block_t.c.until_entry_id == entry_id)
             )
         }
-        return [_block(row) for row in found if (row.issuance_id, row.account_id) not in left]
+        return [_block(row) for row in rows if (row.issuance_id, row.account_id) not in left]
 
     def past(self, issuance_id: str, first_kg: int, last_kg: int) -> list[SerialStay]:
         """Everywhere these kilograms have ever been, oldest first."""
-        found = self._connection.execute(
+        rows = self._connection.execute(
             select(
                 block_t.c.first_kg,
                 block_t.c.last_kg,
@@ -158,7 +158,7 @@ class SerialStore:
                 row.since_entry_id,
                 row.until_entry_id,
             )
-            for row in found
+            for row in rows
         ]
 
     def _relocate(
@@ -213,16 +213,16 @@ class SerialStore:
     def _of(self, account_id: int, issuance_id: str, kg: int | None) -> list[Row[Any]]:
         """The first blocks of an issuance in an account that hold `kg` together; all of them for None, or if they hold
         less."""
-        found: list[Row[Any]] = []
+        blocks: list[Row[Any]] = []
         rows = self._connection.execute(_HELD_OF, {"account_id": account_id, "issuance": issuance_id})
         for row in rows:
-            found.append(row)
+            blocks.append(row)
             if kg is not None:
                 kg -= row.last_kg - row.first_kg + 1
                 if kg <= 0:
                     break
         rows.close()
-        return found
+        return blocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,14 @@ def parse_readings(content: bytes, meter_id: str, interval_minutes: int) -> Read
     names = _header(next(rows, []))
     whole = columns_of(text, names)
     starts, columns = whole if whole is not None else _by_line(rows, names)
-    found = dict(zip(names[1:], columns, strict=True))
+    by_name = dict(zip(names[1:], columns, strict=True))
     return ReadingBatch(
         meter_id,
         interval_minutes,
         starts,
-        found["generation_kwh"],
-        found.get("export_kwh"),
-        found.get("register_kwh"),
+        by_name["generation_kwh"],
+        by_name.get("export_kwh"),
+        by_name.get("register_kwh"),
     )
 
 

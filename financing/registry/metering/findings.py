@@ -31,8 +31,8 @@ class Finding:
     first_at: datetime | None
 
 
-def ordered(found: tuple[Finding | None, ...]) -> tuple[Finding, ...]:
-    findings = [finding for finding in found if finding is not None]
+def ordered(outcomes: tuple[Finding | None, ...]) -> tuple[Finding, ...]:
+    findings = [finding for finding in outcomes if finding is not None]
     return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
 
 

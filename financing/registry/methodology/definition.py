@@ -43,13 +43,13 @@ class Methodology:
 
     def values(self, variant: Choices) -> dict[str, tuple[Parameter, Value]]:
         """The origin of every parameter in this variant."""
-        found: dict[str, tuple[Parameter, Value]] = {}
+        origins: dict[str, tuple[Parameter, Value]] = {}
         for name, parameter in self.file.parameters.items():
             if parameter.choice is not None:
-                found[name] = (parameter, parameter.options[variant[parameter.choice]])
+                origins[name] = (parameter, parameter.options[variant[parameter.choice]])
             elif parameter.one is not None:
-                found[name] = (parameter, parameter.one)
-        return found
+                origins[name] = (parameter, parameter.one)
+        return origins
 
     def variants(self) -> Iterator[dict[str, str]]:
         names = list(self.file.choices)
@@ -108,15 +108,15 @@ def _require_dimensions(methodology: Methodology, variant: Choices) -> None:
         if step.name in known:
             raise MethodologyInvalid(f"{file.file}: {step.name} has two formulas in {dict(variant)}", file=file.file)
         try:
-            found = methodology.expressions[step.expression].evaluate(known, every_branch=True)
+            quantity = methodology.expressions[step.expression].evaluate(known, every_branch=True)
         except QuantityOutOfRange as error:
             raise MethodologyInvalid(f"{file.file}: {step.name}: {error.detail}", file=file.file) from error
         except MethodologyInvalid as error:
             raise MethodologyInvalid(f"{file.file}: {step.name}: {error.detail}", file=file.file) from error
         unit = parse_unit(step.unit)
-        if found.dimension is not None and found.dimension != unit.dimension:
+        if quantity.dimension is not None and quantity.dimension != unit.dimension:
             raise MethodologyInvalid(
-                f"{file.file}: {step.name} is {found.dimension}, not {step.unit}", file=file.file, step=step.name
+                f"{file.file}: {step.name} is {quantity.dimension}, not {step.unit}", file=file.file, step=step.name
             )
         # A value of its own, so that a later difference of equal steps does not look like a division by zero.
         known[step.name] = Quantity(Fraction(7919 + 101 * len(known)), unit.dimension)

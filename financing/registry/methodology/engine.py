@@ -60,9 +60,9 @@ def calculate(
     worked: list[Step] = []
     for step in steps:
         unit = methodology.units[step.name]
-        found = methodology.expressions[step.expression].evaluate(known)
-        known[step.name] = Quantity(found.value, unit.dimension)
-        worked.append(Step(step.name, step.expression, str(found.value / unit.scale), step.unit, step.zh, step.en))
+        quantity = methodology.expressions[step.expression].evaluate(known)
+        known[step.name] = Quantity(quantity.value, unit.dimension)
+        worked.append(Step(step.name, step.expression, str(quantity.value / unit.scale), step.unit, step.zh, step.en))
     for limit in methodology.file.limits:
         if limit.of in known and known[limit.of].value > known[limit.at_most].value:
             raise QuantityOutOfRange(limit.en, zh=limit.zh, of=limit.of, at_most=limit.at_most)
@@ -95,10 +95,10 @@ def rederived(reduction: Reduction) -> tuple[Carbon, Carbon]:
     known = _quantities(reduction.inputs, reduction.parameters, reduction.period)
     for step in reduction.steps:
         unit = parse_unit(step.unit)
-        found = parse_expression(step.expression).evaluate(known)
-        if found.value / unit.scale != Fraction(step.value):
+        quantity = parse_expression(step.expression).evaluate(known)
+        if quantity.value / unit.scale != Fraction(step.value):
             raise MethodologyInvalid(f"{step.name} is not what its formula gives", step=step.name, stated=step.value)
-        known[step.name] = Quantity(found.value, unit.dimension)
+        known[step.name] = Quantity(quantity.value, unit.dimension)
     if reduction.result not in known or known[reduction.result].dimension != CARBON:
         raise MethodologyInvalid("the result is not a step of the workings", result=reduction.result)
     return _kilograms(known[reduction.result].value, reduction.rules)
@@ -124,7 +124,7 @@ def _inputs(
     unknown = sorted(set(declared) - {n for n, each in methodology.file.inputs.items() if each.kind == "declared"})
     if unknown:
         raise NotFound("the methodology declares no such input", methodology=methodology.tag, inputs=unknown)
-    found = []
+    inputs = []
     for name, each in methodology.file.inputs.items():
         if name not in needed:
             continue
@@ -133,22 +133,22 @@ def _inputs(
             value, evidence = Fraction(energy.wh) / methodology.units[name].scale, ""
         else:
             value, evidence = _declared(name, each, declared.get(name))
-        found.append(InputValue(name, each.kind, str(value), each.unit, each.zh, each.en, evidence))
-    return tuple(found)
+        inputs.append(InputValue(name, each.kind, str(value), each.unit, each.zh, each.en, evidence))
+    return tuple(inputs)
 
 
 def _metered(metered: Mapping[str, Metered], wanted: MeteredInput) -> Energy:
     if wanted.role not in metered:
         raise NotFound("no meter has this part in the project", role=wanted.role)
-    found = metered[wanted.role]
-    found.energy.require_non_negative()
+    measured = metered[wanted.role]
+    measured.energy.require_non_negative()
     if wanted.channel == "energy":
-        return found.energy
-    if found.export is None:
+        return measured.energy
+    if measured.export is None:
         raise ReadingRejected("this claim mode needs an export register", role=wanted.role)
-    if not Energy(0) <= found.export <= found.energy:
-        raise QuantityOutOfRange("export lies between zero and generation", export_wh=found.export.wh)
-    return found.export
+    if not Energy(0) <= measured.export <= measured.energy:
+        raise QuantityOutOfRange("export lies between zero and generation", export_wh=measured.export.wh)
+    return measured.export
 
 
 def _declared(name: str, wanted: DeclaredInput, stated: Declared | None) -> tuple[Fraction, str]:

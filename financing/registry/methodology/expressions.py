@@ -109,13 +109,13 @@ class _Evaluation:
                     raise MethodologyInvalid(f"{self.text!r}: {name} is not known here", name=name)
                 return self.known[name]
             case ast.UnaryOp(operand=operand):
-                found = self.of(operand)
-                return Quantity(-found.value, found.dimension)
+                quantity = self.of(operand)
+                return Quantity(-quantity.value, quantity.dimension)
             case ast.BinOp(left=left, op=op, right=right):
                 return self._binary(self.of(left), op, self.of(right))
             case ast.Call(func=ast.Name(id=name), args=args):
-                found_all = [self.of(each) for each in args]
-                return Quantity(_FUNCTIONS[name](*(each.value for each in found_all)), self._alike(*found_all))
+                arguments = [self.of(each) for each in args]
+                return Quantity(_FUNCTIONS[name](*(each.value for each in arguments)), self._alike(*arguments))
             case ast.IfExp(test=ast.Compare(left=left, ops=[op], comparators=[right]), body=body, orelse=orelse):
                 first, second = self.of(left), self.of(right)
                 self._alike(first, second)

@@ -118,10 +118,10 @@ class Reduction:
 
     def energy_of(self, name: str) -> Energy:
         """An input that is an energy, rounded down to the Wh; nothing when the methodology does not ask for it."""
-        found = next((each for each in self.inputs if each.name == name), None)
-        if found is None:
+        given = next((each for each in self.inputs if each.name == name), None)
+        if given is None:
             return Energy(0)
-        return Energy(floor_div(Fraction(found.value) * parse_unit(found.unit).scale))
+        return Energy(floor_div(Fraction(given.value) * parse_unit(given.unit).scale))
 
     def formula(self) -> str:
         """The calculation in figures, for a verifier to follow."""

@@ -60,11 +60,11 @@ def resolve(
 
     Raises `ParameterMissing`, `InvalidState` for an alternative that the methodology does not allow.
     """
-    found: list[ParameterValue] = []
+    values: list[ParameterValue] = []
     hashes = {methodology.file.file: methodology.file.version_hash}
     for name, (parameter, origin) in methodology.values(methodology.variant(choices)).items():
         if origin.value is not None and origin.source is not None:
-            found.append(
+            values.append(
                 ParameterValue(
                     name=name,
                     value=origin.value,
@@ -79,7 +79,7 @@ def resolve(
             continue
         record, value = _record(methodology, tables, origin, (instead or {}).get(name), parameter.unit, on)
         hashes[record.file] = record.version_hash
-        found.append(
+        values.append(
             ParameterValue(
                 name=name,
                 value=value,
@@ -92,7 +92,7 @@ def resolve(
                 en=parameter.en,
             )
         )
-    return Resolved(tuple(found), tuple(sorted(hashes.items())))
+    return Resolved(tuple(values), tuple(sorted(hashes.items())))
 
 
 def _record(

@@ -198,7 +198,7 @@ def require_neutrality_number(text: str) -> str:
 
 def scope_totals(claim: NeutralityClaim) -> Mapping[int, Carbon]:
     """Emissions by scope; scopes without a line are left out, not zero."""
-    found: dict[int, Carbon] = {}
+    totals: dict[int, Carbon] = {}
     for line in claim.footprint:
-        found[line.scope] = found.get(line.scope, Carbon(0)) + line.emitted
-    return dict(sorted(found.items()))
+        totals[line.scope] = totals.get(line.scope, Carbon(0)) + line.emitted
+    return dict(sorted(totals.items()))

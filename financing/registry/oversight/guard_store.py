@@ -147,7 +147,7 @@ class GuardStore:
             # mine is the source (a PV plant): whoever claims at the sink
             (link_t.c.sink_id, and_(link_t.c.sink_kind == "meter", link_t.c.source_meter.in_(list(meter_ids)))),
         ]
-        found: list[RivalClaim] = []
+        rivals: list[RivalClaim] = []
         for meter, mine in other_meter:
             rows = self._connection.execute(
                 select(link_t, period_t.c.id, period_t.c.starts_at, period_t.c.ends_at)
@@ -155,7 +155,7 @@ class GuardStore:
                 .join(period_t, period_t.c.id == claim_t.c.period_id)
                 .where(mine, period_t.c.state != "rejected")
             )
-            found += [
+            rivals += [
                 RivalClaim(
                     row.id,
                     row.source_meter,
@@ -164,7 +164,7 @@ class GuardStore:
                 )
                 for row in rows
             ]
-        return found + self._vehicle_rivals(meter_ids, vehicles)
+        return rivals + self._vehicle_rivals(meter_ids, vehicles)
 
     def add_vehicles(self, claim_id: str, vehicles: Sequence[str]) -> None:
         """The vehicles that a claim is about; each once."""

@@ -23,8 +23,8 @@ def look_through(unit: RegistryUnit, package_id: str, *, window: Window = ALL) -
     """Constituents, oldest first, with the serial numbers in custody."""
     package = unit.packages.get(package_id)
 
-    def numbered(found: list[Constituent]) -> list[tuple[Constituent, list[str]]]:
-        serials = unit.packages.serials(package, None if window == ALL else [each.issuance_id for each in found])
-        return [(each, serials.get(each.issuance_id, [])) for each in found]
+    def numbered(constituents: list[Constituent]) -> list[tuple[Constituent, list[str]]]:
+        serials = unit.packages.serials(package, None if window == ALL else [each.issuance_id for each in constituents])
+        return [(each, serials.get(each.issuance_id, [])) for each in constituents]
 
     return unit.packages.custody(package, window=window).map(numbered)

@@ -154,7 +154,7 @@ class PackageStore:
         ).join(block_t, (block_t.c.account_id == account.c.id) & block_t.c.until_entry_id.is_(None))
         if issuance_ids is not None:
             query = query.where(issuance_t.c.id.in_(issuance_ids))
-        found: dict[str, list[str]] = {}
+        serials: dict[str, list[str]] = {}
         for row in self._connection.execute(query.order_by(block_t.c.issuance_id, block_t.c.first_kg)):
             text = SerialText(
                 methodology_tag=row.methodology_tag,
@@ -166,8 +166,8 @@ class PackageStore:
                 last_kg=row.last_kg,
                 registry_code=row.registry_code,
             )
-            found.setdefault(row.issuance_id, []).append(str(text))
-        return found
+            serials.setdefault(row.issuance_id, []).append(str(text))
+        return serials
 
     def breakdown(self, package: Package) -> list[Breakdown]:
         """Custody summed by methodology, region and vintage."""

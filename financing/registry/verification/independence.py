@@ -55,16 +55,16 @@ def require_accredited(
 
 def group_of(organisation_id: str, relations: Collection[Relation]) -> frozenset[str]:
     """The organisation with all that it is related to, directly or through others."""
-    found, waiting = {organisation_id}, [organisation_id]
+    group, waiting = {organisation_id}, [organisation_id]
     while waiting:
         here = waiting.pop()
         for relation in relations:
             pair = {relation.first_id, relation.second_id}
             if here in pair:
-                fresh = pair - found
-                found |= fresh
+                fresh = pair - group
+                group |= fresh
                 waiting += fresh
-    return frozenset(found)
+    return frozenset(group)
 
 
 def require_independent(verifier: str, stakes: Stakes, relations: Collection[Relation]) -> None:

@@ -85,8 +85,8 @@ class PeriodStore:
     def last_end(self, project_id: str) -> datetime | None:
         """When the last of a project's claims ends; None before the first claim."""
         query = select(func.max(period_t.c.ends_at)).where(period_t.c.project_id == project_id)
-        found: datetime | None = self._connection.execute(query).scalar_one()
-        return found
+        last_end: datetime | None = self._connection.execute(query).scalar_one()
+        return last_end
 
     def stated(self, *, window: Window = ALL) -> Page[MonitoringPeriod]:
         """Claims that a verifier has stated on, newest first."""

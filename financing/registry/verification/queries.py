@@ -45,7 +45,7 @@ def work_list(unit: RegistryUnit, verifier: str, window: Window = ALL) -> Page[W
         )
     )
     keys = (Key(due), Key(period_t.c.submitted_at), Key(period_t.c.id))
-    found = page_of(
+    page = page_of(
         unit.connection,
         query,
         keys,
@@ -62,7 +62,7 @@ def work_list(unit: RegistryUnit, verifier: str, window: Window = ALL) -> Page[W
             WorkItem(claim, assignment, tuple(raised.get(claim.monitoring_period_id, ()))) for claim, assignment in rows
         ]
 
-    return found.map(with_findings)
+    return page.map(with_findings)
 
 
 def accreditations_held(unit: RegistryUnit, context: Context, on: date, window: Window = ALL) -> Page[Accreditation]:
@@ -76,5 +76,5 @@ def accreditations_held(unit: RegistryUnit, context: Context, on: date, window: 
         for number, each in unit.verification.accreditations(Window(more, after)):
             yield RECORDED, number, each
 
-    found = page_of_rows(held(), lambda row: row[:2], window)
-    return found.map(lambda rows: [each for _, _, each in rows])
+    page = page_of_rows(held(), lambda row: row[:2], window)
+    return page.map(lambda rows: [each for _, _, each in rows])

@@ -147,10 +147,10 @@ class VerificationStore:
     def findings_on(self, period_ids: Sequence[str]) -> dict[str, list[VerifierFinding]]:
         """The findings on each of these periods, in the order they were raised: one query for all."""
         query = _FINDINGS.where(finding_t.c.period_id.in_(list(period_ids)))
-        found: dict[str, list[VerifierFinding]] = {}
+        findings: dict[str, list[VerifierFinding]] = {}
         for row in self._connection.execute(query.order_by(finding_t.c.raised_at, finding_t.c.id)):
-            found.setdefault(row.period_id, []).append(_finding(row))
-        return found
+            findings.setdefault(row.period_id, []).append(_finding(row))
+        return findings
 
     def add_statement(self, statement: SignedStatement) -> None:
         self._connection.execute(

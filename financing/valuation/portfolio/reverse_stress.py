@@ -83,6 +83,6 @@ def break_curve(
     loans: Sequence[SecuredLoan], marks: Mapping[str, Mark], classes: Mapping[str, CollateralClass], broken: Broken
 ) -> BreakCurve:
     """Every loan with the fall that breaks it. Raises as `breaking_fall` for the first unpriced pool."""
-    found = [(loan.loan_id, breaking_fall(loan, marks, classes, broken), loan.debt) for loan in loans]
-    found.sort(key=lambda row: (row[1] is None, row[1].bps if row[1] is not None else 0, row[0]))
-    return BreakCurve(tuple(found))
+    breaks = [(loan.loan_id, breaking_fall(loan, marks, classes, broken), loan.debt) for loan in loans]
+    breaks.sort(key=lambda row: (row[1] is None, row[1].bps if row[1] is not None else 0, row[0]))
+    return BreakCurve(tuple(breaks))

@@ -75,7 +75,7 @@ def stressed_loan(
 ) -> StressedLoan:
     """`loan` before and under `scenario`. Raises `ParameterMissing` for a class without parameters."""
     fallen = fallen_marks(marks, Rate(scenario.price_fall_bps))
-    frozen = {key: _aged(found, scenario, classes) for key, found in fallen.items()}
+    frozen = {key: _aged(mark, scenario, classes) for key, mark in fallen.items()}
     pool, sale = value_pool(loan.lots, frozen, classes), value_pool(loan.lots, fallen, classes)
     lost = expected = None
     if not isinstance(sale, PoolUnpriced):
@@ -102,8 +102,8 @@ def fallen_marks(marks: Mapping[str, Mark], fall: Rate) -> dict[str, Mark]:
     """Every mark after a fall, rounded down. What is unpriced stays unpriced."""
     left = fall.complement().fraction()
     return {
-        key: replace(found, price=found.price.scaled_floor(left)) if isinstance(found, Marked) else found
-        for key, found in marks.items()
+        key: replace(mark, price=mark.price.scaled_floor(left)) if isinstance(mark, Marked) else mark
+        for key, mark in marks.items()
     }
 
 
@@ -170,14 +170,14 @@ def stressed_book(
     return replace(book, pd=worse, collateral=collateral).with_classes(change)
 
 
-def _aged(found: Mark, scenario: StressScenario, classes: Mapping[str, CollateralClass]) -> Mark:
+def _aged(mark: Mark, scenario: StressScenario, classes: Mapping[str, CollateralClass]) -> Mark:
     """The mark after the freeze: its age grows by trading days counted as days, the least they can be."""
-    if not isinstance(found, Marked) or not scenario.frozen:
-        return found
-    policy = classes.get(found.asset_class)
+    if not isinstance(mark, Marked) or not scenario.frozen:
+        return mark
+    policy = classes.get(mark.asset_class)
     if policy is None:
-        raise ParameterMissing(f"no collateral class '{found.asset_class}'", key=found.asset_class)
-    age = found.age + timedelta(days=scenario.frozen_days)
+        raise ParameterMissing(f"no collateral class '{mark.asset_class}'", key=mark.asset_class)
+    age = mark.age + timedelta(days=scenario.frozen_days)
     if age > timedelta(days=policy.price_stale_after_days):
-        return Unpriced(found.asset_class, "stale", found.observed_at)
-    return replace(found, age=age)
+        return Unpriced(mark.asset_class, "stale", mark.observed_at)
+    return replace(mark, age=age)

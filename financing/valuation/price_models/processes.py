@@ -163,14 +163,14 @@ def fit_by_likelihood(series: PriceSeries) -> tuple[JumpDiffusion, float]:
     best: optimize.OptimizeResult | None = None
     for rate in (5.0, 25.0, 80.0):
         start = np.clip([0.0, log(spread * 0.6), log(rate), 0.0, log(spread / 8)], low, high)
-        found = optimize.minimize(
+        fit = optimize.minimize(
             lambda values: -_log_likelihood(returns, values),
             start,
             method="L-BFGS-B",
             bounds=list(zip(low, high, strict=True)),
         )
-        if np.isfinite(found.fun) and (best is None or found.fun < best.fun):
-            best = found
+        if np.isfinite(fit.fun) and (best is None or fit.fun < best.fun):
+            best = fit
     if best is None:
         raise SeriesInvalid("no jump-diffusion fits the series", series=series.name)
     _, log_sigma, log_rate, mean, log_sd = (float(each) for each in best.x)

@@ -56,7 +56,7 @@ def load_dataset(name: str, folder: Path) -> BenchTable:
     file, target, dropped = FILES[name]
     if name == "taiwan":
         return _taiwan(folder)
-    frame = read_frame(_found(folder, file))
+    frame = read_frame(_file_in(folder, file))
     return cut_table(name, frame, target, None, dropped, None, CODES.get(name, ()))
 
 
@@ -166,7 +166,7 @@ def _raw(frame: pd.DataFrame, columns: Sequence[str], codes: Sequence[str], part
     return RawTable(tuple(columns), numbers, words)
 
 
-def _found(folder: Path, name: str) -> Path:
+def _file_in(folder: Path, name: str) -> Path:
     for candidate in (folder / f"{name}.gz", folder / name):
         if candidate.is_file():
             return candidate
@@ -175,8 +175,8 @@ def _found(folder: Path, name: str) -> Path:
 
 def _taiwan(folder: Path) -> BenchTable:
     """FATE's own vertical split, rows in order of id."""
-    guest = read_frame(_found(folder, "taiwan_fate_hetero_guest.csv")).sort_values("id", kind="stable")
-    host = read_frame(_found(folder, "taiwan_fate_hetero_host.csv")).sort_values("id", kind="stable")
+    guest = read_frame(_file_in(folder, "taiwan_fate_hetero_guest.csv")).sort_values("id", kind="stable")
+    host = read_frame(_file_in(folder, "taiwan_fate_hetero_host.csv")).sort_values("id", kind="stable")
     if guest["id"].tolist() != host["id"].tolist():
         raise CorruptData("grid: column id holds other ids than the bank's file", party="grid", column="id")
     own = [c for c in guest.columns if c not in ("id", "y")]

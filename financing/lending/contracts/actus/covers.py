@@ -28,12 +28,12 @@ def run_cover(terms: Terms, observed: Observation, to: datetime | None, run: Run
     share = terms.number("coverageOfCreditEnhancement", 1.0)
     default = _default(terms, covered, observed, matures)
     currency = terms.text("currency") or ""
-    found: list[Event] = []
+    events: list[Event] = []
     bought = terms.moment_or_none("purchaseDate")
     if bought is not None:
         notional = _insured(terms, covered, observed, bought, standing) * share
         price = -terms.sign * terms.number("priceAtPurchaseDate")
-        found.append(Event("PRD", bought, price, currency, terms.sign * notional, 0.0, 0.0, 0.0))
+        events.append(Event("PRD", bought, price, currency, terms.sign * notional, 0.0, 0.0, 0.0))
     if default is not None and (bought is None or default >= bought):
         exposure = _insured(terms, covered, observed, default, standing) * share
         amount = exposure
@@ -41,11 +41,11 @@ def run_cover(terms: Terms, observed: Observation, to: datetime | None, run: Run
             amount = min(_collateral(covering, observed, default, standing), exposure)
         settled = terms.shift.shifted(default + days_of(terms.text("settlementPeriod")))
         paid = terms.sign * amount
-        found.append(Event("XD", default, 0.0, currency, terms.sign * exposure, 0.0, 0.0, paid, default))
-        found.append(Event("STD", settled, paid, currency, 0.0, 0.0, 0.0, paid, default))
+        events.append(Event("XD", default, 0.0, currency, terms.sign * exposure, 0.0, 0.0, paid, default))
+        events.append(Event("STD", settled, paid, currency, 0.0, 0.0, 0.0, paid, default))
     else:
-        found.append(Event("MD", matures, 0.0, currency, 0.0, 0.0, 0.0, 0.0))
-    return [event for event in found if to is None or event.at <= to]
+        events.append(Event("MD", matures, 0.0, currency, 0.0, 0.0, 0.0, 0.0))
+    return [event for event in events if to is None or event.at <= to]
 
 
 def _references(terms: Terms, role: str) -> list[Mapping[str, Any]]:
@@ -74,8 +74,8 @@ def _default(
         performance = str(states.get("contractPerformance", "")) if isinstance(states, Mapping) else ""
         if seen.get("type") == "CE" and seen.get("contractId") in names and performance in {k.strip() for k in kinds}:
             moments.append(moment_of(str(seen.get("time"))))
-    found = min((moment for moment in moments if moment > terms.status), default=None)
-    return found if found is not None and found <= matures else None
+    first = min((moment for moment in moments if moment > terms.status), default=None)
+    return first if first is not None and first <= matures else None
 
 
 def _insured(

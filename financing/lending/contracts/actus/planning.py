@@ -31,12 +31,12 @@ class Plan:
 
     def events(self) -> list[Planned]:
         """All events in order."""
-        found = [self._at("IED", self.issued)]
+        planned = [self._at("IED", self.issued)]
         if self.terms.kind != "PAM":
-            found += [self._at("PR", moment) for moment in self.redemptions()]
-        found += self._interest() + self._resets() + self._others() + self._prepayments()
-        found.append(self._at("MD", self.matures))
-        return sorted(found, key=lambda event: event.order)
+            planned += [self._at("PR", moment) for moment in self.redemptions()]
+        planned += self._interest() + self._resets() + self._others() + self._prepayments()
+        planned.append(self._at("MD", self.matures))
+        return sorted(planned, key=lambda event: event.order)
 
     def redemptions(self) -> list[datetime]:
         """Moments of principal redemption before maturity."""
@@ -49,7 +49,7 @@ class Plan:
         cycle = terms.cycle("cycleOfInterestPayment")
         anchor = terms.moment_or_none("cycleAnchorDateOfInterestPayment") or self._after_issue(cycle)
         capitalised_to = terms.moment_or_none("capitalizationEndDate")
-        found: list[Planned] = []
+        planned: list[Planned] = []
         moments = self.moments(anchor, cycle, self.matures, with_end=True)
         if self.terms.kind in {"NAM", "ANN"}:
             redeemed = self.redemptions()
@@ -59,9 +59,9 @@ class Plan:
         if capitalised_to is not None:
             begin = anchor if anchor is not None else self.issued
             capital = [m for m in self.moments(begin, cycle, capitalised_to, with_end=True) if m <= capitalised_to]
-            found += [self._at("IPCI", moment) for moment in capital]
+            planned += [self._at("IPCI", moment) for moment in capital]
             moments = [moment for moment in moments if moment > capitalised_to]
-        return found + [self._at("IP", moment) for moment in moments]
+        return planned + [self._at("IP", moment) for moment in moments]
 
     def _resets(self) -> list[Planned]:
         terms = self.terms
@@ -69,27 +69,27 @@ class Plan:
         if cycle is None and anchor is None:
             return []
         moments = self.moments(anchor or self._after_issue(cycle), cycle, self.matures)
-        found = [self._at("RR", moment) for moment in moments]
+        resets = [self._at("RR", moment) for moment in moments]
         if terms.number_or_none("nextResetRate") is not None:
-            first = next((place for place, event in enumerate(found) if event.reported > terms.status), None)
+            first = next((place for place, event in enumerate(resets) if event.reported > terms.status), None)
             if first is not None:
-                found[first] = self._at("RRF", moments[first])
-        return found
+                resets[first] = self._at("RRF", moments[first])
+        return resets
 
     def _others(self) -> list[Planned]:
         terms = self.terms
-        found: list[Planned] = []
+        planned: list[Planned] = []
         if (terms.text("scalingEffect") or "000").strip("0O"):
-            found += self._repeated("SC", "ScalingIndex", with_end=False)
+            planned += self._repeated("SC", "ScalingIndex", with_end=False)
         if terms.number("feeRate") and (terms.raw("cycleOfFee") or terms.raw("cycleAnchorDateOfFee")):
-            found += self._repeated("FP", "Fee", with_end=True)
+            planned += self._repeated("FP", "Fee", with_end=True)
         if terms.text("interestCalculationBase") == "NTL" and terms.kind != "PAM":
-            found += self._repeated("IPCB", "InterestCalculationBase", with_end=False)
+            planned += self._repeated("IPCB", "InterestCalculationBase", with_end=False)
         for name, kind in (("purchaseDate", "PRD"), ("terminationDate", "TD")):
             moment = terms.moment_or_none(name)
             if moment is not None:
-                found.append(Planned(kind, moment, moment))
-        return found
+                planned.append(Planned(kind, moment, moment))
+        return planned
 
     def _repeated(self, kind: str, name: str, *, with_end: bool) -> list[Planned]:
         cycle = self.terms.cycle(f"cycleOf{name}")
@@ -98,17 +98,17 @@ class Plan:
 
     def _prepayments(self) -> list[Planned]:
         """Observed prepayments and penalties; a contract with a penalty asks for one with each prepayment."""
-        found: dict[tuple[datetime, str], Planned] = {}
+        prepayments: dict[tuple[datetime, str], Planned] = {}
         penalised = (self.terms.text("penaltyType") or "O") != "O"
         for seen in self.observed.events:
             kind = str(seen.get("type", ""))
             if kind in {"PP", "PY"} and seen.get("contractId") == self.terms.text("contractID"):
                 moment = moment_of(str(seen.get("time")))
                 amount = number_of(seen.get("value"), "value") if kind == "PP" else None
-                found[moment, kind] = Planned(kind, moment, moment, amount)
+                prepayments[moment, kind] = Planned(kind, moment, moment, amount)
                 if kind == "PP" and penalised:
-                    found.setdefault((moment, "PY"), Planned("PY", moment, moment))
-        return list(found.values())
+                    prepayments.setdefault((moment, "PY"), Planned("PY", moment, moment))
+        return list(prepayments.values())
 
     def moments(
         self, anchor: datetime | None, cycle: Cycle | None, end: datetime, *, with_end: bool = False

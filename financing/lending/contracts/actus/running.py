@@ -19,9 +19,9 @@ def observation_of(data: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
     if not isinstance(data, Mapping) or not all(isinstance(each, Mapping) for each in events):
         raise ContractInvalid("observations are values of market objects by name, and events with a type and a time")
     series = {}
-    for code, found in data.items():
+    for code, values in data.items():
         try:
-            points = [(moment_of(str(each["timestamp"])), number_of(each["value"], code)) for each in found["data"]]
+            points = [(moment_of(str(each["timestamp"])), number_of(each["value"], code)) for each in values["data"]]
         except (KeyError, TypeError) as error:
             raise ContractInvalid("observations are times with values", code=code) from error
         series[code] = tuple(sorted(points))
@@ -36,13 +36,13 @@ def run(raw: Mapping[str, Any], observed: Observation, to: datetime | None = Non
     plan = Plan(terms, observed)
     machine = Machine(plan)
     bought, currency = terms.moment_or_none("purchaseDate"), terms.text("currency") or ""
-    found = []
+    events = []
     for event in _happening(plan, machine):
         payoff, state = machine.apply(event), machine.state
         if (to is None or event.reported <= to) and (bought is None or event.reported >= bought):
             kind = "PRF" if event.kind == "PRF2" else event.kind
-            found.append(Event(kind, event.reported, payoff, currency, state.notional, state.rate, state.accrued))
-    return found
+            events.append(Event(kind, event.reported, payoff, currency, state.notional, state.rate, state.accrued))
+    return events
 
 
 def standing(raw: Mapping[str, Any], observed: Observation, at: datetime) -> tuple[float, float]:

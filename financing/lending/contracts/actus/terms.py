@@ -57,18 +57,18 @@ class Terms:
         return None if value is None else number_of(value, name)
 
     def number(self, name: str, default: float = 0.0) -> float:
-        found = self.number_or_none(name)
-        return default if found is None else found
+        value = self.number_or_none(name)
+        return default if value is None else value
 
     def moment_or_none(self, name: str) -> datetime | None:
         value = self._raw.get(name)
         return None if value is None else moment_of(str(value), name)
 
     def moment(self, name: str) -> datetime:
-        found = self.moment_or_none(name)
-        if found is None:
+        moment = self.moment_or_none(name)
+        if moment is None:
             raise ContractInvalid("a term is missing", missing=[name])
-        return found
+        return moment
 
     def cycle(self, name: str) -> Cycle | None:
         text = self.text(name)
@@ -97,10 +97,10 @@ def number_of(value: object, name: str) -> float:
 def moment_of(text: str, name: str = "time") -> datetime:
     """A moment from an ISO text, with or without seconds. Raises `ContractInvalid`."""
     try:
-        found = datetime.fromisoformat(text.strip())
+        moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise ContractInvalid("a term is no date", term=name, value=text) from error
-    return found.replace(tzinfo=None)
+    return moment.replace(tzinfo=None)
 
 
 def days_of(text: str | None) -> timedelta:

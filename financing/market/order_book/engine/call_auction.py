@@ -36,12 +36,12 @@ def uncross(book: OrderBook, reference: int) -> tuple[Crossing | None, list[Orde
         )
         if price is None:
             return None, _unfilled(book, frozenset(), left_out)
-        found = _paired(price, bids, asks)
-        filled = _lots_of(found)
+        crossing = _paired(price, bids, asks)
+        filled = _lots_of(crossing)
         broken = [order for order in (*bids, *asks) if order.whole and 0 < filled.get(order.order_id, 0) < order.left]
         if not broken:
             whole = frozenset(name for name, lots in filled.items() if lots)
-            return found, _unfilled(book, whole, left_out)
+            return crossing, _unfilled(book, whole, left_out)
         latest = max(broken, key=lambda order: order.seq)
         left_out.append(latest)
         bids = [order for order in bids if order is not latest]

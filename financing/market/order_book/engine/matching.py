@@ -252,14 +252,14 @@ class OrderBook:
 
     @staticmethod
     def _within_reach(order: Order, keys: list[int], levels: dict[int, deque[Order]]) -> int:
-        found = 0
+        lots = 0
         for key in keys:
             for maker in levels[key]:
                 if maker.owner != order.owner:
-                    found += maker.left
-                elif order.self_trade != OLDEST and found < order.left:
-                    return found
-        return found
+                    lots += maker.left
+                elif order.self_trade != OLDEST and lots < order.left:
+                    return lots
+        return lots
 
 
 def _is_filled(order: Order, fills: list[Fill]) -> bool:

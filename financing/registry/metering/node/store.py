@@ -103,8 +103,8 @@ class SqlGridNode:
 
     def last_batch(self, meter_id: str) -> int:
         with self._engine.connect() as connection:
-            found = connection.execute(select(func.max(batch_t.c.id)).where(batch_t.c.meter_id == meter_id)).scalar()
-        return int(found or 0)
+            last_id = connection.execute(select(func.max(batch_t.c.id)).where(batch_t.c.meter_id == meter_id)).scalar()
+        return int(last_id or 0)
 
     def corrected_after(self, meter_id: str, batch_id: int, period: Period) -> bool:
         query = (
