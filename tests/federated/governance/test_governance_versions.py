@@ -16,7 +16,7 @@ from federated.governance.lifecycle import APPROVAL_DAYS, Role, Status
 from federated.governance.versions import Governance
 
 ACT = Act("bank-gusu", AT)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def in_use(home, *versions):
