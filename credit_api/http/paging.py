@@ -64,7 +64,7 @@ def as_cursor(order: Iterable[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(plain(list(order)))).decode().rstrip("=")
 
 
-def paging(
+async def paging(
     request: Request,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="rows a page")] = LIMIT,
@@ -93,8 +93,11 @@ def window_at(cursor: str | None, limit: int) -> Window:
 PagingDep = Annotated[Paging, Depends(paging)]
 
 
-def known_parameters(request: Request) -> None:
-    """Raise `InvalidRequest` for a query parameter that the route does not declare: a misspelt filter is no filter."""
+async def known_parameters(request: Request) -> None:
+    """Raise `InvalidRequest` for a query parameter that the route does not declare: a misspelt filter is no filter.
+
+    What only computes is async: a plain function would wait for a thread, at every request.
+    """
     if not request.query_params:
         return
     unknown = sorted(set(request.query_params) - declared(request.scope["route"]))
