@@ -65,6 +65,16 @@ def test_a_reversal_restores_the_books_and_keeps_the_payers_number(world):
     world.verify()
 
 
+def test_what_begins_today_ends_after_today(world):
+    """Named without a day, an end between signing and today was taken: a loan that ran was over at a stroke."""
+    loan, _, _ = world.loan()
+    world.now += timedelta(days=20)
+    events, gone = f"/v1/loans/{loan['loan_id']}/events", str(world.now.date() - timedelta(days=10))
+    for kind in ("holiday", "restructuring"):
+        world.assert_refused(BANK, events, {"kind": kind, "until": gone}, "period_invalid")
+    assert world.get(BANK, f"/v1/loans/{loan['loan_id']}")["matures_on"] == loan["matures_on"]
+
+
 def test_bad_events_are_refused_and_move_nothing(world):
     loan, _, _ = world.loan()
     events = f"/v1/loans/{loan['loan_id']}/events"

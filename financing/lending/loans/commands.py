@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from pydantic import Field
 
@@ -57,7 +58,7 @@ def service_loan(unit: UnitOfWork, context: Context, loan_id: str, asked: Servic
     """
     stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.borrower if isinstance(asked, Recovery) else stored.terms.lender)
-    _require_in_order(asked, stored)
+    _require_in_order(asked, business_date(context.at))
     if isinstance(asked, WriteOff):
         _require_late(unit, context, stored)
     done = record_event(unit, context, stored, asked, BOOKED_AS.get(type(asked), EntryKind.ACCRUAL))
@@ -114,9 +115,9 @@ def green_rate(product: LendingProduct, rate: Rate, *, reached: bool) -> Rate:
     return Rate(max(rate.bps + change, 0))
 
 
-def _require_in_order(asked: Servicing, stored: StoredLoan) -> None:
+def _require_in_order(asked: Servicing, today: date) -> None:
     until = asked.until if isinstance(asked, Holiday | Restructuring) else None
-    if until is not None and until <= (asked.value_on or stored.terms.signed_on):
+    if until is not None and until <= (asked.value_on or today):
         raise PeriodInvalid("the last day lies after the first", until=str(until))
 
 
