@@ -84,8 +84,8 @@ def test_a_node_that_cannot_count_is_named(network, home, trained, monkeypatch):
     before = network.feature_drift(NOW)
     go_on = threading.Event()
     with monkeypatch.context() as patched:
-        patched.setattr("federated.serving.network.COUNT_DEADLINE_S", 0.5)
-        patched.setattr(network.bank_node("bank-jinji"), "column_counts", lambda *_: go_on.wait(10))
+        patched.setattr("federated.serving.network.COUNT_DEADLINE_S", 4.0)
+        patched.setattr(network.bank_node("bank-jinji"), "column_counts", lambda *_: go_on.wait(60))
         network.grid_node("grid-sip").store.close()
         found = network.feature_drift(NOW)
     go_on.set()
