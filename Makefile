@@ -1,6 +1,7 @@
 # make run    the sandbox: everything set up, trained and seeded, then a page at http://127.0.0.1:8000
 # make test   environment, then every check
 # make setup  the environment only          make check  every check, nothing installed
+# make soak   the properties tried longer
 # make bench  speed and accuracy, each against a peer in the same run
 PYTHON ?= python3
 VENV   := .venv
@@ -9,7 +10,7 @@ STAMP  := $(VENV)/.installed
 # One more than there are processors: tests wait for PostgreSQL and the browser a third of their time.
 WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 
-.PHONY: run test setup check bench format documents clean
+.PHONY: run test setup check soak bench format documents clean
 
 run: setup
 	$(BIN)/tanxin run
@@ -30,6 +31,10 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+# The properties again, with up to ten thousand tries each.
+soak: setup
+	TANXIN_SOAK=1 $(BIN)/python -m pytest tests/properties -n $(WORKERS) --maxprocesses 8 --dist loadfile --timeout 3600
 
 bench: setup
 	$(BIN)/tanxin bench ledger
