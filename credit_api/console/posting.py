@@ -5,10 +5,11 @@ A refused form is shown again with its input and the refusal; a form that was se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -56,6 +57,9 @@ class FieldInvalid(InvalidRequest):
         self.field = field
 
 
+NUMBER = re.compile(r"[+-]?(?:\d{1,24}(?:\.\d{0,24})?|\.\d{1,24})")
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """A form that was sent by the user's own page."""
@@ -95,11 +99,12 @@ class Post:
         return self.fields.get(name, [""])[0] == "yes"
 
     def _decimal(self, name: str, scale: int, finest: str) -> int:
-        try:
-            scaled = Decimal(self.text(name).replace(",", "").replace("¥", "")) * scale
-        except InvalidOperation:
-            raise FieldInvalid(f"{name}: not a number", name) from None
-        if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        entered = self.text(name).replace(",", "").replace("¥", "").strip()
+        # No exponents: 1e999998 is a few characters, and half a minute of arithmetic.
+        if not NUMBER.fullmatch(entered):
+            raise FieldInvalid(f"{name}: not a number", name)
+        scaled = Decimal(entered) * scale
+        if scaled != scaled.to_integral_value():
             raise FieldInvalid(f"{name}: the finest unit is {finest}", name)
         return checked_int64(int(scaled), name)
 

@@ -117,7 +117,9 @@ Watts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW"), Field(description=
 BasisPoints = Annotated[Rate, Measure(Rate, "_bps", 1, "0.01 %", least=0), Field(description="basis points")]
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 # No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
-Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[
+    str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")
+]
 AssetCode = Annotated[
     str, Field(pattern=r"^(PHCER|PKG):[A-Za-z0-9_.-]{1,75}$", description="credits or package units on the ledger")
 ]

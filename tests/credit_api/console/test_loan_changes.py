@@ -108,6 +108,8 @@ def test_an_amended_registration_takes_the_place_of_the_first(sqlite_world, offi
     assert shown["registered_on"] == sqlite_world.now.date().isoformat()
     assert "REG-1/变更" in officer.get(officer.loan).text
     route, number = f"/v1/pledges/{officer.pledge_id}/registration", {"registration_number": "REG-9"}
+    for blank in ("   ", "\u3000"):
+        sqlite_world.assert_refused(BANK, route, {"registration_number": blank}, "invalid_request", status=422)
     sqlite_world.assert_refused(BORROWER, route, number, "not_permitted", status=403)
     sqlite_world.assert_refused("bank-taihu", route, number, "not_permitted", status=403)
 
