@@ -26,7 +26,7 @@ from financing.ledger.entries import EntryKind
 from financing.ledger.posting import post_entry
 from financing.ledger.tables import AccountRow, EntryRow, PostingRow
 from financing.lending.loans.events import Disbursement, Disposal, LoanEvent, Repayment
-from financing.lending.loans.loan import LoanTerms, replay
+from financing.lending.loans.loan import LoanTerms, replay, state_of
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.posting import changes, positions
 from financing.lending.loans.tables import LoanRow
@@ -41,7 +41,7 @@ _terms = Codec(LoanTerms)
 earlier_t = table(
     EARLIER,
     *(column(name) for name in ("id", "decision_id", "bank_id", "borrower_id", "product")),
-    *(column(name) for name in ("rate_bps", "principal_fen", "interest_paid_fen")),
+    *(column(name) for name in ("rate_bps", "state", "drawn_fen", "principal_fen", "interest_paid_fen")),
     column("disbursed_on", Date),
     column("matures_on", Date),
 )
@@ -69,8 +69,11 @@ def _open(unit: UnitOfWork, parameters: Parameters, row: Row[Any], at: datetime)
     recorded = _what_happened(unit.connection, row)
     events = [LoanEvent(what, number) for number, (what, _) in enumerate(recorded, start=1)]
     done = replay(terms, events, business_date(at), market_of(parameters))
-    interest_paid = int(done.book.interest_paid[0])
-    if int(done.book.principal[0]) != row.principal_fen or interest_paid != row.interest_paid_fen:
+    drawn, principal, paid = (
+        int(each[0]) for each in (done.book.disbursed, done.book.principal, done.book.interest_paid)
+    )
+    replayed = (state_of(done.book).value, drawn, principal, paid)
+    if replayed != (row.state, row.drawn_fen, row.principal_fen, row.interest_paid_fen):
         raise CorruptData("a loan of the earlier form cannot be carried over", loan_id=row.id)
     unit.connection.execute(update(loan_t).where(loan_t.c.id == row.id).values(terms=_terms.encode(terms)))
     unit.loans.open(done.book)

@@ -72,6 +72,7 @@ def review_target(unit: UnitOfWork, context: Context, loan_id: str, command: Rev
     """The rate after the agreed reduction was verified as reached, or missed, as the lender: falls or rises by what the
     product says, and the evidence is kept with it. Raises `NotPermitted` for a product without such a target."""
     stored = unit.loans.get(loan_id)
+    context.require_party(stored.terms.lender)
     product = context.parameters.running_product(stored.product, business_date(context.at))
     rate = green_rate(product, stored.loan.rate, reached=command.reached)
     change = RateChange(annual_rate_bps=rate, evidence_sha256=command.evidence_sha256)

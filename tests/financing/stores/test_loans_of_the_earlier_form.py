@@ -102,10 +102,13 @@ def test_loans_are_what_they_were_and_go_on(stored):
     assert done.standing.debt == Debt(DAY, Money(378_080 + 525 - 100_000), Money(0))
 
 
-def test_a_loan_that_would_come_out_otherwise_is_not_guessed_at(stored):
+@pytest.mark.parametrize(
+    "change", ["principal_fen = principal_fen - 1", "state = 'written_off'", "drawn_fen = drawn_fen + 5"]
+)
+def test_a_loan_that_would_come_out_otherwise_is_not_guessed_at(stored, change):
     engine, writer, head = stored
     with engine.execution_options(tanxin_writer=True).begin() as connection:
-        connection.execute(text(f"UPDATE {EARLIER} SET principal_fen = principal_fen - 1 WHERE id = '{PART_PAID}'"))
+        connection.execute(text(f"UPDATE {EARLIER} SET {change} WHERE id = '{PART_PAID}'"))
     with pytest.raises(CorruptData):
         open_earlier_loans(writer, load_parameters(), AT)
     with engine.connect() as connection:
