@@ -174,6 +174,18 @@ def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):
     world.verify()
 
 
+def test_a_date_closed_late_leaves_the_calls_that_were_made_after_it(world):
+    """It cured them, a week before they were made: the prices of that day were still good."""
+    loan, _, _ = world.loan()
+    world.now += timedelta(days=7)
+    world.price(1_450, confirmed=True)
+    made = world.get(BANK, f"/v1/loans/{loan['loan_id']}")["margin_call"]
+    assert made["state"] == "open"
+    world.post(BANK, "/v1/business-days", {})
+    calls = world.get(BANK, "/v1/margin-calls")
+    assert [(each["margin_call_id"], each["state"]) for each in calls] == [(made["margin_call_id"], "open")]
+
+
 def test_an_unpriced_book_raises_an_alert(world):
     world.loan()
     later(world, 40)

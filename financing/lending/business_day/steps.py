@@ -116,6 +116,8 @@ def call_margins(unit: UnitOfWork, context: Context, work: DayWork) -> None:
     lapsed = 0
     for row in np.flatnonzero(called & going).tolist():
         stored = known[int(book.number[row])]
+        if stored.call.called_at > work.at:
+            continue  # a date that is closed late says nothing of a call that was made after it
         if verdicts.cure[row]:
             work.cured.append(stored.call_id)
         elif work.day > stored.call.cure_by:
