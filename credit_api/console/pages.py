@@ -154,7 +154,10 @@ class Page:
 
     def window(self, name: str, most: int = SHOWN) -> Window:
         """The part of the list `name` that this page shows. Raises `InvalidRequest` for a cursor that no page gave."""
-        return window_at(self.asked().get(name), most)
+        return window_at(self.asked().get(name), most, self._list(name))
+
+    def _list(self, name: str) -> str:
+        return f"{self.here().partition('?')[0]}#{name}"
 
     def asked(self) -> dict[str, str]:
         """The query of this page's own address: which part of each of its lists was asked for."""
@@ -164,7 +167,7 @@ class Page:
         """The address of this page with the part of the list `name` after these rows, or (None) with its start."""
         query = {key: value for key, value in self.asked().items() if key != name}
         if rows is not None and rows.last is not None:
-            query[name] = as_cursor(rows.last)
+            query[name] = as_cursor(rows.last, self._list(name))
         path = self.here().partition("?")[0]
         return f"{path}{'?' + urlencode(query) if query else ''}#{name}"
 

@@ -36,6 +36,7 @@ from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.registry.retirement.model import require_certificate_number
 from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, SubmitPeriod, state_period, submit_period
+from financing.registry.verification.monitoring import MonitoringState
 
 router = APIRouter(prefix="/v1", tags=["assets"], responses=PROBLEMS)
 CSV_BYTES_MAX = 8 * 1024 * 1024
@@ -131,7 +132,7 @@ async def submit(body: SubmitPeriod, call: CallDep) -> Response:
 
 @router.get("/monitoring-periods")
 def list_periods(
-    parts: PartsDep, principal: PrincipalDep, paging: PagingDep, state: Id | None = None
+    parts: PartsDep, principal: PrincipalDep, paging: PagingDep, state: MonitoringState | None = None
 ) -> list[PeriodOut]:
     """The caller's claims; the registry and verifiers see all. `state=submitted` is a verifier's work list."""
     owner = None if principal.kind in SEES_EVERYTHING else principal.organisation_id

@@ -57,13 +57,14 @@ def pledge_page(page: Page, chosen: Post) -> Response:
         unit = UnitOfWork(connection)
         rows = usable(unit, me, chosen.text("issuance_id", required=False))
         _choose_issuance(rows, chosen)
-        if chosen.text("quantity", required=False) and problem is None:
+        # A refused reservation is shown in the form that it came from, which only a preview has.
+        if chosen.text("quantity", required=False) and (problem is None or problem.form == "reserve"):
             try:
                 issuance = unit.issuances.get(chosen.text("issuance_id"))
                 lot = Lot(Asset.credits(issuance.issuance_id).code, issuance.asset_class, chosen.tonnes("quantity"))
                 preview = require_priced(value_lots(unit, page.parts.parameters, [lot], at))
             except REFUSALS as refusal:
-                problem = shown(refusal, form="pledge", values=chosen.fields)
+                problem = problem or shown(refusal, form="pledge", values=chosen.fields)
     page.shown = problem
     return page.render(
         "pledge.html",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -36,7 +37,8 @@ class Paging:
         """A page's rows as answers; the next page is named if there is one: the same request with another cursor."""
         if page.last is not None:
             query = [(name, value) for name, value in self.request.query_params.multi_items() if name != "cursor"]
-            address = f"{self.request.url.path}?{urlencode([*query, ('cursor', as_cursor(page.last))])}"
+            path = self.request.url.path
+            address = f"{path}?{urlencode([*query, ('cursor', as_cursor(page.last, path))])}"
             self.response.headers["Link"] = f'<{address}>; rel="next"'
         return [turn(row) for row in page]
 
@@ -60,8 +62,13 @@ def page_by_id(window: Window, read: Callable[[int, str], Sequence[T]], id_of: C
     return Page(items[:limit], (id_of(items[limit - 1]),)) if len(items) > limit else Page(items)
 
 
-def as_cursor(order: Iterable[Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(plain(list(order)))).decode().rstrip("=")
+def as_cursor(order: Iterable[Any], of: str) -> str:
+    """Where a page of the list `of` ended. It is of no use for another list, whose order may look the same."""
+    return base64.urlsafe_b64encode(orjson.dumps([_mark(of), *plain(list(order))])).decode().rstrip("=")
+
+
+def _mark(of: str) -> str:
+    return hashlib.sha256(of.encode()).hexdigest()[:8]
 
 
 async def paging(
@@ -74,20 +81,21 @@ async def paging(
     ] = None,
 ) -> Paging:
     """The window asked for. Raises `InvalidRequest` for a cursor that no page gave."""
-    return Paging(window_at(cursor, limit), request, response)
+    return Paging(window_at(cursor, limit, request.url.path), request, response)
 
 
-def window_at(cursor: str | None, limit: int) -> Window:
-    """The window after a cursor, the first one without. Raises `InvalidRequest` for a cursor that no page gave."""
+def window_at(cursor: str | None, limit: int, of: str) -> Window:
+    """The window after a cursor of the list `of`, the first one without. Raises `InvalidRequest` for a cursor that no
+    page of it gave."""
     if cursor is None:
         return Window(limit)
     try:
         after = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         raise InvalidRequest("this cursor is of no page", field="cursor") from None
-    if not isinstance(after, list):
-        raise InvalidRequest("this cursor is of no page", field="cursor")
-    return Window(limit, tuple(after))
+    if not isinstance(after, list) or after[:1] != [_mark(of)]:
+        raise InvalidRequest("this cursor is of no page of this list", field="cursor")
+    return Window(limit, tuple(after[1:]))
 
 
 PagingDep = Annotated[Paging, Depends(paging)]

@@ -2,6 +2,7 @@
 
 import re
 from random import Random
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from test_bad_input import _inquiry
@@ -100,3 +101,16 @@ def test_a_cursor_of_another_list_is_refused_by_the_store(sqlite_world):
         for wrong in ((), ("x", "y"), (1, 2), (*first.last, 1)):
             with pytest.raises(CursorInvalid):
                 page_of(connection, table.select(), keys, Window(2, wrong), lambda row: row.id)
+
+
+def test_a_cursor_is_of_one_list(sqlite_world):
+    """Orders of many lists look alike: a cursor of one began another in its middle."""
+    headers = {"Authorization": f"Bearer {sqlite_world.keys['registry-sip']}"}
+    first = sqlite_world.client.get("/v1/organisations?limit=1", headers=headers)
+    cursor = parse_qs(urlsplit(first.links["next"]["url"]).query)["cursor"][0]
+    assert sqlite_world.get("registry-sip", f"/v1/organisations?limit=1&cursor={cursor}") != first.json()
+    for path in ("/v1/projects", "/v1/issuances", "/v1/monitoring-periods", "/v1/entries"):
+        answer = sqlite_world.get("registry-sip", f"{path}?cursor={cursor}", status=422)
+        assert answer.json()["code"] == "invalid_request"
+    sqlite_world.get("bank-gusu", "/v1/consents?cursor=W10", status=422)
+    sqlite_world.get("registry-sip", "/v1/monitoring-periods?state=nonsense", status=422)

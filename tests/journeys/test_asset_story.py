@@ -150,8 +150,9 @@ def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(world):
     assert world.balance("bank-gusu", "escrow", asset) == 0
     assert world.get("buyer-b", "/v1/listings") == []
     path = f"/v1/listings/{listing['listing_id']}"
-    world.assert_refused("buyer-b", f"{path}/purchases", {"quantity_kg": 1_000}, "not_permitted")
+    world.assert_refused("buyer-b", f"{path}/purchases", {"quantity_kg": 1_000}, "not_found")
 
+    other = world.post("bank-gusu", disposal, terms | {"quantity_kg": 5_000})["listing_id"]
     retire = {"beneficiary": "Suzhou marathon", "purpose": "event"}
     first = world.post("buyer-a", f"{path}/purchases", {"quantity_kg": 100_000, "retire_for": retire})
     assert first["certificate"]["quantity_kg"] == 100_000
@@ -172,6 +173,8 @@ def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(world):
     assert flow["surplus_fen"] > 0
     # The debt is paid: the rest is not for sale any more, and is the pledgor's to have released.
     assert (second["listing"]["state"], second["listing"]["left_kg"]) == ("withdrawn", 40_000)
+    states = {each["listing_id"]: each["state"] for each in world.get("buyer-a", "/v1/listings/own")}
+    assert states[other] == "withdrawn"
     assert world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")["state"] == "repaid"
     world.assert_refused("buyer-a", f"{path}/purchases", {"quantity_kg": 1_000}, "invalid_state")
     assert world.balance("buyer-a", "holding", asset) == 260_000

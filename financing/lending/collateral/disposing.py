@@ -96,7 +96,7 @@ def list_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command:
 @issued_by(*HOLDERS)
 def buy_any(unit: UnitOfWork, context: Context, listing_id: str, command: BuyListing) -> Purchase:
     """Take part or all of any listing: an ordinary one, or a lender's sale of collateral through the waterfall."""
-    listing = unit.otc.listing(listing_id)
+    listing = unit.otc.listing_shown_to(context.actor.id, listing_id)
     if listing.pledge_id is None:
         return Purchase(buy_listing(unit, context, listing_id, command), None)
     return _buy_collateral(unit, context, listing, unit.pledges.get(listing.pledge_id), command)
@@ -121,11 +121,18 @@ def _buy_collateral(
     bought = settle_purchase(unit, context, listing, command, source)
     flow = distribute(unit, context, standing, product, bought.amounts.seller_gets)
     unit.pledges.save(disposed)
-    if bought.listing.state == "open" and unit.loans.get(pledge.loan_id).loan.state is not LoanState.ACTIVE:
-        bought = replace(bought, listing=replace(bought.listing, state="withdrawn"))
-        unit.otc.save_listing(bought.listing)
+    if unit.loans.get(pledge.loan_id).loan.state is not LoanState.ACTIVE:
+        bought = replace(bought, listing=_withdraw_all(unit, standing, bought.listing))
     close_call_after_sale(unit, context, pledge.loan_id)
     return Purchase(bought, flow)
+
+
+def _withdraw_all(unit: UnitOfWork, standing: LoanCoverage, bought: Listing) -> Listing:
+    """Nothing is owed: no collateral of the loan is for sale any more. Returns the listing that was bought from."""
+    for each in unit.otc.listings_of_pledges([held.pledge.pledge_id for held in standing.pledges]):
+        if each.state == "open":
+            unit.otc.save_listing(replace(each, state="withdrawn"))
+    return unit.otc.listing(bought.listing_id)
 
 
 def distribute(

@@ -90,7 +90,7 @@ def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: Bu
 
     Raises `NotPermitted`, `OfferExpired`, `InvalidState`, `QuantityOutOfRange`, `InsufficientBalance`, `CreditsFrozen`.
     """
-    listing = unit.otc.listing(listing_id)
+    listing = unit.otc.listing_shown_to(context.actor.id, listing_id)
     if listing.pledge_id is not None:
         raise NotPermitted("a sale of collateral is settled by its own command", listing_id=listing_id)
     return settle_purchase(unit, context, listing, command, escrow(listing.seller, Asset(listing.asset), listing_id))
@@ -131,7 +131,7 @@ def settle_purchase(
 def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     """Take a listing back as its seller, or, once it has expired, as anyone it is shown to: what is left returns from
     escrow. Collateral was never there: it stays under its pledge. Raises `NotPermitted`, `InvalidState`."""
-    listing = unit.otc.listing(listing_id)
+    listing = unit.otc.listing_shown_to(context.actor.id, listing_id)
     ended = rules.end(listing, context.actor.id, context.at)
     give_back(unit, context, listing.seller, Asset(listing.asset), listing_id)
     unit.otc.save_listing(ended)
@@ -317,9 +317,10 @@ def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
 
 @issued_by()
 def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
-    """Take a quote back, as its maker, or as anyone once it has expired: the escrow returns."""
+    """Take a quote back, as its maker, or, once it has expired, as the requester too: the escrow returns."""
     given = unit.otc.quote(quote_id)
     request = unit.otc.request(given.request_id)
+    context.require_party(given.maker, request.requester)
     if given.state != "open":
         raise InvalidState(f"the quote is {given.state}", quote_id=quote_id)
     if given.state_at(context.at) == "open":

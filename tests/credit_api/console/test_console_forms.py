@@ -81,7 +81,10 @@ def test_what_a_pledge_at_the_console_says_of_its_use_is_kept_and_warned_of(sqli
     for field, wrong in (("evidence_sha256", "zz"), ("compliance_year", "1999"), ("surrender_by", "31.12.2026")):
         fields = reservation(holder) | said | {field: wrong}
         refused = holder.post("/console/assets/pledge", fields, status=422).text
-        assert field in refused
+        entered = refused[refused.index(f'id="reserve-{field}"') :].split(">", 1)[0]
+        assert 'aria-invalid="true"' in entered
+        assert f'value="{wrong}"' in entered
+        assert 'value="苏-7"' in refused  # what was entered beside it is kept
     assert len(sqlite_world.get("dev-a", "/v1/pledges")) == 1
 
 
