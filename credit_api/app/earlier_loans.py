@@ -8,14 +8,14 @@ out otherwise than its bank had them is not guessed at: nothing is moved, and th
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Date, Row, case, cast, column, func, inspect, select, table, text, update
 
 from financing.base.context import Actor, Context
-from financing.base.errors import CorruptData
+from financing.base.errors import CorruptData, FinancingError
 from financing.base.parameters import Parameters
 from financing.base.quantities import Money, Rate, business_date, half_even, rate_from_estimate_up
 from financing.base.storage.columns import table_of
@@ -57,7 +57,11 @@ def open_earlier_loans(writer: Writer[UnitOfWork], parameters: Parameters, at: d
             select(earlier_t, loan_t.c.number).join(loan_t, loan_t.c.id == earlier_t.c.id).order_by(loan_t.c.number)
         ).all()
         for row in rows:
-            _open(unit, parameters, row, at)
+            try:
+                _open(unit, parameters, row, at)
+            except FinancingError as error:
+                why = {"loan_id": row.id, "because": error.detail}
+                raise CorruptData("a loan of the earlier form cannot be carried over", **why) from error
         unit.connection.execute(text(f"DROP TABLE {EARLIER}"))
         return len(rows)
 
@@ -74,7 +78,7 @@ def _open(unit: UnitOfWork, parameters: Parameters, row: Row[Any], at: datetime)
     )
     replayed = (state_of(done.book).value, drawn, principal, paid)
     if replayed != (row.state, row.drawn_fen, row.principal_fen, row.interest_paid_fen):
-        raise CorruptData("a loan of the earlier form cannot be carried over", loan_id=row.id)
+        raise CorruptData("its entries in the ledger lead to other books")
     unit.connection.execute(update(loan_t).where(loan_t.c.id == row.id).values(terms=_terms.encode(terms)))
     unit.loans.open(done.book)
     unit.loans.set_dues(terms.number, done.dues)
@@ -94,7 +98,11 @@ def _open(unit: UnitOfWork, parameters: Parameters, row: Row[Any], at: datetime)
 
 def _terms_of(unit: UnitOfWork, row: Row[Any]) -> LoanTerms:
     """What was agreed then: all at maturity, ACT/360 at a fixed rate that runs on when it is late."""
-    credit = unit.decisions.get(row.decision_id).credit
+    record = unit.decisions.get(row.decision_id)
+    decided, asked, credit = record.decision, record.application, record.credit
+    agreed = (decided.rate, asked.product, row.disbursed_on + timedelta(days=asked.tenor_days))
+    if agreed != (Rate(row.rate_bps), row.product, row.matures_on):
+        raise CorruptData("its terms are not those that were decided on")
     return LoanTerms(
         loan_id=row.id,
         number=row.number,

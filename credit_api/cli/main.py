@@ -17,8 +17,10 @@ from typing import Annotated
 import typer
 import uvicorn
 from rich.console import Console
+from sqlalchemy import inspect
 
 from credit_api.app.database import migrate
+from credit_api.app.earlier_loans import EARLIER
 from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner, assemble, system_clock
@@ -84,7 +86,7 @@ def run(
     started = time.monotonic()
     _require_free(settings)
     _train_once(settings)
-    parts = assemble(settings)
+    parts = _assembled(settings)
     parts.subject_signer = _subject_signer(settings)
     keys = register_founders(parts)
     server = _Server(parts)
@@ -102,7 +104,7 @@ def run(
 def serve(home: Home = Path("var"), database_url: Database = "", host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Serve the API and the console, without the sandbox: sign in with an API key."""
     settings = Settings(home=home, database_url=database_url, host=host, port=port)
-    with _Server(assemble(settings)) as server:
+    with _Server(_assembled(settings)) as server:
         out.print(f"serving {server.url}; Ctrl-C ends it")
         server.wait()
 
@@ -142,13 +144,16 @@ def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed
 
 @app.command("migrate")
 def migrate_database(home: Home = Path("var"), database_url: Database = "") -> None:
-    """Bring the books' schema up to date, and do nothing else."""
+    """Bring the books' schema up to date. What needs the rules besides, the service does when it opens the books."""
     settings = Settings(home=home, database_url=database_url)
     if not database_url:
         home.mkdir(parents=True, exist_ok=True)
     engine = open_engine(settings.url)
     migrate(engine)
+    waiting = inspect(engine).has_table(EARLIER)
     engine.dispose()
+    if waiting:
+        out.print("loans of the earlier form get their accounts when the books are opened: try tanxin ledger verify")
     out.print(f"the schema of {engine.url.render_as_string()} is up to date")
 
 
@@ -245,7 +250,16 @@ def _existing(settings: Settings) -> Parts:
     if not settings.database_url and not (settings.home / "tanxin.db").exists():
         err.print(f"no books at {settings.home / 'tanxin.db'}: is --home right?", style="red", markup=False)
         raise typer.Exit(REFUSED)
-    return assemble(settings)
+    return _assembled(settings)
+
+
+def _assembled(settings: Settings) -> Parts:
+    """Open the books. What an earlier version left and this one cannot carry over is one line, and nothing is lost."""
+    try:
+        return assemble(settings)
+    except FinancingError as error:
+        err.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False)
+        raise typer.Exit(REFUSED) from error
 
 
 def _require_free(settings: Settings) -> None:

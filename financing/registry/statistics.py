@@ -14,7 +14,7 @@ from financing.ledger.accounts import CREDIT_PREFIX
 from financing.ledger.organisations import organisation
 from financing.ledger.serials import SerialText
 from financing.ledger.store import account
-from financing.registry.credits.serial_store import block_t, issuance_t
+from financing.registry.credits.serial_store import block_t, issuance_t, serial_of
 from financing.registry.projects.store import project_t
 
 CHUNK = 1_000
@@ -113,16 +113,7 @@ def _cell(row: Row[Any]) -> Cell:
 
 
 def _unit(row: Row[Any]) -> Unit:
-    text = SerialText(
-        methodology_tag=row.methodology_tag,
-        project_code=row.project_code,
-        vintage=row.vintage,
-        first_day=row.first_day,
-        last_day=row.last_day,
-        first_kg=row.first_kg,
-        last_kg=row.last_kg,
-        registry_code=row.registry_code,
-    )
+    text = serial_of(row)
     return Unit(
         serial=text,
         account=row.kind,

@@ -12,7 +12,7 @@ from financing.base.errors import CreditsFrozen, LedgerTampered
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.ledger.accounts import AccountKind
-from financing.ledger.serials import SerialBlock, cut, take_from, without
+from financing.ledger.serials import SerialBlock, SerialText, cut, take_from, without
 from financing.ledger.store import account, entry
 from financing.registry.credits.model import SerialStay
 from financing.registry.credits.tables import IssuanceRow, SerialBlockRow
@@ -257,5 +257,19 @@ def _block(row: Row[Any]) -> SerialBlock:
         first_kg=row.first_kg,
         last_kg=row.last_kg,
         history=tuple(row.history),
+        registry_code=row.registry_code,
+    )
+
+
+def serial_of(row: Row[Any]) -> SerialText:
+    """The serial number of a block that was read with its issuance."""
+    return SerialText(
+        methodology_tag=row.methodology_tag,
+        project_code=row.project_code,
+        vintage=row.vintage,
+        first_day=row.first_day,
+        last_day=row.last_day,
+        first_kg=row.first_kg,
+        last_kg=row.last_kg,
         registry_code=row.registry_code,
     )

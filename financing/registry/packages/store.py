@@ -15,9 +15,8 @@ from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
-from financing.ledger.serials import SerialText
 from financing.ledger.store import account
-from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t
+from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t, serial_of
 from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package, Redemption
 from financing.registry.packages.tables import PackageRow
 from financing.registry.projects.store import project_t
@@ -156,16 +155,7 @@ class PackageStore:
             query = query.where(issuance_t.c.id.in_(issuance_ids))
         serials: dict[str, list[str]] = {}
         for row in self._connection.execute(query.order_by(block_t.c.issuance_id, block_t.c.first_kg)):
-            text = SerialText(
-                methodology_tag=row.methodology_tag,
-                project_code=row.project_code,
-                vintage=row.vintage,
-                first_day=row.first_day,
-                last_day=row.last_day,
-                first_kg=row.first_kg,
-                last_kg=row.last_kg,
-                registry_code=row.registry_code,
-            )
+            text = serial_of(row)
             serials.setdefault(row.issuance_id, []).append(str(text))
         return serials
 

@@ -103,14 +103,23 @@ def test_loans_are_what_they_were_and_go_on(stored):
 
 
 @pytest.mark.parametrize(
-    "change", ["principal_fen = principal_fen - 1", "state = 'written_off'", "drawn_fen = drawn_fen + 5"]
+    "change",
+    [
+        "principal_fen = principal_fen - 1",
+        "drawn_fen = drawn_fen + 5",
+        "state = 'written_off'",
+        "rate_bps = 3500",
+        "product = 'nope'",
+        "matures_on = '2027-06-01'",
+    ],
 )
 def test_a_loan_that_would_come_out_otherwise_is_not_guessed_at(stored, change):
     engine, writer, head = stored
     with engine.execution_options(tanxin_writer=True).begin() as connection:
         connection.execute(text(f"UPDATE {EARLIER} SET {change} WHERE id = '{PART_PAID}'"))
-    with pytest.raises(CorruptData):
+    with pytest.raises(CorruptData) as refused:
         open_earlier_loans(writer, load_parameters(), AT)
+    assert refused.value.context["loan_id"] == PART_PAID
     with engine.connect() as connection:
         assert UnitOfWork(connection).ledger.verify().entry_id == head
         assert connection.execute(text("SELECT COUNT(*) FROM loan_account")).scalar_one() == 0
