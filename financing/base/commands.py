@@ -7,12 +7,14 @@ the context and the command.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar
+from datetime import date, datetime
+from functools import cache
+from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from financing.base.context import Context
@@ -28,6 +30,28 @@ class Command(BaseModel):
     """What a command takes. Unknown fields are an error, not a wish."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, given: Any) -> Any:
+        """A day or a moment is written as ISO 8601 has it: a bare number would be read as seconds since 1970."""
+        for name in _temporal(cls) if isinstance(given, dict) else ():
+            value = given.get(name)
+            if isinstance(value, int | float | str) and not ISO.match(str(value)):
+                raise ValueError(f"{name}: a date or a time is written as in ISO 8601")
+        return given
+
+
+ISO = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@cache
+def _temporal(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of a model that hold a day or a moment."""
+    times = {date, datetime, AwareDatetime}
+    return frozenset(
+        name for name, field in model.model_fields.items() if times & {field.annotation, *get_args(field.annotation)}
+    )
 
 
 @dataclass(frozen=True, slots=True)

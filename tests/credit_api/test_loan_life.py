@@ -88,6 +88,8 @@ def test_bad_events_are_refused_and_move_nothing(world):
         (BANK, {"kind": "rate"}, "invalid_request"),
         (BANK, {"kind": "rate", "annual_rate_bps": 9_999}, "invalid_request"),
         (BANK, {"kind": "holiday"}, "invalid_request"),
+        (BANK, {"kind": "holiday", "until": 0}, "invalid_request"),
+        (BANK, {"kind": "holiday", "until": "1795909244"}, "invalid_request"),
         (BANK, {"kind": "holiday", "until": early}, "period_invalid"),
         (BANK, {"kind": "write_off"}, "invalid_state"),
         (BANK, {"kind": "repayment", "amount_fen": 5}, "invalid_request"),

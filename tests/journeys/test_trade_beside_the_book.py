@@ -88,6 +88,8 @@ def test_a_listing_for_one_buyer_is_between_its_two_sides(market):
     w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "dev-a"}, "not_permitted")
     w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "registry-sip"}, "not_found")
     w.assert_refused("dev-a", "/v1/listings", body | {"buyer_id": "nobody"}, "not_found")
+    for bare in (1_795_909_244, "1795909244", 1.5):
+        w.assert_refused("dev-a", "/v1/listings", body | {"expires_at": bare}, "invalid_request")
     listing = w.post("dev-a", "/v1/listings", body | {"buyer_id": "buyer-a"})
     assert (listing["buyer_id"], listing["pledge_id"]) == ("buyer-a", None)
     assert escrow(w, "dev-a", w.asset) == 50_000
