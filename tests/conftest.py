@@ -65,13 +65,19 @@ def database_url(request, tmp_path):
 @pytest.fixture(scope="session")
 def trained_network(tmp_path_factory):
     """A home with node stores of 1,200 generated firms and two registered versions, the first of them champion."""
+    from worker_shared import made_once
+
+    return made_once(tmp_path_factory, "network", _train_network)
+
+
+def _train_network(home):
     from hand_made import in_use
     from small_network import BOTH_BLENDS
 
     from simulations.experiments.vertical_credit.pipeline import Reporter, run
     from simulations.worlds.credit_population import generate_population
 
-    home, at = tmp_path_factory.mktemp("network"), datetime(2026, 11, 1, tzinfo=UTC)
+    at = datetime(2026, 11, 1, tzinfo=UTC)
     run(
         generate_population(1_200, seed=2024),
         folds=1,
@@ -81,7 +87,6 @@ def trained_network(tmp_path_factory):
         reporter=Reporter(lambda _: None, lambda *_: None),
     )
     in_use(home, at)
-    return home
 
 
 @pytest.fixture(scope="session")

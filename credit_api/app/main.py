@@ -88,7 +88,7 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(routes.router, dependencies=[Depends(known_parameters)])
     console.mount(app)
 
-    @app.get("/healthz", tags=["operations"])
+    @app.get("/healthz", tags=["operations"], dependencies=[Depends(known_parameters)])
     def health(parts: PartsDep) -> Health:
         """Whether the service can read its books."""
         with parts.reading() as connection:

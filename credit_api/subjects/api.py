@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
@@ -21,7 +21,6 @@ from federated.consent.uses import Action
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
-Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 class InquiryAboutMe(InquiryMade, ScoreTold):
@@ -99,10 +98,10 @@ def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: Pa
 
 
 @router.get("/uses")
-def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, limit: Limit = 100) -> UsesOfMyData:
+def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> UsesOfMyData:
     """What every bank's and grid company's node did with the calling firm's data, and what it refused, newest first."""
-    uses, silent = uses_of(parts, own_subject(parts, principal), limit)
-    return UsesOfMyData(uses=[UseOfMyData.of(each) for each in uses], cannot_tell=list(silent))
+    uses, silent = uses_of(parts, own_subject(parts, principal), paging.window)
+    return UsesOfMyData(uses=paging.answers(uses, UseOfMyData.of), cannot_tell=list(silent))
 
 
 @router.get("/consents")

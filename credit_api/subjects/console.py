@@ -22,7 +22,6 @@ from financing.base.quantities import business_date
 from financing.base.storage.paging import Page as Rows
 
 router = APIRouter(include_in_schema=False)
-LIMIT = 100
 CONSENT_DAYS = 365
 
 
@@ -37,7 +36,7 @@ def record_page(page: Page, signed: str = "") -> Response:
     principal = page.principal("developer", "buyer")
     at = page.parts.clock()
     consents: Rows[ConsentRecord] = Rows([])
-    uses: list[NodeUse] = []
+    uses: Rows[NodeUse] = Rows([])
     silent: tuple[str, ...] = ()
     try:
         subject = own_subject(page.parts, principal)
@@ -47,7 +46,7 @@ def record_page(page: Page, signed: str = "") -> Response:
         asked = inquiries(connection, subject_id=subject, window=page.window("inquiries"))
     try:
         consents = consents_of(page.parts, subject, page.window("consents"))
-        uses, silent = uses_of(page.parts, subject, LIMIT)
+        uses, silent = uses_of(page.parts, subject, page.window("uses"))
     except DataMissing:
         consents = Rows([])
     usable = [each for each in consents if each.withdrawn_at is None and each.valid_from <= at < each.valid_until]

@@ -12,6 +12,7 @@ from datetime import datetime
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import Principal
+from federated.consent.instants import to_micros
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, NodeUnavailable
@@ -30,12 +31,15 @@ class NodeUse:
     use: Use
 
 
-def uses_of(parts: Parts, subject_id: str, limit: int) -> tuple[list[NodeUse], tuple[str, ...]]:
+def uses_of(parts: Parts, subject_id: str, window: Window = ALL) -> tuple[Page[NodeUse], tuple[str, ...]]:
     """What all nodes did with a subject's data and refused, newest first; and the nodes that cannot tell now."""
     by_node, silent = parts.network.uses_of(subject_id)
-    recorded = [NodeUse(node, use) for node, uses in by_node.items() for use in uses]
-    recorded.sort(key=lambda each: (each.use.at, each.use.number), reverse=True)
-    return recorded[:limit], silent
+    recorded = sorted((NodeUse(node, use) for node, uses in by_node.items() for use in uses), key=_newest_first)
+    return page_of_rows(recorded, _newest_first, window), silent
+
+
+def _newest_first(each: NodeUse) -> tuple[int, int, str]:
+    return -to_micros(each.use.at), -each.use.number, each.held_by
 
 
 def own_subject(parts: Parts, principal: Principal) -> str:

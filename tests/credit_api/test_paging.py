@@ -76,6 +76,7 @@ def test_a_refused_inquiry_takes_no_place_from_an_answered_one(sqlite_world):
     "path",
     [
         "/v1/loans?state=zzz",
+        "/healthz?state=zzz",
         "/v1/loans?stat=active",
         "/v1/pledges?page=2",
         "/v1/products?x",

@@ -135,3 +135,11 @@ def test_the_subsidy_calculator_says_how_it_knows(sqlite_world):
         ("capacity_w=0&connected_on=2024-01-01", "invalid_request"),
     ):
         assert sqlite_world.client.get(f"/v1/subsidy-estimate?{bad}").json()["code"] == code
+
+
+@pytest.mark.parametrize("capacity", ["1e999990", "1E9", "nan", "-3", "9" * 60])
+def test_the_public_page_refuses_what_is_no_capacity(sqlite_world, capacity):
+    path = f"/public?programme=sip_pv&capacity={capacity}&connected_on=2026-11-01"
+    answer = sqlite_world.client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code in {409, 422}
+    assert "invalid_request" in answer.text or "quantity_out_of_range" in answer.text

@@ -2,17 +2,35 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
-from simulations.benchmarks.withdrawal import measure_withdrawal
+from simulations.benchmarks import privacy
+from simulations.benchmarks.alignment import measure_alignment
 from simulations.cli import app
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Fewer rows and races than `--quick` takes, which is for a person who waits a minute; the same code."""
+
+    def smaller(name, *most):
+        measure = getattr(privacy, name)
+        monkeypatch.setattr(
+            privacy, name, lambda *given: measure(*given[: -len(most)], *map(min, most, given[-len(most) :]))
+        )
+
     monkeypatch.setattr("simulations.benchmarks.alignment._peer", lambda *_: None)
-    monkeypatch.setattr(
-        "simulations.benchmarks.privacy.measure_withdrawal", lambda races: measure_withdrawal(min(races, 3))
-    )
+    monkeypatch.setattr(privacy, "measure_alignment", lambda ids, peer: measure_alignment(min(ids, 1_000), peer))
+    smaller("measure_withdrawal", 3)
+    smaller("measure_differential", 1, 3)
+    smaller("measure_membership", 10, 60)
+    tables, rows = privacy.load_tables, privacy.load_table
+    monkeypatch.setattr(privacy, "load_tables", lambda data, firms, seed: tables(data, min(firms, 1_500), seed))
+    monkeypatch.setattr(privacy, "load_table", lambda data, firms, seed: rows(data, min(firms, 1_500), seed))
+
+
+def test_json_is_all_there_is_on_stdout(tmp_path):
     done = CliRunner().invoke(app, ["bench", "privacy", "--quick", "--json", "--peer", str(tmp_path)])
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
