@@ -32,11 +32,11 @@ router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
 def shown_auction(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
     """An auction with its bids and contracts, as the actor may see it."""
     bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
-    return AuctionOut.of(unit.auctions.get(auction_id), bids, awards, context.at, context.actor.id)
+    return AuctionOut.shown(unit.auctions.get(auction_id), bids, awards, context.at, context.actor.id)
 
 
 def shown_contract(unit: UnitOfWork, contract: Contract) -> ContractOut:
-    return ContractOut.of(contract, unit.auctions.get(contract.auction_id))
+    return ContractOut.of_auction(contract, unit.auctions.get(contract.auction_id))
 
 
 @issued_by()

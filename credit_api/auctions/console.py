@@ -12,10 +12,9 @@ from fastapi.responses import Response
 from credit_api.auctions.schemas import AuctionOut
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
-from financing.base.commands import Given
+from financing.base.commands import Given, Id
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
@@ -207,7 +206,7 @@ def _seen(page: Page, unit: UnitOfWork, auction: Auction) -> AuctionOut:
     """As the API shows it: the reserve is the seller's until the auction is over."""
     auction_id = auction.terms.auction_id
     bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
-    return AuctionOut.of(auction, bids, awards, page.parts.clock(), page.principal().organisation_id)
+    return AuctionOut.shown(auction, bids, awards, page.parts.clock(), page.principal().organisation_id)
 
 
 def _lowest(seen: AuctionOut) -> Price:

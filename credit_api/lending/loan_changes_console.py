@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
-from credit_api.http.fields import Id
 from credit_api.lending.loans_console import loan_page
-from financing.base.commands import issued_by
+from financing.base.commands import Id, issued_by
 from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge

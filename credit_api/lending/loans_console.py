@@ -9,9 +9,9 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep, inputs_of
-from credit_api.http.fields import Id
 from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
+from financing.base.commands import Id
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date

@@ -10,11 +10,10 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
-from credit_api.http.fields import Id
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.decisions_console import decision_page
 from credit_api.lending.loans_console import loan_page
-from financing.base.commands import Command, Given
+from financing.base.commands import Command, Given, Id
 from financing.base.quantities import Money, business_date
 from financing.lending.business_day.closing import CloseDays, close_days, open_dates
 from financing.lending.business_day.outcome import ClosedDay

@@ -49,13 +49,7 @@ class StatisticOut(ResponseModel):
 
     @classmethod
     def of(cls, cell: Cell) -> Self:
-        return cls(
-            methodology=cell.methodology,
-            region=cell.region,
-            vintage=cell.vintage,
-            issued_kg=cell.issued_kg,
-            **{f"{kind}_kg": cell.by_account[kind] for kind in SHOWN},
-        )
+        return cls.joined(cell, **{kind: cell.by_account[kind] for kind in SHOWN})
 
 
 class SubsidyYearOut(ResponseModel):
