@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigDict, Field, field_validator
 
 from financing.base import commands
-from financing.base.quantities import Carbon, Energy, Money, Price, Rate
+from financing.base.storage.store import QUANTITIES, bare
 
 Id = commands.Id
 # No control characters: PostgreSQL stores no NUL, and a line break has no place in a name or a serial.
@@ -21,13 +21,9 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-# How the name of an answer's field ends that tells a unit, or that only the id is shown.
-ENDINGS = ("_fen_per_tonne", "_fen", "_kg", "_wh", "_bps", "_id")
-
-
 def _attribute(name: str) -> AliasChoices:
     """Where an answer's field is read: at the attribute of its name, or of its name without the ending."""
-    return AliasChoices(name, *(name.removesuffix(ending) for ending in ENDINGS if name.endswith(ending)))
+    return AliasChoices(name, bare(name))
 
 
 def read(path: str, *, description: str | None = None) -> Any:
@@ -57,7 +53,7 @@ class ResponseModel(BaseModel):
     @classmethod
     def _in_its_unit(cls, value: Any) -> Any:
         """A quantity is shown as the integer of its unit."""
-        return value.amount if isinstance(value, Money | Carbon | Energy | Price | Rate) else value
+        return value.amount if isinstance(value, QUANTITIES) else value
 
     @classmethod
     def of(cls, value: Any, /) -> Self:

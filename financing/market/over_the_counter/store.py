@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, value_of
 from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.over_the_counter.tables import DealRow, ListingRow, OtcTradeRow, QuoteRequestRow, QuoteRow
 
@@ -44,10 +45,7 @@ class OtcTrade:
     at: datetime
 
 
-class OtcStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class OtcStore(Store):
     # listings
 
     def save_listing(self, listing: Listing) -> None:
@@ -58,19 +56,7 @@ class OtcStore:
         }
         done = self._connection.execute(update(listing_t).where(listing_t.c.id == listing.listing_id).values(**values))
         if not done.rowcount:
-            self._connection.execute(
-                insert(listing_t).values(
-                    id=listing.listing_id,
-                    seller_id=listing.seller,
-                    asset=listing.asset,
-                    quantity_kg=listing.quantity.kg,
-                    listed_at=listing.listed_at,
-                    expires_at=listing.expires_at,
-                    buyer_id=listing.buyer,
-                    pledge_id=listing.pledge_id,
-                    **values,
-                )
-            )
+            self._add(listing_t, listing, id=listing.listing_id, **values)
 
     def listing(self, listing_id: str) -> Listing:
         row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
@@ -108,15 +94,7 @@ class OtcStore:
         values = {"state": deal.state, "record": _deals.encode(deal), "entry_id": entry_id}
         done = self._connection.execute(update(deal_t).where(deal_t.c.id == deal.deal_id).values(**values))
         if not done.rowcount:
-            self._connection.execute(
-                insert(deal_t).values(
-                    id=deal.deal_id,
-                    seller_id=deal.seller,
-                    buyer_id=deal.buyer,
-                    proposed_at=deal.proposed_at,
-                    **values,
-                )
-            )
+            self._add(deal_t, deal, id=deal.deal_id, **values)
 
     def deal(self, deal_id: str) -> Deal:
         row = self._connection.execute(select(deal_t.c.record).where(deal_t.c.id == deal_id)).first()
@@ -135,14 +113,7 @@ class OtcStore:
         values = {"state": request.state, "record": _requests.encode(request)}
         done = self._connection.execute(update(request_t).where(request_t.c.id == request.request_id).values(**values))
         if not done.rowcount:
-            self._connection.execute(
-                insert(request_t).values(
-                    id=request.request_id,
-                    requester_id=request.requester,
-                    requested_at=request.requested_at,
-                    **values,
-                )
-            )
+            self._add(request_t, request, id=request.request_id, **values)
 
     def request(self, request_id: str) -> QuoteRequest:
         row = self._connection.execute(select(request_t.c.record).where(request_t.c.id == request_id)).first()
@@ -157,15 +128,7 @@ class OtcStore:
         values = {"state": quote.state, "record": _quotes.encode(quote), "entry_id": entry_id}
         done = self._connection.execute(update(quote_t).where(quote_t.c.id == quote.quote_id).values(**values))
         if not done.rowcount:
-            self._connection.execute(
-                insert(quote_t).values(
-                    id=quote.quote_id,
-                    request_id=quote.request_id,
-                    maker_id=quote.maker,
-                    quoted_at=quote.quoted_at,
-                    **values,
-                )
-            )
+            self._add(quote_t, quote, id=quote.quote_id, **values)
 
     def quote(self, quote_id: str) -> QuoteGiven:
         row = self._connection.execute(select(quote_t.c.record).where(quote_t.c.id == quote_id)).first()
@@ -181,18 +144,7 @@ class OtcStore:
     # trades
 
     def add_trade(self, trade: OtcTrade) -> None:
-        self._connection.execute(
-            insert(trade_t).values(
-                entry_id=trade.entry_id,
-                asset=trade.asset,
-                seller_id=trade.seller,
-                buyer_id=trade.buyer,
-                quantity_kg=trade.quantity.kg,
-                fen_per_tonne=trade.price.amount,
-                channel=trade.channel,
-                at=trade.at,
-            )
-        )
+        self._add(trade_t, trade, fen_per_tonne=trade.price.amount)
 
     def trades(self, *, asset: str | None = None, window: Window = ALL) -> Page[OtcTrade]:
         """What was traded, newest first."""
@@ -211,16 +163,7 @@ def _listing(row: Row[Any]) -> Listing:
 
 
 def _trade(row: Row[Any]) -> OtcTrade:
-    return OtcTrade(
-        row.entry_id,
-        row.asset,
-        row.seller_id,
-        row.buyer_id,
-        Carbon(row.quantity_kg),
-        Price(row.fen_per_tonne),
-        row.channel,
-        row.at,
-    )
+    return value_of(OtcTrade, row, price=Price(row.fen_per_tonne))
 
 
 def _required(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, cast, func, insert, literal, select, update
+from sqlalchemy import Row, Select, String, cast, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from financing.base.errors import AlreadyExists, NotFound
@@ -14,6 +14,7 @@ from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t, serial_of
@@ -25,36 +26,19 @@ package_t = table_of(PackageRow)
 _criteria = Codec(Criteria)
 
 
-class PackageStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class PackageStore(Store):
     def add(self, package: Package, at: datetime) -> None:
         """Raises `AlreadyExists` for a code that is taken."""
         taken = self._connection.execute(select(package_t.c.id).where(package_t.c.code == package.code)).first()
         if taken is not None:
             raise AlreadyExists("a package has this code", code=package.code)
-        self._connection.execute(
-            insert(package_t).values(
-                id=package.package_id,
-                code=package.code,
-                name=package.name,
-                registry_id=package.registry_id,
-                asset_class=package.asset_class,
-                criteria=_criteria.encode(package.criteria),
-                redemption=package.redemption.value,
-                state=package.state,
-                created_at=at,
-            )
-        )
+        self._add(package_t, package, id=package.package_id, criteria=_criteria.encode(package.criteria), created_at=at)
 
     def close(self, package_id: str) -> None:
         self._connection.execute(update(package_t).where(package_t.c.id == package_id).values(state="closed"))
 
     def get(self, package_id: str) -> Package:
-        row = self._connection.execute(select(package_t).where(package_t.c.id == package_id)).first()
-        if row is None:
-            raise NotFound("no such package", package_id=package_id)
+        row = self._one(select(package_t).where(package_t.c.id == package_id), "no such package", package_id=package_id)
         return _package(row)
 
     def these(self, package_ids: Sequence[str]) -> list[Package]:
