@@ -55,12 +55,8 @@ class OrganisationStore(Store):
 
     def exchange(self) -> Organisation:
         """The exchange that collects fees. Raises `NotFound` when there is none."""
-        row = self._connection.execute(
-            select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
-        ).first()
-        if row is None:
-            raise NotFound("there is no exchange")
-        return _organisation(row)
+        query = select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
+        return _organisation(self._one(query, "there is no exchange"))
 
     def all(self, *kinds: str, window: Window = ALL) -> Page[Organisation]:
         """Organisations of these kinds, of every kind if none is named, by kind and id."""

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from sqlalchemy import Connection, Row, Select, Table, insert
+from sqlalchemy import Connection, Row, Select, Table, insert, update
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Energy, Money, Price, Rate
@@ -34,6 +34,12 @@ class Store:
     def _add(self, table: Table, *values: object, **others: object) -> None:
         """A new row, as `columns_of` has it."""
         self._connection.execute(insert(table).values(columns_of(table, *values, **others)))
+
+    def _save(self, table: Table, key: str, value: object, **changing: object) -> None:
+        """Change the row of this id, or add it, with all else that the table keeps of `value`, if there is none."""
+        done = self._connection.execute(update(table).where(table.c.id == key).values(**changing))
+        if not done.rowcount:
+            self._add(table, value, id=key, **changing)
 
 
 def columns_of(table: Table, *values: object, **others: object) -> dict[str, object]:

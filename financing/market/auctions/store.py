@@ -146,13 +146,6 @@ class AuctionStore(Store):
         row = self._connection.execute(select(disposal_t).where(disposal_t.c.auction_id == auction_id)).first()
         return (row.pledge_id, row.loan_id) if row else None
 
-    def disposal_auctions(self, loan_id: str) -> list[tuple[str, str]]:
-        """(auction, pledge) of every disposal by auction of a loan's collateral, oldest first."""
-        rows = self._connection.execute(
-            select(disposal_t).where(disposal_t.c.loan_id == loan_id).order_by(disposal_t.c.opened_at)
-        )
-        return [(row.auction_id, row.pledge_id) for row in rows]
-
 
 def _auction(row: Row[Any]) -> Auction:
     return value_of(Auction, row, terms=_terms.decode(row.terms))

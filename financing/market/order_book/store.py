@@ -372,17 +372,7 @@ def _shown(state: MatchingEngine) -> dict[str, Any]:
 
 
 def _instrument(row: Row[Any]) -> Instrument:
-    return Instrument(
-        id=row.id,
-        rules=row.rules,
-        listed_by=row.listed_by,
-        listed_at=row.listed_at,
-        phase=row.phase,
-        halted=row.halted,
-        day=row.day,
-        reference=row.reference_fen,
-        last=row.last_fen,
-    )
+    return value_of(Instrument, row)
 
 
 def _standing(row: Row[Any]) -> Standing:

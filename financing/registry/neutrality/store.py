@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, update
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
@@ -42,11 +41,8 @@ class NeutralityStore(Store):
         return _claims.decode(row.record)
 
     def certified(self, certificate_number: str) -> NeutralityClaim:
-        row = self._connection.execute(
-            select(claim_t.c.record).where(claim_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
+        query = select(claim_t.c.record).where(claim_t.c.certificate_number == certificate_number)
+        row = self._one(query, "no such certificate", certificate_number=certificate_number)
         return _claims.decode(row.record)
 
     def all(self, entity_id: str | None = None, *, window: Window = ALL) -> Page[NeutralityClaim]:

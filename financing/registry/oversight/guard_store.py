@@ -9,7 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Row, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from financing.base.errors import AlreadyExists, NotFound
+from financing.base.errors import AlreadyExists
 from financing.base.quantities import Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
@@ -80,11 +80,8 @@ class GuardStore(Store):
         )
 
     def certificate(self, certificate_number: str) -> GreenCertificate:
-        row = self._connection.execute(
-            select(certificate_t).where(certificate_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
+        query = select(certificate_t).where(certificate_t.c.certificate_number == certificate_number)
+        row = self._one(query, "no such certificate", certificate_number=certificate_number)
         return _certificate(row)
 
     def certificates(self, meter_ids: Iterable[str] | None = None, *, window: Window = ALL) -> Page[GreenCertificate]:

@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import Row, Select, String, cast, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from financing.base.errors import AlreadyExists, NotFound
+from financing.base.errors import AlreadyExists
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
-from financing.base.storage.store import Store
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t, serial_of
-from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package, Redemption
+from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package
 from financing.registry.packages.tables import PackageRow
 from financing.registry.projects.store import project_t
 
@@ -52,22 +52,14 @@ class PackageStore(Store):
         return page_of(self._connection, select(package_t), keys, window, _package)
 
     def candidate(self, issuance_id: str) -> Candidate:
-        row = self._connection.execute(
+        query = (
             select(issuance_t, project_t.c.capacity_w, _region().label("region"))
             .join(project_t, project_t.c.id == issuance_t.c.project_id)
             .where(issuance_t.c.id == issuance_id)
-        ).first()
-        if row is None:
-            raise NotFound("no such issuance", issuance_id=issuance_id)
-        return Candidate(
-            row.id,
-            row.registry_id,
-            row.asset_class,
-            row.methodology_tag.rstrip("0123456789"),
-            row.region,
-            row.vintage,
-            row.capacity_w,
         )
+        row = self._one(query, "no such issuance", issuance_id=issuance_id)
+        methodology = row.methodology_tag.rstrip("0123456789")
+        return value_of(Candidate, row, issuance_id=row.id, methodology=methodology)
 
     def eligible(self, package: Package, owner_id: str) -> Select[Any]:
         """Select `account_id`, `asset`, `quantity`, `seq` of the owner's whole free holdings that the package takes.
@@ -177,13 +169,4 @@ def _constituent(row: Row[Any]) -> Constituent:
 
 
 def _package(row: Row[Any]) -> Package:
-    return Package(
-        package_id=row.id,
-        code=row.code,
-        name=row.name,
-        registry_id=row.registry_id,
-        asset_class=row.asset_class,
-        criteria=_criteria.decode(row.criteria),
-        redemption=Redemption(row.redemption),
-        state=row.state,
-    )
+    return value_of(Package, row, package_id=row.id, criteria=_criteria.decode(row.criteria))

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, select
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
@@ -38,11 +37,8 @@ class RetirementStore(Store):
         )
 
     def get(self, certificate_number: str) -> Retirement:
-        row = self._connection.execute(
-            select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
+        query = select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
+        row = self._one(query, "no such certificate", certificate_number=certificate_number)
         return retirement_of(row)
 
     def all(self, retired_by: str | None = None, *, window: Window = ALL) -> Page[Retirement]:
