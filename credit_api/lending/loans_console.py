@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import TypeVar
 
 from fastapi import APIRouter
@@ -32,8 +31,6 @@ from financing.lending.collateral.disposing import ListCollateral, ground_of, li
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.commands import history_of, schedule_of
-from financing.lending.loans.days import date_of
-from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import AccrueLoan, RepayLoan, accrue_loan, repay_loan
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
@@ -86,8 +83,8 @@ def loan_page(page: Page, loan_id: str) -> Response:
         ground=ground,
         plan=plan,
         reserves=_reserves(standing),
-        fallen=_rows(schedule.fallen_due),
-        ahead=_rows(schedule.to_come),
+        fallen=schedule.fallen_due.instalments(),
+        ahead=schedule.to_come.instalments(),
         events=events,
         risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
         stage=int(standing.stored.book.stage[0]),
@@ -97,12 +94,6 @@ def loan_page(page: Page, loan_id: str) -> Response:
         at=context.at,
         today=business_date(context.at),
     )
-
-
-def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
-    """Instalments as (day, interest, principal)."""
-    columns = (dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist())
-    return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
 
 
 def _undrawn(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> Money | None:

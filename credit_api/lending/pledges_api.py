@@ -100,7 +100,7 @@ async def dispose_by_auction(pledge_id: Id, body: AuctionCollateral, call: CallD
 @issued_by()
 def open_disposal(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> AuctionOut:
     """The auction as it is shown right after it was opened."""
-    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command).terms.auction_id)
+    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command))
 
 
 @router.post("/guarantees", status_code=201, response_model=SecurityOut)

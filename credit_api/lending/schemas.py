@@ -15,7 +15,6 @@ from financing.lending.collateral.margin import StoredCall
 from financing.lending.collateral.pledge import PledgeStanding, StoredPledge
 from financing.lending.collateral.standing import LoanCoverage
 from financing.lending.loans.classification import RiskClass
-from financing.lending.loans.days import date_of
 from financing.lending.loans.events import Happening, StoredEvent
 from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import Repaid
@@ -185,12 +184,7 @@ class InstalmentOut(ResponseModel):
 
     @classmethod
     def each(cls, dues: Dues) -> list[Self]:
-        return [
-            cls(due_on=date_of(day), interest_fen=interest, principal_fen=principal)
-            for day, interest, principal in zip(
-                dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist(), strict=True
-            )
-        ]
+        return [cls.joined(due_on=day, interest=interest, principal=part) for day, interest, part in dues.instalments()]
 
 
 Instalments = Annotated[list[InstalmentOut], BeforeValidator(InstalmentOut.each)]

@@ -75,10 +75,9 @@ def list_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
 @router.get("/listings/own")
 def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
     """Listings that the caller made or that are addressed to it, in every state."""
-    at = parts.clock()
     with parts.reading() as connection:
         listings = UnitOfWork(connection).otc.listings_of(principal.organisation_id, paging.window)
-    return paging.answers(listings, ListingOut.at(at))
+    return paging.answers(listings, ListingOut.at(parts.clock()))
 
 
 @router.post("/listings/{listing_id}/purchases", status_code=201, response_model=PurchaseOut)
@@ -103,10 +102,9 @@ async def add_deal(body: ProposeDeal, call: CallDep) -> Response:
 @router.get("/deals")
 def list_deals(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[DealOut]:
     """Deals of which the caller is a side."""
-    at = parts.clock()
     with parts.reading() as connection:
         deals = UnitOfWork(connection).otc.deals_of(principal.organisation_id, paging.window)
-    return paging.answers(deals, DealOut.at(at))
+    return paging.answers(deals, DealOut.at(parts.clock()))
 
 
 @router.post("/deals/{deal_id}/signature", response_model=DealOut)
@@ -130,10 +128,9 @@ async def ask(body: AskForQuotes, call: CallDep) -> Response:
 @router.get("/quote-requests")
 def list_requests(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[QuoteRequestOut]:
     """Every request for quotes."""
-    at = parts.clock()
     with parts.reading() as connection:
         requests = UnitOfWork(connection).otc.requests(paging.window)
-    return paging.answers(requests, QuoteRequestOut.at(at))
+    return paging.answers(requests, QuoteRequestOut.at(parts.clock()))
 
 
 @router.post("/quote-requests/{request_id}/quotes", status_code=201, response_model=QuoteOut)

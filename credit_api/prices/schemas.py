@@ -24,15 +24,13 @@ class MarkOut(ResponseModel):
     priced: bool
     price_fen_per_tonne: int | None
     observed_at: datetime | None
-    unpriced_reason: str | None
+    unpriced_reason: str | None = read("reason")
 
     @classmethod
     def of(cls, mark: Mark) -> Self:
         if isinstance(mark, Marked):
             return cls.joined(mark, priced=True, unpriced_reason=None)
-        return cls.joined(
-            mark, priced=False, price=None, observed_at=mark.last_observed_at, unpriced_reason=mark.reason
-        )
+        return cls.joined(mark, priced=False, price=None, observed_at=mark.last_observed_at)
 
 
 class PriceRecordedOut(ResponseModel):

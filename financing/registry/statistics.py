@@ -111,11 +111,10 @@ def _cell(row: Row[Any]) -> Cell:
 
 
 def _unit(row: Row[Any]) -> Unit:
-    text = serial_of(row)
     return value_of(
         Unit,
         row,
-        serial=text,
+        serial=serial_of(row),
         account=row.kind,
         owner_id=row.account_owner,
         project_name=row.name,

@@ -45,24 +45,32 @@ class Store:
 def columns_of(table: Table, *values: object, **others: object) -> dict[str, object]:
     """What a row of `table` keeps of `values`: each column is named in `others`, or is the attribute of its name (or of
     its name without the ending) of the first value that has it. A number that the database gives is left out."""
-    numbered = table.autoincrement_column
-    return others | {
-        column.name: _stored(column.name, values)
-        for column in table.columns
-        if column.name not in others and column is not numbered
-    }
+    plan = _sources(table, tuple(map(type, values)), frozenset(others))
+    return others | {column: _plain(getattr(values[place], name)) for column, place, name in plan}
 
 
-def _stored(column: str, values: tuple[object, ...]) -> object:
-    for name in (column, bare(column)):
-        for value in values:
-            if hasattr(value, name):
-                return _plain(getattr(value, name))
-    raise AttributeError(f"no value has the column {column}")
+@cache
+def _sources(table: Table, kinds: tuple[Any, ...], others: frozenset[str]) -> list[tuple[str, int, str]]:
+    """Where each column is read: in which value, under which name. Raises `AttributeError` for one that none has."""
+    known = [_attributes(kind) for kind in kinds]
+    plan = []
+    for column in table.columns:
+        if column.name in others or column is table.autoincrement_column:
+            continue
+        names = (column.name, bare(column.name))
+        found = [(place, name) for name in names for place, has in enumerate(known) if name in has]
+        if not found:
+            raise AttributeError(f"no value has the column {column}")
+        plan.append((column.name, *found[0]))
+    return plan
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, QUANTITIES):
+def _attributes(kind: Any) -> set[str]:
+    return set(dir(kind)).union(*(vars(each).get("__annotations__", ()) for each in kind.__mro__))
+
+
+def _plain(value: Any) -> object:
+    if type(value) in QUANTITIES:
         return value.amount
     return value.value if isinstance(value, Enum) else value
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
 
 from financing.base.quantities import Money
 from financing.base.storage.bulk import day_number, insert_integers, insert_rows, read_integers, write_integers
@@ -77,14 +77,12 @@ class LoanStore(Store):
         if state is not None:
             code = next(number for number, named in STATES.items() if named is state)
             query = query.join(account_t, account_t.c.number == loan_t.c.number).where(account_t.c.state == int(code))
-        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
-        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+        return self._latest(query, window)
 
     def taken_by(self, borrower_id: str, window: Window = ALL) -> Page[StoredLoan]:
         """Loans that an organisation took, newest first."""
         query = select(loan_t).where(loan_t.c.borrower_id == borrower_id)
-        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
-        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+        return self._latest(query, window)
 
     def ended(self, bank_id: str, window: Window = ALL) -> Page[StoredLoan]:
         """A bank's loans that run no more, newest first."""
@@ -93,6 +91,9 @@ class LoanStore(Store):
             .join(account_t, account_t.c.number == loan_t.c.number)
             .where(loan_t.c.bank_id == bank_id, account_t.c.state != int(State.ACTIVE))
         )
+        return self._latest(query, window)
+
+    def _latest(self, query: Select[Any], window: Window) -> Page[StoredLoan]:
         keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
         return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
 

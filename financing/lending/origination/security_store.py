@@ -45,10 +45,8 @@ class SecurityStore(Store):
         )
 
     def get(self, security_id: str) -> StoredSecurity:
-        row = self._one(
-            select(security_t).where(security_t.c.id == security_id), "no such security", security_id=security_id
-        )
-        return _stored(row)
+        query = select(security_t).where(security_t.c.id == security_id)
+        return _stored(self._one(query, "no such security", security_id=security_id))
 
     def of_organisation(self, organisation_id: str, window: Window = ALL) -> Page[StoredSecurity]:
         """Securities that an organisation gave, holds or borrows against, newest first."""

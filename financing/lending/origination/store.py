@@ -30,12 +30,8 @@ class DecisionStore(Store):
         )
 
     def get(self, decision_id: str) -> DecisionRecord:
-        row = self._one(
-            select(decision_t.c.record).where(decision_t.c.id == decision_id),
-            "no such decision",
-            decision_id=decision_id,
-        )
-        return _decisions.decode(row.record)
+        query = select(decision_t.c.record).where(decision_t.c.id == decision_id)
+        return _decisions.decode(self._one(query, "no such decision", decision_id=decision_id).record)
 
     def by_bank(self, bank_id: str, window: Window = ALL) -> Page[DecisionRecord]:
         """Decisions that a bank made, newest first."""

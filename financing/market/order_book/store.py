@@ -13,7 +13,7 @@ from sqlalchemy import Row, bindparam, func, insert, literal, or_, select, updat
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
-from financing.base.storage.store import Store, value_of
+from financing.base.storage.store import Store, columns_of, value_of
 from financing.ledger.accounts import CREDIT_PREFIX
 from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.order_book.engine.orders import Order, OrderState, Side
@@ -142,12 +142,8 @@ class OrderStore(Store):
         self._connection.execute(_SET_INSTRUMENT, values | {"instrument": state.instrument})
 
     def instrument(self, instrument_id: str) -> Instrument:
-        row = self._one(
-            select(instrument_t).where(instrument_t.c.id == instrument_id),
-            "no such instrument is listed",
-            instrument=instrument_id,
-        )
-        return _instrument(row)
+        query = select(instrument_t).where(instrument_t.c.id == instrument_id)
+        return _instrument(self._one(query, "no such instrument is listed", instrument=instrument_id))
 
     def instruments(self, window: Window = ALL) -> Page[Instrument]:
         return page_of(self._connection, select(instrument_t), (Key(instrument_t.c.id),), window, _instrument)
@@ -161,31 +157,8 @@ class OrderStore(Store):
 
     def add_order(self, standing: Standing) -> None:
         """Store a new order as its arrival left it."""
-        self._connection.execute(
-            _ADD_ORDER,
-            {
-                "id": standing.order_id,
-                "instrument_id": standing.instrument,
-                "seq": standing.seq,
-                "owner_id": standing.owner,
-                "side": standing.side,
-                "order_type": standing.order_type,
-                "tif": standing.tif,
-                "flags": standing.flags,
-                "self_trade": standing.self_trade,
-                "price_fen": standing.price,
-                "lots": standing.lots,
-                "left_lots": standing.left,
-                "filled_lots": standing.filled,
-                "spent_fen": standing.spent,
-                "fee_ppm": standing.fee_ppm,
-                "reserved": standing.reserved,
-                "state": standing.state,
-                "until": standing.until,
-                "placed_at": standing.placed_at,
-                "ended_at": standing.ended_at,
-            },
-        )
+        row = columns_of(order_t, standing, id=standing.order_id, left_lots=standing.left, filled_lots=standing.filled)
+        self._connection.execute(_ADD_ORDER, row)
 
     def set_orders(self, rows: list[dict[str, Any]]) -> None:
         """Store how orders stand after an event; rows as `standing_row` makes them."""
@@ -203,23 +176,18 @@ class OrderStore(Store):
         self._connection.execute(
             _ADD_TRADE,
             [
-                {
-                    "instrument_id": instrument,
-                    "seq": seq,
-                    "number": number,
-                    "day": day,
-                    "buyer_id": trade.buyer,
-                    "seller_id": trade.seller,
-                    "buy_order_id": trade.buy_order or None,
-                    "sell_order_id": trade.sell_order or None,
-                    "price_fen": trade.price,
-                    "lots": trade.lots,
-                    "buyer_fee_fen": trade.buyer_fee,
-                    "seller_fee_fen": trade.seller_fee,
-                    "taker": trade.taker,
-                    "entry_id": entry_id,
-                    "at": at,
-                }
+                columns_of(
+                    trade_t,
+                    trade,
+                    instrument_id=instrument,
+                    seq=seq,
+                    number=number,
+                    day=day,
+                    buy_order_id=trade.buy_order or None,
+                    sell_order_id=trade.sell_order or None,
+                    entry_id=entry_id,
+                    at=at,
+                )
                 for number, trade in enumerate(trades, 1)
             ],
         )

@@ -250,13 +250,4 @@ def _block(row: Row[Any]) -> SerialBlock:
 
 def serial_of(row: Row[Any]) -> SerialText:
     """The serial number of a block that was read with its issuance."""
-    return SerialText(
-        methodology_tag=row.methodology_tag,
-        project_code=row.project_code,
-        vintage=row.vintage,
-        first_day=row.first_day,
-        last_day=row.last_day,
-        first_kg=row.first_kg,
-        last_kg=row.last_kg,
-        registry_code=row.registry_code,
-    )
+    return value_of(SerialText, row)

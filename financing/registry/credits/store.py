@@ -23,10 +23,8 @@ class IssuanceStore(Store):
         self._add(issuance_t, issuance, id=issuance.issuance_id)
 
     def get(self, issuance_id: str) -> Issuance:
-        row = self._one(
-            select(issuance_t).where(issuance_t.c.id == issuance_id), "no such issuance", issuance_id=issuance_id
-        )
-        return issuance_of(row)
+        query = select(issuance_t).where(issuance_t.c.id == issuance_id)
+        return issuance_of(self._one(query, "no such issuance", issuance_id=issuance_id))
 
     def these(self, issuance_ids: Sequence[str]) -> list[Issuance]:
         """The issuances with these ids, in no order."""

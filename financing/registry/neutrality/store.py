@@ -35,15 +35,12 @@ class NeutralityStore(Store):
         )
 
     def get(self, claim_id: str) -> NeutralityClaim:
-        row = self._one(
-            select(claim_t.c.record).where(claim_t.c.id == claim_id), "no such claim of neutrality", claim_id=claim_id
-        )
-        return _claims.decode(row.record)
+        query = select(claim_t.c.record).where(claim_t.c.id == claim_id)
+        return _claims.decode(self._one(query, "no such claim of neutrality", claim_id=claim_id).record)
 
     def certified(self, certificate_number: str) -> NeutralityClaim:
         query = select(claim_t.c.record).where(claim_t.c.certificate_number == certificate_number)
-        row = self._one(query, "no such certificate", certificate_number=certificate_number)
-        return _claims.decode(row.record)
+        return _claims.decode(self._one(query, "no such certificate", certificate_number=certificate_number).record)
 
     def all(self, entity_id: str | None = None, *, window: Window = ALL) -> Page[NeutralityClaim]:
         """Claims of an entity, or (None) of all, newest first."""

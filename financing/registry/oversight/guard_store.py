@@ -81,8 +81,7 @@ class GuardStore(Store):
 
     def certificate(self, certificate_number: str) -> GreenCertificate:
         query = select(certificate_t).where(certificate_t.c.certificate_number == certificate_number)
-        row = self._one(query, "no such certificate", certificate_number=certificate_number)
-        return _certificate(row)
+        return _certificate(self._one(query, "no such certificate", certificate_number=certificate_number))
 
     def certificates(self, meter_ids: Iterable[str] | None = None, *, window: Window = ALL) -> Page[GreenCertificate]:
         """Certificates of these meters, of every meter for None, by number."""

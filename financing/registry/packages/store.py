@@ -163,9 +163,7 @@ def _region() -> ColumnElement[str]:
 
 
 def _constituent(row: Row[Any]) -> Constituent:
-    return Constituent(
-        row.id, row.project_code, row.methodology_tag, row.region, row.vintage, row.last_day, Carbon(row.posted)
-    )
+    return value_of(Constituent, row, issuance_id=row.id, quantity=Carbon(row.posted))
 
 
 def _package(row: Row[Any]) -> Package:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, insert, select
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
-from financing.base.storage.store import Store, value_of
+from financing.base.storage.store import Store, columns_of, value_of
 from financing.registry.projects.model import Meter, Project
 from financing.registry.projects.tables import MeterRow, ProjectRow
 
@@ -32,18 +32,7 @@ class ProjectStore(Store):
         )
         if not project.meter_ids:
             return
-        self._connection.execute(
-            insert(meter_t),
-            [
-                {
-                    "id": meter.meter_id,
-                    "project_id": project.project_id,
-                    "measured_by": meter.measured_by,
-                    "interval_minutes": meter.interval_minutes,
-                }
-                for meter in meters
-            ],
-        )
+        self._connection.execute(insert(meter_t), [columns_of(meter_t, each, id=each.meter_id) for each in meters])
 
     def all(self, owner_id: str | None = None, *, window: Window = ALL) -> Page[Project]:
         """Projects of an owner, or (None) of all, by id."""
@@ -82,10 +71,8 @@ class ProjectStore(Store):
         return [_projects.decode(row.record) for row in self._connection.execute(query)]
 
     def get(self, project_id: str) -> Project:
-        row = self._one(
-            select(project_t.c.record).where(project_t.c.id == project_id), "no such project", project_id=project_id
-        )
-        return _projects.decode(row.record)
+        query = select(project_t.c.record).where(project_t.c.id == project_id)
+        return _projects.decode(self._one(query, "no such project", project_id=project_id).record)
 
     def meter(self, meter_id: str) -> Meter:
         row = self._one(select(meter_t).where(meter_t.c.id == meter_id), "no such meter", meter_id=meter_id)

@@ -38,8 +38,7 @@ class RetirementStore(Store):
 
     def get(self, certificate_number: str) -> Retirement:
         query = select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
-        row = self._one(query, "no such certificate", certificate_number=certificate_number)
-        return retirement_of(row)
+        return retirement_of(self._one(query, "no such certificate", certificate_number=certificate_number))
 
     def all(self, retired_by: str | None = None, *, window: Window = ALL) -> Page[Retirement]:
         """What one organisation retired, or (None) everyone, newest first."""

@@ -42,12 +42,8 @@ class TransferStore(Store):
         )
 
     def get(self, transfer_id: str) -> Transfer:
-        row = self._one(
-            select(transfer_t.c.record).where(transfer_t.c.id == transfer_id),
-            "no such transfer",
-            transfer_id=transfer_id,
-        )
-        return _transfers.decode(row.record)
+        query = select(transfer_t.c.record).where(transfer_t.c.id == transfer_id)
+        return _transfers.decode(self._one(query, "no such transfer", transfer_id=transfer_id).record)
 
     def of(self, organisation_id: str, *, window: Window = ALL) -> Page[Transfer]:
         """Transfers that an organisation asked for, or that leave or reach its registry, newest first."""

@@ -51,12 +51,8 @@ class PeriodStore(Store):
         )
 
     def get(self, period_id: str) -> MonitoringPeriod:
-        row = self._one(
-            select(period_t.c.record).where(period_t.c.id == period_id),
-            "no such monitoring period",
-            monitoring_period_id=period_id,
-        )
-        return claim_of(row)
+        query = select(period_t.c.record).where(period_t.c.id == period_id)
+        return claim_of(self._one(query, "no such monitoring period", monitoring_period_id=period_id))
 
     def all(
         self, *, owner_id: str | None = None, state: str | None = None, window: Window = ALL
