@@ -10,226 +10,157 @@ class FederatedError(Exception):
 
     code: ClassVar[str] = "federated_error"
 
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        cls.code = code or cls.code
+
     def __init__(self, detail: str, **context: object) -> None:
         super().__init__(detail)
         self.detail = detail
         self.context = context
 
 
-class ConsentMissing(FederatedError):
+class ConsentMissing(FederatedError, code="consent_missing"):
     """No consent record with this identity covers this subject at the node that was asked."""
 
-    code = "consent_missing"
 
-
-class ConsentWithdrawn(FederatedError):
+class ConsentWithdrawn(FederatedError, code="consent_withdrawn"):
     """The subject withdrew the consent at or before the asked time."""
 
-    code = "consent_withdrawn"
 
-
-class ConsentExpired(FederatedError):
+class ConsentExpired(FederatedError, code="consent_expired"):
     """The asked time lies outside the interval for which consent was given."""
 
-    code = "consent_expired"
 
-
-class PurposeNotCovered(FederatedError):
+class PurposeNotCovered(FederatedError, code="purpose_not_covered"):
     """Consent exists, but not for this purpose."""
 
-    code = "purpose_not_covered"
 
-
-class ScopeNotCovered(FederatedError):
+class ScopeNotCovered(FederatedError, code="scope_not_covered"):
     """Consent exists, but not for this kind of data source."""
 
-    code = "scope_not_covered"
 
-
-class ConsentConflict(FederatedError):
+class ConsentConflict(FederatedError, code="consent_conflict"):
     """A consent with this identity exists already with other terms; a consent is never edited."""
 
-    code = "consent_conflict"
 
-
-class ConsentSignatureInvalid(FederatedError):
+class ConsentSignatureInvalid(FederatedError, code="consent_signature_invalid"):
     """The consent is not signed by its subject with a key that the node's identity authority attests for this time."""
 
-    code = "consent_signature_invalid"
 
-
-class QueryBudgetSpent(FederatedError):
+class QueryBudgetSpent(FederatedError, code="query_budget_spent"):
     """The bank has asked this grid company about this subject, or about all together, as often as a period allows."""
 
-    code = "query_budget_spent"
 
-
-class UseLogTampered(FederatedError):
+class UseLogTampered(FederatedError, code="use_log_tampered"):
     """A node's log of uses is not what was written there. The node answers nothing until that is looked into."""
 
-    code = "use_log_tampered"
 
-
-class StoreOutdated(FederatedError):
+class StoreOutdated(FederatedError, code="store_outdated"):
     """A node's store was written by an earlier version: start a new home, or do what the detail says."""
 
-    code = "store_outdated"
 
-
-class InvalidConsent(FederatedError):
+class InvalidConsent(FederatedError, code="invalid_consent"):
     """The consent's own terms contradict each other (empty purposes, interval that ends before it starts)."""
 
-    code = "invalid_consent"
 
-
-class DataMissing(FederatedError):
+class DataMissing(FederatedError, code="data_missing"):
     """A data file or a node store that is needed does not exist."""
 
-    code = "data_missing"
 
-
-class CorruptData(FederatedError):
+class CorruptData(FederatedError, code="corrupt_data"):
     """A file or record cannot be read as what it claims to be. Names party and column."""
 
-    code = "corrupt_data"
 
-
-class SchemaMismatch(FederatedError):
+class SchemaMismatch(FederatedError, code="schema_mismatch"):
     """Columns are missing, unknown, or belong to another feature schema. Names party and column."""
 
-    code = "schema_mismatch"
 
-
-class InvalidTime(FederatedError):
+class InvalidTime(FederatedError, code="invalid_time"):
     """A time without a zone was given where an instant is needed, or one before what is recorded already."""
 
-    code = "invalid_time"
 
-
-class HomeOccupied(FederatedError):
+class HomeOccupied(FederatedError, code="home_occupied"):
     """The home directory holds node stores of other data; nothing there is overwritten."""
 
-    code = "home_occupied"
 
-
-class NotPermitted(FederatedError):
+class NotPermitted(FederatedError, code="not_permitted"):
     """The organisation that asks is unknown here or may not do this."""
 
-    code = "not_permitted"
 
-
-class AlignmentFailed(FederatedError):
+class AlignmentFailed(FederatedError, code="alignment_failed"):
     """A private-set-intersection message was malformed or out of order."""
 
-    code = "alignment_failed"
 
-
-class AggregationFailed(FederatedError):
+class AggregationFailed(FederatedError, code="aggregation_failed"):
     """A round of secure aggregation did not hold together, or too few parties were left. Nothing was unmasked."""
 
-    code = "aggregation_failed"
 
-
-class PrivacyPlanRefused(FederatedError):
+class PrivacyPlanRefused(FederatedError, code="privacy_plan_refused"):
     """The node's own policy does not allow what the operator proposes, or asks for outside an accepted plan."""
 
-    code = "privacy_plan_refused"
 
-
-class PrivacyBudgetExceeded(FederatedError):
+class PrivacyBudgetExceeded(FederatedError, code="privacy_budget_exceeded"):
     """With this run, all runs of the data set together would cost more than the node's own (ε, δ) budget."""
 
-    code = "privacy_budget_exceeded"
 
-
-class PrivacyBudgetMissing(FederatedError):
+class PrivacyBudgetMissing(FederatedError, code="privacy_budget_missing"):
     """The node has granted no privacy budget for this data set, so nothing may leave it."""
 
-    code = "privacy_budget_missing"
 
-
-class PrivacyLedgerCorrupt(FederatedError):
+class PrivacyLedgerCorrupt(FederatedError, code="privacy_ledger_corrupt"):
     """The node's privacy ledger is not what was written there; nothing is spent before that is resolved."""
 
-    code = "privacy_ledger_corrupt"
 
-
-class NodeUnavailable(FederatedError):
+class NodeUnavailable(FederatedError, code="node_unavailable"):
     """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
 
-    code = "node_unavailable"
 
-
-class NoOverlap(FederatedError):
+class NoOverlap(FederatedError, code="no_overlap"):
     """No bank shares a consented customer with any grid company, so there is nothing to train jointly."""
 
-    code = "no_overlap"
 
-
-class TrainingFailed(FederatedError):
+class TrainingFailed(FederatedError, code="training_failed"):
     """A node failed or returned non-finite numbers during a run. Names the node; nothing is registered."""
 
-    code = "training_failed"
 
-
-class ModelNotFound(FederatedError):
+class ModelNotFound(FederatedError, code="model_not_found"):
     """The model registry holds no such model or version, or no champion was appointed yet."""
 
-    code = "model_not_found"
 
-
-class ModelCorrupt(FederatedError):
+class ModelCorrupt(FederatedError, code="model_corrupt"):
     """The weights on disk do not hash to what the manifest says, or cannot be read."""
 
-    code = "model_corrupt"
 
-
-class ModelExists(FederatedError):
+class ModelExists(FederatedError, code="model_exists"):
     """This version is already registered; versions are immutable."""
 
-    code = "model_exists"
 
-
-class ModelExpired(FederatedError):
+class ModelExpired(FederatedError, code="model_expired"):
     """The champion's approval has lapsed: nothing is scored until it is approved anew or another is appointed."""
 
-    code = "model_expired"
 
-
-class ModelInUse(FederatedError):
+class ModelInUse(FederatedError, code="model_in_use"):
     """The version holds a role (champion or challenger) with which this cannot be done."""
 
-    code = "model_in_use"
 
-
-class VersionNotFound(FederatedError):
+class VersionNotFound(FederatedError, code="version_not_found"):
     """No version of this name is registered."""
 
-    code = "version_not_found"
 
-
-class VersionNotApproved(FederatedError):
+class VersionNotApproved(FederatedError, code="version_not_approved"):
     """Only a version whose approval holds can be given a role."""
 
-    code = "version_not_approved"
 
-
-class VersionFinal(FederatedError):
+class VersionFinal(FederatedError, code="version_final"):
     """The version was rejected or retired, which is final."""
 
-    code = "version_final"
 
-
-class SecondPersonRequired(FederatedError):
+class SecondPersonRequired(FederatedError, code="second_person_required"):
     """A version is approved by another party than the one that registered it."""
 
-    code = "second_person_required"
 
-
-class NothingToRollBack(FederatedError):
+class NothingToRollBack(FederatedError, code="nothing_to_roll_back"):
     """No earlier champion is still approved and in date."""
-
-    code = "nothing_to_roll_back"
 
 
 def error_codes() -> dict[str, type[FederatedError]]:

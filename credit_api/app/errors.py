@@ -32,40 +32,33 @@ class ApiError(Exception):
 
     code: ClassVar[str] = "api_error"
 
+    def __init_subclass__(cls, *, code: str | None = None) -> None:
+        cls.code = code or cls.code
+
     def __init__(self, detail: str, **context: object) -> None:
         super().__init__(detail)
         self.detail = detail
         self.context = context
 
 
-class Unauthenticated(ApiError):
+class Unauthenticated(ApiError, code="unauthenticated"):
     """No API key, or one that is unknown or revoked."""
 
-    code = "unauthenticated"
 
-
-class Forbidden(ApiError):
+class Forbidden(ApiError, code="forbidden"):
     """The key's organisation is not of a kind that may call this route."""
 
-    code = "forbidden"
 
-
-class CsrfRejected(ApiError):
+class CsrfRejected(ApiError, code="csrf_rejected"):
     """A console form came without its token or from another site."""
 
-    code = "csrf_rejected"
 
-
-class InvalidRequest(ApiError):
+class InvalidRequest(ApiError, code="invalid_request"):
     """The request does not fit what the route takes."""
 
-    code = "invalid_request"
 
-
-class BodyTooLarge(ApiError):
+class BodyTooLarge(ApiError, code="body_too_large"):
     """The request body is larger than the route accepts."""
-
-    code = "body_too_large"
 
 
 STATUS: Mapping[str, int] = {

@@ -24,30 +24,31 @@ from financing.market.auctions.commands import (
     reveal_bid,
 )
 from financing.market.auctions.contracts import default_contract, pay_contract, sign_contract
-from financing.market.auctions.store import Contract
+from financing.market.auctions.store import Auction, Contract
 
 router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
 
 
-def shown_auction(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
-    """An auction with its bids and contracts, as the actor may see it."""
+def shown_auction(unit: UnitOfWork, context: Context, auction: Auction) -> AuctionOut:
+    """An auction with its bids and contracts, as the actor may see it: the reserve is the seller's until it is over."""
+    auction_id = auction.terms.auction_id
     bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
-    return AuctionOut.of(unit.auctions.get(auction_id), bids, awards, context.at, context.actor.id)
+    return AuctionOut.shown(auction, bids, awards, context.at, context.actor.id)
 
 
 def shown_contract(unit: UnitOfWork, contract: Contract) -> ContractOut:
-    return ContractOut.of(contract, unit.auctions.get(contract.auction_id))
+    return ContractOut.of_auction(contract, unit.auctions.get(contract.auction_id))
 
 
 @issued_by()
 def opened(unit: UnitOfWork, context: Context, command: OpenAuction) -> AuctionOut:
-    return shown_auction(unit, context, open_auction(unit, context, command).terms.auction_id)
+    return shown_auction(unit, context, open_auction(unit, context, command))
 
 
 @issued_by()
 def bid_placed(unit: UnitOfWork, context: Context, auction_id: str, command: PlaceBid) -> AuctionOut:
     place_bid(unit, context, auction_id, command)
-    return shown_auction(unit, context, auction_id)
+    return shown_auction(unit, context, unit.auctions.get(auction_id))
 
 
 @issued_by()
@@ -58,13 +59,13 @@ def taken(unit: UnitOfWork, context: Context, auction_id: str, command: TakeAtAs
 @issued_by()
 def closed(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
     close_any(unit, context, auction_id)
-    return shown_auction(unit, context, auction_id)
+    return shown_auction(unit, context, unit.auctions.get(auction_id))
 
 
 @issued_by()
 def withdrawn(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
     withdraw_any(unit, context, auction_id)
-    return shown_auction(unit, context, auction_id)
+    return shown_auction(unit, context, unit.auctions.get(auction_id))
 
 
 @issued_by()
@@ -95,14 +96,15 @@ def list_auctions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         auctions = unit.auctions.all(paging.window)
-        return paging.answers(auctions, lambda each: shown_auction(unit, context, each.terms.auction_id))
+        return paging.answers(auctions, lambda each: shown_auction(unit, context, each))
 
 
 @router.get("/auctions/{auction_id}")
 def show_auction(auction_id: Id, parts: PartsDep, principal: PrincipalDep) -> AuctionOut:
     """One auction with its bids and contracts."""
     with parts.reading() as connection:
-        return shown_auction(UnitOfWork(connection), parts.context(principal), auction_id)
+        unit = UnitOfWork(connection)
+        return shown_auction(unit, parts.context(principal), unit.auctions.get(auction_id))
 
 
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=AuctionOut)

@@ -9,13 +9,13 @@ from typing import TypeVar
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from credit_api.auctions.api import shown_auction
 from credit_api.auctions.schemas import AuctionOut
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
-from financing.base.commands import Given
+from financing.base.commands import Given, Id
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
@@ -33,7 +33,6 @@ from financing.market.auctions.commands import (
     reveal_bid,
 )
 from financing.market.auctions.contracts import default_contract, pay_contract, sign_contract
-from financing.market.auctions.store import Auction
 from financing.market.auctions.terms import Format
 from financing.market.fees import Quote
 
@@ -54,7 +53,7 @@ def auctions_page(page: Page) -> Response:
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
         rows = unit.auctions.all(page.window("auctions"))
-        seen = rows.map(lambda part: [_seen(page, unit, each) for each in part])
+        seen = rows.map(lambda part: [shown_auction(unit, page.context(), each) for each in part])
         names = asset_names(unit, (each.asset for each in seen))
         free = free_of(unit, principal.organisation_id) if principal.kind in HOLDERS else []
     return page.render(
@@ -93,7 +92,7 @@ def auction_page(page: Page, auction_id: str, asked: Post | None = None) -> Resp
     me, at = principal.organisation_id, page.parts.clock()
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        seen = _seen(page, unit, unit.auctions.get(auction_id))
+        seen = shown_auction(unit, page.context(), unit.auctions.get(auction_id))
         names = asset_names(unit, [seen.asset])
         money = Money(unit.ledger.balance(cash(me)).available)
         terms = unit.auctions.get(auction_id).terms
@@ -201,13 +200,6 @@ def _act(post: Post, auction_id: str, given: Callable[[], Given[UnitOfWork, R]],
         flash=flash,
         again=lambda page: auction_page(page, auction_id),
     )
-
-
-def _seen(page: Page, unit: UnitOfWork, auction: Auction) -> AuctionOut:
-    """As the API shows it: the reserve is the seller's until the auction is over."""
-    auction_id = auction.terms.auction_id
-    bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
-    return AuctionOut.of(auction, bids, awards, page.parts.clock(), page.principal().organisation_id)
 
 
 def _lowest(seen: AuctionOut) -> Price:

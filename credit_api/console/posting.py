@@ -24,9 +24,8 @@ from credit_api.app.errors import InvalidRequest, status_of
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
-from credit_api.http.fields import YEARS
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
-from financing.base.commands import Given, Measure
+from financing.base.commands import YEARS, Given, Measure
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
 from financing.base.quantities import CHINA_TIME, KG_PER_TONNE, Carbon, Money, Price, checked_int64

@@ -94,7 +94,10 @@ async def _load(call: Call, batch: ReadingBatch, signature: str | None, correcti
 
     same = await run_in_threadpool(Upload.of, batch, correction)
     return await call.commit_effect(
-        "load_readings", effect, answer=lambda receipt: ReadingsOut.of(batch, receipt), body=same
+        "load_readings",
+        effect,
+        answer=lambda receipt: ReadingsOut.joined(receipt, batch, generation_wh=batch.generation()),
+        body=same,
     )
 
 
@@ -162,7 +165,7 @@ async def state(period_id: Id, body: StatePeriod, call: CallDep) -> Response:
 async def issue(body: IssueCredits, call: CallDep) -> Response:
     """Issue the whole tonnes of an accepted period to the owner, as the registry; the rest is carried over."""
     return await call.commit(
-        issue_credits.given(body), answer=lambda issued: IssuedOut.of(issued, body.monitoring_period_id)
+        issue_credits.given(body), answer=lambda issued: IssuedOut.joining(issued, body.monitoring_period_id)
     )
 
 

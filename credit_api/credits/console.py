@@ -13,8 +13,8 @@ from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
-from credit_api.http.fields import Id
 from credit_api.over_the_counter.dealing import own_listings
+from financing.base.commands import Id
 from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Money, business_date

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.credits.holdings_console import products_on
-from credit_api.http.fields import Id
 from credit_api.lending.loans_api import decide_from_inquiry
 from credit_api.scores.inquiries import Inquiry, inquiries
+from financing.base.commands import Id
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
 from financing.lending.collateral.pledge import StoredPledge

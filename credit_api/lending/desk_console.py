@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.credits.console import assets_page
-from credit_api.http.fields import Id
+from financing.base.commands import Id
 from financing.base.quantities import Money
 from financing.ledger.accounts import cash
 from financing.lending.business_day.intraday import revalue_loans

@@ -6,9 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
-from credit_api.http.fields import Id
-from credit_api.lending.loans_console import loan_page
-from financing.base.commands import issued_by
+from credit_api.lending.loans_console import on_loan
+from financing.base.commands import Id, issued_by
 from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
@@ -21,22 +20,14 @@ router = APIRouter(include_in_schema=False)
 @router.post("/console/loans/{loan_id}/tranches")
 def draw(post: PostDep, loan_id: Id) -> Response:
     """Pay out a further part of what was committed, as the lender, if the collateral covers the whole debt."""
-    return post.commit(
-        lambda: draw_tranche.given(loan_id, post.read(DrawTranche)),
-        to=f"/console/loans/{loan_id}",
-        flash="tranche_paid",
-        again=lambda page: loan_page(page, loan_id),
-    )
+    return on_loan(post, loan_id, lambda: draw_tranche.given(loan_id, post.read(DrawTranche)), "tranche_paid")
 
 
 @router.post("/console/loans/{loan_id}/substitutions/{pledge_id}")
 def replace(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Put a reserved pledge in the place of a posted one, as the lender, if the debt stays covered."""
-    return post.commit(
-        lambda: replace_on_loan.given(loan_id, pledge_id, post.read(SubstitutePledge)),
-        to=f"/console/loans/{loan_id}",
-        flash="substituted",
-        again=lambda page: loan_page(page, loan_id),
+    return on_loan(
+        post, loan_id, lambda: replace_on_loan.given(loan_id, pledge_id, post.read(SubstitutePledge)), "substituted"
     )
 
 

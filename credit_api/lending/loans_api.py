@@ -110,7 +110,8 @@ def show_loan(loan_id: Id, parts: PartsDep, principal: PrincipalDep) -> LoanOut:
 def show_schedule(loan_id: Id, parts: PartsDep, principal: PrincipalDep) -> ScheduleOut:
     """Instalments that fell due and those to come."""
     with parts.reading() as connection:
-        return ScheduleOut.of(loan_id, schedule_of(UnitOfWork(connection), parts.context(principal), loan_id))
+        schedule = schedule_of(UnitOfWork(connection), parts.context(principal), loan_id)
+    return ScheduleOut.joined(schedule, loan_id=loan_id)
 
 
 @router.get("/loans/{loan_id}/events")

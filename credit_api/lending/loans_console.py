@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable
+from typing import TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import PostDep, inputs_of
-from credit_api.http.fields import Id
+from credit_api.console.posting import Post, PostDep, inputs_of
 from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
+from financing.base.commands import Given, Id
 from financing.base.context import HOLDERS, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
@@ -30,13 +31,12 @@ from financing.lending.collateral.disposing import ListCollateral, ground_of, li
 from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.classification import RiskClass
 from financing.lending.loans.commands import history_of, schedule_of
-from financing.lending.loans.days import date_of
-from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import AccrueLoan, RepayLoan, accrue_loan, repay_loan
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
 from financing.valuation.pools import PoolValue
 
+R = TypeVar("R")
 router = APIRouter(include_in_schema=False)
 # How many reserved pledges a form lets its reader choose from.
 CHOICES = 200
@@ -83,8 +83,8 @@ def loan_page(page: Page, loan_id: str) -> Response:
         ground=ground,
         plan=plan,
         reserves=_reserves(standing),
-        fallen=_rows(schedule.fallen_due),
-        ahead=_rows(schedule.to_come),
+        fallen=schedule.fallen_due.instalments(),
+        ahead=schedule.to_come.instalments(),
         events=events,
         risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
         stage=int(standing.stored.book.stage[0]),
@@ -94,12 +94,6 @@ def loan_page(page: Page, loan_id: str) -> Response:
         at=context.at,
         today=business_date(context.at),
     )
-
-
-def _rows(dues: Dues) -> list[tuple[date, Money, Money]]:
-    """Instalments as (day, interest, principal)."""
-    columns = (dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist())
-    return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
 
 
 def _undrawn(unit: UnitOfWork, context: Context, standing: LoanCoverage) -> Money | None:
@@ -129,25 +123,32 @@ def _reserves(standing: LoanCoverage) -> dict[str, Price]:
     return {line.lot.asset: reserve_price(line) for line in standing.pool.lines}
 
 
+def on_loan(
+    post: Post, loan_id: str, given: Callable[[], Given[UnitOfWork, R]], flash: str | Callable[[R], str]
+) -> Response:
+    """Commit what is asked of a loan and show the loan again, whether it was done or refused."""
+    return post.commit(given, to=f"/console/loans/{loan_id}", flash=flash, again=lambda page: loan_page(page, loan_id))
+
+
 @router.post("/console/loans/{loan_id}/repayments")
 def repay(post: PostDep, loan_id: Id) -> Response:
     """Repay from the borrower's settlement balance; a margin call that this cures is closed."""
-    return post.commit(
+    return on_loan(
+        post,
+        loan_id,
         lambda: repay_loan.given(loan_id, post.read(RepayLoan)),
-        to=f"/console/loans/{loan_id}",
-        flash=lambda done: "cured" if done.standing.call is None and post.checked("called") else "repaid",
-        again=lambda page: loan_page(page, loan_id),
+        lambda done: "cured" if done.standing.call is None and post.checked("called") else "repaid",
     )
 
 
 @router.post("/console/loans/{loan_id}/topups")
 def top_up(post: PostDep, loan_id: Id) -> Response:
     """Post a reserved pledge to the loan, as its lender."""
-    return post.commit(
+    return on_loan(
+        post,
+        loan_id,
         lambda: post_pledge.given(post.text("pledge_id"), post.read(PostPledge, loan_id=loan_id)),
-        to=f"/console/loans/{loan_id}",
-        flash="topped_up",
-        again=lambda page: loan_page(page, loan_id),
+        "topped_up",
     )
 
 
@@ -155,33 +156,20 @@ def top_up(post: PostDep, loan_id: Id) -> Response:
 def accrue(post: PostDep, loan_id: Id) -> Response:
     """Book interest up to today, as the lender."""
     today = business_date(post.page.parts.clock())
-    return post.commit(
-        lambda: accrue_loan.given(loan_id, post.read(AccrueLoan, on=today)),
-        to=f"/console/loans/{loan_id}",
-        flash="accrued",
-        again=lambda page: loan_page(page, loan_id),
-    )
+    return on_loan(post, loan_id, lambda: accrue_loan.given(loan_id, post.read(AccrueLoan, on=today)), "accrued")
 
 
 @router.post("/console/loans/{loan_id}/releases/{pledge_id}")
 def release(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Return pledged credits, as the lender, if what remains covers the debt."""
-    return post.commit(
-        lambda: release_pledge.given(pledge_id, post.read(ReleasePledge)),
-        to=f"/console/loans/{loan_id}",
-        flash="released",
-        again=lambda page: loan_page(page, loan_id),
-    )
+    return on_loan(post, loan_id, lambda: release_pledge.given(pledge_id, post.read(ReleasePledge)), "released")
 
 
 @router.post("/console/loans/{loan_id}/registrations/{pledge_id}")
 def amend(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Record an amended or extended registration of a posted pledge, as the lender."""
-    return post.commit(
-        lambda: amend_registration.given(pledge_id, post.read(AmendRegistration)),
-        to=f"/console/loans/{loan_id}",
-        flash="registration_amended",
-        again=lambda page: loan_page(page, loan_id),
+    return on_loan(
+        post, loan_id, lambda: amend_registration.given(pledge_id, post.read(AmendRegistration)), "registration_amended"
     )
 
 
@@ -189,11 +177,11 @@ def amend(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
 def dispose(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """List pledged credits for one buyer, as the lender, when coverage or an uncured call allows it."""
     days_max = rules_of(post.page.context()).listing_days_max
-    return post.commit(
+    return on_loan(
+        post,
+        loan_id,
         lambda: list_collateral.given(
             pledge_id, post.read(ListCollateral, expires_at=post.days_ahead("days", days_max))
         ),
-        to=f"/console/loans/{loan_id}",
-        flash="collateral_listed",
-        again=lambda page: loan_page(page, loan_id),
+        "collateral_listed",
     )

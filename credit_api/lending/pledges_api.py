@@ -88,8 +88,7 @@ async def replace_pledge(pledge_id: Id, body: SubstitutePledge, call: CallDep) -
 @router.post("/pledges/{pledge_id}/disposal", status_code=201, response_model=ListingOut)
 async def dispose(pledge_id: Id, body: ListCollateral, call: CallDep) -> Response:
     """List pledged credits for one buyer, as the lender, when coverage or an uncured margin call allows it."""
-    at = call.parts.clock()
-    return await call.commit(list_collateral.given(pledge_id, body), answer=lambda done: ListingOut.of(done, at))
+    return await call.commit(list_collateral.given(pledge_id, body), answer=ListingOut.at(call.parts.clock()))
 
 
 @router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)
@@ -101,7 +100,7 @@ async def dispose_by_auction(pledge_id: Id, body: AuctionCollateral, call: CallD
 @issued_by()
 def open_disposal(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> AuctionOut:
     """The auction as it is shown right after it was opened."""
-    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command).terms.auction_id)
+    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command))
 
 
 @router.post("/guarantees", status_code=201, response_model=SecurityOut)

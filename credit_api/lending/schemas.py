@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from credit_api.http.fields import ResponseModel, TextPair
+from pydantic import BeforeValidator
+
+from credit_api.http.fields import ResponseModel, TextPair, read
 from financing.base.parameters.records import GreenTerms, LendingProduct, ProductTerms
 from financing.lending.business_day.outcome import ClosedDay, DayOutcome
-from financing.lending.business_day.store import Alert
-from financing.lending.collateral.disposal import Waterfall
 from financing.lending.collateral.margin import StoredCall
 from financing.lending.collateral.pledge import PledgeStanding, StoredPledge
 from financing.lending.collateral.standing import LoanCoverage
 from financing.lending.loans.classification import RiskClass
-from financing.lending.loans.commands import Schedule
-from financing.lending.loans.days import date_of
 from financing.lending.loans.events import Happening, StoredEvent
 from financing.lending.loans.rolling import Dues
 from financing.lending.origination.commands import Repaid
@@ -30,7 +28,7 @@ class PledgeOut(PledgeStanding, ResponseModel):
 
     pledge_id: str
     pledgor_id: str
-    bank_id: str
+    bank_id: str = read("pledgee")
     issuance_id: str
     quantity_kg: int
     outstanding_kg: int
@@ -40,24 +38,7 @@ class PledgeOut(PledgeStanding, ResponseModel):
 
     @classmethod
     def of(cls, stored: StoredPledge) -> Self:
-        pledge = stored.pledge
-        return cls(
-            pledge_id=pledge.pledge_id,
-            pledgor_id=pledge.pledgor,
-            bank_id=pledge.pledgee,
-            issuance_id=stored.issuance_id,
-            asset_class=pledge.lot.asset_class,
-            quantity_kg=pledge.lot.quantity.kg,
-            outstanding_kg=pledge.outstanding.kg,
-            state=pledge.state.value,
-            loan_id=pledge.loan_id,
-            registration_number=stored.registration_number,
-            registered_on=stored.registered_on,
-            freeze_number=stored.freeze_number,
-            **stored.use.model_dump(),
-            reserved_at=pledge.reserved_at,
-            expires_at=pledge.expires_at,
-        )
+        return cls.joined(stored, stored.pledge, stored.pledge.lot, stored.use)
 
 
 class SubstitutedOut(ResponseModel):
@@ -78,13 +59,13 @@ class DecisionOut(ResponseModel):
     decision_id: str
     borrower_id: str
     product: str
-    requested_fen: int
+    requested_fen: int = read("amount")
     outcome: str
     max_amount_fen: int
-    annual_rate_bps: int | None
+    annual_rate_bps: int | None = read("rate")
     lendable_fen: int | None
-    loss_given_default_bps: int | None
-    expected_loss_fen: int | None
+    loss_given_default_bps: int | None = read("workings?.loss_given_default")
+    expected_loss_fen: int | None = read("workings?.expected_loss")
     reasons: list[ReasonOut]
     model_version: str | None
     parameter_hashes: dict[str, str]
@@ -94,27 +75,8 @@ class DecisionOut(ResponseModel):
 
     @classmethod
     def of(cls, record: DecisionRecord) -> Self:
-        decision, workings = record.decision, record.decision.workings
-        return cls(
-            decision_id=record.decision_id,
-            borrower_id=record.borrower_id,
-            product=record.application.product,
-            requested_fen=record.application.amount.fen,
-            outcome=decision.outcome,
-            max_amount_fen=decision.max_amount.fen,
-            annual_rate_bps=decision.rate.bps if decision.rate else None,
-            lendable_fen=decision.lendable.fen if decision.lendable is not None else None,
-            loss_given_default_bps=workings.loss_given_default.bps if workings else None,
-            expected_loss_fen=workings.expected_loss.fen if workings else None,
-            reasons=[
-                ReasonOut(code=each.code, zh=each.zh, en=each.en, outcome=each.outcome) for each in decision.reasons
-            ],
-            model_version=decision.model_version,
-            parameter_hashes=dict(decision.parameter_hashes),
-            pledge_ids=list(record.pledge_ids),
-            decided_at=decision.decided_at,
-            valid_until=decision.valid_until,
-        )
+        hashes = dict(record.decision.parameter_hashes)
+        return cls.joined(record, record.decision, record.application, parameter_hashes=hashes)
 
 
 class DebtOut(ResponseModel):
@@ -127,29 +89,18 @@ class DebtOut(ResponseModel):
 class CallOut(DebtOut):
     """A margin call with the debt as it was when the call was made."""
 
-    margin_call_id: str
+    margin_call_id: str = read("call_id")
     state: str
-    market_value_fen: int
+    market_value_fen: int = read("market")
     shortfall_fen: int
-    cash_cure_fen: int
+    cash_cure_fen: int = read("cash")
     cure_by: date
     called_at: datetime
     closed_at: datetime | None
 
     @classmethod
     def of(cls, stored: StoredCall) -> Self:
-        return cls(
-            margin_call_id=stored.call_id,
-            loan_id=stored.call.loan_id,
-            state=stored.state,
-            debt_fen=stored.call.debt.fen,
-            market_value_fen=stored.market.fen,
-            shortfall_fen=stored.call.shortfall.fen,
-            cash_cure_fen=stored.call.cash.fen,
-            cure_by=stored.call.cure_by,
-            called_at=stored.call.called_at,
-            closed_at=stored.closed_at,
-        )
+        return cls.joined(stored, stored.call)
 
 
 class CreditCureOut(ResponseModel):
@@ -162,11 +113,11 @@ class LoanOut(DebtOut):
     """A loan as it stands today: debt, collateral, coverage and what would cure it."""
 
     decision_id: str
-    bank_id: str
+    bank_id: str = read("lender")
     borrower_id: str
     product: str
     state: str
-    annual_rate_bps: int
+    annual_rate_bps: int = read("rate")
     disbursed_on: date
     matures_on: date
     drawn_fen: int
@@ -177,13 +128,13 @@ class LoanOut(DebtOut):
     risk_class: str
     stage: int
     allowance_fen: int
-    coverage: str
+    coverage: str = read("coverage.status.label")
     collateral_kg: int
-    collateral_value_fen: int | None
-    ltv_bps: int | None
-    warn_fen: int | None
-    call_fen: int | None
-    liquidate_fen: int | None
+    collateral_value_fen: int | None = read("coverage.market")
+    ltv_bps: int | None = read("coverage.ltv")
+    warn_fen: int | None = read("coverage.lines?.warn")
+    call_fen: int | None = read("coverage.lines?.call")
+    liquidate_fen: int | None = read("coverage.lines?.liquidate")
     pledge_ids: list[str]
     margin_call: CallOut | None
     cash_cure_fen: int | None
@@ -191,40 +142,19 @@ class LoanOut(DebtOut):
 
     @classmethod
     def of(cls, standing: LoanCoverage) -> Self:
-        loan, seen = standing.stored.loan, standing.coverage
-        return cls(
-            loan_id=loan.loan_id,
-            decision_id=standing.stored.decision_id,
-            bank_id=loan.lender,
-            borrower_id=loan.borrower,
-            product=standing.stored.product,
-            state=loan.state.value,
-            annual_rate_bps=loan.rate.bps,
-            disbursed_on=loan.disbursed_on,
-            matures_on=loan.matures_on,
-            drawn_fen=loan.drawn.fen,
-            principal_fen=standing.debt.principal.fen,
-            interest_fen=standing.debt.interest.fen,
-            penal_fen=standing.debt.penal.fen,
-            days_past_due=standing.days_past_due,
-            risk_class=RiskClass(int(standing.stored.book.risk_class[0])).name.lower(),
-            stage=int(standing.stored.book.stage[0]),
-            allowance_fen=int(standing.stored.book.allowance[0]),
-            debt_fen=standing.debt.total.fen,
-            coverage=seen.status.label,
+        stored, book = standing.stored, standing.stored.book
+        return cls.joined(
+            standing,
+            standing.debt,
+            stored,
+            stored.loan,
+            debt_fen=standing.debt.total,
+            risk_class=RiskClass(int(book.risk_class[0])).name.lower(),
+            stage=int(book.stage[0]),
+            allowance_fen=int(book.allowance[0]),
             collateral_kg=sum(held.pledge.outstanding.kg for held in standing.pledges),
-            collateral_value_fen=seen.market.fen if seen.market is not None else None,
-            ltv_bps=seen.ltv.bps if seen.ltv is not None else None,
-            warn_fen=seen.lines.warn.fen if seen.lines else None,
-            call_fen=seen.lines.call.fen if seen.lines else None,
-            liquidate_fen=seen.lines.liquidate.fen if seen.lines else None,
             pledge_ids=[held.pledge.pledge_id for held in standing.pledges],
             margin_call=CallOut.of(standing.call) if standing.call else None,
-            cash_cure_fen=standing.cash_cure.fen if standing.cash_cure is not None else None,
-            credit_cures=[
-                CreditCureOut(asset_class=cure.asset_class, value_fen=cure.value.fen, quantity_kg=cure.quantity.kg)
-                for cure in standing.credit_cures
-            ],
         )
 
 
@@ -236,13 +166,7 @@ class RepaymentOut(ResponseModel):
 
     @classmethod
     def of(cls, repaid: Repaid) -> Self:
-        split = repaid.allocation
-        return cls(
-            penal_fen=split.penal.fen,
-            interest_fen=split.interest.fen,
-            principal_fen=split.principal.fen,
-            loan=LoanOut.of(repaid.standing),
-        )
+        return cls.joined(repaid.allocation, loan=LoanOut.of(repaid.standing))
 
 
 class RevaluedOut(ResponseModel):
@@ -260,25 +184,18 @@ class InstalmentOut(ResponseModel):
 
     @classmethod
     def each(cls, dues: Dues) -> list[Self]:
-        return [
-            cls(due_on=date_of(day), interest_fen=interest, principal_fen=principal)
-            for day, interest, principal in zip(
-                dues.due_on.tolist(), dues.interest.tolist(), dues.principal.tolist(), strict=True
-            )
-        ]
+        return [cls.joined(due_on=day, interest=interest, principal=part) for day, interest, part in dues.instalments()]
+
+
+Instalments = Annotated[list[InstalmentOut], BeforeValidator(InstalmentOut.each)]
 
 
 class ScheduleOut(ResponseModel):
     """What fell due, and what will if everything is paid on its day and the rate stays."""
 
     loan_id: str
-    fallen_due: list[InstalmentOut]
-    to_come: list[InstalmentOut]
-
-    @classmethod
-    def of(cls, loan_id: str, schedule: Schedule) -> Self:
-        fallen, ahead = InstalmentOut.each(schedule.fallen_due), InstalmentOut.each(schedule.to_come)
-        return cls(loan_id=loan_id, fallen_due=fallen, to_come=ahead)
+    fallen_due: Instalments
+    to_come: Instalments
 
 
 class LoanEventOut(ResponseModel):
@@ -289,20 +206,12 @@ class LoanEventOut(ResponseModel):
     external_id: str | None
     reversed: bool
     entry_id: int | None
-    recorded_by: str
+    recorded_by: str = read("actor_id")
     recorded_at: datetime
 
     @classmethod
     def of(cls, stored: StoredEvent) -> Self:
-        return cls(
-            sequence=stored.event.sequence,
-            event=stored.event.what,
-            external_id=stored.external_id,
-            reversed=stored.event.reversed,
-            entry_id=stored.entry_id,
-            recorded_by=stored.actor_id,
-            recorded_at=stored.recorded_at,
-        )
+        return cls.joined(stored, stored.event, event=stored.event.what)
 
 
 class BusinessDayOut(DayOutcome, ResponseModel):
@@ -325,33 +234,22 @@ class AlertOut(ResponseModel):
     subject: str
     detail: str
 
-    @classmethod
-    def of(cls, alert: Alert) -> Self:
-        return cls(day=alert.day, kind=alert.kind, subject=alert.subject, detail=alert.detail)
-
 
 class ProductOut(ProductTerms, ResponseModel):
     """A product as its file has it today: security, standard, price, repayment, and who approved it."""
 
-    product: str
+    product: str = read("key")
     rate_grid: dict[str, int]
     green: GreenTerms | None
     prepared_by: str
     approved_by: str
     approved_on: date
-    file_sha256: str
+    file_sha256: str = read("version_hash")
 
     @classmethod
     def of(cls, product: LendingProduct) -> Self:
-        return cls(
-            product=product.key,
-            rate_grid={row.grade: row.spread_bps for row in product.rate_grid},
-            prepared_by=product.approval.prepared_by,
-            approved_by=product.approval.approved_by,
-            approved_on=product.approval.approved_on,
-            file_sha256=product.version_hash,
-            **{name: getattr(product, name) for name in ProductTerms.model_fields},
-        )
+        grid = {row.grade: row.spread_bps for row in product.rate_grid}
+        return cls.joined(product, product.approval, rate_grid=grid)
 
 
 class SecurityOut(SecurityStanding, ResponseModel):
@@ -363,26 +261,11 @@ class SecurityOut(SecurityStanding, ResponseModel):
     borrower_id: str
     value_fen: int
     loan_id: str | None
-    workings: dict[str, Any]
+    workings: dict[str, Any] = read("record")
 
     @classmethod
     def of(cls, stored: StoredSecurity) -> Self:
-        security = stored.security
-        return cls(
-            security_id=security.security_id,
-            kind=security.kind,
-            provider_id=security.provider,
-            bank_id=security.bank,
-            borrower_id=security.borrower,
-            value_fen=security.value.fen,
-            since=security.since,
-            valid_until=security.valid_until,
-            state=stored.state,
-            loan_id=stored.loan_id,
-            evidence_sha256=stored.evidence_sha256,
-            registration_number=stored.registration_number,
-            workings=stored.record,
-        )
+        return cls.joined(stored, stored.security)
 
 
 class WaterfallOut(ResponseModel):
@@ -394,16 +277,4 @@ class WaterfallOut(ResponseModel):
     interest_fen: int
     principal_fen: int
     surplus_fen: int
-    unpaid_debt_fen: int
-
-    @classmethod
-    def of(cls, flow: Waterfall) -> Self:
-        return cls(
-            proceeds_fen=flow.proceeds.fen,
-            costs_fen=flow.costs.fen,
-            penal_fen=flow.penal.fen,
-            interest_fen=flow.interest.fen,
-            principal_fen=flow.principal.fen,
-            surplus_fen=flow.surplus.fen,
-            unpaid_debt_fen=flow.bad_debt.fen,
-        )
+    unpaid_debt_fen: int = read("bad_debt")

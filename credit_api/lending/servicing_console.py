@@ -10,11 +10,10 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
-from credit_api.http.fields import Id
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.decisions_console import decision_page
-from credit_api.lending.loans_console import loan_page
-from financing.base.commands import Command, Given
+from credit_api.lending.loans_console import loan_page, on_loan
+from financing.base.commands import Command, Given, Id
 from financing.base.quantities import Money, business_date
 from financing.lending.business_day.closing import CloseDays, close_days, open_dates
 from financing.lending.business_day.outcome import ClosedDay
@@ -43,12 +42,7 @@ PLAIN: dict[str, type[Command]] = {
 @router.post("/console/loans/{loan_id}/events")
 def record(post: PostDep, loan_id: Id) -> Response:
     """Change terms, freeze, restructure or write off, as the lender."""
-    return post.commit(
-        lambda: service_loan.given(loan_id, _asked(post)),
-        to=f"/console/loans/{loan_id}",
-        flash="served",
-        again=lambda page: loan_page(page, loan_id),
-    )
+    return on_loan(post, loan_id, lambda: service_loan.given(loan_id, _asked(post)), "served")
 
 
 def _asked(post: Post) -> Servicing:
@@ -67,12 +61,7 @@ def _asked(post: Post) -> Servicing:
 @router.post("/console/loans/{loan_id}/events/{sequence}/reversal")
 def reverse(post: PostDep, loan_id: Id, sequence: int) -> Response:
     """Take a repayment back, as the lender."""
-    return post.commit(
-        lambda: reverse_payment.given(loan_id, sequence),
-        to=f"/console/loans/{loan_id}",
-        flash="reversed",
-        again=lambda page: loan_page(page, loan_id),
-    )
+    return on_loan(post, loan_id, lambda: reverse_payment.given(loan_id, sequence), "reversed")
 
 
 @router.post("/console/loans/{loan_id}/auctions/{pledge_id}")

@@ -55,7 +55,7 @@ def list_methodologies(parts: PartsDep, principal: PrincipalDep) -> list[Methodo
     with parts.reading() as connection:
         unit = UnitOfWork(connection)
         versions = [compiled(file) for file in parts.parameters.methodologies]
-        return [MethodologyOut.of(each, status_of(unit, each, on)) for each in versions]
+        return [MethodologyOut.standing(each.file, status_of(unit, each, on)) for each in versions]
 
 
 @router.post("/methodologies/{code}/{version}/transitions", status_code=201, response_model=Transition)

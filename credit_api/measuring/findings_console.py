@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
-from credit_api.http.fields import Id
 from credit_api.measuring.verification_console import claim_page
+from financing.base.commands import Id
 from financing.registry.verification.verifying import (
     AnswerFinding,
     AssignVerifier,

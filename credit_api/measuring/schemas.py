@@ -7,11 +7,8 @@ from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import ResponseModel
-from financing.base.parameters.methodologies import Status
-from financing.registry.methodology.definition import Methodology
-from financing.registry.verification.independence import Accreditation, Relation
-from financing.registry.verification.model import Assignment
+from credit_api.http.fields import ResponseModel, read
+from financing.base.parameters.methodologies import MethodologyFile, Status
 from financing.registry.verification.queries import WorkItem
 
 
@@ -30,69 +27,46 @@ class MethodologyOut(ResponseModel):
     interval_minutes_allowed: list[int]
     buffer_bps: int
     file: str
-    sha256: str
+    sha256: str = read("version_hash")
 
     @classmethod
-    def of(cls, methodology: Methodology, status: Status) -> Self:
-        file = methodology.file
-        return cls(
-            code=file.code,
-            version=file.version,
+    def standing(cls, file: MethodologyFile, status: Status) -> Self:
+        return cls.joined(
+            file,
             status=status,
-            name_zh=file.name_zh,
-            name_en=file.name_en,
-            asset_class=file.asset_class,
-            applicability_zh=file.applicability_zh,
-            applicability_en=file.applicability_en,
             inputs={name: each.unit for name, each in file.inputs.items()},
             choices={name: list(each.options) for name, each in file.choices.items()},
             meter_roles=list(file.roles),
             interval_minutes_allowed=list(file.monitoring.interval_minutes_allowed) if file.monitoring else [],
             buffer_bps=file.buffer.rate_bps if file.buffer else 0,
-            file=file.file,
-            sha256=file.version_hash,
         )
 
 
 class AssignmentOut(ResponseModel):
-    monitoring_period_id: str
+    monitoring_period_id: str = read("period_id")
     verifier_id: str
     due_on: date
-
-    @classmethod
-    def of(cls, assignment: Assignment) -> Self:
-        return cls(
-            monitoring_period_id=assignment.period_id,
-            verifier_id=assignment.verifier_id,
-            due_on=assignment.due_on,
-        )
 
 
 class WorkItemOut(ResponseModel):
     monitoring_period_id: str
     project_id: str
-    methodology: str
+    methodology: str = read("reduction.tag")
     owner_id: str
-    reduction_kg: int
+    reduction_kg: int = read("reduction.reduction")
     submitted_at: datetime
     assigned: bool
-    due_on: date | None
+    due_on: date | None = read("assignment?.due_on")
     automatic_findings: list[str] = Field(description="severity and code of what the checks found")
     open_findings: int
 
     @classmethod
     def of(cls, item: WorkItem) -> Self:
-        claim = item.claim
-        return cls(
-            monitoring_period_id=claim.monitoring_period_id,
-            project_id=claim.project_id,
-            methodology=claim.reduction.tag,
-            owner_id=claim.owner,
-            reduction_kg=claim.reduction.reduction.kg,
-            submitted_at=claim.submitted_at,
+        return cls.joined(
+            item,
+            item.claim,
             assigned=item.assignment is not None,
-            due_on=item.assignment.due_on if item.assignment else None,
-            automatic_findings=[f"{finding.severity} {finding.code}" for finding in claim.findings],
+            automatic_findings=[f"{finding.severity} {finding.code}" for finding in item.claim.findings],
             open_findings=sum(finding.state != "closed" for finding in item.findings),
         )
 
@@ -104,24 +78,10 @@ class AccreditationOut(ResponseModel):
     valid_until: date | None
     source: str
 
-    @classmethod
-    def of(cls, accreditation: Accreditation) -> Self:
-        return cls(
-            organisation_id=accreditation.organisation_id,
-            methodology=accreditation.methodology,
-            valid_from=accreditation.valid_from,
-            valid_until=accreditation.valid_until,
-            source=accreditation.source,
-        )
-
 
 class RelationOut(ResponseModel):
     first_id: str
     second_id: str
-
-    @classmethod
-    def of(cls, relation: Relation) -> Self:
-        return cls(first_id=relation.first_id, second_id=relation.second_id)
 
 
 class AuditedReadingsOut(ResponseModel):

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
-from credit_api.http.fields import Id
+from financing.base.commands import Id
 from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.verification.auditing import corrected_since

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Self
 
 from credit_api.http.fields import ResponseModel
-from financing.registry.methodology.reduction import ParameterValue, Step
+from financing.registry.methodology.reduction import ParameterValue
 
 
 class StepOut(ResponseModel):
@@ -16,10 +15,6 @@ class StepOut(ResponseModel):
     expression: str
     value: str
     unit: str
-
-    @classmethod
-    def of(cls, each: Step) -> Self:
-        return cls(name=each.name, expression=each.expression, value=each.value, unit=each.unit)
 
 
 def mg_per_kwh(factor: ParameterValue | None) -> int | None:

@@ -10,7 +10,6 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep, require_kind
-from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.pipeline import id_from_key
 from credit_api.http.problems import PROBLEMS
@@ -28,6 +27,7 @@ from federated.governance.cards.markdown import markdown
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role
 from federated.governance.monitoring.fairness import GroupFairness
+from financing.base.commands import Id
 from financing.base.context import Context
 from financing.base.storage.paging import page_of_rows
 
@@ -43,7 +43,7 @@ def list_models(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> 
     standing = oversight.lifecycle()
     # By place in the log, which is only ever added to; a manifest is a file, and only those of the page are opened.
     page = page_of_rows(enumerate(standing.versions), lambda each: each[:1], paging.window)
-    return paging.answers(page, lambda each: ModelOut.of(oversight.governance.manifest(each[1]), standing, at))
+    return paging.answers(page, lambda each: ModelOut.standing(oversight.governance.manifest(each[1]), standing, at))
 
 
 @router.get("/models/monitoring")
@@ -65,7 +65,7 @@ def show_model(version: Id, parts: PartsDep, principal: PrincipalDep) -> ModelOu
     """One registered version."""
     require_kind(principal, *READERS)
     oversight = parts.network.oversight
-    return ModelOut.of(oversight.governance.manifest(version), oversight.lifecycle(), parts.clock())
+    return ModelOut.standing(oversight.governance.manifest(version), oversight.lifecycle(), parts.clock())
 
 
 @router.get("/models/{version}/card", response_class=PlainTextResponse)

@@ -13,7 +13,6 @@ from credit_api.console import charts
 from credit_api.console.home import MODELS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import id_from_key
 from credit_api.models import governing
 from federated.errors import DataMissing
@@ -23,6 +22,7 @@ from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role, Status
 from federated.governance.monitoring.drift import Verdict
 from federated.governance.monitoring.feature_drift import ColumnDrift
+from financing.base.commands import Id
 from financing.base.context import Context
 
 router = APIRouter(include_in_schema=False)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
-from credit_api.http.fields import RequestModel, ResponseModel, Text, fields_of
+from credit_api.http.fields import RequestModel, ResponseModel, Text, read
 from federated.governance.lifecycle import Kind, Lifecycle, Role, Status
 from federated.governance.manifest import Explanation, Manifest
 from federated.governance.monitoring.drift import Drift, Verdict
@@ -78,15 +78,16 @@ class ModelOut(ResponseModel):
     privacy_spent: dict[str, float | None] = Field(description="ε by participant; null: nothing was protected")
 
     @classmethod
-    def of(cls, manifest: Manifest, standing: Lifecycle, at: datetime) -> Self:
+    def standing(cls, manifest: Manifest, standing: Lifecycle, at: datetime) -> Self:
         record, role = standing.record(manifest.version), standing.role(manifest.version)
-        stands = {
-            "champion": role is Role.CHAMPION,
-            "status": record.status(at),
-            "role": role,
-            "history": [event for event in standing.events if event.version == manifest.version],
-        }
-        return cls.model_validate(fields_of(manifest) | fields_of(record) | stands)
+        return cls.joined(
+            record,
+            manifest,
+            champion=role is Role.CHAMPION,
+            status=record.status(at),
+            role=role,
+            history=[event for event in standing.events if event.version == manifest.version],
+        )
 
 
 class DriftFigures(ResponseModel):
@@ -106,12 +107,8 @@ class DriftOut(DriftFigures):
     basis: str
 
 
-def _by_basis(drift: dict[str, Drift]) -> list[dict[str, Any]]:
-    return [{"basis": basis} | _figures(each) for basis, each in sorted(drift.items())]
-
-
-def _figures(drift: Drift) -> dict[str, Any]:
-    return DriftFigures.model_validate(drift).model_dump()
+def _by_basis(drift: dict[str, Drift]) -> list[DriftOut]:
+    return [DriftOut.joined(each, basis=basis) for basis, each in sorted(drift.items())]
 
 
 class MonitoringOut(ResponseModel):
@@ -130,22 +127,20 @@ class ColumnDriftOut(DriftFigures):
 
     role: str = Field(description="bank or grid")
     column: str
-    name_zh: str
-    name_en: str
+    name_zh: str = read("zh")
+    name_en: str = read("en")
     rows: int = Field(description="to about ten a node and bin: nodes report whole tens")
     p_value: float = Field(description="corrected by Holm for the number of columns")
 
     @classmethod
     def of(cls, moved: ColumnDrift) -> Self:
-        feature = moved.feature
-        named = {"role": moved.role, "column": feature.column, "name_zh": feature.zh, "name_en": feature.en}
-        return cls.model_validate(named | _figures(moved.drift))
+        return cls.joined(moved, moved.drift, moved.feature)
 
 
 class FeatureDriftOut(ResponseModel):
     """Columns by falling index. `unavailable` took part in training and did not count; their customers are missing."""
 
-    champion: str
+    champion: str = read("version")
     at: datetime
     counted: list[str]
     unavailable: list[str]
@@ -153,5 +148,4 @@ class FeatureDriftOut(ResponseModel):
 
     @classmethod
     def of(cls, moved: FeatureDrift) -> Self:
-        columns = [ColumnDriftOut.of(each) for each in moved.ranked()]
-        return cls.model_validate(fields_of(moved) | {"champion": moved.version, "columns": columns})
+        return cls.joined(moved, columns=[ColumnDriftOut.of(each) for each in moved.ranked()])

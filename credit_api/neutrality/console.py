@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
-from credit_api.http.fields import Id
+from financing.base.commands import Id
 from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.lending.unit import UnitOfWork

@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
-from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import BlockOut
-from financing.base.commands import AssetCode
+from financing.base.commands import AssetCode, Id
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.venue import ReportBlock, confirm_block, report_block, withdraw_block
 

@@ -13,11 +13,10 @@ from credit_api.console import formats
 from credit_api.console.charts import NARROW, WIDE, line_chart
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, shown
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS, Issuer
 from credit_api.order_book.instruments_api import require_venue
 from credit_api.order_book.market_data import book_out, candles, instrument_out
-from financing.base.commands import AssetCode, Given
+from financing.base.commands import AssetCode, Given, Id
 from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
 from financing.base.storage.paging import Window

@@ -19,7 +19,11 @@ SHOWN_LEVELS = 5
 def instrument_out(parts: Parts, listed: Instrument) -> InstrumentOut:
     now = parts.clock()
     rules = parts.parameters.venue(listed.rules, business_date(now))
-    return InstrumentOut.of(listed, band(listed.reference, rules.band_bps), status_of(rules, parts.parameters, now))
+    lowest, highest = band(listed.reference, rules.band_bps)
+    status = status_of(rules, parts.parameters, now)
+    return InstrumentOut.joined(
+        listed, lowest=lowest, highest=highest, always_open=status is None, calendar_status=status
+    )
 
 
 def book_out(unit: UnitOfWork, instrument: str) -> BookOut:

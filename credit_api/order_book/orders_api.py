@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from credit_api.http.callers import CallDep, IssuerDep, PartsDep, PrincipalDep
-from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.order_book.schemas import OrderOut, OrderPlacedOut, OrderQuery, OwnTradeOut, PreviewOut
-from financing.base.commands import AssetCode
+from financing.base.commands import AssetCode, Id
 from financing.base.errors import NotFound
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import PlaceOrder, cancel_order, place_order, preview_order
@@ -34,7 +33,7 @@ async def show_preview(issuer: IssuerDep, asked: Annotated[OrderQuery, Query()])
     """What an order would reserve and the highest fee it can be charged; refused as the order itself would be."""
     await issuer.bring_up(asked.instrument, issuer.context())
     seen = await issuer.ask(preview_order.given(issuer.parts.order_books, asked))
-    return PreviewOut.of(asked.instrument, asked.request().order_type, seen)
+    return PreviewOut.previewed(asked, seen)
 
 
 @router.get("/orders")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, ConfigDict
 
-from credit_api.http.fields import ResponseModel
+from credit_api.http.fields import ResponseModel, read
 from financing.base.commands import FenPerTonne, Kilograms
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.quantities import KG_PER_TONNE
 from financing.market.order_book.commands import OrderConditions, OrderPlaced, PlaceOrder, Previewed
 from financing.market.order_book.engine.matching_engine import Trade
 from financing.market.order_book.engine.orders import fee_on
-from financing.market.order_book.store import BlockReport, Instrument, Standing, TradeRecord
+from financing.market.order_book.store import BlockReport, Standing, TradeRecord
 
 
 def _whole(value: object) -> object:
@@ -50,29 +50,16 @@ class OrderOut(OrderConditions, ResponseModel):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, order: Standing) -> OrderOut:
-        return cls(
-            order_id=order.order_id,
-            instrument=order.instrument,
-            seq=order.seq,
-            owner_id=order.owner,
-            side=order.side,
-            order_type=order.order_type,
+    def of(cls, order: Standing) -> Self:
+        return cls.joined(
+            order,
             time_in_force=order.tif,
             all_or_none="all_or_none" in order.flags,
             post_only="post_only" in order.flags,
-            self_trade=order.self_trade,
-            price_fen_per_tonne=order.price,
             quantity_kg=order.lots * KG_PER_TONNE,
             left_kg=order.left * KG_PER_TONNE,
             filled_kg=order.filled * KG_PER_TONNE,
-            spent_fen=order.spent,
             fee_fen=fee_on(order.spent, order.fee_ppm),
-            reserved=order.reserved,
-            state=order.state,
-            until=order.until,
-            placed_at=order.placed_at,
-            ended_at=order.ended_at,
         )
 
 
@@ -88,9 +75,9 @@ class OrderPlacedOut(OrderOut):
     fills: list[FillOut]
 
     @classmethod
-    def placed(cls, done: OrderPlaced) -> OrderPlacedOut:
+    def placed(cls, done: OrderPlaced) -> Self:
         fills = [_fill(trade, done.order.side) for trade in done.trades]
-        return cls(**OrderOut.of(done.order).model_dump(), fills=fills)
+        return cls.joined(OrderOut.of(done.order), fills=fills)
 
 
 class PreviewOut(ResponseModel):
@@ -101,32 +88,23 @@ class PreviewOut(ResponseModel):
     order_type: str
     price_fen_per_tonne: int
     quantity_kg: int
-    reserved_kg: int
-    reserved_fen: int
+    reserved_kg: int = read("reservation.quantity_kg")
+    reserved_fen: int = read("reservation.money_fen")
     fee_ppm: int
-    fee_fen_max: int
+    fee_fen_max: int = read("reservation.fee_fen")
     calendar_status: CalendarStatus | None
 
     @classmethod
-    def of(cls, instrument: str, order_type: str, seen: Previewed) -> PreviewOut:
-        return cls(
-            instrument=instrument,
-            side="buy" if seen.placed.is_buy else "sell",
-            order_type=order_type,
-            price_fen_per_tonne=seen.placed.price,
-            quantity_kg=seen.placed.lots * KG_PER_TONNE,
-            reserved_kg=seen.reservation.quantity_kg,
-            reserved_fen=seen.reservation.money_fen,
-            fee_ppm=seen.placed.fee_ppm,
-            fee_fen_max=seen.reservation.fee_fen,
-            calendar_status=seen.calendar_status,
-        )
+    def previewed(cls, asked: OrderQuery, seen: Previewed) -> Self:
+        placed = seen.placed
+        side, quantity = "buy" if placed.is_buy else "sell", placed.lots * KG_PER_TONNE
+        return cls.joined(seen, placed, asked.request(), instrument=asked.instrument, side=side, quantity_kg=quantity)
 
 
 class InstrumentOut(ResponseModel):
     """An instrument's session. `calendar_status` says how today's holidays are known; null where it is always open."""
 
-    instrument: str
+    instrument: str = read("id")
     rules: str
     phase: str
     halted: bool
@@ -137,22 +115,6 @@ class InstrumentOut(ResponseModel):
     lowest_fen_per_tonne: int
     highest_fen_per_tonne: int
     last_fen_per_tonne: int
-
-    @classmethod
-    def of(cls, listed: Instrument, band: tuple[int, int], calendar_status: CalendarStatus | None) -> InstrumentOut:
-        return cls(
-            instrument=listed.id,
-            rules=listed.rules,
-            phase=listed.phase,
-            halted=listed.halted,
-            always_open=calendar_status is None,
-            calendar_status=calendar_status,
-            day=listed.day,
-            reference_fen_per_tonne=listed.reference,
-            lowest_fen_per_tonne=band[0],
-            highest_fen_per_tonne=band[1],
-            last_fen_per_tonne=listed.last,
-        )
 
 
 class LevelOut(ResponseModel):
@@ -181,15 +143,8 @@ class TradeOut(ResponseModel):
     at: datetime
 
     @classmethod
-    def of(cls, seen: TradeRecord) -> TradeOut:
-        return cls(
-            seq=seen.seq,
-            number=seen.number,
-            price_fen_per_tonne=seen.trade.price,
-            quantity_kg=seen.trade.lots * KG_PER_TONNE,
-            taker=seen.trade.taker,
-            at=seen.at,
-        )
+    def of(cls, seen: TradeRecord) -> Self:
+        return cls.joined(seen, seen.trade, quantity_kg=seen.trade.lots * KG_PER_TONNE)
 
 
 class OwnTradeOut(TradeOut):
@@ -201,14 +156,14 @@ class OwnTradeOut(TradeOut):
     entry_id: int
 
     @classmethod
-    def own(cls, seen: TradeRecord, owner: str) -> OwnTradeOut:
+    def own(cls, seen: TradeRecord, owner: str) -> Self:
         bought = seen.trade.buyer == owner
-        return cls(
-            **TradeOut.of(seen).model_dump(),
+        return cls.joined(
+            TradeOut.of(seen),
+            seen,
             side="buy" if bought else "sell",
             order_id=seen.trade.buy_order if bought else seen.trade.sell_order,
             fee_fen=seen.trade.buyer_fee if bought else seen.trade.seller_fee,
-            entry_id=seen.entry_id,
         )
 
 
@@ -237,19 +192,8 @@ class BlockOut(ResponseModel):
     state: str
 
     @classmethod
-    def of(cls, report: BlockReport) -> BlockOut:
-        return cls(
-            block_id=report.block_id,
-            instrument=report.instrument,
-            buyer_id=report.buyer,
-            seller_id=report.seller,
-            quantity_kg=report.lots * KG_PER_TONNE,
-            price_fen_per_tonne=report.price,
-            reported_by=report.reported_by,
-            reported_at=report.reported_at,
-            day=report.day,
-            state=report.state,
-        )
+    def of(cls, report: BlockReport) -> Self:
+        return cls.joined(report, quantity_kg=report.lots * KG_PER_TONNE)
 
 
 def _fill(trade: Trade, side: str) -> FillOut:

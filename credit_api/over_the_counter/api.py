@@ -60,8 +60,7 @@ def show_fees(
 @router.post("/listings", status_code=201, response_model=ListingOut)
 async def add_listing(body: MakeListing, call: CallDep) -> Response:
     """Offer credits or package units to anyone or to one named buyer; they go into escrow."""
-    at = call.parts.clock()
-    return await call.commit(make_listing.given(body), answer=lambda done: ListingOut.of(done, at))
+    return await call.commit(make_listing.given(body), answer=ListingOut.at(call.parts.clock()))
 
 
 @router.get("/listings")
@@ -70,84 +69,74 @@ def list_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
     at = parts.clock()
     with parts.reading() as connection:
         listings = UnitOfWork(connection).otc.open_listings(principal.organisation_id, at, paging.window)
-    return paging.answers(listings, lambda each: ListingOut.of(each, at))
+    return paging.answers(listings, ListingOut.at(at))
 
 
 @router.get("/listings/own")
 def list_own_listings(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ListingOut]:
     """Listings that the caller made or that are addressed to it, in every state."""
-    at = parts.clock()
     with parts.reading() as connection:
         listings = UnitOfWork(connection).otc.listings_of(principal.organisation_id, paging.window)
-    return paging.answers(listings, lambda each: ListingOut.of(each, at))
+    return paging.answers(listings, ListingOut.at(parts.clock()))
 
 
 @router.post("/listings/{listing_id}/purchases", status_code=201, response_model=PurchaseOut)
 async def buy(listing_id: Id, body: BuyListing, call: CallDep) -> Response:
     """Take part or all of a listing; with `retire_for` the credits are retired in the same entry. What a lender's
     collateral brings pays its loan at once, as `waterfall` says."""
-    at = call.parts.clock()
-    return await call.commit(buy_any.given(listing_id, body), answer=lambda done: PurchaseOut.of(done, at))
+    return await call.commit(buy_any.given(listing_id, body), answer=PurchaseOut.at(call.parts.clock()))
 
 
 @router.post("/listings/{listing_id}/end", response_model=ListingOut)
 async def stop_listing(listing_id: Id, call: CallDep) -> Response:
     """Take a listing back as its seller, or free the escrow of an expired one as anyone it is shown to."""
-    at = call.parts.clock()
-    return await call.commit(end_listing.given(listing_id), answer=lambda done: ListingOut.of(done, at), status=200)
+    return await call.commit(end_listing.given(listing_id), answer=ListingOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/deals", status_code=201, response_model=DealOut)
 async def add_deal(body: ProposeDeal, call: CallDep) -> Response:
     """Draft a sale with one counterparty. Nothing is set aside before a side signs."""
-    at = call.parts.clock()
-    return await call.commit(propose_deal.given(body), answer=lambda done: DealOut.of(done, at))
+    return await call.commit(propose_deal.given(body), answer=DealOut.at(call.parts.clock()))
 
 
 @router.get("/deals")
 def list_deals(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[DealOut]:
     """Deals of which the caller is a side."""
-    at = parts.clock()
     with parts.reading() as connection:
         deals = UnitOfWork(connection).otc.deals_of(principal.organisation_id, paging.window)
-    return paging.answers(deals, lambda each: DealOut.of(each, at))
+    return paging.answers(deals, DealOut.at(parts.clock()))
 
 
 @router.post("/deals/{deal_id}/signature", response_model=DealOut)
 async def sign(deal_id: Id, call: CallDep) -> Response:
     """Sign as one side: what it owes goes into escrow, and the second signature settles."""
-    at = call.parts.clock()
-    return await call.commit(sign_deal.given(deal_id), answer=lambda done: DealOut.of(done, at), status=200)
+    return await call.commit(sign_deal.given(deal_id), answer=DealOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/deals/{deal_id}/end", response_model=DealOut)
 async def decline(deal_id: Id, call: CallDep) -> Response:
     """Decline a deal, or end an expired one: both escrows return."""
-    at = call.parts.clock()
-    return await call.commit(end_deal.given(deal_id), answer=lambda done: DealOut.of(done, at), status=200)
+    return await call.commit(end_deal.given(deal_id), answer=DealOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/quote-requests", status_code=201, response_model=QuoteRequestOut)
 async def ask(body: AskForQuotes, call: CallDep) -> Response:
     """Ask everyone for firm prices."""
-    at = call.parts.clock()
-    return await call.commit(ask_for_quotes.given(body), answer=lambda done: QuoteRequestOut.of(done, at))
+    return await call.commit(ask_for_quotes.given(body), answer=QuoteRequestOut.at(call.parts.clock()))
 
 
 @router.get("/quote-requests")
 def list_requests(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[QuoteRequestOut]:
     """Every request for quotes."""
-    at = parts.clock()
     with parts.reading() as connection:
         requests = UnitOfWork(connection).otc.requests(paging.window)
-    return paging.answers(requests, lambda each: QuoteRequestOut.of(each, at))
+    return paging.answers(requests, QuoteRequestOut.at(parts.clock()))
 
 
 @router.post("/quote-requests/{request_id}/quotes", status_code=201, response_model=QuoteOut)
 async def answer_request(request_id: Id, body: GiveQuote, call: CallDep) -> Response:
     """Answer with a firm price: what the maker would owe goes into escrow."""
-    at = call.parts.clock()
-    return await call.commit(give_quote.given(request_id, body), answer=lambda done: QuoteOut.of(done, at))
+    return await call.commit(give_quote.given(request_id, body), answer=QuoteOut.at(call.parts.clock()))
 
 
 @router.get("/quote-requests/{request_id}/quotes")
@@ -158,30 +147,25 @@ def list_quotes(request_id: Id, parts: PartsDep, principal: PrincipalDep, paging
         unit = UnitOfWork(connection)
         maker = None if unit.otc.request(request_id).requester == me else me
         quotes = unit.otc.quotes(request_id, maker=maker, window=paging.window)
-    return paging.answers(quotes, lambda each: QuoteOut.of(each, at))
+    return paging.answers(quotes, QuoteOut.at(at))
 
 
 @router.post("/quote-requests/{request_id}/end", response_model=QuoteRequestOut)
 async def withdraw_request(request_id: Id, call: CallDep) -> Response:
     """Withdraw a request: every open quote lapses and its escrow returns."""
-    at = call.parts.clock()
-    return await call.commit(
-        end_request.given(request_id), answer=lambda done: QuoteRequestOut.of(done, at), status=200
-    )
+    return await call.commit(end_request.given(request_id), answer=QuoteRequestOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/quotes/{quote_id}/acceptance", response_model=QuoteOut)
 async def take(quote_id: Id, call: CallDep) -> Response:
     """Take a quote as its requester: it settles at once, the others lapse."""
-    at = call.parts.clock()
-    return await call.commit(take_quote.given(quote_id), answer=lambda done: QuoteOut.of(done, at), status=200)
+    return await call.commit(take_quote.given(quote_id), answer=QuoteOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/quotes/{quote_id}/end", response_model=QuoteOut)
 async def take_back(quote_id: Id, call: CallDep) -> Response:
     """Take a quote back as its maker, or free the escrow of an expired one."""
-    at = call.parts.clock()
-    return await call.commit(end_quote.given(quote_id), answer=lambda done: QuoteOut.of(done, at), status=200)
+    return await call.commit(end_quote.given(quote_id), answer=QuoteOut.at(call.parts.clock()), status=200)
 
 
 @router.get("/otc-trades")

@@ -7,10 +7,10 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of, in_days, own_listings
 from credit_api.prices.charts import PRICED
+from financing.base.commands import Id
 from financing.base.context import HOLDERS, Context
 from financing.base.quantities import Money
 from financing.base.storage.paging import Page as Rows

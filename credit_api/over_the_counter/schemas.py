@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Self
 
 from pydantic import Field
 
 from credit_api.credits.schemas import CertificateOut
-from credit_api.http.fields import ResponseModel
+from credit_api.http.fields import ResponseModel, read
 from credit_api.lending.schemas import WaterfallOut
 from financing.lending.collateral.disposing import Purchase
-from financing.market.fees import Quote
 from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
-from financing.market.over_the_counter.store import OtcTrade
 
 
 class PricedOut(ResponseModel):
@@ -40,18 +39,17 @@ class FeesOut(ResponseModel):
     buyer_pays_fen: int
     seller_gets_fen: int
 
+
+class OfferOut(ResponseModel):
+    """An offer that stands for a time: how it stands depends on when it is looked at."""
+
     @classmethod
-    def of(cls, quote: Quote) -> Self:
-        return cls(
-            amount_fen=quote.amount.fen,
-            buyer_fee_fen=quote.buyer_fee.fen,
-            seller_fee_fen=quote.seller_fee.fen,
-            buyer_pays_fen=quote.buyer_pays.fen,
-            seller_gets_fen=quote.seller_gets.fen,
-        )
+    def at(cls, moment: datetime) -> Callable[[Listing | QuoteRequest | QuoteGiven], Self]:
+        """What shows an offer as it stands at this moment."""
+        return lambda offer: cls.joined(offer, state=offer.state_at(moment))
 
 
-class ListingOut(PricedOut):
+class ListingOut(PricedOut, OfferOut):
     listing_id: str
     buyer_id: str | None = Field(description="the only one who can buy; anyone if null")
     pledge_id: str | None = Field(description="of collateral that a lender sells: its credits stay under the pledge")
@@ -60,40 +58,18 @@ class ListingOut(PricedOut):
     expires_at: datetime
     state: str
 
-    @classmethod
-    def of(cls, listing: Listing, at: datetime) -> Self:
-        return cls(
-            listing_id=listing.listing_id,
-            seller_id=listing.seller,
-            buyer_id=listing.buyer,
-            pledge_id=listing.pledge_id,
-            asset=listing.asset,
-            quantity_kg=listing.quantity.kg,
-            left_kg=listing.left.kg,
-            price_fen_per_tonne=listing.price.amount,
-            listed_at=listing.listed_at,
-            expires_at=listing.expires_at,
-            state=listing.state_at(at),
-        )
-
 
 class PurchaseOut(ResponseModel):
     listing: ListingOut
-    fees: FeesOut
+    fees: FeesOut = read("amounts")
     entry_id: int
-    certificate: CertificateOut | None
+    certificate: CertificateOut | None = read("retirement")
     waterfall: WaterfallOut | None = Field(description="only when a lender sold collateral")
 
     @classmethod
-    def of(cls, purchase: Purchase, at: datetime) -> Self:
-        bought = purchase.bought
-        return cls(
-            listing=ListingOut.of(bought.listing, at),
-            fees=FeesOut.of(bought.amounts),
-            entry_id=bought.entry_id,
-            certificate=CertificateOut.of(bought.retirement) if bought.retirement else None,
-            waterfall=WaterfallOut.of(purchase.waterfall) if purchase.waterfall else None,
-        )
+    def at(cls, moment: datetime) -> Callable[[Purchase], Self]:
+        listed = ListingOut.at(moment)
+        return lambda purchase: cls.joined(purchase, purchase.bought, listing=listed(purchase.bought.listing))
 
 
 class DealOut(SaleOut):
@@ -105,23 +81,16 @@ class DealOut(SaleOut):
     signed_by: list[str]
 
     @classmethod
-    def of(cls, deal: Deal, at: datetime) -> Self:
-        return cls(
-            deal_id=deal.deal_id,
-            proposer_id=deal.proposer,
-            seller_id=deal.seller,
-            buyer_id=deal.buyer,
-            asset=deal.asset,
-            quantity_kg=deal.quantity.kg,
-            price_fen_per_tonne=deal.price.amount,
-            expires_at=deal.expires_at,
-            state=deal.state_at(at),
+    def at(cls, moment: datetime) -> Callable[[Deal], Self]:
+        return lambda deal: cls.joined(
+            deal,
+            state=deal.state_at(moment),
             document=deal.document(),
             signed_by=[each.signer_id for each in deal.signatures],
         )
 
 
-class QuoteRequestOut(ResponseModel):
+class QuoteRequestOut(OfferOut):
     request_id: str
     requester_id: str
     side: str
@@ -130,20 +99,8 @@ class QuoteRequestOut(ResponseModel):
     expires_at: datetime
     state: str
 
-    @classmethod
-    def of(cls, request: QuoteRequest, at: datetime) -> Self:
-        return cls(
-            request_id=request.request_id,
-            requester_id=request.requester,
-            side=request.side,
-            wanted=request.wanted,
-            quantity_kg=request.quantity.kg,
-            expires_at=request.expires_at,
-            state=request.state_at(at),
-        )
 
-
-class QuoteOut(ResponseModel):
+class QuoteOut(OfferOut):
     quote_id: str
     request_id: str
     maker_id: str
@@ -153,34 +110,8 @@ class QuoteOut(ResponseModel):
     expires_at: datetime
     state: str
 
-    @classmethod
-    def of(cls, given: QuoteGiven, at: datetime) -> Self:
-        return cls(
-            quote_id=given.quote_id,
-            request_id=given.request_id,
-            maker_id=given.maker,
-            asset=given.asset,
-            quantity_kg=given.quantity.kg,
-            price_fen_per_tonne=given.price.amount,
-            expires_at=given.expires_at,
-            state=given.state_at(at),
-        )
-
 
 class OtcTradeOut(SaleOut):
     entry_id: int
     channel: str
     at: datetime
-
-    @classmethod
-    def of(cls, trade: OtcTrade) -> Self:
-        return cls(
-            entry_id=trade.entry_id,
-            asset=trade.asset,
-            seller_id=trade.seller,
-            buyer_id=trade.buyer,
-            quantity_kg=trade.quantity.kg,
-            price_fen_per_tonne=trade.price.amount,
-            channel=trade.channel,
-            at=trade.at,
-        )

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 
 from credit_api.credits.schemas import BalanceOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
-from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.prices.schemas import MarkOut, PriceOut, PriceRecordedOut
+from financing.base.commands import Id
 from financing.ledger.deposits import Deposit, deposit
 from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.unit import UnitOfWork

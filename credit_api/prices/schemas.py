@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from credit_api.http.fields import ResponseModel
-from financing.lending.business_day.pricing import PriceRecorded
-from financing.market.prices.model import Mark, Marked, PriceObservation
+from credit_api.http.fields import ResponseModel, read
+from financing.market.prices.model import Mark, Marked
 
 
 class PriceOut(ResponseModel):
@@ -17,16 +16,6 @@ class PriceOut(ResponseModel):
     source: str
     confirmed: bool
 
-    @classmethod
-    def of(cls, seen: PriceObservation) -> Self:
-        return cls(
-            asset_class=seen.asset_class,
-            price_fen_per_tonne=seen.price.amount,
-            observed_at=seen.observed_at,
-            source=seen.source,
-            confirmed=seen.confirmed,
-        )
-
 
 class MarkOut(ResponseModel):
     """A class's mark: a price, or the reason why there is none. An unpriced class has no value, not a value of zero."""
@@ -35,33 +24,17 @@ class MarkOut(ResponseModel):
     priced: bool
     price_fen_per_tonne: int | None
     observed_at: datetime | None
-    unpriced_reason: str | None
+    unpriced_reason: str | None = read("reason")
 
     @classmethod
     def of(cls, mark: Mark) -> Self:
         if isinstance(mark, Marked):
-            return cls(
-                asset_class=mark.asset_class,
-                priced=True,
-                price_fen_per_tonne=mark.price.amount,
-                observed_at=mark.observed_at,
-                unpriced_reason=None,
-            )
-        return cls(
-            asset_class=mark.asset_class,
-            priced=False,
-            price_fen_per_tonne=None,
-            observed_at=mark.last_observed_at,
-            unpriced_reason=mark.reason,
-        )
+            return cls.joined(mark, priced=True, unpriced_reason=None)
+        return cls.joined(mark, priced=False, price=None, observed_at=mark.last_observed_at)
 
 
 class PriceRecordedOut(ResponseModel):
     """The admitted price. Loans are looked at again in the same commit; whose they are stays with their parties."""
 
-    price: PriceOut
-    loans_revalued: int
-
-    @classmethod
-    def of(cls, done: PriceRecorded) -> Self:
-        return cls(price=PriceOut.of(done.observation), loans_revalued=done.revalued.loans)
+    price: PriceOut = read("observation")
+    loans_revalued: int = read("revalued.loans")

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from credit_api.app.errors import BodyTooLarge
 from credit_api.http.callers import CallDep, PartsDep
-from credit_api.http.fields import ResponseModel
+from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
@@ -49,17 +49,11 @@ class StatisticOut(ResponseModel):
 
     @classmethod
     def of(cls, cell: Cell) -> Self:
-        return cls(
-            methodology=cell.methodology,
-            region=cell.region,
-            vintage=cell.vintage,
-            issued_kg=cell.issued_kg,
-            **{f"{kind}_kg": cell.by_account[kind] for kind in SHOWN},
-        )
+        return cls.joined(cell, **{kind: cell.by_account[kind] for kind in SHOWN})
 
 
 class SubsidyYearOut(ResponseModel):
-    year: int
+    year: int = read("number")
     starts_on: date
     kwh_low: int
     kwh_high: int
@@ -168,27 +162,8 @@ def estimate_subsidy(
     """What a rooftop plant may be paid for its generation, year by year, low and high. Public; an estimate."""
     rules = parts.parameters.pv_subsidy(programme, connected_on)
     years = estimate(rules, capacity_w, connected_on)
-    return SubsidyOut(
-        programme=rules.key,
-        name_zh=rules.name_zh,
-        name_en=rules.name_en,
-        mark=rules.mark,
-        note=rules.note,
-        fen_per_kwh=rules.fen_per_kwh,
-        years=[
-            SubsidyYearOut(
-                year=each.number,
-                starts_on=each.starts_on,
-                kwh_low=each.kwh_low,
-                kwh_high=each.kwh_high,
-                low_fen=each.low.fen,
-                high_fen=each.high.fen,
-            )
-            for each in years
-        ],
-        low_fen=sum(each.low.fen for each in years),
-        high_fen=sum(each.high.fen for each in years),
-    )
+    low, high = sum(each.low.fen for each in years), sum(each.high.fen for each in years)
+    return SubsidyOut.joined(rules, programme=rules.key, years=years, low_fen=low, high_fen=high)
 
 
 def _rows(content: bytes, table: str) -> list[dict[str, Any]]:

@@ -107,17 +107,14 @@ async def revoke(freeze_id: Id, call: CallDep) -> Response:
 @router.post("/projects/{project_id}/suspension", status_code=201, response_model=SuspensionOut)
 async def suspend(project_id: Id, body: SuspendProject, call: CallDep) -> Response:
     """Stop claims and issuance for a project, as a registry."""
-    return await call.commit(
-        suspend_project.given(project_id, body), answer=lambda order: SuspensionOut.of(project_id, order)
-    )
+    return await call.commit(suspend_project.given(project_id, body), answer=SuspensionOut.of)
 
 
 @router.post("/projects/{project_id}/resumption", response_model=SuspensionOut)
 async def resume(project_id: Id, call: CallDep) -> Response:
     """End a project's suspension, as a registry."""
-    return await call.commit(
-        resume_project.given(project_id), answer=lambda _: SuspensionOut.of(project_id, None), status=200
-    )
+    ended = SuspensionOut.lifted(project_id)
+    return await call.commit(resume_project.given(project_id), answer=lambda _: ended, status=200)
 
 
 @router.post("/cancellations", status_code=201, response_model=Cancellation)
@@ -178,7 +175,7 @@ def list_constituents(
     """Look through a package to its serial numbers, oldest first."""
     with parts.reading() as connection:
         behind = look_through(UnitOfWork(connection), package_id, window=paging.window)
-    return paging.answers(behind, lambda each: ConstituentOut.of(*each))
+    return paging.answers(behind, lambda each: ConstituentOut.joined(each[0], serials=each[1]))
 
 
 @router.post("/packages/{package_id}/closure", response_model=PackageOut)

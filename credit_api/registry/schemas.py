@@ -8,14 +8,13 @@ from typing import Self
 
 from pydantic import Field
 
-from credit_api.http.fields import ResponseModel
+from credit_api.http.fields import ResponseModel, read
 from financing.registry.credits.model import SerialStay
 from financing.registry.oversight.model import Cancellation, Suspension
-from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere, ExternalClaim, GreenCertificate
-from financing.registry.oversight.overlap_guard import LinkEnergy
-from financing.registry.packages.commands import Packed, Redeemed
-from financing.registry.packages.model import Breakdown, Constituent, Package, Product
-from financing.registry.transfers.model import SentCredits, Transfer
+from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere, ExternalClaim
+from financing.registry.packages.commands import Redeemed
+from financing.registry.packages.model import Package, Product
+from financing.registry.transfers.model import SentCredits
 
 
 class CancellationsOut(ResponseModel):
@@ -33,13 +32,12 @@ class SuspensionOut(ResponseModel):
     ordered_at: datetime | None
 
     @classmethod
-    def of(cls, project_id: str, order: Suspension | None) -> Self:
-        return cls(
-            project_id=project_id,
-            suspended=order is not None,
-            reason=order.reason if order else None,
-            ordered_at=order.ordered_at if order else None,
-        )
+    def of(cls, order: Suspension) -> Self:
+        return cls.joined(order, suspended=True)
+
+    @classmethod
+    def lifted(cls, project_id: str) -> Self:
+        return cls(project_id=project_id, suspended=False, reason=None, ordered_at=None)
 
 
 class SerialHistoryOut(ResponseModel):
@@ -50,21 +48,11 @@ class SerialHistoryOut(ResponseModel):
 
 
 class BreakdownOut(ResponseModel):
-    methodology: str
+    methodology: str = read("methodology_tag")
     region: str
     vintage: int
     issuances: int
     quantity_kg: int
-
-    @classmethod
-    def of(cls, line: Breakdown) -> Self:
-        return cls(
-            methodology=line.methodology_tag,
-            region=line.region,
-            vintage=line.vintage,
-            issuances=line.issuances,
-            quantity_kg=line.quantity.kg,
-        )
 
 
 class PackageOut(Product, ResponseModel):
@@ -81,18 +69,7 @@ class PackageOut(Product, ResponseModel):
 
     @classmethod
     def of(cls, package: Package) -> Self:
-        criteria = package.criteria
-        return cls(
-            **package.model_dump(include=set(Product.model_fields)),
-            package_id=package.package_id,
-            asset=f"PKG:{package.package_id}",
-            methodologies=list(criteria.methodologies),
-            regions=list(criteria.regions),
-            vintage_first=criteria.vintage_first,
-            vintage_last=criteria.vintage_last,
-            capacity_w_max=criteria.capacity_w_max,
-            redemption=package.redemption.value,
-        )
+        return cls.joined(package, package.criteria, asset=f"PKG:{package.package_id}")
 
 
 class PackageContentOut(ResponseModel):
@@ -107,35 +84,18 @@ class PackageContentOut(ResponseModel):
 class ConstituentOut(ResponseModel):
     issuance_id: str
     project_code: str
-    methodology: str
+    methodology: str = read("methodology_tag")
     region: str
     vintage: int
     last_day: date
     quantity_kg: int
     serials: list[str]
 
-    @classmethod
-    def of(cls, each: Constituent, serials: list[str]) -> Self:
-        return cls(
-            issuance_id=each.issuance_id,
-            project_code=each.project_code,
-            methodology=each.methodology_tag,
-            region=each.region,
-            vintage=each.vintage,
-            last_day=each.last_day,
-            quantity_kg=each.quantity.kg,
-            serials=serials,
-        )
-
 
 class PackedOut(ResponseModel):
     entry_id: int
     issuances: int
     quantity_kg: int
-
-    @classmethod
-    def of(cls, packed: Packed) -> Self:
-        return cls(entry_id=packed.entry_id, issuances=packed.issuances, quantity_kg=packed.quantity.kg)
 
 
 class RedeemedOut(ResponseModel):
@@ -145,11 +105,7 @@ class RedeemedOut(ResponseModel):
 
     @classmethod
     def of(cls, redeemed: Redeemed) -> Self:
-        return cls(
-            entry_id=redeemed.entry_id,
-            quantity_kg=redeemed.quantity.kg,
-            serials=[block.serial for block in redeemed.blocks],
-        )
+        return cls.joined(redeemed, serials=[block.serial for block in redeemed.blocks])
 
 
 class TransferOut(SentCredits, ResponseModel):
@@ -160,59 +116,25 @@ class TransferOut(SentCredits, ResponseModel):
     state: str
     closed_at: datetime | None
 
-    @classmethod
-    def of(cls, transfer: Transfer) -> Self:
-        return cls(
-            **transfer.model_dump(include=set(SentCredits.model_fields)),
-            quantity_kg=transfer.quantity.kg,
-            mintable_kg=transfer.mintable.kg,
-            state=transfer.state,
-            closed_at=transfer.closed_at,
-        )
-
 
 class ExternalClaimOut(ClaimedElsewhere, ResponseModel):
     claim_id: str
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: datetime = read("period.start")
+    ends_at: datetime = read("period.end")
 
     @classmethod
     def of(cls, claim: ExternalClaim) -> Self:
-        return cls(
-            claim_id=claim.claim_id,
-            scheme=claim.scheme,
-            subject_kind=claim.subject.kind,
-            subject_id=claim.subject.subject_id,
-            starts_at=claim.period.start,
-            ends_at=claim.period.end,
-            reference=claim.reference,
-        )
+        return cls.joined(claim, claim.subject, subject_kind=claim.subject.kind)
 
 
 class GreenCertificateOut(CertifiedEnergy, ResponseModel):
-    starts_at: datetime
-    ends_at: datetime
+    starts_at: datetime = read("period.start")
+    ends_at: datetime = read("period.end")
     energy_wh: int
-    monitoring_period_id: str | None
-
-    @classmethod
-    def of(cls, certificate: GreenCertificate) -> Self:
-        return cls(
-            certificate_number=certificate.certificate_number,
-            meter_id=certificate.meter_id,
-            starts_at=certificate.period.start,
-            ends_at=certificate.period.end,
-            energy_wh=certificate.energy.wh,
-            state=certificate.state,
-            monitoring_period_id=certificate.claim_id,
-        )
+    monitoring_period_id: str | None = read("claim_id")
 
 
 class EnergyLinkOut(ResponseModel):
     source_meter: str
     sink_kind: str
     sink_id: str
-
-    @classmethod
-    def of(cls, link: LinkEnergy) -> Self:
-        return cls.model_validate(link.model_dump())

@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import APIRouter, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
-from credit_api.http.fields import Id, ResponseModel
+from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep, page_by_id
 from credit_api.http.problems import PROBLEMS
 from credit_api.scores.consents import record_signed
@@ -15,6 +15,7 @@ from credit_api.scores.inquiries import inquiries
 from credit_api.scores.schemas import ConsentIn, ConsentOut, ScoreIn, ScoreOut, WithdrawalIn
 from credit_api.scores.scoring import ask_score
 from federated.consent.record import ConsentRecord
+from financing.base.commands import Id
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, PostDep
-from credit_api.http.fields import Id
 from credit_api.http.paging import page_by_id
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries, own_inquiry
@@ -20,6 +19,7 @@ from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
 from credit_api.scores.scoring import ask_score
 from federated.consent.record import ConsentRecord, Purpose
 from federated.errors import DataMissing
+from financing.base.commands import Id
 from financing.base.context import Context
 from financing.base.storage.paging import Page as Rows
 from financing.lending.unit import UnitOfWork

@@ -12,6 +12,7 @@ from credit_api.http.tables import InquiryMade, InquiryRow
 from financing.base.errors import NotFound, NotPermitted
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import columns_of, value_of
 from financing.lending.origination.assessment import CreditAssessment, NoFile
 
 inquiry_t = table_of(InquiryRow)
@@ -30,18 +31,7 @@ class Inquiry(InquiryMade):
 
 
 def log_inquiry(connection: Connection, inquiry: Inquiry) -> None:
-    connection.execute(
-        insert(inquiry_t).values(
-            id=inquiry.inquiry_id,
-            bank_id=inquiry.bank_id,
-            subject_id=inquiry.subject_id,
-            consent_id=inquiry.consent_id,
-            purpose=inquiry.purpose,
-            outcome=inquiry.outcome,
-            answer=inquiry.answer,
-            asked_at=inquiry.asked_at,
-        )
-    )
+    connection.execute(insert(inquiry_t).values(columns_of(inquiry_t, inquiry, id=inquiry.inquiry_id)))
 
 
 def inquiries(
@@ -103,13 +93,4 @@ def assessment_of(inquiry: Inquiry) -> CreditAssessment | NoFile:
 
 
 def _inquiry(row: Row[Any]) -> Inquiry:
-    return Inquiry(
-        inquiry_id=row.id,
-        bank_id=row.bank_id,
-        subject_id=row.subject_id,
-        consent_id=row.consent_id,
-        purpose=row.purpose,
-        outcome=row.outcome,
-        answer=row.answer,
-        asked_at=row.asked_at,
-    )
+    return value_of(Inquiry, row, inquiry_id=row.id)

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from credit_api.http.fields import Id, Moment, RequestModel, ResponseModel, TextPair, fields_of
+from credit_api.http.fields import RequestModel, ResponseModel, TextPair
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
 from federated.serving import NoFile, Score
+from financing.base.commands import Id, Moment
 
 Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="Ed25519, 64 bytes in hex")]
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, 32 bytes in hex")]
@@ -121,7 +122,6 @@ class ScoreOut(ScoreTold):
     valid_until: datetime | None = None
 
     @classmethod
-    def of(cls, inquiry_id: str, asked: ScoreIn, answer: Score | NoFile, at: datetime) -> Self:
+    def told(cls, inquiry_id: str, asked: ScoreIn, answer: Score | NoFile, at: datetime) -> Self:
         kind = "no_file" if isinstance(answer, NoFile) else "score"
-        asking = {"inquiry_id": inquiry_id, "answer": kind, "purpose": asked.purpose, "asked_at": at}
-        return cls.model_validate(fields_of(answer) | asking)
+        return cls.joined(answer, inquiry_id=inquiry_id, answer=kind, purpose=asked.purpose, asked_at=at)

@@ -25,7 +25,7 @@ def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
     at, inquiry_id = parts.clock(), parts.new_id("inq")
     query = ScoreQuery(principal.organisation_id, asked.subject_id, asked.consent_id, asked.purpose, at)
     try:
-        answer = ScoreOut.of(inquiry_id, asked, parts.network.score(query), at)
+        answer = ScoreOut.told(inquiry_id, asked, parts.network.score(query), at)
     except FederatedError as refusal:
         _log(parts, principal, asked, inquiry_id, "refused", {"code": refusal.code}, at)
         raise

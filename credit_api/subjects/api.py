@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
-from credit_api.http.fields import Id, ResponseModel
+from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.tables import InquiryMade
@@ -18,6 +18,7 @@ from credit_api.scores.schemas import ConsentOut, ScoreTold, WithdrawalIn
 from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Action
+from financing.base.commands import Id
 from financing.base.context import Context
 
 router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
@@ -31,15 +32,10 @@ class InquiryAboutMe(InquiryMade, ScoreTold):
     refusal: str | None = None
 
     @classmethod
-    def of(cls, inquiry: Inquiry) -> InquiryAboutMe:
+    def of(cls, inquiry: Inquiry) -> Self:
         answer = inquiry.answer
-        return cls(
-            inquiry_id=inquiry.inquiry_id,
-            bank_id=inquiry.bank_id,
-            purpose=inquiry.purpose,
-            consent_id=inquiry.consent_id,
-            asked_at=inquiry.asked_at,
-            outcome=inquiry.outcome,
+        return cls.joined(
+            inquiry,
             refusal=answer.get("code") if inquiry.outcome == "refused" else None,
             score=answer.get("score"),
             grade=answer.get("grade"),
@@ -59,26 +55,16 @@ class UseOfMyData(ResponseModel):
     number: int = Field(description="of the entry in that node's log")
     at: datetime
     action: Action
-    on_behalf_of: str
+    on_behalf_of: str = read("organisation")
     purpose: str | None
     consent_id: str
     outcome: str = Field(description="`answered`, `no_file`, or the code of a refusal; of a withdrawal its signature")
-    subjects: int
+    subjects: int = read("size")
 
     @classmethod
-    def of(cls, node_use: NodeUse) -> UseOfMyData:
+    def of(cls, node_use: NodeUse) -> Self:
         use = node_use.use
-        return cls(
-            held_by=node_use.held_by,
-            number=use.number,
-            at=use.at,
-            action=use.action,
-            on_behalf_of=use.organisation,
-            purpose=use.purpose or None,
-            consent_id=use.consent_id,
-            outcome=use.outcome,
-            subjects=use.size,
-        )
+        return cls.joined(node_use, use, purpose=use.purpose or None)
 
 
 class UsesOfMyData(ResponseModel):

@@ -11,13 +11,13 @@ from fastapi.responses import Response
 from credit_api.app.errors import Forbidden
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, shown
-from credit_api.http.fields import Id
 from credit_api.http.pipeline import REFUSALS, id_from_key
 from credit_api.scores.inquiries import inquiries
 from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import DataMissing
+from financing.base.commands import Id
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Page as Rows
 

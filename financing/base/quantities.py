@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Self
 
@@ -160,9 +160,6 @@ class EmissionFactor(_Quantity):
         """Emissions avoided by `energy`, rounded down to the kg: issuance is never above the calculation."""
         return Carbon(floor_div(Fraction(self.amount * energy.wh, MG_WH_PER_KG_KWH)))
 
-    def kg_per_kwh(self) -> Decimal:
-        return Decimal(self.amount).scaleb(-6)
-
 
 @dataclass(frozen=True, order=True, slots=True)
 class Price(_Quantity):
@@ -215,11 +212,6 @@ class Rate(_Quantity):
 
     def percent(self) -> Decimal:
         return Decimal(self.amount).scaleb(-2)
-
-
-def kilograms_from_estimate(kg: Decimal) -> Carbon:
-    """Book an estimated reduction: rounded down to the kg, so issuance is never above the calculation."""
-    return Carbon(int(kg.to_integral_value(ROUND_FLOOR)))
 
 
 def money_from_estimate_up(fen: float) -> Money:

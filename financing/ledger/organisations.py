@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Row, select
 
 from financing.base.errors import AlreadyExists, NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store
 from financing.ledger.tables import OrganisationRow
 
 organisation = table_of(OrganisationRow)
@@ -30,26 +31,14 @@ class Organisation:
     subject_id: str | None = None
 
 
-class OrganisationStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class OrganisationStore(Store):
     def add(self, new: Organisation, at: datetime) -> None:
         """Raises `AlreadyExists` for an id that is taken."""
         if self._find(new.id) is not None:
             raise AlreadyExists("this organisation is registered", organisation_id=new.id)
         if new.subject_id is not None and self._with_subject(new.subject_id):
             raise AlreadyExists("this customer is registered as another organisation", organisation_id=new.id)
-        self._connection.execute(
-            insert(organisation).values(
-                id=new.id,
-                kind=new.kind,
-                name_zh=new.name_zh,
-                name_en=new.name_en,
-                subject_id=new.subject_id,
-                created_at=at,
-            )
-        )
+        self._add(organisation, new, created_at=at)
 
     def get(self, organisation_id: str) -> Organisation:
         row = self._find(organisation_id)
@@ -66,12 +55,8 @@ class OrganisationStore:
 
     def exchange(self) -> Organisation:
         """The exchange that collects fees. Raises `NotFound` when there is none."""
-        row = self._connection.execute(
-            select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
-        ).first()
-        if row is None:
-            raise NotFound("there is no exchange")
-        return _organisation(row)
+        query = select(organisation).where(organisation.c.kind == "exchange").order_by(organisation.c.id).limit(1)
+        return _organisation(self._one(query, "there is no exchange"))
 
     def all(self, *kinds: str, window: Window = ALL) -> Page[Organisation]:
         """Organisations of these kinds, of every kind if none is named, by kind and id."""

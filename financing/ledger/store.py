@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from financing.base.errors import (
     CreditsFrozen,
@@ -21,6 +21,7 @@ from financing.base.errors import (
 from financing.base.quantities import checked_int64
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
 from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
 from financing.ledger.entries import Entry, EntryKind, Posting
@@ -85,11 +86,8 @@ class LedgerHead:
     hash: str
 
 
-class LedgerStore:
+class LedgerStore(Store):
     """The ledger on one connection. Reads need no transaction of their own; writes belong to the caller's."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def head(self) -> LedgerHead:
         row = self._connection.execute(_HEAD).first()
@@ -233,9 +231,7 @@ class LedgerStore:
 
     def by_id(self, account_id: int) -> Balance:
         """The balance of a stored account. Raises `NotFound`."""
-        row = self._connection.execute(select(account).where(account.c.id == account_id)).first()
-        if row is None:
-            raise NotFound("no such account", account_id=account_id)
+        row = self._one(select(account).where(account.c.id == account_id), "no such account", account_id=account_id)
         return _balance(row)
 
     def verify(self) -> LedgerHead:

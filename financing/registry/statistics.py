@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Row, Select, String, case, cast, func, literal, select
 
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import CREDIT_PREFIX
 from financing.ledger.organisations import organisation
 from financing.ledger.serials import SerialText
@@ -49,10 +50,7 @@ class Unit:
     quantity_kg: int
 
 
-class StatisticsStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class StatisticsStore(Store):
     def by_kind(self, window: Window = ALL) -> Page[Cell]:
         """Every method, region and vintage that was ever issued, in this order, from balances alone."""
         region = _region().label("region")
@@ -113,17 +111,12 @@ def _cell(row: Row[Any]) -> Cell:
 
 
 def _unit(row: Row[Any]) -> Unit:
-    text = serial_of(row)
-    return Unit(
-        serial=text,
+    return value_of(
+        Unit,
+        row,
+        serial=serial_of(row),
         account=row.kind,
         owner_id=row.account_owner,
-        owner_name=row.owner_name,
-        registry_id=row.registry_id,
-        project_id=row.project_id,
         project_name=row.name,
-        region=row.region,
-        asset_class=row.asset_class,
-        issued_at=row.issued_at,
         quantity_kg=row.last_kg - row.first_kg + 1,
     )

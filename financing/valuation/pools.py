@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from financing.base.errors import CreditsNotIssued, ParameterMissing, PriceMissing
 from financing.base.parameters.records import CollateralClass
-from financing.base.quantities import Carbon, Money, Rate
+from financing.base.quantities import Carbon, Money
 from financing.market.prices.model import Mark, Marked, Unpriced, require_marked
 
 
@@ -37,10 +37,6 @@ class ValuedLot:
     market: Money
     after_haircut: Money
     lendable: Money
-
-    def at_line(self, line_bps: int) -> Money:
-        """The debt at which this lot alone stands on a line, rounded down."""
-        return self.market.scaled_floor(Rate(line_bps).fraction())
 
 
 @dataclass(frozen=True, slots=True)

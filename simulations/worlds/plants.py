@@ -35,10 +35,6 @@ class HourlyOutput:
     starts: NDArray[np.datetime64]
     generation_wh: NDArray[np.int64]
 
-    def yield_hours(self, capacity_w: int) -> float:
-        """Full-load hours."""
-        return float(self.generation_wh.sum()) / capacity_w
-
 
 def generate_hourly(capacity_w: int, first: str, last: str, *, tilt_deg: float = 15.0, seed: int) -> HourlyOutput:
     """Hourly output of a south-facing plant from `first` up to, not including, `last` (dates, China time)."""

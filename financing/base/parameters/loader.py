@@ -92,9 +92,6 @@ class Parameters:
     def grid_factor(self, key: str, on: date) -> GridFactor:
         return self.grid_factors.find(key, on)
 
-    def reference_value(self, key: str, on: date) -> ReferenceValue:
-        return self.reference_values.find(key, on)
-
     def methodology(self, code: str, version: int) -> MethodologyFile:
         """The file of one version, whatever its status. Raises `ParameterMissing`."""
         for file in self.methodologies:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from financing.base.errors import IdempotencyKeyReused
 from financing.base.storage.columns import table_of
+from financing.base.storage.store import Store
 from financing.base.storage.tables import IdempotencyRow
 
 record = table_of(IdempotencyRow)
@@ -28,10 +29,7 @@ class Answer:
     replayed: bool = False
 
 
-class IdempotencyStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class IdempotencyStore(Store):
     def recall(self, organisation_id: str, key: str, fingerprint: str) -> Answer | None:
         """The stored answer, or None for a new key. Raises `IdempotencyKeyReused` if the request differs."""
         row = self._connection.execute(_RECALL, {"organisation_id": organisation_id, "idempotency_key": key}).first()

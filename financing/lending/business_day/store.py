@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Row, func, insert, select
 
 from financing.base.storage.bulk import insert_rows, read_integers, stored_date
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store
 from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.business_day.tables import AlertRow, BusinessDayRow, ParkedLoanRow
 from financing.lending.collateral.tables import PledgeRow
@@ -32,10 +33,7 @@ class Alert:
     detail: str
 
 
-class DayStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class DayStore(Store):
     def last(self, bank_id: str) -> date | None:
         """The last business date that a bank closed."""
         return self._connection.execute(

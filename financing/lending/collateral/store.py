@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Row, func, or_, select, update
 
-from financing.base.errors import NotFound
-from financing.base.quantities import Carbon, Money
+from financing.base.quantities import Carbon
 from financing.base.storage.bulk import insert_rows, stored_date, stored_moment
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import Asset
 from financing.lending.collateral.margin import MarginCall, StoredCall
 from financing.lending.collateral.pledge import Pledge, PledgedUse, PledgeState, StoredPledge
@@ -36,28 +36,18 @@ _NEW_CALL = (
 )
 
 
-class PledgeStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class PledgeStore(Store):
     def add(self, pledge: Pledge, use: PledgedUse) -> None:
-        self._connection.execute(
-            insert(pledge_t).values(
-                id=pledge.pledge_id,
-                pledgor_id=pledge.pledgor,
-                pledgee_id=pledge.pledgee,
-                issuance_id=Asset(pledge.lot.asset).issuance_id,
-                asset_class=pledge.lot.asset_class,
-                quantity_kg=pledge.lot.quantity.kg,
-                released_kg=pledge.released.kg,
-                disposed_kg=pledge.disposed.kg,
-                state=pledge.state.value,
-                loan_id=pledge.loan_id,
-                registration_number=None,
-                reserved_at=pledge.reserved_at,
-                expires_at=pledge.expires_at,
-                **{name: getattr(use, name) for name in PledgedUse.model_fields},
-            )
+        self._add(
+            pledge_t,
+            use,
+            pledge,
+            pledge.lot,
+            Asset(pledge.lot.asset),
+            id=pledge.pledge_id,
+            registration_number=None,
+            registered_on=None,
+            freeze_number=None,
         )
 
     def save(
@@ -76,9 +66,7 @@ class PledgeStore:
         self._connection.execute(update(pledge_t).where(pledge_t.c.id == pledge.pledge_id).values(**changes))
 
     def get(self, pledge_id: str) -> StoredPledge:
-        row = self._connection.execute(select(pledge_t).where(pledge_t.c.id == pledge_id)).first()
-        if row is None:
-            raise NotFound("no such pledge", pledge_id=pledge_id)
+        row = self._one(select(pledge_t).where(pledge_t.c.id == pledge_id), "no such pledge", pledge_id=pledge_id)
         return _pledge(row)
 
     def reserved_for(
@@ -135,10 +123,7 @@ class PledgeStore:
         return pledges
 
 
-class MarginCallStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class MarginCallStore(Store):
     def add(self, calls: Sequence[StoredCall]) -> None:
         """Keep new calls, whatever their number in a handful of statements."""
         rows = [
@@ -213,34 +198,10 @@ class MarginCallStore:
 
 
 def _pledge(row: Row[Any]) -> StoredPledge:
-    pledge = Pledge(
-        pledge_id=row.id,
-        pledgor=row.pledgor_id,
-        pledgee=row.pledgee_id,
-        lot=Lot(Asset.credits(row.issuance_id).code, row.asset_class, Carbon(row.quantity_kg)),
-        reserved_at=row.reserved_at,
-        expires_at=row.expires_at,
-        state=PledgeState(row.state),
-        loan_id=row.loan_id,
-        released=Carbon(row.released_kg),
-        disposed=Carbon(row.disposed_kg),
-    )
-    return StoredPledge(
-        pledge,
-        PledgedUse.model_validate(row, from_attributes=True),
-        row.registration_number,
-        row.registered_on,
-        row.freeze_number,
-    )
+    lot = Lot(Asset.credits(row.issuance_id).code, row.asset_class, Carbon(row.quantity_kg))
+    pledge = value_of(Pledge, row, pledge_id=row.id, lot=lot)
+    return value_of(StoredPledge, row, pledge=pledge, use=PledgedUse.model_validate(row, from_attributes=True))
 
 
 def _call(row: Row[Any]) -> StoredCall:
-    call = MarginCall(
-        loan_id=row.loan_id,
-        debt=Money(row.debt_fen),
-        shortfall=Money(row.shortfall_fen),
-        cash=Money(row.cash_fen),
-        called_at=row.called_at,
-        cure_by=row.cure_by,
-    )
-    return StoredCall(row.id, call, Money(row.market_fen), row.state, row.closed_at)
+    return value_of(StoredCall, row, call_id=row.id, call=value_of(MarginCall, row))

@@ -7,10 +7,12 @@ in one go gives the same book.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from financing.base.errors import CalendarMissing, ParameterMissing, PeriodInvalid
+from financing.base.quantities import Money
 from financing.lending.loans.book import BPS, LoanBook, Scheme
 from financing.lending.loans.days import NO_DAY, Flags, Ints, date_of, half_even, in_month, month_of, position
 
@@ -35,6 +37,11 @@ class Dues:
 
     def and_(self, later: Dues) -> Dues:
         return Dues(*(np.concatenate([getattr(self, n), getattr(later, n)]) for n in Dues.__slots__))
+
+    def instalments(self) -> list[tuple[date, Money, Money]]:
+        """Each as (day, interest, principal)."""
+        columns = (self.due_on.tolist(), self.interest.tolist(), self.principal.tolist())
+        return [(date_of(on), Money(interest), Money(part)) for on, interest, part in zip(*columns, strict=True)]
 
 
 PRIME_TERMS = ("1Y", "5Y")

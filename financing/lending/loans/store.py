@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Money
 from financing.base.storage.bulk import day_number, insert_integers, insert_rows, read_integers, write_integers
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, value_of
 from financing.lending.loans.book import LoanBook, State
 from financing.lending.loans.days import NO_DAY, Ints, date_of
 from financing.lending.loans.events import LoanEvent, StoredEvent
@@ -50,10 +50,7 @@ class Portfolio:
     product: str
 
 
-class LoanStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class LoanStore(Store):
     def of_decision(self, decision_id: str) -> str | None:
         """The loan drawn on a decision, if any."""
         row = self._connection.execute(select(loan_t.c.id).where(loan_t.c.decision_id == decision_id)).first()
@@ -61,25 +58,13 @@ class LoanStore:
 
     def add(self, stored: StoredLoan, at: datetime) -> None:
         terms = stored.terms
-        self._connection.execute(
-            insert(loan_t).values(
-                id=terms.loan_id,
-                number=terms.number,
-                decision_id=stored.decision_id,
-                bank_id=terms.lender,
-                borrower_id=terms.borrower,
-                product=terms.product,
-                committed_fen=stored.committed.fen,
-                terms=_terms.encode(terms),
-                created_at=at,
-            )
+        self._add(
+            loan_t, terms, stored, id=terms.loan_id, bank_id=terms.lender, terms=_terms.encode(terms), created_at=at
         )
         self.open(stored.book)
 
     def get(self, loan_id: str) -> StoredLoan:
-        row = self._connection.execute(select(loan_t).where(loan_t.c.id == loan_id)).first()
-        if row is None:
-            raise NotFound("no such loan", loan_id=loan_id)
+        row = self._one(select(loan_t).where(loan_t.c.id == loan_id), "no such loan", loan_id=loan_id)
         return self._stored([row])[0]
 
     def of(
@@ -92,14 +77,12 @@ class LoanStore:
         if state is not None:
             code = next(number for number, named in STATES.items() if named is state)
             query = query.join(account_t, account_t.c.number == loan_t.c.number).where(account_t.c.state == int(code))
-        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
-        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+        return self._latest(query, window)
 
     def taken_by(self, borrower_id: str, window: Window = ALL) -> Page[StoredLoan]:
         """Loans that an organisation took, newest first."""
         query = select(loan_t).where(loan_t.c.borrower_id == borrower_id)
-        keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
-        return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
+        return self._latest(query, window)
 
     def ended(self, bank_id: str, window: Window = ALL) -> Page[StoredLoan]:
         """A bank's loans that run no more, newest first."""
@@ -108,6 +91,9 @@ class LoanStore:
             .join(account_t, account_t.c.number == loan_t.c.number)
             .where(loan_t.c.bank_id == bank_id, account_t.c.state != int(State.ACTIVE))
         )
+        return self._latest(query, window)
+
+    def _latest(self, query: Select[Any], window: Window) -> Page[StoredLoan]:
         keys = (Key(loan_t.c.created_at, descending=True), Key(loan_t.c.id))
         return page_of(self._connection, query, keys, window, lambda row: row).map(self._stored)
 
@@ -220,19 +206,18 @@ class LoanStore:
         actor_id: str,
         at: datetime,
     ) -> None:
-        self._connection.execute(
-            insert(event_t).values(
-                number=number,
-                sequence=event.sequence,
-                kind=event.what.kind,
-                value_on=event.value_on,
-                amount_fen=event.what.amount.fen,
-                record=_events.encode(event),
-                external_id=external_id,
-                entry_id=entry_id,
-                actor_id=actor_id,
-                recorded_at=at,
-            )
+        self._add(
+            event_t,
+            event,
+            number=number,
+            kind=event.what.kind,
+            amount_fen=event.what.amount.fen,
+            record=_events.encode(event),
+            external_id=external_id,
+            entry_id=entry_id,
+            actor_id=actor_id,
+            recorded_at=at,
+            reversed_at=None,
         )
 
     def mark_reversed(self, number: int, sequence: int, at: datetime) -> None:
@@ -263,13 +248,8 @@ def one_of(book: LoanBook, row: int) -> LoanBook:
 
 
 def _event(row: Row[Any]) -> StoredEvent:
-    return StoredEvent(
-        _events.decode(row.record | {"reversed": row.reversed_at is not None}),
-        row.external_id,
-        row.entry_id,
-        row.actor_id,
-        row.recorded_at,
-    )
+    event = _events.decode(row.record | {"reversed": row.reversed_at is not None})
+    return value_of(StoredEvent, row, event=event)
 
 
 def _dates(days: Ints, dialect: str) -> Iterable[object]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Row, or_, select, update
 
-from financing.base.errors import InvalidState, NotFound
-from financing.base.quantities import Money
+from financing.base.errors import InvalidState
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.lending.origination.securities import Security
 from financing.lending.origination.tables import SecurityRow
 
@@ -30,33 +30,23 @@ class StoredSecurity:
     record: dict[str, Any]
 
 
-class SecurityStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class SecurityStore(Store):
     def add(self, security: Security, evidence_sha256: str, record: dict[str, Any], at: datetime) -> None:
-        self._connection.execute(
-            insert(security_t).values(
-                id=security.security_id,
-                kind=security.kind,
-                provider_id=security.provider,
-                bank_id=security.bank,
-                borrower_id=security.borrower,
-                value_fen=security.value.fen,
-                since=security.since,
-                valid_until=security.valid_until,
-                state="offered",
-                evidence_sha256=evidence_sha256,
-                record=record,
-                offered_at=at,
-            )
+        self._add(
+            security_t,
+            security,
+            id=security.security_id,
+            state="offered",
+            evidence_sha256=evidence_sha256,
+            record=record,
+            registration_number=None,
+            loan_id=None,
+            offered_at=at,
         )
 
     def get(self, security_id: str) -> StoredSecurity:
-        row = self._connection.execute(select(security_t).where(security_t.c.id == security_id)).first()
-        if row is None:
-            raise NotFound("no such security", security_id=security_id)
-        return _stored(row)
+        query = select(security_t).where(security_t.c.id == security_id)
+        return _stored(self._one(query, "no such security", security_id=security_id))
 
     def of_organisation(self, organisation_id: str, window: Window = ALL) -> Page[StoredSecurity]:
         """Securities that an organisation gave, holds or borrows against, newest first."""
@@ -88,14 +78,4 @@ class SecurityStore:
 
 
 def _stored(row: Row[Any]) -> StoredSecurity:
-    security = Security(
-        row.id,
-        row.kind,
-        row.provider_id,
-        row.bank_id,
-        row.borrower_id,
-        Money(row.value_fen),
-        row.since,
-        row.valid_until,
-    )
-    return StoredSecurity(security, row.state, row.evidence_sha256, row.registration_number, row.loan_id, row.record)
+    return value_of(StoredSecurity, row, security=value_of(Security, row, security_id=row.id))

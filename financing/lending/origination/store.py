@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import insert, or_, select
 
-from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.lending.origination.decision import Approval, DecisionRecord
 from financing.lending.origination.tables import ApprovalRow, DecisionRow
 
@@ -16,31 +16,22 @@ approval_t = table_of(ApprovalRow)
 _decisions = Codec(DecisionRecord)
 
 
-class DecisionStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class DecisionStore(Store):
     def add(self, record: DecisionRecord) -> None:
-        self._connection.execute(
-            insert(decision_t).values(
-                id=record.decision_id,
-                bank_id=record.application.lender,
-                borrower_id=record.borrower_id,
-                product=record.application.product,
-                maker=record.maker,
-                requested_fen=record.application.amount.fen,
-                outcome=record.decision.outcome,
-                max_amount_fen=record.decision.max_amount.fen,
-                record=_decisions.encode(record),
-                decided_at=record.decision.decided_at,
-            )
+        self._add(
+            decision_t,
+            record,
+            record.application,
+            record.decision,
+            id=record.decision_id,
+            bank_id=record.application.lender,
+            requested_fen=record.application.amount.fen,
+            record=_decisions.encode(record),
         )
 
     def get(self, decision_id: str) -> DecisionRecord:
-        row = self._connection.execute(select(decision_t.c.record).where(decision_t.c.id == decision_id)).first()
-        if row is None:
-            raise NotFound("no such decision", decision_id=decision_id)
-        return _decisions.decode(row.record)
+        query = select(decision_t.c.record).where(decision_t.c.id == decision_id)
+        return _decisions.decode(self._one(query, "no such decision", decision_id=decision_id).record)
 
     def by_bank(self, bank_id: str, window: Window = ALL) -> Page[DecisionRecord]:
         """Decisions that a bank made, newest first."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Money, Price
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, value_of
 from financing.market.auctions.tables import AuctionRow, AwardRow, BidRow, DisposalAuctionRow
 from financing.market.auctions.terms import Terms
 
@@ -64,27 +64,19 @@ class Contract:
     signatures: tuple[Signature, ...] = ()
 
 
-class AuctionStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class AuctionStore(Store):
     def add(self, terms: Terms) -> None:
-        self._connection.execute(
-            insert(auction_t).values(
-                id=terms.auction_id,
-                seller_id=terms.seller,
-                asset=terms.asset,
-                state="running",
-                closes_at=terms.closes_at,
-                left_kg=terms.quantity.kg,
-                terms=_terms.encode(terms),
-            )
+        self._add(
+            auction_t,
+            terms,
+            id=terms.auction_id,
+            state="running",
+            left_kg=terms.quantity.kg,
+            terms=_terms.encode(terms),
         )
 
     def get(self, auction_id: str) -> Auction:
-        row = self._connection.execute(select(auction_t).where(auction_t.c.id == auction_id)).first()
-        if row is None:
-            raise NotFound("no such auction", auction_id=auction_id)
+        row = self._one(select(auction_t).where(auction_t.c.id == auction_id), "no such auction", auction_id=auction_id)
         return _auction(row)
 
     def all(self, window: Window = ALL) -> Page[Auction]:
@@ -100,20 +92,7 @@ class AuctionStore:
         )
 
     def add_bid(self, bid: StoredBid) -> None:
-        self._connection.execute(
-            insert(bid_t).values(
-                id=bid.bid_id,
-                auction_id=bid.auction_id,
-                seq=bid.seq,
-                bidder_id=bid.bidder,
-                quantity_kg=bid.quantity.kg,
-                price_fen=bid.price.amount if bid.price else None,
-                commitment=bid.commitment,
-                deposit_fen=bid.deposit.fen,
-                placed_at=bid.placed_at,
-                revealed_at=bid.revealed_at,
-            )
-        )
+        self._add(bid_t, bid, id=bid.bid_id)
 
     def reveal(self, bid_id: str, price: Price, quantity: Carbon, at: datetime) -> None:
         self._connection.execute(
@@ -129,35 +108,15 @@ class AuctionStore:
     def bids(self, auction_id: str) -> list[StoredBid]:
         """In the order they were placed."""
         rows = self._connection.execute(select(bid_t).where(bid_t.c.auction_id == auction_id).order_by(bid_t.c.seq))
-        return [
-            StoredBid(
-                row.id,
-                row.auction_id,
-                row.seq,
-                row.bidder_id,
-                Carbon(row.quantity_kg),
-                Price(row.price_fen) if row.price_fen is not None else None,
-                row.commitment,
-                Money(row.deposit_fen),
-                row.placed_at,
-                row.revealed_at,
-            )
-            for row in rows
-        ]
+        return [value_of(StoredBid, row, bid_id=row.id) for row in rows]
 
     def add_contract(self, contract: Contract, *, entry_id: int | None = None) -> None:
-        self._connection.execute(
-            insert(award_t).values(
-                id=contract.award_id,
-                auction_id=contract.auction_id,
-                bidder_id=contract.bidder,
-                quantity_kg=contract.quantity.kg,
-                price_fen=contract.price.amount,
-                state=contract.state,
-                due_at=contract.due_at,
-                signatures=[_plain(each) for each in contract.signatures],
-                entry_id=entry_id,
-            )
+        self._add(
+            award_t,
+            contract,
+            id=contract.award_id,
+            signatures=[_plain(each) for each in contract.signatures],
+            entry_id=entry_id,
         )
 
     def save_contract(self, contract: Contract, *, entry_id: int | None = None) -> None:
@@ -168,9 +127,7 @@ class AuctionStore:
         )
 
     def contract(self, award_id: str) -> Contract:
-        row = self._connection.execute(select(award_t).where(award_t.c.id == award_id)).first()
-        if row is None:
-            raise NotFound("no such contract", award_id=award_id)
+        row = self._one(select(award_t).where(award_t.c.id == award_id), "no such contract", award_id=award_id)
         return _contract(row)
 
     def contracts(self, auction_id: str) -> list[Contract]:
@@ -189,29 +146,13 @@ class AuctionStore:
         row = self._connection.execute(select(disposal_t).where(disposal_t.c.auction_id == auction_id)).first()
         return (row.pledge_id, row.loan_id) if row else None
 
-    def disposal_auctions(self, loan_id: str) -> list[tuple[str, str]]:
-        """(auction, pledge) of every disposal by auction of a loan's collateral, oldest first."""
-        rows = self._connection.execute(
-            select(disposal_t).where(disposal_t.c.loan_id == loan_id).order_by(disposal_t.c.opened_at)
-        )
-        return [(row.auction_id, row.pledge_id) for row in rows]
-
 
 def _auction(row: Row[Any]) -> Auction:
-    return Auction(_terms.decode(row.terms), row.closes_at, Carbon(row.left_kg), row.state)
+    return value_of(Auction, row, terms=_terms.decode(row.terms))
 
 
 def _contract(row: Row[Any]) -> Contract:
-    return Contract(
-        row.id,
-        row.auction_id,
-        row.bidder_id,
-        Carbon(row.quantity_kg),
-        Price(row.price_fen),
-        row.state,
-        row.due_at,
-        tuple(Signature(**each) for each in row.signatures),
-    )
+    return value_of(Contract, row, award_id=row.id, signatures=tuple(Signature(**each) for each in row.signatures))
 
 
 def _plain(signature: Signature) -> dict[str, str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Row, bindparam, insert, select
 
 from financing.base.storage.columns import table_of
+from financing.base.storage.store import Store
 from financing.market.order_book.engine.events import Event, from_plain, to_plain
 from financing.market.order_book.tables import JournalRow
 
@@ -45,10 +46,7 @@ class JournalEvent:
     at: datetime
 
 
-class JournalStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class JournalStore(Store):
     def head(self, instrument: str) -> tuple[int, str]:
         """Number and chain of the last event; (0, "") for an instrument without any."""
         row = self._connection.execute(_HEAD, {"instrument": instrument}).first()

@@ -8,11 +8,12 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import ConfigDict
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import Row, bindparam, func, insert, literal, or_, select, update
 
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, columns_of, value_of
 from financing.ledger.accounts import CREDIT_PREFIX
 from financing.market.order_book.engine.matching_engine import MatchingEngine, Trade
 from financing.market.order_book.engine.orders import Order, OrderState, Side
@@ -128,10 +129,7 @@ class BlockReport:
     state: str
 
 
-class OrderStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class OrderStore(Store):
     def add_instrument(self, state: MatchingEngine, *, listed_by: str, at: datetime) -> None:
         self._connection.execute(
             insert(instrument_t).values(id=state.instrument, listed_by=listed_by, listed_at=at, **_shown(state))
@@ -144,10 +142,8 @@ class OrderStore:
         self._connection.execute(_SET_INSTRUMENT, values | {"instrument": state.instrument})
 
     def instrument(self, instrument_id: str) -> Instrument:
-        row = self._connection.execute(select(instrument_t).where(instrument_t.c.id == instrument_id)).first()
-        if row is None:
-            raise NotFound("no such instrument is listed", instrument=instrument_id)
-        return _instrument(row)
+        query = select(instrument_t).where(instrument_t.c.id == instrument_id)
+        return _instrument(self._one(query, "no such instrument is listed", instrument=instrument_id))
 
     def instruments(self, window: Window = ALL) -> Page[Instrument]:
         return page_of(self._connection, select(instrument_t), (Key(instrument_t.c.id),), window, _instrument)
@@ -161,31 +157,8 @@ class OrderStore:
 
     def add_order(self, standing: Standing) -> None:
         """Store a new order as its arrival left it."""
-        self._connection.execute(
-            _ADD_ORDER,
-            {
-                "id": standing.order_id,
-                "instrument_id": standing.instrument,
-                "seq": standing.seq,
-                "owner_id": standing.owner,
-                "side": standing.side,
-                "order_type": standing.order_type,
-                "tif": standing.tif,
-                "flags": standing.flags,
-                "self_trade": standing.self_trade,
-                "price_fen": standing.price,
-                "lots": standing.lots,
-                "left_lots": standing.left,
-                "filled_lots": standing.filled,
-                "spent_fen": standing.spent,
-                "fee_ppm": standing.fee_ppm,
-                "reserved": standing.reserved,
-                "state": standing.state,
-                "until": standing.until,
-                "placed_at": standing.placed_at,
-                "ended_at": standing.ended_at,
-            },
-        )
+        row = columns_of(order_t, standing, id=standing.order_id, left_lots=standing.left, filled_lots=standing.filled)
+        self._connection.execute(_ADD_ORDER, row)
 
     def set_orders(self, rows: list[dict[str, Any]]) -> None:
         """Store how orders stand after an event; rows as `standing_row` makes them."""
@@ -203,23 +176,18 @@ class OrderStore:
         self._connection.execute(
             _ADD_TRADE,
             [
-                {
-                    "instrument_id": instrument,
-                    "seq": seq,
-                    "number": number,
-                    "day": day,
-                    "buyer_id": trade.buyer,
-                    "seller_id": trade.seller,
-                    "buy_order_id": trade.buy_order or None,
-                    "sell_order_id": trade.sell_order or None,
-                    "price_fen": trade.price,
-                    "lots": trade.lots,
-                    "buyer_fee_fen": trade.buyer_fee,
-                    "seller_fee_fen": trade.seller_fee,
-                    "taker": trade.taker,
-                    "entry_id": entry_id,
-                    "at": at,
-                }
+                columns_of(
+                    trade_t,
+                    trade,
+                    instrument_id=instrument,
+                    seq=seq,
+                    number=number,
+                    day=day,
+                    buy_order_id=trade.buy_order or None,
+                    sell_order_id=trade.sell_order or None,
+                    entry_id=entry_id,
+                    at=at,
+                )
                 for number, trade in enumerate(trades, 1)
             ],
         )
@@ -291,26 +259,10 @@ class OrderStore:
         return [(row.price_fen, int(row.lots), row.orders) for row in rows]
 
     def add_block(self, report: BlockReport) -> None:
-        self._connection.execute(
-            insert(block_t).values(
-                id=report.block_id,
-                instrument_id=report.instrument,
-                buyer_id=report.buyer,
-                seller_id=report.seller,
-                price_fen=report.price,
-                lots=report.lots,
-                reported_by=report.reported_by,
-                reported_at=report.reported_at,
-                day=report.day,
-                state=report.state,
-                seq=None,
-            )
-        )
+        self._add(block_t, report, id=report.block_id, seq=None)
 
     def block(self, block_id: str) -> BlockReport:
-        row = self._connection.execute(select(block_t).where(block_t.c.id == block_id)).first()
-        if row is None:
-            raise NotFound("no such block", block_id=block_id)
+        row = self._one(select(block_t).where(block_t.c.id == block_id), "no such block", block_id=block_id)
         return _block(row)
 
     def blocks(self, party: str | None = None, window: Window = ALL) -> Page[BlockReport]:
@@ -388,69 +340,17 @@ def _shown(state: MatchingEngine) -> dict[str, Any]:
 
 
 def _instrument(row: Row[Any]) -> Instrument:
-    return Instrument(
-        id=row.id,
-        rules=row.rules,
-        listed_by=row.listed_by,
-        listed_at=row.listed_at,
-        phase=row.phase,
-        halted=row.halted,
-        day=row.day,
-        reference=row.reference_fen,
-        last=row.last_fen,
-    )
+    return value_of(Instrument, row)
 
 
 def _standing(row: Row[Any]) -> Standing:
-    return Standing(
-        order_id=row.id,
-        instrument=row.instrument_id,
-        seq=row.seq,
-        owner=row.owner_id,
-        side=row.side,
-        order_type=row.order_type,
-        tif=row.tif,
-        flags=row.flags,
-        self_trade=row.self_trade,
-        price=row.price_fen,
-        lots=row.lots,
-        left=row.left_lots,
-        filled=row.filled_lots,
-        spent=row.spent_fen,
-        fee_ppm=row.fee_ppm,
-        reserved=row.reserved,
-        state=row.state,
-        until=row.until,
-        placed_at=row.placed_at,
-        ended_at=row.ended_at,
-    )
+    return value_of(Standing, row, order_id=row.id, left=row.left_lots, filled=row.filled_lots)
 
 
 def _trade(row: Row[Any]) -> TradeRecord:
-    trade = Trade(
-        row.buyer_id,
-        row.seller_id,
-        row.buy_order_id or "",
-        row.sell_order_id or "",
-        row.price_fen,
-        row.lots,
-        row.buyer_fee_fen,
-        row.seller_fee_fen,
-        row.taker,
-    )
-    return TradeRecord(row.instrument_id, row.seq, row.number, row.day, trade, row.entry_id, row.at)
+    trade = value_of(Trade, row, buy_order=row.buy_order_id or "", sell_order=row.sell_order_id or "")
+    return value_of(TradeRecord, row, trade=trade)
 
 
 def _block(row: Row[Any]) -> BlockReport:
-    return BlockReport(
-        row.id,
-        row.instrument_id,
-        row.buyer_id,
-        row.seller_id,
-        row.price_fen,
-        row.lots,
-        row.reported_by,
-        row.reported_at,
-        row.day,
-        row.state,
-    )
+    return value_of(BlockReport, row, block_id=row.id)

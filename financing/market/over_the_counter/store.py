@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, or_, select
 
 from financing.base.errors import NotFound
 from financing.base.quantities import Carbon, Price
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, value_of
 from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.over_the_counter.tables import DealRow, ListingRow, OtcTradeRow, QuoteRequestRow, QuoteRow
 
@@ -44,37 +45,16 @@ class OtcTrade:
     at: datetime
 
 
-class OtcStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class OtcStore(Store):
     # listings
 
     def save_listing(self, listing: Listing) -> None:
-        values = {
-            "left_kg": listing.left.kg,
-            "state": listing.state,
-            "record": _listings.encode(listing),
-        }
-        done = self._connection.execute(update(listing_t).where(listing_t.c.id == listing.listing_id).values(**values))
-        if not done.rowcount:
-            self._connection.execute(
-                insert(listing_t).values(
-                    id=listing.listing_id,
-                    seller_id=listing.seller,
-                    asset=listing.asset,
-                    quantity_kg=listing.quantity.kg,
-                    listed_at=listing.listed_at,
-                    expires_at=listing.expires_at,
-                    buyer_id=listing.buyer,
-                    pledge_id=listing.pledge_id,
-                    **values,
-                )
-            )
+        record = _listings.encode(listing)
+        self._save(listing_t, listing.listing_id, listing, state=listing.state, record=record, left_kg=listing.left.kg)
 
     def listing(self, listing_id: str) -> Listing:
-        row = self._connection.execute(select(listing_t.c.record).where(listing_t.c.id == listing_id)).first()
-        return _listings.decode(_required(row, "listing", listing_id).record)
+        query = select(listing_t.c.record).where(listing_t.c.id == listing_id)
+        return _listings.decode(self._one(query, "no such listing", reference=listing_id).record)
 
     def listing_shown_to(self, party: str, listing_id: str) -> Listing:
         """The listing. Raises `NotFound` for one that is addressed to somebody else, as for one that does not exist."""
@@ -105,22 +85,12 @@ class OtcStore:
     # deals
 
     def save_deal(self, deal: Deal, *, entry_id: int | None = None) -> None:
-        values = {"state": deal.state, "record": _deals.encode(deal), "entry_id": entry_id}
-        done = self._connection.execute(update(deal_t).where(deal_t.c.id == deal.deal_id).values(**values))
-        if not done.rowcount:
-            self._connection.execute(
-                insert(deal_t).values(
-                    id=deal.deal_id,
-                    seller_id=deal.seller,
-                    buyer_id=deal.buyer,
-                    proposed_at=deal.proposed_at,
-                    **values,
-                )
-            )
+        record = _deals.encode(deal)
+        self._save(deal_t, deal.deal_id, deal, state=deal.state, record=record, entry_id=entry_id)
 
     def deal(self, deal_id: str) -> Deal:
-        row = self._connection.execute(select(deal_t.c.record).where(deal_t.c.id == deal_id)).first()
-        return _deals.decode(_required(row, "deal", deal_id).record)
+        query = select(deal_t.c.record).where(deal_t.c.id == deal_id)
+        return _deals.decode(self._one(query, "no such deal", reference=deal_id).record)
 
     def deals_of(self, organisation_id: str, window: Window = ALL) -> Page[Deal]:
         """Deals that an organisation is a side of, newest first."""
@@ -132,21 +102,12 @@ class OtcStore:
     # requests for quotes
 
     def save_request(self, request: QuoteRequest) -> None:
-        values = {"state": request.state, "record": _requests.encode(request)}
-        done = self._connection.execute(update(request_t).where(request_t.c.id == request.request_id).values(**values))
-        if not done.rowcount:
-            self._connection.execute(
-                insert(request_t).values(
-                    id=request.request_id,
-                    requester_id=request.requester,
-                    requested_at=request.requested_at,
-                    **values,
-                )
-            )
+        record = _requests.encode(request)
+        self._save(request_t, request.request_id, request, state=request.state, record=record)
 
     def request(self, request_id: str) -> QuoteRequest:
-        row = self._connection.execute(select(request_t.c.record).where(request_t.c.id == request_id)).first()
-        return _requests.decode(_required(row, "request for quotes", request_id).record)
+        query = select(request_t.c.record).where(request_t.c.id == request_id)
+        return _requests.decode(self._one(query, "no such request for quotes", reference=request_id).record)
 
     def requests(self, window: Window = ALL) -> Page[QuoteRequest]:
         """Requests of everyone, newest first."""
@@ -154,22 +115,12 @@ class OtcStore:
         return page_of(self._connection, query, _LATEST_REQUEST, window, lambda row: _requests.decode(row.record))
 
     def save_quote(self, quote: QuoteGiven, *, entry_id: int | None = None) -> None:
-        values = {"state": quote.state, "record": _quotes.encode(quote), "entry_id": entry_id}
-        done = self._connection.execute(update(quote_t).where(quote_t.c.id == quote.quote_id).values(**values))
-        if not done.rowcount:
-            self._connection.execute(
-                insert(quote_t).values(
-                    id=quote.quote_id,
-                    request_id=quote.request_id,
-                    maker_id=quote.maker,
-                    quoted_at=quote.quoted_at,
-                    **values,
-                )
-            )
+        record = _quotes.encode(quote)
+        self._save(quote_t, quote.quote_id, quote, state=quote.state, record=record, entry_id=entry_id)
 
     def quote(self, quote_id: str) -> QuoteGiven:
-        row = self._connection.execute(select(quote_t.c.record).where(quote_t.c.id == quote_id)).first()
-        return _quotes.decode(_required(row, "quote", quote_id).record)
+        query = select(quote_t.c.record).where(quote_t.c.id == quote_id)
+        return _quotes.decode(self._one(query, "no such quote", reference=quote_id).record)
 
     def quotes(self, request_id: str, *, maker: str | None = None, window: Window = ALL) -> Page[QuoteGiven]:
         """Quotes on a request, of everyone or of one maker, newest first."""
@@ -181,18 +132,7 @@ class OtcStore:
     # trades
 
     def add_trade(self, trade: OtcTrade) -> None:
-        self._connection.execute(
-            insert(trade_t).values(
-                entry_id=trade.entry_id,
-                asset=trade.asset,
-                seller_id=trade.seller,
-                buyer_id=trade.buyer,
-                quantity_kg=trade.quantity.kg,
-                fen_per_tonne=trade.price.amount,
-                channel=trade.channel,
-                at=trade.at,
-            )
-        )
+        self._add(trade_t, trade, fen_per_tonne=trade.price.amount)
 
     def trades(self, *, asset: str | None = None, window: Window = ALL) -> Page[OtcTrade]:
         """What was traded, newest first."""
@@ -211,19 +151,4 @@ def _listing(row: Row[Any]) -> Listing:
 
 
 def _trade(row: Row[Any]) -> OtcTrade:
-    return OtcTrade(
-        row.entry_id,
-        row.asset,
-        row.seller_id,
-        row.buyer_id,
-        Carbon(row.quantity_kg),
-        Price(row.fen_per_tonne),
-        row.channel,
-        row.at,
-    )
-
-
-def _required(row: Row[Any] | None, what: str, reference: str) -> Row[Any]:
-    if row is None:
-        raise NotFound(f"no such {what}", reference=reference)
-    return row
+    return value_of(OtcTrade, row, price=Price(row.fen_per_tonne))

@@ -5,33 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Row, select
 
 from financing.base.quantities import Price
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.market.prices.model import PriceObservation
 from financing.market.prices.tables import PriceRow
 
 price_t = table_of(PriceRow)
 
 
-class PriceStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class PriceStore(Store):
     def add_price(self, observation: PriceObservation, *, recorded_by: str, at: datetime) -> None:
-        self._connection.execute(
-            insert(price_t).values(
-                asset_class=observation.asset_class,
-                fen_per_tonne=observation.price.amount,
-                observed_at=observation.observed_at,
-                source=observation.source,
-                confirmed=observation.confirmed,
-                recorded_by=recorded_by,
-                recorded_at=at,
-            )
-        )
+        self._add(price_t, observation, fen_per_tonne=observation.price.amount, recorded_by=recorded_by, recorded_at=at)
 
     def latest_price(self, asset_class: str, at: datetime) -> PriceObservation | None:
         """The last observation of a class not after `at`."""
@@ -55,4 +43,4 @@ class PriceStore:
 
 
 def _observation(row: Row[Any]) -> PriceObservation:
-    return PriceObservation(row.asset_class, Price(row.fen_per_tonne), row.observed_at, row.source, row.confirmed)
+    return value_of(PriceObservation, row, price=Price(row.fen_per_tonne))

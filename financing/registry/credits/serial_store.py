@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from financing.base.errors import CreditsFrozen, LedgerTampered
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import AccountKind
 from financing.ledger.serials import SerialBlock, SerialText, cut, take_from, without
 from financing.ledger.store import account, entry
@@ -43,10 +44,7 @@ _FROZEN = select(freeze_t.c.first_kg, freeze_t.c.last_kg).where(
 )
 
 
-class SerialStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class SerialStore(Store):
     def open(self, block: SerialBlock, *, account_id: int, entry_id: int) -> None:
         """Put a block into an account, from `entry_id` on."""
         self._connection.execute(_OPEN, _opened(block, account_id, entry_id))
@@ -247,29 +245,9 @@ def _opened(block: SerialBlock, account_id: int, entry_id: int) -> dict[str, Any
 
 
 def _block(row: Row[Any]) -> SerialBlock:
-    return SerialBlock(
-        issuance_id=row.issuance_id,
-        methodology_tag=row.methodology_tag,
-        project_code=row.project_code,
-        vintage=row.vintage,
-        first_day=row.first_day,
-        last_day=row.last_day,
-        first_kg=row.first_kg,
-        last_kg=row.last_kg,
-        history=tuple(row.history),
-        registry_code=row.registry_code,
-    )
+    return value_of(SerialBlock, row)
 
 
 def serial_of(row: Row[Any]) -> SerialText:
     """The serial number of a block that was read with its issuance."""
-    return SerialText(
-        methodology_tag=row.methodology_tag,
-        project_code=row.project_code,
-        vintage=row.vintage,
-        first_day=row.first_day,
-        last_day=row.last_day,
-        first_kg=row.first_kg,
-        last_kg=row.last_kg,
-        registry_code=row.registry_code,
-    )
+    return value_of(SerialText, row)

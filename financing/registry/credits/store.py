@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Row, func, select
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.serials import SerialText
 from financing.registry.credits.model import Issuance
 from financing.registry.credits.tables import IssuanceRow
@@ -18,36 +18,13 @@ from financing.registry.credits.tables import IssuanceRow
 issuance_t = table_of(IssuanceRow)
 
 
-class IssuanceStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class IssuanceStore(Store):
     def add(self, issuance: Issuance) -> None:
-        self._connection.execute(
-            insert(issuance_t).values(
-                id=issuance.issuance_id,
-                registry_id=issuance.registry_id,
-                registry_code=issuance.registry_code,
-                transfer_id=issuance.transfer_id,
-                period_id=issuance.period_id,
-                project_id=issuance.project_id,
-                owner_id=issuance.owner_id,
-                asset_class=issuance.asset_class,
-                methodology_tag=issuance.methodology_tag,
-                project_code=issuance.project_code,
-                vintage=issuance.vintage,
-                first_day=issuance.first_day,
-                last_day=issuance.last_day,
-                quantity_kg=issuance.quantity.kg,
-                issued_at=issuance.issued_at,
-            )
-        )
+        self._add(issuance_t, issuance, id=issuance.issuance_id)
 
     def get(self, issuance_id: str) -> Issuance:
-        row = self._connection.execute(select(issuance_t).where(issuance_t.c.id == issuance_id)).first()
-        if row is None:
-            raise NotFound("no such issuance", issuance_id=issuance_id)
-        return issuance_of(row)
+        query = select(issuance_t).where(issuance_t.c.id == issuance_id)
+        return issuance_of(self._one(query, "no such issuance", issuance_id=issuance_id))
 
     def these(self, issuance_ids: Sequence[str]) -> list[Issuance]:
         """The issuances with these ids, in no order."""
@@ -79,20 +56,4 @@ class IssuanceStore:
 
 
 def issuance_of(row: Row[Any]) -> Issuance:
-    return Issuance(
-        issuance_id=row.id,
-        registry_id=row.registry_id,
-        registry_code=row.registry_code,
-        period_id=row.period_id,
-        project_id=row.project_id,
-        owner_id=row.owner_id,
-        asset_class=row.asset_class,
-        methodology_tag=row.methodology_tag,
-        project_code=row.project_code,
-        vintage=row.vintage,
-        first_day=row.first_day,
-        last_day=row.last_day,
-        quantity=Carbon(row.quantity_kg),
-        issued_at=row.issued_at,
-        transfer_id=row.transfer_id,
-    )
+    return value_of(Issuance, row, issuance_id=row.id)

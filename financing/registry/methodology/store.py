@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
-from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
+from financing.base.storage.store import Store
 from financing.registry.methodology.model import ArchivedFile, Transition
 from financing.registry.methodology.tables import MethodologyTransitionRow, ParameterFileRow
 
@@ -16,24 +16,17 @@ file_t = table_of(ParameterFileRow)
 transition_t = table_of(MethodologyTransitionRow)
 
 
-class MethodologyStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class MethodologyStore(Store):
     def archive(self, files: Iterable[ArchivedFile], at: datetime) -> None:
         """Keep each text once."""
         for file in files:
             known = self._connection.execute(select(file_t.c.sha256).where(file_t.c.sha256 == file.sha256)).first()
             if known is None:
-                self._connection.execute(
-                    insert(file_t).values(sha256=file.sha256, path=file.path, content=file.content, archived_at=at)
-                )
+                self._add(file_t, file, archived_at=at)
 
     def file(self, sha256: str) -> ArchivedFile:
         """Raises `NotFound` for a text that nothing in the books rests on."""
-        row = self._connection.execute(select(file_t).where(file_t.c.sha256 == sha256)).first()
-        if row is None:
-            raise NotFound("no such file is archived", sha256=sha256)
+        row = self._one(select(file_t).where(file_t.c.sha256 == sha256), "no such file is archived", sha256=sha256)
         return ArchivedFile(row.sha256, row.path, row.content)
 
     def add_transition(self, transition: Transition) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import func, select, update
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.registry.neutrality.model import Match, NeutralityClaim
 from financing.registry.neutrality.tables import NeutralityMatchRow, NeutralityRow
 
@@ -17,22 +17,9 @@ match_t = table_of(NeutralityMatchRow)
 _claims = Codec(NeutralityClaim)
 
 
-class NeutralityStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class NeutralityStore(Store):
     def add(self, claim: NeutralityClaim) -> None:
-        self._connection.execute(
-            insert(claim_t).values(
-                id=claim.claim_id,
-                entity_id=claim.entity,
-                state=claim.state,
-                residual_kg=claim.residual.kg,
-                matched_kg=0,
-                record=_claims.encode(claim),
-                drafted_at=claim.drafted_at,
-            )
-        )
+        self._add(claim_t, claim, id=claim.claim_id, number=None, matched_kg=0, record=_claims.encode(claim))
 
     def save(self, claim: NeutralityClaim, *, number: int | None = None) -> None:
         self._connection.execute(
@@ -48,18 +35,12 @@ class NeutralityStore:
         )
 
     def get(self, claim_id: str) -> NeutralityClaim:
-        row = self._connection.execute(select(claim_t.c.record).where(claim_t.c.id == claim_id)).first()
-        if row is None:
-            raise NotFound("no such claim of neutrality", claim_id=claim_id)
-        return _claims.decode(row.record)
+        query = select(claim_t.c.record).where(claim_t.c.id == claim_id)
+        return _claims.decode(self._one(query, "no such claim of neutrality", claim_id=claim_id).record)
 
     def certified(self, certificate_number: str) -> NeutralityClaim:
-        row = self._connection.execute(
-            select(claim_t.c.record).where(claim_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
-        return _claims.decode(row.record)
+        query = select(claim_t.c.record).where(claim_t.c.certificate_number == certificate_number)
+        return _claims.decode(self._one(query, "no such certificate", certificate_number=certificate_number).record)
 
     def all(self, entity_id: str | None = None, *, window: Window = ALL) -> Page[NeutralityClaim]:
         """Claims of an entity, or (None) of all, newest first."""
@@ -73,15 +54,7 @@ class NeutralityStore:
         return 1 + (self._connection.execute(select(func.max(claim_t.c.number))).scalar_one() or 0)
 
     def add_match(self, match_id: str, claim_id: str, used: Match) -> None:
-        self._connection.execute(
-            insert(match_t).values(
-                id=match_id,
-                claim_id=claim_id,
-                certificate_number=used.certificate_number,
-                quantity_kg=used.quantity.kg,
-                freed=False,
-            )
-        )
+        self._add(match_t, used, id=match_id, claim_id=claim_id, freed=False)
 
     def free_matches(self, claim_id: str) -> None:
         """A refused claim uses nothing up."""

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Row, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from financing.base.errors import AlreadyExists, NotFound
-from financing.base.quantities import Energy, Period
+from financing.base.errors import AlreadyExists
+from financing.base.quantities import Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.registry.oversight.overlap import ExternalClaim, GreenCertificate, RivalClaim, Subject, SubjectKind
 from financing.registry.oversight.tables import EnergyLinkRow, ExternalClaimRow, GreenCertificateRow, VehicleClaimRow
 from financing.registry.verification.period_store import claim_t, period_t
@@ -23,10 +24,7 @@ link_t = table_of(EnergyLinkRow)
 vehicle_t = table_of(VehicleClaimRow)
 
 
-class GuardStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class GuardStore(Store):
     def add_external(self, claim: ExternalClaim, *, recorded_by: str, at: datetime) -> None:
         known = self._connection.execute(
             select(external_t.c.id).where(
@@ -39,18 +37,16 @@ class GuardStore:
         ).first()
         if known is not None:
             raise AlreadyExists("this claim is on record", claim_id=known.id)
-        self._connection.execute(
-            insert(external_t).values(
-                id=claim.claim_id,
-                scheme=claim.scheme,
-                subject_kind=claim.subject.kind,
-                subject_id=claim.subject.subject_id,
-                starts_at=claim.period.start,
-                ends_at=claim.period.end,
-                reference=claim.reference,
-                recorded_by=recorded_by,
-                recorded_at=at,
-            )
+        self._add(
+            external_t,
+            claim,
+            claim.subject,
+            id=claim.claim_id,
+            subject_kind=claim.subject.kind,
+            starts_at=claim.period.start,
+            ends_at=claim.period.end,
+            recorded_by=recorded_by,
+            recorded_at=at,
         )
 
     def external(self, subjects: Sequence[Subject] | None = None, *, window: Window = ALL) -> Page[ExternalClaim]:
@@ -73,27 +69,19 @@ class GuardStore:
         known = select(certificate_t).where(certificate_t.c.certificate_number == certificate.certificate_number)
         if self._connection.execute(known).first() is not None:
             raise AlreadyExists("this certificate is on record", certificate_number=certificate.certificate_number)
-        self._connection.execute(
-            insert(certificate_t).values(
-                certificate_number=certificate.certificate_number,
-                meter_id=certificate.meter_id,
-                starts_at=certificate.period.start,
-                ends_at=certificate.period.end,
-                energy_wh=certificate.energy.wh,
-                state=certificate.state,
-                period_id=certificate.claim_id,
-                recorded_by=recorded_by,
-                recorded_at=at,
-            )
+        self._add(
+            certificate_t,
+            certificate,
+            starts_at=certificate.period.start,
+            ends_at=certificate.period.end,
+            period_id=certificate.claim_id,
+            recorded_by=recorded_by,
+            recorded_at=at,
         )
 
     def certificate(self, certificate_number: str) -> GreenCertificate:
-        row = self._connection.execute(
-            select(certificate_t).where(certificate_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
-        return _certificate(row)
+        query = select(certificate_t).where(certificate_t.c.certificate_number == certificate_number)
+        return _certificate(self._one(query, "no such certificate", certificate_number=certificate_number))
 
     def certificates(self, meter_ids: Iterable[str] | None = None, *, window: Window = ALL) -> Page[GreenCertificate]:
         """Certificates of these meters, of every meter for None, by number."""
@@ -200,11 +188,4 @@ def _external(row: Row[Any]) -> ExternalClaim:
 
 
 def _certificate(row: Row[Any]) -> GreenCertificate:
-    return GreenCertificate(
-        row.certificate_number,
-        row.meter_id,
-        Period(row.starts_at, row.ends_at),
-        Energy(row.energy_wh),
-        row.state,
-        row.period_id,
-    )
+    return value_of(GreenCertificate, row, period=Period(row.starts_at, row.ends_at), claim_id=row.period_id)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
-from financing.base.errors import InvalidState, NotFound
+from financing.base.errors import InvalidState
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.serials import SerialBlock
 from financing.ledger.store import account
 from financing.registry.credits.carry_over import CarryOver
@@ -28,10 +29,7 @@ cancellation_t = table_of(CancellationRow)
 _FREEZES = select(freeze_t, freeze_t.c.id.label("freeze_id"))
 
 
-class CustodyStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class CustodyStore(Store):
     # carry-over
 
     def remainder(self, project_id: str) -> Carbon:
@@ -41,31 +39,12 @@ class CustodyStore:
 
     def add_carry_over(self, period_id: str, project_id: str, carried: CarryOver) -> None:
         row = self._last_carry(project_id)
-        self._connection.execute(
-            insert(carry_t).values(
-                period_id=period_id,
-                project_id=project_id,
-                seq=1 + (row.seq if row else 0),
-                carried_in_kg=carried.carried_in.kg,
-                reduction_kg=carried.reduction.kg,
-                issued_kg=carried.issued.kg,
-                buffer_kg=carried.buffer.kg,
-                carried_out_kg=carried.carried_out.kg,
-            )
-        )
+        self._add(carry_t, carried, period_id=period_id, project_id=project_id, seq=1 + (row.seq if row else 0))
 
     def carry_over(self, period_id: str) -> CarryOver | None:
         """How the period's kilograms became tonnes; None before it was issued."""
         row = self._connection.execute(select(carry_t).where(carry_t.c.period_id == period_id)).first()
-        if row is None:
-            return None
-        return CarryOver(
-            Carbon(row.carried_in_kg),
-            Carbon(row.reduction_kg),
-            Carbon(row.issued_kg),
-            Carbon(row.buffer_kg),
-            Carbon(row.carried_out_kg),
-        )
+        return None if row is None else value_of(CarryOver, row)
 
     def _last_carry(self, project_id: str) -> Row[Any] | None:
         return self._connection.execute(
@@ -88,9 +67,7 @@ class CustodyStore:
             raise InvalidState("the freeze is not active", freeze_id=freeze_id)
 
     def freeze(self, freeze_id: str) -> SerialFreeze:
-        row = self._connection.execute(_FREEZES.where(freeze_t.c.id == freeze_id)).first()
-        if row is None:
-            raise NotFound("no such freeze", freeze_id=freeze_id)
+        row = self._one(_FREEZES.where(freeze_t.c.id == freeze_id), "no such freeze", freeze_id=freeze_id)
         return SerialFreeze.model_validate(row, from_attributes=True)
 
     def freezes(self, window: Window = ALL) -> Page[SerialFreeze]:
@@ -105,16 +82,7 @@ class CustodyStore:
     def suspend(self, order: Suspension) -> None:
         if self.suspension(order.project_id) is not None:
             raise InvalidState("the project is suspended already", project_id=order.project_id)
-        self._connection.execute(
-            insert(suspension_t).values(
-                id=order.suspension_id,
-                project_id=order.project_id,
-                reason=order.reason,
-                ordered_by=order.ordered_by,
-                ordered_at=order.ordered_at,
-                lifted_at=None,
-            )
-        )
+        self._add(suspension_t, order, id=order.suspension_id, lifted_at=None)
 
     def resume(self, project_id: str, at: datetime) -> None:
         done = self._connection.execute(
@@ -130,21 +98,13 @@ class CustodyStore:
         row = self._connection.execute(
             select(suspension_t).where(suspension_t.c.project_id == project_id, suspension_t.c.lifted_at.is_(None))
         ).first()
-        if row is None:
-            return None
-        return Suspension(row.id, row.project_id, row.reason, row.ordered_by, row.ordered_at, row.lifted_at)
+        return None if row is None else value_of(Suspension, row, suspension_id=row.id)
 
     # cancellations
 
     def add_cancellation(self, cancelled: Cancellation, blocks: Sequence[SerialBlock], *, entry_id: int) -> None:
-        self._connection.execute(
-            insert(cancellation_t).values(
-                id=cancelled.cancellation_id,
-                record=[block.serial for block in blocks],
-                entry_id=entry_id,
-                **cancelled.model_dump(exclude={"cancellation_id", "serials"}),
-            )
-        )
+        serials = [block.serial for block in blocks]
+        self._add(cancellation_t, cancelled, id=cancelled.cancellation_id, record=serials, entry_id=entry_id)
 
     def cancellations(self, *, owner_id: str | None = None, window: Window = ALL) -> Page[Cancellation]:
         """What one owner had cancelled, or (None) everyone, in the order of time."""

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, cast, func, insert, literal, select, update
+from sqlalchemy import Row, Select, String, cast, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from financing.base.errors import AlreadyExists, NotFound
+from financing.base.errors import AlreadyExists
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
 from financing.registry.credits.serial_store import block_t, freeze_t, issuance_t, serial_of
-from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package, Redemption
+from financing.registry.packages.model import Breakdown, Candidate, Constituent, Criteria, Package
 from financing.registry.packages.tables import PackageRow
 from financing.registry.projects.store import project_t
 
@@ -25,36 +26,19 @@ package_t = table_of(PackageRow)
 _criteria = Codec(Criteria)
 
 
-class PackageStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class PackageStore(Store):
     def add(self, package: Package, at: datetime) -> None:
         """Raises `AlreadyExists` for a code that is taken."""
         taken = self._connection.execute(select(package_t.c.id).where(package_t.c.code == package.code)).first()
         if taken is not None:
             raise AlreadyExists("a package has this code", code=package.code)
-        self._connection.execute(
-            insert(package_t).values(
-                id=package.package_id,
-                code=package.code,
-                name=package.name,
-                registry_id=package.registry_id,
-                asset_class=package.asset_class,
-                criteria=_criteria.encode(package.criteria),
-                redemption=package.redemption.value,
-                state=package.state,
-                created_at=at,
-            )
-        )
+        self._add(package_t, package, id=package.package_id, criteria=_criteria.encode(package.criteria), created_at=at)
 
     def close(self, package_id: str) -> None:
         self._connection.execute(update(package_t).where(package_t.c.id == package_id).values(state="closed"))
 
     def get(self, package_id: str) -> Package:
-        row = self._connection.execute(select(package_t).where(package_t.c.id == package_id)).first()
-        if row is None:
-            raise NotFound("no such package", package_id=package_id)
+        row = self._one(select(package_t).where(package_t.c.id == package_id), "no such package", package_id=package_id)
         return _package(row)
 
     def these(self, package_ids: Sequence[str]) -> list[Package]:
@@ -68,22 +52,14 @@ class PackageStore:
         return page_of(self._connection, select(package_t), keys, window, _package)
 
     def candidate(self, issuance_id: str) -> Candidate:
-        row = self._connection.execute(
+        query = (
             select(issuance_t, project_t.c.capacity_w, _region().label("region"))
             .join(project_t, project_t.c.id == issuance_t.c.project_id)
             .where(issuance_t.c.id == issuance_id)
-        ).first()
-        if row is None:
-            raise NotFound("no such issuance", issuance_id=issuance_id)
-        return Candidate(
-            row.id,
-            row.registry_id,
-            row.asset_class,
-            row.methodology_tag.rstrip("0123456789"),
-            row.region,
-            row.vintage,
-            row.capacity_w,
         )
+        row = self._one(query, "no such issuance", issuance_id=issuance_id)
+        methodology = row.methodology_tag.rstrip("0123456789")
+        return value_of(Candidate, row, issuance_id=row.id, methodology=methodology)
 
     def eligible(self, package: Package, owner_id: str) -> Select[Any]:
         """Select `account_id`, `asset`, `quantity`, `seq` of the owner's whole free holdings that the package takes.
@@ -187,19 +163,8 @@ def _region() -> ColumnElement[str]:
 
 
 def _constituent(row: Row[Any]) -> Constituent:
-    return Constituent(
-        row.id, row.project_code, row.methodology_tag, row.region, row.vintage, row.last_day, Carbon(row.posted)
-    )
+    return value_of(Constituent, row, issuance_id=row.id, quantity=Carbon(row.posted))
 
 
 def _package(row: Row[Any]) -> Package:
-    return Package(
-        package_id=row.id,
-        code=row.code,
-        name=row.name,
-        registry_id=row.registry_id,
-        asset_class=row.asset_class,
-        criteria=_criteria.decode(row.criteria),
-        redemption=Redemption(row.redemption),
-        state=row.state,
-    )
+    return value_of(Package, row, package_id=row.id, criteria=_criteria.decode(row.criteria))

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Row, insert, select
 
-from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store, columns_of, value_of
 from financing.registry.projects.model import Meter, Project
 from financing.registry.projects.tables import MeterRow, ProjectRow
 
@@ -20,37 +20,19 @@ meter_t = table_of(MeterRow)
 _projects = Codec(Project)
 
 
-class ProjectStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class ProjectStore(Store):
     def add(self, project: Project, meters: Iterable[Meter], at: datetime) -> None:
-        self._connection.execute(
-            insert(project_t).values(
-                id=project.project_id,
-                code=project.code,
-                owner_id=project.owner,
-                name=project.name,
-                methodology=project.methodology_tag,
-                capacity_w=project.capacity_w,
-                record=_projects.encode(project),
-                created_at=at,
-            )
+        self._add(
+            project_t,
+            project,
+            id=project.project_id,
+            methodology=project.methodology_tag,
+            record=_projects.encode(project),
+            created_at=at,
         )
         if not project.meter_ids:
             return
-        self._connection.execute(
-            insert(meter_t),
-            [
-                {
-                    "id": meter.meter_id,
-                    "project_id": project.project_id,
-                    "measured_by": meter.measured_by,
-                    "interval_minutes": meter.interval_minutes,
-                }
-                for meter in meters
-            ],
-        )
+        self._connection.execute(insert(meter_t), [columns_of(meter_t, each, id=each.meter_id) for each in meters])
 
     def all(self, owner_id: str | None = None, *, window: Window = ALL) -> Page[Project]:
         """Projects of an owner, or (None) of all, by id."""
@@ -89,15 +71,11 @@ class ProjectStore:
         return [_projects.decode(row.record) for row in self._connection.execute(query)]
 
     def get(self, project_id: str) -> Project:
-        row = self._connection.execute(select(project_t.c.record).where(project_t.c.id == project_id)).first()
-        if row is None:
-            raise NotFound("no such project", project_id=project_id)
-        return _projects.decode(row.record)
+        query = select(project_t.c.record).where(project_t.c.id == project_id)
+        return _projects.decode(self._one(query, "no such project", project_id=project_id).record)
 
     def meter(self, meter_id: str) -> Meter:
-        row = self._connection.execute(select(meter_t).where(meter_t.c.id == meter_id)).first()
-        if row is None:
-            raise NotFound("no such meter", meter_id=meter_id)
+        row = self._one(select(meter_t).where(meter_t.c.id == meter_id), "no such meter", meter_id=meter_id)
         return _meter(row)
 
     def meters(self, project_id: str) -> list[Meter]:
@@ -108,4 +86,4 @@ class ProjectStore:
 
 
 def _meter(row: Row[Any]) -> Meter:
-    return Meter(row.id, row.project_id, row.measured_by, row.interval_minutes)
+    return value_of(Meter, row, meter_id=row.id)

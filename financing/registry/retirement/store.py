@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Row, func, insert, select
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Carbon
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.registry.retirement.model import Retirement
 from financing.registry.retirement.tables import RetirementLineRow, RetirementRow
 
@@ -19,25 +19,12 @@ retirement_line_t = table_of(RetirementLineRow)
 _retirements = Codec(Retirement)
 
 
-class RetirementStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class RetirementStore(Store):
     def next_number(self) -> int:
         return 1 + (self._connection.execute(select(func.max(retirement_t.c.number))).scalar_one() or 0)
 
     def add(self, retirement: Retirement, *, number: int, entry_id: int) -> None:
-        self._connection.execute(
-            insert(retirement_t).values(
-                certificate_number=retirement.certificate_number,
-                number=number,
-                retired_by=retirement.retired_by,
-                quantity_kg=retirement.quantity.kg,
-                record=_retirements.encode(retirement),
-                entry_id=entry_id,
-                retired_at=retirement.retired_at,
-            )
-        )
+        self._add(retirement_t, retirement, number=number, record=_retirements.encode(retirement), entry_id=entry_id)
         used: dict[str, int] = {}
         for block in retirement.blocks:
             used[block.issuance_id] = used.get(block.issuance_id, 0) + block.quantity.kg
@@ -50,12 +37,8 @@ class RetirementStore:
         )
 
     def get(self, certificate_number: str) -> Retirement:
-        row = self._connection.execute(
-            select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
-        ).first()
-        if row is None:
-            raise NotFound("no such certificate", certificate_number=certificate_number)
-        return retirement_of(row)
+        query = select(retirement_t.c.record).where(retirement_t.c.certificate_number == certificate_number)
+        return retirement_of(self._one(query, "no such certificate", certificate_number=certificate_number))
 
     def all(self, retired_by: str | None = None, *, window: Window = ALL) -> Page[Retirement]:
         """What one organisation retired, or (None) everyone, newest first."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import func, or_, select, update
 
-from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.registry.transfers.model import Transfer
 from financing.registry.transfers.tables import TransferRow
 
@@ -15,30 +15,18 @@ transfer_t = table_of(TransferRow)
 _transfers = Codec(Transfer)
 
 
-class TransferStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class TransferStore(Store):
     def next_number(self) -> int:
         return 1 + (self._connection.execute(select(func.max(transfer_t.c.number))).scalar_one() or 0)
 
     def add(self, transfer: Transfer) -> None:
-        self._connection.execute(
-            insert(transfer_t).values(
-                id=transfer.transfer_id,
-                number=transfer.number,
-                owner_id=transfer.owner_id,
-                from_registry=transfer.from_registry,
-                to_registry=transfer.to_registry,
-                issuance_id=transfer.issuance_id,
-                quantity_kg=transfer.quantity.kg,
-                mode=transfer.mode,
-                state=transfer.state,
-                minted_kg=None,
-                record=_transfers.encode(transfer),
-                locked_at=transfer.locked_at,
-                closed_at=None,
-            )
+        self._add(
+            transfer_t,
+            transfer,
+            id=transfer.transfer_id,
+            minted_kg=None,
+            record=_transfers.encode(transfer),
+            closed_at=None,
         )
 
     def save(self, transfer: Transfer) -> None:
@@ -54,10 +42,8 @@ class TransferStore:
         )
 
     def get(self, transfer_id: str) -> Transfer:
-        row = self._connection.execute(select(transfer_t.c.record).where(transfer_t.c.id == transfer_id)).first()
-        if row is None:
-            raise NotFound("no such transfer", transfer_id=transfer_id)
-        return _transfers.decode(row.record)
+        query = select(transfer_t.c.record).where(transfer_t.c.id == transfer_id)
+        return _transfers.decode(self._one(query, "no such transfer", transfer_id=transfer_id).record)
 
     def of(self, organisation_id: str, *, window: Window = ALL) -> Page[Transfer]:
         """Transfers that an organisation asked for, or that leave or reach its registry, newest first."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
-from financing.base.errors import NotFound
 from financing.base.quantities import Energy, Period
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.records import Codec
+from financing.base.storage.store import Store
 from financing.registry.projects.store import project_t
 from financing.registry.verification.monitoring import MonitoringPeriod, MonitoringState
 from financing.registry.verification.tables import MeterClaimRow, MonitoringPeriodRow
@@ -23,24 +23,18 @@ _periods = Codec(MonitoringPeriod)
 _CLAIM = (period_t.c.submitted_at, period_t.c.id, period_t.c.record)
 
 
-class PeriodStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class PeriodStore(Store):
     def add(self, claim: MonitoringPeriod) -> None:
-        self._connection.execute(
-            insert(period_t).values(
-                id=claim.monitoring_period_id,
-                project_id=claim.project_id,
-                starts_at=claim.period.start,
-                ends_at=claim.period.end,
-                state=claim.state.value,
-                generation_wh=claim.generation().wh,
-                reduction_kg=claim.reduction.reduction.kg,
-                commitment=claim.commitment(),
-                record=_periods.encode(claim),
-                submitted_at=claim.submitted_at,
-            )
+        self._add(
+            period_t,
+            claim,
+            id=claim.monitoring_period_id,
+            starts_at=claim.period.start,
+            ends_at=claim.period.end,
+            generation_wh=claim.generation().wh,
+            reduction_kg=claim.reduction.reduction.kg,
+            commitment=claim.commitment(),
+            record=_periods.encode(claim),
         )
         if not claim.meter_ids:
             return
@@ -57,10 +51,8 @@ class PeriodStore:
         )
 
     def get(self, period_id: str) -> MonitoringPeriod:
-        row = self._connection.execute(select(period_t.c.record).where(period_t.c.id == period_id)).first()
-        if row is None:
-            raise NotFound("no such monitoring period", monitoring_period_id=period_id)
-        return claim_of(row)
+        query = select(period_t.c.record).where(period_t.c.id == period_id)
+        return claim_of(self._one(query, "no such monitoring period", monitoring_period_id=period_id))
 
     def all(
         self, *, owner_id: str | None = None, state: str | None = None, window: Window = ALL

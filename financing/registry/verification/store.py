@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Row, select, update
 
-from financing.base.errors import NotFound
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import Store, value_of
 from financing.ledger.accounts import CREDIT_PREFIX, AccountKind
 from financing.ledger.store import account
 from financing.registry.credits.tables import IssuanceRow
@@ -38,22 +38,9 @@ STAKES = (AccountKind.HOLDING, AccountKind.PLEDGED, AccountKind.ESCROW, AccountK
 _FINDINGS = select(finding_t, finding_t.c.id.label("finding_id"), finding_t.c.period_id.label("monitoring_period_id"))
 
 
-class VerificationStore:
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
+class VerificationStore(Store):
     def add_accreditation(self, new: Accreditation, *, by: str, at: datetime) -> None:
-        self._connection.execute(
-            insert(accreditation_t).values(
-                organisation_id=new.organisation_id,
-                methodology=new.methodology,
-                valid_from=new.valid_from,
-                valid_until=new.valid_until,
-                source=new.source,
-                recorded_by=by,
-                recorded_at=at,
-            )
-        )
+        self._add(accreditation_t, new, recorded_by=by, recorded_at=at)
 
     def accreditations(self, window: Window = ALL) -> Page[tuple[int, Accreditation]]:
         """What the registry recorded, each with its number, in the order it was recorded."""
@@ -62,22 +49,11 @@ class VerificationStore:
             select(accreditation_t),
             (Key(accreditation_t.c.id),),
             window,
-            lambda row: (
-                row.id,
-                Accreditation(row.organisation_id, row.methodology, row.valid_from, row.valid_until, row.source),
-            ),
+            lambda row: (row.id, value_of(Accreditation, row)),
         )
 
     def add_relation(self, relation: Relation, source: str, *, by: str, at: datetime) -> None:
-        self._connection.execute(
-            insert(relation_t).values(
-                first_id=relation.first_id,
-                second_id=relation.second_id,
-                source=source,
-                declared_by=by,
-                declared_at=at,
-            )
-        )
+        self._add(relation_t, relation, source=source, declared_by=by, declared_at=at)
 
     def relations(self) -> list[Relation]:
         return [Relation(row.first_id, row.second_id) for row in self._connection.execute(select(relation_t))]
@@ -102,7 +78,7 @@ class VerificationStore:
             "assigned_at": at,
         }
         if known is None:
-            self._connection.execute(insert(assignment_t).values(period_id=assignment.period_id, **values))
+            self._add(assignment_t, assignment, **values)
         else:
             mine = assignment_t.c.period_id == assignment.period_id
             self._connection.execute(update(assignment_t).where(mine).values(**values))
@@ -112,13 +88,7 @@ class VerificationStore:
         return None if row is None else Assignment(row.period_id, row.verifier_id, row.due_on)
 
     def add_finding(self, finding: VerifierFinding) -> None:
-        self._connection.execute(
-            insert(finding_t).values(
-                id=finding.finding_id,
-                period_id=finding.monitoring_period_id,
-                **finding.model_dump(exclude={"finding_id", "monitoring_period_id", "state"}),
-            )
-        )
+        self._add(finding_t, finding, id=finding.finding_id, period_id=finding.monitoring_period_id)
 
     def save_finding(self, finding: VerifierFinding) -> None:
         self._connection.execute(
@@ -133,9 +103,7 @@ class VerificationStore:
         )
 
     def finding(self, finding_id: str) -> VerifierFinding:
-        row = self._connection.execute(_FINDINGS.where(finding_t.c.id == finding_id)).first()
-        if row is None:
-            raise NotFound("no such finding", finding_id=finding_id)
+        row = self._one(_FINDINGS.where(finding_t.c.id == finding_id), "no such finding", finding_id=finding_id)
         return _finding(row)
 
     def findings(self, period_id: str, *, window: Window = ALL) -> Page[VerifierFinding]:
@@ -153,16 +121,7 @@ class VerificationStore:
         return findings
 
     def add_statement(self, statement: SignedStatement) -> None:
-        self._connection.execute(
-            insert(signed_t).values(
-                statement_id=statement.statement_id,
-                period_id=statement.period_id,
-                verifier_id=statement.signature.signer_id,
-                document=statement.document,
-                public_key=statement.signature.public_key,
-                signature=statement.signature.signature,
-            )
-        )
+        self._add(signed_t, statement.signature, statement, verifier_id=statement.signature.signer_id)
 
     def statement(self, period_id: str) -> SignedStatement | None:
         """The signed statement; None for one made before statements were signed."""

@@ -9,7 +9,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from financing.base.errors import InvalidState, NotFound
+from financing.base.errors import InvalidState
 from financing.base.quantities import half_even
 from financing.market.order_book.engine import events
 from financing.market.order_book.engine.call_auction import uncross
@@ -249,13 +249,6 @@ class MatchingEngine:
             self.book.cancel(order.order_id)
             effects.orders[order.order_id] = (order, OrderState.EXPIRED)
         return effects
-
-    def require_waiting(self, order_id: str) -> Order:
-        """The waiting order. Raises `NotFound`."""
-        order = self.book.orders.get(order_id)
-        if order is None:
-            raise NotFound("no such order is waiting", order_id=order_id)
-        return order
 
 
 _HANDLERS: dict[type, Any] = {
