@@ -161,6 +161,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "market.deposit": ("入金", "Deposits"),
     "market.deposit_button": ("记入", "Credit"),
     "market.participant": ("参与方", "Participant"),
+    "market.payer_bank": ("付款行行号(12 位)", "Payer bank's number (12 digits)"),
     "market.reference": ("支付流水号", "Payment reference"),
     "market.balances": ("结算余额", "Settlement balances"),
     "market.latest": ("最近的报价", "Latest observations"),

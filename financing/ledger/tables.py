@@ -79,6 +79,16 @@ class PostingRow(SQLModel, table=True):
     balance_after: int = Field(sa_type=Int64)
 
 
+class PaymentRow(SQLModel, table=True):
+    """A transfer that reached the settlement account. Its number is one only within the bank that gave it."""
+
+    __tablename__: ClassVar[str] = "payment"
+    __table_args__ = (CheckConstraint("length(payer_bank) IN (0, 12)", name="payment_payer_bank"),)
+    payer_bank: str = Field(primary_key=True)
+    reference: str = Field(primary_key=True)
+    entry_id: int = Field(sa_type=Int64, foreign_key="entry.id", unique=True)
+
+
 class HoldRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "hold"
     __table_args__ = (

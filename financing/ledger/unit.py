@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from financing.base.storage.unit import Unit
 from financing.ledger.organisations import OrganisationStore
+from financing.ledger.payments import PaymentStore
 from financing.ledger.serials import SerialNumbers
 from financing.ledger.store import LedgerStore
 
@@ -17,3 +18,4 @@ class LedgerUnit(Unit):
         super().__init__(connection)
         self.organisations = OrganisationStore(connection)
         self.ledger = LedgerStore(connection)
+        self.payments = PaymentStore(connection)

@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 
 from simulations.worlds.api_client import ApiClient
+from simulations.worlds.names import PAYER_BANK
 
 REGISTER_FOUNDERS = """
 import sys
@@ -158,7 +159,8 @@ def _issue(api: ApiClient) -> str:
 
 
 def _fund(api: ApiClient, name: str, issuance: str, lots: int) -> None:
-    deposit = {"organisation_id": name, "amount_fen": 100_000_000_000, "reference": f"bench {name}"}
+    transfer = {"payer_bank": PAYER_BANK, "reference": f"bench {name}"}
+    deposit = {"organisation_id": name, "amount_fen": 100_000_000_000, **transfer}
     api.post(EXCHANGE, "/v1/deposits", deposit, key=f"cash-{name}")
     listing = {
         "buyer_id": name,

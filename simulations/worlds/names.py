@@ -18,3 +18,5 @@ BUYERS = (
     ("buyer-jinji-hotel", "金鸡湖酒店", "Jinji Lake Hotel"),
     ("buyer-biobay", "生物纳米园", "BioBAY Campus"),
 )
+# The CNAPS number under which the sandbox's transfers come in; no bank has it.
+PAYER_BANK = "999305000001"

@@ -17,7 +17,7 @@ import numpy as np
 
 from simulations.worlds.api_client import ApiClient
 from simulations.worlds.firms import admit, appoint_models, bring_in_firms
-from simulations.worlds.names import BANKS, BUYERS, DEVELOPERS, EXCHANGE
+from simulations.worlds.names import BANKS, BUYERS, DEVELOPERS, EXCHANGE, PAYER_BANK
 from simulations.worlds.order_book import open_order_book
 from simulations.worlds.other_projects import seed_other_projects
 from simulations.worlds.roofs import bring_in_credits, roofs_of
@@ -68,7 +68,8 @@ def seed_sandbox(
 def deposit(api: ApiClient, organisations: list[str] | tuple[str, ...], amount_fen: int) -> None:
     """Pay the same amount in for each organisation."""
     for organisation_id in organisations:
-        body = {"organisation_id": organisation_id, "amount_fen": amount_fen, "reference": f"opening {organisation_id}"}
+        transfer = {"payer_bank": PAYER_BANK, "reference": f"opening {organisation_id}"}
+        body = {"organisation_id": organisation_id, "amount_fen": amount_fen, **transfer}
         api.post(EXCHANGE, "/v1/deposits", body, key=f"seed:deposit:{organisation_id}")
 
 

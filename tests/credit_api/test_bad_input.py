@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from world import TRANSFER
 
 PRICE = {"asset_class": "PHCER", "price_fen_per_tonne": 3_000, "source": "test"}
 
@@ -263,7 +264,7 @@ def test_overpayment_and_payment_without_money(sqlite_world):
 
 
 def test_idempotency(world):
-    body = {"organisation_id": "bank-gusu", "amount_fen": 100, "reference": "r"}
+    body = {"organisation_id": "bank-gusu", "amount_fen": 100, **TRANSFER}
     first = world.post("exchange-seee", "/v1/deposits", body, key="same")
     again = world.post("exchange-seee", "/v1/deposits", body, key="same", status=201)
     assert again.json() == first
@@ -285,7 +286,7 @@ def test_unknown_routes_methods_fields_and_certificates(sqlite_world):
     world = sqlite_world
     assert world.client.get("/v1/nothing").json()["code"] == "not_found"
     assert world.client.delete("/v1/loans").json()["code"] == "method_not_allowed"
-    body = {"organisation_id": "bank-gusu", "amount_fen": 100, "reference": "r", "currency": "USD"}
+    body = {"organisation_id": "bank-gusu", "amount_fen": 100, **TRANSFER, "currency": "USD"}
     problem = world.assert_refused("exchange-seee", "/v1/deposits", body, "invalid_request", status=422)
     assert problem["errors"][0]["field"] == "body.currency"
     assert world.client.get("/v1/certificates/SIP-RET-2026-00000001-00").json()["code"] == "serial_invalid"
@@ -321,9 +322,10 @@ def cursor_of(order):
 
 def test_numbers_times_and_texts_at_the_edge(world):
     big = 2**63 - 1
-    deposit = {"organisation_id": "bank-gusu", "amount_fen": big, "reference": "r"}
+    deposit = {"organisation_id": "bank-gusu", "amount_fen": big, **TRANSFER}
     world.post("exchange-seee", "/v1/deposits", deposit)
-    world.assert_refused("exchange-seee", "/v1/deposits", deposit, "quantity_out_of_range", status=422)
+    another = deposit | {"reference": "s"}
+    world.assert_refused("exchange-seee", "/v1/deposits", another, "quantity_out_of_range", status=422)
     for wrong in (10**30, 2**63, -(2**63), True, "1", 1.5):
         world.get("bank-gusu", f"/v1/entries?cursor={cursor_of([wrong])}", status=422)
     for wrong in ("2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59", "x", 1, None):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from random import Random
 
 import pytest
+from world import TRANSFER
 
 from financing.base.context import Actor, Context
 from financing.base.errors import CreditsPledged, FinancingError
@@ -85,10 +86,31 @@ def test_a_thousand_uses_race_for_fewer_tonnes(holder):
 
 
 def test_equal_keys_at_once_are_one_command(world):
-    body = {"organisation_id": "bank-gusu", "amount_fen": 100, "reference": "r"}
+    body = {"organisation_id": "bank-gusu", "amount_fen": 100, **TRANSFER}
     with ThreadPoolExecutor(16) as pool:
         answers = list(
             pool.map(lambda _: world.post("exchange-seee", "/v1/deposits", body, key="one", status=201), range(64))
         )
     assert len({answer.text for answer in answers}) == 1
     assert world.balance("bank-gusu", "cash") == 100
+
+
+def test_one_transfer_is_booked_once_however_often_it_is_reported(world):
+    """64 deposits with one payment number, each with a key of its own, were 64 times the money."""
+    body = {"organisation_id": "bank-gusu", "amount_fen": 100, **TRANSFER}
+    headers = {"Authorization": f"Bearer {world.keys['exchange-seee']}"}
+
+    def report(number):
+        answer = world.client.post("/v1/deposits", json=body, headers=headers | {"Idempotency-Key": f"n{number}"})
+        return answer.status_code, answer.json().get("code")
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(report, range(64)))
+    assert sorted(answers) == [(201, None), *[(409, "already_exists")] * 63]
+    for other in ({"organisation_id": "bank-jinji"}, {"amount_fen": 99}):
+        world.assert_refused("exchange-seee", "/v1/deposits", body | other, "already_exists")
+    # Another bank counts its transfers on its own.
+    world.post("exchange-seee", "/v1/deposits", body | {"payer_bank": "105305000001"})
+    assert world.balance("bank-gusu", "cash") == 200
+    world.assert_refused("exchange-seee", "/v1/deposits", body | {"payer_bank": "1"}, "invalid_request", status=422)
+    world.verify()

@@ -22,6 +22,7 @@ from simulations.worlds.wallet import Wallet
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+TRANSFER = {"payer_bank": "999305000001", "reference": "r"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class World:
         self.keys[organisation_id] = issued["api_key"]
 
     def fund(self, who, amount_fen):
-        body = {"organisation_id": who, "amount_fen": amount_fen, "reference": f"deposit {who}"}
+        transfer = TRANSFER | {"reference": f"transfer {next(self._numbers)}"}
+        body = {"organisation_id": who, "amount_fen": amount_fen, **transfer}
         self.post("exchange-seee", "/v1/deposits", body)
 
     def price(self, fen, *, confirmed=False, at=None):

@@ -5,6 +5,7 @@ import os
 
 import pytest
 from typer.testing import CliRunner
+from world import TRANSFER
 
 from credit_api.app.sandbox import FOUNDERS, is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
@@ -106,7 +107,7 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
     monkeypatch.setattr(market, "deposit", broken)
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
         headers = {"Authorization": f"Bearer {keys['exchange-seee']}", "Idempotency-Key": "k"}
-        body = {"organisation_id": "bank-gusu", "amount_fen": 1, "reference": "r"}
+        body = {"organisation_id": "bank-gusu", "amount_fen": 1, **TRANSFER}
         answer = client.post("/v1/deposits", json=body, headers=headers)
         assert answer.status_code == 500
         assert answer.json()["code"] == "internal_error"
