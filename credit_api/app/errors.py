@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 import structlog
@@ -25,6 +26,8 @@ structlog.configure(
 )
 log = structlog.get_logger(__name__)
 PROBLEM = "application/problem+json"
+# A megabyte of wrong list entries was answered with 65 megabytes of what is wrong with them.
+FIELDS_SHOWN = 20
 
 
 class ApiError(Exception):
@@ -61,6 +64,18 @@ class BodyTooLarge(ApiError, code="body_too_large"):
     """The request body is larger than the route accepts."""
 
 
+class TooSlow(ApiError, code="request_timeout"):
+    """The request did not arrive in time."""
+
+
+class TooManyRequests(ApiError, code="too_many_requests"):
+    """More requests than one key, or one address, may send; `Retry-After` says when to go on."""
+
+
+class Overloaded(ApiError, code="overloaded"):
+    """The service works on as many requests as it takes at once; `Retry-After` says when to ask again."""
+
+
 STATUS: Mapping[str, int] = {
     # the service
     "unauthenticated": 401,
@@ -69,6 +84,9 @@ STATUS: Mapping[str, int] = {
     "body_too_large": 413,
     "invalid_request": 422,
     "method_not_allowed": 405,
+    "request_timeout": 408,
+    "too_many_requests": 429,
+    "overloaded": 503,
     "internal_error": 500,
     # both stories
     "not_found": 404,
@@ -219,7 +237,7 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         fields = [
             {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"], "rule": item["type"]}
-            for item in error.errors()
+            for item in islice(error.errors(), FIELDS_SHOWN)
         ]
         return problem(request, "invalid_request", "the request does not fit its schema", errors=fields)
 

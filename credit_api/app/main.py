@@ -17,6 +17,7 @@ from credit_api.console import app as console
 from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
 from credit_api.http.callers import PartsDep
+from credit_api.http.gate import Gate
 from credit_api.http.paging import known_parameters
 from credit_api.http.problems import add_problem_schemas
 from credit_api.lending import days_api, loans_api, pledges_api
@@ -62,6 +63,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     errors.install(app)
+    app.add_middleware(Gate)
     app.add_middleware(Annotate)
     # The router asks each in turn: orders come in by the hundred a second, so they are asked first.
     for routes in (

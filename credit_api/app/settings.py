@@ -4,7 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from limits import parse
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Limits(BaseModel):
+    """What anybody may ask of the service before it knows who asks, and one key afterwards.
+
+    Rates are written as `limits` reads them (`500/second`). Sizes in bytes, times in seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_key: str = "500/second"
+    requests_per_address: str = "200/second"
+    wrong_keys_per_address: str = "20/minute"
+    requests_at_once: int = Field(default=256, ge=1)
+    connections_per_address: int = Field(default=512, ge=1)
+    head_seconds: float = Field(default=10, gt=0)
+    head_bytes: int = Field(default=64 * 1024, ge=1024)
+    body_seconds: float = Field(default=30, gt=0)
+    body_bytes: int = Field(default=256 * 1024, ge=1024)
+    file_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+
+    @field_validator("requests_per_key", "requests_per_address", "wrong_keys_per_address")
+    @classmethod
+    def _is_a_rate(cls, text: str) -> str:
+        parse(text)
+        return text
 
 
 class Settings(BaseSettings):
@@ -25,6 +53,7 @@ class Settings(BaseSettings):
     data: Path | None = None
     methodologies: Path | None = None
     grid_nodes: dict[str, str] = {}
+    limits: Limits = Limits()
 
     @property
     def url(self) -> str:

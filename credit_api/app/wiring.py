@@ -14,14 +14,16 @@ from sqlalchemy import Connection, Engine
 
 from credit_api.app.database import migrate
 from credit_api.app.earlier_loans import open_earlier_loans
+from credit_api.app.file_modes import take_from_others
 from credit_api.app.readings_move import move_readings
-from credit_api.app.settings import Settings
+from credit_api.app.settings import Limits, Settings
 from credit_api.app.signers import FileSigner
 from credit_api.certificates.authority import Authority
 from credit_api.http.audit import AuditLog
 from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.known_keys import KnownKeys
 from credit_api.http.feeds import Feeds
+from credit_api.http.rates import Rates
 from federated.consent.record import ConsentRecord
 from federated.serving import Network
 from financing.base.context import Actor, Context
@@ -70,6 +72,7 @@ class Parts:
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     feeds: Feeds = field(default_factory=Feeds)
     audit: AuditLog = field(default_factory=AuditLog)
+    rates: Rates = field(default_factory=lambda: Rates(Limits()))
     _network: Network | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)
@@ -112,7 +115,8 @@ class Parts:
 
 def assemble(settings: Settings) -> Parts:
     """Open everything `settings` points at, and bring the database's schema up to date."""
-    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    take_from_others(settings.home)
     engine = open_engine(settings.url)
     migrate(engine)
     parameters = load_parameters(more_methodologies=settings.methodologies)
@@ -127,6 +131,7 @@ def assemble(settings: Settings) -> Parts:
         authority=Authority(settings.home / "signing" / "documents"),
         nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
         audit=AuditLog(settings.home / "audit.jsonl"),
+        rates=Rates(settings.limits),
     )
     move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
     open_earlier_loans(parts.writer, parameters, parts.clock())

@@ -21,6 +21,7 @@ from sqlalchemy import inspect
 
 from credit_api.app.database import migrate
 from credit_api.app.earlier_loans import EARLIER
+from credit_api.app.file_modes import write_for_owner_only
 from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner, assemble, system_clock
@@ -198,6 +199,7 @@ class _Server:
 
     def __init__(self, parts: Parts) -> None:
         from credit_api.app.main import create_app  # noqa: PLC0415 (as in `documents`)
+        from credit_api.http.connections import guarded  # noqa: PLC0415
 
         settings = parts.settings
         self.url = f"http://{settings.host}:{settings.port}"
@@ -207,6 +209,7 @@ class _Server:
             port=settings.port,
             log_level="warning",
             access_log=False,
+            http=guarded(settings.limits),
             # A client that computes between two calls should find its connection where it left it.
             timeout_keep_alive=75,
         )
@@ -322,6 +325,7 @@ def _step(text: str) -> None:
 
 def main() -> None:
     """The console script: own commands and those of the entry points."""
+    write_for_owner_only()
     for point in entry_points(group="tanxin.commands"):
         extra: typer.Typer = point.load()
         app.registered_commands.extend(extra.registered_commands)

@@ -7,7 +7,6 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from credit_api.app.errors import BodyTooLarge
 from credit_api.credits.schemas import (
     BalanceOut,
     CertificateOut,
@@ -39,7 +38,6 @@ from financing.registry.verification.commands import StatePeriod, SubmitPeriod, 
 from financing.registry.verification.monitoring import MonitoringState
 
 router = APIRouter(prefix="/v1", tags=["assets"], responses=PROBLEMS)
-CSV_BYTES_MAX = 8 * 1024 * 1024
 SEES_EVERYTHING = ("registry", "verifier")
 
 
@@ -118,12 +116,7 @@ async def add_readings_csv(
     """Load readings from CSV: `interval_start` (ISO 8601 with zone), `generation_kwh`, and optionally `export_kwh` and
     `register_kwh`. The meter's signature over the batch is in `X-Meter-Signature`.
     """
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > CSV_BYTES_MAX:
-            raise BodyTooLarge("a file of readings is at most 8 MiB", bytes_max=CSV_BYTES_MAX)
-    batch = await run_in_threadpool(parse_readings, bytes(content), meter_id, interval_minutes)
+    batch = await run_in_threadpool(parse_readings, await request.body(), meter_id, interval_minutes)
     return await _load(call, batch, signature, correction)
 
 

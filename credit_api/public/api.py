@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 
-from credit_api.app.errors import BodyTooLarge
 from credit_api.http.callers import CallDep, PartsDep
 from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
+from credit_api.http.spreadsheets import CSV_TYPE, ROWS_MAX, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
 from credit_api.public.cad_trust import COLUMNS, CadUnit, read_units, unit_of
 from financing.base.commands import Command, issued_by
 from financing.base.context import Context
@@ -27,7 +26,6 @@ from financing.registry.statistics import SHOWN, Cell, StatisticsStore
 from financing.valuation.streams.subsidies import estimate
 
 router = APIRouter(prefix="/v1", tags=["public"], responses=PROBLEMS)
-BYTES_MAX = 8 * 1024 * 1024
 Table = Annotated[Literal["json", "csv", "xlsx"], Query()]
 
 
@@ -136,19 +134,14 @@ def export_units(parts: PartsDep, paging: PagingDep, table: Table = "json") -> A
     status_code=201,
     response_model=ImportOut,
     openapi_extra={"requestBody": {"required": True, "content": {
-        "application/json": {"schema": {"type": "array", "items": {"type": "object"}}},
+        "application/json": {"schema": {"type": "array", "items": {"type": "object"}, "maxItems": ROWS_MAX}},
         "text/csv": {"schema": {"type": "string"}},
         XLSX_TYPE: {"schema": {"type": "string", "format": "binary"}},
     }}},
 )  # fmt: skip
 async def import_units(request: Request, call: CallDep, table: Table = "json") -> Response:
     """Put units of another registry on record, as a registry: the overlap guard then knows their projects and time."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > BYTES_MAX:
-            raise BodyTooLarge("a file of units is at most 8 MiB", bytes_max=BYTES_MAX)
-    units = read_units(_rows(bytes(content), table))
+    units = read_units(_rows(await request.body(), table))
     return await call.commit(record_units.given(RecordUnits(units=units)), answer=lambda done: done)
 
 

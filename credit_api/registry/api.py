@@ -23,7 +23,7 @@ from credit_api.registry.schemas import (
     SuspensionOut,
     TransferOut,
 )
-from financing.base.commands import Id
+from financing.base.commands import Id, Text
 from financing.lending.unit import UnitOfWork
 from financing.registry.oversight.commands import (
     FreezeSerials,
@@ -66,7 +66,7 @@ router = APIRouter(prefix="/v1", tags=["registry"], responses=PROBLEMS)
 
 
 @router.get("/serials/{serial}")
-def show_serial(serial: str, parts: PartsDep, principal: PrincipalDep) -> SerialHistoryOut:
+def show_serial(serial: Text, parts: PartsDep, principal: PrincipalDep) -> SerialHistoryOut:
     """Where every kilogram of a serial number has been, entry by entry, from issuance until now."""
     with parts.reading() as connection:
         unit = UnitOfWork(connection)

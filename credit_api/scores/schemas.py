@@ -41,8 +41,8 @@ class ConsentIn(ConsentParties, RequestModel):
     The signed bytes are described in docs/api.md.
     """
 
-    purposes: Annotated[list[Purpose], Field(min_length=1)]
-    scope: Annotated[list[DataScope], Field(min_length=1)]
+    purposes: Annotated[list[Purpose], Field(min_length=1, max_length=len(Purpose))]
+    scope: Annotated[list[DataScope], Field(min_length=1, max_length=len(DataScope))]
     signature: Signature
     key: SubjectKeyIn
 

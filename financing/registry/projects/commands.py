@@ -39,7 +39,7 @@ class RegisterProject(NamedPlant, Command):
 
     methodology: Code = "PV"
     methodology_version: int = Field(default=1, strict=True, ge=1)
-    choices: dict[str, str] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
+    choices: dict[Id, Id] = Field(default={}, max_length=20, description="variant of the methodology, by choice")
     capacity_w: NameplateWatts | None = Field(default=None, description="needed where it is metered")
     crediting_from: Moment
     crediting_until: Moment

@@ -55,7 +55,7 @@ class SubmitPeriod(Command):
     green_power_sold_wh: WattHours = Field(
         default=0, validate_default=True, description="sold as green power or certificates: not claimable"
     )
-    declared: dict[str, DeclaredInput] = Field(default={}, max_length=40)
+    declared: dict[Id, DeclaredInput] = Field(default={}, max_length=40)
 
 
 class StatePeriod(Command):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -116,3 +118,36 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
         assert answer.json()["request_id"] == answer.headers["x-request-id"]
         with parts.reading() as connection:
             assert UnitOfWork(connection).ledger.head().entry_id == 0
+
+
+def readable_by_others(home):
+    return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.stat().st_mode & 0o077)
+
+
+def test_what_the_program_writes_is_nobody_elses(tmp_path):
+    """Books, node stores and grid nodes lay open to everybody on the machine, private keys among them."""
+    home = tmp_path / "home"
+    script = "from credit_api.cli.main import main; main()"
+    for words in (("train", "--firms", "400", "--folds", "1", "--home", str(home / "network")), ("migrate",)):
+        done = subprocess.run(
+            ["sh", "-c", f'umask 022; exec {sys.executable} -c "{script}" "$@"', "sh", *words],
+            env=os.environ | {"TANXIN_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert list((home / "network" / "nodes").glob("*.db"))
+    assert not readable_by_others(home)
+    assert home.stat().st_mode & 0o077 == 0
+
+
+def test_what_an_earlier_version_left_open_is_closed_and_what_is_not_ours_is_left(tmp_path):
+    stores = tmp_path / "network" / "nodes"
+    stores.mkdir(parents=True)
+    for path in (stores / "bank-gusu.db", tmp_path / "tanxin.db", tmp_path / "notes.txt"):
+        path.touch()
+        path.chmod(0o644)
+    assemble(Settings(home=tmp_path)).close()
+    assert [name for name in readable_by_others(tmp_path) if name.startswith(("network", "tanxin"))] == []
+    assert (tmp_path / "notes.txt").stat().st_mode & 0o777 == 0o644
