@@ -56,7 +56,7 @@ async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
     """What is left of the caller's rate, as headers. Raises `TooManyRequests` and `Unauthenticated`."""
     address = request.client.host if request.client else ""
     key = _bearer(request.headers)
-    if key is None or not request.url.path.startswith(MACHINES):
+    if key is None or not request.scope["path"].startswith(MACHINES):
         if _takes_body(request):
             raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
         return parts.rates.of_address(address)
@@ -72,7 +72,7 @@ async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
 
 async def _read(request: Request, limits: Limits) -> bytes:
     """The whole body. Raises `BodyTooLarge` at the first byte too many, and `TooSlow`."""
-    most = limits.file_bytes if request.url.path.endswith(FILES) else limits.body_bytes
+    most = limits.file_bytes if request.scope["path"].endswith(FILES) else limits.body_bytes
     declared = request.headers.get("Content-Length", "")
     if declared.isdigit() and int(declared) > most:
         raise BodyTooLarge("the body is too large", bytes_max=most)
@@ -95,7 +95,9 @@ def _learn(parts: Parts, key: str) -> Principal:
 
 def _takes_body(request: Request) -> bool:
     """Whether a machine sends something. The console's forms have bounds of their own, and an answer that is a page."""
-    return request.method in {"POST", "PUT", "PATCH"} and request.url.path.startswith(MACHINES)
+    # From the scope: `request.url` puts an address together at every look.
+    scope = request.scope
+    return scope["method"] in {"POST", "PUT", "PATCH"} and bool(scope["path"].startswith(MACHINES))
 
 
 def _bearer(headers: Headers) -> str | None:

@@ -136,7 +136,7 @@ def test_the_bench_finds_less_with_noise_than_without():
     table = load_table(None, 2_000, 2024)
     cost = measure_differential(table, 1, 3)
     assert cost.epsilon_realised < cost.epsilon_claimed <= 4.0
-    # The noise is drawn anew each time: of ten models it put one run in thirty on the wrong side.
+    # The noise is drawn anew each time: with ten models the private figure lay between 0.43 and 0.65.
     risk = measure_membership(table, 30, 60)
     assert risk.auc_without_noise_outliers > risk.auc_private_outliers
     assert risk.epsilon_seen <= risk.epsilon_claimed
