@@ -19,7 +19,7 @@ from credit_api.app.wiring import assemble
 from credit_api.http.connections import guarded
 
 LIMITS = Limits(
-    head_seconds=0.5,
+    head_seconds=1.5,
     head_bytes=8_192,
     body_seconds=0.5,
     body_bytes=65_536,
