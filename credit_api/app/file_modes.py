@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 # What the program keeps in a home. A home may be a folder with other things in it; those are left as they are.
@@ -20,9 +21,11 @@ def write_for_owner_only() -> None:
 def take_from_others(home: Path) -> None:
     """Take away what others may do with what is in a home already."""
     for path in _ours(home):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & OTHERS and path.stat().st_uid == os.geteuid():
-            path.chmod(mode & ~OTHERS)
+        # A service beside this one removes its logs and drafts while they are walked.
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            if found.st_mode & OTHERS and found.st_uid == os.geteuid():
+                path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
 
 
 def _ours(home: Path) -> Iterator[Path]:

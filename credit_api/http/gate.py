@@ -74,7 +74,7 @@ async def _read(request: Request, limits: Limits) -> bytes:
     """The whole body. Raises `BodyTooLarge` at the first byte too many, and `TooSlow`."""
     most = limits.file_bytes if request.scope["path"].endswith(FILES) else limits.body_bytes
     declared = request.headers.get("Content-Length", "")
-    if declared.isdigit() and int(declared) > most:
+    if declared.isdecimal() and int(declared) > most:
         raise BodyTooLarge("the body is too large", bytes_max=most)
     content = bytearray()
     try:

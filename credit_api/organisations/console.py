@@ -98,7 +98,10 @@ def _who(post: Post) -> tuple[Organisation, str]:
             if not parts.settings.sandbox:
                 raise Forbidden("outside the sandbox an organisation signs in with its API key")
             return unit.organisations.get(organisation_id), "second officer" if second else "officer"
+        address = client.host if (client := post.page.request.client) else ""
+        parts.rates.require_guess(address)
         principal = authenticate(connection, post.text("api_key"))
         if principal is None:
+            parts.rates.count_wrong_key(address)
             raise Unauthenticated("this API key is unknown or revoked")
         return unit.organisations.get(principal.organisation_id), principal.person

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from financing.base.commands import Command, Fen, Id, Text, issued_by
 from financing.base.context import Context
@@ -23,7 +23,12 @@ class Deposit(Command):
     organisation_id: Id
     amount_fen: Fen
     payer_bank: BankCode
-    reference: Text = Field(description="the payment system's own number of the transfer, one a payer bank")
+    # A space more would be another transfer.
+    reference: Annotated[
+        Text,
+        StringConstraints(strip_whitespace=True),
+        Field(description="the payment system's own number of the transfer, one a payer bank"),
+    ]
 
 
 @issued_by("exchange")

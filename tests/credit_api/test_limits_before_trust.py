@@ -249,3 +249,11 @@ def test_every_list_and_text_that_is_sent_has_a_most():
             for each in operation.get("parameters", ()):
                 found += unbounded(each["schema"], f"{path}?{each['name']}")
     assert not sorted(set(found))
+
+
+def test_keys_are_not_guessed_faster_at_the_sign_in_page(sqlite_world):
+    client = sqlite_world.client
+    token = re.search(r'name="csrf" value="([^"]+)"', client.get("/sign-in").text).group(1)
+    answers = [client.post("/session", data={"csrf": token, "api_key": f"txk_{n}"}) for n in range(25)]
+    assert [each.status_code for each in answers] == [401] * 20 + [429] * 5
+    assert "too_many_requests" in answers[-1].text

@@ -107,7 +107,7 @@ def test_one_transfer_is_booked_once_however_often_it_is_reported(world):
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(report, range(64)))
     assert sorted(answers) == [(201, None), *[(409, "already_exists")] * 63]
-    for other in ({"organisation_id": "bank-jinji"}, {"amount_fen": 99}):
+    for other in ({"organisation_id": "bank-jinji"}, {"amount_fen": 99}, {"reference": " r "}):
         world.assert_refused("exchange-seee", "/v1/deposits", body | other, "already_exists")
     # Another bank counts its transfers on its own.
     world.post("exchange-seee", "/v1/deposits", body | {"payer_bank": "105305000001"})
