@@ -10,8 +10,10 @@ from typing import Any, cast
 from credit_api.app.errors import STATUS, ApiError
 from credit_api.app.main import create_app
 from credit_api.app.wiring import Parts
+from credit_api.http.authority import ISSUES, READERS, readers_of
 from federated.errors import FederatedError
 from federated.privacy.claims import Claim, Figure, Phase, load_claims
+from financing.base.authority import AUTHORITY, KINDS
 from financing.base.errors import FinancingError
 
 HEAD = """\
@@ -30,6 +32,24 @@ CLAIMS_HEAD = """\
 Who sees what, phase by phase, from `federated/privacy/claims.toml`; what is meant is told in [privacy.md](privacy.md).
 Figures are measured by `tanxin bench privacy` and shown by `tanxin privacy report`. A claim without an attack is one
 that nothing has tried. This page is made by `tanxin documents`.
+"""
+AUTHORITY_HEAD = """\
+# Who may do what
+
+One table, `financing/base/authority.py`, holds for JSON routes, console forms and programs alike. A command is
+refused before its body is looked at unless the organisation is of a kind, and the person of a role or the machine of
+a work (its scope), that may issue it; the handler asks again when it runs, and looks at the object besides. A test
+sends every route as every kind, for own and for foreign objects. This page is made by `tanxin documents`.
+
+What an organisation is to the object of a command: **own** (it belongs to it), **party** (it is one of its sides),
+**assigned** (the object was given to it to do), **region** (the object is of its region, and a regulator's region is
+everywhere), **any** (the command has no object of anybody).
+
+A machine makes what its works allow and never checks. Where a second person is named, the command waits as a proposal
+until another person of the same organisation, a checker, confirms it; the schema refuses a price, a write-off, a
+checked decision and an administrator's invitation without that.
+
+## Commands
 """
 GUIDE_TABLE = re.compile(r"(?P<mark><!-- routes: (?P<tag>[\w ]+) -->)\n.*?<!-- end -->", re.DOTALL)
 OWN = {
@@ -76,6 +96,39 @@ def guide_text(guide: str) -> str:
         return "\n".join([match["mark"], "| | route | |", "|---|---|---|", *rows, "<!-- end -->"])
 
     return GUIDE_TABLE.sub(table, guide)
+
+
+def authority_text() -> str:
+    """docs/authority.md: the matrix of commands and kinds, the routes, and what not everybody reads."""
+    head = ["command", *KINDS, "object", "role", "work", "second person"]
+    rows = [
+        [
+            f"`{name}`",
+            *("●" if kind in may.kinds else "" for kind in KINDS),
+            may.relation,
+            may.role,
+            may.work,
+            may.second,
+        ]
+        for name, may in AUTHORITY.items()
+    ]
+    routes = [[f"`POST {path}`", f"`{name}`"] for path, name in ISSUES.items()]
+    reads = [[f"`GET {path}`", ", ".join(readers_of(path))] for path in READERS]
+    return (
+        AUTHORITY_HEAD
+        + _table(head, rows)
+        + "\n## Routes and their commands\n"
+        + _table(["route", "command"], routes)
+        + "\n## What not everybody reads\n"
+        + "Everything else is read by every participant, each its own. A regulator reads with any organisation's eyes\n"
+        + "(`Tanxin-Read-As`).\n\n"
+        + _table(["route", "kinds"], reads)
+    )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def claims_text() -> str:

@@ -45,11 +45,15 @@ class ApiError(Exception):
 
 
 class Unauthenticated(ApiError, code="unauthenticated"):
-    """No API key, or one that is unknown or revoked."""
+    """No token or key, or one that is unknown, has expired or was revoked; or a wrong login, password or code."""
 
 
 class Forbidden(ApiError, code="forbidden"):
-    """The key's organisation is not of a kind that may call this route."""
+    """The caller's organisation is not of a kind, or who acts for it has not the role or scope, to call this route."""
+
+
+class OauthRefused(ApiError, code="oauth_refused"):
+    """A client assertion gets no token. Answered in the form of RFC 6749, section 5.2."""
 
 
 class CsrfRejected(ApiError, code="csrf_rejected"):
@@ -184,6 +188,8 @@ STATUS: Mapping[str, int] = {
     "version_not_found": 404,
     "version_not_approved": 409,
     "version_final": 409,
+    "awaits_second_person": 409,
+    "oauth_refused": 400,
     "second_person_required": 403,
     "nothing_to_roll_back": 409,
     "home_occupied": 409,

@@ -9,7 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 
 # What the program keeps in a home. A home may be a folder with other things in it; those are left as they are.
-OURS = ("tanxin.db*", "audit.jsonl", "sandbox-*", "network", "grid-nodes", "signing", "registry", "nodes", "private")
+OURS = (
+    "tanxin.db*",
+    "audit.jsonl",
+    "sandbox-*",
+    "seal.key*",
+    "network",
+    "grid-nodes",
+    "signing",
+    "registry",
+    "nodes",
+    "private",
+)
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

@@ -29,6 +29,9 @@ from credit_api.order_book import instruments_api as instruments
 from credit_api.order_book import orders_api as orders
 from credit_api.order_book import stream_api as market_stream
 from credit_api.organisations import api as organisations
+from credit_api.organisations import machines_api as machines
+from credit_api.organisations import people_api as people
+from credit_api.organisations import proposals_api as proposals
 from credit_api.over_the_counter import api as trading
 from credit_api.prices import api as market
 from credit_api.public import api as public_data
@@ -86,8 +89,12 @@ def create_app(parts: Parts) -> FastAPI:
         pledges_api,
         loans_api,
         days_api,
+        people,
+        machines,
+        proposals,
     ):
         app.include_router(routes.router, dependencies=[Depends(known_parameters)])
+    app.include_router(machines.oauth)
     console.mount(app)
 
     @app.get("/healthz", tags=["operations"], dependencies=[Depends(known_parameters)])

@@ -10,7 +10,10 @@ from typing import Any
 
 from credit_api.app.wiring import Parts
 from credit_api.http.auth.keys import authenticate, issue
+from credit_api.http.auth.principal import digest
+from financing.base.authority import EVERY_ROLE
 from financing.ledger.organisations import Organisation
+from financing.ledger.people import Person
 from financing.lending.unit import UnitOfWork
 
 FOUNDERS = (
@@ -31,7 +34,7 @@ FOUNDERS = (
     Organisation("grid-gaoxin", "grid", "高新区供电公司(沙盒)", "Gaoxin power supply company (sandbox)"),
 )
 KEYS_FILE = "sandbox-keys.json"
-
+OFFICER, SECOND = OFFICERS = ("officer", "second")
 
 MARK_FILE = "sandbox-seeded"
 
@@ -48,19 +51,37 @@ def register_founders(parts: Parts) -> Path:
         return path
     at = datetime.now(UTC)
 
-    def run(unit: UnitOfWork) -> dict[str, str]:
-        present = {organisation.id for organisation in unit.organisations.all()}
-        for organisation in FOUNDERS:
-            if organisation.id not in present:
-                unit.organisations.add(organisation, at)
-        return {each.id: issue(unit.connection, each.id, "sandbox", at) for each in FOUNDERS}
-
-    keys = parts.writer.execute(run)
+    keys = parts.writer.execute(lambda unit: admit_founders(unit, at))
     founded = {"started_at": content.get("started_at", at.isoformat()), "keys": keys}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(json.dumps(founded, indent=2) + "\n")
     return path
+
+
+def admit_founders(unit: UnitOfWork, at: datetime) -> dict[str, str]:
+    """Register the founders that are not there yet; a new key of the officer of each, and of the second one
+    (`<organisation>:second`)."""
+    present = {organisation.id for organisation in unit.organisations.all()}
+    keys = {}
+    for organisation in FOUNDERS:
+        if organisation.id not in present:
+            unit.organisations.add(organisation, at)
+        for name in OFFICERS:
+            person = officer(unit, organisation.id, name, at)
+            key = organisation.id if name == OFFICER else f"{organisation.id}:{name}"
+            keys[key] = issue(unit.connection, person.person_id, "sandbox", at)
+    return keys
+
+
+def officer(unit: UnitOfWork, organisation_id: str, name: str, at: datetime) -> Person:
+    """One of the two people that everybody may act as in a sandbox; made when somebody first does."""
+    person_id = f"{organisation_id}:{name}"
+    known = next((each for each in unit.people.of(organisation_id) if each.person_id == person_id), None)
+    if known is None:
+        known = Person(person_id, organisation_id, name, EVERY_ROLE, at)
+        unit.people.add(known)
+    return known
 
 
 def is_seeded(parts: Parts) -> bool:
@@ -80,4 +101,4 @@ def _first_hash(parts: Parts) -> str:
 
 def _valid(parts: Parts, key: str) -> bool:
     with parts.reading() as connection:
-        return authenticate(connection, key) is not None
+        return authenticate(connection, digest(key), parts.clock()) is not None

@@ -20,6 +20,7 @@ class Limits(BaseModel):
     requests_per_key: str = "500/second"
     requests_per_address: str = "200/second"
     wrong_keys_per_address: str = "20/minute"
+    wrong_passwords_per_login: str = "10/15 minute"
     requests_at_once: int = Field(default=256, ge=1)
     connections_per_address: int = Field(default=512, ge=1)
     head_seconds: float = Field(default=10, gt=0)
@@ -28,7 +29,7 @@ class Limits(BaseModel):
     body_bytes: int = Field(default=256 * 1024, ge=1024)
     file_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
 
-    @field_validator("requests_per_key", "requests_per_address", "wrong_keys_per_address")
+    @field_validator("requests_per_key", "requests_per_address", "wrong_keys_per_address", "wrong_passwords_per_login")
     @classmethod
     def _is_a_rate(cls, text: str) -> str:
         parse(text)

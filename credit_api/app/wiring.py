@@ -20,8 +20,9 @@ from credit_api.app.settings import Limits, Settings
 from credit_api.app.signers import FileSigner
 from credit_api.certificates.authority import Authority
 from credit_api.http.audit import AuditLog
-from credit_api.http.auth.keys import Principal
 from credit_api.http.auth.known_keys import KnownKeys
+from credit_api.http.auth.passwords import Sealer
+from credit_api.http.auth.principal import Principal
 from credit_api.http.feeds import Feeds
 from credit_api.http.rates import Rates
 from federated.consent.record import ConsentRecord
@@ -65,6 +66,7 @@ class Parts:
     signer: Signer
     authority: Authority
     nodes: GridNodes
+    sealer: Sealer
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
     subject_signer: SubjectSigner | None = None
@@ -87,7 +89,7 @@ class Parts:
 
     def context(self, principal: Principal) -> Context:
         return Context(
-            actor=Actor(principal.organisation_id, principal.kind),
+            actor=Actor(principal.organisation_id, principal.kind, principal.roles, principal.works),
             at=self.clock(),
             new_id=self.new_id,
             parameters=self.parameters,
@@ -132,6 +134,8 @@ def assemble(settings: Settings) -> Parts:
         nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
         audit=AuditLog(settings.home / "audit.jsonl"),
         rates=Rates(settings.limits),
+        known_keys=KnownKeys(sandbox=settings.sandbox),
+        sealer=Sealer(settings.home / "seal.key"),
     )
     move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
     open_earlier_loans(parts.writer, parameters, parts.clock())

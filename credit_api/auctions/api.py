@@ -8,9 +8,9 @@ from credit_api.auctions.schemas import AuctionOut, BidOut, ContractOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
-from financing.base.commands import Id, issued_by
+from financing.base.commands import Id
 from financing.base.context import Context
-from financing.lending.collateral.disposal_auction import close_any, take_asking_price, withdraw_any
+from financing.lending.collateral.disposal_auction import Taken, close_any, take_asking_price, withdraw_any
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.commands import (
     CommitBid,
@@ -24,69 +24,35 @@ from financing.market.auctions.commands import (
     reveal_bid,
 )
 from financing.market.auctions.contracts import default_contract, pay_contract, sign_contract
-from financing.market.auctions.store import Auction, Contract
+from financing.market.auctions.store import Auction, Contract, StoredBid
+from financing.market.unit import MarketUnit
 
 router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
 
 
-def shown_auction(unit: UnitOfWork, context: Context, auction: Auction) -> AuctionOut:
+def shown_auction(unit: MarketUnit, context: Context, auction: Auction) -> AuctionOut:
     """An auction with its bids and contracts, as the actor may see it: the reserve is the seller's until it is over."""
     auction_id = auction.terms.auction_id
     bids, awards = unit.auctions.bids(auction_id), unit.auctions.contracts(auction_id)
     return AuctionOut.shown(auction, bids, awards, context.at, context.actor.id)
 
 
-def shown_contract(unit: UnitOfWork, contract: Contract) -> ContractOut:
+def shown_contract(unit: MarketUnit, _: Context, contract: Contract) -> ContractOut:
     return ContractOut.of_auction(contract, unit.auctions.get(contract.auction_id))
 
 
-@issued_by()
-def opened(unit: UnitOfWork, context: Context, command: OpenAuction) -> AuctionOut:
-    return shown_auction(unit, context, open_auction(unit, context, command))
+def _bid_on(unit: MarketUnit, context: Context, bid: StoredBid) -> AuctionOut:
+    return shown_auction(unit, context, unit.auctions.get(bid.auction_id))
 
 
-@issued_by()
-def bid_placed(unit: UnitOfWork, context: Context, auction_id: str, command: PlaceBid) -> AuctionOut:
-    place_bid(unit, context, auction_id, command)
-    return shown_auction(unit, context, unit.auctions.get(auction_id))
-
-
-@issued_by()
-def taken(unit: UnitOfWork, context: Context, auction_id: str, command: TakeAtAsking) -> ContractOut:
-    return shown_contract(unit, take_asking_price(unit, context, auction_id, command).contract)
-
-
-@issued_by()
-def closed(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
-    close_any(unit, context, auction_id)
-    return shown_auction(unit, context, unit.auctions.get(auction_id))
-
-
-@issued_by()
-def withdrawn(unit: UnitOfWork, context: Context, auction_id: str) -> AuctionOut:
-    withdraw_any(unit, context, auction_id)
-    return shown_auction(unit, context, unit.auctions.get(auction_id))
-
-
-@issued_by()
-def contract_signed(unit: UnitOfWork, context: Context, contract_id: str) -> ContractOut:
-    return shown_contract(unit, sign_contract(unit, context, contract_id))
-
-
-@issued_by()
-def contract_paid(unit: UnitOfWork, context: Context, contract_id: str) -> ContractOut:
-    return shown_contract(unit, pay_contract(unit, context, contract_id))
-
-
-@issued_by()
-def contract_defaulted(unit: UnitOfWork, context: Context, contract_id: str) -> ContractOut:
-    return shown_contract(unit, default_contract(unit, context, contract_id))
+def _taken(unit: UnitOfWork, context: Context, taken: Taken) -> ContractOut:
+    return shown_contract(unit, context, taken.contract)
 
 
 @router.post("/auctions", status_code=201, response_model=AuctionOut)
 async def add_auction(body: OpenAuction, call: CallDep) -> Response:
     """Put credits or units up for auction; they go into escrow."""
-    return await call.commit(opened.given(body), answer=AuctionOut.itself)
+    return await call.commit(open_auction.given(body).then(shown_auction), answer=AuctionOut.itself)
 
 
 @router.get("/auctions")
@@ -110,7 +76,7 @@ def show_auction(auction_id: Id, parts: PartsDep, principal: PrincipalDep) -> Au
 @router.post("/auctions/{auction_id}/bids", status_code=201, response_model=AuctionOut)
 async def bid(auction_id: Id, body: PlaceBid, call: CallDep) -> Response:
     """Bid openly in an English auction."""
-    return await call.commit(bid_placed.given(auction_id, body), answer=AuctionOut.itself)
+    return await call.commit(place_bid.given(auction_id, body).then(_bid_on), answer=AuctionOut.itself)
 
 
 @router.post("/auctions/{auction_id}/commitments", status_code=201, response_model=BidOut)
@@ -128,34 +94,40 @@ async def reveal(auction_id: Id, body: RevealBid, call: CallDep) -> Response:
 @router.post("/auctions/{auction_id}/takings", status_code=201, response_model=ContractOut)
 async def take(auction_id: Id, body: TakeAtAsking, call: CallDep) -> Response:
     """Take credits of a Dutch auction at the asking price of now: paid and delivered at once."""
-    return await call.commit(taken.given(auction_id, body), answer=ContractOut.itself)
+    return await call.commit(take_asking_price.given(auction_id, body).then(_taken), answer=ContractOut.itself)
 
 
 @router.post("/auctions/{auction_id}/close", response_model=AuctionOut)
 async def close(auction_id: Id, call: CallDep) -> Response:
     """Award an auction whose time is over, as anyone."""
-    return await call.commit(closed.given(auction_id), answer=AuctionOut.itself, status=200)
+    return await call.commit(close_any.given(auction_id).then(shown_auction), answer=AuctionOut.itself, status=200)
 
 
 @router.post("/auctions/{auction_id}/withdrawal", response_model=AuctionOut)
 async def withdraw(auction_id: Id, call: CallDep) -> Response:
     """Take an auction back as its seller, before any bid."""
-    return await call.commit(withdrawn.given(auction_id), answer=AuctionOut.itself, status=200)
+    return await call.commit(withdraw_any.given(auction_id).then(shown_auction), answer=AuctionOut.itself, status=200)
 
 
 @router.post("/contracts/{contract_id}/signature", response_model=ContractOut)
 async def sign(contract_id: Id, call: CallDep) -> Response:
     """Sign an auction contract as one side."""
-    return await call.commit(contract_signed.given(contract_id), answer=ContractOut.itself, status=200)
+    return await call.commit(
+        sign_contract.given(contract_id).then(shown_contract), answer=ContractOut.itself, status=200
+    )
 
 
 @router.post("/contracts/{contract_id}/payment", response_model=ContractOut)
 async def pay(contract_id: Id, call: CallDep) -> Response:
     """Pay as the winner: deposit and rest against the credits, in one entry."""
-    return await call.commit(contract_paid.given(contract_id), answer=ContractOut.itself, status=200)
+    return await call.commit(
+        pay_contract.given(contract_id).then(shown_contract), answer=ContractOut.itself, status=200
+    )
 
 
 @router.post("/contracts/{contract_id}/default", response_model=ContractOut)
 async def default(contract_id: Id, call: CallDep) -> Response:
     """End a contract that was not paid in time: the deposit is the side's that had kept to it."""
-    return await call.commit(contract_defaulted.given(contract_id), answer=ContractOut.itself, status=200)
+    return await call.commit(
+        default_contract.given(contract_id).then(shown_contract), answer=ContractOut.itself, status=200
+    )

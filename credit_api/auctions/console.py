@@ -15,8 +15,9 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
+from financing.base.authority import HOLDERS
 from financing.base.commands import Given, Id
-from financing.base.context import HOLDERS, Context
+from financing.base.context import Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
 from financing.lending.collateral.disposal_auction import close_any, take_asking_price, withdraw_any

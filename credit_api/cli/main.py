@@ -22,10 +22,11 @@ from sqlalchemy import inspect
 from credit_api.app.database import migrate
 from credit_api.app.earlier_loans import EARLIER
 from credit_api.app.file_modes import write_for_owner_only
-from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
+from credit_api.app.sandbox import KEYS_FILE, OFFICER, SECOND, is_seeded, mark_seeded, officer, register_founders
 from credit_api.app.settings import Settings
-from credit_api.app.wiring import Parts, SubjectSigner, assemble, system_clock
+from credit_api.app.wiring import Parts, SubjectSigner, assemble
 from credit_api.cli.business_days import end_of_day
+from credit_api.cli.entering import init
 from credit_api.cli.market import market_app
 from credit_api.cli.models import models_app
 from credit_api.cli.readings import readings_app
@@ -47,8 +48,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Tanxin (碳信): credit and financing on carbon assets.",
 )
+keys_app = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 app.add_typer(market_app, name="market")
@@ -56,6 +57,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(readings_app, name="readings")
 app.add_typer(registry_app, name="registry")
 app.command("end-of-day")(end_of_day)
+app.command("init")(init)
 out = Console()
 err = Console(stderr=True)
 REFUSED = 2
@@ -103,7 +105,7 @@ def run(
 
 @app.command()
 def serve(home: Home = Path("var"), database_url: Database = "", host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Serve the API and the console, without the sandbox: sign in with an API key."""
+    """Serve the API and the console, without the sandbox: people sign in, machines ask for tokens."""
     settings = Settings(home=home, database_url=database_url, host=host, port=port)
     with _Server(_assembled(settings)) as server:
         out.print(f"serving {server.url}; Ctrl-C ends it")
@@ -115,7 +117,7 @@ def score_file(
     file: Annotated[Path, typer.Argument(help="CSV with the columns subject_id, consent_id and purpose.")],
     output: Annotated[Path, typer.Argument(help="CSV to write; rows that are in it already are not asked again.")],
     url: Annotated[str, typer.Option(help="Address of the running service.")] = "http://127.0.0.1:8000",
-    key: Annotated[str, typer.Option(envvar="TANXIN_KEY", help="The bank's API key.")] = "",
+    key: Annotated[str, typer.Option(envvar="TANXIN_KEY", help="The bank's token, or its API key in a sandbox.")] = "",
 ) -> None:
     """Score a file of customers over the API: a status for each row, resumable, every row a logged inquiry."""
     try:
@@ -128,15 +130,16 @@ def score_file(
 
 @app.command()
 def documents(folder: Annotated[Path, typer.Option(help="Folder of the committed documents.")] = Path("docs")) -> None:
-    """Write what is made from the code: openapi.json, errors.md, privacy-claims.md and the tables of api.md."""
+    """Write what is made from the code: OpenAPI, error codes, authority, privacy claims and the tables of api.md."""
     # Only this command and the server need every route; the others start in half the time without them.
-    from credit_api.app.documents import claims_text, errors_text, guide_text, openapi_text  # noqa: PLC0415
+    from credit_api.app import documents as made_of  # noqa: PLC0415
 
     made = {
-        "openapi.json": openapi_text(),
-        "errors.md": errors_text(),
-        "privacy-claims.md": claims_text(),
-        "api.md": guide_text((folder / "api.md").read_text("utf-8")),
+        "openapi.json": made_of.openapi_text(),
+        "errors.md": made_of.errors_text(),
+        "authority.md": made_of.authority_text(),
+        "privacy-claims.md": made_of.claims_text(),
+        "api.md": made_of.guide_text((folder / "api.md").read_text("utf-8")),
     }
     for name, text in made.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -176,14 +179,21 @@ def verify(home: Home = Path("var"), database_url: Database = "") -> None:
 
 @keys_app.command("issue")
 def issue_key(
-    organisation_id: str, home: Home = Path("var"), database_url: Database = "", label: str = "command line"
+    organisation_id: str,
+    home: Home = Path("var"),
+    database_url: Database = "",
+    second: Annotated[bool, typer.Option("--second", help="A key of the second officer.")] = False,
 ) -> None:
-    """Hand out a new API key for an organisation. It is printed once and cannot be read back."""
-    parts = _existing(Settings(home=home, database_url=database_url))
+    """Hand out a new API key of an organisation's officer, in a sandbox. It is printed once and cannot be read back."""
+    if not (home / KEYS_FILE).exists():
+        err.print("this home is no sandbox: people sign in, and machines ask for tokens", style="red")
+        raise typer.Exit(REFUSED)
+    parts = _existing(Settings(home=home, database_url=database_url, sandbox=True))
 
     def command(unit: UnitOfWork) -> str:
         unit.organisations.get(organisation_id)
-        return issue(unit.connection, organisation_id, label, system_clock())
+        person = officer(unit, organisation_id, SECOND if second else OFFICER, parts.clock())
+        return issue(unit.connection, person.person_id, "command line", parts.clock())
 
     try:
         print(parts.writer.execute(command))  # noqa: T201 (the key itself, for a pipe)

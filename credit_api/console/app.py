@@ -40,6 +40,7 @@ from credit_api.neutrality import certificates_console as neutral_certificates
 from credit_api.neutrality import console as neutrality
 from credit_api.order_book import console as book
 from credit_api.organisations import console as entry
+from credit_api.organisations import people_console as people
 from credit_api.over_the_counter import deals_console as deals
 from credit_api.over_the_counter import listings_console as listings
 from credit_api.prices import console as market
@@ -57,6 +58,7 @@ def mount(app: FastAPI) -> None:
     for views in (
         home,
         entry,
+        people,
         customers,
         desk,
         decisions,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from financing.base.context import HOLDERS
+from financing.base.authority import HOLDERS
 
-KINDS = ("bank", "developer", "buyer", "verifier", "registry", "exchange", "grid")
+KINDS = ("bank", "developer", "buyer", "verifier", "registry", "exchange", "grid", "regulator")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,10 @@ LINKS = (
     Link("/console/book", "nav.book", KINDS),
     Link("/console/trade", "nav.trade", KINDS),
     Link("/console/neutrality", "nav.neutrality", (*HOLDERS, "verifier", "registry")),
-    Link("/console/models", "nav.models", ("bank", "grid", "registry")),
-    Link("/console/privacy", "nav.privacy", ("bank", "grid", "registry")),
+    Link("/console/models", "nav.models", ("bank", "grid", "registry", "regulator")),
+    Link("/console/privacy", "nav.privacy", ("bank", "grid", "registry", "regulator")),
     Link("/console/ledger", "nav.ledger", KINDS),
+    Link("/console/people", "nav.people", KINDS, ("/console/proposals",)),
 )
 START = {
     "bank": "/console/desk",
@@ -61,6 +62,7 @@ START = {
     "registry": "/console/registry",
     "exchange": "/console/market",
     "grid": "/console/metering",
+    "regulator": "/console/ledger",
 }
 
 

@@ -21,7 +21,7 @@ from credit_api.console import formats
 from credit_api.console.navigation import links_for
 from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
 from credit_api.console.texts import pair, text
-from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.principal import Principal
 from credit_api.http.auth.sessions import COOKIE, Session, find_session
 from credit_api.http.callers import PartsDep
 from credit_api.http.paging import as_cursor, window_at

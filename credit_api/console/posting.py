@@ -24,7 +24,7 @@ from credit_api.app.errors import InvalidRequest, status_of
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
-from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Refusal, fingerprint
+from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Proposing, Refusal, fingerprint
 from financing.base.commands import YEARS, Given, Measure
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
@@ -34,6 +34,7 @@ from financing.lending.unit import UnitOfWork
 
 HIDDEN = frozenset({"csrf", "key", "form"})
 TEXT_MAX = 400
+PROPOSALS = "/console/proposals"
 
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -206,7 +207,8 @@ class Post:
             command = given()
             asked = Keyed(key, print_, 303, command.name)
             run = partial(_run, command, to, flash)
-            return anyio.from_thread.run(partial(issuer.commit, asked, run, instrument=instrument))
+            waiting = Proposing(command.arguments, lambda _: Done(to=PROPOSALS, flash="proposed"), 303)
+            return anyio.from_thread.run(partial(issuer.commit, asked, run, instrument=instrument, proposing=waiting))
 
         return self._issued(issue, again)
 

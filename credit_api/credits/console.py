@@ -14,8 +14,8 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
 from credit_api.over_the_counter.dealing import own_listings
+from financing.base.authority import HOLDERS
 from financing.base.commands import Id
-from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Money, business_date
 from financing.base.storage.paging import Window

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep, Shown
 from credit_api.console.posting import Post, PostDep, inputs_of, shown
 from credit_api.http.pipeline import REFUSALS
-from financing.base.context import HOLDERS
+from financing.base.authority import HOLDERS
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset

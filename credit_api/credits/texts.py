@@ -154,8 +154,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "market.new_price": ("新价格", "New price"),
     "market.source": ("来源", "Source"),
     "market.source_default": ("交易所人工录入", "entered at the exchange"),
-    "market.confirmed": ("第二人已复核", "A second person confirmed this price"),
-    "market.confirmed_hint": ("超过该类别的跳变上限时需要", "needed for a move beyond the class's band"),
+    "market.confirmed_hint": (
+        "超过该类别跳变上限的价格须另一人确认后才生效",
+        "a move beyond the class's band waits for a second person",
+    ),
     "market.confirmed_short": ("复核", "Confirmed"),
     "market.move_button": ("记录价格", "Record the price"),
     "market.deposit": ("入金", "Deposits"),

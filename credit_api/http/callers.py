@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -14,8 +14,12 @@ from starlette.concurrency import run_in_threadpool
 
 from credit_api.app.errors import Forbidden, Unauthenticated
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal, digest
-from credit_api.http.pipeline import Issuer, Keyed, fingerprint
+from credit_api.http.auth.known_keys import mark_used
+from credit_api.http.auth.principal import Principal, digest
+from credit_api.http.authority import require_issuer, require_reader
+from credit_api.http.pipeline import Issuer, Keyed, Proposing, fingerprint
+from credit_api.http.proposals import ProposalOut
+from financing.base.authority import REGULATOR, Role
 from financing.base.commands import Given
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing
@@ -23,7 +27,12 @@ from financing.base.storage.idempotency import Answer
 from financing.lending.unit import UnitOfWork
 
 R = TypeVar("R")
-bearer = HTTPBearer(auto_error=False, description="API key of one organisation: `Authorization: Bearer txk_…`")
+ACCEPTED = 202
+bearer = HTTPBearer(
+    auto_error=False,
+    description="`Authorization: Bearer …`: a machine's token (`POST /oauth/token`), a person's (`POST /v1/sessions`),"
+    " or in a sandbox an API key (`txk_test_…`).",
+)
 
 
 class Json(Response):
@@ -54,39 +63,64 @@ async def calling(
     A key that this process knows is not looked up again here; a command looks at it in its own transaction.
     """
     if credentials is None:
-        raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+        raise Unauthenticated("a token is needed: Authorization: Bearer <token>")
     parts = parts_of(request)
-    sha256 = digest(credentials.credentials)
-    principal = parts.known_keys.find(sha256)
+    sha256, at = digest(credentials.credentials), parts.clock()
+    principal = parts.known_keys.find(sha256, at)
     if principal is None:
         principal = await run_in_threadpool(_learn, parts, credentials.credentials)
+    if parts.known_keys.is_due(sha256, at):
+        parts.writer.submit(lambda unit: mark_used(unit.connection, sha256, at))
     request.state.organisation_id = principal.organisation_id
     return Issuer(parts, principal, sha256)
 
 
 def _learn(parts: Parts, key: str) -> Principal:
     with parts.reading() as connection:
-        return parts.known_keys.learn(connection, key)
+        return parts.known_keys.learn(connection, key, parts.clock())
 
 
 IssuerDep = Annotated[Issuer, Depends(calling)]
 
 
-def authenticated(issuer: IssuerDep) -> Principal:
-    """The organisation that reads, whose key is looked at anew. Raises `Unauthenticated`."""
+def authenticated(
+    issuer: IssuerDep,
+    request: Request,
+    read_as: Annotated[
+        str | None,
+        Header(
+            alias="Tanxin-Read-As",
+            max_length=64,
+            description="for a regulator: the organisation whose eyes it reads with",
+        ),
+    ] = None,
+) -> Principal:
+    """Who reads, whose key or token is looked at anew; a regulator reads what any organisation may.
+
+    Raises `Unauthenticated`, `Forbidden` for another kind, `NotFound` for an organisation that is not there.
+    """
     assert issuer.sha256 is not None
     with issuer.parts.reading() as connection:
-        issuer.parts.known_keys.require_live(connection, issuer.sha256)
-    return issuer.principal
+        principal = issuer.parts.known_keys.require_live(connection, issuer.sha256, issuer.parts.clock())
+        if read_as is not None:
+            if principal.kind != REGULATOR or request.method != "GET":
+                raise Forbidden(
+                    "only a regulator reads as another organisation, and it only reads", kind=principal.kind
+                )
+            seen = UnitOfWork(connection).organisations.get(read_as)
+            principal = replace(
+                principal,
+                organisation_id=seen.id,
+                kind=seen.kind,
+                name_zh=seen.name_zh,
+                name_en=seen.name_en,
+                roles=frozenset({Role.VIEWER, Role.AUDITOR}),
+            )
+    require_reader(principal, request.scope["route"].path)
+    return principal
 
 
 PrincipalDep = Annotated[Principal, Depends(authenticated)]
-
-
-def require_kind(principal: Principal, *kinds: str) -> None:
-    """Raise `Forbidden` unless the caller is an organisation of one of these kinds."""
-    if principal.kind not in kinds:
-        raise Forbidden(f"this route is for a {' or '.join(kinds)}", kind=principal.kind)
 
 
 async def keyed(
@@ -131,9 +165,13 @@ class Call:
     ) -> Response:
         """Commit a command once, and answer with what `answer` makes of its result."""
         asked = self._asked(given.name, given.body, status)
+        proposing = Proposing(given.arguments, ProposalOut.of, ACCEPTED)
         return as_response(
             await self.issuer.commit(
-                asked, lambda unit, context: answer(given.run(unit, context)), instrument=instrument
+                asked,
+                lambda unit, context: answer(given.run(unit, context)),
+                instrument=instrument,
+                proposing=proposing,
             )
         )
 
@@ -155,7 +193,16 @@ class Call:
         return Keyed(self.key, fingerprint(self.request.method, self.request.url.path, plain), status, name)
 
 
-def called(issuer: IssuerDep, key: Annotated[str, Depends(keyed)], request: Request) -> Call:
+def permitted(issuer: IssuerDep, request: Request) -> Issuer:
+    """Who may issue the route's command, by the table of authority. Raises `Forbidden`, before a body is looked at."""
+    require_issuer(issuer.principal, request.scope["route"].path)
+    return issuer
+
+
+PermittedDep = Annotated[Issuer, Depends(permitted)]
+
+
+def called(issuer: PermittedDep, key: Annotated[str, Depends(keyed)], request: Request) -> Call:
     return Call(issuer, key, request)
 
 

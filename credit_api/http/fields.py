@@ -18,7 +18,8 @@ Text = Annotated[str, Field(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f
 class RequestModel(BaseModel):
     """A request body: unknown fields are an error, not a wish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was sent is in no error and no log: it may be a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _attribute(name: str) -> AliasChoices:

@@ -18,9 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from credit_api.app.errors import ApiError, BodyTooLarge, TooSlow, Unauthenticated, problem
 from credit_api.app.settings import Limits
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal, digest
+from credit_api.http.auth.principal import Principal, digest
 
 MACHINES = "/v1/"
+# Where one comes in: a stranger may send a body there, a small one, and an address that guesses is slowed.
+DOORS = frozenset({"/oauth/token", "/v1/sessions", "/v1/invitations/opening", "/v1/invitations/acceptance"})
+DOOR_BYTES = 16 * 1024
 # Files of readings and of other registries' units are large; nothing else is.
 FILES = ("/readings", "/readings.csv", "/cad-trust/units")
 # A stream stays open for hours and costs nothing meanwhile.
@@ -55,12 +58,14 @@ class Gate:
 async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
     """What is left of the caller's rate, as headers. Raises `TooManyRequests` and `Unauthenticated`."""
     address = request.client.host if request.client else ""
-    key = _bearer(request.headers)
-    if key is None or not request.scope["path"].startswith(MACHINES):
-        if _takes_body(request):
-            raise Unauthenticated("an API key is needed: Authorization: Bearer <key>")
+    key, path = _bearer(request.headers), request.scope["path"]
+    if key is None or not path.startswith(MACHINES):
+        if path in DOORS:
+            parts.rates.require_guess(address)
+        elif _takes_body(request):
+            raise Unauthenticated("a token is needed: Authorization: Bearer <token>")
         return parts.rates.of_address(address)
-    if parts.known_keys.find(digest(key)) is None:
+    if parts.known_keys.find(digest(key), parts.clock()) is None:
         parts.rates.require_guess(address)
         try:
             await run_in_threadpool(_learn, parts, key)
@@ -72,7 +77,8 @@ async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
 
 async def _read(request: Request, limits: Limits) -> bytes:
     """The whole body. Raises `BodyTooLarge` at the first byte too many, and `TooSlow`."""
-    most = limits.file_bytes if request.scope["path"].endswith(FILES) else limits.body_bytes
+    path = request.scope["path"]
+    most = DOOR_BYTES if path in DOORS else limits.file_bytes if path.endswith(FILES) else limits.body_bytes
     declared = request.headers.get("Content-Length", "")
     if declared.isdecimal() and int(declared) > most:
         raise BodyTooLarge("the body is too large", bytes_max=most)
@@ -90,14 +96,16 @@ async def _read(request: Request, limits: Limits) -> bytes:
 
 def _learn(parts: Parts, key: str) -> Principal:
     with parts.reading() as connection:
-        return parts.known_keys.learn(connection, key)
+        return parts.known_keys.learn(connection, key, parts.clock())
 
 
 def _takes_body(request: Request) -> bool:
     """Whether a machine sends something. The console's forms have bounds of their own, and an answer that is a page."""
     # From the scope: `request.url` puts an address together at every look.
     scope = request.scope
-    return scope["method"] in {"POST", "PUT", "PATCH"} and bool(scope["path"].startswith(MACHINES))
+    return scope["method"] in {"POST", "PUT", "PATCH"} and bool(
+        scope["path"].startswith(MACHINES) or scope["path"] in DOORS
+    )
 
 
 def _bearer(headers: Headers) -> str | None:

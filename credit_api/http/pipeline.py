@@ -1,7 +1,7 @@
 """The one way a command takes: bring the market up to date, answer a repeated key, run in one commit, remember, audit.
 
 JSON routes (`http.callers.Call`) and console forms (`console.posting.Post`) both end here, so a rule that holds for
-every command stands once. Who may issue a command is declared at its handler (`financing.base.commands.issued_by`).
+every command stands once. Who may issue a command is declared at its handler (`financing.base.commands.use_case`).
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from anyio import to_thread
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from credit_api.app.errors import ApiError
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.principal import Principal
 from federated.errors import FederatedError
+from financing.base.authority import AUTHORITY
 from financing.base.commands import Given
 from financing.base.context import Context
-from financing.base.errors import FinancingError
+from financing.base.errors import AwaitsSecondPerson, FinancingError
 from financing.base.storage.idempotency import Answer
+from financing.ledger.people import Proposal
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import advance
 
@@ -49,6 +53,15 @@ class Keyed:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proposing:
+    """What is answered when a command waits for a second person: its arguments, and the answer made of the proposal."""
+
+    arguments: Callable[[], dict[str, Any]]
+    answer: Callable[[Proposal], BaseModel]
+    status: int
+
+
 def fingerprint(method: str, path: str, body: Any) -> str:
     """SHA-256 over what makes two requests the same: method, path and canonical body."""
     text = json.dumps([method, path, body], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -62,7 +75,7 @@ def id_from_key(prefix: str, organisation_id: str, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who issues commands on which service. `sha256` is the API key's digest; None where a session vouches."""
+    """Who issues commands on which service. `sha256` is the key's or token's digest; None where a cookie vouches."""
 
     parts: Parts
     principal: Principal
@@ -71,8 +84,16 @@ class Issuer:
     def context(self) -> Context:
         return self.parts.context(self.principal)
 
-    async def commit(self, asked: Keyed, run: Run, *, instrument: str | None = None) -> Answer:
-        """Commit a command once and return its answer; the answer of before for a key that was answered.
+    def require_live(self, connection: Connection, at: datetime) -> None:
+        """Raise `Unauthenticated` if the key or token has ended or was revoked meanwhile."""
+        if self.sha256 is not None:
+            self.parts.known_keys.require_live(connection, self.sha256, at)
+
+    async def commit(
+        self, asked: Keyed, run: Run, *, instrument: str | None = None, proposing: Proposing | None = None
+    ) -> Answer:
+        """Commit a command once and return its answer; the answer of before for a key that was answered. One that takes
+        two people is put down as a proposal instead.
 
         With an `instrument`, its market is brought up to date first, in a commit of its own that a refused order does
         not take back, and the streams hear of it afterwards. Raises what the command refuses; nothing is stored then.
@@ -80,7 +101,7 @@ class Issuer:
         context = self.context()
         if instrument is not None:
             await self.bring_up(instrument, context)
-        answer = await self._audited(asked, context, partial(self._commit, asked, run, context))
+        answer = await self._audited(asked, context, partial(self._commit, asked, run, context, proposing))
         touched = instrument or answer.body.get("instrument")
         if touched:
             self.parts.feeds.touch(touched)
@@ -92,6 +113,7 @@ class Issuer:
         context = self.context()
 
         async def act() -> Answer:
+            context.actor.require(AUTHORITY[asked.name])
             return await to_thread.run_sync(self._act, asked, effect, context)
 
         return await self._audited(asked, context, act)
@@ -109,20 +131,24 @@ class Issuer:
         context = self.context()
         return await asyncio.wrap_future(self.parts.writer.submit(lambda unit: given.run(unit, context)))
 
-    async def _commit(self, asked: Keyed, run: Run, context: Context) -> Answer:
+    async def _commit(self, asked: Keyed, run: Run, context: Context, proposing: Proposing | None) -> Answer:
         def command(unit: UnitOfWork) -> Answer:
-            if self.sha256 is not None:
-                self.parts.known_keys.require_live(unit.connection, self.sha256)
+            self.require_live(unit.connection, context.at)
             return _answer_once(unit, context, asked, run)
 
-        return await asyncio.wrap_future(self.parts.writer.submit(command))
+        try:
+            return await asyncio.wrap_future(self.parts.writer.submit(command))
+        except AwaitsSecondPerson as waits:
+            if proposing is None:
+                raise
+            put = partial(_propose, context=context, asked=asked, proposing=proposing, waits=waits)
+            return await asyncio.wrap_future(self.parts.writer.submit(put))
 
     def _act(self, asked: Keyed, effect: Effect, context: Context) -> Answer:
         owner = context.actor.id
         with _EFFECTS[hash((owner, asked.key)) % len(_EFFECTS)]:
             with self.parts.reading() as connection:
-                if self.sha256 is not None:
-                    self.parts.known_keys.require_live(connection, self.sha256)
+                self.require_live(connection, context.at)
                 known = UnitOfWork(connection).idempotency.recall(owner, asked.key, asked.fingerprint)
             if known is not None:
                 return known
@@ -142,6 +168,28 @@ class Issuer:
             raise
         audit("replayed" if answer.replayed else "committed")
         return answer
+
+
+def _propose(
+    unit: UnitOfWork, context: Context, asked: Keyed, proposing: Proposing, waits: AwaitsSecondPerson
+) -> Answer:
+    """Put a command down that waits for a second person."""
+    proposal = Proposal(
+        proposal_id=context.new_id("pro"),
+        organisation_id=context.actor.id,
+        command=asked.name,
+        object_id=str(waits.context["object_id"]),
+        arguments=proposing.arguments(),
+        why=waits.detail,
+        maker=context.person,
+        made_at=context.at,
+    )
+
+    def put(unit: UnitOfWork, _: Context) -> BaseModel:
+        unit.proposals.add(proposal)
+        return proposing.answer(proposal)
+
+    return _answer_once(unit, context, replace(asked, status=proposing.status), put)
 
 
 def _answer_once(unit: UnitOfWork, context: Context, asked: Keyed, run: Run) -> Answer:

@@ -11,7 +11,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from credit_api.app.errors import Overloaded, TooManyRequests
+from credit_api.app.errors import OauthRefused, Overloaded, TooManyRequests, Unauthenticated
 from credit_api.app.settings import Limits
 
 
@@ -21,6 +21,7 @@ class Rates:
         self._windows = FixedWindowRateLimiter(MemoryStorage())
         self._per_key, self._per_address = parse(limits.requests_per_key), parse(limits.requests_per_address)
         self._wrong_keys = parse(limits.wrong_keys_per_address)
+        self._wrong_passwords = parse(limits.wrong_passwords_per_login)
         self._inside = 0
 
     def of_key(self, sha256: str) -> Mapping[str, str]:
@@ -38,6 +39,23 @@ class Rates:
 
     def count_wrong_key(self, address: str) -> None:
         self._windows.hit(self._wrong_keys, "wrong", address)
+
+    @contextmanager
+    def guessing(self, address: str, login: str = "") -> Iterator[None]:
+        """Around whatever looks a secret up: a wrong one is counted for the address, and for the login if one is named.
+
+        Raises `TooManyRequests` before it looks once there were too many: what is guessed is no longer told.
+        """
+        self.require_guess(address)
+        if login and not self._windows.test(self._wrong_passwords, "login", login):
+            raise self._too_many(self._wrong_passwords, "login", login)
+        try:
+            yield
+        except (Unauthenticated, OauthRefused):
+            self.count_wrong_key(address)
+            if login:
+                self._windows.hit(self._wrong_passwords, "login", login)
+            raise
 
     def require_room(self) -> None:
         """Raise `Overloaded` when as many requests are worked on as may be at once."""

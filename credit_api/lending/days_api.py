@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
+from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
@@ -40,7 +40,6 @@ async def close(body: CloseDays, call: CallDep) -> Response:
 @router.get("/business-days")
 def list_days(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[BusinessDayOut]:
     """The calling bank's closed business dates, newest first, with what each step found."""
-    require_kind(principal, "bank")
     with parts.reading() as connection:
         days = UnitOfWork(connection).days.closed(principal.organisation_id, paging.window)
     return paging.answers(days, BusinessDayOut.model_validate)
@@ -49,7 +48,6 @@ def list_days(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> li
 @router.get("/alerts")
 def list_alerts(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[AlertOut]:
     """What the calling bank's ends of day want a person to look at, newest date first."""
-    require_kind(principal, "bank")
     with parts.reading() as connection:
         alerts = UnitOfWork(connection).days.alerts(principal.organisation_id, paging.window)
     return paging.answers(alerts, AlertOut.of)

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
 from credit_api.lending.loans_console import on_loan
-from financing.base.commands import Id, issued_by
+from financing.base.commands import Id, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.lending.collateral.substituting import SubstitutePledge, substitute_pledge
@@ -31,7 +31,7 @@ def replace(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     )
 
 
-@issued_by()
+@use_case
 def replace_on_loan(
     unit: UnitOfWork, context: Context, loan_id: str, pledge_id: str, command: SubstitutePledge
 ) -> None:

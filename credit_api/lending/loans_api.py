@@ -18,7 +18,7 @@ from credit_api.lending.schemas import (
     ScheduleOut,
 )
 from credit_api.scores.scoring import usable_assessment
-from financing.base.commands import Id, issued_by
+from financing.base.commands import Id, use_case
 from financing.base.context import Context
 from financing.lending.business_day.intraday import revalue_loans
 from financing.lending.collateral.standing import loan_coverage, loan_coverages
@@ -57,7 +57,7 @@ async def decide(body: ApplyForLoan, call: CallDep) -> Response:
     return await call.commit(decide_from_inquiry.given(call.parts, body), answer=DecisionOut.of)
 
 
-@issued_by("bank")
+@use_case
 def decide_from_inquiry(unit: UnitOfWork, context: Context, parts: Parts, command: ApplyForLoan) -> DecisionRecord:
     """Where the two stories meet: the score that the bank was given becomes what a decision rests on."""
     credit = usable_assessment(parts, unit.connection, command.inquiry_id, context.actor.id)

@@ -12,8 +12,9 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, inputs_of
 from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
+from financing.base.authority import HOLDERS
 from financing.base.commands import Given, Id
-from financing.base.context import HOLDERS, Context
+from financing.base.context import Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Money, Price, business_date
 from financing.base.storage.paging import Window

@@ -11,8 +11,7 @@ from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
 from credit_api.over_the_counter.schemas import ListingOut
-from financing.base.commands import Id, issued_by
-from financing.base.context import Context
+from financing.base.commands import Id
 from financing.lending.collateral.commands import (
     AmendRegistration,
     PostPledge,
@@ -94,13 +93,7 @@ async def dispose(pledge_id: Id, body: ListCollateral, call: CallDep) -> Respons
 @router.post("/pledges/{pledge_id}/auctions", status_code=201, response_model=AuctionOut)
 async def dispose_by_auction(pledge_id: Id, body: AuctionCollateral, call: CallDep) -> Response:
     """Put pledged credits up for a falling-price auction, as the lender, when coverage or an uncured call allows it."""
-    return await call.commit(open_disposal.given(pledge_id, body), answer=AuctionOut.itself)
-
-
-@issued_by()
-def open_disposal(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> AuctionOut:
-    """The auction as it is shown right after it was opened."""
-    return shown_auction(unit, context, auction_collateral(unit, context, pledge_id, command))
+    return await call.commit(auction_collateral.given(pledge_id, body).then(shown_auction), answer=AuctionOut.itself)
 
 
 @router.post("/guarantees", status_code=201, response_model=SecurityOut)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -126,26 +127,36 @@ def roll_back(post: PostDep) -> Response:
     """Return to the champion before."""
     page = post.page
     page.principal("bank")
-    return _decide(post, "", "models_rolled_back", lambda act: governing.roll_back(page.parts, act), models_page)
+    rule = partial(governing.roll_back, page.parts)
+    return _decide(post, "roll_back_model", "", "models_rolled_back", rule, models_page)
 
 
 @router.post("/console/models/{version}/approval")
 def approve(post: PostDep, version: Id) -> Response:
-    """Approve a version for a year, as a bank that did not register it."""
-    return _about(post, version, "model_approved", lambda act: governing.approve(post.page.parts, version, act))
+    """Approve a version as one of its banks, none of which registered it; with the last, it holds for a year."""
+    return _about(
+        post, "approve_model", version, _said_yes, lambda act: governing.approve(post.page.parts, version, act)
+    )
 
 
 @router.post("/console/models/{version}/rejection")
 def reject(post: PostDep, version: Id) -> Response:
     """Turn a version down for good."""
-    return _about(post, version, "model_rejected", lambda act: governing.reject(post.page.parts, version, act))
+    return _about(
+        post, "reject_model", version, "model_rejected", lambda act: governing.reject(post.page.parts, version, act)
+    )
 
 
 @router.post("/console/models/{version}/appointment/{role}")
 def appoint(post: PostDep, version: Id, role: Role) -> Response:
     """Make a version champion or challenger."""
     return _about(
-        post, version, "model_appointed", lambda act: governing.appoint(post.page.parts, version, role, act), why=False
+        post,
+        "appoint_model",
+        version,
+        "model_appointed",
+        lambda act: governing.appoint(post.page.parts, version, role, act),
+        why=False,
     )
 
 
@@ -153,25 +164,45 @@ def appoint(post: PostDep, version: Id, role: Role) -> Response:
 def withdraw(post: PostDep, version: Id) -> Response:
     """Take the challenger out of its role."""
     return _about(
-        post, version, "model_withdrawn", lambda act: governing.appoint(post.page.parts, version, None, act), why=False
+        post,
+        "appoint_model",
+        version,
+        "model_withdrawn",
+        lambda act: governing.appoint(post.page.parts, version, None, act),
+        why=False,
     )
 
 
 @router.post("/console/models/{version}/retirement")
 def retire(post: PostDep, version: Id) -> Response:
     """Take a version out of use for good."""
-    return _about(post, version, "model_retired", lambda act: governing.retire(post.page.parts, version, act))
+    return _about(
+        post, "retire_model", version, "model_retired", lambda act: governing.retire(post.page.parts, version, act)
+    )
 
 
-def _about(post: Post, version: str, flash: str, rule: Callable[[Act], Event], *, why: bool = True) -> Response:
+def _said_yes(event: Event) -> str:
+    return f"model_{event.kind}"
+
+
+def _about(
+    post: Post,
+    command: str,
+    version: str,
+    flash: str | Callable[[Event], str],
+    rule: Callable[[Act], Event],
+    *,
+    why: bool = True,
+) -> Response:
     post.page.principal("bank")
-    return _decide(post, f"/{version}", flash, rule, lambda page: version_page(page, version), why=why)
+    return _decide(post, command, f"/{version}", flash, rule, lambda page: version_page(page, version), why=why)
 
 
 def _decide(
     post: Post,
+    command: str,
     path: str,
-    flash: str,
+    flash: str | Callable[[Event], str],
     rule: Callable[[Act], Event],
     again: Callable[[Page], Response],
     *,
@@ -181,7 +212,10 @@ def _decide(
 
     def effect(context: Context) -> Event:
         key, _ = post.idempotency()
-        command = id_from_key("dec", context.actor.id, key)
-        return rule(Act(context.actor.id, context.at, post.text("note", required=why), command))
+        return rule(
+            Act(
+                context.actor.id, context.at, post.text("note", required=why), id_from_key("dec", context.actor.id, key)
+            )
+        )
 
-    return post.commit_effect(flash, effect, to=f"/console/models{path}", flash=flash, again=again)
+    return post.commit_effect(command, effect, to=f"/console/models{path}", flash=flash, again=again)

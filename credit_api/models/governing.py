@@ -9,7 +9,7 @@ from federated.governance.lifecycle import Event, Role
 
 
 def approve(parts: Parts, version: str, act: Act) -> Event:
-    """Approve for a year, as a bank that took part. Raises what `decisions.approve` refuses, and `NotPermitted`."""
+    """Approve, as one of the banks that took part. Raises what `decisions.approve` refuses, and `NotPermitted`."""
     parts.network.oversight.require_participant(version, act.by)
     return parts.network.oversight.governance.approve(version, act)
 

@@ -7,8 +7,8 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
+from financing.base.authority import HOLDERS
 from financing.base.commands import Id
-from financing.base.context import HOLDERS
 from financing.base.errors import NotPermitted
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (

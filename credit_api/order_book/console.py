@@ -16,8 +16,8 @@ from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS, Issuer
 from credit_api.order_book.instruments_api import require_venue
 from credit_api.order_book.market_data import book_out, candles, instrument_out
+from financing.base.authority import HOLDERS
 from financing.base.commands import AssetCode, Given, Id
-from financing.base.context import HOLDERS
 from financing.base.quantities import CHINA_TIME, Price
 from financing.base.storage.paging import Window
 from financing.lending.unit import UnitOfWork

@@ -1,4 +1,4 @@
-"""Coming in and going out: act as an organisation (sandbox), sign in with an API key, language and theme."""
+"""Coming in and going out: sign in, act as an organisation (sandbox), language and theme."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from credit_api.app.errors import Forbidden, Unauthenticated
+from credit_api.app.errors import Forbidden
+from credit_api.app.sandbox import OFFICER, SECOND, officer
+from credit_api.app.wiring import Parts
 from credit_api.console.navigation import KINDS, START
 from credit_api.console.pages import LANG_COOKIE, THEME_COOKIE, THEMES, Page, PageDep, redirect
 from credit_api.console.posting import Post, PostDep, again_with
 from credit_api.console.security import keep_cookie, local_path
-from credit_api.http.auth.keys import authenticate
+from credit_api.http.auth.principal import Principal
 from credit_api.http.auth.sessions import COOKIE, LIFETIME, close_session, open_session
 from credit_api.http.pipeline import REFUSALS
+from credit_api.organisations.people import SignIn
+from credit_api.organisations.people_api import address_of, admitted
 from federated.words import LANGUAGES
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
@@ -32,7 +36,7 @@ def actors(page: Page) -> list[tuple[str, list[Organisation]]]:
 
 @router.get("/sign-in")
 def sign_in(page: PageDep, back: Annotated[str, Query(max_length=400)] = "") -> Response:
-    """Choose whom to act as, or sign in with a key."""
+    """Sign in with a password and a one-time code; in a sandbox choose whom to act as, or show a key."""
     return page.render("sign_in.html", groups=actors(page), back=local_path(back, ""))
 
 
@@ -44,21 +48,13 @@ def start(page: PageDep) -> Response:
 
 @router.post("/session")
 def enter(post: PostDep) -> Response:
-    """Start a session: as any organisation in the sandbox, as the key's own elsewhere."""
+    """Start a session: with login, password and one-time code; in a sandbox as anybody, or with an API key."""
     page = post.page
     try:
-        organisation, person = _who(post)
+        principal, secret = _entered(post)
     except REFUSALS as refusal:
         return again_with(post, refusal, lambda again: sign_in(again, post.text("back", required=False)))
-    at, old = page.parts.clock(), page.request.cookies.get(COOKIE)
-
-    def run(unit: UnitOfWork) -> str:
-        if old:
-            close_session(unit.connection, old)
-        return open_session(unit.connection, organisation.id, at, person)
-
-    secret = page.parts.writer.execute(run)
-    to = local_path(post.text("back", required=False), START[organisation.kind])
+    to = local_path(post.text("back", required=False), START[principal.kind])
     response = redirect(page.request, to, "entered")
     keep_cookie(page.request, response, COOKIE, secret, seconds=int(LIFETIME.total_seconds()))
     return response
@@ -69,7 +65,8 @@ def leave(post: PostDep) -> Response:
     """End the session on the server; its cookie is worth nothing afterwards."""
     secret = post.page.request.cookies.get(COOKIE)
     if secret:
-        post.page.parts.writer.execute(lambda unit: close_session(unit.connection, secret))
+        at = post.page.parts.clock()
+        post.page.parts.writer.execute(lambda unit: close_session(unit.connection, secret, at))
     response = redirect(post.page.request, "/", "left")
     response.delete_cookie(COOKIE, path="/")
     return response
@@ -87,21 +84,46 @@ def prefer(post: PostDep) -> Response:
     return response
 
 
-def _who(post: Post) -> tuple[Organisation, str]:
-    """The organisation and the person who acts for it: in the sandbox its officer or the second one, else the key's."""
-    second = post.text("second", required=False)
-    organisation_id = second or post.text("organisation_id", required=False)
-    parts = post.page.parts
+def _entered(post: Post) -> tuple[Principal, str]:
+    """Who comes in, and the secret of the session. The one before, in this browser, ends."""
+    page = post.page
+    parts, at, old = page.parts, page.parts.clock(), page.request.cookies.get(COOKIE)
+    acting = post.text("second", required=False) or post.text("organisation_id", required=False)
+    address = address_of(page.request)
+    if acting:
+        opened = _acted_as(post, acting)
+    elif post.text("api_key", required=False):
+        with parts.rates.guessing(address):
+            opened = _with_key(parts, post.text("api_key"))
+    else:
+        asked = post.read(SignIn)
+        with parts.rates.guessing(address, asked.login):
+            opened = admitted(parts, asked, token=False)
+    if old:
+        parts.writer.execute(lambda unit: close_session(unit.connection, old, at))
+    return opened
+
+
+def _acted_as(post: Post, organisation_id: str) -> tuple[Principal, str]:
+    """As an organisation's officer, or its second one: in a sandbox only."""
+    parts, name = post.page.parts, SECOND if post.text("second", required=False) else OFFICER
+    if not parts.settings.sandbox:
+        raise Forbidden("outside the sandbox people sign in with a password and a one-time code")
+
+    def run(unit: UnitOfWork) -> tuple[Principal, str]:
+        organisation, at = unit.organisations.get(organisation_id), parts.clock()
+        person = officer(unit, organisation.id, name, at)
+        principal = Principal(
+            organisation.id, organisation.kind, organisation.name_zh, organisation.name_en, person.person_id
+        )
+        return principal, open_session(unit.connection, principal, at)
+
+    return parts.writer.execute(run)
+
+
+def _with_key(parts: Parts, key: str) -> tuple[Principal, str]:
+    """With an API key, in a sandbox: the session ends with the key."""
+    at = parts.clock()
     with parts.reading() as connection:
-        unit = UnitOfWork(connection)
-        if organisation_id:
-            if not parts.settings.sandbox:
-                raise Forbidden("outside the sandbox an organisation signs in with its API key")
-            return unit.organisations.get(organisation_id), "second officer" if second else "officer"
-        address = client.host if (client := post.page.request.client) else ""
-        parts.rates.require_guess(address)
-        principal = authenticate(connection, post.text("api_key"))
-        if principal is None:
-            parts.rates.count_wrong_key(address)
-            raise Unauthenticated("this API key is unknown or revoked")
-        return unit.organisations.get(principal.organisation_id), principal.person
+        principal = parts.known_keys.learn(connection, key, at)
+    return principal, parts.writer.execute(lambda unit: open_session(unit.connection, principal, at, key=key))

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep
 from credit_api.over_the_counter.dealing import asset_choices, asset_names, fees, free_of, in_days
+from financing.base.authority import HOLDERS
 from financing.base.commands import Id
-from financing.base.context import HOLDERS
 from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of

@@ -10,8 +10,9 @@ from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of, in_days, own_listings
 from credit_api.prices.charts import PRICED
+from financing.base.authority import HOLDERS
 from financing.base.commands import Id
-from financing.base.context import HOLDERS, Context
+from financing.base.context import Context
 from financing.base.quantities import Money
 from financing.base.storage.paging import Page as Rows
 from financing.base.storage.paging import Window

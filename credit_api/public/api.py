@@ -15,7 +15,7 @@ from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.spreadsheets import CSV_TYPE, ROWS_MAX, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
 from credit_api.public.cad_trust import COLUMNS, CadUnit, read_units, unit_of
-from financing.base.commands import Command, issued_by
+from financing.base.commands import Command, use_case
 from financing.base.context import Context
 from financing.base.errors import CorruptData
 from financing.base.quantities import INT64_MAX
@@ -86,7 +86,7 @@ class RecordUnits(Command):
     units: list[CadUnit]
 
 
-@issued_by("registry")
+@use_case
 def record_units(unit: UnitOfWork, context: Context, command: RecordUnits) -> ImportOut:
     """Put what is not on record yet on record, so that the overlap guard knows its projects and time."""
     known = {(each.subject, each.period.start, each.reference) for each in unit.guard.external()}

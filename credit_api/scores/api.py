@@ -6,7 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
-from credit_api.http.callers import CallDep, PartsDep, PrincipalDep, require_kind
+from credit_api.http.callers import CallDep, PartsDep, PermittedDep, PrincipalDep
 from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep, page_by_id
 from credit_api.http.problems import PROBLEMS
@@ -28,7 +28,6 @@ class CustomerOut(ResponseModel):
 @router.post("/consents", status_code=201, response_model=ConsentOut)
 async def give_consent(body: ConsentIn, call: CallDep) -> Response:
     """Record a consent that its subject signed towards the calling bank, at its node and at every grid company's."""
-    require_kind(call.principal, "bank")
 
     def effect(context: Context) -> ConsentRecord:
         return record_signed(call.parts, context.actor.id, body)
@@ -39,7 +38,6 @@ async def give_consent(body: ConsentIn, call: CallDep) -> Response:
 @router.get("/consents")
 def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ConsentOut]:
     """Consents towards the calling bank by id."""
-    require_kind(principal, "bank")
     read = partial(parts.network.consents, principal.organisation_id)
     consents = page_by_id(paging.window, read, lambda record: record.consent_id)
     return paging.answers(consents, ConsentOut.model_validate)
@@ -48,14 +46,12 @@ def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
 @router.get("/consents/{consent_id}")
 def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> ConsentOut:
     """One consent towards the calling bank."""
-    require_kind(principal, "bank")
     return ConsentOut.model_validate(parts.network.consent(consent_id, principal.organisation_id))
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
 async def withdraw_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | None = None) -> Response:
     """Withdraw a consent everywhere, on the subject's word or with its signature. The next score is refused."""
-    require_kind(call.principal, "bank")
 
     def effect(context: Context) -> ConsentRecord:
         bank, signature = context.actor.id, bytes.fromhex(body.signature) if body else b""
@@ -67,23 +63,23 @@ async def withdraw_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | N
 @router.get("/customers")
 def list_customers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[CustomerOut]:
     """The calling bank's own customers by subject id."""
-    require_kind(principal, "bank")
     read = partial(parts.network.customers, principal.organisation_id)
     customers = page_by_id(paging.window, read, lambda subject_id: subject_id)
     return paging.answers(customers, lambda subject_id: CustomerOut(subject_id=subject_id))
 
 
 @router.post("/scores")
-def score(body: ScoreIn, parts: PartsDep, principal: PrincipalDep) -> ScoreOut:
+def score(body: ScoreIn, issuer: PermittedDep) -> ScoreOut:
     """Score one of the calling bank's customers. Every inquiry, refused ones too, is logged before it is answered."""
-    require_kind(principal, "bank")
-    return ask_score(parts, principal, body)
+    parts = issuer.parts
+    with parts.reading() as connection:
+        issuer.require_live(connection, parts.clock())
+    return ask_score(parts, issuer.principal, body)
 
 
 @router.get("/inquiries")
 def list_inquiries(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ScoreOut]:
     """The calling bank's answered inquiries, newest first."""
-    require_kind(principal, "bank")
     with parts.reading() as connection:
         page = inquiries(connection, bank_id=principal.organisation_id, answered=True, window=paging.window)
     return paging.answers(page, lambda each: ScoreOut.model_validate(each.answer))

@@ -24,6 +24,10 @@ class SubjectKeyIn(RequestModel):
     valid_until: Moment
     signature: Signature
 
+    def attestation(self, subject_id: str) -> KeyAttestation:
+        """The attestation of this key as the subject's."""
+        return KeyAttestation(**_bytes(self.model_dump() | {"subject_id": subject_id}, "public_key", "signature"))
+
 
 class ConsentParties(BaseModel):
     """Which consent of whom towards which bank, and how long it lasts. `valid_until` is exclusive."""
@@ -48,10 +52,8 @@ class ConsentIn(ConsentParties, RequestModel):
 
     def record(self) -> ConsentRecord:
         """The record to be checked and kept. Raises `InvalidConsent` for contradictory terms."""
-        key = self.key.model_dump() | {"subject_id": self.subject_id}
         return ConsentRecord(
-            **_bytes(self.model_dump(exclude={"key"}), "signature"),
-            key=KeyAttestation(**_bytes(key, "public_key", "signature")),
+            **_bytes(self.model_dump(exclude={"key"}), "signature"), key=self.key.attestation(self.subject_id)
         )
 
 

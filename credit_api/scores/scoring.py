@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.principal import Principal
 from credit_api.scores.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
 from credit_api.scores.schemas import ScoreIn, ScoreOut
 from federated.consent.record import Purpose

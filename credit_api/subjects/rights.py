@@ -11,7 +11,7 @@ from datetime import datetime
 
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import Principal
+from credit_api.http.auth.principal import Principal
 from federated.consent.instants import to_micros
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use

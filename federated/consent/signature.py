@@ -27,6 +27,7 @@ from federated.errors import ConsentSignatureInvalid
 CONSENT_DOMAIN = b"tanxin/consent/v1"
 KEY_DOMAIN = b"tanxin/subject-key/v1"
 WITHDRAWAL_DOMAIN = b"tanxin/withdrawal/v1"
+BINDING_DOMAIN = b"tanxin/subject-binding/v1"
 # Signatures that were found good or bad before; what is looked up are all the bytes, so an edited row is none of them.
 REMEMBERED = 1 << 17
 BULK = 256
@@ -58,6 +59,12 @@ def withdrawal_bytes(record: ConsentRecord) -> bytes:
     return _framed(WITHDRAWAL_DOMAIN, record.consent_id.encode(), record.subject_id.encode(), record.bank_id.encode())
 
 
+def binding_bytes(subject_id: str, organisation_id: str, challenge: str) -> bytes:
+    """What a subject signs to say that an organisation is its own: domain, both ids and the service's challenge, each
+    with its length."""
+    return _framed(BINDING_DOMAIN, subject_id.encode(), organisation_id.encode(), challenge.encode())
+
+
 def public_of(secret: bytes) -> bytes:
     """The Ed25519 public key of a secret one, both 32 bytes."""
     return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
@@ -80,6 +87,21 @@ def sign(record: ConsentRecord, secret: bytes, key: KeyAttestation) -> ConsentRe
 def sign_withdrawal(record: ConsentRecord, secret: bytes) -> bytes:
     """The subject's signature (64 bytes) over the withdrawal of a consent."""
     return Ed25519PrivateKey.from_private_bytes(secret).sign(withdrawal_bytes(record))
+
+
+def sign_binding(subject_id: str, organisation_id: str, challenge: str, secret: bytes) -> bytes:
+    """The subject's signature (64 bytes) under the statement that an organisation is its own."""
+    return Ed25519PrivateKey.from_private_bytes(secret).sign(binding_bytes(subject_id, organisation_id, challenge))
+
+
+def require_signed_binding(
+    key: KeyAttestation, organisation_id: str, challenge: str, signature: bytes, authority: bytes, at: datetime
+) -> None:
+    """Raise `ConsentSignatureInvalid` unless the subject whose key the authority attested, for `at`, signed that this
+    organisation is its own, over this challenge."""
+    attested = _good(authority, key_bytes(key), key.signature) and key.valid_from <= utc(at) < key.valid_until
+    if not attested or not _good(key.public_key, binding_bytes(key.subject_id, organisation_id, challenge), signature):
+        raise ConsentSignatureInvalid("the subject did not sign this binding", subject_id=key.subject_id)
 
 
 def is_signed(record: ConsentRecord, authority: bytes) -> bool:

@@ -12,6 +12,7 @@ from federated.errors import (
     ModelExists,
     ModelInUse,
     NothingToRollBack,
+    NotPermitted,
     SecondPersonRequired,
     VersionFinal,
     VersionNotApproved,
@@ -42,15 +43,26 @@ def register(standing: Lifecycle, act: Act, version: str, hashes: Mapping[str, s
     return _event(standing, act, version, Kind.REGISTERED, hashes)
 
 
-def approve(standing: Lifecycle, act: Act, version: str) -> Event:
-    """Approve a version for `APPROVAL_DAYS` from now, or approve it anew.
+def approve(standing: Lifecycle, act: Act, version: str, banks: frozenset[str]) -> Event:
+    """Say yes to a version, or to it anew. With the yes of the last of `banks`, those whose customers it scores, it is
+    approved for `APPROVAL_DAYS` from then; until then each bank's word is an endorsement. One no (`reject`) ends it.
 
-    Raises `SecondPersonRequired` for whoever registered it, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
+    Raises `SecondPersonRequired` for whoever registered it and for a bank that said yes already, `NotPermitted` for who
+    is none of the banks, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
     """
     record = _open(standing, act, version)
     if act.by == record.registered_by:
         raise SecondPersonRequired("whoever registered a version cannot approve it", version=version, by=act.by)
-    return _event(standing, act, version, Kind.APPROVED)
+    if act.by not in banks:
+        raise NotPermitted(f"only the banks of {version} approve it", version=version)
+    said = {*record.endorsed_by, act.by}
+    missing = sorted(banks - said - {record.registered_by})
+    if act.by in record.endorsed_by:
+        waits = ", ".join(missing)
+        raise SecondPersonRequired(f"this bank has approved; {waits} has not yet", version=version, by=act.by)
+    if missing:
+        return _event(standing, act, version, Kind.ENDORSED, {"waits_for": " ".join(missing)})
+    return _event(standing, act, version, Kind.APPROVED, {"banks": " ".join(sorted(said))})
 
 
 def reject(standing: Lifecycle, act: Act, version: str) -> Event:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """What was done."""
 
     REGISTERED = "registered"
+    ENDORSED = "endorsed"
     APPROVED = "approved"
     REJECTED = "rejected"
     APPOINTED = "appointed"
@@ -72,7 +73,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """What is known of one version; a date that has not come about is None. `valid_until` is excluded."""
+    """What is known of one version; a date that has not come about is None. `valid_until` is excluded.
+
+    `endorsed_by` are the banks that said yes since the last approval, while others have not yet.
+    """
 
     version: str
     registered_by: str
@@ -82,6 +86,7 @@ class VersionRecord:
     valid_until: datetime | None = None
     rejected_at: datetime | None = None
     retired_at: datetime | None = None
+    endorsed_by: tuple[str, ...] = ()
 
     def status(self, at: datetime) -> Status:
         """Where this version stands at `at`."""
@@ -150,16 +155,21 @@ def fold(model: str, events: Iterable[Event]) -> Lifecycle:
     return standing
 
 
-def _apply(standing: Lifecycle, event: Event) -> Lifecycle:
+def _apply(standing: Lifecycle, event: Event) -> Lifecycle:  # noqa: PLR0911 (one for each kind of event)
     version, at = event.version, event.at
     match event.kind:
         case Kind.REGISTERED:
             return _with(standing, VersionRecord(version, event.by, at))
+        case Kind.ENDORSED:
+            record = standing.record(version)
+            return _with(standing, replace(record, endorsed_by=(*record.endorsed_by, event.by)))
         case Kind.APPROVED:
             until = at + timedelta(days=APPROVAL_DAYS)
             return _with(
                 standing,
-                replace(standing.record(version), approved_by=event.by, approved_at=at, valid_until=until),
+                replace(
+                    standing.record(version), approved_by=event.by, approved_at=at, valid_until=until, endorsed_by=()
+                ),
             )
         case Kind.REJECTED | Kind.RETIRED:
             return _end(standing, event)

@@ -99,6 +99,11 @@ class Manifest:
     privacy_spent: dict[str, float | None] = field(default_factory=dict)
     weights_sha256: str = ""
 
+    @property
+    def banks(self) -> frozenset[str]:
+        """The banks among the participants: whose customers trained the version and will be scored by it."""
+        return frozenset(pair.partition("|")[0] for pair in self.aligned_rows) & frozenset(self.participants)
+
     def to_json(self) -> str:
         """Readable, stable JSON."""
         raw: Json = asdict(self)

@@ -1,4 +1,4 @@
-"""What may score: versions are registered, approved by a second party, appointed, rolled back and retired, on record.
+"""What may score: versions are registered, approved by the banks concerned, appointed, rolled back, retired.
 
 Manifests and weights are `federated.governance.model_registry`'s; this adds who decided what, in
 `<home>/registry/<model>/events.jsonl`. The hash of a version's manifest is recorded when it is registered, so neither
@@ -88,8 +88,9 @@ class Governance:
         return self._decide(act, lambda standing: decisions.register(standing, act, version, hashes))
 
     def approve(self, version: str, act: Act) -> Event:
-        """See `decisions.approve`."""
-        return self._decide(act, lambda standing: decisions.approve(standing, act, version))
+        """See `decisions.approve`, for all banks of the version's manifest. Raises also `ModelCorrupt`."""
+        banks = self.manifest(version).banks
+        return self._decide(act, lambda standing: decisions.approve(standing, act, version, banks))
 
     def reject(self, version: str, act: Act) -> Event:
         """See `decisions.reject`."""
@@ -100,6 +101,8 @@ class Governance:
 
         Raises also `ModelCorrupt`.
         """
+        # Read anew: what was checked before may have been exchanged since.
+        self._manifests.pop(version, None)
         self.manifest(version)
         self._registry.load(self._model, version)
         return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role))

@@ -137,6 +137,15 @@ class Network:
         self.oversight.close()
 
     @property
+    def authority(self) -> bytes:
+        """The public key (32 bytes) of the identity authority that every node pins. Raises `CorruptData` if they pin
+        different ones: then nobody can say who attests a subject's key."""
+        pinned = {node.store.authority for node in (*self._banks.values(), *self._grids.values())}
+        if len(pinned) != 1:
+            raise CorruptData("the nodes pin different identity authorities")
+        return pinned.pop()
+
+    @property
     def broken_ids(self) -> tuple[str, ...]:
         """Nodes whose store could not be opened, in order."""
         return tuple(sorted(self._broken))

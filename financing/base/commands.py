@@ -1,35 +1,48 @@
 """A command, declared once: what it takes, who may issue it, and the handler that does it.
 
 What it takes is a pydantic model with unit types; the JSON body, the console's form and the OpenAPI document read it.
-Who may issue it stands above the handler: `@issued_by("bank")`. The handler is a plain function of the unit of work,
-the context and the command.
+Who may issue it stands in `financing.base.authority` under the handler's name. The handler, under `@use_case`, is a
+plain function of the unit of work, the context and the command.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
-from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, get_args
+from functools import cache, partial
+from inspect import signature
+from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_args, get_type_hints
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
+from financing.base.authority import May, authority_of
 from financing.base.context import Context
 from financing.base.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Energy, Money, Price, Rate
 
 U_contra = TypeVar("U_contra", contravariant=True)
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 YEARS = range(1990, 2101)
 
 
 class Command(BaseModel):
     """What a command takes. Unknown fields are an error, not a wish."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was sent is in no error and no log: it may be a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -56,43 +69,67 @@ def _temporal(model: type[BaseModel]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class UseCase(Generic[U_contra, P, R]):
-    """A handler with the kinds of organisation that may issue its command; none named means any participant.
+    """A handler with its row of the table of authority.
 
     Called like the function it wraps, it refuses others with `NotPermitted`, whichever way the command came.
     """
 
     handler: Callable[Concatenate[U_contra, Context, P], R]
-    kinds: tuple[str, ...] = ()
+    may: May
+
+    @property
+    def name(self) -> str:
+        return self.handler.__name__
 
     def __call__(self, unit: U_contra, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self.kinds:
-            context.require_kind(*self.kinds)
+        context.actor.require(self.may)
         return self.handler(unit, context, *args, **kwargs)
 
     def given(self, *args: P.args, **kwargs: P.kwargs) -> Given[U_contra, R]:
         """The command with what it was given, to be run by whoever has a unit of work."""
         body = next((each for each in (*args, *kwargs.values()) if isinstance(each, BaseModel)), None)
-        return Given(self.handler.__name__, body, lambda unit, context: self(unit, context, *args, **kwargs))
+        run = partial(self._run, args, kwargs)
+        return Given(self.name, body, run, partial(self._arguments, args, kwargs))
+
+    def again(self, arguments: Mapping[str, Any], **others: Any) -> Given[U_contra, R]:
+        """The command of before from what `Given.arguments` told of it, and from what that left out."""
+        hints = get_type_hints(self.handler, include_extras=True)
+        read = {name: TypeAdapter(hints[name]).validate_python(value) for name, value in arguments.items()}
+        given: Any = self.given
+        return cast(Given[U_contra, R], given(**read, **others))
+
+    def _run(self, args: Any, kwargs: Any, unit: U_contra, context: Context) -> R:
+        return self(unit, context, *args, **kwargs)
+
+    def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        bound = signature(self.handler).bind(None, None, *args, **kwargs).arguments
+        return {name: _plain(value) for name, value in bound.items() if isinstance(value, BaseModel | str | int)}
 
 
 @dataclass(frozen=True, slots=True)
 class Given(Generic[U_contra, R]):
-    """One issue of a command: its name in the audit log, its body, and what runs it."""
+    """One issue of a command: its name in the audit trail, its body, what runs it, and its arguments as JSON."""
 
     name: str
     body: BaseModel | None
     run: Callable[[U_contra, Context], R]
+    arguments: Callable[[], dict[str, Any]]
+
+    def then(self, show: Callable[[U_contra, Context, R], S]) -> Given[U_contra, S]:
+        """The same command, whose answer is made of its result in the same unit of work."""
+        run = self.run
+        return Given(
+            self.name, self.body, lambda unit, context: show(unit, context, run(unit, context)), self.arguments
+        )
 
 
-def issued_by(
-    *kinds: str,
-) -> Callable[[Callable[Concatenate[U_contra, Context, P], R]], UseCase[U_contra, P, R]]:
-    """Declare the handler below as a command that organisations of these kinds may issue; none: every participant."""
+def _plain(value: BaseModel | str | int) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
-    def declare(handler: Callable[Concatenate[U_contra, Context, P], R]) -> UseCase[U_contra, P, R]:
-        return UseCase(handler, kinds)
 
-    return declare
+def use_case(handler: Callable[Concatenate[U_contra, Context, P], R]) -> UseCase[U_contra, P, R]:
+    """Declare the handler below as a command; who may issue it stands in the table of authority under its name."""
+    return UseCase(handler, authority_of(handler.__name__))
 
 
 @dataclass(frozen=True, slots=True)

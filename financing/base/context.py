@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from financing.base.errors import NotFound, NotPermitted
+from financing.base.authority import EVERY_ROLE, EVERY_WORK, May, Role, Work
+from financing.base.errors import AwaitsSecondPerson, NotFound, NotPermitted
 from financing.base.parameters import Parameters
 from financing.base.signing import NoKeys, Signer
-
-# Who may hold, sell and buy credits.
-HOLDERS = ("developer", "buyer", "bank")
 
 
 class GridNodes(Protocol):
@@ -30,10 +28,28 @@ class NoNodes:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The organisation a command acts for. `kind`: bank, grid, developer, verifier, registry, exchange or buyer."""
+    """The organisation a command acts for, and what whoever acts may do for it.
+
+    `kind`: one of `authority.KINDS`. A person has roles and does every kind of work; a machine makes within its scopes.
+    """
 
     id: str
     kind: str
+    roles: frozenset[Role] = EVERY_ROLE
+    works: frozenset[Work] = EVERY_WORK
+
+    def require(self, may: May) -> None:
+        """Raise `NotPermitted` unless the organisation is of a kind, and who acts for it in a role, to do this."""
+        self.require_kind(*may.kinds)
+        if may.role not in self.roles or may.work not in self.works:
+            raise NotPermitted(
+                f"this is done by a {may.role} for the work of {may.work}", role=may.role.value, work=may.work.value
+            )
+
+    def require_kind(self, *kinds: str) -> None:
+        """Raise `NotPermitted` unless the organisation is of one of these kinds."""
+        if self.kind not in kinds:
+            raise NotPermitted(f"only a {' or '.join(kinds)} may do this", actor=self.id, kind=self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +60,17 @@ class Context:
     parameters: Parameters
     signer: Signer = field(default_factory=NoKeys)
     nodes: GridNodes = field(default_factory=NoNodes)
-    person: str = ""  # who acts for the organisation: the label of the key, one a person
+    person: str = ""  # the id of the person or machine that acts for the organisation
+    checker: str = ""  # the id of the second person, where a command that takes two is carried out
 
     def require_kind(self, *kinds: str) -> None:
         """Raise `NotPermitted` unless the actor is an organisation of one of these kinds."""
-        if self.actor.kind not in kinds:
-            raise NotPermitted(f"only a {' or '.join(kinds)} may do this", actor=self.actor.id, kind=self.actor.kind)
+        self.actor.require_kind(*kinds)
+
+    def require_second_person(self, object_id: str, why: str) -> None:
+        """Raise `AwaitsSecondPerson` unless another person than the maker has confirmed this command."""
+        if not self.checker or self.checker == self.person:
+            raise AwaitsSecondPerson(why, object_id=object_id)
 
     def require_party(self, *organisation_ids: str) -> None:
         """Raise `NotPermitted` unless the actor is one of these organisations."""

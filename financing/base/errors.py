@@ -259,6 +259,10 @@ class SecondPersonRequired(FinancingError, code="decision_unchecked"):
     """A decision waits for another person than the one who made it, or that person refused it."""
 
 
+class AwaitsSecondPerson(FinancingError, code="awaits_second_person"):
+    """A command that takes two people has one; it waits until another person of the organisation confirms it."""
+
+
 class BooksDiverged(FinancingError, code="books_diverged"):
     """The loans and the general ledger do not add up to the same."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from financing.base.commands import Command, Fen, Id, Text, issued_by
+from financing.base.commands import Command, Fen, Id, Text, use_case
 from financing.base.context import Context
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, cash
 from financing.ledger.entries import EntryKind
@@ -31,7 +31,7 @@ class Deposit(Command):
     ]
 
 
-@issued_by("exchange")
+@use_case
 def deposit(unit: LedgerUnit, context: Context, command: Deposit) -> Balance:
     """Credit money to a participant, mirrored on the exchange's settlement account.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
@@ -15,7 +15,8 @@ class OrganisationRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "organisation"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('bank','grid','developer','verifier','registry','exchange','buyer')", name="organisation_kind"
+            "kind IN ('bank','grid','developer','verifier','registry','exchange','buyer','regulator')",
+            name="organisation_kind",
         ),
     )
     id: str = Field(primary_key=True)
@@ -23,7 +24,53 @@ class OrganisationRow(SQLModel, table=True):
     name_zh: str
     name_en: str
     subject_id: str | None = Field(default=None, unique=True)
+    subject_proved_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    admitted_by: str | None = Field(default=None, foreign_key="organisation.id")
     created_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PersonRow(SQLModel, table=True):
+    """Who acts for an organisation. `roles` are words between spaces, in alphabetical order."""
+
+    __tablename__: ClassVar[str] = "person"
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "id", name="person_of_organisation"),
+        CheckConstraint("ended_at IS NULL OR ended_at >= created_at", name="person_ended"),
+    )
+    id: str = Field(primary_key=True)
+    organisation_id: str = Field(foreign_key="organisation.id", index=True)
+    name: str
+    roles: str
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class ProposalRow(SQLModel, table=True):
+    """A command that takes two people: made by one, confirmed or refused by another of the same organisation."""
+
+    __tablename__: ClassVar[str] = "proposal"
+    __table_args__ = (
+        CheckConstraint("checker <> maker", name="proposal_two_people"),
+        CheckConstraint("outcome IN ('confirmed','refused')", name="proposal_outcome"),
+        CheckConstraint(
+            "(outcome IS NULL) = (checker IS NULL) AND (outcome IS NULL) = (decided_at IS NULL)",
+            name="proposal_decided",
+        ),
+        ForeignKeyConstraint(
+            ["organisation_id", "checker"], ["person.organisation_id", "person.id"], name="proposal_checker"
+        ),
+    )
+    id: str = Field(primary_key=True)
+    organisation_id: str = Field(foreign_key="organisation.id", index=True)
+    command: str
+    object_id: str
+    arguments: dict[str, Any] = Field(sa_type=JSON)
+    why: str
+    maker: str
+    made_at: datetime = Field(sa_type=UtcDateTime)
+    checker: str | None = None
+    outcome: str | None = None
+    decided_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class AccountRow(SQLModel, table=True):

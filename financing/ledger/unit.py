@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from financing.base.storage.unit import Unit
 from financing.ledger.organisations import OrganisationStore
 from financing.ledger.payments import PaymentStore
+from financing.ledger.people import PeopleStore, ProposalStore
 from financing.ledger.serials import SerialNumbers
 from financing.ledger.store import LedgerStore
 
@@ -17,5 +18,7 @@ class LedgerUnit(Unit):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.organisations = OrganisationStore(connection)
+        self.people = PeopleStore(connection)
+        self.proposals = ProposalStore(connection)
         self.ledger = LedgerStore(connection)
         self.payments = PaymentStore(connection)

@@ -105,8 +105,8 @@ def open_market(home: Path, traders: int, lots_each: int) -> Service:
         names = [f"trader-{number:02d}" for number in range(traders)]
         for name, kind in [(OWNER, "developer"), *((name, "buyer") for name in names)]:
             body = {"organisation_id": name, "kind": kind, "name_zh": name, "name_en": name}
-            api.post(REGISTRY, "/v1/organisations", body, key=f"org-{name}")
-            api.keys[name] = api.post(REGISTRY, f"/v1/organisations/{name}/keys", {"label": "bench"})["api_key"]
+            admitted = api.post(REGISTRY, "/v1/organisations", body, key=f"org-{name}")
+            api.enter(REGISTRY, name, admitted["invitation_id"])
         issuance = _issue(api)
         for name in names:
             _fund(api, name, issuance, lots_each)

@@ -27,6 +27,7 @@ def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, Credi
     result = run(tables, folds=1, protocols=protocols, at=at, home=home, reporter=quiet)
     governance = Governance(home, ModelRegistry(home))
     version = result.manifests[0].version
-    governance.approve(version, Act("bank-gusu", at))
+    for bank in sorted(result.manifests[0].banks):
+        governance.approve(version, Act(bank, at))
     governance.appoint(version, Role.CHAMPION, Act("bank-gusu", at))
     return Network.open(home), tables

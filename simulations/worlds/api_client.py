@@ -40,6 +40,12 @@ class ApiClient:
         headers = self._headers(organisation_id) | ({"Idempotency-Key": key} if key else {})
         return self._call("POST", path, headers=headers, json=body).json()
 
+    def enter(self, by: str, organisation_id: str, invitation_id: str) -> None:
+        """Accept the invitation of an organisation's first person in a sandbox, and keep the key that comes of it."""
+        code = self.get(by, f"/v1/invitations/{invitation_id}/code")["invitation"]
+        body = {"invitation": code, "name": "officer"}
+        self.keys[organisation_id] = self._call("POST", "/v1/invitations/acceptance", json=body).json()["api_key"]
+
     def post_csv(self, organisation_id: str, path: str, content: str, *, key: str) -> Any:
         headers = self._headers(organisation_id) | {"Idempotency-Key": key, "Content-Type": "text/csv"}
         return self._call("POST", path, headers=headers, content=content.encode()).json()

@@ -10,7 +10,7 @@ from typing import Any
 
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from simulations.worlds.api_client import ApiClient
+from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.names import BANKS, DEVELOPERS, REGISTRY
 from simulations.worlds.wallet import Wallet
 
@@ -28,7 +28,7 @@ class Firm:
 
 
 def appoint_models(api: ApiClient) -> None:
-    """What the operator trained scores only once a bank that took part has approved and appointed it.
+    """What the operator trained scores only once every bank that took part has approved it and one has appointed it.
 
     The first version of a run has exact reasons and becomes champion, the next its challenger.
     """
@@ -38,26 +38,47 @@ def appoint_models(api: ApiClient) -> None:
     note = "sandbox: held-out figures and model card looked at"
     for version, role in zip(waiting, [*roles, "challenger"], strict=False):
         path = f"/v1/models/{version}"
-        api.post(bank, f"{path}/approval", {"decision": "approve", "note": note}, key=f"seed:approve:{version}")
+        for each in BANKS:
+            word = {"decision": "approve", "note": note}
+            api.post(each, f"{path}/approval", word, key=f"seed:approve:{version}")
         api.post(bank, f"{path}/appointment", {"role": role}, key=f"seed:appoint:{version}")
 
 
 def admit(
-    api: ApiClient, members: tuple[tuple[str, str, str], ...], kind: str, subjects: Mapping[str, str] = NO_SUBJECTS
+    api: ApiClient,
+    members: tuple[tuple[str, str, str], ...],
+    kind: str,
+    wallet: Wallet,
+    subjects: Mapping[str, str] = NO_SUBJECTS,
 ) -> None:
-    """Enter organisations in the register and take a key for each; `subjects` are the firms that banks know."""
+    """Enter organisations in the register and accept their invitations, with a key for each.
+
+    `subjects` are the firms that banks know; each proves it with its subject's key.
+    """
     for organisation_id, name_zh, name_en in members:
         body: dict[str, Any] = {
             "organisation_id": organisation_id,
             "kind": kind,
             "name_zh": name_zh,
             "name_en": name_en,
-            "subject_id": subjects.get(organisation_id),
         }
-        api.post(REGISTRY, "/v1/organisations", body, key=f"seed:admit:{organisation_id}")
+        admitted = api.post(REGISTRY, "/v1/organisations", body, key=f"seed:admit:{organisation_id}")
         if organisation_id not in api.keys:
-            issued = api.post(REGISTRY, f"/v1/organisations/{organisation_id}/keys", {"label": "sandbox"})
-            api.keys[organisation_id] = issued["api_key"]
+            api.enter(REGISTRY, organisation_id, admitted["invitation_id"])
+        if organisation_id in subjects:
+            _prove(api, wallet, organisation_id, subjects[organisation_id])
+
+
+def _prove(api: ApiClient, wallet: Wallet, organisation_id: str, subject_id: str) -> None:
+    """A firm shows that it is a customer of banks: the subject signs the service's challenge. Once."""
+    asked = api.get(organisation_id, "/v1/subject/challenge", subject_id=subject_id)
+    proof = wallet.binding(subject_id, organisation_id, asked["challenge"])
+    try:
+        api.post(organisation_id, "/v1/subject/binding", proof, key=f"seed:bind:{organisation_id}")
+    except Refused as refusal:
+        # The challenge differs from that of the first try, which bound it.
+        if refusal.code not in {"idempotency_key_reused", "already_exists"}:
+            raise
 
 
 def bring_in_firms(api: ApiClient, started_at: datetime, wallet: Wallet) -> list[Firm]:
@@ -83,7 +104,7 @@ def bring_in_firms(api: ApiClient, started_at: datetime, wallet: Wallet) -> list
             developer = next(developers)
             subjects[developer] = answer["subject_id"]
             firms.append(Firm(developer, bank, answer["inquiry_id"]))
-    admit(api, DEVELOPERS, "developer", subjects)
+    admit(api, DEVELOPERS, "developer", wallet, subjects)
     return firms
 
 

@@ -44,7 +44,7 @@ def seed_sandbox(
     appoint_models(api)
     say(f"{len(DEVELOPERS)} firms: consents and scores at {len(BANKS)} banks")
     firms = bring_in_firms(api, started_at, wallet)
-    admit(api, BUYERS, "buyer")
+    admit(api, BUYERS, "buyer", wallet)
     deposit(api, [buyer for buyer, *_ in BUYERS], 30_000_000)
     roofs = roofs_of(started_at.year - 1, energy)
     issued: dict[str, list[Any]] = {}

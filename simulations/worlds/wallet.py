@@ -13,12 +13,13 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from federated.consent.record import ConsentRecord, KeyAttestation
-from federated.consent.signature import attest, public_of, sign, sign_withdrawal
+from federated.consent.signature import attest, public_of, sign, sign_binding, sign_withdrawal
 from federated.errors import CorruptData, DataMissing
 
 FILE = "sandbox-wallet.json"
@@ -74,6 +75,22 @@ class Wallet:
     def sign_withdrawal(self, record: ConsentRecord) -> bytes:
         """The subject's signature (64 bytes) over the withdrawal of its consent."""
         return sign_withdrawal(record, self._secret(record.subject_id))
+
+    def binding(self, subject_id: str, organisation_id: str, challenge: str) -> dict[str, Any]:
+        """What a firm sends to prove that it is this subject: the body of `POST /v1/subject/binding`."""
+        secret = self._secret(subject_id)
+        key = self._attested(subject_id, public_of(secret))
+        return {
+            "subject_id": subject_id,
+            "challenge": challenge,
+            "signature": sign_binding(subject_id, organisation_id, challenge, secret).hex(),
+            "key": {
+                "public_key": key.public_key.hex(),
+                "valid_from": key.valid_from.isoformat(),
+                "valid_until": key.valid_until.isoformat(),
+                "signature": key.signature.hex(),
+            },
+        }
 
     def _secret(self, subject_id: str) -> bytes:
         # A key for each of any number of subjects, without a list of them.

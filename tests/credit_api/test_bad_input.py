@@ -17,9 +17,7 @@ def test_no_key_wrong_key_revoked_key(sqlite_world):
         assert answer.status_code == 401
         assert answer.json()["code"] == "unauthenticated"
         assert answer.headers["www-authenticate"] == "Bearer"
-    from credit_api.http.auth.keys import revoke
-
-    assert world.parts.writer.execute(lambda unit: revoke(unit.connection, world.keys["bank-gusu"], world.now))
+    world.revoke("bank-gusu")
     world.get("bank-gusu", "/v1/balances", status=401)
 
 
@@ -28,7 +26,7 @@ def test_wrong_kind_of_organisation(sqlite_world):
     price = PRICE | {"observed_at": world.now.isoformat()}
     world.assert_refused("bank-gusu", "/v1/prices", price, "not_permitted", status=403)
     world.assert_refused("bank-gusu", "/v1/projects", world.project_body("X"), "not_permitted", status=403)
-    world.assert_refused("grid-sip", "/v1/scores", _inquiry("S", "c"), "forbidden", status=403)
+    world.assert_refused("grid-sip", "/v1/scores", _inquiry("S", "c"), "not_permitted", status=403)
     world.assert_refused("bank-gusu", "/v1/issuances", {"monitoring_period_id": "m"}, "not_permitted", status=403)
 
 
@@ -243,9 +241,11 @@ def test_prices_that_cannot_be(sqlite_world):
     now = {"observed_at": world.now.isoformat()}
     world.assert_refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 0}, "invalid_request")
     world.assert_refused("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": -5}, "invalid_request")
-    world.assert_refused(
-        "exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 300_000}, "price_implausible"
-    )
+    # A hundredfold price is nobody's mark until a second person says so.
+    before = world.snapshot(), world.get("exchange-seee", "/v1/marks/PHCER")
+    proposed = world.post("exchange-seee", "/v1/prices", PRICE | now | {"price_fen_per_tonne": 300_000}, status=202)
+    assert proposed.json()["outcome"] is None
+    assert (world.snapshot(), world.get("exchange-seee", "/v1/marks/PHCER")) == before
     tomorrow = {"observed_at": (world.now + timedelta(days=1)).isoformat()}
     world.assert_refused("exchange-seee", "/v1/prices", PRICE | tomorrow, "price_implausible")
     yesterday = {"observed_at": (world.now - timedelta(days=1)).isoformat()}

@@ -76,7 +76,7 @@ def test_an_interrupted_batch_asks_nobody_twice(batch):
 
 def test_a_batch_that_is_wrong_itself(batch, tmp_path):
     world, url, source, output = batch
-    with pytest.raises(BatchRefused, match="unknown or revoked") as refusal:
+    with pytest.raises(BatchRefused, match="was revoked") as refusal:
         score_rows(source, output, url, "txk_wrong", QUIET)
     assert refusal.value.code == "unauthenticated"
     with pytest.raises(BatchRefused) as refusal:

@@ -43,8 +43,14 @@ def scored(world, count=1):
     return [world.score("bank-gusu", each["subject_id"]) for each in customers]
 
 
+def approve(world, name):
+    """Every bank that took part in the version says yes; what the last of them was answered."""
+    banks = [each for each in version(world, name)["participants"] if each.startswith("bank-")]
+    return [world.post(bank, f"/v1/models/{name}/approval", APPROVE) for bank in banks][-1]
+
+
 def in_use(world, name, role=CHAMPION):
-    world.post("bank-gusu", f"/v1/models/{name}/approval", APPROVE)
+    approve(world, name)
     world.post("bank-gusu", f"/v1/models/{name}/appointment", role)
 
 
@@ -72,7 +78,12 @@ def test_a_version_scores_only_when_another_approved_and_appointed_it(world):
     world.assert_refused("bank-gusu", "/v1/models/v0003/approval", APPROVE, "second_person_required", status=403)
     assert scored(world)[0]["model_version"] == "v0001"
     event = world.post("bank-jinji", "/v1/models/v0003/approval", APPROVE)
-    assert (event["kind"], event["by"], event["note"]) == ("approved", "bank-jinji", "looked at")
+    assert (event["kind"], event["by"], event["note"]) == ("endorsed", "bank-jinji", "looked at")
+    # One bank alone, however often it asks, neither approves nor appoints what scores the others' customers.
+    world.assert_refused("bank-jinji", "/v1/models/v0003/approval", APPROVE, "second_person_required", status=403)
+    world.assert_refused("bank-jinji", "/v1/models/v0003/appointment", CHAMPION, "version_not_approved", status=409)
+    event = world.post("bank-taihu", "/v1/models/v0003/approval", APPROVE)
+    assert (event["kind"], event["by"]) == ("approved", "bank-taihu")
     world.post("bank-gusu", "/v1/models/v0003/appointment", CHAMPION)
     assert scored(world)[0]["model_version"] == "v0003"
     assert [each["version"] for each in world.get("bank-gusu", "/v1/models") if each["champion"]] == ["v0003"]
@@ -80,8 +91,8 @@ def test_a_version_scores_only_when_another_approved_and_appointed_it(world):
 
 def test_only_banks_that_took_part_decide(world):
     for who in ("grid-sip", "registry-sip"):
-        world.assert_refused(who, "/v1/models/v0002/approval", APPROVE, "forbidden", status=403)
-        world.assert_refused(who, "/v1/models/rollback", NOTE, "forbidden", status=403)
+        world.assert_refused(who, "/v1/models/v0002/approval", APPROVE, "not_permitted", status=403)
+        world.assert_refused(who, "/v1/models/rollback", NOTE, "not_permitted", status=403)
     world.assert_refused("bank-taihu", "/v1/models/v0004/approval", APPROVE, "not_permitted", status=403)
     in_use(world, "v0004")
     world.assert_refused("bank-taihu", "/v1/models/rollback", NOTE, "not_permitted", status=403)
@@ -118,7 +129,7 @@ def test_an_expired_champion_scores_nothing_until_it_is_approved_anew(world):
     world.assert_refused("bank-gusu", "/v1/scores", asked, "model_expired", status=503)
     assert version(world, "v0001")["status"] == "expired"
     assert world.get("bank-gusu", "/v1/models/monitoring")["champion"] == "v0001"
-    world.post("bank-jinji", "/v1/models/v0001/approval", APPROVE)
+    approve(world, "v0001")
     assert world.post("bank-gusu", "/v1/scores", asked)["model_version"] == "v0001"
 
 

@@ -185,13 +185,11 @@ def test_the_exchange_lists_once_and_only_what_exists(sqlite_world):
 
 
 def test_a_command_is_applied_once_and_a_revoked_key_commits_nothing(sqlite_world):
-    from credit_api.http.auth.keys import revoke
-
     instrument = listed(sqlite_world)
     body = order(instrument, "sell", 1, 3_000)
     first = sqlite_world.post("seller", "/v1/orders", body, key="once")
     assert sqlite_world.post("seller", "/v1/orders", body, key="once")["order_id"] == first["order_id"]
-    sqlite_world.parts.writer.execute(lambda unit: revoke(unit.connection, sqlite_world.keys["seller"], OPEN))
+    sqlite_world.revoke("seller")
     sqlite_world.assert_refused("seller", "/v1/orders", body, "unauthenticated", status=401)
 
 

@@ -36,7 +36,7 @@ def manifest(version="v0001", **changes):
         "config": {"rounds": 6},
         "seed": 2024,
         "held_out_fold": 0,
-        "aligned_rows": {"bank-gusu/grid-sip": 200},
+        "aligned_rows": {"bank-gusu|grid-sip": 200},
         "metrics": {"federated": {"auc": 0.7712, "ks": 0.41, "brier": 0.13, "ece": 0.012, "rows": 1200.0}},
         "cross_fold": {},
         "calibration": {"method": "platt", "own": ["bank-gusu"], "ece": {"none": 0.034, "platt": 0.012}},
@@ -80,10 +80,17 @@ def registered_anew(home, at):
         Governance(home, registry).register(each, at)
 
 
+def approved(governance, version, at, note="test"):
+    """Have every bank of a version approve it."""
+    for bank in sorted(governance.manifest(version).banks):
+        event = governance.approve(version, Act(bank, at, note))
+    return event
+
+
 def in_use(home, at, version="v0001", by="bank-gusu"):
-    """Let a bank approve a version that training registered, and make it champion. Returns the governance."""
+    """Let the banks approve a version that training registered, and make it champion. Returns the governance."""
     governance = Governance(home, ModelRegistry(home))
-    governance.approve(version, Act(by, at, "test"))
+    approved(governance, version, at)
     governance.appoint(version, Role.CHAMPION, Act(by, at))
     return governance
 

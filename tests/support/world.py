@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from credit_api.app.main import create_app
-from credit_api.app.sandbox import FOUNDERS
+from credit_api.app.sandbox import admit_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
-from credit_api.http.auth.keys import issue
+from credit_api.http.auth.keys import api_key, issue
+from credit_api.http.auth.principal import digest
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord
 from financing.lending.unit import UnitOfWork
@@ -22,6 +24,7 @@ from simulations.worlds.wallet import Wallet
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+RENEWED, FOR_LONG = timedelta(days=80), timedelta(days=10_000)
 TRANSFER = {"payer_bank": "999305000001", "reference": "r"}
 
 
@@ -41,7 +44,7 @@ class World:
         self.client, self.parts, self.now, self.keys = client, parts, START, {}
         self._numbers = count(1)
         parts.clock = lambda: self.now
-        self.subjects, self.best = {}, {}
+        self.subjects, self.best, self._renewed = {}, {}, {}
         self.wallet = parts.subject_signer = Wallet.open(parts.settings.network_home)
 
     @classmethod
@@ -75,18 +78,29 @@ class World:
         cls._idle.append(app)
 
     def _admit_founders(self):
-        def run(unit):
-            for organisation in FOUNDERS:
-                unit.organisations.add(organisation, START)
-            return {each.id: issue(unit.connection, each.id, "test", START) for each in FOUNDERS}
-
-        return self.parts.writer.execute(run)
+        return self.parts.writer.execute(lambda unit: admit_founders(unit, START))
 
     # calls
 
+    def bearer(self, who):
+        """The header that says who calls. A key that ended since, as the clock was set on, is replaced."""
+        key = self.keys[who]
+        if self.now - START > RENEWED and who not in self._renewed:
+            with self.parts.reading() as connection:
+                query = select(api_key.c.person_id).where(
+                    api_key.c.sha256 == digest(key), api_key.c.revoked_at.is_(None)
+                )
+                person = connection.execute(query).scalar_one_or_none()
+            if person is not None:
+                made = self.parts.writer.execute(
+                    lambda unit: issue(unit.connection, person, "later", self.now, lifetime=FOR_LONG)
+                )
+                self.keys[who] = self._renewed[who] = made
+        return {"Authorization": f"Bearer {self.keys[who]}"}
+
     def post(self, who, path, body=None, *, key=None, status=None):
         """POST as `who`; without `status` the call must succeed and the body is returned, else the whole answer is."""
-        headers = {"Authorization": f"Bearer {self.keys[who]}", "Idempotency-Key": key or f"k{next(self._numbers)}"}
+        headers = self.bearer(who) | {"Idempotency-Key": key or f"k{next(self._numbers)}"}
         answer = self.client.post(path, json=body, headers=headers)
         if status is None:
             assert answer.is_success, answer.text
@@ -95,7 +109,7 @@ class World:
         return answer
 
     def get(self, who, path, *, status=None):
-        answer = self.client.get(path, headers={"Authorization": f"Bearer {self.keys[who]}"})
+        answer = self.client.get(path, headers=self.bearer(who))
         if status is None:
             assert answer.is_success, answer.text
             return answer.json()
@@ -105,7 +119,7 @@ class World:
     def assert_refused(self, who, path, body, code, *, status=None, key=None):
         """The command must be refused with `code`, and no balance may move."""
         before = self.snapshot()
-        headers = {"Authorization": f"Bearer {self.keys[who]}", "Idempotency-Key": key or f"k{next(self._numbers)}"}
+        headers = self.bearer(who) | {"Idempotency-Key": key or f"k{next(self._numbers)}"}
         answer = self.client.post(path, json=body, headers=headers)
         assert answer.headers["content-type"] == "application/problem+json", answer.text
         problem = answer.json()
@@ -135,17 +149,47 @@ class World:
 
     # the asset's story, step by step
 
-    def admit(self, organisation_id, kind, subject_id=None):
+    def admit(self, organisation_id, kind, subject_id=None, *, by="registry-sip"):
+        """A participant with a key of its officer; bound to a customer of banks by that customer's key."""
         body = {
             "organisation_id": organisation_id,
             "kind": kind,
             "name_zh": organisation_id,
             "name_en": organisation_id,
-            "subject_id": subject_id,
         }
-        self.post("registry-sip", "/v1/organisations", body)
-        issued = self.post("registry-sip", f"/v1/organisations/{organisation_id}/keys", {"label": "test"})
-        self.keys[organisation_id] = issued["api_key"]
+        invited = self.post(by, "/v1/organisations", body)["invitation_id"]
+        self.keys[organisation_id] = self.entered(by, invited)
+        if subject_id is not None:
+            self.bind(organisation_id, subject_id)
+
+    def entered(self, by, invitation_id, name="officer"):
+        """The key of whoever accepts an invitation."""
+        code = self.get(by, f"/v1/invitations/{invitation_id}/code")["invitation"]
+        answer = self.client.post("/v1/invitations/acceptance", json={"invitation": code, "name": name})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["api_key"]
+
+    def revoke(self, who):
+        """An organisation's administrator ends the key that it signs with here."""
+        (key,) = [each for each in self.get(who, "/v1/keys") if each["key_id"] == f"key_{digest(self.keys[who])[:20]}"]
+        return self.post(who, f"/v1/keys/{key['key_id']}/revocation")
+
+    def bind(self, organisation_id, subject_id):
+        asked = self.get(organisation_id, f"/v1/subject/challenge?subject_id={subject_id}")
+        proof = self.wallet.binding(subject_id, organisation_id, asked["challenge"])
+        return self.post(organisation_id, "/v1/subject/binding", proof)
+
+    def second(self, who):
+        """Another person of an organisation, to post as."""
+        name = f"{who}:second"
+        if name not in self.keys:
+            invited = self.post(who, "/v1/invitations", {"roles": ["maker", "checker"]})
+            self.keys[name] = self.entered(who, invited["invitation_id"], "second")
+        return name
+
+    def confirm(self, who, proposal):
+        """Have an organisation's second person confirm what its officer made."""
+        return self.post(self.second(who), f"/v1/proposals/{proposal['proposal_id']}/confirmation")
 
     def fund(self, who, amount_fen):
         transfer = TRANSFER | {"reference": f"transfer {next(self._numbers)}"}
@@ -158,9 +202,11 @@ class World:
             "price_fen_per_tonne": fen,
             "observed_at": (at or self.now).isoformat(),
             "source": "test",
-            "confirmed": confirmed,
         }
-        return self.post("exchange-seee", "/v1/prices", body)
+        answer = self.post("exchange-seee", "/v1/prices", body)
+        if confirmed and "proposal_id" in answer:
+            self.confirm("exchange-seee", answer)
+        return answer
 
     def project(self, owner, code="PV1", *, capacity_w=5_000_000):
         return self.post(owner, "/v1/projects", self.project_body(code, capacity_w=capacity_w))

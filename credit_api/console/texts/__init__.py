@@ -11,6 +11,7 @@ from credit_api.measuring import texts as measuring
 from credit_api.models import privacy_texts as privacy
 from credit_api.neutrality import texts as neutrality
 from credit_api.order_book import texts as trading
+from credit_api.organisations import texts as organisations
 from credit_api.over_the_counter import texts as dealing
 from credit_api.public import texts as public
 from federated.words import Words
@@ -28,6 +29,7 @@ TEXTS = Words(
     public.TEXTS,
     neutrality.TEXTS,
     privacy.TEXTS,
+    organisations.TEXTS,
     errors.TEXTS,
 )
 text = TEXTS.text

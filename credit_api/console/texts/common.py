@@ -48,6 +48,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.verifier": ("核查机构", "Verifier"),
     "kind.registry": ("登记机构", "Registry"),
     "kind.exchange": ("交易所", "Exchange"),
+    "kind.regulator": ("监管机构", "Regulator"),
     "kind.grid": ("供电公司", "Grid company"),
     "col.state": ("状态", "State"),
     "col.action": ("操作", "Action"),
@@ -187,6 +188,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The consent is withdrawn; the next inquiry is refused.",
     ),
     "flash.score_answered": ("查询已记录并答复。", "The inquiry is logged and answered."),
+    "flash.model_endorsed": (
+        "本行已同意；待其他参与银行同意后生效。",
+        "Approved by this bank; it takes effect when the other banks concerned have approved it too.",
+    ),
     "flash.model_approved": ("已批准，有效期一年。", "Approved for a year."),
     "flash.model_rejected": ("已否决。", "Rejected for good."),
     "flash.model_appointed": ("任命已生效。", "The appointment holds from now on."),

@@ -66,6 +66,8 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "credits_not_issued": ("尚未签发,不能作为减排量", "Not issued yet, so no credits"),
     "calendar_missing": ("交易日历未覆盖该日", "The calendar does not reach this day"),
     "books_diverged": ("贷款明细与总账不符", "The loans and the general ledger do not agree"),
+    "awaits_second_person": ("须由本机构另一人确认", "A second person has to confirm it"),
+    "oauth_refused": ("客户端断言未获接受", "The client assertion was not accepted"),
     "second_person_required": ("须由登记方以外的机构审批", "Another than its registrant must approve"),
     "contract_invalid": ("合同条款无效", "The contract's terms are not valid"),
     "decision_unchecked": ("审批决定须由另一人复核", "A second person has to check this decision"),

@@ -1,60 +1,104 @@
-"""API keys: 256 random bits, shown once, stored as SHA-256 (enough for a random secret; no salt, no stretching)."""
+"""API keys, in sandboxes only: 256 random bits of one person, shown once, stored as SHA-256, for a while.
+
+Outside a sandbox a person signs in and a machine signs an assertion; a key that turns up there is refused in words that
+say so.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
+from credit_api.http.auth.principal import Principal, as_person, digest, new_secret, people, person_t
 from credit_api.http.tables import ApiKeyRow
+from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
-from financing.ledger.tables import OrganisationRow
+from financing.base.storage.paging import ALL, Key, Page, Window, page_of
+from financing.base.storage.store import value_of
 
 api_key = table_of(ApiKeyRow)
-organisation = table_of(OrganisationRow)
-KEY_PREFIX = "txk_"
+KEY = "txk_test"
+# What every key began with, and what one of a service that is no sandbox would.
+KEYS, LIVE = "txk_", "txk_live_"
+LIFETIME = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """The organisation behind a request. `kind` is one of the organisation kinds of the books."""
+class ApiKey:
+    """What may be shown of a key: never the key."""
 
+    key_id: str
     organisation_id: str
-    kind: str
-    name_zh: str
-    name_en: str
-    person: str = ""  # the label of the key: banks give every officer one of their own
+    person_id: str
+    label: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    revoked_at: datetime | None
 
 
-def digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8")).hexdigest()
-
-
-def issue(connection: Connection, organisation_id: str, label: str, at: datetime) -> str:
-    """Store a new key for the organisation and return its text, which cannot be read back later."""
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
+def issue(connection: Connection, person_id: str, label: str, at: datetime, *, lifetime: timedelta = LIFETIME) -> str:
+    """Store a new key of a person and return its text, which cannot be read back later. Raises `NotFound`."""
+    query = select(person_t.c.organisation_id).where(person_t.c.id == person_id, person_t.c.ended_at.is_(None))
+    organisation_id = connection.execute(query).scalar_one_or_none()
+    if organisation_id is None:
+        raise NotFound("no such person", person_id=person_id)
+    key = new_secret(KEY)
+    sha256 = digest(key)
     connection.execute(
-        insert(api_key).values(sha256=digest(key), organisation_id=organisation_id, label=label, created_at=at)
+        insert(api_key).values(
+            sha256=sha256,
+            id=f"key_{sha256[:20]}",
+            organisation_id=organisation_id,
+            person_id=person_id,
+            label=label,
+            created_at=at,
+            expires_at=at + lifetime,
+        )
     )
     return key
 
 
-def revoke(connection: Connection, key: str, at: datetime) -> bool:
-    """Make a key useless from now on; false if it was not in use."""
-    done = connection.execute(
-        update(api_key).where(api_key.c.sha256 == digest(key), api_key.c.revoked_at.is_(None)).values(revoked_at=at)
+def revoke(connection: Connection, key_id: str, organisation_id: str, at: datetime) -> ApiKey:
+    """Make an organisation's key useless from now on, and the sessions it opened; again changes nothing.
+
+    Raises `NotFound`, for another organisation's key too.
+    """
+    query = select(api_key).where(api_key.c.id == key_id, api_key.c.organisation_id == organisation_id)
+    if connection.execute(query).first() is None:
+        raise NotFound("no such key", key_id=key_id)
+    connection.execute(
+        update(api_key).where(api_key.c.id == key_id, api_key.c.revoked_at.is_(None)).values(revoked_at=at)
     )
-    return done.rowcount == 1
+    return _key(connection.execute(query).one())
 
 
-def authenticate(connection: Connection, key: str) -> Principal | None:
-    """The organisation that a live key belongs to, or None."""
-    row = connection.execute(
-        select(organisation, api_key.c.label)
-        .join(api_key, api_key.c.organisation_id == organisation.c.id)
-        .where(api_key.c.sha256 == digest(key), api_key.c.revoked_at.is_(None))
-    ).first()
-    return Principal(row.id, row.kind, row.name_zh, row.name_en, row.label) if row else None
+def keys_of(connection: Connection, organisation_id: str, window: Window = ALL) -> Page[ApiKey]:
+    """An organisation's keys, revoked and expired ones too, newest first."""
+    query = select(api_key).where(api_key.c.organisation_id == organisation_id)
+    order = (Key(api_key.c.created_at, descending=True), Key(api_key.c.id, descending=True))
+    return page_of(connection, query, order, window, _key)
+
+
+def authenticate(connection: Connection, sha256: str, at: datetime) -> tuple[Principal, datetime] | None:
+    """Whose live key has this digest, and until when it holds; or None."""
+    query = (
+        people()
+        .add_columns(api_key.c.expires_at)
+        .join(api_key, api_key.c.person_id == person_t.c.id)
+        .where(api_key.c.sha256 == sha256, *live(at))
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (as_person(row, "key"), row.expires_at)
+
+
+def live(at: Any) -> tuple[Any, ...]:
+    """What makes a key live at a time."""
+    return api_key.c.revoked_at.is_(None), api_key.c.expires_at > at
+
+
+def _key(row: Row[Any]) -> ApiKey:
+    return value_of(ApiKey, row, key_id=row.id)

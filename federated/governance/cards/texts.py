@@ -42,6 +42,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "event": ("事项", "What"),
     "note": ("说明", "Note"),
     "kind.registered": ("登记", "registered"),
+    "kind.endorsed": ("同意", "endorsed"),
     "kind.approved": ("批准", "approved"),
     "kind.rejected": ("否决", "rejected"),
     "kind.appointed": ("任命", "appointed"),

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from sqlalchemy import func, select
 
-from financing.base.commands import Command, issued_by
+from financing.base.commands import Command, use_case
 from financing.base.context import Context
 from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
 from financing.base.quantities import business_date
@@ -44,14 +44,14 @@ class CloseDays(Command):
     through: date | None = Field(default=None, description="the last date to close; yesterday (China) if left out")
 
 
-@issued_by("bank")
+@use_case
 def close_days(unit: UnitOfWork, context: Context, command: CloseDays) -> tuple[ClosedDay, ...]:
     """Close the issuer's open business dates, missed ones first, at most `DAYS_AT_ONCE`. Raises as `close_day`."""
     dates = [day for day in open_dates(unit, context) if command.through is None or day <= command.through]
     return tuple(close_day(unit, context, day) for day in dates[:DAYS_AT_ONCE])
 
 
-@issued_by("bank")
+@use_case
 def close_day(unit: UnitOfWork, context: Context, day: date) -> ClosedDay:
     """Run the steps of one date on the bank's whole book and post them as one entry.
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import numpy as np
 
-from financing.base.commands import issued_by
+from financing.base.commands import use_case
 from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.lending.business_day.steps import call_margins
@@ -43,7 +43,7 @@ class NowWork(DayWork):
         return self.moment
 
 
-@issued_by("bank")
+@use_case
 def revalue_loans(unit: UnitOfWork, context: Context) -> tuple[LoanCoverage, ...]:
     """Revalue the issuer's book now, and show every running loan as it stands after that."""
     revalue_now(unit, context, bank_id=context.actor.id)

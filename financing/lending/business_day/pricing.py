@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pydantic import Field
-
-from financing.base.commands import Command, FenPerTonne, Id, Moment, Text, issued_by
+from financing.base.commands import Command, FenPerTonne, Id, Moment, Text, use_case
 from financing.base.context import Context
 from financing.base.quantities import business_date
 from financing.lending.business_day.intraday import Revalued, revalue_now
 from financing.lending.unit import UnitOfWork
-from financing.market.prices.model import PriceObservation, admit
+from financing.market.prices.model import PriceObservation, admit, jumps
 
 
 class RecordPrice(Command):
@@ -19,9 +17,6 @@ class RecordPrice(Command):
     price_fen_per_tonne: FenPerTonne
     observed_at: Moment
     source: Text
-    confirmed: bool = Field(
-        default=False, strict=True, description="a second person confirmed a move beyond the class's band"
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +27,21 @@ class PriceRecorded:
     revalued: Revalued
 
 
-@issued_by("exchange")
+@use_case
 def record_price(unit: UnitOfWork, context: Context, command: RecordPrice) -> PriceRecorded:
     """Admit a price and revalue every active loan in the same commit, so a fall cannot go unnoticed.
 
-    Raises `NotPermitted` unless the actor is an exchange, `ParameterMissing` for an unknown class, `PriceImplausible`.
+    A move beyond the class's band takes two people. Raises `NotPermitted` unless the actor is an exchange,
+    `ParameterMissing` for an unknown class, `PriceImplausible`, `AwaitsSecondPerson`.
     """
     policy = context.parameters.collateral_class(command.asset_class, business_date(context.at))
     seen = PriceObservation(
-        command.asset_class, command.price_fen_per_tonne, command.observed_at, command.source, command.confirmed
+        command.asset_class, command.price_fen_per_tonne, command.observed_at, command.source, confirmed=True
     )
-    admitted = admit(seen, unit.prices.latest_price(command.asset_class, context.at), policy, context.at)
+    latest = unit.prices.latest_price(command.asset_class, context.at)
+    # All but the jump is refused at once: nobody is asked to confirm a price that cannot be.
+    admitted = replace(admit(seen, latest, policy, context.at), confirmed=jumps(seen, latest, policy))
+    if admitted.confirmed:
+        context.require_second_person(command.asset_class, "the price moves further than the class's band")
     unit.prices.add_price(admitted, recorded_by=context.actor.id, at=context.at)
     return PriceRecorded(admitted, revalue_now(unit, context))

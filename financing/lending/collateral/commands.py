@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Kilograms, Text, issued_by
+from financing.base.commands import Command, Id, Kilograms, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
@@ -50,7 +50,7 @@ class ReleasePledge(Command):
     quantity_kg: Kilograms
 
 
-@issued_by()
+@use_case
 def reserve_pledge(unit: UnitOfWork, context: Context, command: ReservePledge) -> StoredPledge:
     """Set credits of the actor's holding aside for a bank, for as long as the product lets a reservation stand.
 
@@ -82,7 +82,7 @@ def reserve_pledge(unit: UnitOfWork, context: Context, command: ReservePledge) -
     return unit.pledges.get(pledge.pledge_id)
 
 
-@issued_by()
+@use_case
 def post_pledge(unit: UnitOfWork, context: Context, pledge_id: str, command: PostPledge) -> StoredPledge:
     """Make a reserved pledge effective for a running loan, as its lender; a margin call that it cures is closed.
 
@@ -113,7 +113,7 @@ def freeze(
     return unit.pledges.get(posted.pledge_id)
 
 
-@issued_by()
+@use_case
 def void_pledge(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredPledge:
     """Give a reservation up, as either party, and free the credits."""
     stored = unit.pledges.get(pledge_id)
@@ -121,7 +121,7 @@ def void_pledge(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredPle
     return _end_reservation(unit, context, stored, rules.void(stored.pledge), "voided")
 
 
-@issued_by()
+@use_case
 def expire_pledge(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredPledge:
     """End a lapsed reservation, as either party, and free the credits."""
     stored = unit.pledges.get(pledge_id)
@@ -129,14 +129,14 @@ def expire_pledge(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredP
     return _end_reservation(unit, context, stored, rules.expire(stored.pledge, context.at), "expired")
 
 
-@issued_by()
+@use_case
 def end_reservation(unit: UnitOfWork, context: Context, pledge_id: str) -> StoredPledge:
     """Give a reservation up, as either party; one that has lapsed is ended as expired."""
     lapsed = context.at >= unit.pledges.get(pledge_id).pledge.expires_at
     return expire_pledge(unit, context, pledge_id) if lapsed else void_pledge(unit, context, pledge_id)
 
 
-@issued_by("bank")
+@use_case
 def amend_registration(unit: UnitOfWork, context: Context, pledge_id: str, command: AmendRegistration) -> StoredPledge:
     """Put the number of an amended registration, and its day, in the place of what a posted pledge was registered
     under, as its lender. Raises `NotPermitted`, `InvalidState` (not posted, or under this number already)."""
@@ -151,7 +151,7 @@ def amend_registration(unit: UnitOfWork, context: Context, pledge_id: str, comma
     return unit.pledges.get(pledge_id)
 
 
-@issued_by()
+@use_case
 def release_pledge(unit: UnitOfWork, context: Context, pledge_id: str, command: ReleasePledge) -> StoredPledge:
     """Return pledged credits to the pledgor, as the lender, if what remains still covers the debt.
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from financing.base.commands import Command, FenPerTonne, Kilograms, Moment, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.commands import Command, FenPerTonne, Kilograms, Moment, use_case
+from financing.base.context import Context
 from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitted
 from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
@@ -53,7 +53,7 @@ class Taken:
     waterfall: Waterfall | None
 
 
-@issued_by()
+@use_case
 def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: AuctionCollateral) -> Auction:
     """Put pledged credits up for a falling-price auction, as the lender, when there is a ground to sell.
 
@@ -100,7 +100,7 @@ def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, comma
     return unit.auctions.get(terms.auction_id)
 
 
-@issued_by(*HOLDERS)
+@use_case
 def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, command: TakeAtAsking) -> Taken:
     """Take credits at the asking price of now. In a lender's disposal the proceeds pay costs and debt at once.
 
@@ -125,7 +125,7 @@ def take_asking_price(unit: UnitOfWork, context: Context, auction_id: str, comma
     return Taken(contract, flow)
 
 
-@issued_by()
+@use_case
 def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     """Close any auction whose time is over: collateral that is not sold goes back under its pledge."""
     if unit.auctions.disposal_auction(auction_id) is None:
@@ -135,7 +135,7 @@ def close_any(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     return end_disposal(unit, context, auction_id)
 
 
-@issued_by()
+@use_case
 def withdraw_any(unit: UnitOfWork, context: Context, auction_id: str) -> Auction:
     """Take any auction back as its seller: collateral goes back under its pledge."""
     if unit.auctions.disposal_auction(auction_id) is None:

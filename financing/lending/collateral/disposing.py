@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field
 
-from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.authority import HOLDERS
+from financing.base.commands import Command, FenPerTonne, Id, Kilograms, Moment, use_case
+from financing.base.context import Context
 from financing.base.errors import DisposalNotAllowed, InvalidState, NotPermitted
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import Money, Price, Rate, business_date
@@ -61,7 +62,7 @@ class Purchase:
     waterfall: Waterfall | None
 
 
-@issued_by()
+@use_case
 def list_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command: ListCollateral) -> Listing:
     """List pledged credits for one buyer, as the lender, once the loan's coverage or an uncured call allows it.
 
@@ -93,7 +94,7 @@ def list_collateral(unit: UnitOfWork, context: Context, pledge_id: str, command:
     return listing
 
 
-@issued_by(*HOLDERS)
+@use_case
 def buy_any(unit: UnitOfWork, context: Context, listing_id: str, command: BuyListing) -> Purchase:
     """Take part or all of any listing: an ordinary one, or a lender's sale of collateral through the waterfall."""
     listing = unit.otc.listing_shown_to(context.actor.id, listing_id)

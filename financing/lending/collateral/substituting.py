@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Text, issued_by
+from financing.base.commands import Command, Id, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted
 from financing.lending.collateral.commands import PostPledge, ReleasePledge, post_pledge, release_pledge
@@ -17,7 +17,7 @@ class SubstitutePledge(Command):
     registration_number: Text
 
 
-@issued_by()
+@use_case
 def substitute_pledge(
     unit: UnitOfWork, context: Context, pledge_id: str, command: SubstitutePledge
 ) -> tuple[StoredPledge, StoredPledge]:

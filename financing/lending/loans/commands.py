@@ -7,7 +7,7 @@ from datetime import date
 
 from pydantic import Field
 
-from financing.base.commands import Command, Sha256, issued_by
+from financing.base.commands import Command, Sha256, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, PeriodInvalid
 from financing.base.parameters.records import LendingProduct
@@ -49,25 +49,27 @@ class Schedule:
     to_come: Dues
 
 
-@issued_by()
+@use_case
 def service_loan(unit: UnitOfWork, context: Context, loan_id: str, asked: Servicing) -> LoanCoverage:
     """Change a loan's terms, freeze it, or write it off, as its lender; recover on a written-off one, as its borrower.
 
-    Raises `NotPermitted`, `InvalidState` (closed loan; interest due before a restructuring; a write-off of a loan that
-    is not late), `PeriodInvalid`, `InsufficientBalance`; nothing is stored then.
+    A write-off takes two people. Raises `NotPermitted`, `AwaitsSecondPerson`, `InvalidState` (closed loan; interest due
+    before a restructuring; a write-off of a loan that is not late), `PeriodInvalid`, `InsufficientBalance`; nothing is
+    stored then.
     """
     stored = unit.loans.get(loan_id)
     context.require_party(stored.terms.borrower if isinstance(asked, Recovery) else stored.terms.lender)
     _require_in_order(asked, business_date(context.at))
     if isinstance(asked, WriteOff):
         _require_late(unit, context, stored)
+        context.require_second_person(loan_id, "a write-off")
     done = record_event(unit, context, stored, asked, BOOKED_AS.get(type(asked), EntryKind.ACCRUAL))
     if done.stored.loan.state is LoanState.ACTIVE:
         settle_call(unit, context, loan_coverage(unit, context, loan_id))
     return loan_coverage(unit, context, loan_id)
 
 
-@issued_by()
+@use_case
 def review_target(unit: UnitOfWork, context: Context, loan_id: str, command: ReviewTarget) -> LoanCoverage:
     """The rate after the agreed reduction was verified as reached, or missed, as the lender: falls or rises by what the
     product says, and the evidence is kept with it. Raises `NotPermitted` for a product without such a target."""
@@ -79,7 +81,7 @@ def review_target(unit: UnitOfWork, context: Context, loan_id: str, command: Rev
     return service_loan(unit, context, loan_id, change)
 
 
-@issued_by()
+@use_case
 def reverse_payment(unit: UnitOfWork, context: Context, loan_id: str, sequence: int) -> LoanCoverage:
     """Take back one recorded payment, as the lender: the borrower has its money again, the books are as if it had
     never been paid, and both stay on record. Raises `NotPermitted`, `InvalidState`, `InsufficientBalance`."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Text, issued_by
+from financing.base.commands import Command, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import CreditStandardNotMet, InvalidState, SecondPersonRequired
 from financing.base.quantities import Money, business_date
@@ -21,7 +21,7 @@ class CheckDecision(Command):
     note: Text = Field(description="why; kept with the decision")
 
 
-@issued_by()
+@use_case
 def check_decision(unit: UnitOfWork, context: Context, decision_id: str, command: CheckDecision) -> Approval:
     """Confirm or refuse a decision of the actor's bank, as a person who did not make it.
 

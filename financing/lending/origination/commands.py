@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Fen, Id, Text, issued_by
+from financing.base.commands import Command, Fen, Id, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import CoverageInsufficient, CreditStandardNotMet, InvalidState, NotPermitted, PeriodInvalid
 from financing.base.parameters.records import LendingProduct
@@ -77,7 +77,7 @@ class Repaid:
     standing: LoanCoverage
 
 
-@issued_by("bank")
+@use_case
 def decide_application(
     unit: UnitOfWork, context: Context, command: ApplyForLoan, credit: CreditAssessment | NoFile
 ) -> DecisionRecord:
@@ -131,7 +131,7 @@ def decide_application(
     return record
 
 
-@issued_by()
+@use_case
 def disburse_loan(unit: UnitOfWork, context: Context, command: DisburseLoan) -> LoanCoverage:
     """Draw an approved decision: post its pledges, book both sides of the debt and pay out, in one commit.
 
@@ -172,7 +172,7 @@ def disburse_loan(unit: UnitOfWork, context: Context, command: DisburseLoan) -> 
     return loan_coverage(unit, context, terms.loan_id)
 
 
-@issued_by()
+@use_case
 def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, command: DrawTranche) -> LoanCoverage:
     """Pay out a further part of what was committed, as the lender, if the collateral still covers the whole debt.
 
@@ -206,7 +206,7 @@ def draw_tranche(unit: UnitOfWork, context: Context, loan_id: str, command: Draw
     return loan_coverage(unit, context, loan_id)
 
 
-@issued_by()
+@use_case
 def accrue_loan(unit: UnitOfWork, context: Context, loan_id: str, command: AccrueLoan) -> LoanCoverage:
     """Take a loan's books forward to a day, as the lender, and see how it stands.
 
@@ -220,7 +220,7 @@ def accrue_loan(unit: UnitOfWork, context: Context, loan_id: str, command: Accru
     return loan_coverage(unit, context, loan_id)
 
 
-@issued_by()
+@use_case
 def repay_loan(unit: UnitOfWork, context: Context, loan_id: str, command: RepayLoan) -> Repaid:
     """Pay from the borrower's settlement balance; a call that it cures is closed. `value_on` dates it back.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Measure, Sha256, issued_by
+from financing.base.commands import Command, Id, Measure, Sha256, use_case
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, PriceMissing
 from financing.base.parameters.risk import StreamRule
@@ -49,7 +49,7 @@ class GiveEarnings(Command):
     evidence_sha256: Sha256 = Field(description="of the contract")
 
 
-@issued_by()
+@use_case
 def give_earnings(unit: UnitOfWork, context: Context, command: GiveEarnings) -> StoredSecurity:
     """Offer a plant's earnings to a bank, as the project's owner.
 

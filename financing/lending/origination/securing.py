@@ -7,7 +7,7 @@ from datetime import date
 
 from pydantic import Field
 
-from financing.base.commands import Command, Fen, Id, Sha256, issued_by
+from financing.base.commands import Command, Fen, Id, Sha256, use_case
 from financing.base.context import Context
 from financing.base.errors import CoverageInsufficient, InvalidState, NotPermitted
 from financing.base.quantities import business_date
@@ -27,7 +27,7 @@ class GiveGuarantee(Command):
     evidence_sha256: Sha256 = Field(description="of the signed deed")
 
 
-@issued_by()
+@use_case
 def give_guarantee(unit: UnitOfWork, context: Context, command: GiveGuarantee) -> StoredSecurity:
     """Offer a guarantee, as the guarantor. Raises `NotPermitted` (for oneself, or not to a bank), `PeriodInvalid`."""
     unit.organisations.require_kind(command.bank_id, "bank")
@@ -48,7 +48,7 @@ def give_guarantee(unit: UnitOfWork, context: Context, command: GiveGuarantee) -
     return unit.securities.get(security.security_id)
 
 
-@issued_by()
+@use_case
 def withdraw_security(unit: UnitOfWork, context: Context, security_id: str) -> StoredSecurity:
     """Take an offer back before a loan rests on it, as its provider. Raises `NotPermitted`, `InvalidState`."""
     stored = unit.securities.get(security_id)
@@ -57,7 +57,7 @@ def withdraw_security(unit: UnitOfWork, context: Context, security_id: str) -> S
     return unit.securities.get(security_id)
 
 
-@issued_by()
+@use_case
 def release_security(unit: UnitOfWork, context: Context, security_id: str) -> StoredSecurity:
     """Give a security back, as the bank, when its loan is closed. Raises `NotPermitted`, `CoverageInsufficient`."""
     stored = unit.securities.get(security_id)

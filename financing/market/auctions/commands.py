@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, use_case
+from financing.base.context import Context
 from financing.base.errors import AuctionClosed, BidTooLow, InvalidState, NotPermitted, QuantityOutOfRange
 from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
@@ -69,7 +69,7 @@ class TakeAtAsking(Command):
     price_max_fen_per_tonne: FenPerTonne
 
 
-@issued_by(*HOLDERS)
+@use_case
 def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Auction:
     """Put credits or units into escrow and up for auction.
 
@@ -105,7 +105,7 @@ def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Au
     return unit.auctions.get(terms.auction_id)
 
 
-@issued_by(*HOLDERS)
+@use_case
 def place_bid(unit: MarketUnit, context: Context, auction_id: str, command: PlaceBid) -> StoredBid:
     """Bid openly in an English auction; the first bid takes the deposit.
 
@@ -121,7 +121,7 @@ def place_bid(unit: MarketUnit, context: Context, auction_id: str, command: Plac
     return _store(unit, context, replace(auction, closes_at=closes_at), placed, terms.quantity, price=best.price)
 
 
-@issued_by(*HOLDERS)
+@use_case
 def commit_bid(unit: MarketUnit, context: Context, auction_id: str, command: CommitBid) -> StoredBid:
     """Place a sealed bid: only its commitment and the most it may be for are known until it is revealed.
 
@@ -140,7 +140,7 @@ def commit_bid(unit: MarketUnit, context: Context, auction_id: str, command: Com
     return _store(unit, context, auction, placed, quantity, commitment=command.commitment)
 
 
-@issued_by()
+@use_case
 def reveal_bid(unit: MarketUnit, context: Context, auction_id: str, command: RevealBid) -> StoredBid:
     """Open the actor's sealed bid after the auction has closed. Raises `AuctionClosed`, `CommitmentMismatch`."""
     auction, price, quantity = _running(unit, auction_id), command.price_fen_per_tonne, command.quantity_kg
@@ -162,7 +162,7 @@ def reveal_bid(unit: MarketUnit, context: Context, auction_id: str, command: Rev
     raise NotPermitted("this organisation has no bid here", auction_id=auction_id)
 
 
-@issued_by(*HOLDERS)
+@use_case
 def take_dutch(unit: MarketUnit, context: Context, auction_id: str, command: TakeAtAsking) -> Contract:
     """Take credits at the asking price of now, if it is at most the price named: paid and delivered at once."""
     auction, quantity = _running(unit, auction_id), command.quantity_kg

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from financing.base.commands import issued_by
+from financing.base.commands import use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.base.quantities import Money
@@ -54,7 +54,7 @@ def contract_of(context: Context, terms: Terms, contract: Contract, *, both: boo
     return signatures
 
 
-@issued_by()
+@use_case
 def sign_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """Sign as one side. Raises `NotPermitted`, `InvalidState` when this side has signed or it is past that."""
     contract = unit.auctions.contract(award_id)
@@ -68,7 +68,7 @@ def sign_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract
     return signed
 
 
-@issued_by()
+@use_case
 def pay_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """Pay what the deposit does not cover, as the winner: credits and money change hands in one entry.
 
@@ -106,7 +106,7 @@ def pay_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     return paid
 
 
-@issued_by()
+@use_case
 def default_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
     """End a contract that was not paid in time; the credits go back to the seller.
 

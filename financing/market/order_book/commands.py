@@ -7,8 +7,8 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, use_case
+from financing.base.context import Context
 from financing.base.errors import InvalidState, MarketClosed, NotPermitted, SameDayResale
 from financing.base.parameters.china_calendar import CalendarStatus
 from financing.base.parameters.market import MarketRules
@@ -81,7 +81,7 @@ def advance(unit: MarketUnit, context: Context, books: OrderBooks, instrument: s
         return _advance(unit, context, state)
 
 
-@issued_by(*HOLDERS)
+@use_case
 def place_order(unit: MarketUnit, context: Context, books: OrderBooks, command: PlaceOrder) -> OrderPlaced:
     """Take an order: match it, settle what it trades in one entry, reserve what is left.
 
@@ -98,7 +98,7 @@ def place_order(unit: MarketUnit, context: Context, books: OrderBooks, command: 
         return OrderPlaced(standing, tuple(effects.trades))
 
 
-@issued_by(*HOLDERS)
+@use_case
 def preview_order(unit: MarketUnit, context: Context, books: OrderBooks, command: PlaceOrder) -> Previewed:
     """What `place_order` would reserve and at most charge now. Raises as it does, but for what the engine refuses."""
     instrument, request = command.instrument, command.request()
@@ -111,7 +111,7 @@ def preview_order(unit: MarketUnit, context: Context, books: OrderBooks, command
     return Previewed(placed, reservation(placed, rules.lot_kg), rules, known)
 
 
-@issued_by()
+@use_case
 def cancel_order(unit: MarketUnit, context: Context, books: OrderBooks, order_id: str) -> Standing:
     """Take a waiting order back as its owner, at any hour and in a halt; what it reserved is free again.
 

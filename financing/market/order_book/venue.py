@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Text, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.authority import HOLDERS
+from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Text, use_case
+from financing.base.context import Context
 from financing.base.errors import AlreadyExists, InvalidState, MarketClosed, NotFound, NotPermitted, OrderRefused
 from financing.base.quantities import business_date
 from financing.ledger.accounts import Asset, cash
@@ -62,7 +63,7 @@ class ReportBlock(Command):
     price_fen_per_tonne: FenPerTonne
 
 
-@issued_by("exchange")
+@use_case
 def list_instrument(unit: MarketUnit, context: Context, books: OrderBooks, command: ListInstrument) -> Instrument:
     """Open an asset of the ledger to trading under a venue's rules, with its first previous close.
 
@@ -81,19 +82,19 @@ def list_instrument(unit: MarketUnit, context: Context, books: OrderBooks, comma
     return unit.orders.instrument(asset.code)
 
 
-@issued_by("exchange")
+@use_case
 def halt(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: HaltTrading) -> Instrument:
     """Stop trading; waiting orders stay and can be cancelled. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Halted(command.reason))
 
 
-@issued_by("exchange")
+@use_case
 def resume(unit: MarketUnit, context: Context, books: OrderBooks, instrument: str) -> Instrument:
     """Take orders again. Raises `NotPermitted`, `InvalidState`."""
     return _control(unit, context, books, instrument, events.Resumed())
 
 
-@issued_by("exchange")
+@use_case
 def run_session(
     unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: StepSession
 ) -> Instrument:
@@ -127,7 +128,7 @@ def run_session(
         return unit.orders.instrument(instrument)
 
 
-@issued_by()
+@use_case
 def report_block(
     unit: MarketUnit, context: Context, books: OrderBooks, instrument: str, command: ReportBlock
 ) -> BlockReport:
@@ -144,7 +145,7 @@ def report_block(
     return unit.orders.block(report.block_id)
 
 
-@issued_by()
+@use_case
 def confirm_block(unit: MarketUnit, context: Context, books: OrderBooks, block_id: str) -> BlockReport:
     """Confirm a block as its other side: it settles against payment in one entry.
 
@@ -162,7 +163,7 @@ def confirm_block(unit: MarketUnit, context: Context, books: OrderBooks, block_i
     return unit.orders.block(block_id)
 
 
-@issued_by()
+@use_case
 def withdraw_block(unit: MarketUnit, context: Context, block_id: str) -> BlockReport:
     """Take back a reported block, as the side that reported it."""
     report = unit.orders.block(block_id)

@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Moment, Text, issued_by
-from financing.base.context import HOLDERS, Context
+from financing.base.authority import HOLDERS
+from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Moment, Text, use_case
+from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
 from financing.ledger.posting import give_back, set_aside
@@ -56,7 +57,7 @@ class Bought:
     retirement: Retirement | None
 
 
-@issued_by(*HOLDERS)
+@use_case
 def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Listing:
     """Offer credits or package units to anyone or to one named buyer; they go into escrow.
 
@@ -84,7 +85,7 @@ def make_listing(unit: MarketUnit, context: Context, command: MakeListing) -> Li
     return listing
 
 
-@issued_by(*HOLDERS)
+@use_case
 def buy_listing(unit: MarketUnit, context: Context, listing_id: str, command: BuyListing) -> Bought:
     """Take part or all of a listing; with a purpose, the credits are retired for it in the same entry.
 
@@ -127,7 +128,7 @@ def settle_purchase(
     return Bought(after, amounts, booked.entry_id, retirement)
 
 
-@issued_by()
+@use_case
 def end_listing(unit: MarketUnit, context: Context, listing_id: str) -> Listing:
     """Take a listing back as its seller, or, once it has expired, as anyone it is shown to: what is left returns from
     escrow. Collateral was never there: it stays under its pledge. Raises `NotPermitted`, `InvalidState`."""
@@ -149,7 +150,7 @@ class ProposeDeal(Command):
     expires_at: Moment
 
 
-@issued_by(*HOLDERS)
+@use_case
 def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> Deal:
     """Draft a sale with one counterparty. Nothing is set aside before a side signs."""
     unit.organisations.require_kind(command.counterparty_id, *HOLDERS)
@@ -173,7 +174,7 @@ def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> De
     return deal
 
 
-@issued_by()
+@use_case
 def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
     deal = unit.otc.deal(deal_id)
@@ -205,7 +206,7 @@ def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     return signed
 
 
-@issued_by()
+@use_case
 def end_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
     """Decline a deal as one of its sides, or end it once it has expired: both escrows return."""
     deal = unit.otc.deal(deal_id)
@@ -235,7 +236,7 @@ class GiveQuote(Command):
     expires_at: Moment
 
 
-@issued_by(*HOLDERS)
+@use_case
 def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) -> QuoteRequest:
     """Ask everyone for firm prices. Raises `NotFound`, `ParameterMissing`, `OfferExpired`, `QuantityOutOfRange`."""
     _require_soon(command.expires_at, context.at, rules_of(context).deal_days_max)
@@ -256,7 +257,7 @@ def ask_for_quotes(unit: MarketUnit, context: Context, command: AskForQuotes) ->
     return request
 
 
-@issued_by(*HOLDERS)
+@use_case
 def give_quote(unit: MarketUnit, context: Context, request_id: str, command: GiveQuote) -> QuoteGiven:
     """Answer a request with a firm price: what the maker would owe goes into escrow."""
     request = unit.otc.request(request_id)
@@ -287,7 +288,7 @@ def give_quote(unit: MarketUnit, context: Context, request_id: str, command: Giv
     return given
 
 
-@issued_by()
+@use_case
 def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take one quote as its requester: it settles at once, and every other one lapses with its escrow returned."""
     given = unit.otc.quote(quote_id)
@@ -315,7 +316,7 @@ def take_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     return taken
 
 
-@issued_by()
+@use_case
 def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     """Take a quote back, as its maker, or, once it has expired, as the requester too: the escrow returns."""
     given = unit.otc.quote(quote_id)
@@ -328,7 +329,7 @@ def end_quote(unit: MarketUnit, context: Context, quote_id: str) -> QuoteGiven:
     return _lapse(unit, context, request, given)
 
 
-@issued_by()
+@use_case
 def end_request(unit: MarketUnit, context: Context, request_id: str) -> QuoteRequest:
     """Withdraw a request as its requester: every open quote lapses."""
     request = unit.otc.request(request_id)

@@ -70,7 +70,7 @@ def admit(
         return observation
     if observation.observed_at < latest.observed_at:
         raise PriceImplausible("a later price is on record", **context, latest_at=str(latest.observed_at))
-    if not observation.confirmed and _jumps(observation.price, latest.price, policy.price_jump_bps_max):
+    if not observation.confirmed and jumps(observation, latest, policy):
         raise PriceImplausible(
             "the price jumps further than the class allows and was not confirmed",
             **context,
@@ -104,7 +104,11 @@ def require_marked(marking: Mark) -> Marked:
     raise refusal(f"the price of {marking.asset_class} is {marking.reason}", asset_class=marking.asset_class)
 
 
-def _jumps(price: Price, latest: Price, jump_bps: int) -> bool:
+def jumps(observation: PriceObservation, latest: PriceObservation | None, policy: CollateralClass) -> bool:
+    """Whether a price lies further from the latest than the class allows without a second person's word."""
+    if latest is None or latest.price <= Price(0):
+        return False
+    jump_bps = policy.price_jump_bps_max
     up = Fraction(BPS_PER_UNIT + jump_bps, BPS_PER_UNIT)
     down = Fraction(BPS_PER_UNIT - jump_bps, BPS_PER_UNIT) if jump_bps < BPS_PER_UNIT else 1 / up
-    return not latest.amount * down <= price.amount <= latest.amount * up
+    return not latest.price.amount * down <= observation.price.amount <= latest.price.amount * up

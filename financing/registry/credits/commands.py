@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from financing.base.commands import Command, Id, issued_by
+from financing.base.commands import Command, Id, use_case
 from financing.base.context import Context
 from financing.base.errors import ProjectSuspended
 from financing.base.quantities import Carbon, Rate
@@ -33,7 +33,7 @@ class IssueCredits(Command):
     monitoring_period_id: Id
 
 
-@issued_by("registry")
+@use_case
 def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -> Issued:
     """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from financing.base.commands import Command, Moment, issued_by
+from financing.base.commands import Command, Moment, use_case
 from financing.base.context import Context
 from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvalid
 from financing.base.parameters import Parameters
@@ -73,7 +73,7 @@ class LoadReadings(Command):
         )
 
 
-@issued_by("grid")
+@use_case
 def load_readings(
     unit: RegistryUnit, context: Context, batch: ReadingBatch, signature: str | None = None, reason: str = ""
 ) -> Receipt:

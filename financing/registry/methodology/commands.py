@@ -9,7 +9,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
-from financing.base.commands import Command, Text, issued_by
+from financing.base.commands import Command, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, MethodologyNotApproved, NotFound, NotRederivable
 from financing.base.parameters.methodologies import STATUSES, Status, read_methodology
@@ -48,7 +48,7 @@ def status_of(unit: RegistryUnit, methodology: Methodology, on: date) -> Status:
     )
 
 
-@issued_by("registry")
+@use_case
 def move_methodology(
     unit: RegistryUnit, context: Context, code: str, version: int, command: MoveMethodology
 ) -> Transition:

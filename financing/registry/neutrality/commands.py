@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Kilograms, KilogramsFromZero, Moment, Text, issued_by
+from financing.base.commands import Command, Id, Kilograms, KilogramsFromZero, Moment, Text, use_case
 from financing.base.context import Context
 from financing.base.quantities import Period, business_date
 from financing.registry.neutrality import model as rules
@@ -52,7 +52,7 @@ class RefuseClaim(Command):
     remarks: Text
 
 
-@issued_by()
+@use_case
 def draft_claim(unit: RegistryUnit, context: Context, command: DraftClaim) -> NeutralityClaim:
     """State what was emitted and reduced in a period that is over. Raises `QuantityOutOfRange`, `PeriodInvalid`."""
     claim = NeutralityClaim(
@@ -71,7 +71,7 @@ def draft_claim(unit: RegistryUnit, context: Context, command: DraftClaim) -> Ne
     return claim
 
 
-@issued_by()
+@use_case
 def match_retirement(unit: RegistryUnit, context: Context, claim_id: str, command: MatchRetirement) -> NeutralityClaim:
     """Use up part of a retirement for the actor's claim. Raises as `neutrality.match`."""
     claim = unit.neutrality.get(claim_id)
@@ -91,7 +91,7 @@ def match_retirement(unit: RegistryUnit, context: Context, claim_id: str, comman
     return matched
 
 
-@issued_by("verifier")
+@use_case
 def certify_claim(unit: RegistryUnit, context: Context, claim_id: str) -> NeutralityClaim:
     """Certify a claim whose residual is covered, as an accredited and independent verifier, and sign the certificate.
 
@@ -106,7 +106,7 @@ def certify_claim(unit: RegistryUnit, context: Context, claim_id: str) -> Neutra
     return signed
 
 
-@issued_by("verifier")
+@use_case
 def refuse_claim(unit: RegistryUnit, context: Context, claim_id: str, command: RefuseClaim) -> NeutralityClaim:
     """Refuse a claim as a verifier: what it had matched is free again."""
     claim = unit.neutrality.get(claim_id)

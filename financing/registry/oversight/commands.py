@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Kilograms, Text, issued_by
+from financing.base.commands import Command, Id, Kilograms, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
 from financing.base.quantities import INT64_MAX, Carbon
@@ -46,7 +46,7 @@ class SuspendProject(Command):
     reason: Text
 
 
-@issued_by("registry")
+@use_case
 def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> SerialFreeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
@@ -85,7 +85,7 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
     return order
 
 
-@issued_by("registry")
+@use_case
 def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> SerialFreeze:
     """Let frozen serials move again, as the registry that froze them."""
     order = unit.custody.freeze(freeze_id)
@@ -95,7 +95,7 @@ def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> SerialF
     return unit.custody.freeze(freeze_id)
 
 
-@issued_by("registry")
+@use_case
 def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple[Cancellation, ...]:
     """Take frozen credits out of circulation by correcting entries, one for each account that holds some.
 
@@ -119,7 +119,7 @@ def revoke_frozen(unit: RegistryUnit, context: Context, freeze_id: str) -> tuple
     )
 
 
-@issued_by("registry")
+@use_case
 def reverse_from_buffer(unit: RegistryUnit, context: Context, command: ReverseFromBuffer) -> Cancellation:
     """Cancel buffer credits for stored carbon that was lost, as the registry that holds the buffer.
 
@@ -136,7 +136,7 @@ def reverse_from_buffer(unit: RegistryUnit, context: Context, command: ReverseFr
     )
 
 
-@issued_by("registry")
+@use_case
 def suspend_project(unit: RegistryUnit, context: Context, project_id: str, command: SuspendProject) -> Suspension:
     """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
     order = Suspension(
@@ -150,7 +150,7 @@ def suspend_project(unit: RegistryUnit, context: Context, project_id: str, comma
     return order
 
 
-@issued_by("registry")
+@use_case
 def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> None:
     """End a suspension. Raises `InvalidState` when there is none."""
     unit.custody.resume(project_id, context.at)

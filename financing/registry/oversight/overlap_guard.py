@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Measure, Moment, Text, issued_by
+from financing.base.commands import Command, Id, Measure, Moment, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, ProjectSuspended
 from financing.base.quantities import Energy, Period
@@ -57,7 +57,7 @@ class LinkEnergy(Command):
     sink_id: Id
 
 
-@issued_by("registry")
+@use_case
 def record_external_claim(unit: RegistryUnit, context: Context, command: RecordExternalClaim) -> ExternalClaim:
     """Put a registration elsewhere, or a place inside the ETS, on record. Raises `NotPermitted`, `AlreadyExists`."""
     subject = Subject(command.subject_kind, command.subject_id)
@@ -74,7 +74,7 @@ def put_on_record(
     return claim
 
 
-@issued_by("grid", "registry")
+@use_case
 def record_certificate(unit: RegistryUnit, context: Context, command: RecordCertificate) -> GreenCertificate:
     """Put a green-electricity certificate on record, as the grid company that measures the meter, or the registry.
 
@@ -95,7 +95,7 @@ def record_certificate(unit: RegistryUnit, context: Context, command: RecordCert
     return certificate
 
 
-@issued_by("grid", "registry")
+@use_case
 def sell_certificate(
     unit: RegistryUnit,
     context: Context,  # noqa: ARG001 - of the actor nothing but its kind is asked
@@ -109,7 +109,7 @@ def sell_certificate(
     return unit.guard.certificate(certificate_number)
 
 
-@issued_by("grid", "registry")
+@use_case
 def link_energy(unit: RegistryUnit, context: Context, command: LinkEnergy) -> None:
     """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
     meter = unit.projects.meter(command.source_meter)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Kilograms, Text, issued_by
+from financing.base.commands import Command, Id, Kilograms, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotEligible, NotPermitted
 from financing.base.quantities import Carbon, business_date
@@ -78,7 +78,7 @@ class Redeemed:
     blocks: tuple[SerialBlock, ...]
 
 
-@issued_by("registry")
+@use_case
 def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> Package:
     """Define a standard product, as the registry that will keep its credits.
 
@@ -105,7 +105,7 @@ def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> 
     return package
 
 
-@issued_by("registry")
+@use_case
 def close_package(unit: RegistryUnit, context: Context, package_id: str) -> Package:
     """Take no more credits in; units stay tradable and redeemable."""
     package = unit.packages.get(package_id)
@@ -116,7 +116,7 @@ def close_package(unit: RegistryUnit, context: Context, package_id: str) -> Pack
     return unit.packages.get(package_id)
 
 
-@issued_by()
+@use_case
 def deposit_credits(unit: RegistryUnit, context: Context, package_id: str, command: DepositCredits) -> Packed:
     """Give credits into custody for units: of one issuance, or every free holding that the package takes.
 
@@ -169,7 +169,7 @@ def put_everything_in(unit: RegistryUnit, context: Context, package_id: str) -> 
     return Packed(done.entry_id, done.issuances, Carbon(done.quantity_kg))
 
 
-@issued_by()
+@use_case
 def redeem(unit: RegistryUnit, context: Context, package_id: str, command: RedeemUnits) -> Redeemed:
     """Give units back and get the credits behind them, by the package's own rule.
 
@@ -179,7 +179,7 @@ def redeem(unit: RegistryUnit, context: Context, package_id: str, command: Redee
     return _take_out(unit, context, package, command.quantity_kg, AccountKind.HOLDING, EntryKind.REDEMPTION, package_id)
 
 
-@issued_by()
+@use_case
 def retire_units(unit: RegistryUnit, context: Context, package_id: str, command: RetireUnits) -> Retirement:
     """Retire the credits behind units under one certificate: straight out of custody, so that just these are used up.
 

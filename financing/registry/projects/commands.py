@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Measure, Moment, issued_by
+from financing.base.commands import Command, Id, Measure, Moment, use_case
 from financing.base.context import Context
 from financing.base.errors import NotFound, ReadingRejected
 from financing.base.quantities import Period
@@ -52,7 +52,7 @@ class RegisterProject(NamedPlant, Command):
     outside_ets_boundary: bool = Field(strict=True)
 
 
-@issued_by("developer")
+@use_case
 def register_project(unit: RegistryUnit, context: Context, command: RegisterProject) -> Project:
     """Register a project of the actor, pinned to an approved methodology version.
 

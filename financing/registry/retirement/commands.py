@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from financing.base.commands import Command, Id, Kilograms, Moment, Text, issued_by
+from financing.base.commands import Command, Id, Kilograms, Moment, Text, use_case
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Period
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
@@ -49,7 +49,7 @@ class CancelCredits(Command):
     reason: Text
 
 
-@issued_by()
+@use_case
 def retire_credits(unit: RegistryUnit, context: Context, command: RetireCredits) -> Retirement:
     """Use up credits of the actor's holding, irreversibly, and number the certificate.
 
@@ -101,7 +101,7 @@ def record_retirement(
     return retirement
 
 
-@issued_by()
+@use_case
 def cancel_credits(unit: RegistryUnit, context: Context, command: CancelCredits) -> Cancellation:
     """Withdraw credits of the actor's holding without using them for anyone: no certificate comes of it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from financing.base.commands import Command, Id, Kilograms, issued_by
+from financing.base.commands import Command, Id, Kilograms, use_case
 from financing.base.context import Context
 from financing.base.errors import NotEligible, ParameterMissing
 from financing.base.parameters.records import Recognition
@@ -24,7 +24,7 @@ class SendCredits(Command):
     to_region: Id
 
 
-@issued_by()
+@use_case
 def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> Transfer:
     """Lock credits of the actor's holding for another region, under the recognition that holds today.
 
@@ -61,7 +61,7 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     return sent
 
 
-@issued_by("registry")
+@use_case
 def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Mint the other region's credits and lock ours for good, in one entry, as the receiving registry.
 
@@ -105,7 +105,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     return done
 
 
-@issued_by()
+@use_case
 def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Transfer:
     """Give locked credits back, as the receiving registry, or as their owner who changed its mind."""
     sent = unit.transfers.get(transfer_id)

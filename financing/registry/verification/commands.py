@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, WattHours, issued_by
+from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, WattHours, use_case
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Energy, Period, business_date
@@ -68,7 +68,7 @@ class StatePeriod(Command):
     remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
-@issued_by()
+@use_case
 def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
     """Claim a period: total the readings at their grid nodes, check them, and apply the pinned methodology with the
     parameters that hold on the day of claim.
@@ -111,7 +111,7 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
     return claim
 
 
-@issued_by("verifier")
+@use_case
 def state_period(unit: RegistryUnit, context: Context, period_id: str, command: StatePeriod) -> MonitoringPeriod:
     """Accept or reject a submitted period on a verifier's statement, signed with its key.
 

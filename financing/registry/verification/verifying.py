@@ -6,7 +6,7 @@ from datetime import date
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Remark, Text, issued_by
+from financing.base.commands import Command, Id, Remark, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import AlreadyExists, InvalidState, NotPermitted, PeriodInvalid
 from financing.base.quantities import business_date
@@ -51,7 +51,7 @@ class DeclareRelation(Command):
     source: Text
 
 
-@issued_by("registry")
+@use_case
 def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, command: AssignVerifier) -> Assignment:
     """Give a submitted period to a certifier, as the registry.
 
@@ -69,7 +69,7 @@ def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, comman
     return assignment
 
 
-@issued_by("verifier")
+@use_case
 def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command: RaiseFinding) -> VerifierFinding:
     """Raises what `require_verifier` raises, and `InvalidState` unless the period is submitted."""
     claim = unit.periods.get(period_id)
@@ -89,7 +89,7 @@ def raise_finding(unit: RegistryUnit, context: Context, period_id: str, command:
     return finding
 
 
-@issued_by()
+@use_case
 def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, command: AnswerFinding) -> VerifierFinding:
     """The owner answers. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
@@ -99,7 +99,7 @@ def answer_finding(unit: RegistryUnit, context: Context, finding_id: str, comman
     return changed
 
 
-@issued_by("verifier")
+@use_case
 def close_finding(unit: RegistryUnit, context: Context, finding_id: str, command: CloseFinding) -> VerifierFinding:
     """The verifier who raised it closes it. Raises `NotFound`, `NotPermitted`, `InvalidState`."""
     finding = unit.verification.finding(finding_id)
@@ -109,7 +109,7 @@ def close_finding(unit: RegistryUnit, context: Context, finding_id: str, command
     return changed
 
 
-@issued_by("registry")
+@use_case
 def record_accreditation(unit: RegistryUnit, context: Context, command: RecordAccreditation) -> Accreditation:
     """Record a certifier's scope, as the registry. Raises `NotPermitted`, `NotFound`, `PeriodInvalid`,
     `AlreadyExists`."""
@@ -126,7 +126,7 @@ def record_accreditation(unit: RegistryUnit, context: Context, command: RecordAc
     return accreditation
 
 
-@issued_by()
+@use_case
 def declare_relation(unit: RegistryUnit, context: Context, command: DeclareRelation) -> Relation:
     """Two organisations are of one group, as one of them or the registry declares; it is never taken back.
 

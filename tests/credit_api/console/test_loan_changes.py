@@ -134,7 +134,19 @@ def test_a_loan_that_is_not_late_is_not_written_off(sqlite_world, officer):
 def test_a_loss_is_written_off(sqlite_world, officer):
     later(sqlite_world, officer, 180 + 400)
     fields = officer.hidden(officer.loan, "write-off") | {"kind": "write_off", "value_on": ""}
+    before = sqlite_world.snapshot()
     officer.post(f"{officer.loan}/events", fields)
+    assert sqlite_world.snapshot() == before
+    (waiting,) = sqlite_world.get(BANK, "/v1/proposals?waiting=true")
+    # Whoever made it cannot confirm it, on the page or past it.
+    confirmation = f"/console/proposals/{waiting['proposal_id']}/confirmation"
+    assert confirmation not in officer.get("/console/proposals").text
+    own = {"csrf": fields["csrf"], "key": "own", "form": "confirm"}
+    assert "not_permitted" in officer.post(confirmation, own, status=403).text
+    assert sqlite_world.snapshot() == before
+    second = Browser(sqlite_world)
+    second.post("/session", second.hidden("/", "enter") | {"second": BANK})
+    second.post(confirmation, second.hidden("/console/proposals", "confirm"))
     assert sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}")["state"] == "written_off"
     assert 'value="write-off"' not in officer.get(officer.loan).text
 

@@ -83,4 +83,4 @@ def test_a_large_decision_is_checked_by_the_second_officer_of_the_sandbox(sqlite
     second.post("/session", second.hidden("/", "enter") | {"second": BANK})
     fields = second.hidden(path, "check") | {"outcome": "confirmed", "note": "seen"}
     second.post(f"{path}/approval", fields)
-    assert "second officer" in second.get(path).text
+    assert "bank-gusu:second" in second.get(path).text

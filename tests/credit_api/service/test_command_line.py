@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
 from credit_api.cli.main import app
 from credit_api.http.auth.keys import authenticate
+from credit_api.http.auth.principal import digest
 from financing.lending.unit import UnitOfWork
 
 
@@ -28,12 +30,17 @@ def test_founding_writes_keys_that_work_and_only_their_owner_reads(parts):
     path = register_founders(parts)
     content = json.loads(path.read_text())
     assert os.stat(path).st_mode & 0o777 == 0o600
-    assert set(content["keys"]) == {founder.id for founder in FOUNDERS}
+    everyone = {founder.id for founder in FOUNDERS}
+    assert set(content["keys"]) == everyone | {f"{each}:second" for each in everyone}
     with parts.reading() as connection:
-        for organisation_id, key in content["keys"].items():
-            principal = authenticate(connection, key)
-            assert principal is not None
-            assert principal.organisation_id == organisation_id
+        for name, key in content["keys"].items():
+            found = authenticate(connection, digest(key), datetime.now(UTC))
+            assert found is not None
+            organisation, _, officer = name.partition(":")
+            assert (found[0].organisation_id, found[0].person) == (
+                organisation,
+                f"{organisation}:{officer or 'officer'}",
+            )
     assert register_founders(parts) == path
     assert json.loads(path.read_text()) == content
 
@@ -67,9 +74,9 @@ def test_keys_and_verification(parts, tmp_path):
     issued = runner.invoke(app, ["keys", "issue", "bank-gusu", "--home", str(tmp_path)])
     assert issued.exit_code == 0, issued.output
     with parts.reading() as connection:
-        principal = authenticate(connection, issued.stdout.strip())
-        assert principal is not None
-        assert principal.organisation_id == "bank-gusu"
+        found = authenticate(connection, digest(issued.stdout.strip()), datetime.now(UTC))
+        assert found is not None
+        assert (found[0].organisation_id, found[0].person) == ("bank-gusu", "bank-gusu:officer")
     verified = runner.invoke(app, ["ledger", "verify", "--home", str(tmp_path)])
     assert verified.exit_code == 0
     assert "0 entries agree" in verified.stdout
@@ -100,7 +107,7 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
     from credit_api.app.main import create_app
     from credit_api.prices import api as market
 
-    parts = assemble(Settings(home=tmp_path))
+    parts = assemble(Settings(home=tmp_path, sandbox=True))
     keys = json.loads(register_founders(parts).read_text())["keys"]
 
     def broken(*_args):

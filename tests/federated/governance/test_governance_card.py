@@ -34,7 +34,9 @@ TITLES = {
 
 def standing(note=""):
     events = [decisions.register(fold("credit", []), Act("operator", AT), "v0001", {})]
-    events.append(decisions.approve(fold("credit", events), Act("bank-gusu", AT, note), "v0001"))
+    events.append(
+        decisions.approve(fold("credit", events), Act("bank-gusu", AT, note), "v0001", frozenset({"bank-gusu"}))
+    )
     events.append(decisions.appoint(fold("credit", events), Act("bank-gusu", AT), "v0001", Role.CHAMPION))
     return fold("credit", events)
 

@@ -11,6 +11,7 @@ from federated.errors import (
     ModelExists,
     ModelInUse,
     NothingToRollBack,
+    NotPermitted,
     SecondPersonRequired,
     VersionFinal,
     VersionNotApproved,
@@ -34,6 +35,8 @@ class Book:
         return fold("credit", self.events)
 
     def do(self, rule, *arguments, by="bank-gusu", at=AT):
+        if rule is decisions.approve and len(arguments) == 1:
+            arguments += (frozenset({by}),)
         event = rule(self.standing, Act(by, at), *arguments)
         self.events.append(event)
         return event
@@ -63,6 +66,28 @@ def test_a_version_goes_from_registered_to_approved_to_expired():
     assert standing.status("v1", AT + DAY + YEAR - timedelta(microseconds=1)) is Status.APPROVED
     assert standing.status("v1", AT + DAY + YEAR) is Status.EXPIRED
     assert standing.record("v1").approved_by == "bank-gusu"
+
+
+def test_a_version_is_approved_when_every_bank_concerned_has_said_yes():
+    book, banks = Book(), frozenset({"bank-gusu", "bank-jinji", "bank-taihu"})
+    book.register("v1")
+    with pytest.raises(NotPermitted):
+        book.do(decisions.approve, "v1", banks, by="bank-far")
+    assert book.do(decisions.approve, "v1", banks).kind is Kind.ENDORSED
+    with pytest.raises(SecondPersonRequired, match="bank-jinji, bank-taihu has not yet"):
+        book.do(decisions.approve, "v1", banks)
+    assert book.do(decisions.approve, "v1", banks, by="bank-taihu").kind is Kind.ENDORSED
+    assert book.standing.status("v1", AT) is Status.REGISTERED
+    with pytest.raises(VersionNotApproved):
+        book.do(decisions.appoint, "v1", Role.CHAMPION)
+    last = book.do(decisions.approve, "v1", banks, by="bank-jinji", at=AT + DAY)
+    assert (last.kind, last.details) == (Kind.APPROVED, {"banks": "bank-gusu bank-jinji bank-taihu"})
+    assert book.standing.status("v1", AT + DAY) is Status.APPROVED
+    # The year after, all are asked anew; meanwhile one no ends it.
+    assert book.do(decisions.approve, "v1", banks, at=AT + YEAR).kind is Kind.ENDORSED
+    book.do(decisions.reject, "v1", by="bank-jinji", at=AT + YEAR)
+    with pytest.raises(VersionFinal):
+        book.do(decisions.approve, "v1", banks, by="bank-jinji", at=AT + YEAR)
 
 
 def test_another_than_the_registrant_approves_and_may_do_so_again():

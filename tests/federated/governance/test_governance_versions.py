@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hand_made import AT, DAY, BareRegistry, governed, manifest, publish
+from hand_made import AT, DAY, BareRegistry, approved, governed, manifest, publish
 
 from federated.errors import ModelCorrupt, ModelExpired, ModelInUse, ModelNotFound, VersionNotFound
 from federated.governance.decisions import Act
@@ -23,7 +23,7 @@ def in_use(home, *versions):
     """All versions approved, the first of them champion."""
     governance = governed(home, *versions)
     for version in versions:
-        governance.approve(version, ACT)
+        approved(governance, version, ACT.at)
     governance.appoint(versions[0], Role.CHAMPION, ACT)
     return governance
 
@@ -40,7 +40,7 @@ def test_nothing_scores_until_someone_appoints_it(tmp_path):
     governance = governed(tmp_path, "v0001")
     with pytest.raises(ModelNotFound):
         governance.champion(AT)
-    governance.approve("v0001", ACT)
+    approved(governance, "v0001", ACT.at)
     governance.appoint("v0001", Role.CHAMPION, ACT)
     assert governance.champion(AT) == manifest("v0001")
     assert governance.challenger(AT) is None
@@ -54,7 +54,7 @@ def test_scoring_fails_closed_when_the_approval_lapses(tmp_path):
     with pytest.raises(ModelExpired):
         governance.champion(late)
     assert governance.challenger(late) is None
-    governance.approve("v0001", Act("bank-taihu", late))
+    approved(governance, "v0001", late)
     assert governance.champion(late).version == "v0001"
 
 
@@ -130,7 +130,7 @@ def test_an_unknown_version_is_no_path(tmp_path):
 def test_what_was_registered_cannot_be_exchanged(tmp_path):
     governance = governed(tmp_path, "v0001", "v0002")
     for version in ("v0001", "v0002"):
-        governance.approve(version, ACT)
+        approved(governance, version, ACT.at)
     folder = tmp_path / "registry" / "credit"
     prettier = replace(manifest("v0001"), metrics={"federated": {"auc": 0.99}})
     (folder / "v0001" / "manifest.json").write_text(prettier.to_json())
@@ -152,14 +152,14 @@ def test_only_what_was_published_is_registered(tmp_path):
 def test_an_edited_line_is_named(tmp_path, number):
     in_use(tmp_path, "v0001")
     extra = Governance(tmp_path, BareRegistry(tmp_path))
-    extra.approve("v0001", Act("bank-taihu", AT))
+    approved(extra, "v0001", AT)
     lines = lines_of(tmp_path)
     lines[number - 1] = lines[number - 1].replace(b"2026", b"2027")
     write_lines(tmp_path, lines)
     with pytest.raises(ModelCorrupt, match=f"line {number} "):
         extra.lifecycle()
     with pytest.raises(ModelCorrupt, match=f"line {number} "):
-        extra.approve("v0001", Act("bank-taihu", AT))
+        approved(extra, "v0001", AT)
 
 
 def test_a_rewritten_hash_breaks_the_next_line(tmp_path):

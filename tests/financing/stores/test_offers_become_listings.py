@@ -12,7 +12,6 @@ from financing.base.storage.database import open_engine
 from financing.base.storage.writer import Writer
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, holding
 from financing.ledger.entries import EntryKind, balanced, pay, transfer
-from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.deals import Listing
 from financing.market.over_the_counter.store import listing_t
@@ -79,7 +78,10 @@ def books(database_url):
 
 def _found(unit, stored):
     for name, kind in KINDS.items():
-        unit.organisations.add(Organisation(name, kind, name, name), AT)
+        statement = (
+            "INSERT INTO organisation (id, kind, name_zh, name_en, created_at) VALUES (:id, :kind, :id, :id, :at)"
+        )
+        unit.connection.execute(text(statement), {"id": name, "kind": kind, "at": stored(AT)})
     values = {"at": stored(AT), "later": stored(LATER), "hash": "c" * 64}
     for row in ROWS:
         given = values | {"asset": ASSET.code, "listed": json.dumps(LISTED)}

@@ -1,0 +1,242 @@
+"""People of an organisation: joining by an invitation, who acts, who is signed in, what waits for a second person."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import segno
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from credit_api.console.navigation import START
+from credit_api.console.pages import Page, PageDep, redirect
+from credit_api.console.posting import PROPOSALS, Post, PostDep, again_with
+from credit_api.console.security import keep_cookie
+from credit_api.http.auth.keys import keys_of
+from credit_api.http.auth.principal import Principal
+from credit_api.http.auth.sessions import COOKIE, LIFETIME, end_session, open_session, sessions_of
+from credit_api.http.pipeline import REFUSALS
+from credit_api.organisations.machines import machines_of, revoke_machine
+from credit_api.organisations.people import (
+    InvitePerson,
+    Opened,
+    code_of,
+    end_person,
+    invitations_by,
+    invite_person,
+    opened,
+    recover_person,
+    withdraw_invitation,
+)
+from credit_api.organisations.people_api import Acceptance, address_of, entered, revoke_key
+from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
+from financing.base.authority import Role
+from financing.base.commands import Id
+from financing.ledger.people import Person
+from financing.lending.unit import UnitOfWork
+
+router = APIRouter(include_in_schema=False)
+PEOPLE = "/console/people"
+
+
+@router.get("/join")
+def join(page: PageDep, invitation: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """Accept an invitation: the code, then a login, a password and an authenticator."""
+    return join_page(page, invitation)
+
+
+def join_page(page: Page, code: str) -> Response:
+    found = None
+    if code and page.shown is None:
+        try:
+            found = _opened(page, code)
+        except REFUSALS as refusal:
+            return again_with(
+                Post(page, {"form": ["open"], "invitation": [code]}), refusal, lambda at: join_page(at, "")
+            )
+    elif code:
+        found = _opened(page, code)
+    picture = _picture(found, page.value("join", "login") or "tanxin") if found else ""
+    return page.render("join.html", code=code, found=found, picture=picture)
+
+
+@router.post("/join")
+def accept(post: PostDep) -> Response:
+    """Become a person of the organisation, and be signed in."""
+    page, code = post.page, post.text("invitation")
+    try:
+        with page.parts.rates.guessing(address_of(page.request)):
+            person, _ = entered(page.parts, post.read(Acceptance))
+        secret = _signed_in(page, person)
+    except REFUSALS as refusal:
+        return again_with(post, refusal, lambda again: _join_again(again, code))
+    response = redirect(page.request, START[_kind(page, person)], "joined")
+    keep_cookie(page.request, response, COOKIE, secret, seconds=int(LIFETIME.total_seconds()))
+    return response
+
+
+@router.get(PEOPLE)
+def people(page: PageDep) -> Response:
+    """Who acts for the organisation, who is signed in, and its machines and keys."""
+    return people_page(page)
+
+
+def people_page(page: Page) -> Response:
+    principal, at = page.principal(), page.parts.clock()
+    administrator = principal.has(Role.ADMINISTRATOR)
+    with page.parts.reading() as connection:
+        unit, owner = UnitOfWork(connection), principal.organisation_id
+        return page.render(
+            "people.html",
+            me=principal,
+            administrator=administrator,
+            people=unit.people.of(owner, page.window("people")),
+            sessions=sessions_of(
+                connection, owner, at, page.window("sessions"), person=None if administrator else principal.person
+            ),
+            invitations=[
+                (each, code_of(page.parts.sealer, each.invitation_id) if each.organisation_id == owner else "")
+                for each in invitations_by(connection, owner)
+                if each.used_at is None and each.withdrawn_at is None and each.expires_at > at
+            ]
+            if administrator
+            else [],
+            machines=machines_of(connection, owner, page.window("machines")),
+            keys=keys_of(connection, owner, page.window("keys")),
+            roles=list(Role),
+            at=at,
+        )
+
+
+@router.post(f"{PEOPLE}/invitations")
+def invite(post: PostDep) -> Response:
+    """Invite somebody; an administrator only with a second person's word."""
+    return post.commit(
+        lambda: invite_person.given(
+            InvitePerson(roles=sorted(post.choices("roles", Role))) if post.many("roles") else post.read(InvitePerson),
+            post.page.parts.sealer,
+        ),
+        to=f"{PEOPLE}#invitations",
+        flash="invited",
+        again=people_page,
+    )
+
+
+@router.post(f"{PEOPLE}/invitations/{{invitation_id}}/withdrawal")
+def withdraw(post: PostDep, invitation_id: Id) -> Response:
+    return post.commit(
+        lambda: withdraw_invitation.given(invitation_id), to=PEOPLE, flash="invitation_withdrawn", again=people_page
+    )
+
+
+@router.post(f"{PEOPLE}/{{person_id}}/recovery")
+def recover(post: PostDep, person_id: Id) -> Response:
+    """Let a person choose new credentials."""
+    return post.commit(
+        lambda: recover_person.given(person_id, post.page.parts.sealer),
+        to=f"{PEOPLE}#invitations",
+        flash="invited",
+        again=people_page,
+    )
+
+
+@router.post(f"{PEOPLE}/{{person_id}}/departure")
+def depart(post: PostDep, person_id: Id) -> Response:
+    """A person leaves; its sessions and keys end."""
+    return post.commit(lambda: end_person.given(person_id), to=PEOPLE, flash="person_left", again=people_page)
+
+
+@router.post(f"{PEOPLE}/sessions/{{session_id}}/end")
+def end(post: PostDep, session_id: Id) -> Response:
+    """End a session: anybody their own, an administrator everybody's."""
+    page, principal = post.page, post.page.principal()
+    only = None if principal.has(Role.ADMINISTRATOR) else principal.person
+    try:
+        page.parts.writer.execute(
+            lambda unit: end_session(
+                unit.connection, session_id, principal.organisation_id, page.parts.clock(), person=only
+            )
+        )
+    except REFUSALS as refusal:
+        return again_with(post, refusal, people_page)
+    return redirect(page.request, PEOPLE, "session_ended")
+
+
+@router.post(f"{PEOPLE}/machines/{{machine_id}}/revocation")
+def end_machine(post: PostDep, machine_id: Id) -> Response:
+    return post.commit(lambda: revoke_machine.given(machine_id), to=PEOPLE, flash="machine_revoked", again=people_page)
+
+
+@router.post(f"{PEOPLE}/keys/{{key_id}}/revocation")
+def end_key(post: PostDep, key_id: Id) -> Response:
+    return post.commit(lambda: revoke_key.given(key_id), to=PEOPLE, flash="key_revoked", again=people_page)
+
+
+@router.get(PROPOSALS)
+def proposals(page: PageDep) -> Response:
+    """What takes two people: waiting, and decided."""
+    return proposals_page(page)
+
+
+def proposals_page(page: Page) -> Response:
+    principal = page.principal()
+    with page.parts.reading() as connection:
+        unit, owner = UnitOfWork(connection), principal.organisation_id
+        return page.render(
+            "proposals.html",
+            me=principal,
+            checker=principal.has(Role.CHECKER),
+            waiting=unit.proposals.of(owner, page.window("waiting"), waiting=True),
+            decided=[each for each in unit.proposals.of(owner, page.window("decided")) if each.outcome is not None],
+            names={each.person_id: each.name for each in unit.people.of(owner)},
+        )
+
+
+@router.post(f"{PROPOSALS}/{{proposal_id}}/confirmation")
+def confirm(post: PostDep, proposal_id: Id) -> Response:
+    """Confirm what another person made; it is carried out at once."""
+    return post.commit(
+        lambda: confirm_proposal.given(proposal_id, post.page.parts.sealer),
+        to=PROPOSALS,
+        flash="proposal_confirmed",
+        again=proposals_page,
+    )
+
+
+@router.post(f"{PROPOSALS}/{{proposal_id}}/refusal")
+def refuse(post: PostDep, proposal_id: Id) -> Response:
+    return post.commit(
+        lambda: refuse_proposal.given(proposal_id), to=PROPOSALS, flash="proposal_refused", again=proposals_page
+    )
+
+
+def _opened(page: Page, code: str) -> Opened:
+    parts = page.parts
+    with parts.reading() as connection, parts.rates.guessing(address_of(page.request)):
+        return opened(connection, parts.sealer, code, parts.clock())
+
+
+def _join_again(page: Page, code: str) -> Response:
+    """The page once more, with the refusal, and the authenticator's secret if the invitation is good still."""
+    try:
+        return join_page(page, code)
+    except REFUSALS:
+        return page.render("join.html", code="", found=None, picture="")
+
+
+def _picture(found: Opened, login: str) -> str:
+    """The authenticator's secret as a QR code (inline SVG)."""
+    return segno.make(found.uri(login), micro=False).svg_inline(scale=4, border=2, light="#fff", dark="#000")
+
+
+def _kind(page: Page, person: Person) -> str:
+    organisation = page.organisation(person.organisation_id)
+    assert organisation is not None
+    return organisation.kind
+
+
+def _signed_in(page: Page, person: Person) -> str:
+    """The secret of a session of the person who has just joined."""
+    principal = Principal(person.organisation_id, _kind(page, person), "", "", person.person_id, person.roles)
+    at = page.parts.clock()
+    return page.parts.writer.execute(lambda unit: open_session(unit.connection, principal, at))
