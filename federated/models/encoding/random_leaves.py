@@ -142,15 +142,17 @@ def best_trees(basis: RandomLeaves, curvature: FloatArray, gradient: FloatArray,
     over rows; given those taken before, a tree is worth gᵀH⁻¹g of its leaves (block orthogonal matching pursuit: Pati,
     Rezaiifar, Krishnaprasad, 1993; Eldar, Kuppinger, Bölcskei, 2010).
     """
-    blocks = [basis.leaves_of([k]) for k in range(len(basis.trees.feature))]
+    trees = len(basis.trees.feature)
+    blocks = basis.leaves_of(range(trees)).reshape(trees, -1)
+    own = curvature[blocks[:, :, None], blocks[:, None, :]]
     chosen: list[int] = []
     taken = basis.ramps
     left = gradient
-    for _ in range(min(most, len(blocks))):
-        gains = [
-            -np.inf if k in chosen else float(left[b] @ np.linalg.solve(curvature[np.ix_(b, b)], left[b]))
-            for k, b in enumerate(blocks)
-        ]
+    for _ in range(min(most, trees)):
+        # All trees are weighed in one call: one call a tree was a quarter of a protected training.
+        slopes = left[blocks][:, :, None]
+        gains = (slopes * np.linalg.solve(own, slopes)).sum(axis=(1, 2))
+        gains[chosen] = -np.inf
         chosen.append(int(np.argmax(gains)))
         taken = np.concatenate([taken, blocks[chosen[-1]]])
         step = np.linalg.solve(curvature[np.ix_(taken, taken)], gradient[taken])
