@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import dp_accounting
 from dp_accounting import rdp
@@ -59,7 +60,12 @@ def epsilon_of(releases: Iterable[Release], delta: float) -> float:
     """
     if not 0 < delta < 1:
         raise PrivacyPlanRefused(f"δ is a probability below 1, not {delta}")
-    listed = list(releases)
+    return _epsilon_of(tuple(releases), delta)
+
+
+@lru_cache(maxsize=4_096)
+def _epsilon_of(listed: tuple[Release, ...], delta: float) -> float:
+    # Operator and banks ask the same of every plan, and a search for a multiplier asks it of the same plans again.
     if not listed:
         return 0.0
     accountant = rdp.RdpAccountant(orders=ORDERS)
