@@ -11,6 +11,9 @@ import pytest
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+# Workers are as many as processors: a second thread of theirs finds no processor, and waits for one at full speed.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
