@@ -16,6 +16,8 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
+BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
+
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
 SLOWEST = (
     "test_conservation",
@@ -52,17 +54,34 @@ def postgres_server():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def database_url(request, tmp_path):
-    """The address of an empty database: every test that takes it runs on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'books.db'}"
-        return
-    server = request.getfixturevalue("postgres_server")
-    name = f"t{abs(hash(str(tmp_path))):x}"
-    server.psql(f"CREATE DATABASE {name}")
-    yield server.get_uri(name)
-    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+@pytest.fixture(scope="session")
+def databases(request, tmp_path_factory):
+    """Where databases of both kinds come from; the PostgreSQL is started by the first test that needs it."""
+    from databases import Databases
+
+    return Databases(tmp_path_factory.mktemp("databases"), lambda: request.getfixturevalue("postgres_server"))
+
+
+@pytest.fixture(params=BOTH)
+def kind(request):
+    """The kind of the database: every test that takes it runs on SQLite and on PostgreSQL."""
+    return request.param
+
+
+@pytest.fixture
+def database_url(kind, tmp_path, databases):
+    """The address of an empty database of either kind."""
+    with databases.empty(kind, tmp_path / "books.db") as address:
+        yield address
+
+
+@pytest.fixture
+def books_url(kind, tmp_path, databases):
+    """As `database_url`, with the books' schema in it."""
+    from databases import migrated
+
+    with databases.copied(kind, tmp_path / "books.db", migrated) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +134,7 @@ def founded_database(tmp_path_factory, trained_network, postgres_server):
     return Founded(home, keys)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=BOTH)
 def world(request, tmp_path):
     """A service with registry, exchange, verifier, banks and grid companies, on either database."""
     from world import World

@@ -7,7 +7,6 @@ import pytest
 from auditor import Auditor
 from sqlalchemy import insert
 
-from credit_api.app.database import migrate
 from financing.base.errors import FinancingError, InsufficientBalance
 from financing.base.storage.columns import table_of
 from financing.base.storage.database import open_engine
@@ -24,9 +23,8 @@ KINDS = ("cash", "settlement", "issued", "holding", "pledged", "retired", "loan_
 
 
 @pytest.fixture
-def books(database_url):
-    engine = open_engine(database_url)
-    migrate(engine)
+def books(books_url):
+    engine = open_engine(books_url)
     writer = Writer(engine, UnitOfWork, max_batch=8)
 
     def found(unit):

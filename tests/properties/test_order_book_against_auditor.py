@@ -19,8 +19,8 @@ CASH, LOTS = 12_000, 60
 
 
 @pytest.fixture
-def world(database_url):
-    opened = BookWorld(database_url, cash_fen=CASH, lots=LOTS)
+def world(books_url):
+    opened = BookWorld(books_url, cash_fen=CASH, lots=LOTS)
     yield opened
     opened.close()
 

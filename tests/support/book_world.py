@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime
 from itertools import count
 
-from credit_api.app.database import migrate
 from financing.base.context import Actor, Context
 from financing.base.parameters import load_parameters
 from financing.base.quantities import Carbon, Money, Price
@@ -22,11 +21,10 @@ OWNERS = ("a", "b", "c", "d")
 
 
 class BookWorld:
-    """`asset` is package units unless credits are asked for: those carry serial numbers."""
+    """On a database that has the schema. `asset` is package units; credits, if asked for, carry serial numbers."""
 
     def __init__(self, url, *, rules="sandbox", reference=100, asset=UNITS, cash_fen=2_000_000, lots=400):
         self.engine = open_engine(url)
-        migrate(self.engine)
         self.writer = Writer(self.engine, UnitOfWork)
         self.books, self.parameters, self.now = OrderBooks(), load_parameters(), START
         self._numbers = count(1)

@@ -2,6 +2,7 @@
 
 import pytest
 from book_world import UNITS, BookWorld
+from databases import migrated
 from sqlalchemy.exc import DBAPIError
 
 from financing.base.errors import BookDiverged
@@ -13,8 +14,8 @@ from financing.market.order_book.engine.orders import Side
 
 
 @pytest.fixture
-def world(database_url):
-    opened = BookWorld(database_url)
+def world(books_url):
+    opened = BookWorld(books_url)
     yield opened
     opened.close()
 
@@ -76,7 +77,9 @@ def test_the_journal_is_append_only_and_without_gaps(world):
 
 
 def test_a_changed_journal_is_noticed(tmp_path):
-    world = BookWorld(f"sqlite:///{tmp_path / 'books.db'}")
+    address = f"sqlite:///{tmp_path / 'books.db'}"
+    migrated(address)
+    world = BookWorld(address)
     world.run("a", place_order, limit("sell", 5, 100))
 
     def tamper(unit):

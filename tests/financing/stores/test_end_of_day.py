@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from databases import migrated
 from sqlalchemy import text
 
-from credit_api.app.database import migrate
 from financing.base.errors import BooksDiverged, InvalidState, PeriodInvalid
 from financing.base.storage.database import open_engine
 from financing.lending.business_day.closing import close_day, open_dates
@@ -18,12 +18,18 @@ STATE = "SELECT * FROM loan_account ORDER BY number"
 
 
 @pytest.fixture
-def engine(database_url):
-    opened = open_engine(database_url)
-    migrate(opened)
+def engine(kind, tmp_path, databases):
+    with databases.copied(kind, tmp_path / "books.db", seeded) as address:
+        opened = open_engine(address)
+        yield opened
+        opened.dispose()
+
+
+def seeded(address, size=BookSize(LOANS, 2)):
+    migrated(address)
+    opened = open_engine(address)
     with opened.execution_options(tanxin_writer=True).begin() as connection:
-        seed_book(connection, context_at(DAY), BookSize(LOANS, 2), DAY)
-    yield opened
+        seed_book(connection, context_at(DAY), size, DAY)
     opened.dispose()
 
 
@@ -51,10 +57,9 @@ def test_a_rerun_changes_nothing(engine):
 def test_missed_days_caught_up_give_the_books_of_days_closed_in_time(engine, tmp_path):
     for day in days(6):
         close(engine, day)
-    other = open_engine(f"sqlite:///{tmp_path / 'other.db'}")
-    migrate(other)
-    with other.execution_options(tanxin_writer=True).begin() as connection:
-        seed_book(connection, context_at(DAY), BookSize(LOANS, 2), DAY)
+    address = f"sqlite:///{tmp_path / 'other.db'}"
+    seeded(address)
+    other = open_engine(address)
     late = DAY + timedelta(days=6)
     with other.connect() as connection:
         missed = open_dates(UnitOfWork(connection), context_at(late))
@@ -68,9 +73,8 @@ def test_missed_days_caught_up_give_the_books_of_days_closed_in_time(engine, tmp
     other.dispose()
 
 
-def test_one_bad_loan_in_ten_thousand_is_parked_and_the_rest_done(database_url):
-    engine = open_engine(database_url)
-    migrate(engine)
+def test_one_bad_loan_in_ten_thousand_is_parked_and_the_rest_done(books_url):
+    engine = open_engine(books_url)
     with engine.execution_options(tanxin_writer=True).begin() as connection:
         seed_book(connection, context_at(DAY), BookSize(10_000, 1), DAY)
     clean = close(engine, DAY)
@@ -94,10 +98,9 @@ def test_one_bad_loan_in_ten_thousand_is_parked_and_the_rest_done(database_url):
 def test_the_number_of_statements_does_not_grow_with_the_book(engine, tmp_path):
     with counted(engine) as many:
         close(engine, DAY)
-    small = open_engine(f"sqlite:///{tmp_path / 'small.db'}")
-    migrate(small)
-    with small.execution_options(tanxin_writer=True).begin() as connection:
-        seed_book(connection, context_at(DAY), BookSize(20, 2), DAY)
+    address = f"sqlite:///{tmp_path / 'small.db'}"
+    seeded(address, BookSize(20, 2))
+    small = open_engine(address)
     with counted(small) as few:
         close(small, DAY)
     small.dispose()

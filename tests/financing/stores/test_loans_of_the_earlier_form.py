@@ -1,7 +1,9 @@
 """A stored copy from before migration 0007: its loans are carried to the fen, and go on."""
 
+import tempfile
 from datetime import UTC, date, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
@@ -13,6 +15,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import CorruptData
 from financing.base.parameters import load_parameters
 from financing.base.quantities import Money
+from financing.base.storage.database import open_engine
 from financing.base.storage.writer import Writer
 from financing.ledger.accounts import AccountKind
 from financing.lending.collateral.standing import loan_coverage
@@ -52,14 +55,21 @@ HAPPENED = {
 
 
 @pytest.fixture
-def stored(database_url, tmp_path):
-    engine = put_back("0006", database_url, tmp_path)
-    with engine.connect() as connection:
-        head = connection.execute(text("SELECT MAX(id) FROM entry")).scalar_one()
+def stored(kind, tmp_path, databases):
+    with databases.copied(kind, tmp_path / "books.db", _migrated) as address:
+        engine = open_engine(address)
+        with engine.connect() as connection:
+            head = connection.execute(text("SELECT MAX(id) FROM entry")).scalar_one()
+        writer = Writer(engine, UnitOfWork)
+        yield engine, writer, head
+        writer.close()
+        engine.dispose()
+
+
+def _migrated(address):
+    with tempfile.TemporaryDirectory() as folder:
+        engine = put_back("0006", address, Path(folder))
     migrate(engine)
-    writer = Writer(engine, UnitOfWork)
-    yield engine, writer, head
-    writer.close()
     engine.dispose()
 
 

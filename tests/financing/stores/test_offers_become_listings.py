@@ -59,9 +59,16 @@ ROWS = (
 
 
 @pytest.fixture
-def books(database_url):
+def books(kind, tmp_path, databases):
     """A database of the revision before, with an offer in every state and its holds as they were then."""
-    engine = open_engine(database_url)
+    with databases.copied(kind, tmp_path / "books.db", _before) as address:
+        engine = open_engine(address)
+        yield engine
+        engine.dispose()
+
+
+def _before(address):
+    engine = open_engine(address)
     migrate(engine, "0009")
     naive = engine.dialect.name == "sqlite"
 
@@ -72,7 +79,6 @@ def books(database_url):
     writer.execute(lambda unit: _found(unit, stored))
     writer.execute(lambda unit: _offer(unit, stored))
     writer.close()
-    yield engine
     engine.dispose()
 
 

@@ -25,9 +25,8 @@ AT = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 @pytest.fixture
-def books(database_url):
-    engine = open_engine(database_url)
-    migrate(engine)
+def books(books_url):
+    engine = open_engine(books_url)
     writer = Writer(engine, UnitOfWork)
 
     def found(unit):
@@ -111,9 +110,9 @@ def test_twenty_draws_on_money_for_nine(books):
         assert UnitOfWork(connection).ledger.balance(cash("a")).available == 0
 
 
-def test_two_writers_of_one_database_take_turns(database_url, books):
+def test_two_writers_of_one_database_take_turns(books_url, books):
     _, writer = books
-    other_engine = open_engine(database_url)
+    other_engine = open_engine(books_url)
     other = Writer(other_engine, UnitOfWork)
     futures = [one.submit(payment(10)) for _ in range(20) for one in (writer, other)]
     assert [future.exception() for future in futures] == [None] * 40
