@@ -40,7 +40,7 @@ from financing.registry.retirement.commands import CancelCredits, RetireCredits,
 from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 
 # The rules are the same on both; a server asked over a socket takes three times as long for each.
-COMMANDS = {"sqlite": sized(4_000, 10_000), "postgresql": sized(1_500, 10_000)}
+COMMANDS = {"sqlite": sized(2_000, 10_000), "postgresql": sized(1_000, 10_000)}
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
