@@ -17,7 +17,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc
 
 from federated.models.served.scaling import SCORE_BANDS, SCORE_MAX, SCORE_MIN
 
@@ -78,6 +77,9 @@ def drift(reference: Sequence[int], current: Sequence[int]) -> Drift:
     bands = int(used.sum())
     if bands < 2 or not rows_before or not rows_now:
         return Drift(rows_before, rows_now, 0.0, 1.0)
+    # Loaded by what measures drift, not by every command that reads a model's card.
+    from scipy.special import chdtrc  # noqa: PLC0415
+
     p, q = _shares(before[used]), _shares(now[used])
     psi = float(((q - p) * np.log(q / p)).sum())
     p_value = float(chdtrc(bands - 1, psi / (1.0 / rows_before + 1.0 / rows_now)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 STAMP = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"
@@ -20,6 +19,9 @@ def columns_of(text: str, names: list[str]) -> tuple[NDArray[np.datetime64], lis
     """(starts, Wh columns) of a file in the plain form `2025-01-01T00:00:00Z,0.25`, or None for any other."""
     if '"' in text:
         return None
+    # Half a second to load, which only the first file of a process pays for, and a command without files never.
+    import pandas as pd  # noqa: PLC0415
+
     try:
         table = pd.read_csv(
             io.StringIO(text), dtype=str, keep_default_na=False, skip_blank_lines=False, header=0, names=names
