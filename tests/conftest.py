@@ -151,6 +151,14 @@ def world(request, tmp_path):
     server.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def ready_worlds(request, tmp_path_factory):
+    """Copies of worlds in which something happened already."""
+    from ready_worlds import ReadyWorlds
+
+    return ReadyWorlds(request, tmp_path_factory.mktemp("ready"))
+
+
 @pytest.fixture
 def sqlite_world(tmp_path, founded_world):
     """As `world`, on SQLite only: for what does not depend on the database."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from world import START, World
+from world import START, Founded, World
 
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
@@ -16,10 +16,10 @@ APPROVE, REJECT = NOTE | {"decision": "approve"}, NOTE | {"decision": "reject"}
 CHAMPION, CHALLENGER, NOBODY = {"role": "champion"}, {"role": "challenger"}, {"role": "none"}
 
 
-@pytest.fixture
-def world(tmp_path, trained_network):
-    """A service with a champion v0001 and, registered only: v0002, v0003 by bank-gusu, v0004 without bank-taihu."""
-    home = tmp_path / "network"
+@pytest.fixture(scope="module")
+def governed(tmp_path_factory, trained_network):
+    folder = tmp_path_factory.mktemp("governed")
+    home = folder / "network"
     shutil.copytree(trained_network, home)
     registry = ModelRegistry(home)
     governance, weights = Governance(home, registry), registry.load("credit", "v0001")
@@ -30,7 +30,14 @@ def world(tmp_path, trained_network):
         ("v0004", {"participants": fewer}),
     ):
         governance.register(registry.publish(replace(first, version=version, **changes), weights), START)
-    with World.open(tmp_path / "home", "", home) as opened:
+    with World.open(folder / "home", "", home) as opened:
+        return Founded(folder / "home", opened.keys)
+
+
+@pytest.fixture
+def world(tmp_path, governed):
+    """A service with a champion v0001 and, registered only: v0002, v0003 by bank-gusu, v0004 without bank-taihu."""
+    with World.copied(governed, tmp_path / "home") as opened:
         yield opened
 
 

@@ -20,8 +20,12 @@ SUMS = (
 
 
 @pytest.fixture
-def registry(sqlite_world):
-    w = sqlite_world
+def registry(tmp_path, ready_worlds):
+    with ready_worlds.copied("sqlite", tmp_path / "home", used) as (world, _):
+        yield world
+
+
+def used(w):
     w.admit("dev-a", "developer")
     for code in ("PV1", "PV2"):
         issuance = w.credits("dev-a", code)
@@ -29,7 +33,6 @@ def registry(sqlite_world):
     w.post("dev-a", "/v1/retirements", {**body, "beneficiary": "x", "purpose": "y"})
     w.post("dev-a", "/v1/cancellations", {**body, "reason": "no use"})
     w.post("dev-a", "/v1/transfers", {**body, "to_region": "hailing"})
-    return w
 
 
 def upload(w, who, content, table, key):

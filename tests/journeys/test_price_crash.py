@@ -9,7 +9,22 @@ LOAN_FEN = 540_000  # the advance line: 45 % of 400 t at 30 CNY/t
 
 
 @pytest.fixture
-def three_loans(world):
+def ready(kind, tmp_path, ready_worlds):
+    with ready_worlds.copied(kind, tmp_path / "home", borrowed) as found:
+        yield found
+
+
+@pytest.fixture
+def world(ready):
+    return ready[0]
+
+
+@pytest.fixture
+def three_loans(ready):
+    return ready[1]
+
+
+def borrowed(world):
     """Three developers with the same loan on the same collateral, each scored by the bank."""
     world.admit(BUYER, "buyer")
     world.fund(BANK, 100_000_000)

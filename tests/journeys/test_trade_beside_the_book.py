@@ -11,14 +11,18 @@ FEE = 70  # per 100,000
 
 
 @pytest.fixture
-def market(world):
+def market(kind, tmp_path, ready_worlds):
+    with ready_worlds.copied(kind, tmp_path / "home", opened) as (world, issuance):
+        world.issuance, world.asset = issuance, f"PHCER:{issuance['issuance_id']}"
+        yield world
+
+
+def opened(world):
     world.admit("dev-a", "developer")
     for buyer in ("buyer-a", "buyer-b", "buyer-c"):
         world.admit(buyer, "buyer")
         world.fund(buyer, 100_000_000)
-    world.issuance = world.credits("dev-a")
-    world.asset = f"PHCER:{world.issuance['issuance_id']}"
-    return world
+    return world.credits("dev-a")
 
 
 def soon(world, **delta):

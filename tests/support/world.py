@@ -35,6 +35,8 @@ class Founded:
     home: Path
     keys: dict
     best: dict = field(default_factory=dict)
+    now: datetime = START
+    number: int = 1
 
 
 class World:
@@ -63,7 +65,8 @@ class World:
         """A world that was founded before: its home is copied, its database is a copy already or lies in the home."""
         shutil.copytree(founded.home, home)
         with cls._serve(home, database_url) as opened:
-            opened.keys, opened.best = dict(founded.keys), founded.best
+            opened.keys, opened.best, opened.now = dict(founded.keys), founded.best, founded.now
+            opened._numbers = count(founded.number)
             yield opened
 
     @classmethod

@@ -1,0 +1,47 @@
+"""Worlds in which something happened already: it happens once a worker, and every test gets a copy."""
+
+from contextlib import contextmanager
+from copy import deepcopy
+from itertools import count
+
+from world import Founded, World
+
+
+class ReadyWorlds:
+    def __init__(self, request, folder):
+        self._request, self._folder, self._made, self._numbers = request, folder, {}, count(1)
+
+    @contextmanager
+    def copied(self, kind, home, make):
+        """A world on a database of `kind` as `make(world)` leaves it, and what that returned."""
+        if (kind, make) not in self._made:
+            self._made[kind, make] = self._make(kind, make)
+        name, founded, known = self._made[kind, make]
+        with self._opened(kind, founded, home, name) as opened:
+            yield opened, deepcopy(known)
+
+    def _make(self, kind, make):
+        name, source = f"ready{next(self._numbers)}", "founded_world" if kind == "sqlite" else "founded_database"
+        home, founded = self._folder / name, self._request.getfixturevalue(source)
+        if kind == "postgresql":
+            self._psql(f"CREATE DATABASE {name} TEMPLATE founded")
+        with World.copied(founded, home, self._address(kind, name)) as opened:
+            known = make(opened)
+            ready = Founded(home, opened.keys, opened.best, opened.now, next(opened._numbers))
+        return name, ready, known
+
+    @contextmanager
+    def _opened(self, kind, founded, home, template):
+        name = f"{template}_{next(self._numbers)}"
+        if kind == "postgresql":
+            self._psql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        with World.copied(founded, home, self._address(kind, name)) as opened:
+            yield opened
+        if kind == "postgresql":
+            self._psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _address(self, kind, name):
+        return self._request.getfixturevalue("postgres_server").get_uri(name) if kind == "postgresql" else ""
+
+    def _psql(self, statement):
+        self._request.getfixturevalue("postgres_server").psql(statement)
