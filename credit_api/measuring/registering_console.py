@@ -33,7 +33,8 @@ def register_page(page: Page, tag: str) -> Response:
         approved = [each for each in versions if status_of(unit, each, on) == "approved"]
         grids = unit.organisations.all("grid")
     chosen = next((each for each in approved if each.tag == tag), None)
-    return page.render("register.html", approved=approved, chosen=chosen, grids=grids)
+    regions = [each for each in page.parts.parameters.regions.records if each.holds_on(on)]
+    return page.render("register.html", approved=approved, chosen=chosen, grids=grids, regions=regions)
 
 
 @router.post("/console/register")

@@ -1,9 +1,10 @@
 """Serial blocks: every issued kilogram has a number; a block is a run of them that is never re-used.
 
-Text: `{registry}-PHCER-{meth}-{project}-{vintage}-{periodStart}-{periodEnd}-{from}-{to}-{check}`; the registry code of
-Suzhou Industrial Park is SIP. Dates are the first and last calendar day in China, `from` and `to` the first and last
-kilogram, inclusive, counted from 1 in each issuance. Project and period name the issuance, since a period is issued
-once; credits minted from another region's carry the number of the import (X and eight digits) as project code.
+Text: `{registry}-PHCER-{meth}-{project}-{vintage}-{periodStart}-{periodEnd}-{from}-{to}-{check}`; the registry code is
+that of the region whose registry issued it (SIP is Suzhou Industrial Park's). Dates are the first and last calendar day
+in China, `from` and `to` the first and last kilogram, inclusive, counted from 1 in each issuance. Project and period
+name the issuance, since a period is issued once; credits minted from another region's carry the number of the import (X
+and eight digits) as project code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from financing.base.errors import QuantityOutOfRange, SerialInvalid
 from financing.base.quantities import Carbon, Period
 from financing.ledger.check_digits import with_check, without_check
 
-HOME = "SIP"
 REGISTRY_CODE = re.compile(r"[A-Z]{2,8}")
 SERIAL = re.compile(
     r"(?P<registry>[A-Z]{2,8})-PHCER-(?P<meth>[A-Z]+[0-9]+)-(?P<project>[A-Z0-9]{1,16})-(?P<vintage>\d{4})"
@@ -43,7 +43,7 @@ class SerialText(SerialOrigin):
 
     first_kg: int
     last_kg: int
-    registry_code: str = HOME
+    registry_code: str
 
     def __str__(self) -> str:
         days = f"{self.first_day:%Y%m%d}-{self.last_day:%Y%m%d}"
@@ -62,8 +62,8 @@ class SerialBlock(SerialOrigin):
     issuance_id: str
     first_kg: int
     last_kg: int
+    registry_code: str
     history: tuple[str, ...] = ()
-    registry_code: str = HOME
 
     def __post_init__(self) -> None:
         if not 1 <= self.first_kg <= self.last_kg:
@@ -96,7 +96,7 @@ def issue_block(
     project_code: str,
     period: Period,
     quantity: Carbon,
-    registry_code: str = HOME,
+    registry_code: str,
 ) -> SerialBlock:
     """The first block of an issuance: kilograms 1 to `quantity`. Raises `QuantityOutOfRange` for nothing to issue."""
     return SerialBlock(

@@ -19,7 +19,12 @@ identifiers = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-", min_size=1, max_s
 
 def block(kg, issuance="i"):
     return issue_block(
-        issuance_id=issuance, methodology_tag="PV1", project_code="P", period=PERIOD, quantity=Carbon(kg)
+        issuance_id=issuance,
+        methodology_tag="PV1",
+        project_code="P",
+        period=PERIOD,
+        quantity=Carbon(kg),
+        registry_code="SIP",
     )
 
 

@@ -95,6 +95,7 @@ def test_a_block_without_ranges_and_the_ranges_are_the_block(ranges):
         last_day=AT.date(),
         first_kg=50,
         last_kg=150,
+        registry_code="SIP",
     )
     taken = {kg for low, high in ranges for kg in range(min(low, high), max(low, high) + 1)}
     left = without(block, [(min(each), max(each)) for each in ranges])

@@ -146,6 +146,15 @@ class Parameters:
     def region(self, key: str, on: date) -> Region:
         return self.regions.find(key, on)
 
+    def region_named(self, name: str, on: date) -> Region:
+        """A region by its registry's code, its key or one of its names. Raises `ParameterMissing`."""
+        held = [each for each in self.regions.records if each.holds_on(on)]
+        for region in held:
+            if name in (region.registry_code, region.key, region.name_zh, region.name_en):
+                return region
+        codes = sorted(each.registry_code for each in held)
+        raise ParameterMissing(f"no region '{name}' has a registry", region=name, on=str(on), registry_codes=codes)
+
     def region_of(self, registry_id: str, on: date) -> Region:
         """The region whose registry this is. Raises `ParameterMissing`."""
         for region in self.regions.records:

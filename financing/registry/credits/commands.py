@@ -11,11 +11,12 @@ from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
-from financing.ledger.serials import HOME, SerialBlock, cut, issue_block
+from financing.ledger.serials import SerialBlock, cut, issue_block
 from financing.registry.credits.carry_over import CarryOver, whole_tonnes, with_buffer
 from financing.registry.credits.model import Issuance
 from financing.registry.methodology.commands import pinned
 from financing.registry.oversight.overlap_guard import settle_certificates
+from financing.registry.regions import require_own_project
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification import monitoring
 
@@ -37,11 +38,13 @@ class IssueCredits(Command):
 def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -> Issued:
     """Issue the whole tonnes of an accepted period, with what the project carried over, to the project's owner.
 
-    Green-electricity certificates on the same energy are cancelled in the same commit. Raises `NotPermitted`,
-    `PeriodAlreadyIssued`, `InvalidState`, `ProjectSuspended`.
+    As the registry of the project's region, whose code opens the serial numbers. Green-electricity certificates on the
+    same energy are cancelled in the same commit. Raises `NotPermitted`, `PeriodAlreadyIssued`, `InvalidState`,
+    `ProjectSuspended`.
     """
     claim = unit.periods.get(command.monitoring_period_id)
     project = unit.projects.get(claim.project_id)
+    region = require_own_project(context, project)
     if unit.custody.suspension(project.project_id) is not None:
         raise ProjectSuspended("the project is suspended", project_id=project.project_id)
     carried = with_buffer(
@@ -60,11 +63,12 @@ def issue_credits(unit: RegistryUnit, context: Context, command: IssueCredits) -
         project_code=project.code,
         period=claim.period,
         quantity=carried.issued,
+        registry_code=region.registry_code,
     )
     issuance = Issuance(
         issuance_id=issuance_id,
         registry_id=context.actor.id,
-        registry_code=HOME,
+        registry_code=region.registry_code,
         period_id=claim.monitoring_period_id,
         project_id=project.project_id,
         owner_id=project.owner,

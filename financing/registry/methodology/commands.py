@@ -20,6 +20,7 @@ from financing.registry.methodology.model import ArchivedFile, Transition
 from financing.registry.methodology.reduction import Reduction
 from financing.registry.methodology.resolving import Tables, resolve
 from financing.registry.projects.model import Project
+from financing.registry.regions import own_region
 from financing.registry.unit import RegistryUnit
 
 Code = Annotated[str, Field(pattern=r"^[A-Z]{1,12}$")]
@@ -54,8 +55,10 @@ def move_methodology(
 ) -> Transition:
     """Record the next status of a version: draft, consultation, approved, superseded, one after the other.
 
-    Raises `NotPermitted`, `ParameterMissing`, `MethodologyInvalid`, `InvalidState` for a step back or a leap.
+    A text holds in every region, so any region's registry decides. Raises `NotPermitted` for a registry without one,
+    `ParameterMissing`, `MethodologyInvalid`, `InvalidState` for a step back or a leap.
     """
+    own_region(context)
     methodology = compiled(context.parameters.methodology(code, version))
     before = status_of(unit, methodology, business_date(context.at))
     if STATUSES.index(command.status) != STATUSES.index(before) + 1:

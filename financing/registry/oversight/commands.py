@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from financing.base.authority import REGULATOR
 from financing.base.commands import Command, Id, Kilograms, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import CreditsPledged, InvalidState, QuantityOutOfRange
@@ -17,6 +18,7 @@ from financing.ledger.serials import SerialBlock
 from financing.ledger.store import FREEZE_REFERENCE, Balance
 from financing.registry.credits.model import Issuance
 from financing.registry.oversight.model import Cancellation, SerialFreeze, Suspension
+from financing.registry.regions import require_own_project
 from financing.registry.unit import RegistryUnit
 
 # Credits under a pledge, an order or a package have a second party that must let go of them first.
@@ -50,7 +52,7 @@ class SuspendProject(Command):
 def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> SerialFreeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
-    Raises `NotPermitted` unless the actor is the registry that issued them, `QuantityOutOfRange` for serials that do
+    Raises `NotPermitted` unless the actor is the registry that issued them or a regulator, `QuantityOutOfRange` for serials that do
     not exist or are used up, `InvalidState` where a freeze is active already.
     """
     issuance = _own_issuance(unit, context, command.issuance_id)
@@ -87,7 +89,7 @@ def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials)
 
 @use_case
 def lift_freeze(unit: RegistryUnit, context: Context, freeze_id: str) -> SerialFreeze:
-    """Let frozen serials move again, as the registry that froze them."""
+    """Let frozen serials move again, as the registry or the regulator that froze them."""
     order = unit.custody.freeze(freeze_id)
     context.require_party(order.ordered_by)
     unit.custody.close_freeze(freeze_id, "lifted", context.at)
@@ -138,10 +140,14 @@ def reverse_from_buffer(unit: RegistryUnit, context: Context, command: ReverseFr
 
 @use_case
 def suspend_project(unit: RegistryUnit, context: Context, project_id: str, command: SuspendProject) -> Suspension:
-    """Stop claims and issuance for a project, as a registry. Credits that exist are frozen separately."""
+    """Stop claims and issuance for a project, as its region's registry. Credits that exist are frozen separately.
+
+    Raises `NotFound`, `NotPermitted`, `InvalidState` when it is suspended.
+    """
+    require_own_project(context, unit.projects.get(project_id))
     order = Suspension(
         context.new_id("sus"),
-        unit.projects.get(project_id).project_id,
+        project_id,
         command.reason,
         context.actor.id,
         context.at,
@@ -152,13 +158,18 @@ def suspend_project(unit: RegistryUnit, context: Context, project_id: str, comma
 
 @use_case
 def resume_project(unit: RegistryUnit, context: Context, project_id: str) -> None:
-    """End a suspension. Raises `InvalidState` when there is none."""
+    """End a suspension, as the registry of the project's region, whoever ordered it.
+
+    Raises `NotFound`, `NotPermitted`, `InvalidState` when there is none.
+    """
+    require_own_project(context, unit.projects.get(project_id))
     unit.custody.resume(project_id, context.at)
 
 
 def _own_issuance(unit: RegistryUnit, context: Context, issuance_id: str) -> Issuance:
     issuance = unit.issuances.get(issuance_id)
-    context.require_party(issuance.registry_id)
+    if context.actor.kind != REGULATOR:
+        context.require_party(issuance.registry_id)
     return issuance
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from financing.base.commands import Command, Id, Measure, Moment, Text, use_case
 from financing.base.context import Context
-from financing.base.errors import InvalidState, NotPermitted, ProjectSuspended
+from financing.base.errors import InvalidState, ProjectSuspended
 from financing.base.quantities import Energy, Period
 from financing.registry.oversight.overlap import (
     ExternalClaim,
@@ -23,6 +23,7 @@ from financing.registry.oversight.overlap import (
     to_freeze,
 )
 from financing.registry.projects.model import Project
+from financing.registry.regions import own_region, require_own_meter, require_own_project
 from financing.registry.unit import RegistryUnit
 
 GREEN_POWER = "green_power_sold"  # the input of a methodology that leaves sold certificates out
@@ -59,7 +60,7 @@ class LinkEnergy(Command):
 
 @use_case
 def record_external_claim(unit: RegistryUnit, context: Context, command: RecordExternalClaim) -> ExternalClaim:
-    """Put a registration elsewhere, or a place inside the ETS, on record. Raises `NotPermitted`, `AlreadyExists`."""
+    """Put a registration elsewhere, or a place inside the ETS, on record. Raises as `put_on_record`."""
     subject = Subject(command.subject_kind, command.subject_id)
     period = Period(command.starts_at, command.ends_at)
     return put_on_record(unit, context, command.scheme, subject, period, command.reference)
@@ -68,7 +69,12 @@ def record_external_claim(unit: RegistryUnit, context: Context, command: RecordE
 def put_on_record(
     unit: RegistryUnit, context: Context, scheme: str, subject: Subject, period: Period, reference: str
 ) -> ExternalClaim:
-    """Keep what another scheme has registered, in that scheme's own words. Raises `AlreadyExists`."""
+    """Keep what another scheme has registered, in that scheme's own words.
+
+    A meter or a site that is registered here is its own region's affair. What nobody here knows, and a vehicle, has no
+    region: any region's registry may. Raises `NotPermitted`, `AlreadyExists`.
+    """
+    _require_own_subject(unit, context, subject)
     claim = ExternalClaim(context.new_id("ext"), scheme, subject, period, reference)
     unit.guard.add_external(claim, recorded_by=context.actor.id, at=context.at)
     return claim
@@ -76,14 +82,13 @@ def put_on_record(
 
 @use_case
 def record_certificate(unit: RegistryUnit, context: Context, command: RecordCertificate) -> GreenCertificate:
-    """Put a green-electricity certificate on record, as the grid company that measures the meter, or the registry.
+    """Put a green-electricity certificate on record, as the meter's grid company, or its region's registry.
 
     Raises `NotPermitted`, `AlreadyExists`, `QuantityOutOfRange`, and `DoubleClaim` when credits are claimed on the
     meter's energy of that time already.
     """
     meter = unit.projects.meter(command.meter_id)
-    if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
-        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
+    require_own_meter(unit, context, meter)
     state = "sold" if command.sold else "available"
     period = Period(command.starts_at, command.ends_at)
     certificate = GreenCertificate(command.certificate_number, meter.meter_id, period, command.energy_wh, state)
@@ -96,13 +101,13 @@ def record_certificate(unit: RegistryUnit, context: Context, command: RecordCert
 
 
 @use_case
-def sell_certificate(
-    unit: RegistryUnit,
-    context: Context,  # noqa: ARG001 - of the actor nothing but its kind is asked
-    certificate_number: str,
-) -> GreenCertificate:
-    """Record that a certificate was sold. Raises `InvalidState` once credits are claimed on its energy."""
+def sell_certificate(unit: RegistryUnit, context: Context, certificate_number: str) -> GreenCertificate:
+    """Record that a certificate was sold, as who may put it on record.
+
+    Raises `NotFound`, `NotPermitted`, and `InvalidState` once credits are claimed on its energy.
+    """
     certificate = unit.guard.certificate(certificate_number)
+    require_own_meter(unit, context, unit.projects.meter(certificate.meter_id))
     if certificate.state != "available":
         raise InvalidState(f"the certificate is {certificate.state}", certificate_number=certificate_number)
     unit.guard.set_certificate(certificate_number, "sold", None)
@@ -111,11 +116,16 @@ def sell_certificate(
 
 @use_case
 def link_energy(unit: RegistryUnit, context: Context, command: LinkEnergy) -> None:
-    """Declare that energy of one meter reaches another meter or a vehicle, as its grid company or the registry."""
+    """Declare that energy of a meter reaches another or a vehicle, as its grid company or its region's registry.
+
+    A link stands in the way of claims at both ends, so a registry declares none that ends in another region. Raises
+    `NotFound`, `NotPermitted`, `AlreadyExists`.
+    """
     meter = unit.projects.meter(command.source_meter)
-    if context.actor.kind == "grid" and meter.measured_by != context.actor.id:
-        raise NotPermitted("another grid company measures this meter", meter_id=meter.meter_id)
+    require_own_meter(unit, context, meter)
     sink = Subject(command.sink_kind, command.sink_id)
+    if context.actor.kind == "registry":
+        _require_own_subject(unit, context, sink)
     unit.guard.add_link(meter.meter_id, sink, declared_by=context.actor.id, at=context.at)
 
 
@@ -161,6 +171,14 @@ def settle_certificates(unit: RegistryUnit, claim_id: str) -> None:
 def free_certificates(unit: RegistryUnit, claim_id: str) -> None:
     """Give back what the claim froze: it was rejected."""
     unit.guard.settle(claim_id, "available")
+
+
+def _require_own_subject(unit: RegistryUnit, context: Context, subject: Subject) -> None:
+    """Raise `NotPermitted` where a subject is registered here and lies in another registry's region."""
+    own_region(context)
+    project = unit.projects.about(subject.kind, subject.subject_id)
+    if project is not None:
+        require_own_project(context, project)
 
 
 def _subjects(project: Project) -> list[Subject]:

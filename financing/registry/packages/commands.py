@@ -18,6 +18,7 @@ from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.registry.packages.bulk import package_holdings
 from financing.registry.packages.model import Criteria, Package, Redemption, require_eligible, taken
+from financing.registry.regions import own_region
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
 from financing.registry.unit import RegistryUnit
@@ -82,8 +83,10 @@ class Redeemed:
 def make_package(unit: RegistryUnit, context: Context, command: MakePackage) -> Package:
     """Define a standard product, as the registry that will keep its credits.
 
-    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing` for an unknown asset class, `SerialInvalid`.
+    It takes credits of that registry only. Raises `NotPermitted` for a registry without a region, `AlreadyExists`,
+    `ParameterMissing` for an unknown asset class, `SerialInvalid`.
     """
+    own_region(context)
     context.parameters.collateral_class(command.asset_class, business_date(context.at))
     package = Package(
         package_id=context.new_id("pkg"),

@@ -10,7 +10,7 @@ from pydantic import Field
 from financing.base.commands import Command, Id, Measure, Moment, use_case
 from financing.base.context import Context
 from financing.base.errors import NotFound, ReadingRejected
-from financing.base.quantities import Period
+from financing.base.quantities import Period, business_date
 from financing.registry.metering.commands import service_key_of
 from financing.registry.metering.model import MeterKey
 from financing.registry.methodology.commands import Code, archive, require_approved
@@ -54,12 +54,14 @@ class RegisterProject(NamedPlant, Command):
 
 @use_case
 def register_project(unit: RegistryUnit, context: Context, command: RegisterProject) -> Project:
-    """Register a project of the actor, pinned to an approved methodology version.
+    """Register a project of the actor, pinned to an approved methodology version, where a registry keeps it today.
 
-    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing`, `MethodologyNotApproved`, `NotFound` for a choice or a
-    meter's part that the methodology does not have, and what `Project` itself refuses.
+    Raises `NotPermitted`, `AlreadyExists`, `ParameterMissing` for a version or a region that there is not,
+    `MethodologyNotApproved`, `NotFound` for a choice or a meter's part that the methodology does not have, and what
+    `Project` itself refuses.
     """
     methodology = require_approved(unit, context, command.methodology, command.methodology_version)
+    region = context.parameters.region_named(command.region, business_date(context.at))
     project = Project(
         project_id=context.new_id("prj"),
         code=command.code,
@@ -70,7 +72,7 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
         capacity_w=command.capacity_w,
         grid_connected_on=command.grid_connected_on,
         crediting_period=Period(command.crediting_from, command.crediting_until),
-        location=Location(command.region, command.latitude_deg, command.longitude_deg),
+        location=Location(region.registry_code, command.latitude_deg, command.longitude_deg),
         meter_ids=tuple(meter.meter_id for meter in command.meters),
         declarations=Declarations(
             command.owns_the_reduction, command.not_registered_elsewhere, command.outside_ets_boundary

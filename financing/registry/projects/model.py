@@ -27,7 +27,7 @@ class Declarations:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Region code and position, degrees north and east."""
+    """The code of the region's registry, or what an earlier version took as it came; and degrees north and east."""
 
     region: str
     latitude_deg: float
@@ -40,7 +40,7 @@ class NamedPlant(BaseModel):
     code: str = Field(pattern=r"^[A-Z0-9]{1,16}$", description="the project's place in a serial number")
     name: Text
     grid_connected_on: date
-    region: Text
+    region: Text = Field(description="the code of its region's registry, as in serial numbers (SIP, HL, CZ, CD, JX)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,15 @@ class ProjectStore(Store):
         query = select(project_t.c.record).where(project_t.c.id == project_id)
         return _projects.decode(self._one(query, "no such project", project_id=project_id).record)
 
+    def about(self, kind: str, subject_id: str) -> Project | None:
+        """The project that a subject of the overlap guard belongs to: a meter's, or the one whose code a site has."""
+        of_meter = select(meter_t.c.project_id).where(meter_t.c.id == subject_id)
+        chosen = {"meter": project_t.c.id.in_(of_meter), "site": project_t.c.code == subject_id}
+        if kind not in chosen:
+            return None
+        row = self._connection.execute(select(project_t.c.record).where(chosen[kind])).first()
+        return None if row is None else _projects.decode(row.record)
+
     def meter(self, meter_id: str) -> Meter:
         row = self._one(select(meter_t).where(meter_t.c.id == meter_id), "no such meter", meter_id=meter_id)
         return _meter(row)

@@ -14,6 +14,7 @@ from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
 from financing.ledger.serials import SerialBlock
 from financing.registry.credits.model import Issuance
+from financing.registry.regions import own_region
 from financing.registry.transfers.model import Transfer, mintable, require_locked
 from financing.registry.unit import RegistryUnit
 
@@ -71,7 +72,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     context.require_party(sent.to_registry)
     require_locked(sent)
     origin = unit.issuances.get(sent.issuance_id)
-    region = context.parameters.region_of(sent.to_registry, business_date(context.at))
+    region = own_region(context)
     minted = replace(
         origin,
         issuance_id=context.new_id("iss"),

@@ -11,6 +11,7 @@ from financing.base.context import Context
 from financing.base.errors import AlreadyExists, InvalidState, NotPermitted, PeriodInvalid
 from financing.base.quantities import business_date
 from financing.registry.methodology.commands import Code
+from financing.registry.regions import own_region, require_own_project
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import require_suitable, require_verifier
 from financing.registry.verification.findings import Severity, VerifierFinding, answered, closed
@@ -53,17 +54,19 @@ class DeclareRelation(Command):
 
 @use_case
 def assign_verifier(unit: RegistryUnit, context: Context, period_id: str, command: AssignVerifier) -> Assignment:
-    """Give a submitted period to a certifier, as the registry.
+    """Give a submitted period to a certifier, as the registry of the project's region.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState`, `PeriodInvalid` for a day that has passed,
     `AccreditationMissing`, `ConflictOfInterest`.
     """
     claim = unit.periods.get(period_id)
+    project = unit.projects.get(claim.project_id)
+    require_own_project(context, project)
     _require_submitted(claim)
     unit.organisations.require_kind(command.verifier_id, "verifier")
     if command.due_on < business_date(context.at):
         raise PeriodInvalid("the due day has passed", due_on=str(command.due_on))
-    require_suitable(unit, context, unit.projects.get(claim.project_id), command.verifier_id)
+    require_suitable(unit, context, project, command.verifier_id)
     assignment = Assignment(period_id, command.verifier_id, command.due_on)
     unit.verification.assign(assignment, by=context.actor.id, at=context.at)
     return assignment
@@ -111,8 +114,11 @@ def close_finding(unit: RegistryUnit, context: Context, finding_id: str, command
 
 @use_case
 def record_accreditation(unit: RegistryUnit, context: Context, command: RecordAccreditation) -> Accreditation:
-    """Record a certifier's scope, as the registry. Raises `NotPermitted`, `NotFound`, `PeriodInvalid`,
-    `AlreadyExists`."""
+    """Record a certifier's scope, as the registry of any region: a certifier is accredited for the whole country.
+
+    Raises `NotPermitted`, `NotFound`, `PeriodInvalid`, `AlreadyExists`.
+    """
+    own_region(context)
     accreditation = Accreditation(
         command.organisation_id, command.methodology, command.valid_from, command.valid_until, command.source
     )
@@ -128,11 +134,15 @@ def record_accreditation(unit: RegistryUnit, context: Context, command: RecordAc
 
 @use_case
 def declare_relation(unit: RegistryUnit, context: Context, command: DeclareRelation) -> Relation:
-    """Two organisations are of one group, as one of them or the registry declares; it is never taken back.
+    """Two organisations are of one group, as one of them or a registry declares; it is never taken back.
+
+    Organisations are of no region: any region's registry may.
 
     Raises `NotPermitted`, `NotFound`, `InvalidState` for an organisation with itself, `AlreadyExists`.
     """
-    if context.actor.kind != "registry" and context.actor.id not in (command.first_id, command.second_id):
+    if context.actor.kind == "registry":
+        own_region(context)
+    elif context.actor.id not in (command.first_id, command.second_id):
         raise NotPermitted("a relation is declared by one of the two, or the registry", actor=context.actor.id)
     for organisation_id in (command.first_id, command.second_id):
         unit.organisations.get(organisation_id)

@@ -150,6 +150,22 @@ def test_a_regulator_reads_with_anybodys_eyes_and_only_reads(sqlite_world):
     assert (other.status_code, other.json()["code"]) == (403, "forbidden")
 
 
+def test_a_regulator_freezes_in_any_region_and_nobody_else_lifts_it(sqlite_world):
+    world = sqlite_world
+    world.admit("regulator-a", "regulator", by="exchange-seee")
+    world.admit("dev-a", "developer")
+    issuance = world.credits("dev-a")
+    frozen = world.post("regulator-a", "/v1/freezes", {"issuance_id": issuance["issuance_id"], "reason": "a look"})
+    sale = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1_000, "beneficiary": "x", "purpose": "y"}
+    world.assert_refused("dev-a", "/v1/retirements", sale, "insufficient_balance", status=409)
+    world.assert_refused("registry-sip", f"/v1/freezes/{frozen['freeze_id']}/lifting", None, "not_permitted")
+    world.post("regulator-a", f"/v1/freezes/{frozen['freeze_id']}/lifting")
+    world.post("dev-a", "/v1/retirements", sale)
+    project = world.get("dev-a", "/v1/projects")[0]["project_id"]
+    world.post("regulator-a", f"/v1/projects/{project}/suspension", {"reason": "a look"})
+    world.post("regulator-a", f"/v1/projects/{project}/resumption", {})
+
+
 def test_outside_a_sandbox_a_key_is_refused_in_words_that_say_why(tmp_path, founded_world):
     """A database of a sandbox, or of the time when keys were for everybody, served for real."""
     with World.copied(founded_world, tmp_path / "home") as world:

@@ -14,7 +14,12 @@ PERIOD = Period(datetime(2025, 12, 31, 16, tzinfo=UTC), datetime(2026, 6, 30, 16
 
 def block(kg=5_000, issuance="iss-1"):
     return issue_block(
-        issuance_id=issuance, methodology_tag="PV1", project_code="ROOF1", period=PERIOD, quantity=Carbon(kg)
+        issuance_id=issuance,
+        methodology_tag="PV1",
+        project_code="ROOF1",
+        period=PERIOD,
+        quantity=Carbon(kg),
+        registry_code="SIP",
     )
 
 
