@@ -52,8 +52,8 @@ class SuspendProject(Command):
 def freeze_serials(unit: RegistryUnit, context: Context, command: FreezeSerials) -> SerialFreeze:
     """Order that serials stay where they are, wherever that is; free balances shrink by as much at once.
 
-    Raises `NotPermitted` unless the actor is the registry that issued them or a regulator, `QuantityOutOfRange` for serials that do
-    not exist or are used up, `InvalidState` where a freeze is active already.
+    Raises `NotPermitted` unless the actor is a regulator or the registry that issued them, `QuantityOutOfRange` for
+    serials that do not exist or are used up, `InvalidState` where a freeze is active already.
     """
     issuance = _own_issuance(unit, context, command.issuance_id)
     first, last = command.first_kg or 1, command.last_kg or issuance.quantity.kg

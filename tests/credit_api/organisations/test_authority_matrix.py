@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from credit_api.http.authority import ISSUES, READERS, may_of, readers_of
-from financing.base.authority import AUTHORITY, KINDS, Role
+from financing.base.authority import AUTHORITY, KINDS, REGULATOR, Role
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text("utf-8"))
 ROUTES = {
@@ -38,6 +38,8 @@ WHO = {
     "buyer": "buyer-z",
     "regulator": "regulator-z",
 }
+# Commands about the actor's own book, which an empty body tells enough.
+NEED_NO_BODY = {"/v1/business-days", "/v1/revaluations"}
 # What anybody of the kind may do to what is another's: the object is on offer to all, or nobody's.
 FOR_ALL = {"give_quote", "place_bid", "commit_bid", "take_asking_price", "close_any", "record_units", "deposit"}
 
@@ -89,7 +91,7 @@ def test_a_kind_that_may_not_issue_is_refused_before_its_body_is_looked_at(recor
     world, _ = recorded
     for path in ISSUES:
         answer = called(world, WHO[kind], "POST", filled_in(path), {})
-        assert not answer.is_success, (kind, path)
+        assert not answer.is_success or (kind in may_of(path).kinds and path in NEED_NO_BODY), (kind, path)
         refused = answer.status_code == 403 and answer.json()["code"] == "not_permitted"
         about_kind = refused and answer.json()["context"].get("kind") == kind
         assert about_kind is (kind not in may_of(path).kinds), (kind, path, answer.text)
@@ -101,8 +103,11 @@ def test_what_not_everybody_reads(recorded, kind):
     for path in READERS:
         asked = filled_in(path).replace("/reports/nothing", "/reports/positions")
         answer = called(world, WHO[kind], "GET", asked)
+        # A regulator may ask, and has nothing of its own at a bank's node: it reads as the bank.
+        allowed = kind in readers_of(path) and (kind != REGULATOR or path.startswith("/v1/models"))
         forbidden = answer.status_code == 403 and answer.json()["code"] in {"forbidden", "not_permitted"}
-        assert forbidden is (kind not in readers_of(path)), (kind, path, answer.text)
+        assert not (forbidden and allowed), (kind, path, answer.text)
+        assert forbidden or kind in readers_of(path), (kind, path, answer.text)
 
 
 def test_a_role_that_may_not_is_refused_whatever_the_kind(recorded):

@@ -157,7 +157,7 @@ def test_a_regulator_freezes_in_any_region_and_nobody_else_lifts_it(sqlite_world
     issuance = world.credits("dev-a")
     frozen = world.post("regulator-a", "/v1/freezes", {"issuance_id": issuance["issuance_id"], "reason": "a look"})
     sale = {"issuance_id": issuance["issuance_id"], "quantity_kg": 1_000, "beneficiary": "x", "purpose": "y"}
-    world.assert_refused("dev-a", "/v1/retirements", sale, "insufficient_balance", status=409)
+    world.assert_refused("dev-a", "/v1/retirements", sale, "credits_frozen", status=409)
     world.assert_refused("registry-sip", f"/v1/freezes/{frozen['freeze_id']}/lifting", None, "not_permitted")
     world.post("regulator-a", f"/v1/freezes/{frozen['freeze_id']}/lifting")
     world.post("dev-a", "/v1/retirements", sale)
