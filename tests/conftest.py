@@ -20,13 +20,20 @@ BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
 SLOWEST = (
-    "test_conservation",
     "test_readme",
     "test_privacy_bench",
+    "test_conservation",
+    "test_command_line",
+    "test_customer_story",
+    "test_servicing_at_random",
     "test_loan_life",
+    "test_zoo_sums",
     "test_financing_rules_collateral",
-    "test_trade_beside_the_book",
     "test_protected_training",
+    "test_private_commands",
+    "test_trade_beside_the_book",
+    "test_federated_training",
+    "test_paging_routes",
     "test_console_pages",
 )
 
