@@ -149,10 +149,13 @@ def bench_scoring(
     queries: Annotated[int, typer.Option(min=10, help="Single-row evaluations to time.")] = 2_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """One party's logit of one customer: exported weights in numpy against the same network in torch."""
+    """One party's logit in numpy against the same network in torch, and a score with the audit trail and without."""
+    from simulations.benchmarks.audited_scores import CUSTOMERS, measure_audited_scores  # noqa: PLC0415
     from simulations.benchmarks.scoring import measure_scoring  # noqa: PLC0415
 
-    _print_figures(asdict(measure_scoring(queries)), as_json)
+    figures = asdict(measure_scoring(queries))
+    audited = measure_audited_scores(max(1, queries // CUSTOMERS))
+    _print_figures(figures | {f"audit_{name}": value for name, value in audited.items()}, as_json)
 
 
 def _print_figures(figures: dict[str, float], as_json: bool) -> None:

@@ -10,6 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, MetaData
 from sqlmodel import SQLModel
 
+from credit_api.audit import tables as audit_tables
 from credit_api.http import tables
 from financing.base.storage import tables as storage_tables
 from financing.ledger import tables as ledger_tables
@@ -36,6 +37,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # Importing a module declares its tables.
 DECLARED = (
     tables,
+    audit_tables,
     storage_tables,
     ledger_tables,
     business_day_tables,

@@ -80,6 +80,10 @@ class Overloaded(ApiError, code="overloaded"):
     """The service works on as many requests as it takes at once; `Retry-After` says when to ask again."""
 
 
+class AuditTampered(ApiError, code="audit_tampered"):
+    """An event of the audit trail was edited, deleted or put elsewhere, or the trail's end was cut off."""
+
+
 STATUS: Mapping[str, int] = {
     # the service
     "unauthenticated": 401,
@@ -91,6 +95,7 @@ STATUS: Mapping[str, int] = {
     "request_timeout": 408,
     "too_many_requests": 429,
     "overloaded": 503,
+    "audit_tampered": 500,
     "internal_error": 500,
     # both stories
     "not_found": 404,

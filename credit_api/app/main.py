@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from credit_api.app import errors
 from credit_api.app.wiring import Parts
 from credit_api.auctions import api as auctions
+from credit_api.audit import api as audit
+from credit_api.audit.keeping import keep_time
 from credit_api.console import app as console
 from credit_api.credits import api as assets
 from credit_api.http.annotating import Annotate
@@ -58,8 +61,13 @@ def create_app(parts: Parts) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(served: FastAPI) -> AsyncIterator[None]:
-        yield
-        served.state.parts.close()
+        parts: Parts = served.state.parts
+        minutes = asyncio.create_task(keep_time(parts))
+        try:
+            yield
+        finally:
+            minutes.cancel()
+            parts.close()
 
     app: FastAPI = FastAPIOffline(
         title="Tanxin", version=version("tanxin"), description=DESCRIPTION, lifespan=lifespan, redoc_url=None
@@ -92,6 +100,7 @@ def create_app(parts: Parts) -> FastAPI:
         people,
         machines,
         proposals,
+        audit,
     ):
         app.include_router(routes.router, dependencies=[Depends(known_parameters)])
     app.include_router(machines.oauth)

@@ -18,8 +18,8 @@ from credit_api.app.file_modes import take_from_others
 from credit_api.app.readings_move import move_readings
 from credit_api.app.settings import Limits, Settings
 from credit_api.app.signers import FileSigner
+from credit_api.audit.trail import AuditTrail
 from credit_api.certificates.authority import Authority
-from credit_api.http.audit import AuditLog
 from credit_api.http.auth.known_keys import KnownKeys
 from credit_api.http.auth.passwords import Sealer
 from credit_api.http.auth.principal import Principal
@@ -66,6 +66,7 @@ class Parts:
     signer: Signer
     authority: Authority
     nodes: GridNodes
+    audit: AuditTrail
     sealer: Sealer
     clock: Callable[[], datetime] = system_clock
     new_id: Callable[[str], str] = random_id
@@ -73,7 +74,6 @@ class Parts:
     order_books: OrderBooks = field(default_factory=OrderBooks)
     known_keys: KnownKeys = field(default_factory=KnownKeys)
     feeds: Feeds = field(default_factory=Feeds)
-    audit: AuditLog = field(default_factory=AuditLog)
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     _network: Network | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -107,12 +107,17 @@ class Parts:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.writer.close()
-            self.nodes.close()
-            if self._network is not None:
-                self._network.close()
-            self.engine.dispose()
-            self.audit.close()
+            try:
+                self.audit.close(self.clock())
+            finally:
+                self._release()
+
+    def _release(self) -> None:
+        self.writer.close()
+        self.nodes.close()
+        if self._network is not None:
+            self._network.close()
+        self.engine.dispose()
 
 
 def assemble(settings: Settings) -> Parts:
@@ -124,15 +129,16 @@ def assemble(settings: Settings) -> Parts:
     parameters = load_parameters(more_methodologies=settings.methodologies)
     for file in parameters.methodologies:
         compiled(file)
+    writer = Writer(engine, UnitOfWork)
     parts = Parts(
         settings=settings,
         engine=engine,
-        writer=Writer(engine, UnitOfWork),
+        writer=writer,
         parameters=parameters,
         signer=FileSigner(settings.home / "signing"),
         authority=Authority(settings.home / "signing" / "documents"),
         nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
-        audit=AuditLog(settings.home / "audit.jsonl"),
+        audit=AuditTrail(writer),
         rates=Rates(settings.limits),
         known_keys=KnownKeys(sandbox=settings.sandbox),
         sealer=Sealer(settings.home / "seal.key"),

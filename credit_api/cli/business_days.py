@@ -14,6 +14,7 @@ from rich.console import Console
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
+from credit_api.audit.model import AuditEvent
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import business_date
@@ -80,15 +81,25 @@ def _close(parts: Parts, bank: str, last: date | None, quiet: bool) -> list[Clos
         dates = [day for day in open_dates(UnitOfWork(connection), context()) if last is None or day <= last]
     done = []
     for day in dates:
-        closed = parts.writer.execute(partial(_closed, context(), day))
+        closed = parts.writer.execute(partial(_closed, parts, context(), day))
         done.append(closed)
         if not quiet:
             sys.stdout.write(f"{bank} {closed.day}: {closed.loans} loans, {closed.parked} parked\n")
     return done
 
 
-def _closed(context: Context, day: date, unit: UnitOfWork) -> ClosedDay:
-    return close_day(unit, context, day)
+def _closed(parts: Parts, context: Context, day: date, unit: UnitOfWork) -> ClosedDay:
+    closed = close_day(unit, context, day)
+    event = AuditEvent(
+        at=context.at,
+        action="close_day",
+        outcome="committed",
+        organisation_id=context.actor.id,
+        credential="command_line",
+        object_id=day.isoformat(),
+    )
+    parts.audit.record(unit, event)
+    return closed
 
 
 def _row(day: ClosedDay) -> dict[str, Any]:

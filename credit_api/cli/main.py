@@ -25,6 +25,7 @@ from credit_api.app.file_modes import write_for_owner_only
 from credit_api.app.sandbox import KEYS_FILE, OFFICER, SECOND, is_seeded, mark_seeded, officer, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner, assemble
+from credit_api.cli.audit import audit_app
 from credit_api.cli.business_days import end_of_day
 from credit_api.cli.entering import init
 from credit_api.cli.market import market_app
@@ -52,6 +53,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(market_app, name="market")
 app.add_typer(models_app, name="models")
 app.add_typer(readings_app, name="readings")

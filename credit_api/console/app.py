@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from credit_api.app.errors import Unauthenticated, status_of
 from credit_api.auctions import console as auctions
+from credit_api.audit.refusals import untold
 from credit_api.certificates import console as certificates
 from credit_api.console import home
 from credit_api.console.pages import HEADERS, STATIC, Shown, open_page
@@ -98,6 +100,7 @@ def wants_page(request: Request) -> bool:
 
 def _pages_for_browsers(handler: Any) -> Handler:
     async def handle(request: Request, error: Exception) -> Response:
+        await _tell(request, error)
         if not wants_page(request):
             answer: Response = await handler(request, error)
             return answer
@@ -109,6 +112,14 @@ def _pages_for_browsers(handler: Any) -> Handler:
         return await run_in_threadpool(_page, request, error)
 
     return handle
+
+
+async def _tell(request: Request, error: Exception) -> None:
+    """Let the audit trail know of a refusal, unless a command told of it."""
+    parts = parts_of(request)
+    event = untold(request, parts, _shown(error).code)
+    if event is not None:
+        await asyncio.wrap_future(parts.audit.submit(event))
 
 
 def _page(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from credit_api.app.errors import Forbidden, Unauthenticated
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent
 from credit_api.console import formats
 from credit_api.console.navigation import links_for
 from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
@@ -101,6 +102,10 @@ class Page:
         if kinds and self.session.principal.kind not in kinds:
             raise Forbidden(f"this page is for a {' or '.join(kinds)}", kind=self.session.principal.kind)
         return self.session.principal
+
+    def note_read(self, what: str, concerns: str = "") -> None:
+        """Store that personal data are about to be shown, before they are: what is not stored is not shown."""
+        self.parts.audit.note(AuditEvent.read(self.principal(), self.parts.clock(), what, concerns=concerns))
 
     def context(self) -> Context:
         return self.parts.context(self.principal())
@@ -201,6 +206,8 @@ def open_page(request: Request, parts: PartsDep) -> Page:
     if secret:
         with parts.reading() as connection:
             session = find_session(connection, secret, parts.clock())
+    if session is not None:
+        request.state.principal = session.principal
     token = session.csrf_token if session else request.cookies.get(VISITOR_COOKIE) or new_token()
     theme = request.cookies.get(THEME_COOKIE, "auto")
     return Page(request, parts, session, language_of(request), theme if theme in THEMES else "auto", token)

@@ -21,6 +21,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from credit_api.app.errors import InvalidRequest, status_of
+from credit_api.audit.model import concerned, thing
+from credit_api.audit.refusals import untold
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
@@ -205,7 +207,7 @@ class Post:
 
         def issue(issuer: Issuer, key: str, print_: str) -> Answer:
             command = given()
-            asked = Keyed(key, print_, 303, command.name)
+            asked = self._keyed(key, print_, command.name, command.body)
             run = partial(_run, command, to, flash)
             waiting = Proposing(command.arguments, lambda _: Done(to=PROPOSALS, flash="proposed"), 303)
             return anyio.from_thread.run(partial(issuer.commit, asked, run, instrument=instrument, proposing=waiting))
@@ -224,10 +226,14 @@ class Post:
         """As `commit`, for an effect outside the books (consents at the nodes, a score inquiry)."""
 
         def issue(issuer: Issuer, key: str, print_: str) -> Answer:
-            asked = Keyed(key, print_, 303, name)
+            asked = self._keyed(key, print_, name)
             return anyio.from_thread.run(issuer.commit_effect, asked, lambda context: _done(effect(context), to, flash))
 
         return self._issued(issue, again)
+
+    def _keyed(self, key: str, print_: str, name: str, body: BaseModel | None = None) -> Keyed:
+        address = self.page.request.path_params
+        return Keyed(key, print_, 303, name, concerned(address, body), thing(address, body))
 
     def _issued(self, issue: Callable[[Issuer, str, str], Answer], again: View) -> Response:
         try:
@@ -328,6 +334,9 @@ def _done(result: R, to: str | Callable[[R], str], flash: str | Callable[[R], st
 
 def again_with(post: Post, refusal: Refusal, again: View) -> Response:
     """The page with the refusal and the form's input."""
+    event = untold(post.page.request, post.page.parts, refusal.code)
+    if event is not None:
+        post.page.parts.audit.note(event)
     form = post.fields.get("form", [""])[0]
     post.page.shown = shown(refusal, form=form, values=post.fields)
     return again(post.page)

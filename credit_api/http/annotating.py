@@ -11,6 +11,9 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from credit_api.audit.model import an_id
+from credit_api.audit.trace import tracing
+
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'; object-src 'none'"
@@ -28,7 +31,7 @@ class Annotate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        request_id = request.headers.get("X-Request-ID", "")[:64] or secrets.token_hex(8)
+        request_id = an_id(request.headers.get("X-Request-ID")) or secrets.token_hex(8)
         request.state.request_id = request_id
         path = scope["path"]
         started = False
@@ -47,11 +50,12 @@ class Annotate:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
-        try:
-            await self._app(scope, receive, annotated)
-        except Exception as error:
-            if started:
-                raise
-            # The framework would answer this outside of every middleware, and so without these headers.
-            response = await scope["app"].exception_handlers[Exception](request, error)
-            await response(scope, receive, annotated)
+        with tracing(request_id):
+            try:
+                await self._app(scope, receive, annotated)
+            except Exception as error:
+                if started:
+                    raise
+                # The framework would answer this outside of every middleware, and so without these headers.
+                response = await scope["app"].exception_handlers[Exception](request, error)
+                await response(scope, receive, annotated)

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from credit_api.app.errors import Forbidden, Unauthenticated
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent, concerned, thing
 from credit_api.http.auth.known_keys import mark_used
 from credit_api.http.auth.principal import Principal, digest
 from credit_api.http.authority import require_issuer, require_reader
@@ -71,7 +72,7 @@ async def calling(
         principal = await run_in_threadpool(_learn, parts, credentials.credentials)
     if parts.known_keys.is_due(sha256, at):
         parts.writer.submit(lambda unit: mark_used(unit.connection, sha256, at))
-    request.state.organisation_id = principal.organisation_id
+    request.state.principal = principal
     return Issuer(parts, principal, sha256)
 
 
@@ -108,6 +109,8 @@ def authenticated(
                     "only a regulator reads as another organisation, and it only reads", kind=principal.kind
                 )
             seen = UnitOfWork(connection).organisations.get(read_as)
+            at = issuer.parts.clock()
+            issuer.parts.audit.note(AuditEvent.of(principal, at, "read_as", "read", concerns=seen.id))
             principal = replace(
                 principal,
                 organisation_id=seen.id,
@@ -190,7 +193,9 @@ class Call:
 
     def _asked(self, name: str, body: BaseModel | None, status: int) -> Keyed:
         plain = None if body is None else body.model_dump(mode="json")
-        return Keyed(self.key, fingerprint(self.request.method, self.request.url.path, plain), status, name)
+        address = self.request.path_params
+        print_ = fingerprint(self.request.method, self.request.url.path, plain)
+        return Keyed(self.key, print_, status, name, concerned(address, body), thing(address, body))
 
 
 def permitted(issuer: IssuerDep, request: Request) -> Issuer:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from credit_api.app.errors import ApiError, BodyTooLarge, TooSlow, Unauthenticated, problem
 from credit_api.app.settings import Limits
 from credit_api.app.wiring import Parts
+from credit_api.audit.refusals import address_of
 from credit_api.http.auth.principal import Principal, digest
 
 MACHINES = "/v1/"
@@ -47,6 +48,7 @@ class Gate:
             rate = await _let_in(request, parts)
             body = await _read(request, parts.rates.limits) if _takes_body(request) else None
         except ApiError as refusal:
+            parts.audit.stranger(address_of(request), refusal.code)
             await _refuse(request, refusal, send)
             return
         except ClientDisconnect:
@@ -57,7 +59,7 @@ class Gate:
 
 async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
     """What is left of the caller's rate, as headers. Raises `TooManyRequests` and `Unauthenticated`."""
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     key, path = _bearer(request.headers), request.scope["path"]
     if key is None or not path.startswith(MACHINES):
         if path in DOORS:

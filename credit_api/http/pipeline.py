@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,8 @@ from sqlalchemy import Connection
 
 from credit_api.app.errors import ApiError
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent, Outcome
+from credit_api.audit.trace import current
 from credit_api.http.auth.principal import Principal
 from federated.errors import FederatedError
 from financing.base.authority import AUTHORITY
@@ -51,6 +54,8 @@ class Keyed:
     fingerprint: str
     status: int
     name: str
+    concerns: str = ""  # the organisation or subject that it is about, for the audit trail
+    object_id: str = ""  # the thing that it is about; empty for a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class Issuer:
         context = self.context()
         if instrument is not None:
             await self.bring_up(instrument, context)
-        answer = await self._audited(asked, context, partial(self._commit, asked, run, context, proposing))
+        answer = await self._told(asked, context, partial(self._commit, asked, run, context, proposing))
         touched = instrument or answer.body.get("instrument")
         if touched:
             self.parts.feeds.touch(touched)
@@ -116,7 +121,7 @@ class Issuer:
             context.actor.require(AUTHORITY[asked.name])
             return await to_thread.run_sync(self._act, asked, effect, context)
 
-        return await self._audited(asked, context, act)
+        return await self._told(asked, context, act)
 
     async def bring_up(self, instrument: str, context: Context) -> None:
         """Commit what time demands of an instrument, before and apart from the command that may be refused."""
@@ -132,17 +137,42 @@ class Issuer:
         return await asyncio.wrap_future(self.parts.writer.submit(lambda unit: given.run(unit, context)))
 
     async def _commit(self, asked: Keyed, run: Run, context: Context, proposing: Proposing | None) -> Answer:
+        event = self._event(asked, context, "committed")
+
         def command(unit: UnitOfWork) -> Answer:
             self.require_live(unit.connection, context.at)
-            return _answer_once(unit, context, asked, run)
+            return self._answer_once(unit, context, asked, run, event)
 
         try:
             return await asyncio.wrap_future(self.parts.writer.submit(command))
         except AwaitsSecondPerson as waits:
             if proposing is None:
                 raise
-            put = partial(_propose, context=context, asked=asked, proposing=proposing, waits=waits)
+            put = partial(self._propose, context=context, asked=asked, proposing=proposing, waits=waits)
             return await asyncio.wrap_future(self.parts.writer.submit(put))
+
+    def _propose(
+        self, unit: UnitOfWork, context: Context, asked: Keyed, proposing: Proposing, waits: AwaitsSecondPerson
+    ) -> Answer:
+        """Put a command down that waits for a second person; the trail has it under a name of its own."""
+        proposal = Proposal(
+            proposal_id=context.new_id("pro"),
+            organisation_id=context.actor.id,
+            command=asked.name,
+            object_id=str(waits.context["object_id"]),
+            arguments=proposing.arguments(),
+            why=waits.detail,
+            maker=context.person,
+            made_at=context.at,
+        )
+
+        def put(unit: UnitOfWork, _: Context) -> BaseModel:
+            unit.proposals.add(proposal)
+            return proposing.answer(proposal)
+
+        event = replace(self._event(asked, context, "committed"), action=f"propose_{asked.name}")
+        event = replace(event, object_id=proposal.proposal_id)
+        return self._answer_once(unit, context, replace(asked, status=proposing.status), put, event)
 
     def _act(self, asked: Keyed, effect: Effect, context: Context) -> Answer:
         owner = context.actor.id
@@ -151,52 +181,67 @@ class Issuer:
                 self.require_live(connection, context.at)
                 known = UnitOfWork(connection).idempotency.recall(owner, asked.key, asked.fingerprint)
             if known is not None:
+                self.parts.audit.note(self._event(asked, context, "replayed"))
                 return known
             done = effect(context)
-            return self.parts.writer.execute(lambda unit: _answer_once(unit, context, asked, lambda *_: done))
+            # An inquiry tells the trail itself, in the commit that puts it on record.
+            event = None if current().told else self._event(asked, context, "committed")
+            return self.parts.writer.execute(
+                lambda unit: self._answer_once(unit, context, asked, lambda *_: done, event)
+            )
 
-    async def _audited(self, asked: Keyed, context: Context, act: Callable[[], Any]) -> Answer:
-        """One line a command in the audit log, however it ended."""
-        audit = partial(self.parts.audit.write, context, asked.name)
+    async def _told(self, asked: Keyed, context: Context, act: Callable[[], Any]) -> Answer:
+        """One event a command in the audit trail, however it ended; one that is done was told in its own commit."""
         try:
             answer: Answer = await act()
         except REFUSALS as refusal:
-            audit("refused", code=refusal.code)
+            await self._tell(self._event(asked, context, "refused", refusal.code))
             raise
         except Exception:
-            audit("failed", code="internal_error")
+            with suppress(Exception):  # what failed is raised, also where the trail cannot be written either
+                await self._tell(self._event(asked, context, "failed", "internal_error"))
             raise
-        audit("replayed" if answer.replayed else "committed")
+        return answer
+
+    async def _tell(self, event: AuditEvent) -> None:
+        trace = current()
+        if not trace.told:
+            await asyncio.wrap_future(self.parts.audit.submit(event))
+            trace.told = True
+
+    def _event(self, asked: Keyed, context: Context, outcome: Outcome, code: str = "") -> AuditEvent:
+        return AuditEvent.of(
+            self.principal,
+            context.at,
+            asked.name,
+            outcome,
+            code=code,
+            concerns=asked.concerns,
+            object_id=asked.object_id,
+        )
+
+    def _answer_once(
+        self, unit: UnitOfWork, context: Context, asked: Keyed, run: Run, event: AuditEvent | None
+    ) -> Answer:
+        """Run a command unless this key was answered already; its answer and its event are in the same commit."""
+        made: list[str] = []
+        answer = unit.idempotency.recall(context.actor.id, asked.key, asked.fingerprint)
+        if answer is not None:
+            event = None if event is None else replace(event, outcome="replayed")
+        else:
+            done = run(unit, replace(context, new_id=_noting(context.new_id, made)))
+            answer = Answer(asked.status, done.model_dump(mode="json"))
+            unit.idempotency.remember(context.actor.id, asked.key, asked.fingerprint, answer, at=context.at)
+        if event is not None:
+            self.parts.audit.record(unit, replace(event, object_id=event.object_id or next(iter(made), "")))
         return answer
 
 
-def _propose(
-    unit: UnitOfWork, context: Context, asked: Keyed, proposing: Proposing, waits: AwaitsSecondPerson
-) -> Answer:
-    """Put a command down that waits for a second person."""
-    proposal = Proposal(
-        proposal_id=context.new_id("pro"),
-        organisation_id=context.actor.id,
-        command=asked.name,
-        object_id=str(waits.context["object_id"]),
-        arguments=proposing.arguments(),
-        why=waits.detail,
-        maker=context.person,
-        made_at=context.at,
-    )
+def _noting(new_id: Callable[[str], str], made: list[str]) -> Callable[[str], str]:
+    """Makes ids and notes them: the first one that a command makes is that of the thing it makes."""
 
-    def put(unit: UnitOfWork, _: Context) -> BaseModel:
-        unit.proposals.add(proposal)
-        return proposing.answer(proposal)
+    def noted(prefix: str) -> str:
+        made.append(new_id(prefix))
+        return made[-1]
 
-    return _answer_once(unit, context, replace(asked, status=proposing.status), put)
-
-
-def _answer_once(unit: UnitOfWork, context: Context, asked: Keyed, run: Run) -> Answer:
-    """Run a command unless this key was answered already; remember the answer in the same commit."""
-    known = unit.idempotency.recall(context.actor.id, asked.key, asked.fingerprint)
-    if known is not None:
-        return known
-    answer = Answer(asked.status, run(unit, context).model_dump(mode="json"))
-    unit.idempotency.remember(context.actor.id, asked.key, asked.fingerprint, answer, at=context.at)
-    return answer
+    return noted

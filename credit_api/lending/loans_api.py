@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
@@ -67,6 +68,7 @@ def decide_from_inquiry(unit: UnitOfWork, context: Context, parts: Parts, comman
 @router.get("/decisions")
 def list_decisions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[DecisionOut]:
     """Decisions that the caller made or that concern it, newest first."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "decisions"))
     with parts.reading() as connection:
         records = UnitOfWork(connection).decisions.of(principal.organisation_id, paging.window)
     return paging.answers(records, DecisionOut.of)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.pipeline import id_from_key
@@ -48,12 +49,14 @@ def list_models(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> 
 @router.get("/models/monitoring")
 def monitoring(parts: PartsDep, principal: PrincipalDep) -> MonitoringOut:
     """What the scores of the last 90 days show: drift from the held-out rows by basis, challenger beside champion."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "monitoring"))
     return MonitoringOut.model_validate(parts.network.monitoring(parts.clock()))
 
 
 @router.get("/models/drift")
 def feature_drift(parts: PartsDep, principal: PrincipalDep) -> FeatureDriftOut:
     """How the customers of today differ from the champion's training rows, column by column, counted at the nodes."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "monitoring"))
     return FeatureDriftOut.of(parts.network.feature_drift(parts.clock()))
 
 

@@ -45,6 +45,7 @@ def models_page(page: Page) -> Response:
         oversight = page.parts.network.oversight
     except DataMissing:
         return page.render("models.html", versions=[], champion=None)
+    page.note_read("monitoring")
     standing = oversight.lifecycle()
     champion = None if standing.champion is None else oversight.governance.manifest(standing.champion)
     record = None if champion is None else standing.record(champion.version)

@@ -10,15 +10,17 @@ from fastapi.responses import Response
 from credit_api.app.errors import Forbidden
 from credit_api.app.sandbox import OFFICER, SECOND, officer
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent
+from credit_api.audit.refusals import address_of
 from credit_api.console.navigation import KINDS, START
 from credit_api.console.pages import LANG_COOKIE, THEME_COOKIE, THEMES, Page, PageDep, redirect
 from credit_api.console.posting import Post, PostDep, again_with
 from credit_api.console.security import keep_cookie, local_path
 from credit_api.http.auth.principal import Principal
-from credit_api.http.auth.sessions import COOKIE, LIFETIME, close_session, open_session
+from credit_api.http.auth.sessions import COOKIE, LIFETIME, close_session
 from credit_api.http.pipeline import REFUSALS
 from credit_api.organisations.people import SignIn
-from credit_api.organisations.people_api import address_of, admitted
+from credit_api.organisations.people_api import admitted, begun
 from federated.words import LANGUAGES
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
@@ -65,8 +67,14 @@ def leave(post: PostDep) -> Response:
     """End the session on the server; its cookie is worth nothing afterwards."""
     secret = post.page.request.cookies.get(COOKIE)
     if secret:
-        at = post.page.parts.clock()
-        post.page.parts.writer.execute(lambda unit: close_session(unit.connection, secret, at))
+        parts, at, left = post.page.parts, post.page.parts.clock(), post.page.session
+
+        def run(unit: UnitOfWork) -> None:
+            close_session(unit.connection, secret, at)
+            if left is not None:
+                parts.audit.record(unit, AuditEvent.of(left.principal, at, "sign_out", "committed"))
+
+        parts.writer.execute(run)
     response = redirect(post.page.request, "/", "left")
     response.delete_cookie(COOKIE, path="/")
     return response
@@ -116,7 +124,7 @@ def _acted_as(post: Post, organisation_id: str) -> tuple[Principal, str]:
         principal = Principal(
             organisation.id, organisation.kind, organisation.name_zh, organisation.name_en, person.person_id
         )
-        return principal, open_session(unit.connection, principal, at)
+        return principal, begun(parts, unit, principal, at)
 
     return parts.writer.execute(run)
 
@@ -126,4 +134,4 @@ def _with_key(parts: Parts, key: str) -> tuple[Principal, str]:
     at = parts.clock()
     with parts.reading() as connection:
         principal = parts.known_keys.learn(connection, key, at)
-    return principal, parts.writer.execute(lambda unit: open_session(unit.connection, principal, at, key=key))
+    return principal, parts.writer.execute(lambda unit: begun(parts, unit, principal, at, key=key))

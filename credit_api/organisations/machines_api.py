@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
@@ -12,6 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from credit_api.app.errors import OauthRefused
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent
+from credit_api.audit.refusals import address_of
+from credit_api.http.auth.principal import Principal
 from credit_api.http.callers import CallDep, Json, PartsDep, PrincipalDep
 from credit_api.http.fields import Id, ResponseModel
 from credit_api.http.paging import PagingDep
@@ -31,8 +33,9 @@ from credit_api.organisations.machines import (
     revoke_machine,
     revoke_machine_key,
 )
-from credit_api.organisations.people_api import NO_STORE, address_of
+from credit_api.organisations.people_api import NO_STORE
 from financing.base.authority import Work
+from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["machines"], responses=PROBLEMS)
 oauth = APIRouter(tags=["machines"])
@@ -171,7 +174,14 @@ def granted(parts: Parts, assertion: str, scope: str) -> Token:
     at, address = parts.clock(), parts.settings.address
     with parts.reading() as connection:
         found = asserted(connection, assertion, (address, address + OAUTH), at)
-    return parts.writer.execute(partial(give_token, given=found, scope=scope, at=at))
+
+    def run(unit: UnitOfWork) -> Token:
+        given = give_token(unit, found, scope, at)
+        who = Principal(found.machine.organisation_id, "", "", "", found.machine.machine_id, credential="assertion")
+        parts.audit.record(unit, AuditEvent.of(who, at, "give_token", "committed", object_id=found.machine.machine_id))
+        return given
+
+    return parts.writer.execute(run)
 
 
 def _not_granted(refusal: OauthRefused) -> Response:

@@ -11,7 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
-from credit_api.http.auth.keys import ApiKey, issue, keys_of, revoke
+from credit_api.audit.model import AuditEvent
+from credit_api.audit.refusals import address_of
+from credit_api.http.auth.keys import ApiKey, issue, key_id, keys_of, revoke
 from credit_api.http.auth.passwords import hash_password
 from credit_api.http.auth.principal import Principal
 from credit_api.http.auth.sessions import TOKEN_LIFETIME, SessionListed, end_session, open_session, sessions_of
@@ -260,12 +262,7 @@ def list_sessions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
 async def end(session_id: Id, parts: PartsDep, principal: PrincipalDep) -> SessionOut:
     """End a session at once: anybody their own, an administrator everybody's."""
 
-    def run(unit: UnitOfWork) -> SessionListed:
-        return end_session(
-            unit.connection, session_id, principal.organisation_id, parts.clock(), person=_only(principal)
-        )
-
-    return SessionOut.of(await run_in_threadpool(parts.writer.execute, run))
+    return SessionOut.of(await run_in_threadpool(session_ended, parts, principal, session_id))
 
 
 @router.get("/keys")
@@ -283,8 +280,15 @@ def add_key(body: KeyIn, parts: PartsDep, principal: PrincipalDep, response: Res
     if principal.machine:
         raise Forbidden("a key is a person's")
     response.headers.update(NO_STORE)
-    key = parts.writer.execute(lambda unit: issue(unit.connection, principal.person, body.label, parts.clock()))
-    return NewKeyOut(label=body.label, api_key=key)
+    at = parts.clock()
+
+    def run(unit: UnitOfWork) -> str:
+        key = issue(unit.connection, principal.person, body.label, at)
+        made = AuditEvent.of(principal, at, "issue_key", "committed", object_id=key_id(key))
+        parts.audit.record(unit, made)
+        return key
+
+    return NewKeyOut(label=body.label, api_key=parts.writer.execute(run))
 
 
 @router.post("/keys/{key_id}/revocation", response_model=KeyOut)
@@ -302,14 +306,21 @@ def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:
         def without(unit: UnitOfWork) -> tuple[Person, str]:
             found = opened(unit.connection, parts.sealer, asked.invitation, at)
             person = enter(unit, found.invitation, asked.name, at, new_id)
+            _tell_entered(parts, unit, person, found.invitation.invitation_id)
             return person, issue(unit.connection, person.person_id, "invitation", at)
 
         return parts.writer.execute(without)
     with parts.reading() as connection:
-        opened(connection, parts.sealer, asked.invitation, at)
+        invitation_id = opened(connection, parts.sealer, asked.invitation, at).invitation.invitation_id
     # Tens of megabytes and of milliseconds: never on the writer's thread, and for no stranger.
     chosen = Chosen(asked.name, asked.login, hash_password(asked.password), asked.totp)
-    return parts.writer.execute(lambda unit: accept(unit, parts.sealer, asked.invitation, chosen, at, new_id)), None
+
+    def run(unit: UnitOfWork) -> Person:
+        person = accept(unit, parts.sealer, asked.invitation, chosen, at, new_id)
+        _tell_entered(parts, unit, person, invitation_id)
+        return person
+
+    return parts.writer.execute(run), None
 
 
 def admitted(parts: Parts, asked: SignIn, *, token: bool) -> tuple[Principal, str]:
@@ -320,19 +331,41 @@ def admitted(parts: Parts, asked: SignIn, *, token: bool) -> tuple[Principal, st
 
     def run(unit: UnitOfWork) -> str:
         use_up(unit.connection, who.principal.person, who.step)
-        return open_session(unit.connection, who.principal, at, token=token)
+        return begun(parts, unit, who.principal, at, token=token)
 
     return who.principal, parts.writer.execute(run)
+
+
+def begun(
+    parts: Parts, unit: UnitOfWork, principal: Principal, at: datetime, *, key: str | None = None, token: bool = False
+) -> str:
+    """Start a person's session, on record in the audit trail; its secret."""
+    parts.audit.record(unit, AuditEvent.of(principal, at, "sign_in", "committed"))
+    return open_session(unit.connection, principal, at, key=key, token=token)
+
+
+def session_ended(parts: Parts, principal: Principal, session_id: str) -> SessionListed:
+    """End a session: anybody their own, an administrator everybody's. Raises `NotFound`."""
+    at = parts.clock()
+
+    def run(unit: UnitOfWork) -> SessionListed:
+        ended = end_session(unit.connection, session_id, principal.organisation_id, at, person=_only(principal))
+        parts.audit.record(unit, AuditEvent.of(principal, at, "end_session", "committed", object_id=session_id))
+        return ended
+
+    return parts.writer.execute(run)
+
+
+def _tell_entered(parts: Parts, unit: UnitOfWork, person: Person, invitation_id: str) -> None:
+    principal = Principal(person.organisation_id, "", "", "", person.person_id, credential="invitation")
+    at = parts.clock()
+    parts.audit.record(unit, AuditEvent.of(principal, at, "accept_invitation", "committed", object_id=invitation_id))
 
 
 def require_sandbox(parts: Parts) -> None:
     """Raise `Forbidden` outside a sandbox."""
     if not parts.settings.sandbox:
         raise Forbidden("API keys open sandboxes only: people sign in, machines ask for tokens")
-
-
-def address_of(request: Request) -> str:
-    return client.host if (client := request.client) else ""
 
 
 def _only(principal: Principal) -> str | None:

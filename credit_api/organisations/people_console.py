@@ -8,13 +8,14 @@ import segno
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from credit_api.audit.refusals import address_of
 from credit_api.console.navigation import START
 from credit_api.console.pages import Page, PageDep, redirect
 from credit_api.console.posting import PROPOSALS, Post, PostDep, again_with
 from credit_api.console.security import keep_cookie
 from credit_api.http.auth.keys import keys_of
 from credit_api.http.auth.principal import Principal
-from credit_api.http.auth.sessions import COOKIE, LIFETIME, end_session, open_session, sessions_of
+from credit_api.http.auth.sessions import COOKIE, LIFETIME, sessions_of
 from credit_api.http.pipeline import REFUSALS
 from credit_api.organisations.machines import machines_of, revoke_machine
 from credit_api.organisations.people import (
@@ -28,7 +29,7 @@ from credit_api.organisations.people import (
     recover_person,
     withdraw_invitation,
 )
-from credit_api.organisations.people_api import Acceptance, address_of, entered, revoke_key
+from credit_api.organisations.people_api import Acceptance, begun, entered, revoke_key, session_ended
 from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
 from financing.base.authority import Role
 from financing.base.commands import Id
@@ -150,13 +151,8 @@ def depart(post: PostDep, person_id: Id) -> Response:
 def end(post: PostDep, session_id: Id) -> Response:
     """End a session: anybody their own, an administrator everybody's."""
     page, principal = post.page, post.page.principal()
-    only = None if principal.has(Role.ADMINISTRATOR) else principal.person
     try:
-        page.parts.writer.execute(
-            lambda unit: end_session(
-                unit.connection, session_id, principal.organisation_id, page.parts.clock(), person=only
-            )
-        )
+        session_ended(page.parts, principal, session_id)
     except REFUSALS as refusal:
         return again_with(post, refusal, people_page)
     return redirect(page.request, PEOPLE, "session_ended")
@@ -239,4 +235,4 @@ def _signed_in(page: Page, person: Person) -> str:
     """The secret of a session of the person who has just joined."""
     principal = Principal(person.organisation_id, _kind(page, person), "", "", person.person_id, person.roles)
     at = page.parts.clock()
-    return page.parts.writer.execute(lambda unit: open_session(unit.connection, principal, at))
+    return page.parts.writer.execute(lambda unit: begun(page.parts, unit, principal, at))

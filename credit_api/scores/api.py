@@ -6,6 +6,7 @@ from functools import partial
 
 from fastapi import APIRouter, Response
 
+from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import CallDep, PartsDep, PermittedDep, PrincipalDep
 from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep, page_by_id
@@ -38,6 +39,7 @@ async def give_consent(body: ConsentIn, call: CallDep) -> Response:
 @router.get("/consents")
 def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ConsentOut]:
     """Consents towards the calling bank by id."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "consents"))
     read = partial(parts.network.consents, principal.organisation_id)
     consents = page_by_id(paging.window, read, lambda record: record.consent_id)
     return paging.answers(consents, ConsentOut.model_validate)
@@ -46,7 +48,9 @@ def list_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -
 @router.get("/consents/{consent_id}")
 def show_consent(consent_id: Id, parts: PartsDep, principal: PrincipalDep) -> ConsentOut:
     """One consent towards the calling bank."""
-    return ConsentOut.model_validate(parts.network.consent(consent_id, principal.organisation_id))
+    consent = parts.network.consent(consent_id, principal.organisation_id)
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "consent", concerns=consent.subject_id))
+    return ConsentOut.model_validate(consent)
 
 
 @router.post("/consents/{consent_id}/withdrawal", response_model=ConsentOut)
@@ -63,6 +67,7 @@ async def withdraw_consent(consent_id: Id, call: CallDep, body: WithdrawalIn | N
 @router.get("/customers")
 def list_customers(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[CustomerOut]:
     """The calling bank's own customers by subject id."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "customers"))
     read = partial(parts.network.customers, principal.organisation_id)
     customers = page_by_id(paging.window, read, lambda subject_id: subject_id)
     return paging.answers(customers, lambda subject_id: CustomerOut(subject_id=subject_id))
@@ -80,6 +85,7 @@ def score(body: ScoreIn, issuer: PermittedDep) -> ScoreOut:
 @router.get("/inquiries")
 def list_inquiries(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ScoreOut]:
     """The calling bank's answered inquiries, newest first."""
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "inquiries"))
     with parts.reading() as connection:
         page = inquiries(connection, bank_id=principal.organisation_id, answered=True, window=paging.window)
     return paging.answers(page, lambda each: ScoreOut.model_validate(each.answer))

@@ -34,6 +34,7 @@ def customers(page: PageDep, subject: Annotated[str, Query(max_length=64)] = "")
     """The bank's own customers by id; `subject` starts the list at an id."""
     bank = page.principal("bank")
     subject = subject.strip()
+    page.note_read("customers")
     try:
         network = page.parts.network
     except DataMissing:
@@ -71,6 +72,7 @@ def customer(page: PageDep, subject_id: Id) -> Response:
 
 def customer_page(page: Page, subject_id: str) -> Response:
     bank = page.principal("bank").organisation_id
+    page.note_read("customer", subject_id)
     at = page.parts.clock()
     network = page.parts.network
     with page.parts.reading() as connection:
@@ -159,6 +161,7 @@ def ask(post: PostDep, subject_id: Id) -> Response:
 def log(page: PageDep) -> Response:
     """Who was asked about, when, why, and what was answered."""
     bank = page.principal("bank")
+    page.note_read("inquiries")
     with page.parts.reading() as connection:
         asked = inquiries(connection, bank_id=bank.organisation_id, window=page.window("inquiries"))
     return page.render("inquiries.html", asked=asked)
@@ -171,6 +174,7 @@ def answer(page: PageDep, inquiry_id: Id) -> Response:
     with page.parts.reading() as connection:
         inquiry = own_inquiry(connection, inquiry_id, bank.organisation_id)
         firm = UnitOfWork(connection).organisations.of_subject(inquiry.subject_id)
+    page.note_read("inquiry", inquiry.subject_id)
     given = None if inquiry.outcome == "refused" else ScoreOut.model_validate(inquiry.answer)
     return page.render(
         "inquiry.html",

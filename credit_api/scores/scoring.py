@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from credit_api.app.wiring import Parts
+from credit_api.audit.model import AuditEvent
+from credit_api.audit.trace import current
 from credit_api.http.auth.principal import Principal
 from credit_api.scores.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
 from credit_api.scores.schemas import ScoreIn, ScoreOut
@@ -15,6 +17,7 @@ from federated.consent.record import Purpose
 from federated.errors import FederatedError
 from federated.serving import ScoreQuery
 from financing.lending.origination.assessment import CreditAssessment, NoFile
+from financing.lending.unit import UnitOfWork
 
 
 def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
@@ -52,7 +55,22 @@ def _log(
         answer=answer,
         asked_at=at,
     )
-    parts.writer.execute(lambda unit: log_inquiry(unit.connection, inquiry))
+    event = AuditEvent.of(
+        principal,
+        at,
+        "ask_score",
+        "refused" if outcome == "refused" else "committed",
+        code=answer["code"] if outcome == "refused" else "",
+        concerns=asked.subject_id,
+        object_id=inquiry_id,
+    )
+
+    def log(unit: UnitOfWork) -> None:
+        log_inquiry(unit.connection, inquiry)
+        parts.audit.record(unit, event)
+
+    parts.writer.execute(log)
+    current().told = True
 
 
 def usable_assessment(parts: Parts, connection: Connection, inquiry_id: str, bank_id: str) -> CreditAssessment | NoFile:

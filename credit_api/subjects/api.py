@@ -8,6 +8,7 @@ from typing import Literal, Self
 from fastapi import APIRouter, Response
 from pydantic import Field
 
+from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
@@ -78,6 +79,7 @@ class UsesOfMyData(ResponseModel):
 def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[InquiryAboutMe]:
     """Every inquiry about the calling firm by any bank, refused ones too, newest first."""
     subject = own_subject(parts, principal)
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "own_inquiries", concerns=subject))
     with parts.reading() as connection:
         page = inquiries(connection, subject_id=subject, window=paging.window)
     return paging.answers(page, InquiryAboutMe.of)
@@ -86,14 +88,18 @@ def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: Pa
 @router.get("/uses")
 def list_uses_of_my_data(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> UsesOfMyData:
     """What every bank's and grid company's node did with the calling firm's data, and what it refused, newest first."""
-    uses, silent = uses_of(parts, own_subject(parts, principal), paging.window)
+    subject = own_subject(parts, principal)
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "own_uses", concerns=subject))
+    uses, silent = uses_of(parts, subject, paging.window)
     return UsesOfMyData(uses=paging.answers(uses, UseOfMyData.of), cannot_tell=list(silent))
 
 
 @router.get("/consents")
 def list_my_consents(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ConsentOut]:
     """The calling firm's consents towards all banks, withdrawn ones too, by bank and id."""
-    consents = consents_of(parts, own_subject(parts, principal), paging.window)
+    subject = own_subject(parts, principal)
+    parts.audit.note(AuditEvent.read(principal, parts.clock(), "own_consents", concerns=subject))
+    consents = consents_of(parts, subject, paging.window)
     return paging.answers(consents, ConsentOut.model_validate)
 
 

@@ -42,6 +42,7 @@ def record_page(page: Page, signed: str = "") -> Response:
         subject = own_subject(page.parts, principal)
     except Forbidden:
         return page.render("record.html", subject=None)
+    page.note_read("own_record", subject)
     with page.parts.reading() as connection:
         asked = inquiries(connection, subject_id=subject, window=page.window("inquiries"))
     try:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 GENESIS = "0" * 64
 
@@ -44,5 +45,15 @@ def entry_hash(previous: str, entry: SealedEntry) -> str:
         entry.at,
         [[line.account_id, line.account_seq, line.amount, line.balance_after] for line in entry.lines],
     ]
+    return sealed(body)
+
+
+def sealed(body: Sequence[object]) -> str:
+    """SHA-256 over the canonical JSON text of what a hash covers; 64 lower-case hex digits."""
     text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def stamp(at: datetime) -> str:
+    """A time as a hash covers it: ISO 8601 in UTC with microseconds."""
+    return at.astimezone(UTC).isoformat("T", "microseconds")

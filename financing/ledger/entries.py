@@ -34,6 +34,7 @@ class EntryKind(StrEnum):
     RETIREMENT = "retirement"
     CANCELLATION = "cancellation"
     EXPORT = "export"
+    AUDIT_ANCHOR = "audit_anchor"  # moves nothing: its reference is the head of the audit trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -23,7 +23,7 @@ from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.store import Store
 from financing.ledger.accounts import AccountKey, AccountKind, Asset
-from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash
+from financing.ledger.chain import GENESIS, SealedEntry, SealedLine, entry_hash, stamp
 from financing.ledger.entries import Entry, EntryKind, Posting
 from financing.ledger.tables import AccountRow, EntryRow, HoldRow, PostingRow
 
@@ -132,6 +132,25 @@ class LedgerStore(Store):
         digest = self.seal(head, draft.kind, draft.reference, lines, at=at, actor_id=actor_id)
         return PostedEntry(head.entry_id + 1, digest, {key: balance.account_id for key, balance in balances.items()})
 
+    def post_note(self, kind: EntryKind, reference: str, *, at: datetime, actor_id: str) -> PostedEntry:
+        """Store an entry that moves nothing: the chain covers its kind and reference. The schema takes anchors only."""
+        head = self.head()
+        return PostedEntry(head.entry_id + 1, self.seal(head, kind, reference, [], at=at, actor_id=actor_id), {})
+
+    def last_reference(self, kind: EntryKind) -> str | None:
+        """What the last entry of a kind refers to; None before the first."""
+        query = select(entry.c.reference).where(entry.c.kind == kind.value).order_by(entry.c.id.desc()).limit(1)
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def references(self, kind: EntryKind) -> Iterator[tuple[int, str]]:
+        """Numbers and references of all entries of a kind, in order, a thousand in memory at once."""
+        query = select(entry.c.id, entry.c.reference).where(entry.c.kind == kind.value).order_by(entry.c.id)
+        last: int | None = 0
+        while last is not None:
+            rows = self._connection.execute(query.where(entry.c.id > last).limit(1_000)).all()
+            yield from ((row.id, row.reference) for row in rows)
+            last = rows[-1].id if rows else None
+
     def add_lines(self, entry_id: int, amounts: Mapping[AccountKey, int]) -> None:
         """Write postings of an entry that is not sealed yet; raises as `post`."""
         self._write(entry_id, [Posting(key, amount) for key, amount in amounts.items()])
@@ -148,7 +167,7 @@ class LedgerStore(Store):
     ) -> str:
         """Close the entry `after` the head over all its postings, in account order; returns its hash."""
         entry_id, previous = after.entry_id + 1, after.hash
-        digest = entry_hash(previous, SealedEntry(entry_id, kind.value, reference, _stamp(at), lines))
+        digest = entry_hash(previous, SealedEntry(entry_id, kind.value, reference, stamp(at), lines))
         self._connection.execute(
             _ADD_ENTRY,
             {
@@ -260,19 +279,19 @@ class LedgerStore(Store):
     def _sealed_entries(self) -> Iterable[tuple[SealedEntry, str, str]]:
         query = (
             select(entry, posting.c.account_id, posting.c.account_seq, posting.c.amount, posting.c.balance_after)
-            .select_from(entry.join(posting, posting.c.entry_id == entry.c.id))
+            .select_from(entry.outerjoin(posting, posting.c.entry_id == entry.c.id))
             .order_by(entry.c.id, posting.c.account_id)
         )
         rows = self._connection.execute(query)
         for _, group in groupby(rows, key=lambda row: row.id):
-            lines = list(group)
-            first = lines[0]
+            first, *more = group
+            lines = [first, *more] if first.account_id is not None else []
             yield (
                 SealedEntry(
                     first.id,
                     first.kind,
                     first.reference,
-                    _stamp(first.at),
+                    stamp(first.at),
                     [SealedLine(row.account_id, row.account_seq, row.amount, row.balance_after) for row in lines],
                 ),
                 first.previous_hash,
@@ -401,10 +420,6 @@ class LedgerStore(Store):
         if balance.account_id == 0:
             raise NotFound("no such account", account=str(key))
         return balance.account_id
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat("T", "microseconds")
 
 
 def _identity(key: AccountKey) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from typer.testing import CliRunner
 
+from credit_api.audit.store import AuditStore
 from credit_api.cli.main import app
 
 
@@ -19,6 +20,10 @@ def test_the_command_closes_what_is_over_and_then_nothing(world):
     assert done.exit_code == 0, done.output
     closed = json.loads(done.stdout)["closed"]
     assert [day["day"] for day in closed] in ([str(first)], [])
+    with world.parts.reading() as connection:
+        events = [each for each in AuditStore(connection).walk() if each.action == "close_day"]
+    told = [(each.organisation_id, each.credential, each.object_id) for each in events]
+    assert told == [(day["bank"], "command_line", day["day"]) for day in closed]
     again = json.loads(CliRunner().invoke(app, arguments).stdout)
     assert again == {"closed": [], "failed": []}
 

@@ -128,6 +128,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "entry.recovery": ("核销收回", "Recovery"),
     "entry.end_of_day": ("日终", "End of day"),
     "entry.disposal": ("处置", "Disposal"),
+    "entry.audit_anchor": ("审计锚定", "Anchor of the audit trail"),
     "entry.retirement": ("注销", "Retirement"),
     "account.cash": ("结算余额", "Settlement balance"),
     "account.settlement": ("清算账户", "Settlement mirror"),

@@ -8,6 +8,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "request_timeout": ("请求未能及时送达", "The request did not arrive in time"),
     "too_many_requests": ("请求过于频繁,请稍后再试", "Too many requests; try again shortly"),
     "overloaded": ("系统繁忙,请稍后再试", "The service is busy; try again shortly"),
+    "audit_tampered": ("审计记录被改动", "The audit trail was tampered with"),
     "invalid_request": ("填写有误", "Something entered does not fit"),
     "method_not_allowed": ("不支持的操作", "Not possible here"),
     "internal_error": ("服务出错", "The service failed"),

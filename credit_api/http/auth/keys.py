@@ -51,7 +51,7 @@ def issue(connection: Connection, person_id: str, label: str, at: datetime, *, l
     connection.execute(
         insert(api_key).values(
             sha256=sha256,
-            id=f"key_{sha256[:20]}",
+            id=key_id(key),
             organisation_id=organisation_id,
             person_id=person_id,
             label=label,
@@ -62,16 +62,21 @@ def issue(connection: Connection, person_id: str, label: str, at: datetime, *, l
     return key
 
 
-def revoke(connection: Connection, key_id: str, organisation_id: str, at: datetime) -> ApiKey:
+def key_id(key: str) -> str:
+    """The name of a key, by which it is listed and revoked."""
+    return f"key_{digest(key)[:20]}"
+
+
+def revoke(connection: Connection, named: str, organisation_id: str, at: datetime) -> ApiKey:
     """Make an organisation's key useless from now on, and the sessions it opened; again changes nothing.
 
     Raises `NotFound`, for another organisation's key too.
     """
-    query = select(api_key).where(api_key.c.id == key_id, api_key.c.organisation_id == organisation_id)
+    query = select(api_key).where(api_key.c.id == named, api_key.c.organisation_id == organisation_id)
     if connection.execute(query).first() is None:
-        raise NotFound("no such key", key_id=key_id)
+        raise NotFound("no such key", key_id=named)
     connection.execute(
-        update(api_key).where(api_key.c.id == key_id, api_key.c.revoked_at.is_(None)).values(revoked_at=at)
+        update(api_key).where(api_key.c.id == named, api_key.c.revoked_at.is_(None)).values(revoked_at=at)
     )
     return _key(connection.execute(query).one())
 
