@@ -158,6 +158,24 @@ def bench_scoring(
     _print_figures(figures | {f"audit_{name}": value for name, value in audited.items()}, as_json)
 
 
+@bench.command("attack")
+def bench_attack(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
+) -> None:
+    """Try to own a running service, over HTTP as anybody could: each attempt is held back, or the exit code is 1."""
+    from simulations.benchmarks.attacks import run_attacks  # noqa: PLC0415
+
+    progress = Console(stderr=True)
+    attempts = run_attacks(lambda text: progress.print(text, style="dim", markup=False, highlight=False))
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(each) for each in attempts], indent=1) + "\n")
+    else:
+        for each in attempts:
+            sys.stdout.write(f"{'held' if each.held else 'GOT THROUGH':12} {each.name}: {each.shown}\n")
+    if not all(each.held for each in attempts):
+        raise typer.Exit(1)
+
+
 def _print_figures(figures: dict[str, float], as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(figures, indent=1) + "\n")

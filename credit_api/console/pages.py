@@ -22,7 +22,8 @@ from credit_api.console import formats
 from credit_api.console.navigation import links_for
 from credit_api.console.security import VISITOR_COOKIE, Fields, keep_cookie, local_path, new_token
 from credit_api.console.texts import pair, text
-from credit_api.http.auth.principal import Principal
+from credit_api.http.auth.known_keys import mark_used
+from credit_api.http.auth.principal import Principal, digest
 from credit_api.http.auth.sessions import COOKIE, Session, find_session
 from credit_api.http.callers import PartsDep
 from credit_api.http.paging import as_cursor, window_at
@@ -201,11 +202,13 @@ class Page:
 
 def open_page(request: Request, parts: PartsDep) -> Page:
     """Who asks, by the session cookie, and how they want it shown."""
-    secret = request.cookies.get(COOKIE)
+    secret, at = request.cookies.get(COOKIE), parts.clock()
     session = None
     if secret:
         with parts.reading() as connection:
-            session = find_session(connection, secret, parts.clock())
+            session = find_session(connection, secret, at)
+        if session is not None and session.is_due(at):
+            parts.writer.submit(lambda unit: mark_used(unit.connection, digest(secret), at))
     if session is not None:
         request.state.principal = session.principal
     token = session.csrf_token if session else request.cookies.get(VISITOR_COOKIE) or new_token()

@@ -123,8 +123,8 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "link_energy": May(("grid", "registry"), Work.REGISTRY, REGION),
         "record_units": May(("registry",), Work.REGISTRY, ANY),
         # carbon neutrality
-        "draft_claim": May(HOLDERS, Work.REGISTRY),
-        "match_retirement": May(HOLDERS, Work.REGISTRY),
+        "draft_claim": May(EVERYONE, Work.REGISTRY),
+        "match_retirement": May(EVERYONE, Work.REGISTRY),
         "certify_claim": May(("verifier",), Work.REGISTRY, ANY),
         "refuse_claim": May(("verifier",), Work.REGISTRY, ANY),
         # the order book

@@ -41,9 +41,11 @@ class Person:
     def text(self, css="main"):
         return self.one(css).text
 
-    def act_as(self, organisation_id):
-        """Through the first page's buttons, or the header's switch once signed in."""
-        if self.all("details.menu"):
+    def act_as(self, organisation_id, *, second=False):
+        """Through the first page's buttons, or the header's switch once signed in; as the second officer at sign-in."""
+        if second:
+            self.open("/sign-in").click(f"main button[name='second'][value='{organisation_id}']")
+        elif self.all("details.menu"):
             self.one("details.menu summary").click()
             self.click(f"details.menu button[value='{organisation_id}']")
         else:

@@ -46,12 +46,15 @@ def test_the_whole_story_in_the_browser(person, story_world):
     assert "Healthy" in person.text(".page-head")
     assert person.one("svg.chart.wide").is_displayed()
 
-    # The exchange moves the price. Such a jump needs a second person's word; the form says so and keeps its input.
+    # The exchange moves the price. Such a jump waits for a second person; who made it is offered no confirmation.
     person.act_as("exchange-seee").fill("price", asset_class="PHCER", price="18").send("price")
-    assert "price_implausible" in person.text("#refusal")
-    assert person.one("#price-price").get_attribute("value") == "18"
-    person.fill("price", confirmed=True).send("price")
-    assert "margin calls" in person.text(".notice.good")
+    assert person.path == "/console/proposals"
+    assert "another person confirms it" in person.text("section.card")
+    assert not person.all("form[action$='/confirmation']")
+    person.act_as("exchange-seee", second=True).open("/console/proposals")
+    assert "1800" in person.text(".facts")
+    person.click("form[action$='/confirmation'] button", confirm=True)
+    assert "carried out" in person.text(".notice.good")
 
     # The bank sees the call; the developer sees it with its exact cure, and pays that.
     person.act_as("bank-gusu")

@@ -83,6 +83,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "调整价格，看贷款如何应对；为参与方入金。",
         "Move the price, see what loans do, credit deposits.",
     ),
+    "begin.regulator": (
+        "查阅任何机构的账目；冻结有疑问的减排量。",
+        "Read anybody's books, and freeze credits that are in doubt.",
+    ),
     "begin.grid": ("提供电表读数；用电数据只参与本地计算。", "Load meter readings; electricity data stays here."),
     "entry.back": ("登录后回到刚才的页面。", "You will return to the page you asked for."),
     "entry.act": ("代机构操作（沙盒）", "Act as an organisation (sandbox)"),

@@ -6,18 +6,16 @@ A credential found here is still looked at in the transaction of the command it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, update
 
 from credit_api.app.errors import Unauthenticated
 from credit_api.http.auth.keys import KEYS, LIVE, api_key, authenticate
 from credit_api.http.auth.principal import Principal, digest
-from credit_api.http.auth.sessions import authenticate_token, session_t
+from credit_api.http.auth.sessions import SHOWN_TO, authenticate_token, session_t
 
 MOST = 10_000
-# How stale the time of last use may be: storing it costs a commit.
-SHOWN_TO = timedelta(minutes=1)
 
 
 @dataclass(slots=True)

@@ -39,7 +39,9 @@ machine_key_t = table_of(MachineKeyRow)
 COOKIE = "tanxin_session"
 BEARER_PREFIX = "txt"
 LIFETIME = timedelta(hours=12)
-IDLE = timedelta(hours=2)
+# A session that nobody used for so long has ended; that it is used is stored once a minute.
+IDLE = timedelta(hours=4)
+SHOWN_TO = timedelta(minutes=1)
 TOKEN_LIFETIME = timedelta(minutes=10)
 
 
@@ -49,6 +51,11 @@ class Session:
 
     principal: Principal
     csrf_token: str
+    used_at: datetime | None = None
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether that it is used should be stored."""
+        return self.used_at is None or at - self.used_at >= SHOWN_TO
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,13 @@ def open_machine_session(
 
 def find_session(connection: Connection, secret: str, at: datetime) -> Session | None:
     """The live session behind a cookie, or None."""
-    query = _of_people(at).add_columns(session_t.c.csrf_token).where(session_t.c.sha256 == digest(secret))
+    query = (
+        _of_people(at)
+        .add_columns(session_t.c.csrf_token, session_t.c.used_at)
+        .where(session_t.c.sha256 == digest(secret))
+    )
     row = connection.execute(query).first()
-    return None if row is None else Session(as_person(row, "session"), row.csrf_token)
+    return None if row is None else Session(as_person(row, "session"), row.csrf_token, row.used_at)
 
 
 def authenticate_token(connection: Connection, sha256: str, at: datetime) -> tuple[Principal, datetime] | None:

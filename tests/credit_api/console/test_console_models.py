@@ -21,6 +21,11 @@ def browser(world):
     return Browser(world).act_as("bank-gusu")
 
 
+def others_approve(world):
+    for bank in ("bank-jinji", "bank-taihu"):
+        world.post(bank, "/v1/models/v0002/approval", {"decision": "approve", "note": "validated too"})
+
+
 def decide(browser, version, form, path, status=303, **fields):
     hidden = browser.hidden(f"{PAGE}/{version}", form)
     return browser.post(f"{PAGE}/{version}/{path}", hidden | fields, status=status)
@@ -32,7 +37,10 @@ def test_from_approval_to_rollback(world, browser):
     assert answer.headers["location"] == f"{PAGE}/v0002"
     shown = browser.get(f"{PAGE}/v0002").text
     assert "validated" in shown
-    assert 'id="form-approve"' in shown
+    assert 'id="form-champion"' not in shown
+    assert "other banks concerned" in shown
+    others_approve(world)
+    assert 'id="form-approve"' in browser.get(f"{PAGE}/v0002").text
     decide(browser, "v0002", "challenger", "appointment/challenger")
     customer = world.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
     world.score("bank-gusu", customer)
@@ -63,7 +71,7 @@ def test_a_form_sent_twice_decides_once(world, browser):
     for _ in range(2):
         browser.post(f"{PAGE}/v0002/approval", fields)
     history = world.get("bank-gusu", "/v1/models/v0002")["history"]
-    assert [each["kind"] for each in history] == ["registered", "approved"]
+    assert [each["kind"] for each in history] == ["registered", "endorsed"]
 
 
 def test_others_read_and_are_shown_no_decision(world):
