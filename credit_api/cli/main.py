@@ -28,6 +28,7 @@ from credit_api.app.wiring import Parts, SubjectSigner, assemble
 from credit_api.cli.audit import audit_app
 from credit_api.cli.business_days import end_of_day
 from credit_api.cli.entering import init
+from credit_api.cli.machines import machine_app
 from credit_api.cli.market import market_app
 from credit_api.cli.models import models_app
 from credit_api.cli.readings import readings_app
@@ -54,6 +55,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(machine_app, name="machine")
 app.add_typer(market_app, name="market")
 app.add_typer(models_app, name="models")
 app.add_typer(readings_app, name="readings")

@@ -36,10 +36,10 @@ def sandbox(tmp_path_factory, trained_network):
     shutil.copytree(trained_network, home / "network")
     # The sandbox runs on the real clock, and it is the seeding that lets a bank approve and appoint.
     registered_anew(home / "network", datetime.now(UTC))
-    parts = assemble(Settings(home=home, sandbox=True))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    parts = assemble(Settings(home=home, sandbox=True, port=port))
     server = uvicorn.Server(uvicorn.Config(create_app(parts), port=port, log_level="error", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -297,7 +297,7 @@ def test_what_the_trail_costs_is_measured_on_the_same_questions(sqlite_world):
     kept, before = w.parts.audit, trail(w)
     found = measure_cost(w.client.app, w.parts, w.keys["bank-gusu"], [question], rounds=2)
     assert found.scores == 2
-    assert min(found.with_trail_us, found.without_trail_us) > 0
+    assert min(found.with_both_us, found.with_neither_us) > 0
     # Two rounds and the one before them, with the trail; as many without it.
     assert [each.action for each in since(w, before)] == ["ask_score"] * 3
     assert w.parts.audit is kept

@@ -1,0 +1,96 @@
+"""Two persons where two are asked for, in the database too: whoever writes past the service is refused by it."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+AT = "'2026-11-22 02:00:00.000000'"
+PRICE = (
+    "INSERT INTO price_observation"
+    " (asset_class, fen_per_tonne, observed_at, source, confirmed, recorded_by, recorded_at)"
+    f" VALUES ('PHCER', 1, {AT}, 'x', {{true}}, 'exchange-seee', {AT})"
+)
+INVITATION = (
+    "INSERT INTO invitation (sha256, id, organisation_id, roles, totp_sealed, invited_by, created_at, expires_at)"
+    f" VALUES ('{'a' * 64}', 'inv', 'bank-gusu', 'administrator maker', 'x', 'bank-gusu', {AT}, {AT})"
+)
+DECIDED = "UPDATE proposal SET checker = '{who}', outcome = 'confirmed', decided_at = made_at"
+
+
+@pytest.fixture
+def waiting(world):
+    """A service with a price that waits for a second person, and a viewer who is none."""
+    world.price(3_000)
+    proposal = world.price(1_000)
+    assert proposal["outcome"] is None
+    invited = world.post("exchange-seee", "/v1/invitations", {"roles": ["viewer"]})["invitation_id"]
+    world.entered("exchange-seee", invited, "viewer")
+    world.viewer = next(e["person_id"] for e in world.get("exchange-seee", "/v1/people") if e["name"] == "viewer")
+    return world
+
+
+def written(world, statement):
+    true = "true" if world.parts.engine.dialect.name == "postgresql" else "1"
+    return world.parts.writer.execute(lambda unit: unit.connection.execute(text(statement.replace("{true}", true))))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        PRICE,
+        INVITATION,
+        DECIDED.format(who="exchange-seee:officer"),
+        DECIDED.format(who="bank-gusu:officer"),
+        DECIDED.format(who="nobody"),
+        DECIDED.format(who="{viewer}"),
+        "UPDATE proposal SET outcome = 'confirmed', decided_at = made_at",
+        "UPDATE proposal SET maker = 'exchange-seee:second'",
+        "DELETE FROM proposal",
+        "UPDATE api_key SET expires_at = created_at",
+        "UPDATE api_key SET person_id = 'bank-gusu:officer' WHERE organisation_id = 'exchange-seee'",
+    ],
+    ids=lambda statement: " ".join(statement.split()[:6]),
+)
+def test_the_schema_refuses(waiting, statement):
+    with pytest.raises(IntegrityError):
+        written(waiting, statement.replace("{viewer}", waiting.viewer))
+
+
+def test_a_proposal_is_decided_once_and_a_revoked_key_stays_revoked(waiting):
+    written(waiting, DECIDED.format(who="exchange-seee:second"))
+    for again in (DECIDED.format(who="exchange-seee:second"), "UPDATE proposal SET outcome = 'refused'"):
+        with pytest.raises(IntegrityError):
+            written(waiting, again)
+    waiting.revoke("bank-taihu")
+    with pytest.raises(IntegrityError):
+        written(waiting, "UPDATE api_key SET revoked_at = NULL WHERE organisation_id = 'bank-taihu'")
+
+
+def test_what_two_people_confirmed_is_carried_out_once_as_of_then(waiting):
+    world = waiting
+    (proposal,) = world.get("exchange-seee", "/v1/proposals?waiting=true")
+    path = f"/v1/proposals/{proposal['proposal_id']}"
+    assert world.get("bank-gusu", "/v1/marks/PHCER")["price_fen_per_tonne"] == 3_000
+    for stranger in ("bank-gusu", "registry-sip"):
+        world.assert_refused(stranger, f"{path}/confirmation", None, "not_found", status=404)
+    world.assert_refused("exchange-seee", f"{path}/confirmation", None, "not_permitted", status=403)
+    done = world.confirm("exchange-seee", proposal)
+    assert (done["maker"], done["checker"]) == ("exchange-seee:officer", "exchange-seee:second")
+    assert world.get("bank-gusu", "/v1/marks/PHCER")["price_fen_per_tonne"] == 1_000
+    second = world.second("exchange-seee")
+    for word in ("confirmation", "refusal"):
+        world.assert_refused(second, f"{path}/{word}", None, "invalid_state", status=409)
+    assert [each["confirmed"] for each in world.get("exchange-seee", "/v1/prices?asset_class=PHCER")] == [True, False]
+
+
+def test_a_proposal_that_cannot_be_carried_out_any_more_waits_on(waiting):
+    """Another price came in between, so the waiting one would be of the past: nothing of the confirmation is kept."""
+    world = waiting
+    (proposal,) = world.get("exchange-seee", "/v1/proposals?waiting=true")
+    world.now = world.now.replace(hour=5)
+    world.price(2_900)
+    path = f"/v1/proposals/{proposal['proposal_id']}/confirmation"
+    world.assert_refused(world.second("exchange-seee"), path, None, "price_implausible")
+    assert world.get("exchange-seee", "/v1/proposals?waiting=true") == [proposal]
+    refused = world.post(world.second("exchange-seee"), path.replace("confirmation", "refusal"))
+    assert refused["outcome"] == "refused"
