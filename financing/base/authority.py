@@ -131,9 +131,9 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "place_order": May(HOLDERS, _TRADE),
         "preview_order": May(HOLDERS, _TRADE),
         "cancel_order": May(HOLDERS, _TRADE),
-        "report_block": May(HOLDERS, _TRADE, PARTY),
-        "confirm_block": May(HOLDERS, _TRADE, PARTY),
-        "withdraw_block": May(HOLDERS, _TRADE),
+        "report_block": May((*HOLDERS, "exchange"), _TRADE, PARTY),
+        "confirm_block": May((*HOLDERS, "exchange"), _TRADE, PARTY),
+        "withdraw_block": May((*HOLDERS, "exchange"), _TRADE),
         # over the counter
         "make_listing": May(HOLDERS, _TRADE),
         "buy_listing": May(HOLDERS, _TRADE, PARTY),

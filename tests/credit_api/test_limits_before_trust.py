@@ -149,7 +149,7 @@ def test_one_address_holds_so_many_connections_and_no_more(served):
 
 def test_guessing_keys_is_slowed_and_known_ones_go_on(served):
     port, world = served
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
 
         def answer(key):
             return client.get("/v1/balances", headers={"Authorization": f"Bearer {key}"})
@@ -167,7 +167,7 @@ def test_guessing_keys_is_slowed_and_known_ones_go_on(served):
 
 def test_one_key_asks_so_often_and_no_more(served):
     port, world = served
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         heads = {who: {"Authorization": f"Bearer {world.keys[who]}"} for who in ("bank-gusu", "bank-jinji")}
         codes = [client.get("/v1/nothing", headers=heads["bank-gusu"]).status_code for _ in range(200)]
         assert set(codes) == {404, 429}
@@ -181,7 +181,7 @@ def test_more_at_once_than_the_service_takes_is_overload(served):
     port, world = served
     key = world.keys["bank-gusu"]
     # Bodies are read before a request is let in, so what is let in is what the handlers work on.
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         head = {"Authorization": f"Bearer {key}"}
         found = set()
 

@@ -72,7 +72,13 @@ def test_versions_are_read_by_those_whom_they_concern(world):
         ]
     first = version(world, "v0001")
     assert first == found[0]
-    assert [each["kind"] for each in first["history"]] == ["registered", "approved", "appointed"]
+    assert [each["kind"] for each in first["history"]] == [
+        "registered",
+        "endorsed",
+        "endorsed",
+        "approved",
+        "appointed",
+    ]
     assert first["registered_by"] != first["approved_by"]
     for path in ("", "/monitoring", "/drift", "/v0001", "/v0001/card", "/v0001/fairness"):
         assert world.get("verifier-cqc", f"/v1/models{path}", status=403).json()["code"] == "forbidden"

@@ -244,12 +244,17 @@ def test_switching_organisation_ends_the_former_session(sqlite_world, browser):
     thief.get("/console/market", status=303)
 
 
-def test_outside_the_sandbox_only_a_key_opens_a_session(sqlite_world, browser):
+def test_a_session_is_opened_with_a_key_in_a_sandbox_and_nobody_is_acted_as_elsewhere(sqlite_world, browser):
     parts = sqlite_world.parts
-    parts.settings = parts.settings.model_copy(update={"sandbox": False})
-    assert "Act as an organisation" not in browser.get("/sign-in").text
-    fields = browser.hidden("/sign-in", "key")
+    settings = parts.settings
+    parts.settings = settings.model_copy(update={"sandbox": False})
+    shown = browser.get("/sign-in").text
+    assert "Act as an organisation" not in shown
+    assert 'id="form-key"' not in shown
+    fields = browser.hidden("/sign-in", "person")
     assert "forbidden" in browser.post("/session", fields | {"organisation_id": "bank-gusu"}, status=403).text
+    parts.settings = settings
+    fields = browser.hidden("/sign-in", "key")
     assert "unauthenticated" in browser.post("/session", fields | {"api_key": "txk_wrong"}, status=401).text
     key = sqlite_world.keys["bank-gusu"]
     answer = browser.post("/session", fields | {"api_key": key, "back": "//elsewhere.example"})

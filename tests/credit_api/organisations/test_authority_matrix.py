@@ -158,7 +158,8 @@ def test_what_one_reads_another_does_not(recorded):
     for kind in KINDS:
         stranger = WHO[kind]
         for method, path in ROUTES:
-            if method != "GET" or path.endswith("/stream"):
+            # Its own trail names what it asked for itself, here.
+            if method != "GET" or path.endswith("/stream") or path == "/v1/audit-events":
                 continue
             for value in sorted(own) if "{" in path else [""]:
                 asked = "/".join(value if part.startswith("{") else part for part in path.split("/"))
