@@ -26,6 +26,7 @@ from credit_api.audit.refusals import untold
 from credit_api.console.formats import fact
 from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
+from credit_api.http.auth.sessions import COOKIE
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Proposing, Refusal, fingerprint
 from financing.base.commands import YEARS, Given, Measure
 from financing.base.context import Context
@@ -237,7 +238,7 @@ class Post:
 
     def _issued(self, issue: Callable[[Issuer, str, str], Answer], again: View) -> Response:
         try:
-            issuer = Issuer(self.page.parts, self.page.principal())
+            issuer = Issuer(self.page.parts, self.page.principal(), cookie=self.page.request.cookies.get(COOKIE))
             answer = issue(issuer, *self.idempotency())
         except REFUSALS as refusal:
             return again_with(self, refusal, again)

@@ -21,16 +21,17 @@ from anyio import to_thread
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from credit_api.app.errors import ApiError
+from credit_api.app.errors import ApiError, Unauthenticated
 from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent, Outcome
 from credit_api.audit.trace import current
 from credit_api.http.auth.principal import Principal
+from credit_api.http.auth.sessions import find_session
 from federated.errors import FederatedError
 from financing.base.authority import AUTHORITY
 from financing.base.commands import Given
 from financing.base.context import Context
-from financing.base.errors import AwaitsSecondPerson, FinancingError
+from financing.base.errors import AwaitsSecondPerson, FinancingError, NotPermitted
 from financing.base.storage.idempotency import Answer
 from financing.ledger.people import Proposal
 from financing.lending.unit import UnitOfWork
@@ -85,6 +86,7 @@ class Issuer:
     parts: Parts
     principal: Principal
     sha256: str | None = None
+    cookie: str | None = None
 
     def context(self) -> Context:
         return self.parts.context(self.principal)
@@ -93,6 +95,8 @@ class Issuer:
         """Raise `Unauthenticated` if the key or token has ended or was revoked meanwhile."""
         if self.sha256 is not None:
             self.parts.known_keys.require_live(connection, self.sha256, at)
+        elif self.cookie is not None and find_session(connection, self.cookie, at) is None:
+            raise Unauthenticated("this session has ended")
 
     async def commit(
         self, asked: Keyed, run: Run, *, instrument: str | None = None, proposing: Proposing | None = None
@@ -134,7 +138,12 @@ class Issuer:
     async def ask(self, given: Given[UnitOfWork, R]) -> R:
         """Ask a question that needs the book in memory, in its turn on the writer's thread; nothing is stored."""
         context = self.context()
-        return await asyncio.wrap_future(self.parts.writer.submit(lambda unit: given.run(unit, context)))
+
+        def question(unit: UnitOfWork) -> R:
+            self.require_live(unit.connection, context.at)
+            return given.run(unit, context)
+
+        return await asyncio.wrap_future(self.parts.writer.submit(question))
 
     async def _commit(self, asked: Keyed, run: Run, context: Context, proposing: Proposing | None) -> Answer:
         event = self._event(asked, context, "committed")
@@ -154,7 +163,12 @@ class Issuer:
     def _propose(
         self, unit: UnitOfWork, context: Context, asked: Keyed, proposing: Proposing, waits: AwaitsSecondPerson
     ) -> Answer:
-        """Put a command down that waits for a second person; the trail has it under a name of its own."""
+        """Put a command down that waits for a second person; the trail has it under a name of its own.
+
+        Raises `NotPermitted` for a machine: whoever registered it could confirm what it makes, and be two in one.
+        """
+        if self.principal.machine:
+            raise NotPermitted("a command that takes two people is made by a person", person=context.person)
         proposal = Proposal(
             proposal_id=context.new_id("pro"),
             organisation_id=context.actor.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ class Rates:
         self._per_key, self._per_address = parse(limits.requests_per_key), parse(limits.requests_per_address)
         self._wrong_keys = parse(limits.wrong_keys_per_address)
         self._wrong_passwords = parse(limits.wrong_passwords_per_login)
+        self._looking: Counter[tuple[str, ...]] = Counter()
         self._inside = 0
 
     def of_key(self, sha256: str) -> Mapping[str, str]:
@@ -46,16 +48,26 @@ class Rates:
 
         Raises `TooManyRequests` before it looks once there were too many: what is guessed is no longer told.
         """
-        self.require_guess(address)
-        if login and not self._windows.test(self._wrong_passwords, "login", login):
-            raise self._too_many(self._wrong_passwords, "login", login)
+        counted: list[tuple[RateLimitItem, tuple[str, ...]]] = [(self._wrong_keys, ("wrong", address))]
+        if login:
+            # By address too, or anybody could lock anybody out.
+            counted.append((self._wrong_passwords, ("login", login, address)))
+        for item, of in counted:
+            # Those being looked up count as wrong until they are found right: many at once are no way around.
+            if self._windows.get_window_stats(item, *of)[1] <= self._looking[of]:
+                raise self._too_many(item, *of)
+        for _, of in counted:
+            self._looking[of] += 1
         try:
             yield
         except (Unauthenticated, OauthRefused):
-            self.count_wrong_key(address)
-            if login:
-                self._windows.hit(self._wrong_passwords, "login", login)
+            for item, of in counted:
+                self._windows.hit(item, *of)
             raise
+        finally:
+            for _, of in counted:
+                self._looking[of] -= 1
+            self._looking = +self._looking
 
     def require_room(self) -> None:
         """Raise `Overloaded` when as many requests are worked on as may be at once."""

@@ -7,6 +7,7 @@ overlap while they are changed, expire, and are revoked; a token ends with the k
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,7 @@ KEYS_MAX = 5
 KEY_LIFETIME_MAX = timedelta(days=400)
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 RSA_BITS_MIN = 2048
+KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Name = Annotated[str, Field(max_length=64)]
 Jwk = Annotated[
@@ -208,7 +210,7 @@ def asserted(connection: Connection, assertion: str, audiences: Iterable[str], a
         raise OauthRefused("no live key of this machine has this kid")
     try:
         token = jwt.decode(assertion, import_key(dict(key.jwk)), algorithms=ALGORITHMS)
-    except (JoseError, ValueError) as error:
+    except (JoseError, ValueError, TypeError, KeyError) as error:
         raise OauthRefused("the client assertion is not signed with this key") from error
     return Asserted(machine, key.kid, *_claims(token.claims, machine_id, frozenset(audiences), at))
 
@@ -243,7 +245,7 @@ def _claims(
 ) -> tuple[str, datetime]:
     """The assertion's number and end, if all that RFC 7523 (section 3) asks for is as it should be."""
     given = claims.get("aud")
-    aimed = frozenset(given if isinstance(given, list) else [given])
+    aimed = frozenset(each for each in (given if isinstance(given, list) else [given]) if isinstance(each, str))
     jti, until, since = claims.get("jti"), claims.get("exp"), claims.get("nbf", claims.get("iat"))
     if claims.get("iss") != machine_id or claims.get("sub") != machine_id or not aimed & audiences:
         raise OauthRefused("iss and sub are the machine's id, aud is this service's token endpoint")
@@ -291,8 +293,11 @@ def _public(jwk: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     )
     if not usable:
         raise InvalidState("a key is EC P-256, Ed25519 or RSA from 2,048 bits", field="jwk")
-    kid = jwk.get("kid") or key.thumbprint()
-    return str(kid), {**key.as_dict(private=False), "kid": str(kid)}
+    kid = str(jwk.get("kid") or key.thumbprint())
+    # It stands in an address when the key is revoked.
+    if not KID.fullmatch(kid):
+        raise InvalidState("a kid is 1 to 64 letters, digits, - or _", field="jwk")
+    return kid, {**key.as_dict(private=False), "kid": kid}
 
 
 def _machine(connection: Connection, row: Row[Any]) -> Machine:

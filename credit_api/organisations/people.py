@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from credit_api.app.errors import Unauthenticated
 from credit_api.http.auth.passwords import Sealer, is_password, new_totp_secret, totp_step, totp_uri
 from credit_api.http.auth.principal import Principal, as_person, digest, people, person_t
-from credit_api.http.auth.sessions import end_all
+from credit_api.http.auth.sessions import end_all, machine_t
 from credit_api.http.tables import CredentialsRow, InvitationRow
 from financing.base.authority import EVERY_ROLE, Role
 from financing.base.commands import Command, use_case
@@ -141,10 +141,12 @@ def invite_first(unit: UnitOfWork, context: Context, organisation_id: str, seale
 
 @use_case
 def invite_person(unit: UnitOfWork, context: Context, command: InvitePerson, sealer: Sealer) -> Invitation:
-    """Invite somebody to act for the actor's organisation; an administrator only with a second person's word."""
+    """Invite somebody to act for the actor's organisation; an administrator, and a checker where there is more than one
+    person, only with a second person's word: nobody makes a second person of its own."""
     roles = frozenset(command.roles)
-    if Role.ADMINISTRATOR in roles:
-        context.require_second_person(Role.ADMINISTRATOR, "an invitation that makes an administrator")
+    if Role.ADMINISTRATOR in roles or (Role.CHECKER in roles and unit.people.count(context.actor.id) > 1):
+        named = Role.ADMINISTRATOR if Role.ADMINISTRATOR in roles else Role.CHECKER
+        context.require_second_person(named, f"an invitation that makes a person {named}")
     return invite(unit, context, sealer, context.actor.id, roles)
 
 
@@ -152,14 +154,14 @@ def invite_person(unit: UnitOfWork, context: Context, command: InvitePerson, sea
 def recover_person(unit: UnitOfWork, context: Context, person_id: str, sealer: Sealer) -> Invitation:
     """Let a person of the actor's organisation choose new credentials; the old ones and its sessions end when it does.
 
-    An administrator's takes a second person, so that one administrator alone never becomes another. Raises `NotFound`,
+    An administrator's or a checker's takes a second person: alone nobody becomes one of those. Raises `NotFound`,
     `InvalidState` for a person who left.
     """
     person = unit.people.get(person_id, context.actor.id)
     if person.ended_at is not None:
         raise InvalidState("this person has left", person_id=person_id)
-    if Role.ADMINISTRATOR in person.roles:
-        context.require_second_person(person_id, "new credentials for an administrator")
+    if {Role.ADMINISTRATOR, Role.CHECKER} & person.roles:
+        context.require_second_person(person_id, "new credentials for an administrator or a checker")
     return invite(unit, context, sealer, context.actor.id, person.roles, person_id)
 
 
@@ -175,7 +177,8 @@ def withdraw_invitation(unit: UnitOfWork, context: Context, invitation_id: str) 
 
 @use_case
 def end_person(unit: UnitOfWork, context: Context, person_id: str) -> Person:
-    """A person leaves the actor's organisation: its sessions and keys end at once.
+    """A person leaves the actor's organisation: its sessions and keys end at once, its machines with them, and
+    invitations that nobody has used are withdrawn, whoever gave them.
 
     Raises `NotFound`, `InvalidState` for one who left before, and for the last administrator: nobody could invite then.
     """
@@ -185,6 +188,9 @@ def end_person(unit: UnitOfWork, context: Context, person_id: str) -> Person:
         raise InvalidState("the last administrator stays until there is another", person_id=person_id)
     unit.people.end(person, context.at)
     end_all(unit.connection, context.at, person=person_id)
+    _withdraw(unit.connection, context.at, invitation_t.c.invited_by == context.actor.id)
+    made = update(machine_t).where(machine_t.c.created_by == person_id, machine_t.c.revoked_at.is_(None))
+    unit.connection.execute(made.values(revoked_at=context.at))
     return replace(person, ended_at=context.at)
 
 

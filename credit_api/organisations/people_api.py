@@ -190,6 +190,7 @@ def show_code(invitation_id: Id, parts: PartsDep, principal: PrincipalDep, respo
         found = invitation(connection, invitation_id, principal.organisation_id)
     if found.used_at is not None or found.withdrawn_at is not None:
         raise InvalidState("the invitation was used or withdrawn", invitation_id=invitation_id)
+    parts.audit.note(AuditEvent.of(principal, parts.clock(), "read_invitation_code", "read", object_id=invitation_id))
     response.headers.update(NO_STORE)
     return CodeOut(invitation_id=invitation_id, invitation=code_of(parts.sealer, invitation_id))
 

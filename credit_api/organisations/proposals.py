@@ -60,5 +60,7 @@ def _decide(unit: UnitOfWork, context: Context, proposal_id: str, outcome: Word)
         raise InvalidState("the proposal was decided already", proposal_id=proposal_id)
     if context.person in ("", proposal.maker):
         raise NotPermitted("a proposal is decided by another person than its maker", proposal_id=proposal_id)
+    if outcome == "confirmed" and unit.people.get(proposal.maker, context.actor.id).ended_at is not None:
+        raise InvalidState("who made the proposal has left", proposal_id=proposal_id)
     unit.proposals.decide(proposal, context.person, outcome, context.at)
     return replace(proposal, checker=context.person, outcome=outcome, decided_at=context.at)

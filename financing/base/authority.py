@@ -199,9 +199,13 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "admit_organisation": May(("registry", "exchange"), _ADMIT, ANY, Role.ADMINISTRATOR),
         "invite_first": May(("registry", "exchange"), _ADMIT, OWN, Role.ADMINISTRATOR),
         "bind_subject": May(_BORROW, _ADMIT, OWN, Role.ADMINISTRATOR),
-        "invite_person": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "an invitation that makes an administrator"),
+        "invite_person": May(
+            KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "an invitation that makes an administrator, or another checker"
+        ),
         "withdraw_invitation": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
-        "recover_person": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "new credentials for an administrator"),
+        "recover_person": May(
+            KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "new credentials for an administrator or a checker"
+        ),
         "end_person": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "register_machine": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "add_machine_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),

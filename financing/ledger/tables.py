@@ -56,8 +56,11 @@ class ProposalRow(SQLModel, table=True):
             "(outcome IS NULL) = (checker IS NULL) AND (outcome IS NULL) = (decided_at IS NULL)",
             name="proposal_decided",
         ),
-        ForeignKeyConstraint(
-            ["organisation_id", "checker"], ["person.organisation_id", "person.id"], name="proposal_checker"
+        *(
+            ForeignKeyConstraint(
+                ["organisation_id", who], ["person.organisation_id", "person.id"], name=f"proposal_{who}"
+            )
+            for who in ("maker", "checker")
         ),
     )
     id: str = Field(primary_key=True)

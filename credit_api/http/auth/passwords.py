@@ -9,6 +9,7 @@ import base64
 import hmac
 import os
 import secrets
+import threading
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
@@ -27,16 +28,20 @@ STEPS = (0, -1, 1)
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$nbkL/3dbpsFtUiyiEtVTjg$J7qNvgdLmxgdn6mmNHPw2hs7Vmon8vgQrkwNNHyHMGI"
 
 _hasher = PasswordHasher()
+# Each takes 64 MiB while it works.
+_AT_ONCE = threading.BoundedSemaphore(2)
 
 
 def hash_password(password: str) -> str:
-    return _hasher.hash(password)
+    with _AT_ONCE:
+        return _hasher.hash(password)
 
 
 def is_password(stored: str | None, password: str) -> bool:
     """Whether it is this password; of a login that nobody has (None) it never is, after as much work."""
     try:
-        return _hasher.verify(NOBODY if stored is None else stored, password) and stored is not None
+        with _AT_ONCE:
+            return _hasher.verify(NOBODY if stored is None else stored, password) and stored is not None
     except (VerifyMismatchError, InvalidHashError):
         return False
 

@@ -100,7 +100,7 @@ def find_session(connection: Connection, secret: str, at: datetime) -> Session |
     query = (
         _of_people(at)
         .add_columns(session_t.c.csrf_token, session_t.c.used_at)
-        .where(session_t.c.sha256 == digest(secret))
+        .where(session_t.c.sha256 == digest(secret), session_t.c.csrf_token != "")
     )
     row = connection.execute(query).first()
     return None if row is None else Session(as_person(row, "session"), row.csrf_token, row.used_at)
@@ -108,7 +108,7 @@ def find_session(connection: Connection, secret: str, at: datetime) -> Session |
 
 def authenticate_token(connection: Connection, sha256: str, at: datetime) -> tuple[Principal, datetime] | None:
     """Whose live token has this digest, and until when it holds; or None."""
-    row = connection.execute(_of_people(at).where(session_t.c.sha256 == sha256)).first()
+    row = connection.execute(_of_people(at).where(session_t.c.sha256 == sha256, session_t.c.csrf_token == "")).first()
     if row is not None:
         return as_person(row, "token"), row.until
     row = connection.execute(_of_machines(at).where(session_t.c.sha256 == sha256)).first()
@@ -171,7 +171,8 @@ def _open(
             sha256=sha256,
             id=f"ses_{sha256[:20]}",
             organisation_id=organisation_id,
-            csrf_token=secrets.token_urlsafe(24),
+            # What a browser's session has and a token has not: neither is taken for the other.
+            csrf_token="" if token else secrets.token_urlsafe(24),
             created_at=at,
             used_at=at,
             expires_at=at + lifetime,

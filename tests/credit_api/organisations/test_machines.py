@@ -185,3 +185,26 @@ def test_the_metadata_say_where_and_how(sqlite_world):
     found = sqlite_world.client.get("/.well-known/oauth-authorization-server").json()
     assert found["token_endpoint"] == AUDIENCE
     assert found["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+
+
+def test_nobody_is_two_through_a_machine(sqlite_world):
+    """Its registrant confirmed what its machine had made, and was two persons in one."""
+    world = sqlite_world
+    world.price(3_000)
+    key = ECKey.generate_key("P-256")
+    until = (world.now + timedelta(days=9)).isoformat()
+    body = {"label": "x", "works": ["operations"], "jwk": key.as_dict(private=False), "expires_at": until}
+    made = world.post("exchange-seee", "/v1/machines", body)
+    machine = Machine.__new__(Machine)
+    machine.world, machine.key, machine.number = world, key, 0
+    machine.id, machine.kid = made["machine_id"], made["keys"][0]["kid"]
+    machine.token()
+    price = {"asset_class": "PHCER", "observed_at": world.now.isoformat(), "source": "robot"}
+    world.post("machine", "/v1/prices", price | {"price_fen_per_tonne": 3_100})
+    jump = price | {"price_fen_per_tonne": 300_000}
+    world.assert_refused("machine", "/v1/prices", jump, "not_permitted", status=403)
+
+
+@pytest.mark.parametrize("changes", [{"aud": [{}]}, {"aud": {}}, {"sub": []}, {"sub": {"x": 1}}], ids=str)
+def test_claims_of_a_strange_shape_are_refused(machine, changes):
+    assert machine.ask(machine.assertion(**changes)).status_code == 400

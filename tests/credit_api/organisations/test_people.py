@@ -150,7 +150,7 @@ def test_sessions_are_seen_and_ended_by_their_owner_or_an_administrator(service,
 
 
 def test_who_lost_the_phone_is_let_back_in_by_an_administrator(service, first):
-    wang = service.person(first, ["maker", "checker"], "wang")
+    wang = service.person(first, ["maker"], "wang")
     person = next(e["person_id"] for e in service.call("GET", first, "/v1/people").json() if e["name"] == "Name wang")
     assert service.call("POST", wang, f"/v1/people/{person}/recovery").status_code == 403
     invited = service.call("POST", first, f"/v1/people/{person}/recovery").json()["invitation_id"]
@@ -178,3 +178,32 @@ def test_an_administrator_is_made_or_helped_by_two(service, first):
         assert service.call("POST", wang, confirmation).json()["outcome"] == "confirmed"
         assert len(service.call("GET", first, "/v1/invitations").json()) == before + 1
         assert service.call("POST", wang, confirmation).json()["code"] == "invalid_state"
+
+
+def test_nobody_makes_a_second_person_of_its_own_or_becomes_a_checker(service, first):
+    """Alone, an administrator made a checker, joined as it and confirmed; or took a checker over by recovery."""
+    wang = service.person(first, ["checker"], "wang")
+    assert service.call("POST", first, "/v1/invitations", {"roles": ["checker"]}).status_code == 202
+    person = next(e["person_id"] for e in service.call("GET", wang, "/v1/people").json() if e["name"] == "Name wang")
+    assert service.call("POST", first, f"/v1/people/{person}/recovery").status_code == 202
+
+
+def test_what_a_person_left_behind_ends_with_it(service, first):
+    wang = service.person(first, ["maker"], "wang")
+    invited = service.call("POST", first, "/v1/invitations", {"roles": ["maker"]}).json()["invitation_id"]
+    code = service.call("GET", first, f"/v1/invitations/{invited}/code").json()["invitation"]
+    person = next(e["person_id"] for e in service.call("GET", wang, "/v1/people").json() if e["name"] == "Name wang")
+    service.call("POST", first, f"/v1/people/{person}/departure")
+    assert service.client.post("/v1/invitations/opening", json={"invitation": code}).status_code == 401
+
+
+def test_a_cookie_is_no_token_and_a_token_no_cookie(service, first):
+    page = service.client.get("/sign-in").text
+    token = page.split('name="csrf" value="')[1].split('"')[0]
+    form = {"csrf": token, "login": "zhang", "password": PASSWORD, "totp": service.code("zhang")}
+    assert service.client.post("/session", data=form, follow_redirects=False).status_code == 303
+    cookie = service.client.cookies["tanxin_session"]
+    service.client.cookies.clear()
+    assert service.call("GET", cookie, "/v1/people").status_code == 401
+    headers = {"Cookie": f"tanxin_session={first}"}
+    assert service.client.get("/console/people", headers=headers).status_code == 401

@@ -102,3 +102,14 @@ END $$;
 CREATE TRIGGER subject_bound_once BEFORE UPDATE ON organisation
 FOR EACH ROW EXECUTE FUNCTION subject_bound_once();
 --end
+CREATE FUNCTION proposal_begins_undecided() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.outcome IS NOT NULL THEN
+    RAISE EXCEPTION 'a proposal begins undecided' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+--end
+CREATE TRIGGER proposal_begins_undecided BEFORE INSERT ON proposal
+FOR EACH ROW EXECUTE FUNCTION proposal_begins_undecided();
+--end

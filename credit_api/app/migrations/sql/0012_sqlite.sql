@@ -1,3 +1,7 @@
+CREATE TRIGGER proposal_begins_undecided BEFORE INSERT ON proposal
+WHEN NEW.outcome IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'a proposal begins undecided'); END;
+--end
 CREATE TRIGGER proposal_no_delete BEFORE DELETE ON proposal
 BEGIN SELECT RAISE(ABORT, 'a proposal stands'); END;
 --end

@@ -116,8 +116,11 @@ def _people() -> None:
             name="proposal_decided",
         ),
         sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"]),
-        sa.ForeignKeyConstraint(
-            ["organisation_id", "checker"], ["person.organisation_id", "person.id"], name="proposal_checker"
+        *(
+            sa.ForeignKeyConstraint(
+                ["organisation_id", who], ["person.organisation_id", "person.id"], name=f"proposal_{who}"
+            )
+            for who in ("maker", "checker")
         ),
         sa.PrimaryKeyConstraint("id"),
     )
