@@ -19,7 +19,6 @@ from credit_api.http.auth.known_keys import mark_used
 from credit_api.http.auth.principal import Principal, digest
 from credit_api.http.authority import require_issuer, require_reader
 from credit_api.http.pipeline import Issuer, Keyed, Proposing, fingerprint
-from credit_api.http.proposals import ProposalOut
 from financing.base.authority import REGULATOR, Role
 from financing.base.commands import Given
 from financing.base.context import Context
@@ -168,7 +167,7 @@ class Call:
     ) -> Response:
         """Commit a command once, and answer with what `answer` makes of its result."""
         asked = self._asked(given.name, given.body, status)
-        proposing = Proposing(given.arguments, ProposalOut.of, ACCEPTED)
+        proposing = Proposing(given.arguments, lambda proposal: proposal, ACCEPTED)
         return as_response(
             await self.issuer.commit(
                 asked,

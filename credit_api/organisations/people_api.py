@@ -127,31 +127,8 @@ class TokenOut(ResponseModel):
     roles: SortedRoles
 
 
-class SessionOut(ResponseModel):
-    session_id: str
-    person_id: str | None
-    machine_id: str | None
-    created_at: datetime
-    expires_at: datetime
-    used_at: datetime | None
-    ended_at: datetime | None
-
-
 class KeyIn(RequestModel):
     label: Text
-
-
-class KeyOut(ResponseModel):
-    """What may be shown of an API key. Keys open sandboxes only."""
-
-    key_id: str
-    organisation_id: str
-    person_id: str
-    label: str
-    created_at: datetime
-    expires_at: datetime
-    used_at: datetime | None
-    revoked_at: datetime | None
 
 
 class NewKeyOut(ResponseModel):
@@ -252,26 +229,26 @@ async def sign_in(body: SignIn, parts: PartsDep, request: Request, response: Res
 
 
 @router.get("/sessions")
-def list_sessions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[SessionOut]:
+def list_sessions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[SessionListed]:
     """Who is signed in now: for an administrator everybody of the organisation, for others themselves."""
     with parts.reading() as connection:
         page = sessions_of(connection, principal.organisation_id, parts.clock(), paging.window, person=_only(principal))
-    return paging.answers(page, SessionOut.of)
+    return paging.answers(page, SessionListed.itself)
 
 
 @router.post("/sessions/{session_id}/end")
-async def end(session_id: Id, parts: PartsDep, principal: PrincipalDep) -> SessionOut:
+async def end(session_id: Id, parts: PartsDep, principal: PrincipalDep) -> SessionListed:
     """End a session at once: anybody their own, an administrator everybody's."""
 
-    return SessionOut.of(await run_in_threadpool(session_ended, parts, principal, session_id))
+    return await run_in_threadpool(session_ended, parts, principal, session_id)
 
 
 @router.get("/keys")
-def list_keys(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[KeyOut]:
+def list_keys(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ApiKey]:
     """The calling organisation's API keys, revoked and expired ones too, with when each was last used."""
     with parts.reading() as connection:
         page = keys_of(connection, principal.organisation_id, paging.window)
-    return paging.answers(page, KeyOut.of)
+    return paging.answers(page, ApiKey.itself)
 
 
 @router.post("/keys", status_code=201)
@@ -292,10 +269,10 @@ def add_key(body: KeyIn, parts: PartsDep, principal: PrincipalDep, response: Res
     return NewKeyOut(label=body.label, api_key=parts.writer.execute(run))
 
 
-@router.post("/keys/{key_id}/revocation", response_model=KeyOut)
+@router.post("/keys/{key_id}/revocation", response_model=ApiKey)
 async def end_key(key_id: Id, call: CallDep) -> Response:
     """Make an API key useless at once, and the sessions that it opened."""
-    return await call.commit(revoke_key.given(key_id), answer=KeyOut.of, status=200)
+    return await call.commit(revoke_key.given(key_id), answer=ApiKey.itself, status=200)
 
 
 def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:

@@ -63,4 +63,4 @@ def _decide(unit: UnitOfWork, context: Context, proposal_id: str, outcome: Word)
     if outcome == "confirmed" and unit.people.get(proposal.maker, context.actor.id).ended_at is not None:
         raise InvalidState("who made the proposal has left", proposal_id=proposal_id)
     unit.proposals.decide(proposal, context.person, outcome, context.at)
-    return replace(proposal, checker=context.person, outcome=outcome, decided_at=context.at)
+    return proposal.model_copy(update={"checker": context.person, "outcome": outcome, "decided_at": context.at})

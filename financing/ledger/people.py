@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row, func, select, update
 
 from financing.base.authority import Role
@@ -33,23 +34,24 @@ class Person:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(BaseModel):
     """A command that one person made and that waits for, or has had, the word of another of the same organisation.
 
-    `object_id` is what it is about: the loan, the asset class, the role. `arguments` are those of the command.
+    Nothing has happened while `outcome` is null; confirmed, the command was carried out at `decided_at`.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     proposal_id: str
     organisation_id: str
     command: str
-    object_id: str
+    object_id: str = Field(description="what it is about: a loan, an asset class, a person, a role")
     arguments: dict[str, Any]
-    why: str
+    why: str = Field(description="why it takes two people")
     maker: str
     made_at: datetime
     checker: str | None = None
-    outcome: str | None = None
+    outcome: Word | None = None
     decided_at: datetime | None = None
 
 

@@ -6,13 +6,13 @@ say so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from credit_api.http.auth.principal import Principal, as_person, digest, new_secret, people, person_t
+from credit_api.http.fields import ResponseModel
 from credit_api.http.tables import ApiKeyRow
 from financing.base.errors import NotFound
 from financing.base.storage.columns import table_of
@@ -26,9 +26,8 @@ KEYS, LIVE = "txk_", "txk_live_"
 LIFETIME = timedelta(days=90)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """What may be shown of a key: never the key."""
+class ApiKey(ResponseModel):
+    """What may be shown of an API key: never the key. Keys open sandboxes only."""
 
     key_id: str
     organisation_id: str

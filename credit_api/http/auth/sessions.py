@@ -26,6 +26,7 @@ from credit_api.http.auth.principal import (
     people,
     person_t,
 )
+from credit_api.http.fields import ResponseModel
 from credit_api.http.tables import MachineKeyRow, MachineRow, SessionRow
 from financing.base.authority import Work
 from financing.base.errors import NotFound
@@ -58,8 +59,7 @@ class Session:
         return self.used_at is None or at - self.used_at >= SHOWN_TO
 
 
-@dataclass(frozen=True, slots=True)
-class SessionListed:
+class SessionListed(ResponseModel):
     """What may be shown of a session: never its secret."""
 
     session_id: str

@@ -84,6 +84,6 @@ def test_an_id_that_was_written_down_before_is_worth_nothing_until_it_is_proved(
     world.parts.writer.execute(lambda unit: unit.connection.execute(claim, {"subject": subject}))
     world.get("dev-b", "/v1/subject/inquiries", status=403)
     # The claim keeps nobody out who proves it.
-    world.bind("dev-a", subject)
+    assert world.bind("dev-a", subject)["subject_id"] == subject
     world.get("dev-b", "/v1/subject/inquiries", status=403)
     world.get("dev-a", "/v1/subject/inquiries")
