@@ -52,7 +52,6 @@ LINKS = (
     Link("/console/models", "nav.models", ("bank", "grid", "registry", "regulator")),
     Link("/console/privacy", "nav.privacy", ("bank", "grid", "registry", "regulator")),
     Link("/console/ledger", "nav.ledger", KINDS),
-    Link("/console/people", "nav.people", KINDS, ("/console/proposals",)),
 )
 START = {
     "bank": "/console/desk",

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from credit_api.audit.refusals import address_of
+from credit_api.console.formats import fact
 from credit_api.console.navigation import START
 from credit_api.console.pages import Page, PageDep, redirect
 from credit_api.console.posting import PROPOSALS, Post, PostDep, again_with
@@ -33,7 +34,7 @@ from credit_api.organisations.people_api import Acceptance, begun, entered, revo
 from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
 from financing.base.authority import Role
 from financing.base.commands import Id
-from financing.ledger.people import Person
+from financing.ledger.people import Person, Proposal
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(include_in_schema=False)
@@ -182,6 +183,7 @@ def proposals_page(page: Page) -> Response:
             "proposals.html",
             me=principal,
             checker=principal.has(Role.CHECKER),
+            facts_of=_facts,
             waiting=unit.proposals.of(owner, page.window("waiting"), waiting=True),
             decided=[each for each in unit.proposals.of(owner, page.window("decided")) if each.outcome is not None],
             names={each.person_id: each.name for each in unit.people.of(owner)},
@@ -204,6 +206,16 @@ def refuse(post: PostDep, proposal_id: Id) -> Response:
     return post.commit(
         lambda: refuse_proposal.given(proposal_id), to=PROPOSALS, flash="proposal_refused", again=proposals_page
     )
+
+
+def _facts(proposal: Proposal) -> list[tuple[str, str]]:
+    """A proposal's arguments in their units, those of its body beside the others."""
+    given = [
+        pair
+        for name, value in proposal.arguments.items()
+        for pair in (value.items() if isinstance(value, dict) else ((name, value),))
+    ]
+    return [(name, fact(name, value)) for name, value in given if value is not None]
 
 
 def _opened(page: Page, code: str) -> Opened:

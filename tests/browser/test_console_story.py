@@ -52,7 +52,7 @@ def test_the_whole_story_in_the_browser(person, story_world):
     assert "another person confirms it" in person.text("section.card")
     assert not person.all("form[action$='/confirmation']")
     person.act_as("exchange-seee", second=True).open("/console/proposals")
-    assert "1800" in person.text(".facts")
+    assert "¥18.00/t" in person.text(".facts")
     person.click("form[action$='/confirmation'] button", confirm=True)
     assert "carried out" in person.text(".notice.good")
 

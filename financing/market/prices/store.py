@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, or_, select
 
 from financing.base.quantities import Price
 from financing.base.storage.columns import table_of
@@ -29,6 +29,16 @@ class PriceStore(Store):
             .order_by(price_t.c.observed_at.desc(), price_t.c.id.desc())
             .limit(1)
         ).first()
+        return _observation(row) if row else None
+
+    def price_before(self, asset_class: str, day_began: datetime) -> PriceObservation | None:
+        """What a day's moves are measured from: the last price that two people confirmed or that was on record before
+        the day began, else the first there is. By when it was recorded, which nobody states; None if there is none."""
+        of_class = select(price_t).where(price_t.c.asset_class == asset_class)
+        settled = of_class.where(or_(price_t.c.confirmed, price_t.c.recorded_at < day_began))
+        row = self._connection.execute(settled.order_by(price_t.c.id.desc()).limit(1)).first()
+        if row is None:
+            row = self._connection.execute(of_class.order_by(price_t.c.id).limit(1)).first()
         return _observation(row) if row else None
 
     def prices(self, asset_class: str, limit: int) -> list[PriceObservation]:

@@ -1,5 +1,7 @@
 """Two persons where two are asked for, in the database too: whoever writes past the service is refused by it."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -94,3 +96,22 @@ def test_a_proposal_that_cannot_be_carried_out_any_more_waits_on(waiting):
     assert world.get("exchange-seee", "/v1/proposals?waiting=true") == [proposal]
     refused = world.post(world.second("exchange-seee"), path.replace("confirmation", "refusal"))
     assert refused["outcome"] == "refused"
+
+
+def test_the_band_is_not_passed_in_steps(world):
+    """Fourteen steps of 19 % a second apart took a price to eleven times its own, and nobody was asked."""
+    world.price(3_000)
+    for step in range(1, 15):
+        world.now += timedelta(seconds=1)
+        answer = world.price(round(3_000 * 1.19**step))
+        if "proposal_id" in answer:
+            break
+    assert step == 2
+    mark = world.get("bank-gusu", "/v1/marks/PHCER")["price_fen_per_tonne"]
+    assert mark == 3_570
+    # Backwards is no way round, a confirmed price is where one starts anew, and so is the next day.
+    for later, price, waits in ((1, 2_050, True), (2, 3_500, False), (86_400, 4_500, False), (86_401, 5_900, True)):
+        world.now = world.now.replace(hour=2, minute=1, second=0) + timedelta(seconds=later)
+        assert ("proposal_id" in world.price(price)) is waits, price
+    world.confirm("exchange-seee", world.price(5_900))
+    assert "proposal_id" not in world.price(7_000)
