@@ -126,7 +126,7 @@ def test_a_body_that_trickles_and_a_head_that_never_ends_are_given_up(served):
     assert (status, seconds < 5) == (None, True)
     # A connection that has been answered may rest, and half a request on it is given up like a first one.
     whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(whole)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
         connection.sendall(whole[:10])

@@ -39,11 +39,11 @@ def test_from_reading_to_retirement(world):
 
     # The price falls by a quarter: 5,000 CNY of debt on 9,000 CNY of credits stands on the warning line, not the call.
     world.now += timedelta(days=1)
-    world.price(2_250)
+    world.price(2_250, confirmed=True)
     loan = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
     assert loan["coverage"] == "warn"
     assert loan["margin_call"] is None
-    world.price(1_800)
+    world.price(1_800, confirmed=True)
     loan = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
     assert loan["coverage"] == "call"
     assert loan["margin_call"]["state"] == "open"
@@ -90,8 +90,8 @@ def test_an_uncured_call_ends_in_a_sale(world):
     world.admit("buyer-a", "buyer")
     world.fund("buyer-a", 10_000_000)
     world.now += timedelta(days=1)
-    world.price(2_200)
-    world.price(1_600)
+    world.price(2_200, confirmed=True)
+    world.price(1_600, confirmed=True)
     standing = world.get("bank-gusu", f"/v1/loans/{loan['loan_id']}")
     assert standing["coverage"] == "liquidate"
     assert standing["margin_call"]["state"] == "open"
@@ -205,8 +205,8 @@ def test_listed_collateral_is_taken_back_by_its_lender(world):
 def test_a_call_is_cured_by_the_quoted_credits(world):
     loan, _, issuance = world.loan(pledge_kg=240_000, amount_fen=300_000)
     world.now += timedelta(days=1)
-    world.price(2_100)
-    world.price(1_900)
+    world.price(2_100, confirmed=True)
+    world.price(1_900, confirmed=True)
     standing = world.get("dev-a", f"/v1/loans/{loan['loan_id']}")
     quoted = standing["credit_cures"][0]
     # The cure is the shortfall over the advance rate, never the shortfall itself.
