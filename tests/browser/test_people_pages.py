@@ -82,6 +82,7 @@ def test_two_persons_make_an_administrator(on_a_phone, story_world):
     assert "carried out" in person.text(".notice.good")
     person.open("/console/people")
     assert "/join?invitation=tinv_" in person.text("#invitations")
+    require_fit(person)
     # A refused one stays on record and nothing comes of it.
     person.one("#form-invite input[value='administrator']").click()
     person.send("invite")
