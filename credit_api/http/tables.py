@@ -34,7 +34,6 @@ class InvitationRow(SQLModel, table=True):
     organisation_id: str = Field(foreign_key="organisation.id", index=True)
     person_id: str | None = Field(default=None, foreign_key="person.id")
     roles: str
-    totp_sealed: str
     invited_by: str
     created_at: datetime = Field(sa_type=UtcDateTime)
     expires_at: datetime = Field(sa_type=UtcDateTime)

@@ -23,8 +23,8 @@ from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 
 router = APIRouter(prefix="/v1", tags=["organisations"], responses=PROBLEMS)
-# Whom only an exchange admits: they oversee, or decide what exists and what it costs.
-FOR_EXCHANGE = ("registry", "exchange", "regulator")
+# Whom only an exchange admits: they oversee, decide what exists and what it costs, or hold customers' data at a node.
+FOR_EXCHANGE = ("registry", "exchange", "regulator", "bank", "grid")
 
 
 class AdmitOrganisation(Command):
@@ -70,7 +70,7 @@ def admit_organisation(
     unit: UnitOfWork, context: Context, command: AdmitOrganisation, sealer: Sealer
 ) -> tuple[Organisation, Invitation]:
     """Admit a participant and invite its first administrator. Raises `AlreadyExists`, and `Forbidden` for a registry
-    that would admit a registry, an exchange or a regulator."""
+    that would admit another than a developer, a buyer or a verifier."""
     if command.kind in FOR_EXCHANGE and context.actor.kind != "exchange":
         raise Forbidden("only an exchange admits these", kind=command.kind)
     new = Organisation(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from cryptography.fernet import InvalidToken
 from pydantic import Field
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -68,14 +69,17 @@ class Chosen:
     login: str
     password_hash: str
     totp: str
+    enrolment: str
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An invitation as whoever holds its code sees it, with the secret for an authenticator (base32)."""
+    """An invitation as whoever holds its code sees it, with a secret for an authenticator (base32) that nobody was
+    shown before, and `enrolment`, the same secret sealed, by which acceptance knows it again."""
 
     invitation: Invitation
     totp_secret: str
+    enrolment: str
 
     def uri(self, login: str) -> str:
         return totp_uri(self.totp_secret, login)
@@ -104,7 +108,6 @@ def invite(
         context.at,
         context.at + OPEN_FOR,
     )
-    sealed = sealer.seal(new_totp_secret())
     if person_id is not None:
         _withdraw(unit.connection, context.at, invitation_t.c.person_id == person_id)
     unit.connection.execute(
@@ -114,7 +117,6 @@ def invite(
             organisation_id=organisation_id,
             person_id=person_id,
             roles=in_words(roles),
-            totp_sealed=sealed,
             invited_by=made.invited_by,
             created_at=made.created_at,
             expires_at=made.expires_at,
@@ -194,12 +196,30 @@ def end_person(unit: UnitOfWork, context: Context, person_id: str) -> Person:
     return replace(person, ended_at=context.at)
 
 
-def opened(connection: Connection, sealer: Sealer, code: str, at: datetime) -> Opened:
-    """What a code opens. Raises `Unauthenticated` for one that is unknown, used, withdrawn or too old."""
+def opened(connection: Connection, sealer: Sealer, code: str, at: datetime, enrolment: str = "") -> Opened:
+    """What a code opens, with the secret of an `enrolment` begun before, or a new one: who looked first does not know
+    it. Raises `Unauthenticated` for a code that is unknown, used, withdrawn or too old."""
+    found = _open_invitation(connection, code, at)
+    secret = _enrolled(sealer, found, enrolment) if enrolment else new_totp_secret()
+    return Opened(found, secret, enrolment or sealer.seal(f"{found.invitation_id} {secret}"))
+
+
+def _enrolled(sealer: Sealer, found: Invitation, enrolment: str) -> str:
+    """The secret that an enrolment holds. Raises `Unauthenticated` for another invitation's or a forged one."""
+    try:
+        invitation_id, _, secret = sealer.unseal(enrolment).partition(" ")
+    except InvalidToken:
+        invitation_id, secret = "", ""
+    if not secret or invitation_id != found.invitation_id:
+        raise Unauthenticated("this enrolment is not this invitation's: open the invitation again")
+    return secret
+
+
+def _open_invitation(connection: Connection, code: str, at: datetime) -> Invitation:
     row = connection.execute(select(invitation_t).where(invitation_t.c.sha256 == digest(code))).first()
     if row is None or row.used_at is not None or row.withdrawn_at is not None or row.expires_at <= at:
         raise Unauthenticated("this invitation is unknown, was used or withdrawn, or is too old")
-    return Opened(_invitation(row), sealer.unseal(row.totp_sealed))
+    return _invitation(row)
 
 
 def accept(unit: UnitOfWork, sealer: Sealer, code: str, asked: Chosen, at: datetime, new_id: str) -> Person:
@@ -207,7 +227,7 @@ def accept(unit: UnitOfWork, sealer: Sealer, code: str, asked: Chosen, at: datet
 
     Raises `Unauthenticated` for a wrong invitation or code, `AlreadyExists` for a login that is taken.
     """
-    found = opened(unit.connection, sealer, code, at)
+    found = opened(unit.connection, sealer, code, at, asked.enrolment)
     step = totp_step(found.totp_secret, asked.totp, at)
     if step is None:
         raise Unauthenticated("the one-time code is wrong: does the authenticator have this invitation's secret?")

@@ -84,22 +84,24 @@ class OpenedOut(ResponseModel):
     organisation_id: str = read("invitation.organisation_id")
     roles: SortedRoles = read("invitation.roles")
     expires_at: datetime = read("invitation.expires_at")
-    totp_secret: str = Field(description="base32; a code of it is asked for at acceptance (RFC 6238, 30 s, 6 digits)")
+    totp_secret: str = Field(description="base32, new each time; acceptance asks for a code of it (RFC 6238)")
+    enrolment: str = Field(description="the secret, sealed: acceptance takes it back")
 
 
 class Acceptance(RequestModel):
-    """With login, password and code; in a sandbox without them, and then an API key is the answer."""
+    """With login, password, code and enrolment; in a sandbox without them, and then an API key is the answer."""
 
     invitation: Text
     name: Text
     login: Login | None = None
     password: Password | None = None
     totp: OneTimeCode | None = None
+    enrolment: Text | None = None
 
     @model_validator(mode="after")
     def _all_or_none(self) -> Self:
-        if len({each is None for each in (self.login, self.password, self.totp)}) > 1:
-            raise ValueError("login, password and totp go together")
+        if len({each is None for each in (self.login, self.password, self.totp, self.enrolment)}) > 1:
+            raise ValueError("login, password, totp and enrolment go together")
         return self
 
 
@@ -278,7 +280,7 @@ async def end_key(key_id: Id, call: CallDep) -> Response:
 def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:
     """Accept an invitation; the key of who chose no password, in a sandbox. Raises as `people.accept`."""
     at, new_id = parts.clock(), parts.new_id("per")
-    if asked.login is None or asked.password is None or asked.totp is None:
+    if asked.login is None or asked.password is None or asked.totp is None or asked.enrolment is None:
         require_sandbox(parts)
 
         def without(unit: UnitOfWork) -> tuple[Person, str]:
@@ -291,7 +293,7 @@ def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:
     with parts.reading() as connection:
         invitation_id = opened(connection, parts.sealer, asked.invitation, at).invitation.invitation_id
     # Tens of megabytes and of milliseconds: never on the writer's thread, and for no stranger.
-    chosen = Chosen(asked.name, asked.login, hash_password(asked.password), asked.totp)
+    chosen = Chosen(asked.name, asked.login, hash_password(asked.password), asked.totp, asked.enrolment)
 
     def run(unit: UnitOfWork) -> Person:
         person = accept(unit, parts.sealer, asked.invitation, chosen, at, new_id)

@@ -220,8 +220,9 @@ def _facts(proposal: Proposal) -> list[tuple[str, str]]:
 
 def _opened(page: Page, code: str) -> Opened:
     parts = page.parts
+    begun_before = page.value("join", "enrolment")
     with parts.reading() as connection, parts.rates.guessing(address_of(page.request)):
-        return opened(connection, parts.sealer, code, parts.clock())
+        return opened(connection, parts.sealer, code, parts.clock(), begun_before)
 
 
 def _join_again(page: Page, code: str) -> Response:

@@ -134,10 +134,12 @@ def people(c, invitation_id):
     """An invitation, an authenticator, a password and a name: refused, accepted, signed in with."""
     w = c.world
     code = w.get("registry-sip", f"/v1/invitations/{invitation_id}/code")["invitation"]
-    totp = c.client.post("/v1/invitations/opening", json={"invitation": code}).json()["totp_secret"]
+    seen = c.client.post("/v1/invitations/opening", json={"invitation": code}).json()
+    totp = seen["totp_secret"]
     shown = pyotp.TOTP(totp).at(w.now)
     c.secrets |= {code, totp, PASSWORD}
     chosen = {"invitation": code, "name": NAME, "login": "canary", "password": PASSWORD, "totp": shown}
+    chosen["enrolment"] = seen["enrolment"]
     for wrong in ({"totp": "000000"}, {"password": None}, {"totp": NAME}, {"login": NAME}, {"invitation": PASSWORD}):
         assert c.keep(c.client.post("/v1/invitations/acceptance", json=chosen | wrong)).status_code in (401, 422)
     assert c.keep(c.client.post("/v1/invitations/acceptance", json=chosen)).status_code == 201

@@ -37,7 +37,7 @@ def test_a_registry_lets_nobody_into_an_organisation_that_has_people(sqlite_worl
 
 def test_only_an_exchange_admits_those_who_oversee_or_decide(sqlite_world):
     world = sqlite_world
-    for kind in ("registry", "exchange", "regulator"):
+    for kind in ("registry", "exchange", "regulator", "bank", "grid"):
         body = BODY | {"organisation_id": f"{kind}-x", "kind": kind}
         world.assert_refused("registry-sip", "/v1/organisations", body, "forbidden", status=403)
         assert world.post("exchange-seee", "/v1/organisations", body)["kind"] == kind

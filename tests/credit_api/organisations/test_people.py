@@ -34,6 +34,7 @@ class Service:
         assert seen.status_code == 200, seen.text
         self.secrets[who] = seen.json()["totp_secret"]
         body = {"invitation": code, "name": f"Name {who}", "login": who, "password": PASSWORD}
+        body["enrolment"] = seen.json()["enrolment"]
         return self.client.post("/v1/invitations/acceptance", json=body | {"totp": self.code(who)} | changes)
 
     def sign_in(self, login, **changes):
@@ -99,6 +100,7 @@ def test_from_an_empty_home_to_a_bank_with_people(service, first):
         ({"password": "short"}, 422),
         ({"password": None}, 422),
         ({"login": None, "totp": None}, 422),
+        ({"enrolment": "forged"}, 401),
         ({"login": "Not A Login"}, 422),
         ({"invitation": "tinv_nothing"}, 401),
     ],
@@ -207,3 +209,18 @@ def test_a_cookie_is_no_token_and_a_token_no_cookie(service, first):
     assert service.call("GET", cookie, "/v1/people").status_code == 401
     headers = {"Cookie": f"tanxin_session={first}"}
     assert service.client.get("/console/people", headers=headers).status_code == 401
+
+
+def test_who_opened_an_invitation_before_does_not_know_its_authenticator(service):
+    """The organisation that invites could read the secret, and so make codes for the invited person for good."""
+    first, second = (
+        service.client.post("/v1/invitations/opening", json={"invitation": service.invitation}).json() for _ in range(2)
+    )
+    assert first["totp_secret"] != second["totp_secret"]
+    service.secrets["zhang"] = first["totp_secret"]
+    body = {"invitation": service.invitation, "name": "x", "login": "zhang", "password": PASSWORD}
+    wrong = body | {"totp": service.code("zhang"), "enrolment": second["enrolment"]}
+    assert service.client.post("/v1/invitations/acceptance", json=wrong).status_code == 401
+    service.secrets["zhang"] = second["totp_secret"]
+    right = body | {"totp": service.code("zhang"), "enrolment": second["enrolment"]}
+    assert service.client.post("/v1/invitations/acceptance", json=right).status_code == 201

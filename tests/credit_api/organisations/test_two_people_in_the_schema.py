@@ -13,8 +13,8 @@ PRICE = (
     f" VALUES ('PHCER', 1, {AT}, 'x', {{true}}, 'exchange-seee', {AT})"
 )
 INVITATION = (
-    "INSERT INTO invitation (sha256, id, organisation_id, roles, totp_sealed, invited_by, created_at, expires_at)"
-    f" VALUES ('{'a' * 64}', 'inv', 'bank-gusu', 'administrator maker', 'x', 'bank-gusu', {AT}, {AT})"
+    "INSERT INTO invitation (sha256, id, organisation_id, roles, invited_by, created_at, expires_at)"
+    f" VALUES ('{'a' * 64}', 'inv', 'bank-gusu', 'administrator maker', 'bank-gusu', {AT}, {AT})"
 )
 DECIDED = "UPDATE proposal SET checker = '{who}', outcome = 'confirmed', decided_at = made_at"
 
