@@ -92,7 +92,7 @@ def appoint(
     home: Home = Path("var"),
     note: Note = "",
 ) -> None:
-    """Give an approved version a role; `none` takes the challenger out of its own."""
+    """Give an approved version a role: a champion takes a second bank. `none` takes the challenger out of its own."""
     with _oversight(home) as oversight:
         act = Act(by, system_clock(), note)
         if role == "none":

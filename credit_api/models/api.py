@@ -101,7 +101,10 @@ async def approve_or_reject(version: Id, body: ModelApprovalIn, call: CallDep) -
 
 @router.post("/models/{version}/appointment", status_code=201, response_model=ModelEventOut)
 async def appoint(version: Id, body: AppointmentIn, call: CallDep) -> Response:
-    """Make an approved version champion or challenger, or take the challenger out of that role."""
+    """Make an approved version champion or challenger, or take the challenger out of that role.
+
+    A champion takes two banks where several are concerned: the first one's word is a nomination, another's appoints.
+    """
     role = None if body.role == "none" else Role(body.role)
     note = body.note or ""
     return await _decide(

@@ -119,6 +119,8 @@ def version_page(page: Page, version: str) -> Response:
         manifest=manifest,
         status=standing.status(version, at),
         role=standing.role(version),
+        nominated_by=standing.nominated_by(version),
+        me=me.organisation_id,
         decides=me.kind == "bank" and me.organisation_id in manifest.participants,
     )
 
@@ -136,7 +138,7 @@ def roll_back(post: PostDep) -> Response:
 def approve(post: PostDep, version: Id) -> Response:
     """Approve a version as one of its banks, none of which registered it; with the last, it holds for a year."""
     return _about(
-        post, "approve_model", version, _said_yes, lambda act: governing.approve(post.page.parts, version, act)
+        post, "approve_model", version, _as_recorded, lambda act: governing.approve(post.page.parts, version, act)
     )
 
 
@@ -150,12 +152,12 @@ def reject(post: PostDep, version: Id) -> Response:
 
 @router.post("/console/models/{version}/appointment/{role}")
 def appoint(post: PostDep, version: Id, role: Role) -> Response:
-    """Make a version champion or challenger."""
+    """Make a version challenger, or champion: one bank nominates, another appoints."""
     return _about(
         post,
         "appoint_model",
         version,
-        "model_appointed",
+        _as_recorded,
         lambda act: governing.appoint(post.page.parts, version, role, act),
         why=False,
     )
@@ -182,7 +184,7 @@ def retire(post: PostDep, version: Id) -> Response:
     )
 
 
-def _said_yes(event: Event) -> str:
+def _as_recorded(event: Event) -> str:
     return f"model_{event.kind}"
 
 

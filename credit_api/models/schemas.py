@@ -59,6 +59,7 @@ class ModelOut(ResponseModel):
     registered_by: str
     approved_by: str | None
     valid_until: datetime | None = Field(description="end of the approval, exclusive; null: never approved")
+    nominated_by: str | None = Field(description="the bank that would have it score; another bank's word appoints it")
     history: list[ModelEventOut]
     data_origin: str
     schema_id: str
@@ -86,6 +87,7 @@ class ModelOut(ResponseModel):
             champion=role is Role.CHAMPION,
             status=record.status(at),
             role=role,
+            nominated_by=standing.nominated_by(manifest.version),
             history=[event for event in standing.events if event.version == manifest.version],
         )
 

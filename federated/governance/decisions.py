@@ -75,10 +75,12 @@ def reject(standing: Lifecycle, act: Act, version: str) -> Event:
     return _event(standing, act, version, Kind.REJECTED)
 
 
-def appoint(standing: Lifecycle, act: Act, version: str, role: Role) -> Event:
+def appoint(standing: Lifecycle, act: Act, version: str, role: Role, banks: frozenset[str]) -> Event:
     """Give an approved version a role that it does not hold; the champion cannot be its own challenger.
 
-    Raises `VersionNotApproved`, `ModelInUse`, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
+    A champion answers for the customers of all `banks`: where there are several, the first one's word nominates it and
+    another's appoints it. Raises `SecondPersonRequired` for the same bank's second word, `VersionNotApproved`,
+    `ModelInUse`, `VersionFinal`, `VersionNotFound`, `InvalidTime`.
     """
     record = _open(standing, act, version)
     if record.status(act.at) is not Status.APPROVED:
@@ -88,7 +90,13 @@ def appoint(standing: Lifecycle, act: Act, version: str, role: Role) -> Event:
     held = standing.role(version)
     if held is role or held is Role.CHAMPION:
         raise ModelInUse(f"{version} is {held} already", version=version, role=held)
-    return _event(standing, act, version, Kind.APPOINTED, {"role": role.value})
+    kind = Kind.APPOINTED
+    if role is Role.CHAMPION and len(banks) > 1:
+        if standing.nominated == (version, act.by):
+            raise SecondPersonRequired("this bank has nominated; another appoints", version=version, by=act.by)
+        if standing.nominated is None or standing.nominated[0] != version:
+            kind = Kind.NOMINATED
+    return _event(standing, act, version, kind, {"role": role.value})
 
 
 def withdraw_challenger(standing: Lifecycle, act: Act, version: str) -> Event:
@@ -99,7 +107,8 @@ def withdraw_challenger(standing: Lifecycle, act: Act, version: str) -> Event:
 
 
 def roll_back(standing: Lifecycle, act: Act) -> Event:
-    """Return to the latest earlier champion that is still approved. Raises `NothingToRollBack`, `InvalidTime`."""
+    """Return to the latest earlier champion that is still approved, on one bank's word: it is the brake, and all banks
+    approved where it leads. Raises `NothingToRollBack`, `InvalidTime`."""
     target = standing.rollback_target(act.at)
     if target is None:
         raise NothingToRollBack(f"no earlier champion of {standing.model} is still approved", model=standing.model)

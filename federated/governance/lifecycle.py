@@ -23,6 +23,7 @@ class Kind(StrEnum):
     ENDORSED = "endorsed"
     APPROVED = "approved"
     REJECTED = "rejected"
+    NOMINATED = "nominated"
     APPOINTED = "appointed"
     WITHDRAWN = "withdrawn"
     ROLLED_BACK = "rolled_back"
@@ -104,12 +105,14 @@ class Lifecycle:
     """The standing of a model's versions after `events`. `champions` ends with the one that scores.
 
     A rollback takes the champion it leaves off that list, so that the next one goes further back, not to and fro.
+    `nominated` is the version that one bank, named after it, would have score, and waits for another's word.
     """
 
     model: str
     versions: Mapping[str, VersionRecord] = field(default_factory=dict)
     champions: tuple[str, ...] = ()
     challenger: str | None = None
+    nominated: tuple[str, str] | None = None
     events: tuple[Event, ...] = ()
 
     @property
@@ -133,6 +136,10 @@ class Lifecycle:
         if version == self.champion:
             return Role.CHAMPION
         return Role.CHALLENGER if version == self.challenger else None
+
+    def nominated_by(self, version: str) -> str | None:
+        """The bank that would have this version score while no other has agreed, or None."""
+        return self.nominated[1] if self.nominated and self.nominated[0] == version else None
 
     def rollback_target(self, at: datetime) -> int | None:
         """Index in `champions` of the latest earlier champion that may still score, or None."""
@@ -175,12 +182,14 @@ def _apply(standing: Lifecycle, event: Event) -> Lifecycle:  # noqa: PLR0911 (on
             return _end(standing, event)
         case Kind.WITHDRAWN:
             return replace(standing, challenger=None)
+        case Kind.NOMINATED:
+            return replace(standing, nominated=(standing.record(version).version, event.by))
         case Kind.APPOINTED:
             return _appoint(standing, version, Role(event.details["role"]))
         case Kind.ROLLED_BACK:
             earlier = standing.champions[:-1]
             kept = earlier[: len(earlier) - earlier[::-1].index(version)]
-            return replace(standing, champions=kept, challenger=_unless(standing.challenger, version))
+            return replace(standing, champions=kept, challenger=_unless(standing.challenger, version), nominated=None)
 
 
 def _with(standing: Lifecycle, record: VersionRecord) -> Lifecycle:
@@ -193,7 +202,9 @@ def _end(standing: Lifecycle, event: Event) -> Lifecycle:
         record = replace(record, rejected_at=event.at)
     else:
         record = replace(record, retired_at=event.at)
-    return _with(replace(standing, challenger=_unless(standing.challenger, event.version)), record)
+    challenger = _unless(standing.challenger, event.version)
+    nominated = standing.nominated if standing.nominated and standing.nominated[0] != event.version else None
+    return _with(replace(standing, challenger=challenger, nominated=nominated), record)
 
 
 def _appoint(standing: Lifecycle, version: str, role: Role) -> Lifecycle:
@@ -201,7 +212,7 @@ def _appoint(standing: Lifecycle, version: str, role: Role) -> Lifecycle:
     if role is Role.CHALLENGER:
         return replace(standing, challenger=version)
     champions = (*standing.champions, version)
-    return replace(standing, champions=champions, challenger=_unless(standing.challenger, version))
+    return replace(standing, champions=champions, challenger=_unless(standing.challenger, version), nominated=None)
 
 
 def _unless(challenger: str | None, version: str) -> str | None:

@@ -103,9 +103,9 @@ class Governance:
         """
         # Read anew: what was checked before may have been exchanged since.
         self._manifests.pop(version, None)
-        self.manifest(version)
+        banks = self.manifest(version).banks
         self._registry.load(self._model, version)
-        return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role))
+        return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role, banks))
 
     def withdraw_challenger(self, version: str, act: Act) -> Event:
         """See `decisions.withdraw_challenger`."""

@@ -84,7 +84,7 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         # models: each bank that took part in training says its own word
         "approve_model": May(("bank",), Work.MODELS, PARTY, Role.CHECKER, "every bank that took part in training"),
         "reject_model": May(("bank",), Work.MODELS, PARTY, Role.CHECKER),
-        "appoint_model": May(("bank",), Work.MODELS, PARTY),
+        "appoint_model": May(("bank",), Work.MODELS, PARTY, Role.MAKER, "another bank, for the version that scores"),
         "roll_back_model": May(("bank",), Work.MODELS, PARTY),
         "retire_model": May(("bank",), Work.MODELS, PARTY),
         # measuring and verification

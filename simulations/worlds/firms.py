@@ -28,11 +28,12 @@ class Firm:
 
 
 def appoint_models(api: ApiClient) -> None:
-    """What the operator trained scores only once every bank that took part has approved it and one has appointed it.
+    """What the operator trained scores only once every bank that took part has approved it and two have appointed it.
 
     The first version of a run has exact reasons and becomes champion, the next its challenger.
     """
     bank = BANKS[0]
+    appointing = {"champion": BANKS[:2], "challenger": BANKS[:1]}
     waiting = [each["version"] for each in api.every(bank, "/v1/models") if not each["champion"]]
     roles = [] if any(each["champion"] for each in api.every(bank, "/v1/models")) else ["champion"]
     note = "sandbox: held-out figures and model card looked at"
@@ -41,7 +42,8 @@ def appoint_models(api: ApiClient) -> None:
         for each in BANKS:
             word = {"decision": "approve", "note": note}
             api.post(each, f"{path}/approval", word, key=f"seed:approve:{version}")
-        api.post(bank, f"{path}/appointment", {"role": role}, key=f"seed:appoint:{version}")
+        for each in appointing[role]:
+            api.post(each, f"{path}/appointment", {"role": role}, key=f"seed:appoint:{version}")
 
 
 def admit(

@@ -58,7 +58,9 @@ def approve(world, name):
 
 def in_use(world, name, role=CHAMPION):
     approve(world, name)
-    world.post("bank-gusu", f"/v1/models/{name}/appointment", role)
+    for bank in ("bank-gusu", "bank-jinji") if role is CHAMPION else ("bank-gusu",):
+        event = world.post(bank, f"/v1/models/{name}/appointment", role)
+    assert event["kind"] == "appointed"
 
 
 def test_versions_are_read_by_those_whom_they_concern(world):
@@ -77,6 +79,7 @@ def test_versions_are_read_by_those_whom_they_concern(world):
         "endorsed",
         "endorsed",
         "approved",
+        "nominated",
         "appointed",
     ]
     assert first["registered_by"] != first["approved_by"]
@@ -97,8 +100,13 @@ def test_a_version_scores_only_when_another_approved_and_appointed_it(world):
     world.assert_refused("bank-jinji", "/v1/models/v0003/appointment", CHAMPION, "version_not_approved", status=409)
     event = world.post("bank-taihu", "/v1/models/v0003/approval", APPROVE)
     assert (event["kind"], event["by"]) == ("approved", "bank-taihu")
-    world.post("bank-gusu", "/v1/models/v0003/appointment", CHAMPION)
+    assert world.post("bank-gusu", "/v1/models/v0003/appointment", CHAMPION)["kind"] == "nominated"
+    world.assert_refused("bank-gusu", "/v1/models/v0003/appointment", CHAMPION, "second_person_required", status=403)
+    assert version(world, "v0003")["nominated_by"] == "bank-gusu"
+    assert scored(world)[0]["model_version"] == "v0001"
+    assert world.post("bank-taihu", "/v1/models/v0003/appointment", CHAMPION)["kind"] == "appointed"
     assert scored(world)[0]["model_version"] == "v0003"
+    assert version(world, "v0003")["nominated_by"] is None
     assert [each["version"] for each in world.get("bank-gusu", "/v1/models") if each["champion"]] == ["v0003"]
 
 

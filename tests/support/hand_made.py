@@ -87,11 +87,18 @@ def approved(governance, version, at, note="test"):
     return event
 
 
-def in_use(home, at, version="v0001", by="bank-gusu"):
+def appointed(governance, version, at):
+    """Have two banks of an approved version make it champion."""
+    for bank in sorted(governance.manifest(version).banks)[:2]:
+        event = governance.appoint(version, Role.CHAMPION, Act(bank, at))
+    return event
+
+
+def in_use(home, at, version="v0001"):
     """Let the banks approve a version that training registered, and make it champion. Returns the governance."""
     governance = Governance(home, ModelRegistry(home))
     approved(governance, version, at)
-    governance.appoint(version, Role.CHAMPION, Act(by, at))
+    appointed(governance, version, at)
     return governance
 
 

@@ -195,6 +195,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "flash.model_approved": ("已批准，有效期一年。", "Approved for a year."),
     "flash.model_rejected": ("已否决。", "Rejected for good."),
+    "flash.model_nominated": (
+        "本行已提名；另一家参与银行任命后由该版本评分。",
+        "Nominated by this bank; it scores when another bank appoints it.",
+    ),
     "flash.model_appointed": ("任命已生效。", "The appointment holds from now on."),
     "flash.model_withdrawn": ("已撤下挑战者。", "The challenger is withdrawn."),
     "flash.model_retired": ("已退役。", "Retired for good."),

@@ -333,7 +333,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "models.final_confirm": ("这是最终决定，不能撤销。", "This is final and cannot be undone."),
     "models.make_champion": ("任命为冠军", "Make it champion"),
     "models.make_challenger": ("任命为挑战者", "Make it challenger"),
-    "models.champion_confirm": ("下一次评分即由该版本作出。", "The very next score will be this version's."),
+    "models.champion_confirm": (
+        "一家银行提名，另一家银行任命；任命后下一次评分即由该版本作出。",
+        "One bank nominates, another appoints; once appointed, the very next score is this version's.",
+    ),
+    "models.nominated": (
+        "本行已提名该版本；另一家参与银行任命后由它评分。",
+        "This bank nominated the version; it scores when another bank appoints it.",
+    ),
+    "models.nominated_by": ("{name}提名由该版本评分。", "{name} would have this version score."),
     "models.withdraw": ("撤下挑战者", "Withdraw the challenger"),
     "modelstatus.registered": ("待审批", "awaiting approval"),
     "modelstatus.approved": ("已批准", "approved"),

@@ -45,6 +45,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "kind.endorsed": ("同意", "endorsed"),
     "kind.approved": ("批准", "approved"),
     "kind.rejected": ("否决", "rejected"),
+    "kind.nominated": ("提名", "nominated"),
     "kind.appointed": ("任命", "appointed"),
     "kind.withdrawn": ("撤下挑战者", "withdrawn as challenger"),
     "kind.rolled_back": ("回滚至此", "rolled back to"),

@@ -47,6 +47,12 @@ def test_from_approval_to_rollback(world, browser):
     assert "Same side of" in browser.get(PAGE).text
     decide(browser, "v0002", "withdraw", "withdrawal")
     decide(browser, "v0002", "champion", "appointment/champion")
+    shown = browser.get(f"{PAGE}/v0002").text
+    assert "when another bank appoints it" in shown
+    assert 'id="form-champion"' not in shown
+    second = Browser(world).act_as("bank-taihu")
+    assert "would have this version score" in second.get(f"{PAGE}/v0002").text
+    decide(second, "v0002", "champion", "appointment/champion")
     assert "Serving model v0002" in browser.get(PAGE).text
     browser.post(f"{PAGE}/rollback", browser.hidden(PAGE, "rollback") | {"note": "worse"})
     shown = browser.get(PAGE).text

@@ -37,7 +37,7 @@ def standing(note=""):
     events.append(
         decisions.approve(fold("credit", events), Act("bank-gusu", AT, note), "v0001", frozenset({"bank-gusu"}))
     )
-    events.append(decisions.appoint(fold("credit", events), Act("bank-gusu", AT), "v0001", Role.CHAMPION))
+    events.append(decisions.appoint(fold("credit", events), Act("bank-gusu", AT), "v0001", Role.CHAMPION, frozenset()))
     return fold("credit", events)
 
 

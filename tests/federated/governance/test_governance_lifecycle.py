@@ -35,7 +35,7 @@ class Book:
         return fold("credit", self.events)
 
     def do(self, rule, *arguments, by="bank-gusu", at=AT):
-        if rule is decisions.approve and len(arguments) == 1:
+        if (rule, len(arguments)) in ((decisions.approve, 1), (decisions.appoint, 2)):
             arguments += (frozenset({by}),)
         event = rule(self.standing, Act(by, at), *arguments)
         self.events.append(event)
@@ -88,6 +88,30 @@ def test_a_version_is_approved_when_every_bank_concerned_has_said_yes():
     book.do(decisions.reject, "v1", by="bank-jinji", at=AT + YEAR)
     with pytest.raises(VersionFinal):
         book.do(decisions.approve, "v1", banks, by="bank-jinji", at=AT + YEAR)
+
+
+def test_one_bank_nominates_what_scores_for_several_and_another_appoints_it():
+    book, banks = Book().approved("v1", "v2", "v3"), frozenset({"bank-gusu", "bank-jinji"})
+    champion = (Role.CHAMPION, banks)
+    assert book.do(decisions.appoint, "v1", *champion).kind is Kind.NOMINATED
+    with pytest.raises(SecondPersonRequired):
+        book.do(decisions.appoint, "v1", *champion)
+    assert (book.standing.champion, book.standing.nominated) == (None, ("v1", "bank-gusu"))
+    # Another bank's word for another version is a nomination of its own, in place of the first.
+    assert book.do(decisions.appoint, "v2", *champion, by="bank-jinji").kind is Kind.NOMINATED
+    assert book.do(decisions.appoint, "v2", *champion).kind is Kind.APPOINTED
+    assert (book.standing.champion, book.standing.nominated) == ("v2", None)
+    # The brake is one bank's, and neither it nor a version's end leaves a nomination behind.
+    for by in banks:
+        book.do(decisions.appoint, "v1", *champion, by=by)
+    book.do(decisions.appoint, "v3", *champion)
+    assert book.do(decisions.roll_back).version == "v2"
+    assert book.standing.nominated is None
+    book.do(decisions.appoint, "v3", *champion)
+    book.do(decisions.retire, "v3", by="bank-jinji")
+    assert book.standing.nominated is None
+    # A challenger answers nobody: one bank appoints it.
+    assert book.do(decisions.appoint, "v1", Role.CHALLENGER, banks).kind is Kind.APPOINTED
 
 
 def test_another_than_the_registrant_approves_and_may_do_so_again():

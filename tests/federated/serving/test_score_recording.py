@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hand_made import AT, BareRegistry, approved, governed
+from hand_made import AT, BareRegistry, appointed, approved, governed
 
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import APPROVAL_DAYS, Role
@@ -19,9 +19,10 @@ ANSWER = Answered(AT, "bank-gusu", "joint", "v0001", 600)
 @pytest.fixture
 def oversight(tmp_path):
     governance = governed(tmp_path, "v0001", "v0002")
-    for version, role in (("v0001", Role.CHAMPION), ("v0002", Role.CHALLENGER)):
+    for version in ("v0001", "v0002"):
         approved(governance, version, ACT.at)
-        governance.appoint(version, role, ACT)
+    appointed(governance, "v0001", ACT.at)
+    governance.appoint("v0002", Role.CHALLENGER, ACT)
     opened = Oversight(tmp_path, BareRegistry(tmp_path))
     yield opened
     opened.close()
