@@ -25,6 +25,7 @@ from credit_api.app.file_modes import write_for_owner_only
 from credit_api.app.sandbox import KEYS_FILE, OFFICER, SECOND, is_seeded, mark_seeded, officer, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner, assemble
+from credit_api.audit.model import AuditEvent
 from credit_api.cli.audit import audit_app
 from credit_api.cli.business_days import end_of_day
 from credit_api.cli.entering import init
@@ -33,7 +34,8 @@ from credit_api.cli.market import market_app
 from credit_api.cli.models import models_app
 from credit_api.cli.readings import readings_app
 from credit_api.cli.registry import registry_app
-from credit_api.http.auth.keys import issue
+from credit_api.http.auth.keys import issue, key_id
+from credit_api.http.auth.principal import Principal
 from credit_api.scores.batch import BatchRefused, score_rows
 from federated.errors import DataMissing
 from federated.governance.model_registry import ModelRegistry
@@ -197,7 +199,10 @@ def issue_key(
     def command(unit: UnitOfWork) -> str:
         unit.organisations.get(organisation_id)
         person = officer(unit, organisation_id, SECOND if second else OFFICER, parts.clock())
-        return issue(unit.connection, person.person_id, "command line", parts.clock())
+        key = issue(unit.connection, person.person_id, "command line", parts.clock())
+        by = Principal(organisation_id, "", "", "", person.person_id, credential="shell")
+        parts.audit.record(unit, AuditEvent.of(by, parts.clock(), "issue_key", "committed", object_id=key_id(key)))
+        return key
 
     try:
         print(parts.writer.execute(command))  # noqa: T201 (the key itself, for a pipe)
@@ -326,8 +331,7 @@ def _option(name: str, value: Path | None) -> list[str]:
 
 def _tanxin(*arguments: str) -> None:
     """Run another tanxin command in a process of its own: this one never loads torch."""
-    script = "from credit_api.cli.main import main; main()"
-    done = subprocess.run([sys.executable, "-c", script, *arguments], check=False)
+    done = subprocess.run([sys.executable, "-m", "credit_api", *arguments], check=False)
     if done.returncode != 0:
         err.print(f"tanxin {arguments[0]} failed", style="red")
         raise typer.Exit(done.returncode)

@@ -26,9 +26,8 @@ def measure_audited_scores(rounds: int) -> dict[str, Any]:
         home = Path(folder)
         questions = home / "questions.json"
         questions.write_text(json.dumps(_questions(home / NETWORK)), encoding="utf-8")
-        script = "from credit_api.cli.main import main; main()"
         options = ["--home", folder, "--questions", str(questions), "--bank", BANK, "--rounds", str(rounds)]
-        command = [sys.executable, "-c", script, "audit", "cost", *options]
+        command = [sys.executable, "-m", "credit_api", "audit", "cost", *options]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     measured: dict[str, Any] = json.loads(done.stdout)
     return measured

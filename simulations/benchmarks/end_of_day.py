@@ -130,8 +130,9 @@ def context_at(day: date) -> Context:
 
 
 def migrated(url: str) -> Engine:
-    script = "from credit_api.cli.main import main; main()"
-    subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "credit_api", "migrate", "--database-url", url], check=True, capture_output=True
+    )
     return open_engine(url)
 
 

@@ -62,8 +62,9 @@ def _timed(transfers: int, run: Callable[[Engine, int], None]) -> float:
 def _books(folder: Path) -> Engine:
     url = f"sqlite:///{folder / 'books.db'}"
     # The schema belongs to the service; asking its command for it keeps this package from importing it.
-    script = "from credit_api.cli.main import main; main()"
-    subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "credit_api", "migrate", "--database-url", url], check=True, capture_output=True
+    )
     engine = open_engine(url)
     writer = Writer(engine, UnitOfWork)
 

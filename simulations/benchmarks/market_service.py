@@ -32,7 +32,6 @@ parts = assemble(Settings(home=Path(sys.argv[1]), sandbox=True))
 register_founders(parts)
 parts.close()
 """
-SERVE = "from credit_api.cli.main import main; main()"
 OWNER, REGISTRY, EXCHANGE, VERIFIER, GRID = "dev-bench", "registry-sip", "exchange-seee", "verifier-cqc", "grid-sip"
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 DAYS, HOURS = 60, 24
@@ -75,7 +74,7 @@ def start(home: Path) -> Service:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, "serve", "--home", str(home), "--port", str(port)],
+        [sys.executable, "-m", "credit_api", "serve", "--home", str(home), "--port", str(port)],
         env=os.environ | {"TANXIN_SANDBOX": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -142,8 +142,9 @@ def _context(actor: str, kind: str) -> Context:
 
 def _books(folder: Path) -> Engine:
     url = f"sqlite:///{folder / 'books.db'}"
-    script = "from credit_api.cli.main import main; main()"
-    subprocess.run([sys.executable, "-c", script, "migrate", "--database-url", url], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "credit_api", "migrate", "--database-url", url], check=True, capture_output=True
+    )
     engine = open_engine(url)
     with engine.execution_options(tanxin_writer=True).begin() as connection:
         organisations = UnitOfWork(connection).organisations

@@ -33,8 +33,7 @@ def test_the_lines_run(tmp_path):
     folder = tmp_path / "my-methodologies"
     folder.mkdir()
     (folder / "heat_pump.toml").write_text(FILE, encoding="utf-8")
-    tanxin = f'{sys.executable} -c "from credit_api.cli.main import main; main()"'
-    script = LINES.replace(".venv/bin/tanxin", tanxin)
+    script = LINES.replace(".venv/bin/tanxin", f"{sys.executable} -m credit_api")
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
     )

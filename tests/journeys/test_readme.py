@@ -60,7 +60,7 @@ def run(script, home, url):
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
     tanxin = folder / "tanxin"
-    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from credit_api.cli.main import main; main()" "$@"\n')
+    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -m credit_api "$@"\n')
     tanxin.chmod(0o755)
     script = script.replace(".venv/bin/tanxin", str(tanxin)).replace("http://127.0.0.1:8000", url)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TANXIN_HOME": str(home), "NO_PROXY": "127.0.0.1"}
