@@ -72,7 +72,8 @@ def test_every_page_is_the_whole_list(full_world, path):  # noqa: F811
     sign = "&" if "?" in address else "?"
     whole, once = followed(world, WALKED[path], f"{address}{sign}limit=1000")
     assert (once, len(whole) >= 2) == (1, True)
-    for limit in (1, 2):
+    # Row by row, and two at a time; what a bank has hundreds of, in twenty pages and a broken one.
+    for limit in (1, 2) if len(whole) < 50 else (len(whole) // 20, len(whole) // 20 + 1):
         paged, pages = followed(world, WALKED[path], f"{address}{sign}limit={limit}")
         assert paged == whole
         assert pages == -(-len(whole) // limit)

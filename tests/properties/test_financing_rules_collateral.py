@@ -30,7 +30,7 @@ def marks(fen):
     return {key: Marked(key, Price(price), AT, timedelta(0), "x") for key, price in fen.items()}
 
 
-@settings(max_examples=sized(3_000, 10_000), deadline=None)
+@settings(max_examples=sized(1_000, 10_000), deadline=None)
 @given(lots, prices, amounts, st.sampled_from(KEYS))
 @example(
     [Lot("a", "CCER", Carbon(1))],
@@ -88,7 +88,7 @@ def test_one_missing_price_is_never_healthy(held, fen, debt, data):
     assert is_cured(debt, pool) is (not debt)
 
 
-@settings(max_examples=sized(3_000, 10_000), deadline=None)
+@settings(max_examples=sized(1_000, 10_000), deadline=None)
 @given(amounts, amounts, amounts, amounts, amounts)
 def test_the_waterfall_conserves_every_fen(proceeds, costs, penal, interest, principal):
     paid = waterfall(proceeds, costs, penal=penal, interest=interest, principal=principal)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from small_network import SMALL
 from typer.testing import CliRunner
 
 from simulations.benchmarks import privacy
@@ -25,6 +26,9 @@ def small(monkeypatch):
     smaller("measure_withdrawal", 3)
     smaller("measure_differential", 1, 3)
     smaller("measure_membership", 10, 60)
+    smaller("measure_extraction", 300, 8)
+    monkeypatch.setattr("federated.privacy.attacks.leakage.STEPS", 20)
+    monkeypatch.setattr("simulations.benchmarks.scored_network.ZooSettings", lambda **_: SMALL)
     tables, rows = privacy.load_tables, privacy.load_table
     monkeypatch.setattr(privacy, "load_tables", lambda data, firms, seed: tables(data, min(firms, 1_500), seed))
     monkeypatch.setattr(privacy, "load_table", lambda data, firms, seed: rows(data, min(firms, 1_500), seed))

@@ -82,8 +82,8 @@ def event(number):
 
 
 @pytest.fixture
-def chain(database_url, monkeypatch):
-    made = Chain(database_url, monkeypatch)
+def chain(books_url, monkeypatch):
+    made = Chain(books_url, monkeypatch)
     yield made
     made.close()
 

@@ -1,5 +1,7 @@
 """A registry acts in its own region and nowhere else: every command that a registry issues, on the services alone."""
 
+import shutil
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
@@ -78,10 +80,9 @@ class Regions:
     """A project in Suzhou and one in Chengdu, with meters, a submitted period each, and one that was accepted."""
 
     def __init__(self, url):
-        self.engine = open_engine(url)
-        migrate(self.engine)
-        self.writer = Writer(self.engine, UnitOfWork)
         self.parameters, self._numbers = load_parameters(), count(1)
+        self.open(url)
+        migrate(self.engine)
 
         def found(unit):
             for name, kind in KINDS.items():
@@ -90,6 +91,14 @@ class Regions:
         self.writer.execute(found)
         self.suzhou, self.chengdu = self.project("SZ", "SIP"), self.project("CD", "chengdu")
         self.submitted, self.accepted = self.period(self.suzhou), self.period(self.suzhou, accepted=True, later=30)
+
+    def open(self, url):
+        self.engine = open_engine(url)
+        self.writer = Writer(self.engine, UnitOfWork)
+
+    def close(self):
+        self.writer.close()
+        self.engine.dispose()
 
     def context(self, who):
         return Context(
@@ -190,12 +199,23 @@ def unit_elsewhere(site):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("regions") / "books.db"
+    made = Regions(f"sqlite:///{path}")
+    made.close()
+    return made, path
+
+
 @pytest.fixture
-def regions(tmp_path):
-    made = Regions(f"sqlite:///{tmp_path / 'books.db'}")
-    yield made
-    made.writer.close()
-    made.engine.dispose()
+def regions(tmp_path, founded):
+    """A copy of what was made once."""
+    made, path = founded
+    shutil.copyfile(path, tmp_path / "books.db")
+    mine = copy(made)
+    mine.open(f"sqlite:///{tmp_path / 'books.db'}")
+    yield mine
+    mine.close()
 
 
 def prepared_suspension(regions):
