@@ -10,6 +10,7 @@ from rich.console import Console
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
+from credit_api.audit.model import AuditEvent
 from credit_api.http.auth.principal import Principal
 from credit_api.organisations.people import Invitation, code_of, invite
 from financing.base.authority import EVERY_ROLE
@@ -38,7 +39,9 @@ def init(
         if unit.organisations.all():
             raise InvalidState("these books have organisations already; an administrator invites others")
         unit.organisations.add(new, at)
-        context = parts.context(Principal(new.id, kind, name_zh, name_en))
+        by = Principal(new.id, kind, name_zh, name_en, credential="shell")
+        parts.audit.record(unit, AuditEvent.of(by, at, "init", "committed", object_id=new.id))
+        context = parts.context(by)
         return invite(unit, context, parts.sealer, new.id, EVERY_ROLE)
 
     try:

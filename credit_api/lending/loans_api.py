@@ -76,7 +76,7 @@ def list_decisions(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) 
 
 @router.post("/decisions/{decision_id}/approval", status_code=201, response_model=Approval)
 async def approve(decision_id: Id, body: CheckDecision, call: CallDep) -> Response:
-    """Confirm or refuse a decision as a second person of the bank: one whose key bears another name."""
+    """Confirm or refuse a decision as another person of the bank; what a machine decided, as no administrator."""
     return await call.commit(check_decision.given(decision_id, body), answer=lambda approval: approval)
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, Row, insert, select, update
 
 from credit_api.app.errors import Unauthenticated
+from credit_api.http.auth.keys import revoke_all
 from credit_api.http.auth.passwords import Sealer, is_password, new_totp_secret, totp_step, totp_uri
 from credit_api.http.auth.principal import Principal, as_person, digest, people, person_t
 from credit_api.http.auth.sessions import end_all, machine_t
@@ -249,7 +250,7 @@ def accept(unit: UnitOfWork, sealer: Sealer, code: str, asked: Chosen, at: datet
 
 
 def enter(unit: UnitOfWork, used: Invitation, name: str, at: datetime, new_id: str) -> Person:
-    """Use an invitation up: the person it makes, or the one it helps back in, whose sessions end."""
+    """Use an invitation up: the person it makes, or the one it helps back in, whose sessions and keys end."""
     done = unit.connection.execute(
         update(invitation_t)
         .where(invitation_t.c.id == used.invitation_id, invitation_t.c.used_at.is_(None))
@@ -259,6 +260,7 @@ def enter(unit: UnitOfWork, used: Invitation, name: str, at: datetime, new_id: s
         raise Unauthenticated("this invitation was used")
     if used.person_id is not None:
         end_all(unit.connection, at, person=used.person_id)
+        revoke_all(unit.connection, at, person=used.person_id)
         person = unit.people.get(used.person_id, used.organisation_id)
         if person.ended_at is not None:
             raise Unauthenticated("this person has left")
@@ -292,6 +294,12 @@ def signed_in(connection: Connection, sealer: Sealer, asked: SignIn, at: datetim
     if row is None or not right or step is None:
         raise Unauthenticated("login, password or one-time code is wrong; a code works once")
     return SignedIn(as_person(row, "session"), step)
+
+
+def person_of(connection: Connection, login: str) -> Principal | None:
+    """Whose login this is; None if nobody's."""
+    row = connection.execute(people().join(credentials_t).where(credentials_t.c.login == login)).first()
+    return None if row is None else as_person(row, "password")
 
 
 def use_up(connection: Connection, person_id: str, step: int) -> None:

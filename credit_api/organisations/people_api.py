@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BeforeValidator, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
-from credit_api.app.errors import Forbidden
+from credit_api.app.errors import Forbidden, Unauthenticated
 from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent
 from credit_api.audit.refusals import address_of
@@ -26,6 +26,7 @@ from credit_api.organisations.people import (
     InvitePerson,
     Login,
     OneTimeCode,
+    Opened,
     Password,
     SignIn,
     accept,
@@ -36,6 +37,7 @@ from credit_api.organisations.people import (
     invitations_by,
     invite_person,
     opened,
+    person_of,
     recover_person,
     signed_in,
     use_up,
@@ -183,8 +185,7 @@ async def withdraw(invitation_id: Id, call: CallDep) -> Response:
 @router.post("/invitations/opening")
 def open_invitation(body: OpenInvitation, parts: PartsDep, request: Request) -> OpenedOut:
     """See what an invitation is for before accepting it. For anybody who has its code."""
-    with parts.reading() as connection, parts.rates.guessing(address_of(request)):
-        return OpenedOut.of(opened(connection, parts.sealer, body.invitation, parts.clock()))
+    return OpenedOut.of(shown(parts, address_of(request), body.invitation))
 
 
 @router.post("/invitations/acceptance", status_code=201)
@@ -277,6 +278,21 @@ async def end_key(key_id: Id, call: CallDep) -> Response:
     return await call.commit(revoke_key.given(key_id), answer=ApiKey.itself, status=200)
 
 
+def shown(parts: Parts, address: str, code: str, enrolment: str = "") -> Opened:
+    """What a code opens, on record in the trail: whoever was invited can see that another looked before.
+
+    An `enrolment` goes on with what was opened. Raises `Unauthenticated`, `TooManyRequests` for an `address` that
+    guesses.
+    """
+    with parts.rates.guessing(address), parts.reading() as connection:
+        found = opened(connection, parts.sealer, code, parts.clock(), enrolment)
+    if not enrolment:
+        by = Principal(found.invitation.organisation_id, "", "", "", credential="invitation")
+        named = found.invitation.invitation_id
+        parts.audit.note(AuditEvent.of(by, parts.clock(), "open_invitation", "read", object_id=named))
+    return found
+
+
 def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:
     """Accept an invitation; the key of who chose no password, in a sandbox. Raises as `people.accept`."""
     at, new_id = parts.clock(), parts.new_id("per")
@@ -304,10 +320,19 @@ def entered(parts: Parts, asked: Acceptance) -> tuple[Person, str | None]:
 
 
 def admitted(parts: Parts, asked: SignIn, *, token: bool) -> tuple[Principal, str]:
-    """Sign a person in; who it is, and the secret of its session. Raises `Unauthenticated`."""
+    """Sign a person in; who it is, and the secret of its session. Raises `Unauthenticated`.
+
+    What was wrong is on record in the trail of the organisation whose person the login is; nobody waits for that.
+    """
     at = parts.clock()
     with parts.reading() as connection:
-        who = signed_in(connection, parts.sealer, asked, at)
+        try:
+            who = signed_in(connection, parts.sealer, asked, at)
+        except Unauthenticated as refused:
+            whose = person_of(connection, asked.login)
+            if whose is not None:
+                parts.audit.submit(AuditEvent.of(whose, at, "sign_in", "refused", code=refused.code))
+            raise
 
     def run(unit: UnitOfWork) -> str:
         use_up(unit.connection, who.principal.person, who.step)

@@ -26,11 +26,10 @@ from credit_api.organisations.people import (
     end_person,
     invitations_by,
     invite_person,
-    opened,
     recover_person,
     withdraw_invitation,
 )
-from credit_api.organisations.people_api import Acceptance, begun, entered, revoke_key, session_ended
+from credit_api.organisations.people_api import Acceptance, begun, entered, revoke_key, session_ended, shown
 from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
 from financing.base.authority import Role
 from financing.base.commands import Id
@@ -219,10 +218,7 @@ def _facts(proposal: Proposal) -> list[tuple[str, str]]:
 
 
 def _opened(page: Page, code: str) -> Opened:
-    parts = page.parts
-    begun_before = page.value("join", "enrolment")
-    with parts.reading() as connection, parts.rates.guessing(address_of(page.request)):
-        return opened(connection, parts.sealer, code, parts.clock(), begun_before)
+    return shown(page.parts, address_of(page.request), code, page.value("join", "enrolment"))
 
 
 def _join_again(page: Page, code: str) -> Response:

@@ -64,6 +64,11 @@ class PeopleStore(Store):
         query = select(person_t).where(person_t.c.id == person_id, person_t.c.organisation_id == organisation_id)
         return _person(self._one(query, "no such person", person_id=person_id))
 
+    def is_person(self, person_id: str) -> bool:
+        """Whether this is a person, of today or before; a machine is none, nor a name from before there were people."""
+        query = select(func.count()).where(person_t.c.id == person_id)
+        return bool(self._connection.execute(query).scalar_one())
+
     def of(self, organisation_id: str, window: Window = ALL) -> Page[Person]:
         """An organisation's people, those who left too, by the time they came."""
         query = select(person_t).where(person_t.c.organisation_id == organisation_id)

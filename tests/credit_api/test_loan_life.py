@@ -6,6 +6,13 @@ from datetime import timedelta
 import pytest
 from openpyxl import load_workbook
 
+from credit_api.http.auth.keys import issue
+from credit_api.http.auth.principal import MACHINE_ROLES, Principal
+from credit_api.lending.loans_api import decide_from_inquiry
+from financing.base.authority import Role, Work
+from financing.ledger.people import Person
+from financing.lending.origination.commands import ApplyForLoan
+
 BANK, BORROWER = "bank-gusu", "dev-a"
 
 
@@ -149,6 +156,32 @@ def test_a_large_decision_waits_for_another_person(world):
     world.assert_refused(BANK, approval, word, "decision_unchecked")
     world.assert_refused(checker, approval, word, "invalid_state")
     assert world.post(BANK, "/v1/loans", draw)["drawn_fen"] == 60_000_000
+
+
+def test_what_a_machine_decided_is_checked_by_who_registers_none(sqlite_world):
+    """An administrator that checks, too, was two persons through a machine of its own."""
+    world = sqlite_world
+    issuance, inquiry = world.borrower()
+    world.price(500_000)
+    pledged = {"bank_id": BANK, "issuance_id": issuance["issuance_id"], "quantity_kg": 400_000}
+    asked = ApplyForLoan(
+        borrower_id=BORROWER, inquiry_id=inquiry["inquiry_id"], amount_fen=60_000_000, tenor_days=180,
+        pledge_ids=[world.post(BORROWER, "/v1/pledges", pledged)["pledge_id"]],
+    )  # fmt: skip
+    parts = world.parts
+    machine = Principal(BANK, "bank", "", "", "mac_1", MACHINE_ROLES, frozenset({Work.LENDING}), "token", machine=True)
+    given = decide_from_inquiry.given(parts, asked)
+    record = parts.writer.execute(lambda unit: given.run(unit, parts.context(machine)))
+    approval, word = f"/v1/decisions/{record.decision_id}/approval", {"outcome": "confirmed", "note": "seen"}
+    world.assert_refused(BANK, approval, word, "decision_unchecked")
+    world.assert_refused(world.second(BANK), approval, word, "decision_unchecked")
+
+    def checker(unit):
+        unit.people.add(Person("per_c", BANK, "c", frozenset({Role.CHECKER}), world.now))
+        return issue(unit.connection, "per_c", "checker", world.now)
+
+    world.keys["checker"] = parts.writer.execute(checker)
+    assert world.post("checker", approval, word)["maker"] == "mac_1"
 
 
 def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):

@@ -215,6 +215,32 @@ def test_a_refused_settlement_leaves_book_and_books_as_they_were(sqlite_world, m
     audited(world)
 
 
+def test_a_stream_ends_with_the_key_that_opened_it(sqlite_world, monkeypatch):
+    import asyncio
+
+    from credit_api.http.auth.principal import digest
+    from credit_api.http.pipeline import Issuer
+    from credit_api.order_book import stream_api
+
+    world, instrument = sqlite_world, listed(sqlite_world)
+    key = world.keys["seller"]
+    world.get("seller", "/v1/instruments")
+    watcher = Issuer(world.parts, world.parts.known_keys.find(digest(key), world.now), digest(key))
+    monkeypatch.setattr(stream_api, "HEARTBEAT_S", 0.05)
+
+    async def watch():
+        stream = stream_api.events(watcher, instrument, *stream_api.block_since(world.parts, instrument, None))
+        seen = [await anext(stream), await anext(stream)]
+        await asyncio.to_thread(world.revoke, "seller")
+        return seen + [block async for block in stream]
+
+    _, quiet, *rest = asyncio.run(watch())
+    assert quiet == b": heartbeat\n\n"
+    assert rest[-1] == b"event: ended\ndata: {}\n\n"
+    world.assert_refused("seller", "/v1/orders", order(instrument, "sell", 1, 3_000), "unauthenticated", status=401)
+    assert world.get("seller", f"/v1/market/{instrument}/stream", status=401).json()["code"] == "unauthenticated"
+
+
 def test_a_stream_resumes_after_the_event_it_names(sqlite_world):
     from credit_api.order_book.stream_api import block_since
 

@@ -15,6 +15,7 @@ if (live && window.EventSource) {
     }
   };
   const source = new EventSource(live.dataset.stream);
+  source.addEventListener("ended", () => source.close());
   source.addEventListener("book", (event) => {
     const book = JSON.parse(event.data);
     const session = book.session;

@@ -80,6 +80,12 @@ def revoke(connection: Connection, named: str, organisation_id: str, at: datetim
     return _key(connection.execute(query).one())
 
 
+def revoke_all(connection: Connection, at: datetime, *, person: str) -> None:
+    """Make every key of a person useless from now on, and the sessions they opened."""
+    held = update(api_key).where(api_key.c.person_id == person, api_key.c.revoked_at.is_(None))
+    connection.execute(held.values(revoked_at=at))
+
+
 def keys_of(connection: Connection, organisation_id: str, window: Window = ALL) -> Page[ApiKey]:
     """An organisation's keys, revoked and expired ones too, newest first."""
     query = select(api_key).where(api_key.c.organisation_id == organisation_id)

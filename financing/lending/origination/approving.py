@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from financing.base.authority import Role
 from financing.base.commands import Command, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import CreditStandardNotMet, InvalidState, SecondPersonRequired
@@ -25,8 +26,9 @@ class CheckDecision(Command):
 def check_decision(unit: UnitOfWork, context: Context, decision_id: str, command: CheckDecision) -> Approval:
     """Confirm or refuse a decision of the actor's bank, as a person who did not make it.
 
-    Raises `SecondPersonRequired` (the maker itself, or a key without a person's name), `InvalidState` (checked already,
-    not an approval), `CreditStandardNotMet` above what a second person may confirm.
+    Raises `SecondPersonRequired` (the maker itself; or, for what a machine decided, an administrator, who could have
+    registered it), `InvalidState` (checked already, not an approval), `CreditStandardNotMet` above what a second person
+    may confirm.
     """
     record = unit.decisions.get(decision_id)
     context.require_party(record.application.lender)
@@ -34,6 +36,8 @@ def check_decision(unit: UnitOfWork, context: Context, decision_id: str, command
         raise InvalidState(f"the decision is to {record.decision.outcome}", decision_id=decision_id)
     if not context.person or context.person == record.maker:
         raise SecondPersonRequired("a decision is checked by another person than its maker", maker=record.maker)
+    if Role.ADMINISTRATOR in context.actor.roles and not unit.people.is_person(record.maker):
+        raise SecondPersonRequired("what a machine decided is checked by who registers no machines", maker=record.maker)
     if unit.decisions.approval(decision_id) is not None:
         raise InvalidState("the decision was checked already", decision_id=decision_id)
     product = context.parameters.product(record.application.product, business_date(record.decision.decided_at))

@@ -1,16 +1,22 @@
 """People outside a sandbox: `tanxin init`, an invitation, a password and a one-time code, sessions, help back in."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
+from argon2 import extract_parameters
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from credit_api.app.main import create_app
 from credit_api.app.settings import Limits, Settings
 from credit_api.app.wiring import assemble
+from credit_api.audit.store import AuditStore
 from credit_api.cli.main import app
+from credit_api.http.auth import passwords
+from credit_api.http.auth.keys import authenticate, issue
+from credit_api.http.auth.principal import digest
 
 PASSWORD = "correct horse battery"
 
@@ -54,19 +60,29 @@ class Service:
         return self.sign_in(login).json()["access_token"]
 
 
-@pytest.fixture
-def service(tmp_path):
-    arguments = ["init", "exchange-x", "--name-zh", "交易所", "--name-en", "Exchange", "--home", str(tmp_path / "home")]
-    made = CliRunner().invoke(app, arguments)
+def initiate(home):
+    return CliRunner().invoke(
+        app, ["init", "exchange-x", "--name-zh", "交易所", "--name-en", "Exchange", "--home", str(home)]
+    )
+
+
+@pytest.fixture(scope="module")
+def initiated(tmp_path_factory):
+    """A home as `tanxin init` leaves it, made once, and the code of its invitation."""
+    home = tmp_path_factory.mktemp("initiated") / "home"
+    made = initiate(home)
     assert made.exit_code == 0, made.output
-    again = CliRunner().invoke(app, arguments)
-    assert (again.exit_code, "invalid_state" in again.stderr) == (2, True)
-    assert not (tmp_path / "home" / "network").exists()
-    assert not list((tmp_path / "home").glob("sandbox-*"))
+    return home, made.stdout.strip().partition("invitation=")[2]
+
+
+@pytest.fixture
+def service(tmp_path, initiated):
+    home, invitation = initiated
+    shutil.copytree(home, tmp_path / "home")
     limits = Limits(wrong_keys_per_address="1000/minute", wrong_passwords_per_login="4/minute")
     parts = assemble(Settings(home=tmp_path / "home", limits=limits))
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
-        yield Service(client, parts, made.stdout.strip().partition("invitation=")[2])
+        yield Service(client, parts, invitation)
 
 
 @pytest.fixture
@@ -74,6 +90,44 @@ def first(service):
     """The first administrator's token."""
     assert service.join(service.invitation, "zhang").status_code == 201
     return service.sign_in("zhang").json()["access_token"]
+
+
+def test_the_trail_has_how_people_came_and_who_tried(service, first):
+    """The home's beginning, each look at an invitation, and wrong words for a login that somebody has."""
+    assert service.sign_in("zhang", password="not this password").status_code == 401
+    assert service.sign_in("zhang", totp="000000").status_code == 401
+    service.secrets["nobody"] = service.secrets["zhang"]
+    assert service.sign_in("nobody").status_code == 401
+    with service.parts.reading() as connection:
+        trail = [(e.action, e.outcome, e.organisation_id, e.credential) for e in AuditStore(connection).walk()]
+        (zhang,) = {e.person for e in AuditStore(connection).walk() if e.action == "sign_in"}
+    assert zhang.startswith("per_")
+    assert trail == [
+        ("init", "committed", "exchange-x", "shell"),
+        ("open_invitation", "read", "exchange-x", "invitation"),
+        ("accept_invitation", "committed", "exchange-x", "invitation"),
+        ("sign_in", "committed", "exchange-x", "session"),
+        ("sign_in", "refused", "exchange-x", "password"),
+        ("sign_in", "refused", "exchange-x", "password"),
+    ]
+
+
+def test_a_home_is_initiated_once_and_holds_nothing_of_a_sandbox(initiated):
+    home, _ = initiated
+    again = initiate(home)
+    assert (again.exit_code, "invalid_state" in again.stderr) == (2, True)
+    assert not (home / "network").exists()
+    assert not list(home.glob("sandbox-*"))
+
+
+def test_a_login_that_nobody_has_costs_what_one_that_somebody_has_costs(real_passwords):
+    """RFC 9106's second choice, or more: 64 MiB, three passes."""
+    hashed = passwords.hash_password(PASSWORD)
+    assert extract_parameters(passwords.NOBODY) == extract_parameters(hashed)
+    assert extract_parameters(hashed).memory_cost >= 65_536
+    assert extract_parameters(hashed).time_cost >= 3
+    assert passwords.is_password(hashed, PASSWORD)
+    assert not passwords.is_password(hashed, PASSWORD + "x")
 
 
 def test_from_an_empty_home_to_a_bank_with_people(service, first):
@@ -160,8 +214,12 @@ def test_who_lost_the_phone_is_let_back_in_by_an_administrator(service, first):
     # Until it is used, all is as it was; then the old code is worth nothing and the old sessions have ended.
     assert service.call("GET", wang, "/v1/people").status_code == 200
     old = service.secrets["wang"]
+    parts, at = service.parts, service.now
+    key = parts.writer.execute(lambda unit: issue(unit.connection, person, "lost too", at))
     assert service.join(code, "wang").json()["person_id"] == person
     assert service.call("GET", wang, "/v1/people").status_code == 401
+    with parts.reading() as connection:
+        assert authenticate(connection, digest(key), service.now) is None
     new, service.secrets["wang"] = service.secrets["wang"], old
     assert service.sign_in("wang").status_code == 401
     service.secrets["wang"] = new
