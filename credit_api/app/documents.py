@@ -10,7 +10,7 @@ from typing import Any, cast
 from credit_api.app.errors import STATUS, ApiError
 from credit_api.app.main import create_app
 from credit_api.app.wiring import Parts
-from credit_api.http.authority import ISSUES, READERS, readers_of
+from credit_api.http.authority import ISSUES, READ_FOR, READERS, readers_of
 from federated.errors import FederatedError
 from federated.privacy.claims import Claim, Figure, Phase, load_claims
 from financing.base.authority import AUTHORITY, KINDS
@@ -123,6 +123,9 @@ def authority_text() -> str:
         + "Everything else is read by every participant, each its own. A regulator reads with any organisation's eyes\n"
         + "(`Tanxin-Read-As`).\n\n"
         + _table(["route", "kinds"], reads)
+        + "\n## What a machine reads for which work\n"
+        + "A person reads for all work; what is not here is read for any.\n\n"
+        + _table(["routes", "work"], [[f"`GET /v1/{word}…`", " or ".join(works)] for word, works in READ_FOR.items()])
     )
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from credit_api.app.errors import Forbidden
 from credit_api.http.auth.principal import Principal
-from financing.base.authority import AUTHORITY, KINDS, REGULATOR, May
+from financing.base.authority import AUTHORITY, KINDS, REGULATOR, May, Work
 from financing.base.context import Actor
 
 ISSUES: Mapping[str, str] = MappingProxyType(
@@ -153,6 +153,34 @@ READERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "/v1/verification/work-list": ("verifier",),
     }
 )
+_BOOKS = (Work.LENDING, Work.MARKET, Work.REGISTRY, Work.OPERATIONS)
+# For which kinds of work a machine reads an organisation's own things, by the first word of the route. What is not here
+# is the same for everybody (prices, instruments, methodologies), and is read for any work. A person reads for all.
+READ_FOR: Mapping[str, tuple[Work, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("consents", "customers", "inquiries", "subject"), (Work.SCORES,)),
+        "models": (Work.MODELS,),
+        **dict.fromkeys(
+            ("alerts", "business-days", "decisions", "loans", "margin-calls", "pledges", "reports", "securities"),
+            (Work.LENDING,),
+        ),
+        **dict.fromkeys(
+            ("auctions", "blocks", "deals", "listings", "orders", "otc-trades", "quote-requests", "trades"),
+            (Work.MARKET,),
+        ),
+        **dict.fromkeys(("meters", "monitoring-periods", "projects", "verification"), (Work.MEASURING,)),
+        **dict.fromkeys(
+            ("cancellations", "external-claims", "freezes", "issuances", "neutrality-claims", "packages", "transfers"),
+            (Work.REGISTRY,),
+        ),
+        "green-certificates": (Work.REGISTRY, Work.MEASURING),
+        **dict.fromkeys(("balances", "entries"), _BOOKS),
+        **dict.fromkeys(
+            ("audit-events", "invitations", "keys", "machines", "people", "proposals", "sessions"),
+            (Work.ADMINISTRATION,),
+        ),
+    }
+)
 
 
 def may_of(path: str) -> May:
@@ -165,13 +193,20 @@ def readers_of(path: str) -> tuple[str, ...]:
     return (*READERS[path], REGULATOR) if path in READERS else KINDS
 
 
+def read_for(path: str) -> frozenset[Work]:
+    """The kinds of work for which a route is read: any one of them will do."""
+    return frozenset(READ_FOR.get(path.split("/")[2], Work))
+
+
 def require_issuer(principal: Principal, path: str) -> None:
     """Raise `NotPermitted` unless the caller may issue the route's command, whatever its object is."""
     Actor(principal.organisation_id, principal.kind, principal.roles, principal.works).require(may_of(path))
 
 
 def require_reader(principal: Principal, path: str) -> None:
-    """Raise `Forbidden` unless the caller's organisation may read the route."""
-    kinds = readers_of(path)
+    """Raise `Forbidden` unless the caller's organisation may read the route, and a machine for its kinds of work."""
+    kinds, works = readers_of(path), read_for(path)
     if principal.kind not in kinds:
         raise Forbidden(f"this is for a {' or '.join(kinds)}", kind=principal.kind)
+    if not works & principal.works:
+        raise Forbidden(f"this is read for the work of {' or '.join(sorted(works))}", works=sorted(principal.works))

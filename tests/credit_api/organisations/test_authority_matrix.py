@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from credit_api.http.authority import ISSUES, READERS, may_of, readers_of
+from credit_api.http.authority import ISSUES, READ_FOR, READERS, may_of, readers_of
 from financing.base.authority import AUTHORITY, KINDS, REGULATOR, Role
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs" / "openapi.json").read_text("utf-8"))
@@ -83,6 +83,26 @@ def test_every_command_route_is_in_the_table_and_every_row_is_used():
     assert posts - DOORS == set(ISSUES)
     assert set(ISSUES.values()) <= set(AUTHORITY)
     assert set(READERS) <= {path for method, path in ROUTES if method == "GET"}
+
+
+# What is the same for everybody, or about nobody: a machine reads it for any work.
+COMMON = {
+    "accreditations",
+    "fees",
+    "instruments",
+    "market",
+    "marks",
+    "methodologies",
+    "organisations",
+    "prices",
+    "products",
+    "serials",
+}
+
+
+def test_every_read_is_for_some_work_or_for_all():
+    words = {path.split("/")[2] for (method, path), told in ROUTES.items() if method == "GET" and told.get("security")}
+    assert words == set(READ_FOR) | COMMON
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,6 +57,9 @@ def test_a_token_holds_for_ten_minutes_and_within_its_scopes(machine, sqlite_wor
     asked = {"subject_id": subject, "consent_id": consent["consent_id"], "purpose": "credit_application"}
     assert world.post("machine", "/v1/scores", asked)["score"] >= 300
     world.assert_refused("machine", "/v1/business-days", {}, "not_permitted", status=403)
+    for path in ("loans", "balances", "people", "models", "audit-events", "projects"):
+        assert world.get("machine", f"/v1/{path}", status=403).json()["code"] == "forbidden"
+    world.get("machine", "/v1/organisations")
     world.assert_refused("machine", "/v1/invitations", {"roles": ["viewer"]}, "not_permitted", status=403)
     world.now += timedelta(minutes=10)
     world.get("machine", "/v1/customers", status=401)

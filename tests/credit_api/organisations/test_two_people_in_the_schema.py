@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from test_machines import Machine
 
 AT = "'2026-11-22 02:00:00.000000'"
 PRICE = (
@@ -27,6 +28,12 @@ def waiting(world):
     assert proposal["outcome"] is None
     invited = world.post("exchange-seee", "/v1/invitations", {"roles": ["viewer"]})["invitation_id"]
     world.entered("exchange-seee", invited, "viewer")
+    machine = Machine(world)
+    machine.token()
+    world.post("bank-gusu", f"/v1/machines/{machine.id}/keys/{machine.kid}/revocation")
+    world.post("bank-gusu", f"/v1/machines/{machine.id}/revocation")
+    for session in world.get("bank-gusu", "/v1/sessions"):
+        world.post("bank-gusu", f"/v1/sessions/{session['session_id']}/end", status=200)
     world.viewer = next(e["person_id"] for e in world.get("exchange-seee", "/v1/people") if e["name"] == "viewer")
     return world
 
@@ -48,6 +55,20 @@ def written(world, statement):
         "UPDATE proposal SET outcome = 'confirmed', decided_at = made_at",
         "UPDATE proposal SET maker = 'exchange-seee:second'",
         "DELETE FROM proposal",
+        "UPDATE person SET roles = 'administrator checker maker' WHERE id = '{viewer}'",
+        "UPDATE person SET organisation_id = 'bank-gusu' WHERE id = '{viewer}'",
+        "DELETE FROM person WHERE id = '{viewer}'",
+        "UPDATE invitation SET roles = 'administrator'",
+        "UPDATE invitation SET used_at = NULL",
+        "UPDATE invitation SET person_id = 'bank-gusu:officer'",
+        "UPDATE session SET expires_at = '2030-01-01 00:00:00.000000'",
+        "UPDATE session SET ended_at = NULL",
+        "DELETE FROM session",
+        "UPDATE machine SET works = 'administration'",
+        "UPDATE machine SET revoked_at = NULL",
+        "UPDATE machine_key SET jwk = '1'",
+        "UPDATE machine_key SET revoked_at = NULL",
+        "DELETE FROM machine_key",
         "UPDATE api_key SET expires_at = created_at",
         "UPDATE api_key SET person_id = 'bank-gusu:officer' WHERE organisation_id = 'exchange-seee'",
     ],

@@ -83,6 +83,7 @@ def _people() -> None:
         _text("organisation_id"),
         _text("person_id", nullable=True),
         _text("roles"),
+        _text("totp_sealed"),
         _text("invited_by"),
         _time("created_at"),
         _time("expires_at"),
