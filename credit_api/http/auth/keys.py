@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from credit_api.http.auth.principal import Principal, as_person, digest, new_secret, people, person_t
 from credit_api.http.fields import ResponseModel
@@ -95,19 +95,22 @@ def keys_of(connection: Connection, organisation_id: str, window: Window = ALL) 
 
 def authenticate(connection: Connection, sha256: str, at: datetime) -> tuple[Principal, datetime] | None:
     """Whose live key has this digest, and until when it holds; or None."""
-    query = (
-        people()
-        .add_columns(api_key.c.expires_at)
-        .join(api_key, api_key.c.person_id == person_t.c.id)
-        .where(api_key.c.sha256 == sha256, *live(at))
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_HOLDER, {"sha256": sha256, "at": at}).first()
     return None if row is None else (as_person(row, "key"), row.expires_at)
 
 
 def live(at: Any) -> tuple[Any, ...]:
     """What makes a key live at a time."""
     return api_key.c.revoked_at.is_(None), api_key.c.expires_at > at
+
+
+# Built once: whose key it is, is asked by every request.
+_HOLDER = (
+    people()
+    .add_columns(api_key.c.expires_at)
+    .join(api_key, api_key.c.person_id == person_t.c.id)
+    .where(api_key.c.sha256 == bindparam("sha256"), *live(bindparam("at")))
+)
 
 
 def _key(row: Row[Any]) -> ApiKey:

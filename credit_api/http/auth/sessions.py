@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select, update
 
 from credit_api.http.auth.keys import api_key
 from credit_api.http.auth.keys import live as live_key
@@ -98,7 +98,7 @@ def open_machine_session(
 def find_session(connection: Connection, secret: str, at: datetime) -> Session | None:
     """The live session behind a cookie, or None."""
     query = (
-        _of_people(at)
+        _of_people(at, at - IDLE)
         .add_columns(session_t.c.csrf_token, session_t.c.used_at)
         .where(session_t.c.sha256 == digest(secret), session_t.c.csrf_token != "")
     )
@@ -108,10 +108,11 @@ def find_session(connection: Connection, secret: str, at: datetime) -> Session |
 
 def authenticate_token(connection: Connection, sha256: str, at: datetime) -> tuple[Principal, datetime] | None:
     """Whose live token has this digest, and until when it holds; or None."""
-    row = connection.execute(_of_people(at).where(session_t.c.sha256 == sha256, session_t.c.csrf_token == "")).first()
+    asked = {"sha256": sha256, "at": at, "idle_since": at - IDLE}
+    row = connection.execute(_PERSON_WITH_TOKEN, asked).first()
     if row is not None:
         return as_person(row, "token"), row.until
-    row = connection.execute(_of_machines(at).where(session_t.c.sha256 == sha256)).first()
+    row = connection.execute(_MACHINE_WITH_TOKEN, asked).first()
     if row is None:
         return None
     works = frozenset(Work(word) for word in row.works.split())
@@ -182,23 +183,23 @@ def _open(
     return secret
 
 
-def _live(at: Any) -> tuple[Any, ...]:
-    idle = or_(session_t.c.used_at.is_(None), session_t.c.used_at > at - IDLE)
+def _live(at: Any, idle_since: Any) -> tuple[Any, ...]:
+    idle = or_(session_t.c.used_at.is_(None), session_t.c.used_at > idle_since)
     return session_t.c.ended_at.is_(None), session_t.c.expires_at > at, idle
 
 
-def _of_people(at: datetime) -> Any:
+def _of_people(at: Any, idle_since: Any) -> Any:
     """Live sessions of people; one that a key opened only while that key lives."""
     by_key = select(api_key.c.sha256).where(*live_key(at))
     return (
         people()
         .add_columns(session_t.c.expires_at.label("until"))
         .join(session_t, session_t.c.person_id == person_t.c.id)
-        .where(*_live(at), or_(session_t.c.api_key.is_(None), session_t.c.api_key.in_(by_key)))
+        .where(*_live(at, idle_since), or_(session_t.c.api_key.is_(None), session_t.c.api_key.in_(by_key)))
     )
 
 
-def _of_machines(at: datetime) -> Any:
+def _of_machines(at: Any, idle_since: Any) -> Any:
     """Live tokens of machines that were not revoked, under keys that still hold."""
     return (
         select(organisation_t, session_t.c.machine_id, session_t.c.works, session_t.c.expires_at.label("until"))
@@ -209,12 +210,19 @@ def _of_machines(at: datetime) -> Any:
             and_(machine_key_t.c.machine_id == session_t.c.machine_id, machine_key_t.c.kid == session_t.c.kid),
         )
         .where(
-            *_live(at),
+            *_live(at, idle_since),
             machine_t.c.revoked_at.is_(None),
             machine_key_t.c.revoked_at.is_(None),
             machine_key_t.c.expires_at > at,
         )
     )
+
+
+# Built once: whose token it is, is asked by every request.
+_SHA256: Any = bindparam("sha256")
+_WHEN: tuple[Any, Any] = (bindparam("at"), bindparam("idle_since"))
+_PERSON_WITH_TOKEN = _of_people(*_WHEN).where(session_t.c.sha256 == _SHA256, session_t.c.csrf_token == "")
+_MACHINE_WITH_TOKEN = _of_machines(*_WHEN).where(session_t.c.sha256 == _SHA256)
 
 
 def _listed(row: Row[Any]) -> SessionListed:
