@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.auctions.schemas import AuctionOut, BidOut, ContractOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from financing.base.commands import Id
 from financing.base.context import Context
 from financing.lending.collateral.disposal_auction import Taken, close_any, take_asking_price, withdraw_any
@@ -27,7 +28,7 @@ from financing.market.auctions.contracts import default_contract, pay_contract, 
 from financing.market.auctions.store import Auction, Contract, StoredBid
 from financing.market.unit import MarketUnit
 
-router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["trading"], responses=PROBLEMS)
 
 
 def shown_auction(unit: MarketUnit, context: Context, auction: Auction) -> AuctionOut:

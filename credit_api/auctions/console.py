@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.auctions.api import shown_auction
@@ -14,6 +13,7 @@ from credit_api.auctions.schemas import AuctionOut
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
 from financing.base.authority import HOLDERS
 from financing.base.commands import Given, Id
@@ -37,7 +37,7 @@ from financing.market.auctions.contracts import default_contract, pay_contract, 
 from financing.market.auctions.terms import Format
 from financing.market.fees import Quote
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 HOURS_MAX, MINUTES_MAX = 30 * 24, 24 * 60
 SHA256_DIGITS = 64
 R = TypeVar("R")

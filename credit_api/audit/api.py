@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from credit_api.app.errors import Forbidden
@@ -14,9 +13,10 @@ from credit_api.http.callers import PartsDep, PrincipalDep
 from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from financing.base.authority import Role
 
-router = APIRouter(prefix="/v1", tags=["audit"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["audit"], responses=PROBLEMS)
 
 
 class AuditHeadOut(ResponseModel):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, redirect
 from credit_api.console.posting import shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from financing.ledger.serials import parse_serial
 from financing.lending.unit import UnitOfWork
 from financing.registry.retirement.model import require_certificate_number
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/certificates")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import charts
 from credit_api.console.figures import asset_story, customer_story
 from credit_api.console.pages import PageDep
+from credit_api.http.routing import Router
 from credit_api.organisations.console import actors
 from credit_api.prices.charts import HISTORY, PRICED, price_charts
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 MODELS = ("federated", "bank_only", "label_holder_only", "xgboost")
 
 

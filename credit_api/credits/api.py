@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from credit_api.credits.schemas import (
@@ -21,6 +21,7 @@ from credit_api.credits.schemas import (
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from financing.base.commands import Command, Id
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
@@ -37,7 +38,7 @@ from financing.registry.verification.auditing import corrected_since
 from financing.registry.verification.commands import StatePeriod, SubmitPeriod, state_period, submit_period
 from financing.registry.verification.monitoring import MonitoringState
 
-router = APIRouter(prefix="/v1", tags=["assets"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["assets"], responses=PROBLEMS)
 SEES_EVERYTHING = ("registry", "verifier")
 
 

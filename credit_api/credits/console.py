@@ -6,13 +6,14 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.console.queries import daily_kwh
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import own_listings
 from financing.base.authority import HOLDERS
 from financing.base.commands import Id
@@ -27,7 +28,7 @@ from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
 from financing.registry.verification.commands import GREEN, SubmitPeriod, submit_period
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 CALLS, DECISIONS = 20, 8
 EXACT = re.compile(r"\d{1,15}(\.\d{1,12})?")
 SEES_EVERY_PROJECT = ("registry", "verifier")

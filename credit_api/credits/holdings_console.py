@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep, Shown
 from credit_api.console.posting import Post, PostDep, inputs_of, shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from financing.base.authority import HOLDERS
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import business_date
@@ -23,7 +24,7 @@ from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.valuation.marks import value_lots
 from financing.valuation.pools import Lot, PoolValue, require_priced
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # How many issuances a form lets its reader choose from.
 CHOICES = 200
 Choice = Annotated[str, Query(max_length=64)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import formats
@@ -10,12 +9,13 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep, shown
 from credit_api.credits.schemas import EntryOut
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from financing.base.quantities import Carbon, Money
 from financing.ledger.accounts import CNY_CODE
 from financing.ledger.store import LedgerHead
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 PAGE = 25
 
 

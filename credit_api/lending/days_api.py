@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.schemas import AlertOut, BusinessDayOut, BusinessDaysOut, ProductOut
 from financing.base.quantities import business_date
@@ -17,7 +18,7 @@ from financing.lending.business_day.closing import CloseDays, close_days
 from financing.lending.reports.reporting import general_ledger, positions, trial_balance
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 
 
 @router.get("/products")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.credits.holdings_console import products_on
+from credit_api.http.routing import Router
 from credit_api.lending.loans_api import decide_from_inquiry
 from credit_api.scores.inquiries import Inquiry, inquiries
 from financing.base.commands import Id
@@ -24,7 +25,7 @@ from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import PoolValue, value_pool
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 DEFAULT_TENOR_DAYS, ANSWERS = 180, 20
 # How many borrowers, pledges and securities a form lets its reader choose from.
 CHOICES = 200

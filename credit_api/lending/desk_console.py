@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
 from credit_api.credits.console import assets_page
+from credit_api.http.routing import Router
 from financing.base.commands import Id
 from financing.base.quantities import Money
 from financing.ledger.accounts import cash
@@ -17,7 +17,7 @@ from financing.lending.collateral.marking import marked_book, most_urgent, total
 from financing.lending.collateral.standing import loan_coverages
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # What needs a person first comes first.
 SHOWN, CALLS = 50, 12
 

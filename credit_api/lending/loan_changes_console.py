@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
+from credit_api.http.routing import Router
 from credit_api.lending.loans_console import on_loan
 from financing.base.commands import Id, use_case
 from financing.base.context import Context
@@ -14,7 +14,7 @@ from financing.lending.collateral.substituting import SubstitutePledge, substitu
 from financing.lending.origination.commands import DrawTranche, draw_tranche
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.post("/console/loans/{loan_id}/tranches")

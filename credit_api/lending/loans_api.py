@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.lending.schemas import (
     CallOut,
     DecisionOut,
@@ -49,7 +50,7 @@ from financing.lending.origination.commands import (
 from financing.lending.origination.decision import Approval, DecisionRecord
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 
 
 @router.post("/decisions", status_code=201, response_model=DecisionOut)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, inputs_of
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asset_names
 from credit_api.prices.charts import collateral_charts
 from financing.base.authority import HOLDERS
@@ -38,7 +38,7 @@ from financing.market.delivery import rules_of
 from financing.valuation.pools import PoolValue
 
 R = TypeVar("R")
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # How many reserved pledges a form lets its reader choose from.
 CHOICES = 200
 

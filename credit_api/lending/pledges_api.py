@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.auctions.api import shown_auction
 from credit_api.auctions.schemas import AuctionOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.lending.schemas import PledgeOut, SecurityOut, SubstitutedOut
 from credit_api.over_the_counter.schemas import ListingOut
 from financing.base.commands import Id
@@ -31,7 +32,7 @@ from financing.lending.origination.earnings import GiveEarnings, give_earnings
 from financing.lending.origination.securing import GiveGuarantee, give_guarantee, release_security, withdraw_security
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["lending"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 
 
 @router.post("/pledges", status_code=201, response_model=PledgeOut)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.credits.holdings_console import products_on
+from credit_api.http.routing import Router
 from financing.base.parameters.records import LendingProduct
 from financing.base.quantities import Money, Rate, business_date
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @dataclass(frozen=True, slots=True)

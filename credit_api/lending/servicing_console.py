@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal, cast
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
+from credit_api.http.routing import Router
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.decisions_console import decision_page
 from credit_api.lending.loans_console import loan_page, on_loan
@@ -25,7 +25,7 @@ from financing.lending.reports.reporting import general_ledger, positions, trial
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.store import Auction
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 Report = Literal["trial-balance", "general-ledger", "positions"]
 DAYS_SHOWN, ALERTS_SHOWN = 31, 40
 KEPT = "kept"

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.measuring.schemas import (
     AccreditationOut,
     AssignmentOut,
@@ -44,7 +45,7 @@ from financing.registry.verification.verifying import (
     record_accreditation,
 )
 
-router = APIRouter(prefix="/v1", tags=["measuring"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["measuring"], responses=PROBLEMS)
 AUDIT_DAYS_MAX = 400
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.posting import PostDep
+from credit_api.http.routing import Router
 from credit_api.measuring.verification_console import claim_page
 from financing.base.commands import Id
 from financing.registry.verification.verifying import (
@@ -19,7 +19,7 @@ from financing.registry.verification.verifying import (
     raise_finding,
 )
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.post("/console/claims/{period_id}/assignment")

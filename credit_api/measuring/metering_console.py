@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
+from credit_api.http.routing import Router
 from financing.base.context import Context
 from financing.lending.unit import UnitOfWork
 from financing.registry.metering.commands import load_readings
 from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.node.port import Receipt
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/console/metering")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
+from credit_api.http.routing import Router
 from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.registry.methodology.commands import status_of
 from financing.registry.methodology.definition import Methodology, compiled
 from financing.registry.projects.commands import RegisterProject, register_project
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/console/register")

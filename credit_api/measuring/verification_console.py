@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
+from credit_api.http.routing import Router
 from financing.base.commands import Id
 from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import IssueCredits, issue_credits
@@ -15,7 +15,7 @@ from financing.registry.verification.commands import StatePeriod, state_period
 from financing.registry.verification.monitoring import MonitoringState
 from financing.registry.verification.queries import work_list as work_list_of
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 SEES_CLAIMS = ("verifier", "registry")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
@@ -14,6 +14,7 @@ from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.pipeline import id_from_key
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.models import governing
 from credit_api.models.schemas import (
     AppointmentIn,
@@ -32,7 +33,7 @@ from financing.base.commands import Id
 from financing.base.context import Context
 from financing.base.storage.paging import page_of_rows
 
-router = APIRouter(prefix="/v1", tags=["models"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["models"], responses=PROBLEMS)
 READERS = ("bank", "grid", "registry")
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import charts
@@ -15,6 +14,7 @@ from credit_api.console.home import MODELS
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep
 from credit_api.http.pipeline import id_from_key
+from credit_api.http.routing import Router
 from credit_api.models import governing
 from federated.errors import DataMissing
 from federated.governance.cards.card import Facts
@@ -26,7 +26,7 @@ from federated.governance.monitoring.feature_drift import ColumnDrift
 from financing.base.commands import Id
 from financing.base.context import Context
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # How long before an approval lapses the page begins to warn.
 WARNING = timedelta(days=30)
 COLUMNS_SHOWN = 6

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import PageDep
+from credit_api.http.routing import Router
 from federated.errors import DataMissing
 from federated.governance.manifest import PRIVACY_SHARES
 from federated.privacy.claims import Phase, load_claims, vertical_phases
 from federated.privacy.findings import kept
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/console/privacy")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.certificates.documents import green_document, neutrality_document, retirement_document
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.neutrality.schemas import NeutralityOut
 from financing.base.commands import Id
 from financing.lending.unit import UnitOfWork
@@ -24,7 +25,7 @@ from financing.registry.neutrality.commands import (
 )
 from financing.registry.neutrality.model import require_neutrality_number
 
-router = APIRouter(prefix="/v1", tags=["neutrality"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["neutrality"], responses=PROBLEMS)
 PDF: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}}
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import PageDep
 from credit_api.console.posting import shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from financing.base.signing import require_signed
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import STANDARD, require_neutrality_number, scope_totals
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 
 @router.get("/neutrality/{number}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
+from credit_api.http.routing import Router
 from financing.base.authority import HOLDERS
 from financing.base.commands import Id
 from financing.base.errors import NotPermitted
@@ -23,7 +23,7 @@ from financing.registry.neutrality.commands import (
 from financing.registry.neutrality.model import scope_totals
 from financing.registry.neutrality.queries import usable
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 SEES_ALL = ("verifier", "registry")
 FOOTPRINT_ROWS, REDUCTION_ROWS = 6, 3
 # How many retirements a form lets its reader choose from.

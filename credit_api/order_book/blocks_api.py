@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.order_book.schemas import BlockOut
 from financing.base.commands import AssetCode, Id
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.venue import ReportBlock, confirm_block, report_block, withdraw_block
 
-router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 
 
 @router.post("/instruments/{instrument}/blocks", status_code=201, response_model=BlockOut)

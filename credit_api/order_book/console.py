@@ -6,7 +6,6 @@ from datetime import datetime, time
 from typing import Any
 
 import anyio.from_thread
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console import formats
@@ -14,6 +13,7 @@ from credit_api.console.charts import NARROW, WIDE, line_chart
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS, Issuer
+from credit_api.http.routing import Router
 from credit_api.order_book.instruments_api import require_venue
 from credit_api.order_book.market_data import book_out, candles, instrument_out
 from financing.base.authority import HOLDERS
@@ -34,7 +34,7 @@ from financing.market.order_book.venue import (
     run_session,
 )
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 # How many assets the exchange can choose from to list.
 CHOICES = 200
 TRADES, OWN, DAYS = 12, 30, 250

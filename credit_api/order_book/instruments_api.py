@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.app.wiring import Parts
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.order_book.market_data import book_out, candles, instrument_out
 from credit_api.order_book.schemas import BookOut, CandleOut, InstrumentOut, TradeOut
 from financing.base.commands import AssetCode
@@ -27,7 +28,7 @@ from financing.market.order_book.venue import (
     run_session,
 )
 
-router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 
 
 def require_venue(parts: Parts, rules: str) -> None:

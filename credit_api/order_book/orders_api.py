@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.http.callers import CallDep, IssuerDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.order_book.schemas import OrderOut, OrderPlacedOut, OrderQuery, OwnTradeOut, PreviewOut
 from financing.base.commands import AssetCode, Id
 from financing.base.errors import NotFound
 from financing.lending.unit import UnitOfWork
 from financing.market.order_book.commands import PlaceOrder, cancel_order, place_order, preview_order
 
-router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 
 
 @router.post("/orders", status_code=201, response_model=OrderPlacedOut)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Request, Security
+from fastapi import Depends, Header, Request, Security
 from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
@@ -20,12 +20,13 @@ from credit_api.http.auth.sessions import COOKIE
 from credit_api.http.callers import PartsDep, bearer, calling, parts_of
 from credit_api.http.pipeline import Issuer
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.order_book.market_data import book_out, instrument_out
 from credit_api.order_book.schemas import TradeOut
 from financing.base.commands import AssetCode
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["order book"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["order book"], responses=PROBLEMS)
 # A quiet line is kept open, and every line asks whether its reader's key, token or session still holds.
 HEARTBEAT_S = 5.0
 RESUME_MAX = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.http.auth.passwords import Sealer
@@ -13,6 +13,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id, ResponseModel, Text
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.organisations.people import Invitation, invite, invite_first
 from credit_api.organisations.people_api import InvitationOut
 from credit_api.organisations.subject_binding import BindSubject, bind_subject, challenge_for
@@ -22,7 +23,7 @@ from financing.base.context import Context
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["organisations"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["organisations"], responses=PROBLEMS)
 # Whom only an exchange admits: they oversee, decide what exists and what it costs, or hold customers' data at a node.
 FOR_EXCHANGE = ("registry", "exchange", "regulator", "bank", "grid")
 

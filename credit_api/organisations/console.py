@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.app.errors import Forbidden
@@ -19,13 +19,14 @@ from credit_api.console.security import keep_cookie, local_path
 from credit_api.http.auth.principal import Principal
 from credit_api.http.auth.sessions import COOKIE, LIFETIME, close_session
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from credit_api.organisations.people import SignIn
 from credit_api.organisations.people_api import admitted, begun
 from federated.words import LANGUAGES
 from financing.ledger.organisations import Organisation
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 YEAR_SECONDS = 365 * 86_400
 
 

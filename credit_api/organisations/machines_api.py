@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from pydantic import BaseModel, BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -18,6 +18,7 @@ from credit_api.http.callers import CallDep, Json, PartsDep, PrincipalDep
 from credit_api.http.fields import Id, ResponseModel
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.organisations.machines import (
     ALGORITHMS,
     ASSERTION_TYPE,
@@ -37,8 +38,8 @@ from credit_api.organisations.people_api import NO_STORE
 from financing.base.authority import Work
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["machines"], responses=PROBLEMS)
-oauth = APIRouter(tags=["machines"])
+router = Router(prefix="/v1", tags=["machines"], responses=PROBLEMS)
+oauth = Router(tags=["machines"])
 OAUTH = "/oauth/token"
 BEARER: Literal["Bearer"] = "Bearer"
 Works = Annotated[list[Work], BeforeValidator(sorted)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BeforeValidator, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
@@ -21,6 +21,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id, RequestModel, ResponseModel, Text, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.organisations.people import (
     Chosen,
     InvitePerson,
@@ -50,7 +51,7 @@ from financing.base.errors import InvalidState
 from financing.ledger.people import Person
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["people"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["people"], responses=PROBLEMS)
 SortedRoles = Annotated[list[Role], BeforeValidator(sorted)]
 BEARER = "Bearer"
 NO_STORE = {"Cache-Control": "no-store"}

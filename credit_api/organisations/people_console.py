@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import segno
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.audit.refusals import address_of
@@ -18,6 +18,7 @@ from credit_api.http.auth.keys import keys_of
 from credit_api.http.auth.principal import Principal
 from credit_api.http.auth.sessions import COOKIE, LIFETIME, sessions_of
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from credit_api.organisations.machines import machines_of, revoke_machine
 from credit_api.organisations.people import (
     InvitePerson,
@@ -36,7 +37,7 @@ from financing.base.commands import Id
 from financing.ledger.people import Person, Proposal
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 PEOPLE = "/console/people"
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import Id
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
 from financing.ledger.people import Proposal
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["people"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["people"], responses=PROBLEMS)
 
 
 @router.get("/proposals")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.schemas import (
     DealOut,
     FeesOut,
@@ -42,7 +43,7 @@ from financing.market.over_the_counter.commands import (
     take_quote,
 )
 
-router = APIRouter(prefix="/v1", tags=["trading"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["trading"], responses=PROBLEMS)
 
 
 @router.get("/fees")

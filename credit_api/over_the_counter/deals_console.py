@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asset_choices, asset_names, fees, free_of, in_days
 from financing.base.authority import HOLDERS
 from financing.base.commands import Id
@@ -29,7 +29,7 @@ from financing.market.over_the_counter.commands import (
     take_quote,
 )
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 QUOTES = "/console/trade/quotes"
 
 

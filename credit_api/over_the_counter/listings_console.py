@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of, in_days, own_listings
 from credit_api.prices.charts import PRICED
 from financing.base.authority import HOLDERS
@@ -31,7 +31,7 @@ from financing.market.over_the_counter.commands import (
 )
 from financing.valuation.marks import marks_of
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 TRADES = 20
 
 

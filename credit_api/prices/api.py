@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.credits.schemas import BalanceOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.prices.schemas import MarkOut, PriceOut, PriceRecordedOut
 from financing.base.commands import Id
 from financing.ledger.deposits import Deposit, deposit
@@ -15,7 +16,7 @@ from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
 
-router = APIRouter(prefix="/v1", tags=["market"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["market"], responses=PROBLEMS)
 
 
 @router.post("/deposits", status_code=201, response_model=BalanceOut)

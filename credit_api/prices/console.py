@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
+from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import own_listings
 from credit_api.prices.charts import HISTORY, price_charts
 from financing.base.quantities import Money, business_date
@@ -17,7 +17,7 @@ from financing.lending.business_day.pricing import RecordPrice, record_price
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 SHOWN = 12
 
 

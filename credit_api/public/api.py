@@ -7,12 +7,13 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from credit_api.http.callers import CallDep, PartsDep
 from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.http.spreadsheets import CSV_TYPE, ROWS_MAX, XLSX_TYPE, as_csv, as_xlsx, read_csv, read_xlsx
 from credit_api.public.cad_trust import COLUMNS, CadUnit, read_units, unit_of
 from financing.base.commands import Command, use_case
@@ -25,7 +26,7 @@ from financing.registry.oversight.overlap_guard import put_on_record
 from financing.registry.statistics import SHOWN, Cell, StatisticsStore
 from financing.valuation.streams.subsidies import estimate
 
-router = APIRouter(prefix="/v1", tags=["public"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["public"], responses=PROBLEMS)
 Table = Annotated[Literal["json", "csv", "xlsx"], Query()]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from credit_api.console.bars import Bars, bars
@@ -13,12 +13,13 @@ from credit_api.console.formats import tonnes
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, shown
 from credit_api.http.pipeline import REFUSALS
+from credit_api.http.routing import Router
 from financing.base.parameters.records import PvSubsidy
 from financing.base.quantities import Carbon, Money, business_date
 from financing.registry.statistics import SHOWN, Cell, StatisticsStore
 from financing.valuation.streams.subsidies import SubsidyYear, estimate
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 WIDTHS = (1120, 340)
 Typed = Annotated[str, Query(max_length=64)]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.credits.schemas import CertificateOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.registry.schemas import (
     BreakdownOut,
     CancellationsOut,
@@ -62,7 +63,7 @@ from financing.registry.retirement.commands import CancelCredits, cancel_credits
 from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 from financing.valuation.packages import package_value
 
-router = APIRouter(prefix="/v1", tags=["registry"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["registry"], responses=PROBLEMS)
 
 
 @router.get("/serials/{serial}")

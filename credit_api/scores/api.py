@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import CallDep, PartsDep, PermittedDep, PrincipalDep
 from credit_api.http.fields import ResponseModel
 from credit_api.http.paging import PagingDep, page_by_id
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries
 from credit_api.scores.schemas import ConsentIn, ConsentOut, ScoreIn, ScoreOut, WithdrawalIn
@@ -19,7 +20,7 @@ from federated.consent.record import ConsentRecord
 from financing.base.commands import Id
 from financing.base.context import Context
 
-router = APIRouter(prefix="/v1", tags=["credit"], responses=PROBLEMS)
+router = Router(prefix="/v1", tags=["credit"], responses=PROBLEMS)
 
 
 class CustomerOut(ResponseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from credit_api.console import charts
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, PostDep
 from credit_api.http.paging import page_by_id
+from credit_api.http.routing import Router
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries, own_inquiry
 from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
@@ -24,7 +25,7 @@ from financing.base.context import Context
 from financing.base.storage.paging import Page as Rows
 from financing.lending.unit import UnitOfWork
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 PAGE = 25
 ABOUT = 20
 

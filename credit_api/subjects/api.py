@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, Self
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from credit_api.audit.model import AuditEvent
@@ -13,6 +13,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.fields import ResponseModel, read
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
+from credit_api.http.routing import Router
 from credit_api.http.tables import InquiryMade
 from credit_api.scores.inquiries import Inquiry, inquiries
 from credit_api.scores.schemas import ConsentOut, ScoreTold, WithdrawalIn
@@ -22,7 +23,7 @@ from federated.consent.uses import Action
 from financing.base.commands import Id
 from financing.base.context import Context
 
-router = APIRouter(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
+router = Router(prefix="/v1/subject", tags=["subject"], responses=PROBLEMS)
 
 
 class InquiryAboutMe(InquiryMade, ScoreTold):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from fastapi import APIRouter
 from fastapi.responses import Response
 
 from credit_api.app.errors import Forbidden
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS, id_from_key
+from credit_api.http.routing import Router
 from credit_api.scores.inquiries import inquiries
 from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.document import as_document
@@ -21,7 +21,7 @@ from financing.base.commands import Id
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Page as Rows
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 CONSENT_DAYS = 365
 
 
