@@ -17,7 +17,9 @@ class Router(APIRouter):
     """A room's routes. All are added before the first request is answered."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] == "http" and not self._beginnings & _beginnings(scope["path"]):
+        if scope["type"] == "http" and not self._beginnings & _beginnings(
+            scope["path"].removeprefix(scope.get("root_path", ""))
+        ):
             return Match.NONE, {}
         return super().matches(scope)
 

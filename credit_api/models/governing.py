@@ -26,7 +26,13 @@ def appoint(parts: Parts, version: str, role: Role | None, act: Act) -> Event:
     Raises what `decisions.appoint` and `decisions.withdraw_challenger` refuse, and `NotPermitted`.
     """
     oversight = parts.network.oversight
-    oversight.require_participant(version, act.by)
+    champion = oversight.lifecycle().champion
+    # Whose customers the present champion scores has a word in what displaces it.
+    displaced = (
+        role is Role.CHAMPION and champion is not None and act.by in oversight.governance.manifest(champion).banks
+    )
+    if not displaced:
+        oversight.require_participant(version, act.by)
     if role is None:
         return oversight.governance.withdraw_challenger(version, act)
     return oversight.governance.appoint(version, role, act)

@@ -86,6 +86,10 @@ class Opened:
         return totp_uri(self.totp_secret, login)
 
 
+# Roles whose holder can be one of the two that a command takes.
+OF_TWO = (Role.ADMINISTRATOR, Role.CHECKER, Role.MAKER)
+
+
 def code_of(sealer: Sealer, invitation_id: str) -> str:
     """The code of an invitation: told by the home's key and stored nowhere."""
     return f"{CODE}_{sealer.code_for(f'invitation {invitation_id}')}"
@@ -144,11 +148,11 @@ def invite_first(unit: UnitOfWork, context: Context, organisation_id: str, seale
 
 @use_case
 def invite_person(unit: UnitOfWork, context: Context, command: InvitePerson, sealer: Sealer) -> Invitation:
-    """Invite somebody to act for the actor's organisation; an administrator, and a checker where there is more than one
-    person, only with a second person's word: nobody makes a second person of its own."""
+    """Invite somebody to act for the actor's organisation; an administrator, and a maker or a checker where there is
+    more than one person, only with a second person's word: nobody makes a second person of its own."""
     roles = frozenset(command.roles)
-    if Role.ADMINISTRATOR in roles or (Role.CHECKER in roles and unit.people.count(context.actor.id) > 1):
-        named = Role.ADMINISTRATOR if Role.ADMINISTRATOR in roles else Role.CHECKER
+    named = next((role for role in OF_TWO if role in roles), None)
+    if named is not None and (named is Role.ADMINISTRATOR or unit.people.count(context.actor.id) > 1):
         context.require_second_person(named, f"an invitation that makes a person {named}")
     return invite(unit, context, sealer, context.actor.id, roles)
 
@@ -157,14 +161,14 @@ def invite_person(unit: UnitOfWork, context: Context, command: InvitePerson, sea
 def recover_person(unit: UnitOfWork, context: Context, person_id: str, sealer: Sealer) -> Invitation:
     """Let a person of the actor's organisation choose new credentials; the old ones and its sessions end when it does.
 
-    An administrator's or a checker's takes a second person: alone nobody becomes one of those. Raises `NotFound`,
+    Of who makes, checks or administers it takes a second person: alone nobody becomes one of those. Raises `NotFound`,
     `InvalidState` for a person who left.
     """
     person = unit.people.get(person_id, context.actor.id)
     if person.ended_at is not None:
         raise InvalidState("this person has left", person_id=person_id)
-    if {Role.ADMINISTRATOR, Role.CHECKER} & person.roles:
-        context.require_second_person(person_id, "new credentials for an administrator or a checker")
+    if person.roles & set(OF_TWO):
+        context.require_second_person(person_id, "new credentials for an administrator, a checker or a maker")
     return invite(unit, context, sealer, context.actor.id, person.roles, person_id)
 
 

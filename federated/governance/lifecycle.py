@@ -172,8 +172,10 @@ def _apply(standing: Lifecycle, event: Event) -> Lifecycle:  # noqa: PLR0911 (on
             return _with(standing, replace(record, endorsed_by=(*record.endorsed_by, event.by)))
         case Kind.APPROVED:
             until = at + timedelta(days=APPROVAL_DAYS)
+            # An approval anew asks for two words anew.
+            others = None if standing.nominated_by(version) else standing.nominated
             return _with(
-                standing,
+                replace(standing, nominated=others),
                 replace(
                     standing.record(version), approved_by=event.by, approved_at=at, valid_until=until, endorsed_by=()
                 ),

@@ -97,13 +97,16 @@ class Governance:
         return self._decide(act, lambda standing: decisions.reject(standing, act, version))
 
     def appoint(self, version: str, role: Role, act: Act) -> Event:
-        """As `decisions.appoint`, once the version's manifest and weights prove to be those registered.
+        """As `decisions.appoint` for the banks of the version and of the present champion, once the version's manifest
+        and weights prove to be those registered.
 
         Raises also `ModelCorrupt`.
         """
         # Read anew: what was checked before may have been exchanged since.
         self._manifests.pop(version, None)
-        banks = self.manifest(version).banks
+        # A champion displaces another: the banks of both are concerned.
+        present = self.lifecycle().champion
+        banks = self.manifest(version).banks | (self.manifest(present).banks if present else frozenset())
         self._registry.load(self._model, version)
         return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role, banks))
 

@@ -200,11 +200,15 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "invite_first": May(("registry", "exchange"), _ADMIT, OWN, Role.ADMINISTRATOR),
         "bind_subject": May(_BORROW, _ADMIT, OWN, Role.ADMINISTRATOR),
         "invite_person": May(
-            KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "an invitation that makes an administrator, or another checker"
+            KINDS,
+            _ADMIT,
+            OWN,
+            Role.ADMINISTRATOR,
+            "an invitation that makes an administrator, or another maker or checker",
         ),
         "withdraw_invitation": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "recover_person": May(
-            KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "new credentials for an administrator or a checker"
+            KINDS, _ADMIT, OWN, Role.ADMINISTRATOR, "new credentials for an administrator, a checker or a maker"
         ),
         "end_person": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "register_machine": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),

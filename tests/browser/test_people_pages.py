@@ -49,7 +49,7 @@ def test_an_invitation_a_password_and_a_code(on_a_phone, story_world):
     world, now = story_world, story_world.now
     try:
         person = on_a_phone.act_as("bank-gusu")
-        link = invited(person, "maker", "viewer")
+        link = invited(person, "auditor", "viewer")
         person.browser.delete_all_cookies()
         totp = join(person, world, link, "wang.fang")
         person.open("/console/people")

@@ -330,7 +330,7 @@ def test_a_regulator_that_reads_for_another_is_told_of_by_its_own_name(sqlite_wo
 
 def test_only_auditors_and_administrators_read_the_trail(sqlite_world):
     w = sqlite_world
-    invited = w.post("bank-gusu", "/v1/invitations", {"roles": ["maker", "viewer"]})["invitation_id"]
+    invited = w.post("bank-gusu", "/v1/invitations", {"roles": ["viewer"]})["invitation_id"]
     w.keys["other"] = w.entered("bank-gusu", invited)
     assert w.get("other", "/v1/audit-events", status=403).json()["code"] == "forbidden"
     assert w.get("bank-gusu", "/v1/audit-events")

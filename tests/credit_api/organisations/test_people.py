@@ -194,7 +194,7 @@ def test_guessing_a_password_is_slowed_for_that_login_only(service, first):
 
 
 def test_sessions_are_seen_and_ended_by_their_owner_or_an_administrator(service, first):
-    wang, li = service.person(first, ["maker"], "wang"), service.person(first, ["maker"], "lili")
+    wang, li = service.person(first, ["maker"], "wang"), service.person(first, ["viewer"], "lili")
     assert len(service.call("GET", first, "/v1/sessions").json()) == 3
     (own,) = service.call("GET", wang, "/v1/sessions").json()
     (others,) = service.call("GET", li, "/v1/sessions").json()
@@ -206,7 +206,7 @@ def test_sessions_are_seen_and_ended_by_their_owner_or_an_administrator(service,
 
 
 def test_who_lost_the_phone_is_let_back_in_by_an_administrator(service, first):
-    wang = service.person(first, ["maker"], "wang")
+    wang = service.person(first, ["viewer"], "wang")
     person = next(e["person_id"] for e in service.call("GET", first, "/v1/people").json() if e["name"] == "Name wang")
     assert service.call("POST", wang, f"/v1/people/{person}/recovery").status_code == 403
     invited = service.call("POST", first, f"/v1/people/{person}/recovery").json()["invitation_id"]
@@ -243,14 +243,15 @@ def test_an_administrator_is_made_or_helped_by_two(service, first):
 def test_nobody_makes_a_second_person_of_its_own_or_becomes_a_checker(service, first):
     """Alone, an administrator made a checker, joined as it and confirmed; or took a checker over by recovery."""
     wang = service.person(first, ["checker"], "wang")
-    assert service.call("POST", first, "/v1/invitations", {"roles": ["checker"]}).status_code == 202
+    for role in ("checker", "maker"):
+        assert service.call("POST", first, "/v1/invitations", {"roles": [role]}).status_code == 202
     person = next(e["person_id"] for e in service.call("GET", wang, "/v1/people").json() if e["name"] == "Name wang")
     assert service.call("POST", first, f"/v1/people/{person}/recovery").status_code == 202
 
 
 def test_what_a_person_left_behind_ends_with_it(service, first):
     wang = service.person(first, ["maker"], "wang")
-    invited = service.call("POST", first, "/v1/invitations", {"roles": ["maker"]}).json()["invitation_id"]
+    invited = service.call("POST", first, "/v1/invitations", {"roles": ["viewer"]}).json()["invitation_id"]
     code = service.call("GET", first, f"/v1/invitations/{invited}/code").json()["invitation"]
     person = next(e["person_id"] for e in service.call("GET", wang, "/v1/people").json() if e["name"] == "Name wang")
     service.call("POST", first, f"/v1/people/{person}/departure")

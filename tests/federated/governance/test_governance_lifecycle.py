@@ -110,8 +110,12 @@ def test_one_bank_nominates_what_scores_for_several_and_another_appoints_it():
     book.do(decisions.appoint, "v3", *champion)
     book.do(decisions.retire, "v3", by="bank-jinji")
     assert book.standing.nominated is None
+    # What was approved anew takes two words anew.
+    book.do(decisions.appoint, "v1", *champion)
+    book.do(decisions.approve, "v1", at=AT + DAY)
+    assert book.standing.nominated is None
     # A challenger answers nobody: one bank appoints it.
-    assert book.do(decisions.appoint, "v1", Role.CHALLENGER, banks).kind is Kind.APPOINTED
+    assert book.do(decisions.appoint, "v1", Role.CHALLENGER, banks, at=AT + DAY).kind is Kind.APPOINTED
 
 
 def test_another_than_the_registrant_approves_and_may_do_so_again():

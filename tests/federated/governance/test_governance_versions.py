@@ -12,7 +12,7 @@ from hand_made import AT, DAY, BareRegistry, appointed, approved, governed, mani
 
 from federated.errors import ModelCorrupt, ModelExpired, ModelInUse, ModelNotFound, VersionNotFound
 from federated.governance.decisions import Act
-from federated.governance.lifecycle import APPROVAL_DAYS, Role, Status
+from federated.governance.lifecycle import APPROVAL_DAYS, Kind, Role, Status
 from federated.governance.versions import Governance
 
 ACT = Act("bank-gusu", AT)
@@ -44,6 +44,19 @@ def test_nothing_scores_until_someone_appoints_it(tmp_path):
     appointed(governance, "v0001", ACT.at)
     assert governance.champion(AT) == manifest("v0001")
     assert governance.challenger(AT) is None
+
+
+def test_a_version_of_one_bank_displaces_that_of_two_with_both_their_words(tmp_path):
+    governance = governed(tmp_path, "v0002")
+    both = {"bank-gusu|grid-sip": 200, "bank-jinji|grid-sip": 100}
+    governance.register(publish(tmp_path, manifest("v0001", aligned_rows=both)), AT)
+    for version in ("v0001", "v0002"):
+        approved(governance, version, ACT.at)
+    appointed(governance, "v0001", ACT.at)
+    assert governance.appoint("v0002", Role.CHAMPION, ACT).kind is Kind.NOMINATED
+    assert governance.champion(AT).version == "v0001"
+    governance.appoint("v0002", Role.CHAMPION, Act("bank-jinji", AT))
+    assert governance.champion(AT).version == "v0002"
 
 
 def test_scoring_fails_closed_when_the_approval_lapses(tmp_path):
