@@ -386,18 +386,21 @@ STEPS = (
     *("release", "freeze", "thaw", "pack", "pack", "unpack", "send", "arrive"),
 )
 
+REACHED = {*STEPS, "refused credits_frozen", "refused insufficient_balance", "refused credits_pledged"}
+
 
 @pytest.mark.timeout(900)
 def test_random_commands_conserve_every_kilogram(world):
     machine = Machine(world, seed=2026)
-    for number in range(1, COMMANDS + 1):
+    for number in range(1, 5 * COMMANDS + 1):
         while machine.step() is False:
             pass
         if number % 500 == 0:
             with world.parts.reading() as connection:
                 assert machine.auditor.agrees(UnitOfWork(connection).ledger.balances())
+        # Ids differ from run to run, and so does when the rarest refusal comes.
+        if number >= COMMANDS and set(machine.counts) >= REACHED:
+            break
     world.verify()
-    done = {name for name in machine.counts if not name.startswith("refused")}
-    assert set(STEPS) <= done, machine.counts
-    assert {"refused credits_frozen", "refused insufficient_balance", "refused credits_pledged"} <= set(machine.counts)
+    assert set(machine.counts) >= REACHED, machine.counts
     print(machine.counts.most_common())
