@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from federated.consent.record import utc
-from federated.errors import ModelCorrupt, ModelExpired, ModelNotFound
+from federated.errors import ModelCorrupt, ModelExpired, ModelInUse, ModelNotFound
 from federated.governance import decisions
 from federated.governance.decisions import Act
 from federated.governance.event_log import EventLog, Events
@@ -108,7 +108,13 @@ class Governance:
         present = self.lifecycle().champion
         banks = self.manifest(version).banks | (self.manifest(present).banks if present else frozenset())
         self._registry.load(self._model, version)
-        return self._decide(act, lambda standing: decisions.appoint(standing, act, version, role, banks))
+
+        def rule(standing: Lifecycle) -> Event:
+            if standing.champion != present:
+                raise ModelInUse("another champion was appointed meanwhile: look again", version=standing.champion)
+            return decisions.appoint(standing, act, version, role, banks)
+
+        return self._decide(act, rule)
 
     def withdraw_challenger(self, version: str, act: Act) -> Event:
         """See `decisions.withdraw_challenger`."""
