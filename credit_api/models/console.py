@@ -122,6 +122,7 @@ def version_page(page: Page, version: str) -> Response:
         nominated_by=standing.nominated_by(version),
         me=me.organisation_id,
         decides=me.kind == "bank" and me.organisation_id in manifest.participants,
+        displaced=me.organisation_id in governing.displaced_by(page.parts),
     )
 
 

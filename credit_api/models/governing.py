@@ -26,16 +26,18 @@ def appoint(parts: Parts, version: str, role: Role | None, act: Act) -> Event:
     Raises what `decisions.appoint` and `decisions.withdraw_challenger` refuse, and `NotPermitted`.
     """
     oversight = parts.network.oversight
-    champion = oversight.lifecycle().champion
-    # Whose customers the present champion scores has a word in what displaces it.
-    displaced = (
-        role is Role.CHAMPION and champion is not None and act.by in oversight.governance.manifest(champion).banks
-    )
-    if not displaced:
+    if role is not Role.CHAMPION or act.by not in displaced_by(parts):
         oversight.require_participant(version, act.by)
     if role is None:
         return oversight.governance.withdraw_challenger(version, act)
     return oversight.governance.appoint(version, role, act)
+
+
+def displaced_by(parts: Parts) -> frozenset[str]:
+    """The banks whose customers the present champion scores: they have a word in what displaces it."""
+    oversight = parts.network.oversight
+    champion = oversight.lifecycle().champion
+    return frozenset() if champion is None else oversight.governance.manifest(champion).banks
 
 
 def retire(parts: Parts, version: str, act: Act) -> Event:

@@ -120,6 +120,15 @@ def test_only_banks_that_took_part_decide(world):
     world.post("bank-gusu", "/v1/models/rollback", NOTE)
 
 
+def test_a_bank_that_a_version_displaces_has_a_word_in_its_appointment(world):
+    approve(world, "v0004")
+    assert world.post("bank-taihu", "/v1/models/v0004/appointment", CHAMPION)["kind"] == "nominated"
+    world.assert_refused("bank-taihu", "/v1/models/v0004/appointment", CHALLENGER, "not_permitted", status=403)
+    assert world.post("bank-gusu", "/v1/models/v0004/appointment", CHAMPION)["kind"] == "appointed"
+    # Once it is displaced, it has none.
+    world.assert_refused("bank-taihu", "/v1/models/v0004/retirement", NOTE, "not_permitted", status=403)
+
+
 def test_a_rollback_is_obeyed_once_a_key(world):
     world.assert_refused("bank-gusu", "/v1/models/rollback", NOTE, "nothing_to_roll_back", status=409)
     for name in ("v0002", "v0004"):
