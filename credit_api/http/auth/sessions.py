@@ -130,7 +130,7 @@ def sessions_of(
         session_t.c.organisation_id == organisation_id, session_t.c.ended_at.is_(None), session_t.c.expires_at > at
     )
     if person is not None:
-        query = query.where(session_t.c.person_id == person)
+        query = query.where(_whose(person))
     order = (Key(session_t.c.created_at, descending=True), Key(session_t.c.id, descending=True))
     return page_of(connection, query, order, window, _listed)
 
@@ -141,11 +141,15 @@ def end_session(
     """End an organisation's session, or only one person's. Raises `NotFound` for any other."""
     query = select(session_t).where(session_t.c.id == session_id, session_t.c.organisation_id == organisation_id)
     if person is not None:
-        query = query.where(session_t.c.person_id == person)
+        query = query.where(_whose(person))
     if connection.execute(query).first() is None:
         raise NotFound("no such session", session_id=session_id)
     _end(connection, at, session_t.c.id == session_id)
     return _listed(connection.execute(query).one())
+
+
+def _whose(person: str) -> ColumnElement[bool]:
+    return or_(session_t.c.person_id == person, session_t.c.machine_id == person)
 
 
 def close_session(connection: Connection, secret: str, at: datetime) -> None:

@@ -211,3 +211,18 @@ def test_nobody_is_two_through_a_machine(sqlite_world):
 @pytest.mark.parametrize("changes", [{"aud": [{}]}, {"aud": {}}, {"sub": []}, {"sub": {"x": 1}}], ids=str)
 def test_claims_of_a_strange_shape_are_refused(machine, changes):
     assert machine.ask(machine.assertion(**changes)).status_code == 400
+
+
+def test_a_machine_ends_its_own_token_and_no_other(sqlite_world):
+    world = sqlite_world
+    machine = Machine(world, works=("administration",))
+    machine.token()
+    (own,) = world.get("machine", "/v1/sessions")
+    machine.token("another")
+    world.post("another", f"/v1/sessions/{own['session_id']}/end")
+    world.get("machine", "/v1/sessions", status=401)
+    other = Machine(world, works=("administration",))
+    other.token("other")
+    (mine,) = world.get("another", "/v1/sessions")
+    world.post("other", f"/v1/sessions/{mine['session_id']}/end", status=404)
+    world.get("another", "/v1/sessions")

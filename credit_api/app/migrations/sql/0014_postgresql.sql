@@ -1,91 +1,85 @@
-CREATE FUNCTION person_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'DELETE' THEN
-    RAISE EXCEPTION 'a person stays on record' USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  IF NEW.id <> OLD.id OR NEW.organisation_id <> OLD.organisation_id OR NEW.roles <> OLD.roles
-      OR NEW.created_at <> OLD.created_at
-      OR (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at) THEN
-    RAISE EXCEPTION 'a person leaves, and changes in no role'
-      USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NEW;
+  RAISE EXCEPTION USING MESSAGE = TG_ARGV[0], ERRCODE = 'integrity_constraint_violation';
 END $$;
 --end
-CREATE TRIGGER person_keeps BEFORE UPDATE OR DELETE ON person
-FOR EACH ROW EXECUTE FUNCTION person_keeps();
+CREATE TRIGGER organisation_keeps BEFORE UPDATE OF id, kind, admitted_by, created_at ON organisation
+FOR EACH ROW
+EXECUTE FUNCTION refuse('an organisation stays of its kind');
 --end
-CREATE FUNCTION invitation_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    RAISE EXCEPTION 'an invitation stays on record' USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  IF NEW.sha256 <> OLD.sha256 OR NEW.id <> OLD.id OR NEW.organisation_id <> OLD.organisation_id
-      OR NEW.roles <> OLD.roles OR NEW.invited_by <> OLD.invited_by OR NEW.created_at <> OLD.created_at
-      OR NEW.expires_at <> OLD.expires_at OR NEW.person_id IS DISTINCT FROM OLD.person_id
-      OR (OLD.used_at IS NOT NULL AND NEW.used_at IS DISTINCT FROM OLD.used_at)
-      OR (OLD.withdrawn_at IS NOT NULL AND NEW.withdrawn_at IS DISTINCT FROM OLD.withdrawn_at) THEN
-    RAISE EXCEPTION 'an invitation is used or withdrawn once, and changes in nothing else'
-      USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NEW;
-END $$;
+CREATE TRIGGER person_keeps BEFORE UPDATE OF id, organisation_id, roles, created_at ON person
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a person leaves, and changes in no role');
 --end
-CREATE TRIGGER invitation_keeps BEFORE UPDATE OR DELETE ON invitation
-FOR EACH ROW EXECUTE FUNCTION invitation_keeps();
+CREATE TRIGGER person_ended_at_once BEFORE UPDATE OF ended_at ON person
+FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at)
+EXECUTE FUNCTION refuse('a person leaves, and changes in no role');
 --end
-CREATE FUNCTION machine_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    RAISE EXCEPTION 'a machine stays on record' USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  IF NEW.id <> OLD.id OR NEW.organisation_id <> OLD.organisation_id OR NEW.works <> OLD.works
-      OR NEW.created_by <> OLD.created_by OR NEW.created_at <> OLD.created_at
-      OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at) THEN
-    RAISE EXCEPTION 'a machine is revoked, and changes in nothing else'
-      USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NEW;
-END $$;
+CREATE TRIGGER person_no_delete BEFORE DELETE ON person
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a person stays on record');
 --end
-CREATE TRIGGER machine_keeps BEFORE UPDATE OR DELETE ON machine
-FOR EACH ROW EXECUTE FUNCTION machine_keeps();
+CREATE TRIGGER invitation_keeps BEFORE UPDATE OF sha256, id, organisation_id, person_id, roles, invited_by,
+  created_at, expires_at ON invitation
+FOR EACH ROW
+EXECUTE FUNCTION refuse('an invitation is used or withdrawn, and changes in nothing else');
 --end
-CREATE FUNCTION machine_key_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    RAISE EXCEPTION 'a machine''s key stays on record' USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  IF NEW.machine_id <> OLD.machine_id OR NEW.kid <> OLD.kid OR NEW.created_at <> OLD.created_at
-      OR NEW.expires_at <> OLD.expires_at OR NEW.jwk::text <> OLD.jwk::text
-      OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at) THEN
-    RAISE EXCEPTION 'a machine''s key is revoked, and changes in nothing else'
-      USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NEW;
-END $$;
+CREATE TRIGGER invitation_used_at_once BEFORE UPDATE OF used_at ON invitation
+FOR EACH ROW WHEN (OLD.used_at IS NOT NULL AND NEW.used_at IS DISTINCT FROM OLD.used_at)
+EXECUTE FUNCTION refuse('an invitation is used or withdrawn, and changes in nothing else');
 --end
-CREATE TRIGGER machine_key_keeps BEFORE UPDATE OR DELETE ON machine_key
-FOR EACH ROW EXECUTE FUNCTION machine_key_keeps();
+CREATE TRIGGER invitation_withdrawn_at_once BEFORE UPDATE OF withdrawn_at ON invitation
+FOR EACH ROW WHEN (OLD.withdrawn_at IS NOT NULL AND NEW.withdrawn_at IS DISTINCT FROM OLD.withdrawn_at)
+EXECUTE FUNCTION refuse('an invitation is used or withdrawn, and changes in nothing else');
 --end
-CREATE FUNCTION session_keeps() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF TG_OP = 'DELETE' THEN
-    RAISE EXCEPTION 'a session stays on record' USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  IF NEW.sha256 <> OLD.sha256 OR NEW.id <> OLD.id OR NEW.organisation_id <> OLD.organisation_id
-      OR NEW.works <> OLD.works OR NEW.created_at <> OLD.created_at OR NEW.expires_at <> OLD.expires_at
-      OR NEW.person_id IS DISTINCT FROM OLD.person_id OR NEW.machine_id IS DISTINCT FROM OLD.machine_id
-      OR NEW.kid IS DISTINCT FROM OLD.kid OR NEW.api_key IS DISTINCT FROM OLD.api_key
-      OR (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at) THEN
-    RAISE EXCEPTION 'a session ends, and changes in nothing else'
-      USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NEW;
-END $$;
+CREATE TRIGGER invitation_no_delete BEFORE DELETE ON invitation
+FOR EACH ROW
+EXECUTE FUNCTION refuse('an invitation stays on record');
 --end
-CREATE TRIGGER session_keeps BEFORE UPDATE OR DELETE ON session
-FOR EACH ROW EXECUTE FUNCTION session_keeps();
+CREATE TRIGGER machine_keeps BEFORE UPDATE OF id, organisation_id, works, created_by, created_at ON machine
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a machine is revoked, and changes in nothing else');
+--end
+CREATE TRIGGER machine_revoked_at_once BEFORE UPDATE OF revoked_at ON machine
+FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
+EXECUTE FUNCTION refuse('a machine is revoked, and changes in nothing else');
+--end
+CREATE TRIGGER machine_no_delete BEFORE DELETE ON machine
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a machine stays on record');
+--end
+CREATE TRIGGER machine_key_keeps BEFORE UPDATE OF machine_id, kid, jwk, created_at, expires_at ON machine_key
+FOR EACH ROW
+EXECUTE FUNCTION refuse('the key of a machine is revoked, and changes in nothing else');
+--end
+CREATE TRIGGER machine_key_revoked_at_once BEFORE UPDATE OF revoked_at ON machine_key
+FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
+EXECUTE FUNCTION refuse('the key of a machine is revoked, and changes in nothing else');
+--end
+CREATE TRIGGER machine_key_no_delete BEFORE DELETE ON machine_key
+FOR EACH ROW
+EXECUTE FUNCTION refuse('the key of a machine stays on record');
+--end
+CREATE TRIGGER session_keeps BEFORE UPDATE OF sha256, id, organisation_id, person_id, machine_id, kid, api_key, works, csrf_token,
+  created_at, expires_at ON session
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a session ends, and changes in nothing else');
+--end
+CREATE TRIGGER session_ended_at_once BEFORE UPDATE OF ended_at ON session
+FOR EACH ROW WHEN (OLD.ended_at IS NOT NULL AND NEW.ended_at IS DISTINCT FROM OLD.ended_at)
+EXECUTE FUNCTION refuse('a session ends, and changes in nothing else');
+--end
+CREATE TRIGGER session_no_delete BEFORE DELETE ON session
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a session stays on record');
+--end
+CREATE TRIGGER api_key_no_delete BEFORE DELETE ON api_key
+FOR EACH ROW
+EXECUTE FUNCTION refuse('a key stays on record');
+--end
+CREATE TRIGGER invitation_used_or_withdrawn BEFORE UPDATE ON invitation
+FOR EACH ROW WHEN (OLD.withdrawn_at IS NOT NULL AND OLD.used_at IS NULL AND NEW.used_at IS NOT NULL)
+EXECUTE FUNCTION refuse('an invitation that was withdrawn is not used');
 --end
 CREATE OR REPLACE FUNCTION write_off_by_two() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
