@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kinds import BOTH
 
 # What is imported stays: to look for garbage in it while it is loaded takes a third of the time that loading takes.
 gc.disable()
@@ -18,8 +19,6 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-
-BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
 SLOWEST = (
@@ -79,7 +78,8 @@ def databases(request, tmp_path_factory):
 
 @pytest.fixture(params=BOTH)
 def kind(request):
-    """The kind of the database: every test that takes it runs on SQLite and on PostgreSQL."""
+    """The kind of the database: every test that takes it runs on SQLite and on PostgreSQL, but where a file says that
+    its rules are tried on one, and marks the tests that are on both."""
     return request.param
 
 
@@ -149,12 +149,12 @@ def founded_database(tmp_path_factory, trained_network, postgres_server):
     return Founded(home, keys)
 
 
-@pytest.fixture(params=BOTH)
-def world(request, tmp_path):
+@pytest.fixture
+def world(request, kind, tmp_path):
     """A service with registry, exchange, verifier, banks and grid companies, on either database."""
     from world import World
 
-    if request.param == "sqlite":
+    if kind == "sqlite":
         with World.copied(request.getfixturevalue("founded_world"), tmp_path / "home") as opened:
             yield opened
         return
@@ -172,6 +172,15 @@ def ready_worlds(request, tmp_path_factory):
     from ready_worlds import ReadyWorlds
 
     return ReadyWorlds(request, tmp_path_factory.mktemp("ready"))
+
+
+@pytest.fixture
+def lent(kind, tmp_path, ready_worlds):
+    """A `world` in which a loan runs, and what `World.loan` gave: (world, loan, pledge, issuance)."""
+    from ready_worlds import with_a_loan
+
+    with ready_worlds.copied(kind, tmp_path / "home", with_a_loan) as (opened, given):
+        yield opened, *given
 
 
 @pytest.fixture

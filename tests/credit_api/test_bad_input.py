@@ -155,8 +155,8 @@ def test_pledged_credits_cannot_be_sold_retired_or_pledged_again(world):
     world.assert_refused("dev-a", "/v1/pledges", pledge, "credits_pledged", status=409)
 
 
-def test_release_needs_cover_and_a_price(world):
-    loan, pledge, _ = world.loan()
+def test_release_needs_cover_and_a_price(lent):
+    world, loan, pledge, _ = lent
     path = f"/v1/pledges/{pledge['pledge_id']}/release"
     world.assert_refused("bank-gusu", path, {"quantity_kg": 100_000}, "coverage_insufficient", status=409)
     world.now += timedelta(days=31)

@@ -9,8 +9,8 @@ from credit_api.audit.store import AuditStore
 from credit_api.cli.main import app
 
 
-def test_the_command_closes_what_is_over_and_then_nothing(world):
-    world.loan()
+def test_the_command_closes_what_is_over_and_then_nothing(lent):
+    world, *_ = lent
     settings = world.parts.settings
     first = (world.now + timedelta(days=0)).date()
     # The command runs on the machine's own clock, which is later than the day of the loan or the same.

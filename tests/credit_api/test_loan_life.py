@@ -1,9 +1,11 @@
-"""The life of a loan over HTTP, on both databases: every refusal moves nothing, every correction balances."""
+"""The life of a loan over HTTP: every refusal moves nothing, every correction balances. What asks the database for more
+than a row by its id runs on both kinds."""
 
 import io
 from datetime import timedelta
 
 import pytest
+from kinds import on_both, one_kind  # noqa: F401
 from openpyxl import load_workbook
 
 from credit_api.http.auth.keys import issue
@@ -24,8 +26,9 @@ def owed(world, loan_id):
     return world.get(BANK, f"/v1/loans/{loan_id}")
 
 
-def test_a_payment_entered_late_gives_the_books_of_one_in_time(world):
-    loan, _, _ = world.loan()
+@on_both
+def test_a_payment_entered_late_gives_the_books_of_one_in_time(lent):
+    world, loan, _, _ = lent
     path = f"/v1/loans/{loan['loan_id']}/repayments"
     signed = world.now.date()
     later(world, 60)
@@ -45,8 +48,9 @@ def test_a_payment_entered_late_gives_the_books_of_one_in_time(world):
     world.verify()
 
 
-def test_a_reversal_restores_the_books_and_keeps_the_payers_number(world):
-    loan, _, _ = world.loan()
+@on_both
+def test_a_reversal_restores_the_books_and_keeps_the_payers_number(lent):
+    world, loan, _, _ = lent
     loan_id = loan["loan_id"]
     later(world, 30)
     before = owed(world, loan_id)["debt_fen"], world.balance(BORROWER, "cash"), world.balance(BANK, "cash")
@@ -64,9 +68,9 @@ def test_a_reversal_restores_the_books_and_keeps_the_payers_number(world):
     world.verify()
 
 
-def test_what_begins_today_ends_after_today(world):
+def test_what_begins_today_ends_after_today(lent):
     """Named without a day, an end between signing and today was taken: a loan that ran was over at a stroke."""
-    loan, _, _ = world.loan()
+    world, loan, _, _ = lent
     world.now += timedelta(days=20)
     events, gone = f"/v1/loans/{loan['loan_id']}/events", str(world.now.date() - timedelta(days=10))
     for kind in ("holiday", "restructuring"):
@@ -74,8 +78,8 @@ def test_what_begins_today_ends_after_today(world):
     assert world.get(BANK, f"/v1/loans/{loan['loan_id']}")["matures_on"] == loan["matures_on"]
 
 
-def test_bad_events_are_refused_and_move_nothing(world):
-    loan, _, _ = world.loan()
+def test_bad_events_are_refused_and_move_nothing(lent):
+    world, loan, _, _ = lent
     events = f"/v1/loans/{loan['loan_id']}/events"
     tomorrow, early = str(world.now.date() + timedelta(days=1)), str(world.now.date() - timedelta(days=400))
     for who, body, code in (
@@ -98,8 +102,8 @@ def test_bad_events_are_refused_and_move_nothing(world):
                          {"amount_fen": 1, "value_on": tomorrow}, "period_invalid")  # fmt: skip
 
 
-def test_repaying_a_closed_loan_or_more_than_the_debt_is_refused(world):
-    loan, _, _ = world.loan()
+def test_repaying_a_closed_loan_or_more_than_the_debt_is_refused(lent):
+    world, loan, _, _ = lent
     world.fund(BORROWER, 10_000_000)
     path = f"/v1/loans/{loan['loan_id']}/repayments"
     world.assert_refused(BORROWER, path, {"amount_fen": loan["debt_fen"] + 1}, "overpayment_refused")
@@ -108,8 +112,8 @@ def test_repaying_a_closed_loan_or_more_than_the_debt_is_refused(world):
     world.assert_refused(BANK, f"/v1/loans/{loan['loan_id']}/events", {"kind": "freeze"}, "invalid_state")
 
 
-def test_a_rate_change_a_holiday_and_a_restructuring_show_in_the_schedule(world):
-    loan, _, _ = world.loan()
+def test_a_rate_change_a_holiday_and_a_restructuring_show_in_the_schedule(lent):
+    world, loan, _, _ = lent
     path = f"/v1/loans/{loan['loan_id']}"
     before = world.get(BORROWER, f"{path}/schedule")["to_come"]
     assert [each["principal_fen"] for each in before] == [loan["principal_fen"]]
@@ -184,8 +188,9 @@ def test_what_a_machine_decided_is_checked_by_who_registers_none(sqlite_world):
     assert world.post("checker", approval, word)["maker"] == "mac_1"
 
 
-def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):
-    loan, _, _ = world.loan()
+@on_both
+def test_days_are_closed_once_in_order_and_a_crash_calls_margin(lent):
+    world, loan, _, _ = lent
     later(world, 5)
     closed = world.post(BANK, "/v1/business-days", {})["days"]
     assert len(closed) == 5
@@ -206,9 +211,9 @@ def test_days_are_closed_once_in_order_and_a_crash_calls_margin(world):
     world.verify()
 
 
-def test_a_date_closed_late_leaves_the_calls_that_were_made_after_it(world):
+def test_a_date_closed_late_leaves_the_calls_that_were_made_after_it(lent):
     """It cured them, a week before they were made: the prices of that day were still good."""
-    loan, _, _ = world.loan()
+    world, loan, _, _ = lent
     world.now += timedelta(days=7)
     world.price(1_450, confirmed=True)
     made = world.get(BANK, f"/v1/loans/{loan['loan_id']}")["margin_call"]
@@ -218,8 +223,8 @@ def test_a_date_closed_late_leaves_the_calls_that_were_made_after_it(world):
     assert [(each["margin_call_id"], each["state"]) for each in calls] == [(made["margin_call_id"], "open")]
 
 
-def test_an_unpriced_book_raises_an_alert(world):
-    world.loan()
+def test_an_unpriced_book_raises_an_alert(lent):
+    world, *_ = lent
     later(world, 40)
     world.post(BANK, "/v1/business-days", {"through": str(world.now.date() - timedelta(days=10))})
     world.post(BANK, "/v1/business-days", {})
@@ -228,8 +233,8 @@ def test_an_unpriced_book_raises_an_alert(world):
 
 
 @pytest.mark.parametrize("name", ["trial-balance", "general-ledger", "positions"])
-def test_reports_come_as_csv_and_xlsx_with_the_same_rows(world, name):
-    world.loan()
+def test_reports_come_as_csv_and_xlsx_with_the_same_rows(lent, name):
+    world, *_ = lent
     later(world, 3)
     world.post(BANK, "/v1/business-days", {})
     headers = {"Authorization": f"Bearer {world.keys[BANK]}"}
@@ -276,6 +281,7 @@ def applied(world, inquiry, **more):
     return world.post(BANK, "/v1/decisions", body | more)
 
 
+@on_both
 def test_a_guarantee_and_credits_secure_one_loan_and_the_guarantee_is_demanded(world):
     world.fund(BANK, 100_000_000)
     issuance, inquiry = world.borrower()

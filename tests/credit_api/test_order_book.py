@@ -26,6 +26,20 @@ def listed(world, rules="listed"):
     return instrument
 
 
+@pytest.fixture
+def market(kind, tmp_path, ready_worlds):
+    """A world as `listed` leaves it: (world, instrument)."""
+    with ready_worlds.copied(kind, tmp_path / "home", listed) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_market(tmp_path, ready_worlds):
+    """As `market`, on SQLite only."""
+    with ready_worlds.copied("sqlite", tmp_path / "home", listed) as opened:
+        yield opened
+
+
 def order(instrument, side, tonnes, price=None, **more):
     body = {"instrument": instrument, "side": side, "quantity_kg": tonnes * 1_000} | more
     return body | ({"price_fen_per_tonne": price} if price else {})
@@ -37,8 +51,8 @@ def audited(world):
         return verify_books(UnitOfWork(connection))
 
 
-def test_an_order_is_previewed_reserved_traded_and_settled_in_one_entry(world):
-    instrument = listed(world)
+def test_an_order_is_previewed_reserved_traded_and_settled_in_one_entry(market):
+    world, instrument = market
     asked = world.post("seller", "/v1/orders", order(instrument, "sell", 10, 3_000))
     assert (asked["state"], asked["reserved"]) == ("open", 10_000)
     preview = world.get(
@@ -62,8 +76,8 @@ def test_an_order_is_previewed_reserved_traded_and_settled_in_one_entry(world):
     assert audited(world)[0].waiting == 0
 
 
-def test_one_seller_meets_several_buyers_and_every_serial_is_followed(world):
-    instrument = listed(world)
+def test_one_seller_meets_several_buyers_and_every_serial_is_followed(market):
+    world, instrument = market
     for name, price in (("buyer-a", 2_990), ("buyer-b", 2_980)):
         world.post(name, "/v1/orders", order(instrument, "buy", 3, price))
     done = world.post("seller", "/v1/orders", order(instrument, "sell", 5, 2_900))
@@ -95,16 +109,15 @@ def test_one_seller_meets_several_buyers_and_every_serial_is_followed(world):
         ("verifier-cqc", {}, "not_permitted"),
     ],
 )
-def test_bad_orders_move_nothing(sqlite_world, who, change, code):
-    world = sqlite_world
-    instrument = listed(world)
+def test_bad_orders_move_nothing(sqlite_market, who, change, code):
+    world, instrument = sqlite_market
     world.post("seller", "/v1/orders", order(instrument, "sell", 10, 3_000))
     world.assert_refused(who, "/v1/orders", order(instrument, "buy", 1, 3_000) | change, code)
     audited(world)
 
 
-def test_hours_halts_and_what_was_bought_today(world):
-    instrument = listed(world)
+def test_hours_halts_and_what_was_bought_today(market):
+    world, instrument = market
     asked = world.post("seller", "/v1/orders", order(instrument, "sell", 10, 3_000))
     world.post("buyer-a", "/v1/orders", order(instrument, "buy", 4, 3_000))
     world.assert_refused("buyer-a", "/v1/orders", order(instrument, "sell", 1, 3_000), "same_day_resale")
@@ -131,8 +144,8 @@ def test_hours_halts_and_what_was_bought_today(world):
     audited(world)
 
 
-def test_the_morning_call_uncrosses_at_one_price(world):
-    instrument = listed(world)
+def test_the_morning_call_uncrosses_at_one_price(market):
+    world, instrument = market
     world.now = OPEN + timedelta(days=1, minutes=-40)  # 09:20
     world.post("seller", "/v1/orders", order(instrument, "sell", 6, 2_950))
     world.post("buyer-a", "/v1/orders", order(instrument, "buy", 4, 3_050))
@@ -146,8 +159,8 @@ def test_the_morning_call_uncrosses_at_one_price(world):
     audited(world)
 
 
-def test_blocks_need_both_sides_or_the_exchange(world):
-    instrument = listed(world)
+def test_blocks_need_both_sides_or_the_exchange(market):
+    world, instrument = market
     path = f"/v1/instruments/{instrument}/blocks"
     body = {
         "buyer_id": "buyer-a",

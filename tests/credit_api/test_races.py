@@ -16,14 +16,18 @@ from financing.market.over_the_counter.commands import MakeListing, make_listing
 from financing.registry.retirement.commands import RetireCredits, retire_credits
 
 
-@pytest.fixture
-def holder(world):
-    """A developer with credits and a buyer: (world, issuance, context of the developer)."""
+def with_a_buyer(world):
     world.admit("dev-a", "developer")
     world.admit("buyer-a", "buyer")
-    issuance = world.credits("dev-a")
-    parts = world.parts
-    return world, issuance, Context(Actor("dev-a", "developer"), world.now, parts.new_id, parts.parameters)
+    return world.credits("dev-a")
+
+
+@pytest.fixture
+def holder(kind, tmp_path, ready_worlds):
+    """A developer with credits and a buyer: (world, issuance, context of the developer)."""
+    with ready_worlds.copied(kind, tmp_path / "home", with_a_buyer) as (world, issuance):
+        parts = world.parts
+        yield world, issuance, Context(Actor("dev-a", "developer"), world.now, parts.new_id, parts.parameters)
 
 
 def commands(issuance_id, quantity, context):

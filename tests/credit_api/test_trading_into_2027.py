@@ -32,8 +32,13 @@ def preview_of(instrument):
 
 
 @pytest.fixture
-def market(world):
+def market(kind, tmp_path, ready_worlds):
     """Credits of `seller` and a buyer with money on 31 December 2026, a Thursday: (world, instrument)."""
+    with ready_worlds.copied(kind, tmp_path / "home", selling) as opened:
+        yield opened
+
+
+def selling(world):
     world.now = shanghai("2026-12-31")
     world.admit("seller", "developer")
     issuance = world.credits("seller")
@@ -42,7 +47,7 @@ def market(world):
     instrument = f"PHCER:{issuance['issuance_id']}"
     body = {"instrument": instrument, "rules": "listed", "reference_fen_per_tonne": 3_000}
     world.post("exchange-seee", "/v1/instruments", body)
-    return world, instrument
+    return instrument
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 
-def test_from_reading_to_retirement(world):
-    loan, pledge, issuance = world.loan()
+def test_from_reading_to_retirement(lent):
+    world, loan, pledge, issuance = lent
     asset = f"PHCER:{issuance['issuance_id']}"
     issued = issuance["quantity_kg"]
     # 60 days x 24 h of a known shape at 5 MW: 2.4 full-load hours a day, at 0.5978 kg/kWh.
@@ -85,8 +85,8 @@ def test_from_reading_to_retirement(world):
     assert blocks >= 3
 
 
-def test_an_uncured_call_ends_in_a_sale(world):
-    loan, pledge, issuance = world.loan()
+def test_an_uncured_call_ends_in_a_sale(lent):
+    world, loan, pledge, issuance = lent
     world.admit("buyer-a", "buyer")
     world.fund("buyer-a", 10_000_000)
     world.now += timedelta(days=1)
@@ -128,8 +128,8 @@ def test_an_uncured_call_ends_in_a_sale(world):
     world.verify()
 
 
-def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(world):
-    loan, pledge, issuance = world.loan()
+def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(lent):
+    world, loan, pledge, issuance = lent
     asset = f"PHCER:{issuance['issuance_id']}"
     for buyer in ("buyer-a", "buyer-b"):
         world.admit(buyer, "buyer")
@@ -184,8 +184,8 @@ def test_listed_collateral_is_bought_in_parts_until_the_debt_is_paid(world):
     world.verify()
 
 
-def test_listed_collateral_is_taken_back_by_its_lender(world):
-    _, pledge, issuance = world.loan()
+def test_listed_collateral_is_taken_back_by_its_lender(lent):
+    world, _, pledge, issuance = lent
     asset = f"PHCER:{issuance['issuance_id']}"
     world.admit("buyer-a", "buyer")
     world.now += timedelta(days=1)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pypdfium2
 import pytest
+from kinds import on_both, one_kind  # noqa: F401
 from pyhanko.keys.pemder import load_certs_from_pemder_data
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
@@ -66,6 +67,7 @@ CLAIM = {
 }
 
 
+@on_both
 def test_from_footprint_to_a_signed_certificate(hotel):
     w = hotel
     claim = w.post("hotel", "/v1/neutrality-claims", CLAIM)
@@ -115,6 +117,7 @@ def test_from_footprint_to_a_signed_certificate(hotel):
     assert w.client.get("/v1/certificates/SIP-RET-2026-00000099-99/document").status_code in {404, 422}
 
 
+@on_both
 def test_a_retired_kilogram_offsets_once(hotel):
     w = hotel
     first, second = (w.post("hotel", "/v1/neutrality-claims", CLAIM)["claim_id"] for _ in range(2))

@@ -1,6 +1,9 @@
-"""What happens to credits beside trade and pledge, over /v1, on SQLite and PostgreSQL."""
+"""What happens to credits beside trade and pledge, over /v1. Random commands on both databases take the
+same ways (test_conservation); here two stories do."""
 
 from datetime import UTC, datetime, timedelta
+
+from kinds import on_both, one_kind  # noqa: F401
 
 MARCH, MAY = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 5, 1, tzinfo=UTC)
 
@@ -10,6 +13,7 @@ def kilograms(serial):
     return int(last) - int(first) + 1
 
 
+@on_both
 def test_less_than_a_tonne_is_carried_over_until_it_fills_one(world):
     world.admit("dev-a", "developer")
     project = world.project("dev-a", "SMALL")
@@ -89,8 +93,8 @@ def test_frozen_serials_stay_where_they_are(world):
     world.verify()
 
 
-def test_pledged_credits_are_frozen_in_place_and_not_revoked(world):
-    loan, pledge, issuance = world.loan()
+def test_pledged_credits_are_frozen_in_place_and_not_revoked(lent):
+    world, loan, pledge, issuance = lent
     frozen = world.post("registry-sip", "/v1/freezes", {"issuance_id": issuance["issuance_id"], "reason": "doubt"})
     world.assert_refused("registry-sip", f"/v1/freezes/{frozen['freeze_id']}/revocation", None, "credits_pledged")
     world.fund("dev-a", 1_000_000)
@@ -124,6 +128,7 @@ def test_a_suspended_project_neither_claims_nor_is_issued_anything(world):
     world.post("dev-a", "/v1/monitoring-periods", further)
 
 
+@on_both
 def test_small_reductions_become_one_product(world):
     """Three plants in one package: criteria, units, look-through, redemption by the package's rule, retirement."""
     world.admit("dev-a", "developer")

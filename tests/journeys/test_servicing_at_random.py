@@ -39,7 +39,7 @@ def require_agreement(world, loan_id):
         assert unit.ledger.balance(receivable).posted >= 0
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("kind", "seed"), [("sqlite", 1), pytest.param("postgresql", 2, marks=pytest.mark.postgres)])
 def test_random_service_keeps_ledger_and_events_together(world, seed):
     random = Random(seed)
     loan, _, _ = world.loan(amount_fen=400_000)

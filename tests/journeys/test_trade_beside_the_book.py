@@ -1,8 +1,10 @@
-"""Listings, bilateral deals, quotes and auctions over /v1, on both databases: everything promised is in escrow."""
+"""Listings, bilateral deals, quotes and auctions over /v1: everything promised is in escrow. One of each kind runs on
+both databases, the rest of the rules on one."""
 
 from datetime import timedelta
 
 import pytest
+from kinds import on_both, one_kind  # noqa: F401
 
 from financing.base.quantities import Carbon, Price
 from financing.market.auctions.sealed import commitment
@@ -41,6 +43,7 @@ def escrow(world, who, asset="CNY"):
     return world.balance(who, "escrow", asset)
 
 
+@on_both
 def test_a_listing_is_taken_in_parts_and_bought_to_be_retired(market):
     w = market
     body = {"asset": w.asset, "quantity_kg": 50_000, "price_fen_per_tonne": 3_000, "expires_at": soon(w, days=2)}
@@ -134,6 +137,7 @@ def test_frozen_credits_do_not_leave_escrow(market):
     w.assert_refused("dev-a", f"{path}/end", None, "credits_frozen")
 
 
+@on_both
 def test_a_deal_settles_with_the_second_signature(market):
     w = market
     body = {
@@ -171,6 +175,7 @@ def test_a_deal_settles_with_the_second_signature(market):
     w.verify()
 
 
+@on_both
 def test_the_best_of_two_quotes_is_taken_and_the_other_lapses(market):
     w = market
     ask = {"side": "sell", "wanted": w.asset, "quantity_kg": 10_000, "expires_at": soon(w, days=1)}
@@ -219,6 +224,7 @@ def auction(w, **changes):
     return w.post("dev-a", "/v1/auctions", body | changes)
 
 
+@on_both
 def test_an_english_auction_ends_late_for_a_late_bid_and_in_a_contract(market):
     w = market
     opened = auction(w)
@@ -376,6 +382,7 @@ def test_an_unrevealed_bid_forfeits_its_deposit(market):
     w.verify()
 
 
+@on_both
 def test_a_uniform_price_auction_shares_the_margin(market):
     w = market
     bids = {"buyer-a": (3_300, 60_000), "buyer-b": (3_000, 50_000), "buyer-c": (3_000, 30_000)}

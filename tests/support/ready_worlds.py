@@ -4,7 +4,30 @@ from contextlib import contextmanager
 from copy import deepcopy
 from itertools import count
 
+import pytest
 from world import Founded, World
+
+
+def with_a_loan(world):
+    return world.loan()
+
+
+def begun(make, wherever):
+    """The `sqlite_world` of a file whose fixture `wherever` begins with `make(world)`: for tests that take this fixture
+    it has happened already, and `given` is what it returned."""
+
+    @pytest.fixture(name="sqlite_world")
+    def opened(request, tmp_path, ready_worlds):
+        done = make if wherever in request.fixturenames else _nothing
+        with ready_worlds.copied("sqlite", tmp_path / "home", done) as (world, given):
+            world.given = given
+            yield world
+
+    return opened
+
+
+def _nothing(world):
+    return None
 
 
 class ReadyWorlds:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from ready_worlds import begun
 
 from credit_api.console.texts import TEXTS
 from financing.lending.unit import UnitOfWork
@@ -40,6 +41,16 @@ class Browser:
         return self
 
 
+def with_credits(world):
+    world.admit("dev-a", "developer")
+    issuance = world.credits("dev-a")
+    world.price(3_000)
+    return issuance
+
+
+sqlite_world = begun(with_credits, "holder")
+
+
 @pytest.fixture
 def browser(sqlite_world):
     return Browser(sqlite_world)
@@ -48,11 +59,8 @@ def browser(sqlite_world):
 @pytest.fixture
 def holder(sqlite_world, browser):
     """A developer with credits, a price on record, and its browser."""
-    sqlite_world.admit("dev-a", "developer")
-    issuance = sqlite_world.credits("dev-a")
-    sqlite_world.price(3_000)
     browser.act_as("dev-a")
-    browser.issuance_id = issuance["issuance_id"]
+    browser.issuance_id = sqlite_world.given["issuance_id"]
     return browser
 
 

@@ -3,15 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from ready_worlds import begun, with_a_loan
 from test_console_forms import Browser
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 
 
+sqlite_world = begun(with_a_loan, "lent")
+
+
 @pytest.fixture
 def lent(sqlite_world):
     """A loan on 400 t of credits, and two organisations that may buy: (world, loan, pledge, asset)."""
-    loan, pledge, issuance = sqlite_world.loan()
+    loan, pledge, issuance = sqlite_world.given
     for buyer in ("buyer-a", "buyer-b"):
         sqlite_world.admit(buyer, "buyer")
         sqlite_world.fund(buyer, 10_000_000)

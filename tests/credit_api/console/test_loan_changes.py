@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from ready_worlds import begun
 from sqlalchemy import update
 from test_console_forms import Browser
 
@@ -16,10 +17,17 @@ from financing.lending.loans.store import account_t
 BANK, BORROWER = "bank-gusu", "dev-a"
 
 
+def lending(world):
+    return world.loan(pledge_kg=200_000, amount_fen=200_000)
+
+
+sqlite_world = begun(lending, "officer")
+
+
 @pytest.fixture
 def officer(sqlite_world):
     """A bank's browser on a running loan, with a second reservation of the borrower waiting."""
-    loan, pledge, issuance = sqlite_world.loan(pledge_kg=200_000, amount_fen=200_000)
+    loan, pledge, issuance = sqlite_world.given
     browser = Browser(sqlite_world).act_as(BANK)
     browser.loan_id, browser.pledge_id = loan["loan_id"], pledge["pledge_id"]
     browser.loan, browser.issuance_id = f"/console/loans/{loan['loan_id']}", issuance["issuance_id"]

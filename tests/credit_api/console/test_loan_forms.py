@@ -3,15 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from ready_worlds import begun, with_a_loan
 from test_console_forms import Browser
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 
 
+sqlite_world = begun(with_a_loan, "officer")
+
+
 @pytest.fixture
 def officer(sqlite_world):
     """A bank's browser on a running loan that is two days old."""
-    loan, pledge, _ = sqlite_world.loan()
+    loan, pledge, _ = sqlite_world.given
     sqlite_world.now += timedelta(days=2)
     browser = Browser(sqlite_world).act_as(BANK)
     browser.loan = f"/console/loans/{loan['loan_id']}"

@@ -3,15 +3,19 @@
 from datetime import timedelta
 
 import pytest
+from ready_worlds import begun, with_a_loan
 from test_console_forms import Browser
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 
 
+sqlite_world = begun(with_a_loan, "running")
+
+
 @pytest.fixture
 def running(sqlite_world):
     """A loan, two days old: (address, loan id, pledge id)."""
-    loan, pledge, _ = sqlite_world.loan()
+    loan, pledge, _ = sqlite_world.given
     sqlite_world.now += timedelta(days=2)
     return f"/console/loans/{loan['loan_id']}", loan["loan_id"], pledge["pledge_id"]
 

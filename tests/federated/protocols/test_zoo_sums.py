@@ -1,6 +1,7 @@
 """What nodes add up is what one table would give."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,12 +162,13 @@ def test_evidence_from_residual_sums_is_the_textbook_formula():
     assert found[2] == 0.0
 
 
+FEW_PAIR_TREES = replace(PAIR_TREES, max_rounds=8)
 LEARNERS = {
     "scorecard": Scorecard,
     "additive": lambda: Additive(ConvexSettings((4.0,), 1, 4, 2, 3)),
     "trees": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3), "trees"),
     "trees level by level": lambda: BoostedTrees(TreeSettings(GROW, 0.8, 4, 4, 3, coarse=False), "trees"),
-    "pair_trees": lambda: BoostedTrees(PAIR_TREES, "pair trees", {"bank": ((0, 1),), "grid": ((0, 1),)}),
+    "pair_trees": lambda: BoostedTrees(FEW_PAIR_TREES, "pair trees", {"bank": ((0, 1),), "grid": ((0, 1),)}),
     "networks": lambda: Networks(NetworkSettings(hidden=8, max_rounds=4, batch=128)),
 }
 
