@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, cast
 
 from credit_api.app.errors import STATUS, ApiError
@@ -75,6 +76,7 @@ def errors_text() -> str:
     return HEAD + "\n".join(rows) + "\n"
 
 
+@cache
 def openapi_text() -> str:
     """docs/openapi.json, stable from run to run."""
     # Describing the routes touches no part of a running service.

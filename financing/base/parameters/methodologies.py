@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -211,6 +212,7 @@ class MethodologyFile(_Strict):
         return held[-1] if held else "draft"
 
 
+@lru_cache(maxsize=64)
 def read_methodology(relative: str, content: bytes) -> MethodologyFile:
     """Parse one file. Raises `CorruptData` naming the file and what is wrong with it."""
     try:

@@ -13,6 +13,7 @@ from financing.registry.methodology.expressions import Expression, Quantity, par
 from financing.registry.methodology.units import CARBON, NUMBER, Unit, parse_unit
 
 VARIANTS_MAX = 256
+KEPT_MAX = 64
 YEARS = parse_unit("yr")
 Choices = Mapping[str, str]
 
@@ -57,8 +58,23 @@ class Methodology:
             yield dict(zip(names, options, strict=True))
 
 
+_compiled: dict[str, Methodology] = {}  # by the hash of the file
+
+
 def compiled(file: MethodologyFile) -> Methodology:
-    """Parse and check one file: names, units and dimensions of every variant. Raises `MethodologyInvalid`."""
+    """Parse and check one file: names, units and dimensions of every variant. Raises `MethodologyInvalid`.
+
+    Done once a file: every claim and issuance asks for it, and nothing in it changes.
+    """
+    known = _compiled.get(file.version_hash)
+    if known is None or known.file != file:
+        if len(_compiled) >= KEPT_MAX:
+            _compiled.clear()
+        known = _compiled[file.version_hash] = _compile(file)
+    return known
+
+
+def _compile(file: MethodologyFile) -> Methodology:
     units = {name: parse_unit(each.unit) for name, each in (*file.inputs.items(), *file.parameters.items())}
     expressions = {step.expression: parse_expression(step.expression) for step in file.steps}
     units |= {step.name: parse_unit(step.unit) for step in file.steps}

@@ -4,16 +4,15 @@ from datetime import timedelta
 
 import pytest
 from test_console_forms import Browser
-from world import START, World
+from world import START
 
 PAGE = "/console/models"
 
 
 @pytest.fixture
-def world(tmp_path, trained_network):
+def world(sqlite_world):
     """A service with a champion v0001 and a registered v0002."""
-    with World.open(tmp_path / "home", "", trained_network) as opened:
-        yield opened
+    return sqlite_world
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from test_console_forms import Browser
-from world import World
 
 from federated.errors import CorruptData
 from federated.privacy.claims import load_claims
@@ -21,9 +20,8 @@ BENCH = {
 
 
 @pytest.fixture
-def world(tmp_path, trained_network):
-    with World.open(tmp_path / "home", "", trained_network) as opened:
-        yield opened
+def world(sqlite_world):
+    return sqlite_world
 
 
 def test_without_a_report_nothing_is_called_safe(world):

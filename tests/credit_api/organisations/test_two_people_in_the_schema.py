@@ -21,8 +21,14 @@ DECIDED = "UPDATE proposal SET checker = '{who}', outcome = 'confirmed', decided
 
 
 @pytest.fixture
-def waiting(world):
+def waiting(kind, tmp_path, ready_worlds):
     """A service with a price that waits for a second person, and a viewer who is none."""
+    with ready_worlds.copied(kind, tmp_path / "home", with_a_waiting_price) as (world, viewer):
+        world.viewer = viewer
+        yield world
+
+
+def with_a_waiting_price(world):
     world.price(3_000)
     proposal = world.price(1_000)
     assert proposal["outcome"] is None
@@ -34,8 +40,7 @@ def waiting(world):
     world.post("bank-gusu", f"/v1/machines/{machine.id}/revocation")
     for session in world.get("bank-gusu", "/v1/sessions"):
         world.post("bank-gusu", f"/v1/sessions/{session['session_id']}/end", status=200)
-    world.viewer = next(e["person_id"] for e in world.get("exchange-seee", "/v1/people") if e["name"] == "viewer")
-    return world
+    return next(e["person_id"] for e in world.get("exchange-seee", "/v1/people") if e["name"] == "viewer")
 
 
 def written(world, statement):

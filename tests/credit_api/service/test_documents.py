@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from credit_api.app.documents import claims_text, error_classes, errors_text, guide_text, openapi_text
 from credit_api.app.errors import STATUS
 from credit_api.app.settings import Settings
@@ -10,8 +12,13 @@ from credit_api.app.settings import Settings
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_openapi_document_is_the_committed_one():
-    assert openapi_text() == (ROOT / "docs/openapi.json").read_text("utf-8"), "run `make documents`"
+@pytest.fixture(scope="module")
+def openapi():
+    return openapi_text()
+
+
+def test_the_openapi_document_is_the_committed_one(openapi):
+    assert openapi == (ROOT / "docs/openapi.json").read_text("utf-8"), "run `make documents`"
 
 
 def test_the_list_of_errors_is_the_committed_one():
@@ -39,10 +46,10 @@ def test_every_setting_is_documented():
         assert f"`TANXIN_{name.upper()}`" in text, name
 
 
-def test_every_route_is_in_the_guide():
+def test_every_route_is_in_the_guide(openapi):
     guide = (ROOT / "docs/api.md").read_text("utf-8")
     assert guide_text(guide) == guide, "run: tanxin documents"
-    routes = re.findall(r'^  "(/v1/[^"]+)": \{', openapi_text(), re.MULTILINE)
+    routes = re.findall(r'^  "(/v1/[^"]+)": \{', openapi, re.MULTILINE)
     assert len(routes) > 30
     missing = [route for route in routes if f"`{route}`" not in guide]
     assert missing == []
