@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # One more than there are processors: tests wait for PostgreSQL and the browser a third of their time.
 WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 
-.PHONY: run test setup check soak bench format documents clean
+.PHONY: run test setup check types tests soak bench format documents clean
 
 run: setup
 	$(BIN)/tanxin run
@@ -30,9 +30,15 @@ $(STAMP): pyproject.toml
 check:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m compileall -q -j 0 credit_api federated financing simulations
+	$(MAKE) -j 2 types tests
+
+# One processor would stand idle while types are checked.
+types:
+	$(BIN)/mypy
+
+tests:
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # The properties again, with up to ten thousand tries each.

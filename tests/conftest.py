@@ -160,7 +160,7 @@ def world(request, kind, tmp_path):
         return
     founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
     name = f"w{abs(hash(str(tmp_path))):x}"
-    server.psql(f"CREATE DATABASE {name} TEMPLATE founded")
+    server.psql(f"CREATE DATABASE {name} TEMPLATE founded STRATEGY FILE_COPY")
     with World.copied(founded, tmp_path / "home", server.get_uri(name)) as opened:
         yield opened
     server.psql(f"DROP DATABASE {name} WITH (FORCE)")

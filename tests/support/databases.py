@@ -48,7 +48,7 @@ class Databases:
     @contextmanager
     def _on_server(self, template):
         name = f"t{next(self._numbers)}"
-        self._server().psql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._server().psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         yield self._server().get_uri(name)
         self._server().psql(f"DROP DATABASE {name} WITH (FORCE)")
 

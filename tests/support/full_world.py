@@ -17,7 +17,7 @@ def full_world(request, tmp_path_factory):
             yield opened, filled(opened)
         return
     founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
-    server.psql("CREATE DATABASE lists TEMPLATE founded")
+    server.psql("CREATE DATABASE lists TEMPLATE founded STRATEGY FILE_COPY")
     with World.copied(founded, home, server.get_uri("lists")) as opened:
         yield opened, filled(opened)
     server.psql("DROP DATABASE lists WITH (FORCE)")

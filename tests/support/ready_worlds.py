@@ -47,7 +47,7 @@ class ReadyWorlds:
         name, source = f"ready{next(self._numbers)}", "founded_world" if kind == "sqlite" else "founded_database"
         home, founded = self._folder / name, self._request.getfixturevalue(source)
         if kind == "postgresql":
-            self._psql(f"CREATE DATABASE {name} TEMPLATE founded")
+            self._psql(f"CREATE DATABASE {name} TEMPLATE founded STRATEGY FILE_COPY")
         with World.copied(founded, home, self._address(kind, name)) as opened:
             known = make(opened)
             ready = Founded(home, opened.keys, opened.best, opened.now, next(opened._numbers))
@@ -57,7 +57,7 @@ class ReadyWorlds:
     def _opened(self, kind, founded, home, template):
         name = f"{template}_{next(self._numbers)}"
         if kind == "postgresql":
-            self._psql(f"CREATE DATABASE {name} TEMPLATE {template}")
+            self._psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         with World.copied(founded, home, self._address(kind, name)) as opened:
             yield opened
         if kind == "postgresql":
