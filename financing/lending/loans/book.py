@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -111,7 +112,9 @@ class LoanBook:
         return len(self.number)
 
     @classmethod
+    @cache
     def names(cls) -> tuple[str, ...]:
+        """The columns, in their order."""
         return tuple(field.name for field in fields(cls))
 
     @classmethod
