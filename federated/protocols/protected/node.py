@@ -108,6 +108,9 @@ class ProtectedApp:
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             return Content()
         curve = Curve.around(content.number("rate"))
+        # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
+        own, together = sum(len(state.rows(peer, FIT)) for peer in state.marks), content.integer("rows")
+        curve.check_rows(max(own, together))
         out: Arrays = {}
         for peer in sorted(state.marks):
             rows = state.rows(peer, FIT)

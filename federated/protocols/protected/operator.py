@@ -192,7 +192,8 @@ class ProtectedTraining:
     def _hide(self) -> dict[Pair, Dealer]:
         """Deal a key to each side of each pair, and have both hide their columns from each other."""
         dealers = {pair: Dealer(rows) for pair, rows in self.pairs.items()}
-        config: dict[str, dict[str, Values]] = {org: {"rate": self.session.rate} for org in self.orgs}
+        told = {"rate": self.session.rate, "rows": sum(self.pairs.values())}
+        config: dict[str, dict[str, Values]] = {org: dict(told) for org in self.orgs}
         for (bank, grid), dealer in dealers.items():
             config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
         hidden = self.ask("hide", {org: Content(config=numbers) for org, numbers in config.items()})

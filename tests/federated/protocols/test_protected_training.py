@@ -242,3 +242,15 @@ def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms():
     assert found.label_attack_in_clear_beyond == 1.0
     assert found.label_attack_protected_beyond < 0.6
     assert found.feature_attack_protected_gain < 0.1 < found.feature_attack_in_clear_gain
+
+
+def test_a_node_refuses_more_rows_in_all_than_a_gradient_has_room_for():
+    world = World(rows=300)
+    training = world.training()
+    training._introduce()
+    training._mark()
+    for k, side in enumerate(training.session.sides):
+        training._columns(k, side)
+    told = {"rate": training.session.rate, "rows": 1 << 20}
+    with pytest.raises(AggregationFailed, match="may not fit the ring"):
+        training.ask("hide", {"bank-a": Content(config=told)})
