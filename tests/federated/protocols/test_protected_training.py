@@ -312,3 +312,25 @@ def test_a_node_with_nothing_to_add_is_not_in_a_sum():
     board.ask("query.protected_introduce", dict.fromkeys(BANKS, Content(config=named)))
     with pytest.raises(AggregationFailed, match="bank-a has nothing to add to the sum of gram bank"):
         secure_ring_sum(board, BANKS, 3, 10, 2, Content(config={"of": "gram bank"}))
+
+
+def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
+    training = World(rows=400).training()
+    told = training.ask
+
+    def starving(action, requests):
+        """An operator that tells bank-b that grid companies can use none of its customers."""
+        if action == "mark" and "bank-b" in requests:
+            nobody = {name: np.zeros_like(a) for name, a in requests["bank-b"].arrays.items()}
+            requests = {**requests, "bank-b": Content(nobody, requests["bank-b"].config)}
+        return told(action, requests)
+
+    training.ask = starving
+    with pytest.raises(AggregationFailed, match="bank-a refused: bank-a: a sum that may be over 1 nodes hides nobody"):
+        training.fit()
+    # Nor beside a bank whose numbers are all zeros.
+    width = training.bases[0].width
+    with pytest.raises(AggregationFailed, match="bank-b has nothing to add to the sum of gram bank"):
+        secure_ring_sum(
+            training.session.board, BANKS, width * (width + 1) // 2, 10, 2, Content(config={"of": "gram bank"})
+        )
