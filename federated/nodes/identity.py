@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from federated.nodes.store import NodeStore
 
 STATE = "signing_key"
+LEAST_KIN = 2
 Keys = Mapping[str, Ed25519PrivateKey]
 
 
@@ -21,36 +22,49 @@ Keys = Mapping[str, Ed25519PrivateKey]
 class Identity:
     """`known` are the public keys of all nodes, the own one among them: an operator cannot make nodes up.
 
-    `least` is how few nodes a sum may be over that this node gives a vector to. It is 1 only where there is nobody to
-    hide among.
+    `kin` are those of them that are of the own kind (banks or grid companies), itself among them: only they have what
+    this node can hide among. `colluders` is how many nodes at least a secure sum must stand against, however they
+    and the operator act.
     """
 
     name: str
     signing: Ed25519PrivateKey
     known: Mapping[str, Ed25519PublicKey]
-    least: int = 2
+    kin: frozenset[str]
+    colluders: int = 1
+
+    @property
+    def least(self) -> int:
+        """How few nodes of its kind a sum may be over that this node gives a vector to.
+
+        It is 1 only where the register knows no other node of the kind: then there is nobody to hide among, and a sum
+        over the kind is this node's own vector.
+        """
+        return min(LEAST_KIN, len(self.kin))
 
 
-def identities(signing: Keys, least: int = 2) -> dict[str, Identity]:
-    """Identities of nodes who know each other, by name."""
-    known = {name: key.public_key() for name, key in signing.items()}
-    return {name: Identity(name, key, known, least) for name, key in signing.items()}
+def identities(signing: Keys, roles: Mapping[str, str] | None = None) -> dict[str, Identity]:
+    """Identities of nodes who know each other, by name. Without `roles` all are of one kind."""
+    known, kinds = {name: key.public_key() for name, key in signing.items()}, roles or {}
+    return {
+        name: Identity(name, key, known, frozenset(other for other in known if kinds.get(other) == kinds.get(name)))
+        for name, key in signing.items()
+    }
 
 
-def fresh_identities(names: Iterable[str]) -> dict[str, Identity]:
+def fresh_identities(names: Iterable[str], roles: Mapping[str, str] | None = None) -> dict[str, Identity]:
     """Identities whose keys are made for one run."""
-    return identities({name: Ed25519PrivateKey.generate() for name in names})
+    return identities({name: Ed25519PrivateKey.generate() for name in names}, roles)
 
 
 def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
     """Identities of the nodes behind these stores, whose keys are made at first use and kept.
 
-    A lone bank has no other to hide among in sums over banks, so its vectors may be summed alone. Raises
-    `NodeUnavailable` if a store cannot be read or written.
+    Raises `NodeUnavailable` if a store cannot be read or written.
     """
     opened = list(stores)
-    banks = sum(store.role == "bank" for store in opened)
-    return identities({store.org_id: _signing_key(store) for store in opened}, least=min(banks, 2))
+    roles = {store.org_id: store.role for store in opened}
+    return identities({store.org_id: _signing_key(store) for store in opened}, roles)
 
 
 def _signing_key(store: NodeStore) -> Ed25519PrivateKey:

@@ -143,7 +143,7 @@ def _apps(tables: CreditTables) -> list[ClientApp]:
         BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}),
         GRID: GridRows(GRID, raw[1], {BANK: here}),
     }
-    known = fresh_identities(rows)
+    known = fresh_identities(rows, {BANK: BANK, GRID: GRID})
 
     def app(name: str) -> ClientApp:
         made, opened = session_app(rows[name])

@@ -101,7 +101,7 @@ def test_a_gradient_that_is_not_finite_is_refused_and_not_dropped():
 @given(st.integers(3, 12), st.data())
 def test_survivors_noise_suffices_for_every_dropout_pattern(count, data):
     threshold = data.draw(st.integers(count // 2 + 1, count))
-    colluding = data.draw(st.integers(0, threshold - 1))
+    colluding = data.draw(st.integers(0, 2 * threshold - count - 1))
     weights = tuple(data.draw(st.lists(st.integers(1, 9), min_size=count, max_size=count)))
     circle = Circle(tuple(f"b{i}" for i in range(count)), threshold, colluding, weights)
     stage = Stage("moments", 10, 10_000, Release(data.draw(st.floats(0.3, 20.0))))

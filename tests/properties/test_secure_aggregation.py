@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.errors import AggregationFailed
-from federated.privacy.secure_aggregation.graph import neighbours
+from federated.privacy.secure_aggregation.graph import committed, neighbours, seed_of
 from federated.privacy.secure_aggregation.messages import Plan
 from federated.privacy.secure_aggregation.operator import Operator
 from federated.privacy.secure_aggregation.party import Party
@@ -34,7 +34,8 @@ def played(operator, parties, vectors, drops):
         return [name for name in parties if drops.get(name, 9) > step]
 
     ads = operator.advertised({name: parties[name].advertise() for name in there(1)})
-    inboxes = operator.shared({name: parties[name].share(ads) for name in there(2)})
+    nonces = operator.revealed({name: parties[name].reveal(ads) for name in ads}) if operator.sparse else {}
+    inboxes = operator.shared({name: parties[name].share(ads, nonces) for name in there(2)})
     survivors = operator.masked({name: parties[name].mask(vectors[name], inboxes[name]) for name in there(3)})
     signatures = {name: parties[name].confirm(survivors) for name in there(4)}
     released = {name: parties[name].unmask(signatures) for name in there(5)}
@@ -45,7 +46,7 @@ def played(operator, parties, vectors, drops):
 @given(st.integers(2, 9), st.dictionaries(st.integers(0, 8), st.integers(1, 5), max_size=6), st.integers(0, 2**32 - 1))
 def test_the_masked_sum_is_the_plain_sum_or_the_round_fails(count, dropping, seed):
     degree = count - 1
-    threshold = count // 2 + 1
+    threshold = (count + 1) // 2 + 1
     operator, parties = world(count, degree, threshold)
     rng = np.random.default_rng(seed)
     vectors = {name: rng.normal(scale=1e3, size=9) for name in parties}
@@ -64,7 +65,7 @@ def test_the_masked_sum_is_the_plain_sum_or_the_round_fails(count, dropping, see
 
 
 def test_a_sparse_graph_of_many_parties_survives_dropouts():
-    operator, parties = world(24, 6, 4, length=500)
+    operator, parties = world(24, 6, 5, length=500)
     vectors = {name: np.random.default_rng(i).normal(size=500) for i, name in enumerate(parties)}
     total, survivors = played(operator, parties, vectors, {"bank-3": 3, "bank-17": 3})
     assert len(survivors) == 22
@@ -74,7 +75,7 @@ def test_a_sparse_graph_of_many_parties_survives_dropouts():
 def test_a_masked_vector_looks_like_noise_and_changes_with_every_round():
     seen = []
     for _ in range(2):
-        operator, parties = world(5, 4, 3, length=2_000)
+        operator, parties = world(5, 4, 4, length=2_000)
         ads = operator.advertised({name: party.advertise() for name, party in parties.items()})
         inboxes = operator.shared({name: party.share(ads) for name, party in parties.items()})
         seen.append(parties["bank-0"].mask(np.zeros(2_000), inboxes["bank-0"]).values)
@@ -86,21 +87,21 @@ def test_a_masked_vector_looks_like_noise_and_changes_with_every_round():
 
 
 def half_way(count=5):
-    operator, parties = world(count, count - 1, 3)
+    operator, parties = world(count, count - 1, 4)
     ads = operator.advertised({name: party.advertise() for name, party in parties.items()})
     sent = {name: party.share(ads) for name, party in parties.items()}
     return operator, parties, ads, sent
 
 
 def test_keys_that_the_operator_swapped_are_found_out():
-    _, parties = world(5, 4, 3)
+    _, parties = world(5, 4, 4)
     ads = {name: party.advertise() for name, party in parties.items()}
     swapped = ads | {"bank-1": replace(ads["bank-1"], mask_key=ads["bank-2"].mask_key)}
     with pytest.raises(AggregationFailed, match="bank-1 is said to have signed"):
         parties["bank-0"].share(swapped)
-    _, parties = world(5, 4, 3)
+    _, parties = world(5, 4, 4)
     old = {name: party.advertise() for name, party in parties.items()}
-    _, fresh = world(5, 4, 3)
+    _, fresh = world(5, 4, 4)
     replayed = {name: party.advertise() for name, party in fresh.items()} | {"bank-3": old["bank-3"]}
     with pytest.raises(AggregationFailed, match="bank-3"):
         fresh["bank-0"].share(replayed)
@@ -110,7 +111,7 @@ def test_shares_that_were_changed_are_found_out():
     _, parties, _, sent = half_way()
     spoilt = {other: sent[other]["bank-0"] for other in parties if other != "bank-0"}
     spoilt["bank-2"] = spoilt["bank-2"][:-1] + bytes([spoilt["bank-2"][-1] ^ 1])
-    with pytest.raises(AggregationFailed, match="shares of bank-2 were changed"):
+    with pytest.raises(AggregationFailed, match="shares of bank-2 are of another round or changed"):
         parties["bank-0"].mask(np.zeros(9), spoilt)
 
 
@@ -152,9 +153,9 @@ def test_steps_out_of_order_and_numbers_that_do_not_fit_are_refused():
 
 
 def test_too_few_parties_are_refused_before_anything_is_masked():
-    operator, parties = world(5, 4, 3)
+    operator, parties = world(5, 4, 4)
     ads = operator.advertised({name: parties[name].advertise() for name in list(parties)[:2]})
-    with pytest.raises(AggregationFailed, match="2 shares do not fit a threshold of 3"):
+    with pytest.raises(AggregationFailed, match="2 shares do not fit a threshold of 4"):
         parties["bank-0"].share(ads)
 
 
@@ -191,3 +192,24 @@ def test_the_graph_is_symmetric_connected_and_the_same_for_everybody():
         edge = {other for name in edge for other in graph[name]} - reached
         reached |= edge
     assert reached == set(names)
+
+
+def test_the_graph_hangs_on_every_nonce_and_on_a_list_that_nobody_changes_once_one_is_shown():
+    nonces = {f"bank-{i}": bytes([i]) * 32 for i in range(5)}
+    commitments = {name: committed(b"id", name, nonce) for name, nonce in nonces.items()}
+    drawn = seed_of(b"roster", b"id", commitments, nonces, 2)
+    for name in nonces:
+        # The same roster, so that only the nonce can tell: whoever commits last cannot compute the seed.
+        other = nonces | {name: bytes(31) + b"x"}
+        assert seed_of(b"roster", b"id", commitments | {name: committed(b"id", name, other[name])}, other, 2) != drawn
+        with pytest.raises(AggregationFailed, match=f"{name} did not show the nonce"):
+            seed_of(b"roster", b"id", commitments, other, 2)
+    _, parties = world(5, 2, 3)
+    ads = {name: party.advertise() for name, party in parties.items()}
+    shown = {name: party.reveal(ads) for name, party in parties.items()}
+    with pytest.raises(AggregationFailed, match="the list of keys changed after the own nonce was shown"):
+        parties["bank-0"].share({name: ads[name] for name in list(ads)[:4]}, shown)
+    _, parties = world(5, 2, 3)
+    ads = {name: party.advertise() for name, party in parties.items()}
+    with pytest.raises(AggregationFailed, match="nobody are not known here"):
+        parties["bank-1"].reveal(ads | {"nobody": ads["bank-1"]})

@@ -41,6 +41,11 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert report["alignment"]["bytes_an_id_each_way"] == 40
     assert report["alignment"]["peer_ids_per_core_s"] is None
     assert report["secure_aggregation"]["ours_error"] <= report["secure_aggregation"]["ours_error_bound"]
+    sums = report["secure_aggregation"]
+    assert (sums["two_lists_opened"], sums["two_lists_opened_unclaimed"]) == (0.0, 1.0)
+    assert (sums["named_set_opened"], sums["named_set_opened_unguarded"]) == (0.0, 1.0)
+    assert sums["ground_neighbours"] < 2
+    assert sums["ground_neighbours_by_choice"] > 3
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from federated.errors import AggregationFailed
-from federated.privacy.secure_aggregation.graph import neighbours
-from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking
+from federated.privacy.secure_aggregation.graph import is_sparse, neighbours, seed_of
+from federated.privacy.secure_aggregation.messages import Advertisement, Masked, Plan, Unmasking, roster_of
 from federated.privacy.secure_aggregation.party import derived, mask_private, pair_key
 from federated.privacy.secure_aggregation.ring import FloatArray, RingArray, decoded, stream
 from federated.privacy.secure_aggregation.sharing import joined
@@ -32,11 +32,24 @@ class Operator:
     def advertised(self, ads: Mapping[str, Advertisement]) -> dict[str, Advertisement]:
         """After step 1: the list that goes to everybody."""
         self._ads = dict(ads)
-        self._near = neighbours(ads, self.plan.degree, self.plan.round_id)
+        if not self.sparse:
+            self.revealed({})
         return self._ads
 
+    @property
+    def sparse(self) -> bool:
+        """Whether parties have to show their nonces, because not all of them are neighbours."""
+        return is_sparse(len(self._ads), self.plan.degree)
+
+    def revealed(self, nonces: Mapping[str, bytes]) -> dict[str, bytes]:
+        """After step 2, of a sparse graph only: nonces that go to everybody. Raises `AggregationFailed`."""
+        commitments = {name: ad.commitment for name, ad in self._ads.items()}
+        seed = seed_of(roster_of(self.plan, self._ads), self.plan.round_id, commitments, nonces, self.plan.degree)
+        self._near = neighbours(self._ads, self.plan.degree, seed)
+        return dict(nonces)
+
     def shared(self, sent: Mapping[str, Mapping[str, bytes]]) -> dict[str, dict[str, bytes]]:
-        """After step 2: for every party that shared, what its neighbours sent to it."""
+        """After step 3: for every party that shared, what its neighbours sent to it."""
         self._sent = dict(sent)
         return {
             name: {other: sent[other][name] for other in self._near[name] if other in sent and name in sent[other]}
@@ -44,7 +57,7 @@ class Operator:
         }
 
     def masked(self, vectors: Mapping[str, Masked]) -> frozenset[str]:
-        """After step 3: add vectors up; the parties behind them are the survivors. Raises `AggregationFailed`."""
+        """After step 4: add vectors up; the parties behind them are the survivors. Raises `AggregationFailed`."""
         for name, vector in vectors.items():
             if name not in self._sent or vector.name != name or vector.values.shape != (self.plan.length,):
                 raise AggregationFailed(f"{name} sent no vector of this round")
@@ -55,7 +68,7 @@ class Operator:
         return self.survivors
 
     def unmasked(self, released: Mapping[str, Unmasking]) -> FloatArray:
-        """After step 5: the sum over all survivors, (length,). Raises `AggregationFailed` if shares are too few."""
+        """After step 6: the sum over all survivors, (length,). Raises `AggregationFailed` if shares are too few."""
         return decoded(self.unmasked_ring(released), self.plan.bits)
 
     def unmasked_ring(self, released: Mapping[str, Unmasking]) -> RingArray:

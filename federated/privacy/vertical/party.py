@@ -10,16 +10,7 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import (
-    COLUMN_BITS,
-    LOGIT_BITS,
-    MOST_ROWS,
-    RESIDUAL_BITS,
-    FloatArray,
-    Ring,
-    Tape,
-    fixed,
-)
+from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring, Tape, fixed
 
 ZERO = np.uint64(0)
 IntArray = NDArray[np.int64]
@@ -42,8 +33,7 @@ class PairSide:
     _residual: Ring = field(init=False)
 
     def __post_init__(self) -> None:
-        if len(self.columns) > MOST_ROWS:
-            raise AggregationFailed(f"more than {MOST_ROWS} rows do not fit the ring: train on a sample")
+        self.curve.check_rows(len(self.columns))
         self._ring = fixed(self.columns, COLUMN_BITS, 1.0)
 
     @property
@@ -72,7 +62,7 @@ class PairSide:
 
     def open(self, logits: FloatArray) -> Ring:
         """Start a step at the own part of the logits (rows,): the first factor (1, rows) behind a mask."""
-        # The bank's share holds the centre; both are bounded, so that no cube leaves the ring.
+        # The bank's share holds the centre; both are cut, which bounds the cubic (`Curve.largest_residual`).
         centre = self.curve.centre if self.is_bank else 0.0
         self._u = fixed(np.clip((logits - centre) / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
         self._products = Products([self._u], self.tape, is_bank=self.is_bank)

@@ -29,7 +29,7 @@ def add_private(app: ClientApp, node: PrivateNode, identity: Identity) -> None:
         if content.integer("bits") != BITS:
             raise PrivacyPlanRefused(f"{node.org_id}: the ring has another unit than was agreed", bank=node.org_id)
         run, name = content.text("run"), content.text("stage")
-        units = node.vector(run, name, content.arrays, content.integer("threshold"))
+        units = node.vector(run, name, content.arrays, content.integer("threshold"), content.integer("colluders"))
         # The ring counts in 2^−BITS; units are integers below 2^53, so both divisions are exact.
         return np.asarray(units / 2.0**BITS, dtype=np.float64)
 

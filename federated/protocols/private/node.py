@@ -165,7 +165,9 @@ class PrivateNode:
             raise PrivacyPlanRefused(f"a network of {plan.hidden} hidden units has no {plan.parameters} parameters")
         return public
 
-    def vector(self, run: str, name: str, arrays: Mapping[str, NDArray[np.generic]], threshold: int) -> IntArray:
+    def vector(
+        self, run: str, name: str, arrays: Mapping[str, NDArray[np.generic]], threshold: int, colluders: int
+    ) -> IntArray:
         """The noisy integers of one stage, weighted; each stage of a run once and in order.
 
         Raises `PrivacyPlanRefused` for anything that was not agreed to.
@@ -174,7 +176,7 @@ class PrivateNode:
             opened = self._open.get(run)
             if opened is None:
                 raise PrivacyPlanRefused(f"{self.org_id} has agreed to no such run", bank=self.org_id)
-            if threshold != opened.plan.circle.threshold:
+            if threshold != opened.plan.circle.threshold or colluders < opened.plan.circle.colluding:
                 raise PrivacyPlanRefused(f"{self.org_id} agreed to another threshold", bank=self.org_id)
             if not opened.due or opened.due[0] != name:
                 raise PrivacyPlanRefused(f"{self.org_id}: {name} is not what comes next in this run", bank=self.org_id)

@@ -87,7 +87,10 @@ class _Sums:
         """Sum (length,) in units, and the standard deviation of the noise in it. Raises `AggregationFailed`."""
         circle, orgs = self.plan.circle, list(self.agreed)
         request = Content(arrays, {"run": run_name(self.plan), "stage": stage.name})
-        total, there = secure_sum(self.board, orgs, stage.length, len(orgs) - 1, circle.threshold, request)
+        colluders = max(circle.colluding, 1)
+        total, there = secure_sum(
+            self.board, orgs, stage.length, len(orgs) - 1, circle.threshold, request, colluders=colluders
+        )
         self.survivors.append(tuple(sorted(there)))
         surplus = ((len(there) - circle.colluding) / circle.noisers) ** 0.5
         release = stage.release

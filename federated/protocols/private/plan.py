@@ -28,7 +28,8 @@ from federated.privacy.differential.noise import closeness, share_scale
 class Circle:
     """Who takes part. `weights` are whole numbers, one a bank: how often a bank's vector counts in the sum.
 
-    Noise is measured for the largest weight, and for `threshold` − `colluding` banks whose noise nobody knows.
+    Noise is measured for the largest weight, and for `threshold` − `colluding` banks whose noise nobody knows; secure
+    sums have to stand as many that collude.
     """
 
     banks: tuple[str, ...]
@@ -40,10 +41,15 @@ class Circle:
         whole = all(isinstance(w, int) and w >= 1 for w in self.weights)
         if not whole or len(self.weights) != len(self.banks) or len(set(self.banks)) != len(self.banks):
             raise PrivacyPlanRefused("every bank is named once and has a whole weight of at least 1")
-        if not 0 <= self.colluding < self.threshold <= len(self.banks) or 2 * self.threshold <= len(self.banks):
+        if not 0 <= self.colluding < self.threshold <= len(self.banks) or self.stands < self.colluding:
             raise PrivacyPlanRefused(
                 f"a threshold of {self.threshold} among {len(self.banks)} banks with {self.colluding} colluding"
             )
+
+    @property
+    def stands(self) -> int:
+        """How many colluding banks secure sums stand (`privacy.secure_aggregation`)."""
+        return 2 * self.threshold - len(self.banks) - 1
 
     @property
     def noisers(self) -> int:

@@ -186,13 +186,15 @@ def _counted(
     total = np.zeros((count, len(names)), dtype=np.uint64)
     for (holder, dealer), counter in counters.items():
         total = total + counter.own(np.asarray(answers[holder].arrays[f"opened/{dealer}"], dtype=np.uint64))
-    return np.asarray(total + run.ring_summed("counts", total.size).reshape(total.shape))
+    adding = [org for org in holders if any(holder == org for holder, _ in counters)]
+    return np.asarray(total + run.ring_summed("counts", adding, total.size).reshape(total.shape))
 
 
 def _alone(run: ProtectedTraining) -> Judged:
     """Banks only: each counts its own logits in fixed cells, and the counts are added up securely."""
     request = Content({"beta": run.betas[0]}, dict(run.drawn))
-    run.ask("histogram", dict.fromkeys(run.orgs, request))
-    counts = run.summed("histogram", 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
+    told = run.ask("histogram", dict.fromkeys(run.orgs, request))
+    adding = [org for org in run.orgs if told[org].integer("rows")]
+    counts = run.summed("histogram", adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
     return Judged(*(Counted(middles, part.sum(axis=0), part[1], {}) for part in counts))

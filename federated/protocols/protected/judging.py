@@ -146,5 +146,8 @@ class Judging:
             logits = state.columns[own] @ state.beta
             cell = np.clip((logits + REACH) / (2 * REACH) * CELLS, 0, CELLS - 1).astype(np.int64)
             counts += [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
-        state.sums["histogram"] = np.concatenate(counts).astype(np.uint64)
-        return Content()
+        histogram = np.concatenate(counts).astype(np.uint64)
+        rows_counted = int(histogram.sum())
+        if rows_counted:
+            state.sums["histogram"] = histogram
+        return Content(config={"rows": rows_counted})

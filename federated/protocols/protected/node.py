@@ -9,6 +9,7 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
+from federated.errors import AggregationFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
@@ -21,7 +22,7 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.protected.judging import Judging
-from federated.protocols.protected.state import FIT, Talk, given
+from federated.protocols.protected.state import FIT, GRADIENT, Talk, given
 
 
 class ProtectedApp:
@@ -42,16 +43,24 @@ class ProtectedApp:
             "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(_handled(handler)))
-        add_secure_sum(app, self._identity, self._summed)
+        add_secure_sum(app, self._identity, self._summed, self._agree)
 
     def _summed(self, content: Content) -> FloatArray | Ring:
-        """What this node adds to a secure sum: what it computed for it, or nothing. Each is given once."""
-        length = content.integer("length")
-        kept = self._talk.state.sums.pop(content.text("of"), None)
-        return np.zeros(length, dtype=np.uint64) if kept is None else kept
+        """What this node adds to a secure sum: what it computed for it, given once. Raises `AggregationFailed`."""
+        of = content.text("of")
+        kept = self._talk.state.sums.pop(of, None)
+        if kept is None:
+            raise AggregationFailed(f"{self.name} has nothing to add to the sum of {of}")
+        return kept
+
+    def _agree(self, content: Content, names: frozenset[str]) -> None:
+        of, threshold, degree = content.text("of"), content.integer("threshold"), content.integer("degree")
+        self._talk.state.agree(of, names, threshold, degree)
 
     def _introduce(self, content: Content) -> Content:
-        met = self._talk.introduce(self._opened(), content.points("run"))
+        """Begin a run between the nodes that the operator names, if they are who the register says."""
+        node = self._opened()
+        met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
         return Content(config={"key": met.public, "signature": met.signature})
 
     def _meet(self, content: Content) -> Content:
@@ -95,8 +104,9 @@ class ProtectedApp:
             purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
             rows = np.flatnonzero(purposes == FIT)
         part = columns[rows]
-        gram = np.asarray(part.T @ part, dtype=np.float64)
-        state.sums[f"gram {'bank' if state.is_bank else 'grid'}"] = gram[np.triu_indices(len(gram))]
+        if len(rows):
+            gram = np.asarray(part.T @ part, dtype=np.float64)
+            state.sums[f"gram {'bank' if state.is_bank else 'grid'}"] = gram[np.triu_indices(len(gram))]
         state.beta = np.zeros(columns.shape[1])
         return Content(config={"rows": len(rows)})
 
@@ -108,6 +118,9 @@ class ProtectedApp:
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             return Content()
         curve = Curve.around(content.number("rate"))
+        # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
+        own, together = sum(len(state.rows(peer, FIT)) for peer in state.marks), content.integer("rows")
+        curve.check_rows(max(own, together))
         out: Arrays = {}
         for peer in sorted(state.marks):
             rows = state.rows(peer, FIT)
@@ -151,14 +164,14 @@ class ProtectedApp:
                 out[f"masked/{peer}"] = self._talk.sealed(peer, masked_share)
                 owed.append(share)
         if owed:
-            state.sums["gradient"] = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
+            state.sums[GRADIENT] = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
         return Content(out)
 
     def _gradient(self, content: Content) -> Content:
         state = self._talk.state
         shares = [side.receive(self._talk.ring(content, "masked", peer, -1)) for peer, side in state.sides.items()]
         if shares:
-            state.sums["gradient"] = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
+            state.sums[GRADIENT] = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
         return Content()
 
     def _clear(self, content: Content) -> Content:
@@ -170,7 +183,8 @@ class ProtectedApp:
         fitted = np.flatnonzero(purposes == FIT)
         part = state.columns[fitted]
         p = 1.0 / (1.0 + np.exp(-(part @ state.beta)))
-        state.sums["gradient"] = np.asarray((rows.labels[fitted] - p) @ part, dtype=np.float64)
+        if len(fitted):
+            state.sums[GRADIENT] = np.asarray((rows.labels[fitted] - p) @ part, dtype=np.float64)
         return Content()
 
 

@@ -2,7 +2,8 @@
 
 Steps use ¼·XᵀX in place of the Hessian, over-relaxed (Böhning, Lindsay, "Monotonicity of quadratic-approximation
 algorithms", AISM 1988): no row's curvature has to be known. Every node's share of a sum is needed, so a node that is
-gone ends the run.
+gone ends the run, and secure sums take as their threshold all nodes that hold shares. A sum is over the nodes that have
+something to add: a node refuses a sum in which it would stand alone among others who add zeros.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
+from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import GRADIENT_BITS
@@ -25,7 +27,7 @@ from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks
+from federated.protocols.protected.state import FIT, GRADIENT, HELD_OUT, SET_ASIDE, Marks
 
 # Steps with ¼·XᵀX in place of the Hessian converge for any factor below 2.
 RELAXATION = 1.8
@@ -36,9 +38,9 @@ Pair = tuple[str, str]
 class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
-    After `fit`: a basis and coefficients (width,) a side, banks first. `watch` is shown each gradient that is opened
-    with the number of its side. Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum,
-    `NoOverlap`.
+    After `fit`: a basis, coefficients (width,) and the nodes that fit rows, a side, banks first. `watch` is shown each
+    gradient that is opened, with the number of its side. Raises what a node refuses with, `AggregationFailed` if a node
+    is missing from a sum, `NoOverlap`.
     """
 
     session: Session
@@ -47,6 +49,7 @@ class ProtectedTraining:
     betas: list[FloatArray] = field(default_factory=list)
     marks: dict[Pair, Marks] = field(default_factory=dict)
     watch: Callable[[int, FloatArray], None] = lambda *_: None
+    fitting: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def joint(self) -> bool:
@@ -123,17 +126,15 @@ class ProtectedTraining:
         """One message to each of these nodes."""
         return self.session.board.ask(f"query.protected_{action}", requests)
 
-    def summed(self, of: str, length: int, bits: int) -> FloatArray:
-        """Secure sum of what nodes keep under `of`. Raises `AggregationFailed` unless all of them are in it."""
-        return decoded(self.ring_summed(of, length, bits), bits)
+    def summed(self, of: str, over: Iterable[str], length: int, bits: int) -> FloatArray:
+        """Secure sum of what the nodes `over` keep under `of`. Raises `AggregationFailed` unless all are in it."""
+        return decoded(self.ring_summed(of, over, length, bits), bits)
 
-    def ring_summed(self, of: str, length: int, bits: int = 0) -> RingArray:
+    def ring_summed(self, of: str, over: Iterable[str], length: int, bits: int = 0) -> RingArray:
         """As `summed`, as integers modulo 2^64: where the operator adds a share of its own."""
-        asked = self.orgs
-        request = Content(config={"of": of})
-        threshold = min(len(asked), self.settings.degree + 1) // 2 + 1
-        degree = self.settings.degree
-        total, survivors = secure_ring_sum(self.session.board, asked, length, degree, threshold, request, bits)
+        asked, degree, request = tuple(over), self.settings.degree, Content(config={"of": of})
+        everyone = holders(len(asked), degree)
+        total, survivors = secure_ring_sum(self.session.board, asked, length, degree, everyone, request, bits)
         missing = sorted(set(asked) - survivors)
         if missing:
             raise AggregationFailed(f"{', '.join(missing)} left the sum of {of}: shares are of use only together")
@@ -141,7 +142,8 @@ class ProtectedTraining:
 
     def _introduce(self) -> None:
         run = secrets.token_bytes(16)
-        cards = self.ask("introduce", dict.fromkeys(self.orgs, Content(config={"run": run})))
+        named: dict[str, Values] = {side.role + "s": list(side.orgs) for side in self.session.sides}
+        cards = self.ask("introduce", dict.fromkeys(self.orgs, Content(config=named | {"run": run})))
         for mine, other in ((0, 1), (1, 0)) if self.joint else ():
             config: dict[str, Values] = {}
             for peer in self.session.sides[other].orgs:
@@ -177,11 +179,12 @@ class ProtectedTraining:
         basis = RandomLeaves(side.encoder, side.binning, trees, s.tree_ridge[k])
         self.bases.append(basis)
         config: dict[str, Values] = self.drawn | {"tree_ridge": s.tree_ridge[k]}
-        self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), config)))
+        told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), config)))
+        self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
         width = basis.width
         upper = np.triu_indices(width)
         gram = np.zeros((width, width))
-        gram[upper] = self.summed(f"gram {side.role}", len(upper[0]), BITS)
+        gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
         return np.asarray(gram + gram.T - np.diag(np.diag(gram)))
 
     @property
@@ -192,7 +195,8 @@ class ProtectedTraining:
     def _hide(self) -> dict[Pair, Dealer]:
         """Deal a key to each side of each pair, and have both hide their columns from each other."""
         dealers = {pair: Dealer(rows) for pair, rows in self.pairs.items()}
-        config: dict[str, dict[str, Values]] = {org: {"rate": self.session.rate} for org in self.orgs}
+        told = {"rate": self.session.rate, "rows": sum(self.pairs.values())}
+        config: dict[str, dict[str, Values]] = {org: dict(told) for org in self.orgs}
         for (bank, grid), dealer in dealers.items():
             config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
         hidden = self.ask("hide", {org: Content(config=numbers) for org, numbers in config.items()})
@@ -236,13 +240,13 @@ class ProtectedTraining:
             extra[other][f"gradient/{peer}"] = dealer.gradient(owner)
         handed = self.ask("residual", self.across(crossed, "opened", dealers, extra))
         self.ask("gradient", self.across(handed, "masked", dealers))
-        return self.summed("gradient", len(self.betas[k]), GRADIENT_BITS)
+        return self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), len(self.betas[k]), GRADIENT_BITS)
 
     def _clear_gradient(self) -> FloatArray:
         """The banks' gradient where no grid company takes part."""
         request = Content({"beta": self.betas[0]}, dict(self.drawn))
         self.ask("clear", dict.fromkeys(self.orgs, request))
-        return self.summed("gradient", len(self.betas[0]), BITS)
+        return self.summed(GRADIENT, self.fitting[0], len(self.betas[0]), BITS)
 
     def evaluated(self, pair: Pair) -> Marks:
         """Marks of the pair's positions that are set aside or held out, in order."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.errors import TrainingFailed
+from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
+from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.vertical.channel import Channel, Introduction
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
@@ -22,7 +23,38 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, inner_folds
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
+# The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed.
+GRADIENT = "gradient"
 Marks = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who takes part in a run: the nodes of this node's side, itself among them, and those of the other side.
+
+    The operator names them, once, when a run begins; `checked` holds them against the register of keys. Guarantee: this
+    node's Gram matrix, gradients and counts are opened to the operator only as sums over at least `least` nodes of its
+    side that have something to add, over the same nodes throughout a run, none of which may drop out. Nodes of its
+    side that collude with the operator do not count. `least` is 2, or 1 for a side on which the register knows this
+    node alone: then there is no other vector to hide in, and its Gram matrix, its gradients and its counts are opened
+    to the operator as they are. (The operator needs them: it chooses trees and takes steps by them, and gradients of
+    trees that are not kept would tell this node more of labels.)
+    """
+
+    ours: frozenset[str]
+    theirs: frozenset[str]
+    least: int
+
+    @staticmethod
+    def checked(identity: Identity, ours: frozenset[str], theirs: frozenset[str]) -> Parties:
+        """The parties. Raises `AggregationFailed` if the register says otherwise, or nobody is left to hide among."""
+        strangers = sorted((ours - identity.kin) | (theirs - (identity.known.keys() - identity.kin)))
+        if strangers or identity.name not in ours:
+            detail = f"{', '.join(strangers) or identity.name} cannot take part on the side that the operator says"
+            raise AggregationFailed(f"{identity.name}: {detail}")
+        if len(ours) < identity.least:
+            raise AggregationFailed(f"{identity.name}: a run with {len(ours)} node of its kind hides nobody")
+        return Parties(ours, theirs, identity.least)
 
 
 @dataclass
@@ -30,6 +62,7 @@ class ProtectedNode:
     """One node's state while a protected model is trained. `peers` hold the pairs it is in."""
 
     node: SessionNode
+    parties: Parties
     marks: dict[str, Marks] = field(default_factory=dict)
     sides: dict[str, PairSide] = field(default_factory=dict)
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
@@ -38,6 +71,7 @@ class ProtectedNode:
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     told: set[str] = field(default_factory=set)
+    summed: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def is_bank(self) -> bool:
@@ -59,6 +93,26 @@ class ProtectedNode:
         marks = np.where(rows.training, np.where(drawn == 0, SET_ASIDE, FIT), 0)
         return np.asarray(np.where(rows.held_out, HELD_OUT, marks), dtype=np.int64)
 
+    def agree(self, of: str, names: frozenset[str], threshold: int, degree: int) -> None:
+        """Raise `AggregationFailed` unless a sum of `of` over `names` is one that `Parties` allows.
+
+        All its nodes are needed, and the first sum of a kind fixes them for the run: the difference of two sums over
+        different nodes would be a sum over fewer.
+        """
+        own, parties = self.node.rows.org_id, self.parties
+        idle = sorted(names - (parties.ours | parties.theirs if of == GRADIENT else parties.ours))
+        if idle:
+            raise AggregationFailed(f"{own}: {', '.join(idle)} have nothing to add to the sum of {of}")
+        if len(names & parties.ours) < parties.least:
+            raise AggregationFailed(
+                f"{own}: a sum of {of} over {len(names & parties.ours)} node of its kind is its own"
+            )
+        missing = sorted(self.sides.keys() - names) if of == GRADIENT else []
+        if missing or threshold < holders(len(names), degree):
+            raise AggregationFailed(f"{own}: {', '.join(missing) or 'some'} may be missing from the sum of {of}")
+        if self.summed.setdefault(of, names) != names:
+            raise AggregationFailed(f"{own}: the sum of {of} was over other nodes before")
+
     def tell_once(self, what: str) -> None:
         """Raise `TrainingFailed` if `what` was told before in this run: the difference of two answers says too much."""
         if what in self.told:
@@ -75,9 +129,12 @@ class Talk:
         self._met: Introduction | None = None
         self._channels: dict[str, Channel] = {}
 
-    def introduce(self, node: SessionNode, run_id: bytes) -> Introduction:
-        """Begin a run, with a fresh key and fresh state."""
-        self._state, self._channels = ProtectedNode(node), {}
+    def introduce(self, node: SessionNode, run_id: bytes, banks: list[str], grids: list[str]) -> Introduction:
+        """Begin a run between these nodes, with a fresh key and fresh state. Raises `AggregationFailed`."""
+        sides = (frozenset(banks), frozenset(grids))
+        ours, theirs = sides if isinstance(node.rows, BankRows) else sides[::-1]
+        self._state = ProtectedNode(node, Parties.checked(self._identity, ours, theirs))
+        self._channels = {}
         self._met = Introduction(self._identity, run_id)
         return self._met
 
@@ -85,6 +142,8 @@ class Talk:
         """Take a peer's key. Raises `TrainingFailed` before the introduction, `AggregationFailed` for a forged key."""
         if self._met is None:
             raise TrainingFailed(f"{self.name}: met before it was introduced")
+        if peer not in self.state.parties.theirs:
+            raise TrainingFailed(f"{self.name}: {peer} is not on the other side of this run")
         self._channels[peer] = self._met.channel(peer, key, signature)
 
     @property

@@ -10,10 +10,11 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
+from federated.errors import AggregationFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
 from federated.protocols.core.messages import Content, answering
-from federated.protocols.core.secure_sum import add_secure_sum
+from federated.protocols.core.secure_sum import add_secure_sum, among_kin
 from federated.protocols.robust.node import INSPECTED, SECURE
 
 
@@ -47,4 +48,9 @@ def add_robust(app: ClientApp, node: Bank, identity: Identity) -> None:
     def vector(content: Content) -> FloatArray:
         return node.update(content.text("table"), SECURE, tuple(content.texts("group")))
 
-    add_secure_sum(app, identity, vector)
+    def consent(content: Content, names: frozenset[str]) -> None:
+        among_kin(identity, names)
+        if not names <= set(content.texts("group")):
+            raise AggregationFailed(f"{identity.name}: others than the group's banks are in the sum")
+
+    add_secure_sum(app, identity, vector, consent)

@@ -112,9 +112,9 @@ MODES: Mapping[str, Callable[[Switchboard, PublicTable, Sequence[str]], RobustRu
 def summed(
     board: Switchboard, table: PublicTable, group: tuple[str, ...], length: int
 ) -> tuple[FloatArray, frozenset[str]]:
-    """Sum (length,) over the banks of a group that are there to the end, more than half of it and at least two."""
+    """Sum (length,) over the banks of a group that are there to the end: so many that one may collude."""
     request = Content(config={"table": table.table, "group": list(group)})
-    return secure_sum(board, group, length, len(group) - 1, max(len(group) // 2 + 1, 2), request)
+    return secure_sum(board, group, length, len(group) - 1, (len(group) + 1) // 2 + 1, request)
 
 
 def _basis(table: PublicTable) -> tuple[HatBasis, MomentShape]:

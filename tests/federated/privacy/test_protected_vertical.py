@@ -14,7 +14,7 @@ from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import COLUMN_BITS, GRADIENT_BITS, MOST_ROWS, Tape, fixed, floating
+from federated.privacy.vertical.ring import COLUMN_BITS, GRADIENT_BITS, Tape, fixed, floating
 
 RNG = np.random.default_rng(5)
 RATE = 0.2
@@ -187,8 +187,8 @@ def test_what_does_not_fit_is_refused():
         PairSide(np.full((5, 2), 1.5), tape, curve)
     with pytest.raises(AggregationFailed, match="not finite"):
         PairSide(np.full((5, 2), np.nan), tape, curve)
-    with pytest.raises(AggregationFailed, match="rows do not fit the ring"):
-        PairSide(np.zeros((MOST_ROWS + 1, 1)), tape, curve)
+    with pytest.raises(AggregationFailed, match="may not fit the ring"):
+        PairSide(np.zeros((curve.most_rows + 1, 1)), tape, curve)
     with pytest.raises(AggregationFailed, match="hidden columns"):
         PairSide(np.zeros((5, 2)), tape, curve).take_hidden(np.zeros((4, 2), dtype=np.uint64))
     assert np.array_equal(floating(fixed(np.array([0.5, -1.0]), COLUMN_BITS, 1.0), COLUMN_BITS), [0.5, -1.0])

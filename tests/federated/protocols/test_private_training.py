@@ -133,7 +133,17 @@ def test_the_operator_gets_nothing_that_was_not_agreed_to(tmp_path):
     with pytest.raises(AggregationFailed, match="0 parties"):
         asked(board, run_name(plan), "edges", edges.length)
     with pytest.raises(PrivacyPlanRefused, match="no such run"):
-        nodes["bank-1"].vector(run_name(plan_of()), "edges", {}, 4)
+        nodes["bank-1"].vector(run_name(plan_of()), "edges", {}, 4, 1)
+
+
+def test_a_sum_stands_as_many_colluders_as_its_plan(tmp_path):
+    node, plan = nodes_in(tmp_path)["bank-1"], plan_of(circle=circle_of(BANKS, colluding=2))
+    node.agree(plan)
+    with pytest.raises(PrivacyPlanRefused, match="agreed to another threshold"):
+        node.vector(run_name(plan), "edges", {}, 4, 1)
+    assert len(node.vector(run_name(plan), "edges", {}, 4, 2))
+    with pytest.raises(PrivacyPlanRefused, match="4 among 5 banks with 3 colluding"):
+        circle_of(BANKS, colluding=3)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +154,7 @@ def test_the_operator_gets_nothing_that_was_not_agreed_to(tmp_path):
         {"edge_cells": 10**6},
         {"edges": 1e-7},
         {"circle": circle_of(BANKS, colluding=0)},
-        {"circle": Circle(BANKS[:3], 2, 1, (1, 1, 1))},
+        {"circle": Circle(BANKS[:2], 2, 1, (1, 1))},
         {"circle": circle_of(BANKS[1:])},
         {"table": "nowhere"},
     ],
@@ -211,12 +221,12 @@ def test_weights_count_in_the_sum_and_in_what_each_bank_pays(tmp_path):
         own = dealt_nodes(TABLE, HELD_OUT, tmp_path / str(weight), 2024, grant=Budget(8.0, DELTA))[bank]
         own._noise = NoNoise()
         own.agree(plan)
-        plain[bank] = own.vector(run_name(plan), "edges", {}, 4)
+        plain[bank] = own.vector(run_name(plan), "edges", {}, 4, 1)
         single = dealt_nodes(TABLE, HELD_OUT, tmp_path / f"one-{weight}", 2024, grant=Budget(8.0, DELTA))[bank]
         single._noise = NoNoise()
         even = plan_of()
         single.agree(even)
-        assert np.array_equal(plain[bank], weight * single.vector(run_name(even), "edges", {}, 4))
+        assert np.array_equal(plain[bank], weight * single.vector(run_name(even), "edges", {}, 4, 1))
 
 
 def test_a_row_without_a_value_that_must_be_there_keeps_the_bank_out(tmp_path):
@@ -256,7 +266,7 @@ def test_private_gradient_descent_runs_on_the_same_ledger(tmp_path):
     assert spent(tmp_path, "bank-1").epsilon == run.epsilon
     assert np.isfinite(run.model.logits(TABLE.values[:5])).all()
     with pytest.raises(PrivacyPlanRefused, match="no such run"):
-        nodes["bank-1"].vector(run.run, "gradient", {"weights": run.model.weights}, 4)
+        nodes["bank-1"].vector(run.run, "gradient", {"weights": run.model.weights}, 4, 1)
     wrong = replace(plan, parameters=plan.parameters + 1)
     with pytest.raises(PrivacyPlanRefused, match="parameters"):
         nodes["bank-1"].agree(wrong)
@@ -265,12 +275,12 @@ def test_private_gradient_descent_runs_on_the_same_ledger(tmp_path):
 def test_what_would_overflow_for_some_records_is_refused(tmp_path):
     node, plan = nodes_in(tmp_path)["bank-1"], plan_of()
     node.agree(plan)
-    node.vector(run_name(plan), "edges", {}, 4)
+    node.vector(run_name(plan), "edges", {}, 4, 1)
     knots = {f"knots/{c.column}": np.linspace(*c.ends, 4) for _, c in PUBLIC.measures}
-    node.vector(run_name(plan), "moments", knots, 4)
+    node.vector(run_name(plan), "moments", knots, 4, 1)
     width = agreed_basis(PUBLIC, plan, knots).width
     with pytest.raises(PrivacyPlanRefused, match="beyond bounds"):
-        node.vector(run_name(plan), "counts", {"beta": np.full(width, 1e300)}, 4)
+        node.vector(run_name(plan), "counts", {"beta": np.full(width, 1e300)}, 4, 1)
 
 
 def test_gradients_are_clipped_per_record_and_summed():

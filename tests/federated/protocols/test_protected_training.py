@@ -1,6 +1,7 @@
 """Protected training over Flower messages: several banks and grid companies fit what one table would, and see sums."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.vertical.curve import Curve
 from federated.protocols.core.messages import Content, Switchboard, unpack
 from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session
 from federated.protocols.core.session_app import session_app
 from federated.protocols.core.settings import SessionSettings
@@ -26,7 +28,7 @@ from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.protocol import PROTECTED, PROTECTED_COMPANION, ProtectedProtocol
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import FIT
+from federated.protocols.protected.state import FIT, Parties, ProtectedNode
 from simulations.benchmarks.vertical import measure_vertical
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
@@ -64,7 +66,7 @@ class World:
             peers = {b: np.flatnonzero(self.of_bank[own] == i) for i, b in enumerate(BANKS)}
             table = RawTable(("s", "t", "u", "v"), self.grid[own], {})
             rows[grid] = GridRows(grid, table, peers, {"solar": self.group[own]})
-        known = fresh_identities(rows)
+        known = fresh_identities(rows, {name: name.split("-")[0] for name in rows})
         apps = {}
         for name, own in rows.items():
             apps[name], opened = session_app(own)
@@ -181,7 +183,7 @@ def test_nothing_that_the_operator_handles_is_a_row_in_the_clear(fitted):
 
 def test_a_node_that_leaves_a_sum_ends_the_run_by_name():
     world = World(rows=600)
-    with pytest.raises(AggregationFailed, match="grid-y left the sum"):
+    with pytest.raises(AggregationFailed, match="grid-y failed"):
         world.training(absent="grid-y").fit()
 
 
@@ -209,7 +211,10 @@ def test_a_step_out_of_order_is_refused():
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(world.apps.values(), start=2)}))
     board.introduce()
     with pytest.raises(TrainingFailed, match="no session was opened"):
-        board.ask("query.protected_introduce", {"bank-a": Content(config={"run": b"r"})})
+        board.ask(
+            "query.protected_introduce",
+            {"bank-a": Content(config={"run": b"r", "banks": list(BANKS), "grids": list(GRIDS)})},
+        )
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         board.ask("query.protected_available", {"grid-x": Content()})
 
@@ -242,3 +247,90 @@ def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms():
     assert found.label_attack_in_clear_beyond == 1.0
     assert found.label_attack_protected_beyond < 0.6
     assert found.feature_attack_protected_gain < 0.1 < found.feature_attack_in_clear_gain
+
+
+def test_a_node_refuses_more_rows_in_all_than_a_gradient_has_room_for():
+    world = World(rows=300)
+    training = world.training()
+    training._introduce()
+    training._mark()
+    for k, side in enumerate(training.session.sides):
+        training._columns(k, side)
+    told = {"rate": training.session.rate, "rows": 1 << 20}
+    with pytest.raises(AggregationFailed, match="may not fit the ring"):
+        training.ask("hide", {"bank-a": Content(config=told)})
+
+
+@pytest.mark.parametrize(
+    ("banks", "grids", "why"),
+    [
+        (["bank-a"], [*GRIDS], "a run with 1 node of its kind hides nobody"),
+        (["bank-a", "grid-x"], ["grid-y"], "grid-x cannot take part on the side"),
+        (["bank-a", "bank-z"], [*GRIDS], "bank-z cannot take part on the side"),
+        ([*BANKS], ["grid-x", "bank-b"], "bank-b cannot take part on the side"),
+        (["bank-b"], [*GRIDS], "bank-a cannot take part on the side"),
+    ],
+)
+def test_a_node_begins_no_run_in_which_it_stands_alone_or_beside_made_up_nodes(banks, grids, why):
+    board = World(rows=300).training().session.board
+    with pytest.raises(AggregationFailed, match=why):
+        board.ask(
+            "query.protected_introduce", {"bank-a": Content(config={"run": b"r", "banks": banks, "grids": grids})}
+        )
+
+
+def test_a_sum_is_over_all_that_add_to_it_and_over_the_same_throughout_a_run():
+    parties = Parties(frozenset({"bank-a", "bank-b", "bank-c"}), frozenset(GRIDS), 2)
+    node = ProtectedNode(SimpleNamespace(rows=SimpleNamespace(org_id="bank-a")), parties, sides={"grid-x": None})
+    everybody = frozenset({"bank-a", "bank-b", "bank-c", "grid-x"})
+    for of, names, threshold, why in (
+        ("gram bank", {"bank-a", "grid-x"}, 2, "grid-x have nothing to add to the sum of gram bank"),
+        ("gram bank", {"bank-a"}, 1, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "grid-x", "grid-y"}, 3, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "bank-b"}, 2, "grid-x may be missing"),
+        ("gradient", everybody, 3, "some may be missing"),
+    ):
+        with pytest.raises(AggregationFailed, match=why):
+            node.agree(of, frozenset(names), threshold, 10)
+    for _ in range(2):
+        node.agree("gradient", everybody, 4, 10)
+    # The difference of two sums is a sum too: of bank-c alone.
+    with pytest.raises(AggregationFailed, match="was over other nodes before"):
+        node.agree("gradient", everybody - {"bank-c"}, 3, 10)
+
+
+def test_a_node_is_summed_alone_only_where_the_register_knows_no_other_of_its_kind():
+    known = fresh_identities((*BANKS, "grid-x"), {"grid-x": "grid"})
+    banks, grids = frozenset(BANKS), frozenset({"grid-x"})
+    assert Parties.checked(known["grid-x"], grids, banks).least == 1
+    assert Parties.checked(known["bank-a"], banks, grids).least == 2
+
+
+def test_a_node_with_nothing_to_add_is_not_in_a_sum():
+    board = World(rows=300).training().session.board
+    named = {"run": b"r", "banks": list(BANKS), "grids": list(GRIDS)}
+    board.ask("query.protected_introduce", dict.fromkeys(BANKS, Content(config=named)))
+    with pytest.raises(AggregationFailed, match="bank-a has nothing to add to the sum of gram bank"):
+        secure_ring_sum(board, BANKS, 3, 10, 2, Content(config={"of": "gram bank"}))
+
+
+def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
+    training = World(rows=400).training()
+    told = training.ask
+
+    def starving(action, requests):
+        """An operator that tells bank-b that grid companies can use none of its customers."""
+        if action == "mark" and "bank-b" in requests:
+            nobody = {name: np.zeros_like(a) for name, a in requests["bank-b"].arrays.items()}
+            requests = {**requests, "bank-b": Content(nobody, requests["bank-b"].config)}
+        return told(action, requests)
+
+    training.ask = starving
+    with pytest.raises(AggregationFailed, match="bank-a refused: bank-a: a sum that may be over 1 nodes hides nobody"):
+        training.fit()
+    # Nor beside a bank whose numbers are all zeros.
+    width = training.bases[0].width
+    with pytest.raises(AggregationFailed, match="bank-b has nothing to add to the sum of gram bank"):
+        secure_ring_sum(
+            training.session.board, BANKS, width * (width + 1) // 2, 10, 2, Content(config={"of": "gram bank"})
+        )

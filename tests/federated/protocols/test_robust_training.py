@@ -10,7 +10,8 @@ from federated.privacy.attacks.poisoning import Poison
 from federated.privacy.differential.moments import MomentShape
 from federated.privacy.robust.bounding import bounded
 from federated.privacy.robust.groups import isolated, two_groups
-from federated.protocols.core.messages import Content, Switchboard
+from federated.protocols.core.messages import Content, Switchboard, named_app
+from federated.protocols.core.secure_sum import add_secure_sum, secure_sum
 from federated.protocols.node_app import bank_app
 from federated.protocols.robust.node import INSPECTED, SECURE, RobustNode, RobustRows, public_basis
 from federated.protocols.robust.operator import train_inspected, train_secure, train_unprotected
@@ -113,3 +114,17 @@ def test_poison_does_what_it_says():
     assert Poison("labels", flips=True).rows(values, labels)[1].tolist() == [1, 0] * 5
     assert Poison("sign", factor=-1.0).update(np.ones(3)).tolist() == [-1.0, -1.0, -1.0]
     assert Poison("none").vote(np.array([0.1, 0.3])).tolist() == pytest.approx([0.3, 0.1])
+
+
+def test_a_bank_is_summed_with_its_group_alone(table, mask):
+    known, basis = fresh_identities(NAMES), public_basis(table.public)
+    length = MomentShape(basis.width, basis.blocks).length
+    rows = RobustRows(table.public, table.values[~mask][:300], table.labels[~mask][:300])
+    apps = [bank_app(RobustProtocol(), RobustNode(name, rows), known[name]) for name in NAMES[:2]]
+    idle = named_app(NAMES[2])
+    add_secure_sum(idle, known[NAMES[2]], lambda _: np.zeros(length))
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate([*apps, idle], start=2)}))
+    board.introduce()
+    request = Content(config={"table": table.public.table, "group": list(NAMES[:2])})
+    with pytest.raises(AggregationFailed, match="others than the group's banks are in the sum"):
+        secure_sum(board, NAMES[:3], length, 2, 3, request)
