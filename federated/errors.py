@@ -76,7 +76,7 @@ class SchemaMismatch(FederatedError, code="schema_mismatch"):
 
 
 class InvalidTime(FederatedError, code="invalid_time"):
-    """A time without a zone was given where an instant is needed, or one before what is recorded already."""
+    """A time without a zone, before what is recorded already, or far from the clock of the node that is asked."""
 
 
 class HomeOccupied(FederatedError, code="home_occupied"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
+from federated.consent.instants import require_near
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
@@ -75,25 +76,31 @@ class BankNode(Node):
             consents.settle(told)
 
     def usable_consent(self, consent_id: str, subject_id: str, purpose: Purpose, at: datetime) -> ConsentRecord:
-        """A consent towards this bank that opens its file for this purpose at `at`. Raises what `check` raises."""
+        """A consent towards this bank that opens its file for this purpose now, which `at` says is the time.
+
+        Raises what `check` raises, and `InvalidTime`.
+        """
+        now = self._now(at)
         with self.store.consents() as consents:
-            return self._allowed(consents, PartialRequest(self.org_id, subject_id, consent_id, purpose, at, ""))
+            return self._allowed(consents, PartialRequest(self.org_id, subject_id, consent_id, purpose, at, ""), now)
 
     def admits(self, request: PartialRequest) -> bool:
         """Whether this bank has a file of the subject; asked before anybody else is.
 
         A refusal and a missing file end the query here and are logged; what goes on is logged with its answer. Raises
-        consent errors.
+        consent errors and `InvalidTime`.
         """
         refusal = None
         with self.store.consents(write=True) as consents:
+            now = self._clock()
             try:
-                self._allowed(consents, request)
+                require_near(request.at, now)
+                self._allowed(consents, request, now)
             except FederatedError as error:
                 refusal = error
             known = refusal is not None or self.has_file(request.subject_id)
             if refusal is not None or not known:
-                self._log(consents, request, Action.SCORE, NO_FILE if refusal is None else refusal.code)
+                self._log(consents, request, Action.SCORE, now, NO_FILE if refusal is None else refusal.code)
         if refusal is not None:
             raise refusal
         return known

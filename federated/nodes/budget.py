@@ -3,9 +3,10 @@
 A bank that holds its own share of a model can subtract it from every score. One answer about a customer tells it the
 grid company's share to half a point; answers to the same question under a changed own file tell it more digits, and
 answers about customers whose electricity data the bank knows from elsewhere tell it the function. Guarantee: within
-any `window` a node's answers to one bank stay within the numbers below, counted in the node's own store before the
-answer leaves. Threat model: the bank, alone or with the operator. Not covered: what the allowed answers tell, several
-banks that pool what they were told, and a bank that has patience.
+any `window` of the node's own clock its answers to one bank stay within the numbers below, counted in the node's own
+store before the answer leaves; no instant that an asker names moves that window (`consent.instants`). Threat model:
+the bank, alone or with the operator. Not covered: what the allowed answers tell, several banks that pool what they
+were told, and a bank that has patience.
 """
 
 from __future__ import annotations
@@ -46,12 +47,13 @@ class QueryBudget:
         seconds, per_subject, per_bank_min, per_consent = json.loads(raw)
         return QueryBudget(timedelta(seconds=seconds), per_subject, per_bank_min, per_consent)
 
-    def require(self, log: UseLog, consented: Callable[[], int], bank_id: str, subject_id: str, at: datetime) -> None:
+    def require(self, log: UseLog, consented: Callable[[], int], bank_id: str, subject_id: str, now: datetime) -> None:
         """Raise `QueryBudgetSpent` with the instant from which on there is room, unless one more answer fits.
 
-        `consented` counts the node's customers with a consent in force towards the bank; asked only where it matters.
+        `now` is the node's own time. `consented` counts the node's customers with a consent in force towards the bank;
+        it is asked only where it matters.
         """
-        since = at - self.window
+        since = now - self.window
         oldest = log.nth_last_answer(bank_id, self.per_subject, since, subject_id)
         if oldest is not None:
             raise self._spent("this customer", oldest, self.per_subject)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
 from federated.nodes.budget import QueryBudget, default_budget
@@ -25,10 +27,10 @@ class GridNode(Node):
         """Let this node answer so often from now on; earlier answers count."""
         self.store.put_state({BUDGET_STATE: budget.to_bytes()})
 
-    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> None:
         if action is Action.SCORE:
 
             def consented() -> int:
-                return self.store.own_consented(request.bank_id, request.at)
+                return self.store.own_consented(request.bank_id, now)
 
-            self.budget.require(consents.uses, consented, request.bank_id, request.subject_id, request.at)
+            self.budget.require(consents.uses, consented, request.bank_id, request.subject_id, now)

@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 
 from federated.consent.checking import check
+from federated.consent.instants import TOLERANCE, Clock, require_near, system_clock
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.store import ConsentStore
 from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
@@ -29,7 +30,10 @@ COUNTED_IN = 10
 
 @dataclass(frozen=True, slots=True)
 class PartialRequest:
-    """Asks a node for its share of one customer's logit. `bank_id` is the bank on whose behalf the query runs."""
+    """Asks a node for its share of one customer's logit. `bank_id` is the bank on whose behalf the query runs.
+
+    `at` makes both parties' masks those of one query; what a node counts and checks by time goes by its own clock.
+    """
 
     bank_id: str
     subject_id: str
@@ -64,13 +68,13 @@ class PartialScore:
 class Node(ConsentingNode):
     """Base of both kinds of node. Everything it knows is in its own store."""
 
-    def __init__(self, store: NodeStore) -> None:
-        super().__init__(store)
+    def __init__(self, store: NodeStore, clock: Clock = system_clock) -> None:
+        super().__init__(store, clock)
         self._lending = np.array(store.schema.party(store.role).lending, dtype=np.int64)
         self._keys: dict[Peer, bytes] = {}
         self._gate = threading.Lock()
 
-    def _allowed(self, consents: ConsentStore, request: PartialRequest) -> ConsentRecord:
+    def _allowed(self, consents: ConsentStore, request: PartialRequest, now: datetime) -> ConsentRecord:
         return check(
             consents.get(request.consent_id),
             authority=self.store.authority,
@@ -78,47 +82,53 @@ class Node(ConsentingNode):
             bank_id=request.bank_id,
             purpose=request.purpose,
             scope=self.party.scope,
-            at=request.at,
+            at=now,
         )
 
     def _admit(self, request: PartialRequest, action: Action) -> FloatArray | None:
         """The subject's values, None without a file, once consent is checked and the use is in the log.
 
         One transaction: what is answered was logged before, and a withdrawal comes before it or after it. Raises
-        consent errors and `QueryBudgetSpent`, which are logged as well.
+        consent errors, `InvalidTime` and `QueryBudgetSpent`, which are logged as well, at this node's own time.
         """
         values, refusal = None, None
         with self.store.consents(write=True) as consents:
+            now = self._clock()
             try:
-                self._allowed(consents, request)
+                require_near(request.at, now)
+                self._allowed(consents, request, now)
                 values = self.store.values_of(request.subject_id)
                 if values is not None:
-                    action = self._counted_as(consents, request, action)
-                    self._require_budget(consents, request, action)
+                    action = self._counted_as(consents, request, action, now)
+                    self._require_budget(consents, request, action, now)
             except FederatedError as error:
                 refusal = error
             outcome = NO_FILE if values is None else ANSWERED
-            self._log(consents, request, action, outcome if refusal is None else refusal.code)
+            self._log(consents, request, action, now, outcome if refusal is None else refusal.code)
         if refusal is not None:
             raise refusal
         return values
 
-    def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
-        """A shadow score is one only beside the very answer it shadows: who asks does not decide what counts."""
+    def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> Action:
+        """A shadow score is one only beside an answer of its own: who asks does not decide what counts.
+
+        A question is put within `TOLERANCE` of its instant on either side, so its answer is at most twice that old.
+        """
+        since = now - 2 * TOLERANCE
         beside = action is Action.SHADOW_SCORE and (
             self.role == "bank"
-            or consents.uses.was_answered(request.bank_id, request.subject_id, request.consent_id, request.at)
+            or consents.uses.lacks_shadow(request.bank_id, request.subject_id, request.consent_id, since)
         )
         return Action.SHADOW_SCORE if beside else Action.SCORE
 
-    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> None:
         """A grid company refuses here what a bank may not ask any more; a bank asks itself as often as it likes."""
 
     @staticmethod
-    def _log(consents: ConsentStore, request: PartialRequest, action: Action, outcome: str) -> None:
+    def _log(consents: ConsentStore, request: PartialRequest, action: Action, now: datetime, outcome: str) -> None:
         purpose = request.purpose.value
         consents.uses.append(
-            Use(request.at, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
+            Use(now, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
         )
 
     def public_key(self) -> bytes:
@@ -147,8 +157,9 @@ class Node(ConsentingNode):
         """This node's share of a customer's logit, None without a file. Consent is checked and the use logged first.
 
         Masked towards `peer`; without a peer the share is the whole score and is not masked. A version that runs in
-        the shadow of another is not `explained`. Raises consent errors, `QueryBudgetSpent` (grid companies), and
-        `NodeUnavailable` if the node cannot use its own store.
+        the shadow of another is not `explained`. Raises consent errors, `InvalidTime` if the request says another time
+        than this node's clock, `QueryBudgetSpent` (grid companies), and `NodeUnavailable` if the node cannot use its
+        own store.
         """
         values = self._admit(request, Action.SCORE if explained else Action.SHADOW_SCORE)
         if values is None:
@@ -166,16 +177,17 @@ class Node(ConsentingNode):
 
         Counted once each are those whose consent opens this kind of data for loan review. Counts leave in whole
         `COUNTED_IN`s, rounded down: fewer are 0, and because every count is rounded the total of another column does
-        not give one away. Raises `SchemaMismatch` for a column that this party does not lend on, `CorruptData`,
-        `NodeUnavailable`.
+        not give one away. Raises `SchemaMismatch` for a column that this party does not lend on, `InvalidTime`,
+        `CorruptData`, `NodeUnavailable`.
         """
         columns = {self.party.columns[j]: j for j in self._lending.tolist()}
         for column in cuts:
             if column not in columns:
                 detail = f"{self.org_id} counts no column {column}: unknown, or protected"
                 raise SchemaMismatch(detail, party=self.org_id, column=column)
-        allowed, table = self.reviewed_consents(at), self.store.table()
-        self.log_batch(Action.REVIEW, self.org_id, Purpose.LOAN_REVIEW, at, allowed)
+        now = self._now(at)
+        allowed, table = self.reviewed_consents(now), self.store.table()
+        self.log_batch(Action.REVIEW, self.org_id, Purpose.LOAN_REVIEW, now, allowed)
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
         codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])

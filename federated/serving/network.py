@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from federated.consent.instants import from_micros, to_micros
+from federated.consent.instants import Clock, from_micros, system_clock, to_micros
 from federated.consent.record import ConsentRecord, Purpose, utc
 from federated.consent.uses import Use
 from federated.errors import (
@@ -96,11 +96,12 @@ class Network:
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
 
     @staticmethod
-    def open(home: Path) -> Network:
+    def open(home: Path, clock: Clock = system_clock) -> Network:
         """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData` if none opens.
 
         A node whose store cannot be read, or whose log of uses was tampered with, counts as down: its own customers get
-        `NodeUnavailable`, others go on. Raises `StoreOutdated` for stores of an earlier version.
+        `NodeUnavailable`, others go on. `clock` is each node's own: all of them run on this machine. Raises
+        `StoreOutdated` for stores of an earlier version.
         """
         paths = sorted((home / "nodes").glob("*.db"))
         if not paths:
@@ -118,8 +119,8 @@ class Network:
                 raise
         if not any(store.role == "bank" for store in stores):
             raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
-        banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}
-        grids = {s.org_id: GridNode(s) for s in stores if s.role == "grid"}
+        banks = {s.org_id: BankNode(s, clock) for s in stores if s.role == "bank"}
+        grids = {s.org_id: GridNode(s, clock) for s in stores if s.role == "grid"}
         registry = ModelRegistry(home)
         network = Network(banks, grids, registry, Oversight(home, registry), broken)
         for bank in banks.values():

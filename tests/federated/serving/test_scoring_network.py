@@ -37,7 +37,7 @@ NOW = AT + timedelta(days=1)
 @pytest.fixture
 def network(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / "home")
-    opened = Network.open(tmp_path / "home")
+    opened = Network.open(tmp_path / "home", lambda: NOW)
     yield opened
     opened.close()
 
@@ -131,7 +131,7 @@ def test_a_node_whose_store_is_spoilt_does_not_take_the_others_down(trained, tmp
         for file in home.glob(f"nodes/{name}.db*"):
             file.unlink()
         (home / "nodes" / f"{name}.db").write_text("no database " * 400)
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     expected = {"grid-sip": Electricity.UNAVAILABLE, "grid-gaoxin": Electricity.INCLUDED}
     for grid, electricity in expected.items():
         subject = next(s for s, b, i in rows(result) if (b, result.tables.grid_of[i]) == ("bank-gusu", grid))
@@ -221,12 +221,15 @@ def test_a_bank_cannot_score_another_banks_customer(network, wallet, trained):
         network.score(query(subject, "grid-sip"))
 
 
-def test_consent_is_needed_for_this_purpose_at_this_time(network, trained):
+def test_consent_is_needed_for_this_purpose_at_this_time(network, trained, tmp_path):
     subject, bank, _ = rows(trained[1])[0]
     with pytest.raises(ConsentMissing):
         network.score(query(subject, bank, consent_id="none"))
+    late = AT + timedelta(days=9_999)
+    opened = Network.open(tmp_path / "home", lambda: late)
     with pytest.raises(ConsentExpired):
-        network.score(query(subject, bank, at=AT + timedelta(days=9_999)))
+        opened.score(query(subject, bank, at=late))
+    opened.close()
     untrained = next(i for i in range(1_500) if not trained[1].tables.trains[i])
     with pytest.raises(PurposeNotCovered):
         network.score(
