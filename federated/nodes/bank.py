@@ -10,8 +10,7 @@ from federated.consent.instants import require_near
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
-from federated.models.served.scorer import PartyScorer
-from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
+from federated.nodes.node import Node, PartialRequest, PartialScore
 
 
 class BankNode(Node):
@@ -109,10 +108,11 @@ class BankNode(Node):
         """As `Node.reviewed_consents`, towards this bank."""
         return self._reviewed(self.org_id, at)
 
-    def partial(
-        self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
-    ) -> PartialScore | None:
-        """As `Node.partial`. Raises `NotPermitted` if the request comes on behalf of another bank."""
+    def partial(self, request: PartialRequest, grid_id: str | None, *, explained: bool = True) -> PartialScore | None:
+        """As `GridNode.partial`, masked towards that grid company; without one, the bank-only companion's whole score.
+
+        Raises also `NotPermitted` if the request comes on behalf of another bank; never `QueryBudgetSpent`.
+        """
         if request.bank_id != self.org_id:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
-        return super().partial(request, scorer, peer, explained=explained)
+        return self._partial(request, grid_id, explained=explained)

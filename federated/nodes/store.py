@@ -262,6 +262,12 @@ class NodeStore:
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entries.items())
 
+    def first_state(self, key: str, value: bytes) -> bytes:
+        """Keep `value` under `key` unless something is kept there; what is kept there then."""
+        with self._held():
+            self._db.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", (key, value))
+            return bytes(self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()[0])
+
     def state(self, key: str) -> bytes | None:
         """Run state under `key`, or None."""
         with self._held():

@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.consent.record import Purpose
-from federated.errors import InvalidTime, QueryBudgetSpent
+from federated.errors import FederatedError, InvalidTime, QueryBudgetSpent
 from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
 from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
+from federated.nodes.masks import mask_of, unmasked_sum
+from federated.nodes.node import PartialRequest
+from federated.privacy.attacks.made_up_scorer import read, reading_scorer
 from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
 from federated.serving import Network, Score, ScoreQuery
 from simulations.benchmarks.scored_network import scored_network
@@ -43,7 +47,9 @@ class Extraction:
     `asked_about_one` queries and `answered_over` of `asked_over` (everyone five times) fit the default budget, the
     latter with the least number a bank may always ask lowered to the size of this small network. Of
     `asked_in_one_sitting` queries about one customer, whose instants the insider makes up a period apart while no time
-    passes, `answered_in_one_sitting` are answered; the default budget is `budget_about_one`.
+    passes, `answered_in_one_sitting` are answered; the default budget is `budget_about_one`. Of `columns_asked`
+    customers the insider and the operator read a raw column of `columns_read`, with a version that they made up and
+    nobody approved.
     """
 
     firms: int
@@ -64,6 +70,8 @@ class Extraction:
     budget_about_one: int
     asked_in_one_sitting: int
     answered_in_one_sitting: int
+    columns_asked: int
+    columns_read: int
 
 
 @dataclass(slots=True)
@@ -98,6 +106,7 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
     hopped = insider.answered
     insider.clock.at += PERIOD
     _set_budget(network, UNLIMITED)
+    columns_read = [insider.reads_column(int(row)) for row in rows]
     shares = np.array([insider.ask(int(row), [], 1).middle for row in rows])
     truth = insider.true_shares(rows)
     columns = insider.grid_values(rows)
@@ -141,6 +150,8 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         budget_about_one=default_budget().per_subject,
         asked_in_one_sitting=HOPS * default_budget().per_subject,
         answered_in_one_sitting=hopped,
+        columns_asked=len(columns_read),
+        columns_read=sum(columns_read),
     )
 
 
@@ -159,6 +170,11 @@ class _Insider:
         self._file = home / "nodes" / f"{BANK}.db"
         self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
         self._first: dict[int, float] = {}
+        registry = ModelRegistry(home)
+        reads = replace(self._model, joint_grid=reading_scorer(self._model.joint_grid.n_features, 0))
+        made_up = registry.publish(replace(manifest, version="v0666"), reads)
+        Governance(home, registry).register(made_up, self.clock.at)
+        self._made_up = made_up.version
 
     def ask(self, row: int, borrowed: Sequence[int], times: int) -> Bounds:
         """Ask about one customer, then again under the files of `borrowed` customers; the bounds that follow."""
@@ -177,6 +193,22 @@ class _Insider:
         if scores:
             self._first.setdefault(row, bounds.width)
         return bounds
+
+    def reads_column(self, row: int) -> bool:
+        """Whether the operator, with a function that is one column, and this bank, with its masks, read that column."""
+        subject, served = self.tables.subjects[row], self.tables.grid_of[row]
+        asked = PartialRequest(
+            BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, self.clock.at, self._made_up
+        )
+        try:
+            answer = self.network.grid_node(served).partial(asked)
+        except FederatedError:
+            return False
+        bank = self.network.bank_node(BANK)
+        mask = mask_of(bank.mask_key(served), asked.text())
+        return answer is not None and read(
+            unmasked_sum(answer.share, mask), float(self.grid_values(np.array([row]))[0, 0])
+        )
 
     def first_width(self, row: int) -> float:
         """How much the first answer about a customer left open, in logits."""

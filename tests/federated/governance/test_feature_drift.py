@@ -13,6 +13,7 @@ from small_network import AT
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import InvalidTime, ModelNotFound, NodeUnavailable, SchemaMismatch
 from federated.governance.manifest import FeatureReference
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.monitoring.drift import Verdict
 from federated.governance.monitoring.feature_drift import feature_drift, holm
 from federated.nodes.grid import GridNode
@@ -110,7 +111,7 @@ def test_only_participants_count_and_only_a_champion_has_drift(home):
     opened = Network.open(home, lambda: NOW)
     with pytest.raises(ModelNotFound):
         opened.feature_drift(NOW)
-    governance, registry = opened.oversight.governance, opened._registry
+    governance, registry = opened.oversight.governance, ModelRegistry(home)
     first, weights = registry.manifest("credit", "v0001"), registry.load("credit", "v0001")
     fewer = tuple(each for each in first.participants if each != "bank-taihu")
     governance.register(registry.publish(replace(first, version="v0009", participants=fewer), weights), AT)

@@ -94,14 +94,14 @@ def test_an_askers_own_instants_buy_no_answer(network, firms, clock):
 
 
 def test_an_earlier_instant_brings_no_expired_consent_back(network, firms, clock):
-    grid, model = network.grid_node("grid-sip"), network._model(network.champion(NOW))
+    grid = network.grid_node("grid-sip")
     clock.at = network.consent(f"CONS-{firms[0]}", "bank-gusu").valid_until
     for at, refusal in ((NOW, InvalidTime), (clock.at - timedelta(minutes=4), ConsentExpired)):
         with pytest.raises(refusal):
             ask(network, firms[0], at)
         request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, at, "v0001")
         with pytest.raises(refusal):
-            grid.partial(request, model.joint_grid, None)
+            grid.partial(request)
 
 
 @pytest.mark.parametrize("apart", [-TOLERANCE, TOLERANCE])
@@ -109,10 +109,10 @@ def test_clocks_may_be_so_far_apart_and_no_further(network, firms, apart):
     assert ask(network, firms[0], NOW + apart)
     with pytest.raises(InvalidTime, match="5 minutes"):
         ask(network, firms[0], NOW + apart * 1.001)
-    grid, model = network.grid_node("grid-sip"), network._model(network.champion(NOW))
+    grid = network.grid_node("grid-sip")
     request = PartialRequest("bank-gusu", firms[1], f"CONS-{firms[1]}", Purpose.CREDIT_APPLICATION, NOW, "v0001")
     with pytest.raises(InvalidTime):
-        grid.partial(replace(request, at=NOW + apart * 1.001), model.joint_grid, None)
+        grid.partial(replace(request, at=NOW + apart * 1.001))
     newest = grid.uses_of(firms[1])[0]
     assert (newest.at, newest.outcome) == (NOW, "invalid_time")
 
@@ -150,16 +150,16 @@ def test_refusals_are_on_record_and_asking_with_an_earlier_time_gains_nothing(ne
 
 
 def test_a_shadow_is_free_only_beside_the_answer_it_shadows(network, firms):
-    grid, model = network.grid_node("grid-sip"), network._model(network.champion(NOW))
+    grid = network.grid_node("grid-sip")
     request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0001")
     ask(network, firms[0])
     # One shadow an answer: the second counts as a score of its own, and the third finds the budget spent.
     later = replace(request, at=NOW + timedelta(minutes=1))
-    assert grid.partial(request, model.joint_grid, None, explained=False)
-    assert grid.partial(later, model.joint_grid, None, explained=False)
-    assert grid.partial(later, model.joint_grid, None, explained=False)
+    assert grid.partial(request, explained=False)
+    assert grid.partial(later, explained=False)
+    assert grid.partial(later, explained=False)
     with pytest.raises(QueryBudgetSpent):
-        grid.partial(replace(request, at=NOW + timedelta(minutes=2)), model.joint_grid, None, explained=False)
+        grid.partial(replace(request, at=NOW + timedelta(minutes=2)), explained=False)
     actions = [use.action for use in grid.uses_of(firms[0])]
     assert actions.count(Action.SHADOW_SCORE) == 2
 
