@@ -100,7 +100,7 @@ class PrivacyPlanRefused(FederatedError, code="privacy_plan_refused"):
 
 
 class PrivacyBudgetExceeded(FederatedError, code="privacy_budget_exceeded"):
-    """With this run, all runs of the data set together would cost more than the node's own (ε, δ) budget."""
+    """With this run, all runs of the data set would cost more than the node's own (ε, δ), or be more than it allows."""
 
 
 class PrivacyBudgetMissing(FederatedError, code="privacy_budget_missing"):

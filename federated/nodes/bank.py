@@ -10,13 +10,30 @@ from federated.consent.instants import require_near
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
+from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
+
+TRAINING_STATE = "training limit"
 
 
 class BankNode(Node):
     """Serves one bank only: consents and queries of another bank are refused with `NotPermitted`."""
 
     role = "bank"
+
+    @property
+    def training_limit(self) -> TrainingLimit:
+        """How often training without noise may read the labels: what this bank set itself, else the common default."""
+        own = self.store.state(TRAINING_STATE)
+        return default_training_limit() if own is None else TrainingLimit.from_bytes(own)
+
+    def set_training_limit(self, limit: TrainingLimit) -> None:
+        """Allow so many runs from now on; earlier ones count."""
+        self.store.put_state({TRAINING_STATE: limit.to_bytes()})
+
+    def now(self) -> datetime:
+        """This node's own time."""
+        return self._clock()
 
     def customers(self, limit: int, after: str = "") -> list[str]:
         """Own customers' subject ids in order, those after `after`, at most `limit`."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from federated.consent.uses import UseLog
 from federated.errors import QueryBudgetSpent
@@ -70,9 +71,38 @@ class QueryBudget:
         return QueryBudgetSpent(detail, retry_at=(oldest + self.window).isoformat())
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingLimit:
+    """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock."""
+
+    window: timedelta
+    runs: int
+
+    def to_bytes(self) -> bytes:
+        """As a node keeps it."""
+        return json.dumps((self.window.total_seconds(), self.runs)).encode()
+
+    @staticmethod
+    def from_bytes(raw: bytes) -> TrainingLimit:
+        """The reverse of `to_bytes`."""
+        seconds, runs = json.loads(raw)
+        return TrainingLimit(timedelta(seconds=seconds), runs)
+
+
+def _defaults() -> dict[str, Any]:
+    return tomllib.loads(resources.files("federated.nodes").joinpath("budget.toml").read_text("utf-8"))
+
+
+@cache
+def default_training_limit() -> TrainingLimit:
+    """The limit of `budget.toml`, for banks that set none of their own."""
+    raw = _defaults()["training"]
+    return TrainingLimit(timedelta(days=raw["window_days"]), int(raw["runs"]))
+
+
 @cache
 def default_budget() -> QueryBudget:
     """The budget of `budget.toml`, for nodes that set none of their own."""
-    raw = tomllib.loads(resources.files("federated.nodes").joinpath("budget.toml").read_text("utf-8"))
+    raw = _defaults()
     window = timedelta(days=raw["window_days"])
     return QueryBudget(window, int(raw["per_subject"]), int(raw["per_bank_min"]), float(raw["per_consent"]))

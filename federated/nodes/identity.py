@@ -50,10 +50,11 @@ def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
     """
     opened = list(stores)
     banks = sum(store.role == "bank" for store in opened)
-    return identities({store.org_id: _signing_key(store) for store in opened}, least=min(banks, 2))
+    return identities({store.org_id: signing_key(store) for store in opened}, least=min(banks, 2))
 
 
-def _signing_key(store: NodeStore) -> Ed25519PrivateKey:
+def signing_key(store: NodeStore) -> Ed25519PrivateKey:
+    """The key of the node behind a store, made at first use and kept. Raises `NodeUnavailable`."""
     kept = store.state(STATE)
     if kept is None:
         kept = Ed25519PrivateKey.generate().private_bytes_raw()

@@ -82,6 +82,7 @@ class NodeStore:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise DataMissing(f"no node store at {path.name}", file=path.name)
+        self.path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
         try:
