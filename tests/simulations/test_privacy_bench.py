@@ -43,6 +43,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert report["secure_aggregation"]["ours_error"] <= report["secure_aggregation"]["ours_error_bound"]
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
+    assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)
