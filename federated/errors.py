@@ -76,7 +76,7 @@ class SchemaMismatch(FederatedError, code="schema_mismatch"):
 
 
 class InvalidTime(FederatedError, code="invalid_time"):
-    """A time without a zone was given where an instant is needed, or one before what is recorded already."""
+    """A time without a zone, before what is recorded already, or far from the clock of the node that is asked."""
 
 
 class HomeOccupied(FederatedError, code="home_occupied"):
@@ -100,7 +100,7 @@ class PrivacyPlanRefused(FederatedError, code="privacy_plan_refused"):
 
 
 class PrivacyBudgetExceeded(FederatedError, code="privacy_budget_exceeded"):
-    """With this run, all runs of the data set together would cost more than the node's own (ε, δ) budget."""
+    """With this run, all runs of the data set would cost more than the node's own (ε, δ), or be more than it allows."""
 
 
 class PrivacyBudgetMissing(FederatedError, code="privacy_budget_missing"):

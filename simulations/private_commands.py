@@ -72,14 +72,15 @@ def grant(
     dataset: Annotated[str, typer.Option(help="The data set; the bank's customers' file if not given.")] = "",
 ) -> None:
     """Grant a data set a budget, from now on. Nothing leaves a bank that has granted none."""
-    from federated.privacy.budget import Budget, PrivacyLedger  # noqa: PLC0415
-    from federated.privacy.ledgers import customers_of, ledger_path  # noqa: PLC0415
+    from federated.privacy.budget import Budget  # noqa: PLC0415
+    from federated.privacy.ledgers import customers_of, ledgers_in  # noqa: PLC0415
 
     try:
         # Asked also where another data set is named: a ledger belongs to a bank of this home.
         customers = customers_of(home, bank)
         dataset = dataset or customers
-        PrivacyLedger(ledger_path(home, bank)).grant(dataset, Budget(epsilon, delta), datetime.now(UTC))
+        with ledgers_in(home) as ledgers:
+            ledgers[bank].grant(dataset, Budget(epsilon, delta), datetime.now(UTC))
     except FederatedError as error:
         _refuse(error)
     Console().print(f"{bank} grants {dataset} ε = {epsilon:g} at δ = {delta:g}", highlight=False, soft_wrap=True)
@@ -88,15 +89,15 @@ def grant(
 @privacy.command("budget")
 def budget(home: Home = Path("var"), as_json: AsJson = False) -> None:
     """What each bank has granted, spent and left, from its ledger, whose chain is checked first."""
-    from federated.privacy.ledgers import banks_in, ledgers_in  # noqa: PLC0415
+    from federated.privacy.ledgers import ledgers_in  # noqa: PLC0415
 
     accounts: list[dict[str, Any]] = []
     try:
-        banks_in(home)
-        for bank, ledger in ledgers_in(home).items():
-            head = ledger.head()
-            for account in ledger.accounts():
-                accounts.append({"bank": bank} | asdict(account) | {"left": account.left, "head": head})
+        with ledgers_in(home) as ledgers:
+            for bank, ledger in ledgers.items():
+                head = ledger.head()
+                for account in ledger.accounts():
+                    accounts.append({"bank": bank} | asdict(account) | {"left": account.left, "head": head})
     except FederatedError as error:
         _refuse(error)
     if as_json:

@@ -16,8 +16,8 @@ from federated.models.served.metrics import metrics_of
 from federated.nodes.bank import BankNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
-from federated.privacy.budget import Budget, PrivacyLedger
-from federated.privacy.ledgers import banks_in, ledger_path
+from federated.privacy.budget import Budget
+from federated.privacy.ledgers import banks_in, ledger_of
 from federated.protocols.core.protocol import BanksTask
 from federated.protocols.private.model import PrivateAdditive, PrivateRun
 from federated.protocols.private.node import PrivateNode
@@ -75,8 +75,9 @@ def _in_home(home: Path, epsilon: float, delta: float, network: bool, fold: int,
             stores.append(store)
             bank = BankNode(store)
             rows = stored_rows(bank, _now, fold)
-            ledger = PrivacyLedger(ledger_path(home, bank.org_id))
-            nodes[bank.org_id] = PrivateNode(bank.org_id, load_ranges(store.schema.schema_id), rows, ledger, _now)
+            nodes[bank.org_id] = PrivateNode(
+                bank.org_id, load_ranges(store.schema.schema_id), rows, ledger_of(store), _now
+            )
             origins.add(store.data_origin)
             tables.add(store.schema.schema_id)
         board = switchboard(nodes, stored_identities(stores))

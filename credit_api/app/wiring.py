@@ -84,8 +84,12 @@ class Parts:
         """The federated network, opened at first use. Raises `DataMissing` while no node store exists yet."""
         with self._gate:
             if self._network is None:
-                self._network = Network.open(self.settings.network_home)
+                self._network = Network.open(self.settings.network_home, self._now)
             return self._network
+
+    def _now(self) -> datetime:
+        # The clock of the day: a replay may have set another since the network was opened.
+        return self.clock()
 
     def context(self, principal: Principal) -> Context:
         return Context(

@@ -138,7 +138,7 @@ def monitor(home: Home = Path("var")) -> None:
 def drift(home: Home = Path("var")) -> None:
     """How the customers of today differ from the champion's training rows, column by column, counted at the nodes."""
     with _refusals():
-        network = Network.open(_models_home(home))
+        network = Network.open(_models_home(home), system_clock)
         try:
             report = network.feature_drift(system_clock())
         finally:

@@ -123,14 +123,14 @@ class UseLog:
         )
         return [_use(row) for row in rows]
 
-    def was_answered(self, organisation: str, subject_id: str, consent_id: str, at: datetime) -> bool:
-        """Whether a score of this subject under this consent was answered at exactly this instant."""
-        row = self._db.execute(
-            "SELECT 1 FROM uses WHERE action = 'score' AND outcome = 'answered' AND organisation = ? AND at_us = ?"
-            " AND subject_id = ? AND consent_id = ?",
-            (organisation, to_micros(at), subject_id, consent_id),
-        )
-        return row.fetchone() is not None
+    def lacks_shadow(self, organisation: str, subject_id: str, consent_id: str, since: datetime) -> bool:
+        """Whether since then more scores of this subject under this consent were answered than shadow scores."""
+        scores, shadows = self._db.execute(
+            "SELECT COUNT(*) FILTER (WHERE action = 'score'), COUNT(*) FILTER (WHERE action = 'shadow_score') FROM uses"
+            " WHERE subject_id = ? AND consent_id = ? AND organisation = ? AND outcome = 'answered' AND at_us >= ?",
+            (subject_id, consent_id, organisation, to_micros(since)),
+        ).fetchone()
+        return bool(scores > shadows)
 
     def nth_last_answer(self, organisation: str, number: int, since: datetime, subject_id: str = "") -> datetime | None:
         """When the last score but `number` − 1 was answered to an organisation after `since`; None if there are fewer.

@@ -6,17 +6,34 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 
+from federated.consent.instants import require_near
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
-from federated.models.served.scorer import PartyScorer
-from federated.nodes.node import Node, PartialRequest, PartialScore, Peer
+from federated.nodes.budget import TrainingLimit, default_training_limit
+from federated.nodes.node import Node, PartialRequest, PartialScore
+
+TRAINING_STATE = "training limit"
 
 
 class BankNode(Node):
     """Serves one bank only: consents and queries of another bank are refused with `NotPermitted`."""
 
     role = "bank"
+
+    @property
+    def training_limit(self) -> TrainingLimit:
+        """How often training without noise may read the labels: what this bank set itself, else the common default."""
+        own = self.store.state(TRAINING_STATE)
+        return default_training_limit() if own is None else TrainingLimit.from_bytes(own)
+
+    def set_training_limit(self, limit: TrainingLimit) -> None:
+        """Allow so many runs from now on; earlier ones count."""
+        self.store.put_state({TRAINING_STATE: limit.to_bytes()})
+
+    def now(self) -> datetime:
+        """This node's own time."""
+        return self._clock()
 
     def customers(self, limit: int, after: str = "") -> list[str]:
         """Own customers' subject ids in order, those after `after`, at most `limit`."""
@@ -75,25 +92,31 @@ class BankNode(Node):
             consents.settle(told)
 
     def usable_consent(self, consent_id: str, subject_id: str, purpose: Purpose, at: datetime) -> ConsentRecord:
-        """A consent towards this bank that opens its file for this purpose at `at`. Raises what `check` raises."""
+        """A consent towards this bank that opens its file for this purpose now, which `at` says is the time.
+
+        Raises what `check` raises, and `InvalidTime`.
+        """
+        now = self._now(at)
         with self.store.consents() as consents:
-            return self._allowed(consents, PartialRequest(self.org_id, subject_id, consent_id, purpose, at, ""))
+            return self._allowed(consents, PartialRequest(self.org_id, subject_id, consent_id, purpose, at, ""), now)
 
     def admits(self, request: PartialRequest) -> bool:
         """Whether this bank has a file of the subject; asked before anybody else is.
 
         A refusal and a missing file end the query here and are logged; what goes on is logged with its answer. Raises
-        consent errors.
+        consent errors and `InvalidTime`.
         """
         refusal = None
         with self.store.consents(write=True) as consents:
+            now = self._clock()
             try:
-                self._allowed(consents, request)
+                require_near(request.at, now)
+                self._allowed(consents, request, now)
             except FederatedError as error:
                 refusal = error
             known = refusal is not None or self.has_file(request.subject_id)
             if refusal is not None or not known:
-                self._log(consents, request, Action.SCORE, NO_FILE if refusal is None else refusal.code)
+                self._log(consents, request, Action.SCORE, now, NO_FILE if refusal is None else refusal.code)
         if refusal is not None:
             raise refusal
         return known
@@ -102,10 +125,11 @@ class BankNode(Node):
         """As `Node.reviewed_consents`, towards this bank."""
         return self._reviewed(self.org_id, at)
 
-    def partial(
-        self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
-    ) -> PartialScore | None:
-        """As `Node.partial`. Raises `NotPermitted` if the request comes on behalf of another bank."""
+    def partial(self, request: PartialRequest, grid_id: str | None, *, explained: bool = True) -> PartialScore | None:
+        """As `GridNode.partial`, masked towards that grid company; without one, the bank-only companion's whole score.
+
+        Raises also `NotPermitted` if the request comes on behalf of another bank; never `QueryBudgetSpent`.
+        """
         if request.bank_id != self.org_id:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
-        return super().partial(request, scorer, peer, explained=explained)
+        return self._partial(request, grid_id, explained=explained)

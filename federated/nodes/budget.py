@@ -3,9 +3,10 @@
 A bank that holds its own share of a model can subtract it from every score. One answer about a customer tells it the
 grid company's share to half a point; answers to the same question under a changed own file tell it more digits, and
 answers about customers whose electricity data the bank knows from elsewhere tell it the function. Guarantee: within
-any `window` a node's answers to one bank stay within the numbers below, counted in the node's own store before the
-answer leaves. Threat model: the bank, alone or with the operator. Not covered: what the allowed answers tell, several
-banks that pool what they were told, and a bank that has patience.
+any `window` of the node's own clock its answers to one bank stay within the numbers below, counted in the node's own
+store before the answer leaves; no instant that an asker names moves that window (`consent.instants`). Threat model:
+the bank, alone or with the operator. Not covered: what the allowed answers tell, several banks that pool what they
+were told, and a bank that has patience.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from federated.consent.uses import UseLog
 from federated.errors import QueryBudgetSpent
@@ -46,12 +48,13 @@ class QueryBudget:
         seconds, per_subject, per_bank_min, per_consent = json.loads(raw)
         return QueryBudget(timedelta(seconds=seconds), per_subject, per_bank_min, per_consent)
 
-    def require(self, log: UseLog, consented: Callable[[], int], bank_id: str, subject_id: str, at: datetime) -> None:
+    def require(self, log: UseLog, consented: Callable[[], int], bank_id: str, subject_id: str, now: datetime) -> None:
         """Raise `QueryBudgetSpent` with the instant from which on there is room, unless one more answer fits.
 
-        `consented` counts the node's customers with a consent in force towards the bank; asked only where it matters.
+        `now` is the node's own time. `consented` counts the node's customers with a consent in force towards the bank;
+        it is asked only where it matters.
         """
-        since = at - self.window
+        since = now - self.window
         oldest = log.nth_last_answer(bank_id, self.per_subject, since, subject_id)
         if oldest is not None:
             raise self._spent("this customer", oldest, self.per_subject)
@@ -68,9 +71,38 @@ class QueryBudget:
         return QueryBudgetSpent(detail, retry_at=(oldest + self.window).isoformat())
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingLimit:
+    """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock."""
+
+    window: timedelta
+    runs: int
+
+    def to_bytes(self) -> bytes:
+        """As a node keeps it."""
+        return json.dumps((self.window.total_seconds(), self.runs)).encode()
+
+    @staticmethod
+    def from_bytes(raw: bytes) -> TrainingLimit:
+        """The reverse of `to_bytes`."""
+        seconds, runs = json.loads(raw)
+        return TrainingLimit(timedelta(seconds=seconds), runs)
+
+
+def _defaults() -> dict[str, Any]:
+    return tomllib.loads(resources.files("federated.nodes").joinpath("budget.toml").read_text("utf-8"))
+
+
+@cache
+def default_training_limit() -> TrainingLimit:
+    """The limit of `budget.toml`, for banks that set none of their own."""
+    raw = _defaults()["training"]
+    return TrainingLimit(timedelta(days=raw["window_days"]), int(raw["runs"]))
+
+
 @cache
 def default_budget() -> QueryBudget:
     """The budget of `budget.toml`, for nodes that set none of their own."""
-    raw = tomllib.loads(resources.files("federated.nodes").joinpath("budget.toml").read_text("utf-8"))
+    raw = _defaults()
     window = timedelta(days=raw["window_days"])
     return QueryBudget(window, int(raw["per_subject"]), int(raw["per_bank_min"]), float(raw["per_consent"]))

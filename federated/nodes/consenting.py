@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from federated.consent.instants import Clock, require_near, system_clock
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.consent.signature import require_signed, signed
 from federated.consent.uses import ANSWERED, Action, Use
@@ -14,15 +15,22 @@ from federated.nodes.store import NodeStore
 
 
 class ConsentingNode:
-    """Records consents and withdrawals in its own store, verifies signatures, and logs uses."""
+    """Records consents and withdrawals in its own store, verifies signatures, and logs uses. It has its own `clock`."""
 
     role = ""
 
-    def __init__(self, store: NodeStore) -> None:
+    def __init__(self, store: NodeStore, clock: Clock = system_clock) -> None:
         if store.role != self.role:
             raise TypeError(f"{store.org_id} is a {store.role}, not a {self.role}")
         self.store = store
         self.org_id = store.org_id
+        self._clock = clock
+
+    def _now(self, at: datetime) -> datetime:
+        """This node's own time, at which a question that says it is asked `at` counts. Raises `InvalidTime`."""
+        now = self._clock()
+        require_near(at, now)
+        return now
 
     @property
     def schema(self) -> FeatureSchema:

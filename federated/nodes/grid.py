@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
 from federated.nodes.budget import QueryBudget, default_budget
-from federated.nodes.node import Node, PartialRequest
+from federated.nodes.node import Node, PartialRequest, PartialScore
 
 BUDGET_STATE = "query budget"
 
@@ -25,10 +27,20 @@ class GridNode(Node):
         """Let this node answer so often from now on; earlier answers count."""
         self.store.put_state({BUDGET_STATE: budget.to_bytes()})
 
-    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+    def partial(self, request: PartialRequest, *, explained: bool = True) -> PartialScore | None:
+        """This node's share of a customer's logit, None without a file, masked towards the bank that asks.
+
+        By the approved version that the request names, and by the key that this node pinned for the bank. Raises
+        `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, `NotPermitted` for a bank it knows no key of, consent
+        errors, `InvalidTime` if the request says another time than this node's clock, `QueryBudgetSpent`, and
+        `NodeUnavailable` if the node cannot use its own store.
+        """
+        return self._partial(request, request.bank_id, explained=explained)
+
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> None:
         if action is Action.SCORE:
 
             def consented() -> int:
-                return self.store.own_consented(request.bank_id, request.at)
+                return self.store.own_consented(request.bank_id, now)
 
-            self.budget.require(consents.uses, consented, request.bank_id, request.subject_id, request.at)
+            self.budget.require(consents.uses, consented, request.bank_id, request.subject_id, now)

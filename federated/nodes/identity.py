@@ -64,10 +64,11 @@ def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
     """
     opened = list(stores)
     roles = {store.org_id: store.role for store in opened}
-    return identities({store.org_id: _signing_key(store) for store in opened}, roles)
+    return identities({store.org_id: signing_key(store) for store in opened}, roles)
 
 
-def _signing_key(store: NodeStore) -> Ed25519PrivateKey:
+def signing_key(store: NodeStore) -> Ed25519PrivateKey:
+    """The key of the node behind a store, made at first use and kept. Raises `NodeUnavailable`."""
     kept = store.state(STATE)
     if kept is None:
         kept = Ed25519PrivateKey.generate().private_bytes_raw()

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
 from federated.consent.checking import check
+from federated.consent.instants import TOLERANCE, Clock, require_near, system_clock
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.store import ConsentStore
 from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
-from federated.errors import FederatedError, SchemaMismatch
+from federated.errors import FederatedError, NotPermitted, SchemaMismatch, VersionNotApproved
 from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.reasons import RankedReason, Reason, strength_of, strongest
@@ -24,12 +26,16 @@ from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared
 from federated.nodes.store import NodeStore
 
 MASK_STATE = "mask key"
+PEER_STATE = "peer mask key "
 COUNTED_IN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PartialRequest:
-    """Asks a node for its share of one customer's logit. `bank_id` is the bank on whose behalf the query runs."""
+    """Asks a node for its share of one customer's logit. `bank_id` is the bank on whose behalf the query runs.
+
+    `at` makes both parties' masks those of one query; what a node counts and checks by time goes by its own clock.
+    """
 
     bank_id: str
     subject_id: str
@@ -44,12 +50,18 @@ class PartialRequest:
         return "\0".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The node on the other side of a score, and its public key."""
+Admitted = tuple[FloatArray, PartyScorer, int]
 
-    org_id: str
-    public_key: bytes
+
+class Models(Protocol):
+    """Where a node finds what it computes with: never with who asks. `governance.served` is the one in use."""
+
+    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
+        """The function of a `role` in a version whose approval holds at `at`.
+
+        Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +74,20 @@ class PartialScore:
 
 
 class Node(ConsentingNode):
-    """Base of both kinds of node. Everything it knows is in its own store."""
+    """Base of both kinds of node. Everything it knows is in its own store, but for the `models` it scores with.
 
-    def __init__(self, store: NodeStore) -> None:
-        super().__init__(store)
+    A caller gives it neither a function nor a key: with a function of its choosing it would read a column, with a key
+    of its choosing it would take the mask off.
+    """
+
+    def __init__(self, store: NodeStore, clock: Clock = system_clock, models: Models | None = None) -> None:
+        super().__init__(store, clock)
+        self._models = models
         self._lending = np.array(store.schema.party(store.role).lending, dtype=np.int64)
-        self._keys: dict[Peer, bytes] = {}
+        self._keys: dict[str, bytes] = {}
         self._gate = threading.Lock()
 
-    def _allowed(self, consents: ConsentStore, request: PartialRequest) -> ConsentRecord:
+    def _allowed(self, consents: ConsentStore, request: PartialRequest, now: datetime) -> ConsentRecord:
         return check(
             consents.get(request.consent_id),
             authority=self.store.authority,
@@ -78,47 +95,63 @@ class Node(ConsentingNode):
             bank_id=request.bank_id,
             purpose=request.purpose,
             scope=self.party.scope,
-            at=request.at,
+            at=now,
         )
 
-    def _admit(self, request: PartialRequest, action: Action) -> FloatArray | None:
-        """The subject's values, None without a file, once consent is checked and the use is in the log.
+    def _admit(self, request: PartialRequest, peer: str | None, action: Action) -> Admitted | None:
+        """The subject's values, the function and the mask, None without a file; consent is checked, the use logged.
 
         One transaction: what is answered was logged before, and a withdrawal comes before it or after it. Raises
-        consent errors and `QueryBudgetSpent`, which are logged as well.
+        consent errors, `InvalidTime`, `NotPermitted`, of an unapproved version, and `QueryBudgetSpent`: they are logged
+        as well, at this node's own time.
         """
-        values, refusal = None, None
+        admitted: Admitted | None = None
+        refusal: FederatedError | None = None
         with self.store.consents(write=True) as consents:
+            now = self._clock()
             try:
-                self._allowed(consents, request)
+                require_near(request.at, now)
+                self._allowed(consents, request, now)
+                scorer = self._scorer(request.model, now, joint=peer is not None)
+                mask = 0 if peer is None else self._mask(request, peer)
                 values = self.store.values_of(request.subject_id)
                 if values is not None:
-                    action = self._counted_as(consents, request, action)
-                    self._require_budget(consents, request, action)
+                    action = self._counted_as(consents, request, action, now)
+                    self._require_budget(consents, request, action, now)
+                    admitted = values, scorer, mask
             except FederatedError as error:
                 refusal = error
-            outcome = NO_FILE if values is None else ANSWERED
-            self._log(consents, request, action, outcome if refusal is None else refusal.code)
+            outcome = NO_FILE if admitted is None else ANSWERED
+            self._log(consents, request, action, now, outcome if refusal is None else refusal.code)
         if refusal is not None:
             raise refusal
-        return values
+        return admitted
 
-    def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action) -> Action:
-        """A shadow score is one only beside the very answer it shadows: who asks does not decide what counts."""
+    def _scorer(self, version: str, now: datetime, *, joint: bool) -> PartyScorer:
+        if self._models is None:
+            raise VersionNotApproved(f"{self.org_id} serves no model", node=self.org_id)
+        return self._models.scorer(version, self.role, now, joint=joint)
+
+    def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> Action:
+        """A shadow score is one only beside an answer of its own: who asks does not decide what counts.
+
+        A question is put within `TOLERANCE` of its instant on either side, so its answer is at most twice that old.
+        """
+        since = now - 2 * TOLERANCE
         beside = action is Action.SHADOW_SCORE and (
             self.role == "bank"
-            or consents.uses.was_answered(request.bank_id, request.subject_id, request.consent_id, request.at)
+            or consents.uses.lacks_shadow(request.bank_id, request.subject_id, request.consent_id, since)
         )
         return Action.SHADOW_SCORE if beside else Action.SCORE
 
-    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action) -> None:
+    def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> None:
         """A grid company refuses here what a bank may not ask any more; a bank asks itself as often as it likes."""
 
     @staticmethod
-    def _log(consents: ConsentStore, request: PartialRequest, action: Action, outcome: str) -> None:
+    def _log(consents: ConsentStore, request: PartialRequest, action: Action, now: datetime, outcome: str) -> None:
         purpose = request.purpose.value
         consents.uses.append(
-            Use(request.at, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
+            Use(now, action, request.bank_id, purpose, outcome, request.subject_id, request.consent_id)
         )
 
     def public_key(self) -> bytes:
@@ -127,33 +160,41 @@ class Node(ConsentingNode):
 
     def _secret(self) -> bytes:
         with self._gate:
-            secret = self.store.state(MASK_STATE)
-            if secret is None:
-                secret = new_secret()
-                self.store.put_state({MASK_STATE: secret})
-            return secret
+            return self.store.state(MASK_STATE) or self.store.first_state(MASK_STATE, new_secret())
 
-    def _mask(self, request: PartialRequest, peer: Peer) -> int:
-        """What this node adds to its logit: the pair's mask at the bank, its negative at the grid company."""
+    def pin_peer(self, org_id: str, public_key: bytes) -> None:
+        """Know another node by this key (32 bytes) from now on, in the own store.
+
+        Raises `NotPermitted` if another key was pinned before: no caller exchanges one.
+        """
+        name = PEER_STATE + org_id
+        if (self.store.state(name) or self.store.first_state(name, public_key)) != public_key:
+            raise NotPermitted(f"{self.org_id} knows {org_id} by another key", node=self.org_id, peer=org_id)
+
+    def mask_key(self, peer: str) -> bytes:
+        """The key of the masks shared with a peer, 32 bytes. Raises `NotPermitted` if none of its keys is pinned."""
         if peer not in self._keys:
-            pair = "|".join(sorted((self.org_id, peer.org_id)))
-            self._keys[peer] = shared_key(self._secret(), peer.public_key, pair)
-        mask = mask_of(self._keys[peer], request.text())
+            pinned = self.store.state(PEER_STATE + peer)
+            if pinned is None:
+                raise NotPermitted(f"{self.org_id} knows no key of {peer}", node=self.org_id, peer=peer)
+            self._keys[peer] = shared_key(self._secret(), pinned, "|".join(sorted((self.org_id, peer))))
+        return self._keys[peer]
+
+    def _mask(self, request: PartialRequest, peer: str) -> int:
+        """What this node adds to its logit: the pair's mask at the bank, its negative at the grid company."""
+        mask = mask_of(self.mask_key(peer), request.text())
         return mask if self.role == "bank" else -mask
 
-    def partial(
-        self, request: PartialRequest, scorer: PartyScorer, peer: Peer | None, *, explained: bool = True
-    ) -> PartialScore | None:
-        """This node's share of a customer's logit, None without a file. Consent is checked and the use logged first.
+    def _partial(self, request: PartialRequest, peer: str | None, *, explained: bool) -> PartialScore | None:
+        """This node's share of a customer's logit by the version that the request names, None without a file.
 
-        Masked towards `peer`; without a peer the share is the whole score and is not masked. A version that runs in
-        the shadow of another is not `explained`. Raises consent errors, `QueryBudgetSpent` (grid companies), and
-        `NodeUnavailable` if the node cannot use its own store.
+        Approval and consent are checked and the use logged first. Masked towards `peer`; a bank without a peer computes
+        the whole score, which is not masked. A version that runs in the shadow of another is not `explained`.
         """
-        values = self._admit(request, Action.SCORE if explained else Action.SHADOW_SCORE)
-        if values is None:
+        admitted = self._admit(request, peer, Action.SCORE if explained else Action.SHADOW_SCORE)
+        if admitted is None:
             return None
-        mask = 0 if peer is None else self._mask(request, peer)
+        values, scorer, mask = admitted
         read = values[self._lending]
         if not explained:
             return PartialScore(self.org_id, masked(float(scorer.logits(read[None, :])[0]), mask), ())
@@ -166,16 +207,17 @@ class Node(ConsentingNode):
 
         Counted once each are those whose consent opens this kind of data for loan review. Counts leave in whole
         `COUNTED_IN`s, rounded down: fewer are 0, and because every count is rounded the total of another column does
-        not give one away. Raises `SchemaMismatch` for a column that this party does not lend on, `CorruptData`,
-        `NodeUnavailable`.
+        not give one away. Raises `SchemaMismatch` for a column that this party does not lend on, `InvalidTime`,
+        `CorruptData`, `NodeUnavailable`.
         """
         columns = {self.party.columns[j]: j for j in self._lending.tolist()}
         for column in cuts:
             if column not in columns:
                 detail = f"{self.org_id} counts no column {column}: unknown, or protected"
                 raise SchemaMismatch(detail, party=self.org_id, column=column)
-        allowed, table = self.reviewed_consents(at), self.store.table()
-        self.log_batch(Action.REVIEW, self.org_id, Purpose.LOAN_REVIEW, at, allowed)
+        now = self._now(at)
+        allowed, table = self.reviewed_consents(now), self.store.table()
+        self.log_batch(Action.REVIEW, self.org_id, Purpose.LOAN_REVIEW, now, allowed)
         rows = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         binning = Binning(tuple(np.asarray(each, dtype=np.float64) for each in cuts.values()))
         codes = binning.codes(table.values[rows][:, [columns[column] for column in cuts]])

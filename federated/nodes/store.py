@@ -82,6 +82,7 @@ class NodeStore:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise DataMissing(f"no node store at {path.name}", file=path.name)
+        self.path = path
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
         try:
@@ -261,6 +262,12 @@ class NodeStore:
         """Keep the node's own run state (for example its PSI key of one session)."""
         with self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", entries.items())
+
+    def first_state(self, key: str, value: bytes) -> bytes:
+        """Keep `value` under `key` unless something is kept there; what is kept there then."""
+        with self._held():
+            self._db.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", (key, value))
+            return bytes(self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()[0])
 
     def state(self, key: str) -> bytes | None:
         """Run state under `key`, or None."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from federated.errors import DataMissing
 from federated.nodes.bank import BankNode
+from federated.nodes.identity import signing_key
 from federated.nodes.store import NodeStore
-from federated.privacy.budget import PrivacyLedger
+from federated.privacy.budget import Owner, PrivacyLedger
 
 # Not `.db`: everything in that folder that ends so is a node store.
 SUFFIX = ".privacy.sqlite"
+MEMORY = "privacy ledger"
 
 
 def dataset_of(node: BankNode) -> str:
@@ -42,7 +46,32 @@ def ledger_path(home: Path, bank: str) -> Path:
     return home / "nodes" / f"{bank}{SUFFIX}"
 
 
-def ledgers_in(home: Path) -> dict[str, PrivacyLedger]:
-    """Every ledger in a home, by bank."""
-    paths = sorted((home / "nodes").glob(f"*{SUFFIX}"))
-    return {path.name.removesuffix(SUFFIX): PrivacyLedger(path) for path in paths}
+def ledger_of(store: NodeStore) -> PrivacyLedger:
+    """A bank's ledger as the bank itself opens it: it signs grants, and its store remembers how the ledger ended."""
+
+    def remembered() -> tuple[int, str] | None:
+        kept = store.state(MEMORY)
+        if kept is None:
+            return None
+        number, head = kept.decode().split()
+        return int(number), head
+
+    def remember(number: int, head: str) -> None:
+        known = remembered()
+        if known is None or known[0] < number:
+            store.put_state({MEMORY: f"{number} {head}".encode()})
+
+    path = store.path.with_name(f"{store.org_id}{SUFFIX}")
+    return PrivacyLedger(path, Owner(signing_key(store), remembered, remember))
+
+
+@contextmanager
+def ledgers_in(home: Path) -> Iterator[dict[str, PrivacyLedger]]:
+    """The ledger of every bank in a home, by bank, while its store is open. Raises `DataMissing` without banks."""
+    with ExitStack() as stack:
+        ledgers = {}
+        for bank in banks_in(home):
+            store = NodeStore(home / "nodes" / f"{bank}.db")
+            stack.callback(store.close)
+            ledgers[bank] = ledger_of(store)
+        yield ledgers

@@ -10,7 +10,6 @@ who consented to it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from federated.consent.instants import from_micros, to_micros
+from federated.consent.instants import Clock, from_micros, system_clock, to_micros
 from federated.consent.record import ConsentRecord, Purpose, utc
 from federated.consent.uses import Use
 from federated.errors import (
@@ -40,6 +39,7 @@ from federated.governance.model_registry import ModelRegistry
 from federated.governance.monitoring.feature_drift import FeatureDrift, feature_drift
 from federated.governance.monitoring.score_log import Answered
 from federated.governance.oversight import Monitoring, Oversight
+from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
 from federated.models.served.reasons import Reason, top_reasons
@@ -47,7 +47,7 @@ from federated.models.served.scaling import grade_of, logit_of, probability_of, 
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum
-from federated.nodes.node import PartialRequest, PartialScore, Peer
+from federated.nodes.node import PartialRequest, PartialScore
 from federated.nodes.store import NodeStore
 from federated.serving import consents
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
@@ -71,6 +71,29 @@ class _Evaluated:
     grid_id: str | None
 
 
+def _introduce(nodes: Iterable[BankNode | GridNode]) -> dict[str, FederatedError]:
+    """Let banks and grid companies of one machine, who meet here for the first time, pin each other's keys.
+
+    Between organisations a register or certificates do that. Returns the nodes that cannot say their key, or say
+    another than the one that somebody knows them by: their masks would not cancel.
+    """
+    keys: dict[BankNode | GridNode, bytes] = {}
+    strange: dict[str, FederatedError] = {}
+    for node in nodes:
+        try:
+            keys[node] = node.public_key()
+        except NodeUnavailable as error:
+            strange[node.org_id] = error
+    for node in keys:
+        for peer, key in keys.items():
+            if node.role != peer.role:
+                try:
+                    node.pin_peer(peer.org_id, key)
+                except NotPermitted as error:
+                    strange[peer.org_id] = error
+    return strange
+
+
 class Network:
     """All nodes and the model registry under one home directory. Safe to call from several threads."""
 
@@ -78,29 +101,28 @@ class Network:
         self,
         banks: Mapping[str, BankNode],
         grids: Mapping[str, GridNode],
-        registry: ModelRegistry,
         oversight: Oversight,
+        models: ApprovedModels,
         broken: Mapping[str, FederatedError] | None = None,
     ) -> None:
         self._banks = dict(sorted(banks.items()))
         self._grids = dict(sorted(grids.items()))
         self._broken = dict(broken or {})
-        self._registry = registry
         self.oversight = oversight
         self._recorder = Recorder(oversight)
-        self._loaded: dict[str, ScoringModel] = {}
-        self._lock = threading.Lock()
-        self._keys: dict[str, bytes] = {}
+        self._models = models
+        self._fitting: ScoringModel | None = None
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
         # Counting takes a node much longer than a share, and must not take a score's turn.
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
 
     @staticmethod
-    def open(home: Path) -> Network:
+    def open(home: Path, clock: Clock = system_clock) -> Network:
         """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData` if none opens.
 
         A node whose store cannot be read, or whose log of uses was tampered with, counts as down: its own customers get
-        `NodeUnavailable`, others go on. Raises `StoreOutdated` for stores of an earlier version.
+        `NodeUnavailable`, others go on. `clock` is each node's own: all of them run on this machine. Raises
+        `StoreOutdated` for stores of an earlier version.
         """
         paths = sorted((home / "nodes").glob("*.db"))
         if not paths:
@@ -118,10 +140,14 @@ class Network:
                 raise
         if not any(store.role == "bank" for store in stores):
             raise CorruptData(f"no bank's store under {home / 'nodes'} can be read: {', '.join(broken)}")
-        banks = {s.org_id: BankNode(s) for s in stores if s.role == "bank"}
-        grids = {s.org_id: GridNode(s) for s in stores if s.role == "grid"}
-        registry = ModelRegistry(home)
-        network = Network(banks, grids, registry, Oversight(home, registry), broken)
+        oversight = Oversight(home, ModelRegistry(home))
+        models = ApprovedModels(ModelRegistry(home), oversight.governance)
+        banks = {s.org_id: BankNode(s, clock, models) for s in stores if s.role == "bank"}
+        grids = {s.org_id: GridNode(s, clock, models) for s in stores if s.role == "grid"}
+        for org_id, strange in _introduce([*banks.values(), *grids.values()]).items():
+            broken[org_id] = strange
+            (banks.pop(org_id, None) or grids.pop(org_id)).store.close()
+        network = Network(banks, grids, oversight, models, broken)
         for bank in banks.values():
             with suppress(NodeUnavailable):
                 consents.deliver(bank, grids)
@@ -336,10 +362,9 @@ class Network:
         """What a version makes of a query, asking these grid companies in turn; None if the bank has no file."""
         request = replace(request, model=manifest.version)
         bank, model = self._banks[request.bank_id], self._model(manifest)
-        grid, electricity = self._grid_partial(request, manifest, model, grids, explained=explained)
+        grid, electricity = self._grid_partial(request, manifest, grids, explained=explained)
         alone = grid is None
-        peer = None if grid is None else Peer(grid.org_id, self._public_key(self._grids[grid.org_id]))
-        own = bank.partial(request, model.bank_only if alone else model.joint_bank, peer, explained=explained)
+        own = bank.partial(request, None if grid is None else grid.org_id, explained=explained)
         if own is None:
             return None
         parts = [own] if grid is None else [own, grid]
@@ -349,13 +374,7 @@ class Network:
         return _Evaluated(score, reasons, electricity, None if grid is None else grid.org_id)
 
     def _grid_partial(
-        self,
-        request: PartialRequest,
-        manifest: Manifest,
-        model: ScoringModel,
-        grids: Iterable[GridNode],
-        *,
-        explained: bool,
+        self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool
     ) -> tuple[PartialScore | None, Electricity]:
         """The share of the first grid company that has a file and consent for it, else why there is none.
 
@@ -364,10 +383,9 @@ class Network:
         """
         silent = not set(manifest.participants) <= {*self._banks, *self._grids}
         denied = False
-        peer = Peer(request.bank_id, self._public_key(self._banks[request.bank_id]))
         for grid in grids:
             try:
-                asked = self._pool.submit(grid.partial, request, model.joint_grid, peer, explained=explained)
+                asked = self._pool.submit(grid.partial, request, explained=explained)
                 partial = asked.result(timeout=GRID_DEADLINE_S)
             except (ScopeNotCovered, ConsentMissing):
                 denied = True
@@ -380,20 +398,13 @@ class Network:
             return None, Electricity.NOT_CONSENTED
         return None, Electricity.UNAVAILABLE if silent else Electricity.NO_FILE
 
-    def _public_key(self, node: BankNode | GridNode) -> bytes:
-        if node.org_id not in self._keys:
-            self._keys[node.org_id] = node.public_key()
-        return self._keys[node.org_id]
-
     def _model(self, manifest: Manifest) -> ScoringModel:
-        """A version's functions, loaded once. Raises `SchemaMismatch` if it reads other columns than the nodes hold."""
-        with self._lock:
-            if manifest.weights_sha256 not in self._loaded:
-                model = self._registry.load(manifest.model, manifest.version)
-                self._require_columns(manifest, model)
-                # A champion and its challenger stay loaded; older ones make room.
-                self._loaded = dict([*self._loaded.items()][-3:]) | {manifest.weights_sha256: model}
-            return self._loaded[manifest.weights_sha256]
+        """A version's functions and calibrations. Raises `SchemaMismatch` if it reads other columns than nodes hold."""
+        model = self._models.load(manifest)
+        if self._fitting is not model:
+            self._require_columns(manifest, model)
+            self._fitting = model
+        return model
 
     def _require_columns(self, manifest: Manifest, model: ScoringModel) -> None:
         scorers = {"bank": (model.joint_bank, model.bank_only), "grid": (model.joint_grid,)}

@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.consent.record import Purpose
-from federated.errors import QueryBudgetSpent
+from federated.errors import FederatedError, InvalidTime, QueryBudgetSpent
 from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
 from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
+from federated.nodes.masks import mask_of, unmasked_sum
+from federated.nodes.node import PartialRequest
+from federated.privacy.attacks.made_up_scorer import read, reading_scorer
 from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
 from federated.serving import Network, Score, ScoreQuery
 from simulations.benchmarks.scored_network import scored_network
@@ -26,6 +30,9 @@ from simulations.worlds.credit_nodes import CreditTables
 BANK = "bank-gusu"
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 UNLIMITED = QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0)
+# Periods that an insider who names the instants himself can pretend to have waited.
+HOPS = 12
+PERIOD = default_budget().window + timedelta(days=1)
 POINTS = PDO / np.log(2.0)
 Values = NDArray[np.float64]
 
@@ -38,7 +45,11 @@ class Extraction:
     is of the shares themselves, each from one answer. `open_points_…` is how much one customer's share is left open, in
     score points, mean over customers, after that many answers under changed own files. `answered_about_one` of
     `asked_about_one` queries and `answered_over` of `asked_over` (everyone five times) fit the default budget, the
-    latter with the least number a bank may always ask lowered to the size of this small network.
+    latter with the least number a bank may always ask lowered to the size of this small network. Of
+    `asked_in_one_sitting` queries about one customer, whose instants the insider makes up a period apart while no time
+    passes, `answered_in_one_sitting` are answered; the default budget is `budget_about_one`. Of `columns_asked`
+    customers the insider and the operator read a raw column of `columns_read`, with a version that they made up and
+    nobody approved.
     """
 
     firms: int
@@ -56,14 +67,30 @@ class Extraction:
     open_points_within_budget: float
     asked_over: int
     answered_over: int
+    budget_about_one: int
+    asked_in_one_sitting: int
+    answered_in_one_sitting: int
+    columns_asked: int
+    columns_read: int
+
+
+@dataclass(slots=True)
+class _Clock:
+    """The nodes' own time."""
+
+    at: datetime
+
+    def __call__(self) -> datetime:
+        return self.at
 
 
 def measure_extraction(firms: int, repeats: int, victims: int = 5) -> Extraction:
     """Train on `firms` generated firms and attack: once about everyone, and `repeats` times about each of `victims`."""
     with tempfile.TemporaryDirectory(prefix="tanxin-extraction-") as folder:
-        network, tables = scored_network(Path(folder), firms, AT)
+        clock = _Clock(AT + timedelta(hours=1))
+        network, tables = scored_network(Path(folder), firms, AT, clock)
         try:
-            insider = _Insider(Path(folder), network, tables)
+            insider = _Insider(Path(folder), network, tables, clock)
             return _measure(insider, network, repeats, victims)
         finally:
             network.close()
@@ -72,18 +99,24 @@ def measure_extraction(firms: int, repeats: int, victims: int = 5) -> Extraction
 def _measure(insider: _Insider, network: Network, repeats: int, victims: int) -> Extraction:
     rows = insider.rows
     rng = np.random.default_rng(2024)
+    chosen = rng.choice(rows, victims, replace=False)
+    _set_budget(network, default_budget())
+    for hop in range(HOPS):
+        insider.ask_as_of(int(chosen[0]), insider.clock.at + hop * PERIOD)
+    hopped = insider.answered
+    insider.clock.at += PERIOD
     _set_budget(network, UNLIMITED)
+    columns_read = [insider.reads_column(int(row)) for row in rows]
     shares = np.array([insider.ask(int(row), [], 1).middle for row in rows])
     truth = insider.true_shares(rows)
     columns = insider.grid_values(rows)
     asked = [max(len(rows) // 20, 10), len(rows) // 4, len(rows) // 2]
     held = np.arange(len(rows)) >= asked[-1]
     r2 = [fitted_r2(columns[:k], shares[:k], columns[held], truth[held]) for k in asked]
-    chosen = rng.choice(rows, victims, replace=False)
     others = rng.permutation(rows)[: repeats - 1].tolist()
     wide = [insider.ask(int(row), others, repeats).width for row in chosen]
     # A month later nothing that was answered so far counts any more.
-    insider.at += default_budget().window + timedelta(days=1)
+    insider.clock.at += PERIOD
     _set_budget(network, default_budget())
     within = []
     answered = 0
@@ -91,11 +124,12 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         before = insider.answered
         within.append(insider.ask(int(row), others, repeats).width)
         answered = insider.answered - before
-    insider.at += default_budget().window + timedelta(days=1)
+    insider.clock.at += PERIOD
     _set_budget(network, replace(default_budget(), per_bank_min=len(rows) // 4))
     before, all_over = insider.answered, [row for _ in range(5) for row in rows]
     for row in all_over:
         insider.ask(int(row), [], 1)
+    answered_over = insider.answered - before
     one = [insider.first_width(int(row)) for row in chosen]
     return Extraction(
         firms=len(insider.tables.subjects),
@@ -112,7 +146,12 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         answered_about_one=answered,
         open_points_within_budget=float(np.mean(within) * POINTS),
         asked_over=len(all_over),
-        answered_over=insider.answered - before,
+        answered_over=answered_over,
+        budget_about_one=default_budget().per_subject,
+        asked_in_one_sitting=HOPS * default_budget().per_subject,
+        answered_in_one_sitting=hopped,
+        columns_asked=len(columns_read),
+        columns_read=sum(columns_read),
     )
 
 
@@ -124,13 +163,18 @@ def _set_budget(network: Network, budget: QueryBudget) -> None:
 class _Insider:
     """Somebody at the bank with its model, its files and its key to the score query."""
 
-    def __init__(self, home: Path, network: Network, tables: CreditTables) -> None:
-        self.network, self.tables, self.at, self.answered = network, tables, AT + timedelta(hours=1), 0
+    def __init__(self, home: Path, network: Network, tables: CreditTables, clock: _Clock) -> None:
+        self.network, self.tables, self.clock, self.answered = network, tables, clock, 0
         manifest = network.champion(AT)
         self._model: ScoringModel = ModelRegistry(home).load(manifest.model, manifest.version)
         self._file = home / "nodes" / f"{BANK}.db"
         self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
         self._first: dict[int, float] = {}
+        registry = ModelRegistry(home)
+        reads = replace(self._model, joint_grid=reading_scorer(self._model.joint_grid.n_features, 0))
+        made_up = registry.publish(replace(manifest, version="v0666"), reads)
+        Governance(home, registry).register(made_up, self.clock.at)
+        self._made_up = made_up.version
 
     def ask(self, row: int, borrowed: Sequence[int], times: int) -> Bounds:
         """Ask about one customer, then again under the files of `borrowed` customers; the bounds that follow."""
@@ -150,6 +194,22 @@ class _Insider:
             self._first.setdefault(row, bounds.width)
         return bounds
 
+    def reads_column(self, row: int) -> bool:
+        """Whether the operator, with a function that is one column, and this bank, with its masks, read that column."""
+        subject, served = self.tables.subjects[row], self.tables.grid_of[row]
+        asked = PartialRequest(
+            BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, self.clock.at, self._made_up
+        )
+        try:
+            answer = self.network.grid_node(served).partial(asked)
+        except FederatedError:
+            return False
+        bank = self.network.bank_node(BANK)
+        mask = mask_of(bank.mask_key(served), asked.text())
+        return answer is not None and read(
+            unmasked_sum(answer.share, mask), float(self.grid_values(np.array([row]))[0, 0])
+        )
+
     def first_width(self, row: int) -> float:
         """How much the first answer about a customer left open, in logits."""
         return self._first[row]
@@ -165,13 +225,21 @@ class _Insider:
     def _lending(self, values: Values, role: str) -> Values:
         return values[:, list(self.tables.schema.party(role).lending)]
 
+    def ask_as_of(self, row: int, at: datetime) -> None:
+        """Ask about one customer as often as a budget allows, saying that it is `at`, whatever the time is."""
+        for second in range(default_budget().per_subject):
+            self._asked(row, at + timedelta(seconds=second))
+
     def _query(self, row: int) -> int | None:
-        self.at += timedelta(seconds=1)
+        self.clock.at += timedelta(seconds=1)
+        return self._asked(row, self.clock.at)
+
+    def _asked(self, row: int, at: datetime) -> int | None:
         subject = self.tables.subjects[row]
-        query = ScoreQuery(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, self.at)
+        query = ScoreQuery(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, at)
         try:
             answer = self.network.score(query)
-        except QueryBudgetSpent:
+        except (QueryBudgetSpent, InvalidTime):
             return None
         self.answered += 1
         return answer.score if isinstance(answer, Score) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from federated.consent.instants import Clock, system_clock
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Role
 from federated.governance.model_registry import ModelRegistry
@@ -18,8 +19,11 @@ from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
 
 
-def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, CreditTables]:
-    """Train on generated firms under `home`, approve and appoint at `at`, and open. The caller closes it."""
+def scored_network(home: Path, firms: int, at: datetime, clock: Clock = system_clock) -> tuple[Network, CreditTables]:
+    """Train on generated firms under `home`, approve and appoint at `at`, and open with the nodes' `clock`.
+
+    The caller closes it.
+    """
     tables = generate_population(firms, seed=1)
     settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
     quiet = Reporter(lambda _: None, lambda *_: None)
@@ -32,4 +36,4 @@ def scored_network(home: Path, firms: int, at: datetime) -> tuple[Network, Credi
         governance.approve(version, Act(bank, at))
     for bank in banks[:2]:
         governance.appoint(version, Role.CHAMPION, Act(bank, at))
-    return Network.open(home), tables
+    return Network.open(home, clock), tables

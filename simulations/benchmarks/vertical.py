@@ -15,11 +15,13 @@ from federated.models.encoding.categories import RawTable
 from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks import feature_inference, label_inference
+from federated.privacy.attacks.cell_counts import certain_labels
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
 from federated.protocols.core.session_app import session_app
 from federated.protocols.core.settings import SessionSettings
+from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
@@ -40,7 +42,8 @@ class ProtectedVertical:
 
     Attacks on labels are AUC by the sole grid company (`…_raw` counts what its own function says anyway, `…_beyond`
     does not: 0.5 is nothing), attacks on electricity columns the gain in R² of the bank, each in the clear and
-    protected.
+    protected. Of `labels_counted` rows set aside or held out the operator knows `labels_certain` labels for sure by the
+    counts in cells; with several banks it knows more, because each bank is counted.
     """
 
     data_origin: str
@@ -56,6 +59,8 @@ class ProtectedVertical:
     own_function_auc: float
     feature_attack_in_clear_gain: float
     feature_attack_protected_gain: float
+    labels_counted: int
+    labels_certain: int
     seconds: float
     exchanges: int
     bytes: int
@@ -97,6 +102,9 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         for given in (own[:, None], bank_sees)
     ]
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
+    exchanges, sent = board.traffic.exchanges, board.traffic.bytes
+    found = judged(run, [], 0.0)
+    counts = [(part.groups["bank", BANK]) for part in (found.set_aside, found.held_out)]
     return ProtectedVertical(
         data_origin=tables.schema.data_origin,
         rows=int(fit.sum()),
@@ -111,9 +119,11 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         own_function_auc=metrics_of(own, labels[fit]).auc,
         feature_attack_in_clear_gain=features[0].gain,
         feature_attack_protected_gain=features[1].gain,
+        labels_counted=round(sum(float(rows.sum()) for rows, _ in counts)),
+        labels_certain=certain_labels(counts),
         seconds=seconds,
-        exchanges=board.traffic.exchanges,
-        bytes=board.traffic.bytes,
+        exchanges=exchanges,
+        bytes=sent,
     )
 
 

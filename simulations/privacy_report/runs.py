@@ -60,12 +60,15 @@ def runs_in(home: Path) -> list[Run]:
 
 
 def _accounts(home: Path) -> list[Spent]:
-    accounts = []
-    for bank, ledger in ledgers_in(home).items():
-        # The head is read first, which checks the chain: no figure comes from a ledger that was rewritten.
-        ledger.head()
-        for each in ledger.accounts():
-            accounts.append(Spent(bank, each.dataset, each.epsilon, each.left, each.budget.delta, each.runs))
+    accounts: list[Spent] = []
+    if not list((home / "nodes").glob("bank-*.db")):
+        return accounts
+    with ledgers_in(home) as ledgers:
+        for bank, ledger in ledgers.items():
+            # The head is read first, which checks the chain: no figure comes from a ledger that was rewritten.
+            ledger.head()
+            for each in ledger.accounts():
+                accounts.append(Spent(bank, each.dataset, each.epsilon, each.left, each.budget.delta, each.runs))
     return accounts
 
 

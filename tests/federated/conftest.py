@@ -1,5 +1,6 @@
 import pickle
 import shutil
+from datetime import timedelta
 
 import pytest
 from hand_made import in_use
@@ -38,6 +39,6 @@ def home(trained, tmp_path):
 @pytest.fixture
 def network(home):
     """The network of that copy."""
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: AT + timedelta(days=1))
     yield opened
     opened.close()

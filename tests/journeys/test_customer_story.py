@@ -51,7 +51,8 @@ def test_from_consent_to_refusal(tmp_path, source):
     assert joint.metrics.auc > 0.6
     assert joint.exchanges > 0
 
-    network = Network.open(home)
+    clock = [AT]
+    network = Network.open(home, lambda: clock[0])
     with pytest.raises(ModelNotFound):
         network.champion(AT)
     in_use(home, AT)
@@ -62,7 +63,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     subject = next(s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint)
     bank = tables.bank_of[tables.subjects.index(subject)]
     assert subject in network.customers(bank, limit=len(tables.subjects))
-    now = AT + timedelta(hours=1)
+    now = clock[0] = AT + timedelta(hours=1)
     consent = ConsentRecord(
         consent_id="C-journey",
         subject_id=subject,
@@ -90,6 +91,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     assert network.score(unknown) == NoFile("NOBODY-1", now)
 
     network.withdraw_consent(consent.consent_id, bank, now + timedelta(minutes=1), by=bank)
+    clock[0] = now + timedelta(hours=1)
     later = ScoreQuery(bank, subject, consent.consent_id, Purpose.CREDIT_APPLICATION, now + timedelta(hours=1))
     with pytest.raises(ConsentWithdrawn):
         network.score(later)

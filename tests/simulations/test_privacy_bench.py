@@ -48,6 +48,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert sums["ground_neighbours_by_choice"] > 3
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
+    assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)
@@ -56,6 +57,8 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
     assert extraction["answered_over"] < extraction["asked_over"]
+    assert (extraction["columns_asked"] > 10, extraction["columns_read"]) == (True, 0)
+    assert (extraction["asked_in_one_sitting"], extraction["answered_in_one_sitting"]) == (72, 6)
 
 
 def test_one_part_is_printed_line_by_line():

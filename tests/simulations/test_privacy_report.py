@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from federated.errors import CorruptData
 from federated.governance.manifest import PRIVACY_SHARES
 from federated.governance.model_registry import ModelRegistry
-from federated.privacy.budget import Budget, PrivacyLedger
+from federated.nodes.store import NodeStore
+from federated.privacy.budget import Budget
 from federated.privacy.claims import Phase, load_claims
 from federated.privacy.differential.accountant import Release
 from federated.privacy.findings import kept
-from federated.privacy.ledgers import ledger_path
+from federated.privacy.ledgers import ledger_of
 from simulations.cli import app
 from simulations.privacy_report.page import page, shown
 from simulations.privacy_report.picture import margin
@@ -51,9 +52,13 @@ def home(tmp_path, trained_network):
     (found / "private").mkdir()
     (found / "nodes").mkdir()
     (found / "private" / "run.json").write_text(json.dumps({**PRIVATE, "refused": {"bank-jinji": "<i>no</i>"}}))
-    ledger = PrivacyLedger(ledger_path(found, "bank-gusu"))
+    for file in (trained_network / "nodes").glob("bank-gusu.*"):
+        shutil.copy(file, found / "nodes" / file.name)
+    store = NodeStore(found / "nodes" / "bank-gusu.db")
+    ledger = ledger_of(store)
     ledger.grant("firms", Budget(5.0, 1e-5), AT)
     ledger.reserve(PRIVATE["run"], "firms", [Release(10.0)], AT)
+    store.close()
     return found
 
 

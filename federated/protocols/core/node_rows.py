@@ -16,6 +16,7 @@ from federated.models.encoding.categories import RawTable
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.node import Node
+from federated.privacy.ledgers import dataset_of, ledger_of
 from federated.protocols.core.messages import Content
 from federated.protocols.core.rows import BankRows, GridRows
 
@@ -44,9 +45,12 @@ class NodeSource:
     def open(self, content: Content) -> BankRows | GridRows:
         """Rows for `fold` at the instant `at_us`; with `joint`, a bank trains on aligned customers only.
 
-        Raises `CorruptData` naming party and column, `TrainingFailed` if the message lacks a field.
+        A bank's own privacy ledger is asked. Raises `PrivacyBudgetExceeded`, `PrivacyLedgerCorrupt`, or `CorruptData`
+        naming party and column, `TrainingFailed` if the message lacks a field.
         """
         at = from_micros(content.integer("at_us"))
+        if isinstance(self.node, BankNode):
+            self._begin(self.node)
         table = self.node.store.table()
         raw = RawTable(self.columns, table.values[:, self._lending], {})
         groups = _groups(self.node, table.values)
@@ -68,6 +72,12 @@ class NodeSource:
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
         return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups)
+
+    @staticmethod
+    def _begin(bank: BankNode) -> None:
+        """Have the bank's own ledger count a run without noise on its labels, before a row is read."""
+        now, limit = bank.now(), bank.training_limit
+        ledger_of(bank.store).begin(dataset_of(bank), limit.runs, now - limit.window, now)
 
     def _of_banks(self, row: dict[str, int], at: datetime) -> dict[str, Positions]:
         """A grid company's own row behind each position of each bank, −1 where consent has since ended."""

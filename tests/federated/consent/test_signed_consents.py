@@ -130,7 +130,7 @@ def joint(trained):
 
 
 def score(home, subject, bank, consent_id):
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     try:
         return network.score(ScoreQuery(bank, subject, consent_id, Purpose.CREDIT_APPLICATION, NOW))
     finally:
@@ -206,7 +206,7 @@ def test_a_consent_planted_in_every_file_opens_nothing(trained, home):
 
 def test_unsigned_and_forged_consents_are_not_recorded_anywhere(trained, home):
     subject, bank = joint(trained)
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     draft = ConsentRecord("C-x", subject, bank, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9))
     for offered in (draft, WALLET.sign(draft)):
         with pytest.raises(ConsentSignatureInvalid):
@@ -220,7 +220,7 @@ def test_unsigned_and_forged_consents_are_not_recorded_anywhere(trained, home):
 
 def test_what_was_withdrawn_is_not_recorded_again_nor_redated(trained, home):
     subject, bank = joint(trained)
-    network, wallet = Network.open(home), Wallet.open(home)
+    network, wallet = Network.open(home, lambda: NOW), Wallet.open(home)
     given = network.consent(f"CONS-{subject}", bank)
     network.withdraw_consent(given.consent_id, bank, NOW, by="subject", signature=wallet.sign_withdrawal(given))
     again = network.record_consent(given)
@@ -233,7 +233,7 @@ def test_what_was_withdrawn_is_not_recorded_again_nor_redated(trained, home):
     # Taking the row out and putting it back does not take the withdrawal back.
     for org in (bank, "grid-sip", "grid-gaoxin"):
         write(home, org, "DELETE FROM consents WHERE consent_id = ?", given.consent_id)
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     with pytest.raises(ConsentMissing):
         network.consent(given.consent_id, bank)
     assert network.record_consent(given).withdrawn_at == NOW
@@ -244,7 +244,7 @@ def test_what_was_withdrawn_is_not_recorded_again_nor_redated(trained, home):
 
 def test_a_withdrawal_may_be_signed_and_a_wrong_signature_is_none(trained, home):
     subject, bank = joint(trained)
-    network, wallet = Network.open(home), Wallet.open(home)
+    network, wallet = Network.open(home, lambda: NOW), Wallet.open(home)
     given = network.consent(f"CONS-{subject}", bank)
     wrong = [b"w" * 64, given.signature, wallet.sign_withdrawal(replace(given, consent_id="C-other"))]
     for signature in wrong:
@@ -260,7 +260,7 @@ def test_a_withdrawal_may_be_signed_and_a_wrong_signature_is_none(trained, home)
 
 def test_a_grid_company_that_was_down_learns_of_a_withdrawal_later(trained, home):
     subject, bank = joint(trained)
-    network, wallet = Network.open(home), Wallet.open(home)
+    network, wallet = Network.open(home, lambda: NOW), Wallet.open(home)
     given = network.consent(f"CONS-{subject}", bank)
     network.grid_node("grid-sip").store.close()
     network.withdraw_consent(given.consent_id, bank, NOW, by=bank, signature=wallet.sign_withdrawal(given))
@@ -271,7 +271,7 @@ def test_a_grid_company_that_was_down_learns_of_a_withdrawal_later(trained, home
         ("grid-sip", given.consent_id)
     ]
     network.close()
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     told = network.grid_node("grid-sip").consent(given.consent_id)
     assert (told.withdrawn_at, told.withdrawn_by) == (NOW, bank)
     assert network.grid_node("grid-sip").uses_of(subject)[0].outcome != "unsigned"
@@ -282,7 +282,7 @@ def test_a_grid_company_that_was_down_learns_of_a_withdrawal_later(trained, home
 def test_a_home_of_an_earlier_version_is_refused_by_name(trained, home):
     write(home, "grid-sip", "UPDATE meta SET value = '1' WHERE key = 'format'")
     with pytest.raises(StoreOutdated, match="grid-sip"):
-        Network.open(home)
+        Network.open(home, lambda: NOW)
     with pytest.raises(StoreOutdated):
         build_nodes(home, generate_population(1_500, seed=2024), [], WALLET.authority)
     write(home, "grid-sip", "DELETE FROM meta WHERE key = 'format'")
@@ -293,11 +293,11 @@ def test_a_home_of_an_earlier_version_is_refused_by_name(trained, home):
 def test_an_unreadable_consent_takes_no_place_of_a_readable_one(trained, home):
     """The rows were limited before unreadable ones were left out: a page came short, and looked like the last one."""
     _, bank = joint(trained)
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     whole = [record.consent_id for record in network.consents(bank, 10)]
     network.close()
     write(home, bank, "UPDATE consents SET purposes = 'everything' WHERE consent_id = ?", whole[1])
-    network = Network.open(home)
+    network = Network.open(home, lambda: NOW)
     assert [record.consent_id for record in network.consents(bank, 9)] == [whole[0], *whole[2:]]
     assert [record.consent_id for record in network.consents(bank, 2)] == [whole[0], whole[2]]
     network.close()

@@ -182,7 +182,7 @@ def test_a_node_whose_log_was_rewritten_answers_nothing_more(home, someone):
           f"'{subject}'")  # fmt: skip
     with pytest.raises(UseLogTampered):
         NodeStore(home / "nodes" / f"{bank}.db")
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     assert set(opened.broken_ids) == {bank, "grid-sip"}
     with pytest.raises(NodeUnavailable):
         ask(opened, subject, bank)
@@ -198,7 +198,7 @@ def test_a_log_rewritten_while_the_node_runs_is_noticed_before_the_subject_is_to
 
 def test_a_withdrawal_taken_out_of_one_file_is_still_refused(home, someone):
     subject, bank = someone
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     opened.withdraw_consent(f"CONS-{subject}", bank, NOW, by="subject")
     # More entries follow, so the withdrawal is not simply cut off at the end.
     with pytest.raises(ConsentWithdrawn):
@@ -208,7 +208,7 @@ def test_a_withdrawal_taken_out_of_one_file_is_still_refused(home, someone):
     with pytest.raises(ConsentWithdrawn):
         ask(opened, subject, bank)
     opened.close()
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     with pytest.raises(NodeUnavailable):
         ask(opened, subject, bank)
     opened.close()
@@ -217,6 +217,6 @@ def test_a_withdrawal_taken_out_of_one_file_is_still_refused(home, someone):
 def test_a_grid_company_with_a_broken_log_leaves_a_marked_bank_only_answer(home, someone):
     subject, bank = someone
     spoil(home, "grid-sip", "UPDATE uses SET size = size + 1")
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     assert ask(opened, subject, bank).electricity is Electricity.UNAVAILABLE
     opened.close()

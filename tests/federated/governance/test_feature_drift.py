@@ -11,8 +11,9 @@ from hand_made import in_use
 from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.errors import ModelNotFound, NodeUnavailable, SchemaMismatch
+from federated.errors import InvalidTime, ModelNotFound, NodeUnavailable, SchemaMismatch
 from federated.governance.manifest import FeatureReference
+from federated.governance.model_registry import ModelRegistry
 from federated.governance.monitoring.drift import Verdict
 from federated.governance.monitoring.feature_drift import feature_drift, holm
 from federated.nodes.grid import GridNode
@@ -73,7 +74,7 @@ def test_unchanged_customers_are_stable(network):
 def test_a_column_that_moved_is_found_and_named(home, column, role, orgs):
     for org_id in orgs:
         set_column(home, org_id, column, np.nan)
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     first, *others = opened.feature_drift(NOW).ranked()
     opened.close()
     assert (first.role, first.feature.column, first.drift.verdict) == (role, column, Verdict.DRIFTED)
@@ -100,17 +101,17 @@ def test_a_node_whose_store_is_spoilt_is_named(home):
     for file in home.glob("nodes/grid-sip.db*"):
         file.unlink()
     (home / "nodes" / "grid-sip.db").write_text("no database " * 400)
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     assert opened.feature_drift(NOW).unavailable == ("grid-sip",)
     opened.close()
 
 
 def test_only_participants_count_and_only_a_champion_has_drift(home):
     (home / "registry" / "credit" / "events.jsonl").unlink()
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     with pytest.raises(ModelNotFound):
         opened.feature_drift(NOW)
-    governance, registry = opened.oversight.governance, opened._registry
+    governance, registry = opened.oversight.governance, ModelRegistry(home)
     first, weights = registry.manifest("credit", "v0001"), registry.load("credit", "v0001")
     fewer = tuple(each for each in first.participants if each != "bank-taihu")
     governance.register(registry.publish(replace(first, version="v0009", participants=fewer), weights), AT)
@@ -149,7 +150,7 @@ def grid(tmp_path):
         subjects=subjects,
         values=values,
     )
-    node = GridNode(store)
+    node = GridNode(store, lambda: NOW)
     node.record_consents(
         WALLET.sign(
             ConsentRecord(
@@ -172,7 +173,11 @@ def grid(tmp_path):
 def test_a_grid_company_counts_each_customer_once_and_in_tens(grid):
     found = grid.column_counts({"load_factor": (1.0, 2.0)}, NOW)["load_factor"]
     assert found.tolist() == [20, 0, 0, 10]  # of 27, none, 8 and 12
-    assert grid.column_counts({"load_factor": (1.0, 2.0)}, AT + timedelta(days=40))["load_factor"].sum() == 0
+    # Nobody's word makes it another day: only the node's own clock.
+    with pytest.raises(InvalidTime):
+        grid.column_counts({"load_factor": (1.0, 2.0)}, AT + timedelta(days=40))
+    late = GridNode(grid.store, lambda: AT + timedelta(days=40))
+    assert late.column_counts({"load_factor": (1.0, 2.0)}, AT + timedelta(days=40))["load_factor"].sum() == 0
 
 
 def test_unknown_and_protected_columns_are_not_counted(grid, tmp_path):
@@ -193,10 +198,10 @@ def test_unknown_and_protected_columns_are_not_counted(grid, tmp_path):
     assert protected
     for column in protected:
         with pytest.raises(SchemaMismatch, match="unknown, or protected"):
-            GridNode(store).column_counts({column: (1.0,)}, NOW)
+            GridNode(store, lambda: NOW).column_counts({column: (1.0,)}, NOW)
     store.close()
     with pytest.raises(NodeUnavailable):
-        GridNode(store).column_counts({schema.grid.columns[-1]: (1.0,)}, NOW)
+        GridNode(store, lambda: NOW).column_counts({schema.grid.columns[-1]: (1.0,)}, NOW)
 
 
 def test_rounding_to_tens_is_no_drift():

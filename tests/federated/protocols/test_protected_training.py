@@ -16,6 +16,7 @@ from federated.models.encoding.random_leaves import best_trees
 from federated.models.served.calibration import NONE
 from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
+from federated.privacy.attacks.cell_counts import certain_labels
 from federated.privacy.vertical.curve import Curve
 from federated.protocols.core.messages import Content, Switchboard, unpack
 from federated.protocols.core.rows import BankRows, GridRows
@@ -158,6 +159,10 @@ def test_counts_on_shares_are_those_of_the_rows(fitted):
             assert (rows.sum(), defaults.sum()) == (own.sum(), labels[own].sum())
     with pytest.raises(TrainingFailed, match="logits are told once a run"):
         judged(training, segments, -1.0)
+    # What follows for sure from the counts is no more than there is, and all of it where nobody defaulted.
+    by_bank = [found.held_out.groups["bank", bank] for bank in BANKS]
+    assert certain_labels(by_bank) < held.sum()
+    assert certain_labels((rows, np.zeros_like(rows)) for rows, _ in by_bank) == held.sum()
     by_bank = found.held_out.groups["bank", "bank-a"][0].sum()
     assert by_bank == (held & (world.of_bank == 0)).sum()
     exact = metrics_of(world.logits(training)[held], labels[held])

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from hand_made import approved
 from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
@@ -18,16 +19,22 @@ from federated.errors import (
     ConsentMissing,
     ConsentWithdrawn,
     DataMissing,
+    ModelCorrupt,
     NodeUnavailable,
     NotPermitted,
     PurposeNotCovered,
     SchemaMismatch,
+    VersionNotApproved,
+    VersionNotFound,
 )
+from federated.governance.decisions import Act
 from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
 from federated.models.served.reasons import strongest
 from federated.models.served.scaling import logit_of, probability_of, score_of
-from federated.nodes.masks import unmasked_sum
-from federated.nodes.node import PartialRequest, Peer
+from federated.nodes.masks import new_secret, public_of, unmasked_sum
+from federated.nodes.node import MASK_STATE, PEER_STATE, PartialRequest
+from federated.privacy.attacks.made_up_scorer import read, reading_scorer
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from simulations.worlds.wallet import Wallet
 
@@ -37,7 +44,7 @@ NOW = AT + timedelta(days=1)
 @pytest.fixture
 def network(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / "home")
-    opened = Network.open(tmp_path / "home")
+    opened = Network.open(tmp_path / "home", lambda: NOW)
     yield opened
     opened.close()
 
@@ -131,7 +138,7 @@ def test_a_node_whose_store_is_spoilt_does_not_take_the_others_down(trained, tmp
         for file in home.glob(f"nodes/{name}.db*"):
             file.unlink()
         (home / "nodes" / f"{name}.db").write_text("no database " * 400)
-    opened = Network.open(home)
+    opened = Network.open(home, lambda: NOW)
     expected = {"grid-sip": Electricity.UNAVAILABLE, "grid-gaoxin": Electricity.INCLUDED}
     for grid, electricity in expected.items():
         subject = next(s for s, b, i in rows(result) if (b, result.tables.grid_of[i]) == ("bank-gusu", grid))
@@ -149,16 +156,98 @@ def test_the_operator_sees_masked_shares_and_their_sum(network, trained):
     for subject, bank_id, i in [r for r in rows(result) if result.tables.grid_of[r[2]] == "grid-sip"][:200]:
         bank = network.bank_node(bank_id)
         request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
-        of_grid = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
-        of_bank = bank.partial(request, model.joint_bank, Peer("grid-sip", grid.public_key()))
+        of_grid = grid.partial(request)
+        of_bank = bank.partial(request, "grid-sip")
         logit = model.joint_bank.logits(result.tables.bank_values[i : i + 1])[0]
         logit += model.joint_grid.logits(result.tables.grid_values[i : i + 1])[0]
         assert unmasked_sum(of_bank.share, of_grid.share) == pytest.approx(logit, abs=1e-8)
-        again = grid.partial(request, model.joint_grid, Peer(bank_id, bank.public_key()))
+        again = grid.partial(request)
         assert again == of_grid
         shares += [of_bank.share, of_grid.share]
     # Uniform over the ring: the mean of 400 draws lies within four standard errors of the middle.
     assert abs(np.mean([s / 2**64 for s in shares]) - 0.5) < 4 / np.sqrt(12 * len(shares))
+
+
+def made_up(home, version, like="v0001"):
+    """A version whose function of electricity data is one column, as an operator would publish it."""
+    registry = ModelRegistry(home)
+    manifest, model = registry.manifest("credit", like), registry.load("credit", like)
+    reads = replace(model, joint_grid=reading_scorer(model.joint_grid.n_features, 0))
+    return registry.publish(replace(manifest, version=version), reads)
+
+
+def test_a_node_computes_nothing_but_an_approved_version(network, trained, tmp_path):
+    """With a function of the caller's choice a share was a column of the grid company's, read to six digits."""
+    home, tables = tmp_path / "home", trained[1].tables
+    subject, bank_id, i = next(r for r in rows(trained[1]) if tables.grid_of[r[2]] == "grid-sip")
+    bank, grid = network.bank_node(bank_id), network.grid_node("grid-sip")
+
+    def column(opened, version):
+        request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, version)
+        # The operator and a bank that takes its mask off for it.
+        share = opened.grid_node("grid-sip").partial(request).share
+        return unmasked_sum(share, bank._mask(request, "grid-sip"))
+
+    published = made_up(home, "v0666")
+    truth = tables.grid_values[i, tables.schema.grid.lending[0]]
+    with pytest.raises(VersionNotFound):
+        column(network, "v0666")
+    governance = Governance(home, ModelRegistry(home))
+    governance.register(published, AT)
+    with pytest.raises(VersionNotApproved, match="registered"):
+        column(network, "v0666")
+    # The attack is one: were all banks to approve the column, it would be read.
+    approved(governance, "v0666", AT)
+    assert read(column(network, "v0666"), truth)
+    assert not read(column(network, "v0001"), truth)
+    governance.reject("v0666", Act("bank-gusu", AT))
+    with pytest.raises(VersionNotApproved, match="rejected"):
+        column(network, "v0666")
+    # Its weights or its manifest in the place of approved ones are not what was approved.
+    folder = home / "registry" / "credit"
+    shutil.copy(folder / "v0666" / "weights.npz", folder / "v0001" / "weights.npz")
+    exchanged = replace(published, version="v0001").to_json()
+    for manifest in ((folder / "v0001" / "manifest.json").read_text(), exchanged):
+        (folder / "v0001" / "manifest.json").write_text(manifest)
+        again = Network.open(home, lambda: NOW)
+        with pytest.raises(ModelCorrupt):
+            column(again, "v0001")
+        again.close()
+    assert grid.partial(PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001"))
+
+
+def test_an_approval_that_has_lapsed_by_the_nodes_clock_opens_nothing(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "home")
+    subject, bank_id, _ = rows(trained[1])[0]
+    late = AT + timedelta(days=366)
+    opened = Network.open(tmp_path / "home", lambda: late)
+    request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, late, "v0001")
+    for ask in (
+        lambda: opened.grid_node("grid-sip").partial(request),
+        lambda: opened.bank_node(bank_id).partial(request, None),
+    ):
+        with pytest.raises(VersionNotApproved, match="expired"):
+            ask()
+    opened.close()
+
+
+def test_a_node_knows_its_peers_by_the_keys_that_it_pinned(network, trained, tmp_path):
+    bank, grid = network.bank_node("bank-gusu"), network.grid_node("grid-sip")
+    strange = public_of(new_secret())
+    with pytest.raises(NotPermitted, match="another key"):
+        grid.pin_peer("bank-gusu", strange)
+    subject = next(s for s, b, _ in rows(trained[1]) if b == "bank-gusu")
+    request = PartialRequest("bank-gusu", subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
+    with pytest.raises(NotPermitted, match="knows no key of grid-nobody"):
+        bank.partial(request, "grid-nobody")
+    # A node that comes back with another key is no peer of anybody: masks that do not cancel make no score.
+    grid.store.put_state({MASK_STATE: new_secret()})
+    again = Network.open(tmp_path / "home", lambda: NOW)
+    assert again.broken_ids == ("grid-sip",)
+    served = next(r for r in rows(trained[1]) if trained[1].tables.grid_of[r[2]] == "grid-sip")
+    assert again.score(query(served[0], served[1])).electricity is Electricity.UNAVAILABLE
+    again.close()
+    assert bank.store.state(f"{PEER_STATE}grid-sip") != grid.public_key()
 
 
 def test_reasons_tell_a_band_and_never_a_value(network, trained):
@@ -221,12 +310,15 @@ def test_a_bank_cannot_score_another_banks_customer(network, wallet, trained):
         network.score(query(subject, "grid-sip"))
 
 
-def test_consent_is_needed_for_this_purpose_at_this_time(network, trained):
+def test_consent_is_needed_for_this_purpose_at_this_time(network, trained, tmp_path):
     subject, bank, _ = rows(trained[1])[0]
     with pytest.raises(ConsentMissing):
         network.score(query(subject, bank, consent_id="none"))
+    late = AT + timedelta(days=9_999)
+    opened = Network.open(tmp_path / "home", lambda: late)
     with pytest.raises(ConsentExpired):
-        network.score(query(subject, bank, at=AT + timedelta(days=9_999)))
+        opened.score(query(subject, bank, at=late))
+    opened.close()
     untrained = next(i for i in range(1_500) if not trained[1].tables.trains[i])
     with pytest.raises(PurposeNotCovered):
         network.score(

@@ -1,0 +1,53 @@
+"""What a node computes with when it is asked: the function of an approved version, checked at every query.
+
+Guarantee: a node that takes its functions from here answers with no other function than that of a version whose
+approval holds at the node's own time, read from weights whose hash stands in the manifest whose hash was recorded when
+the version was registered; a caller names a version and hands over no function. Threat model: whoever asks, the
+operator included. Not covered: who writes to the register's own files, where decisions are not signed by who took them.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from federated.errors import VersionNotApproved
+from federated.governance.lifecycle import Status
+from federated.governance.manifest import Manifest
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
+from federated.governance.weights import ScoringModel
+from federated.models.served.scorer import PartyScorer
+
+LOADED_MAX = 4
+
+
+class ApprovedModels:
+    """Versions of one register, loaded once each. Safe to call from several threads."""
+
+    def __init__(self, registry: ModelRegistry, governance: Governance) -> None:
+        self._registry, self._governance = registry, governance
+        self._loaded: dict[str, ScoringModel] = {}
+        self._lock = threading.Lock()
+
+    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
+        """The function of a `bank` or a `grid` in a version that is approved at `at`; a bank's alone unless `joint`.
+
+        Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`.
+        """
+        status = self._governance.lifecycle().status(version, at)
+        if status is not Status.APPROVED:
+            raise VersionNotApproved(f"{version} is {status}: nothing is computed with it", version=version)
+        model = self.load(self._governance.manifest(version))
+        if role == "grid":
+            return model.joint_grid
+        return model.joint_bank if joint else model.bank_only
+
+    def load(self, manifest: Manifest) -> ScoringModel:
+        """A version's functions. Raises `ModelNotFound` or `ModelCorrupt`."""
+        with self._lock:
+            if manifest.weights_sha256 not in self._loaded:
+                model = self._registry.load(manifest.model, manifest.version)
+                # A champion and its challenger stay loaded; older ones make room.
+                self._loaded = dict([*self._loaded.items()][1 - LOADED_MAX :]) | {manifest.weights_sha256: model}
+            return self._loaded[manifest.weights_sha256]

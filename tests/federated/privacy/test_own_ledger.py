@@ -1,0 +1,124 @@
+"""A bank's ledger is its own: it counts every run, nobody else grants, and one that is gone or cut opens nothing."""
+
+import shutil
+import sqlite3
+from datetime import timedelta
+
+import pytest
+from small_network import AT
+
+from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt
+from federated.nodes.bank import BankNode
+from federated.nodes.budget import TrainingLimit, default_training_limit
+from federated.nodes.store import NodeStore
+from federated.privacy.budget import FIRST, Budget, PrivacyLedger
+from federated.privacy.differential.accountant import Release
+from federated.privacy.ledgers import dataset_of, ledger_of, ledger_path
+from federated.protocols.core.messages import Content
+from federated.protocols.core.node_rows import NodeSource
+
+SMALL = Budget(1.0, 1e-5)
+OPENING = Content(config={"at_us": int(AT.timestamp() * 1e6), "fold": 0, "joint": 1})
+
+
+@pytest.fixture
+def clock():
+    return [AT]
+
+
+@pytest.fixture
+def bank(home, clock):
+    ledger_path(home, "bank-gusu").unlink(missing_ok=True)
+    store = NodeStore(home / "nodes" / "bank-gusu.db")
+    store.drop_state(["privacy ledger"])
+    yield BankNode(store, lambda: clock[0])
+    store.close()
+
+
+def spend(ledger, bank, most=50):
+    """How many runs of ε ≈ 0.9 a ledger lets through."""
+    done = 0
+    for number in range(most):
+        try:
+            ledger.reserve(f"run-{ledger.head()}-{number}", dataset_of(bank), [Release(5.0)], AT)
+        except PrivacyBudgetExceeded:
+            break
+        done += 1
+    return done
+
+
+def test_a_caller_grants_nothing_for_a_bank(home, bank):
+    ledger_of(bank.store).grant(dataset_of(bank), SMALL, AT)
+    assert spend(ledger_of(bank.store), bank) == 1
+    # A caller with the file and without the bank's key: this opened the ledger for as many runs as it liked.
+    PrivacyLedger(ledger_path(home, "bank-gusu")).grant(dataset_of(bank), Budget(100.0, 1e-5), AT)
+    assert spend(ledger_of(bank.store), bank) == 0
+    (account,) = ledger_of(bank.store).accounts()
+    assert account.budget == SMALL
+    ledger_of(bank.store).grant(dataset_of(bank), Budget(3.0, 1e-5), AT)
+    assert spend(ledger_of(bank.store), bank) > 0
+
+
+def test_a_grant_of_another_place_or_another_bank_is_none(home, bank):
+    ledger_of(bank.store).grant(dataset_of(bank), SMALL, AT)
+    other = NodeStore(home / "nodes" / "bank-jinji.db")
+    stranger = PrivacyLedger(ledger_path(home, "bank-gusu"), ledger_of(other)._owner)
+    # It signs with its own key, and remembers another ledger.
+    with pytest.raises(PrivacyLedgerCorrupt):
+        stranger.grant(dataset_of(bank), Budget(100.0, 1e-5), AT)
+    other.drop_state(["privacy ledger"])
+    stranger.grant(dataset_of(bank), Budget(100.0, 1e-5), AT)
+    other.close()
+    assert ledger_of(bank.store).accounts()[0].budget == SMALL
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "rolled back", "cut"])
+def test_a_ledger_that_is_gone_or_shorter_opens_nothing(home, bank, tmp_path, how):
+    path, ledger = ledger_path(home, "bank-gusu"), ledger_of(bank.store)
+    assert ledger.head() == FIRST
+    ledger.grant(dataset_of(bank), SMALL, AT)
+    shutil.copy(path, tmp_path / "before")
+    assert spend(ledger, bank) == 1
+    if how == "deleted":
+        path.unlink()
+    elif how == "emptied":
+        path.write_bytes(b"")
+    elif how == "rolled back":
+        shutil.copy(tmp_path / "before", path)
+    else:
+        with sqlite3.connect(path) as database:
+            database.execute("DROP TRIGGER events_stay")
+            database.execute("DELETE FROM events WHERE number = 2")
+        database.close()
+    again = ledger_of(bank.store)
+    acts = (
+        again.head,
+        again.accounts,
+        lambda: again.grant(dataset_of(bank), SMALL, AT),
+        lambda: again.reserve("next", dataset_of(bank), [Release(5.0)], AT),
+        lambda: NodeSource(bank).open(OPENING),
+    )
+    for act in acts:
+        with pytest.raises(PrivacyLedgerCorrupt):
+            act()
+    assert how != "deleted" or not path.exists()
+
+
+def test_training_without_noise_is_counted_and_ends_at_the_banks_own_limit(bank, clock):
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3))
+    assert bank.training_limit.runs < default_training_limit().runs
+    for _ in range(3):
+        assert len(NodeSource(bank).open(OPENING).labels)
+    before = len(bank.uses_of(bank.customers(1)[0]))
+    with pytest.raises(PrivacyBudgetExceeded, match="3 runs without noise"):
+        NodeSource(bank).open(OPENING)
+    # No row was read, and the operator's instant moves no period: only the bank's own clock does.
+    assert len(bank.uses_of(bank.customers(1)[0])) == before
+    later = Content(config=OPENING.config | {"at_us": OPENING.config["at_us"] + 40 * 86_400 * 1_000_000})
+    with pytest.raises(PrivacyBudgetExceeded):
+        NodeSource(bank).open(later)
+    clock[0] = AT + timedelta(days=31)
+    assert len(NodeSource(bank).open(OPENING).labels)
+    # Such a run has no ε: it grants nothing either.
+    with pytest.raises(PrivacyBudgetMissing):
+        ledger_of(bank.store).reserve("run", dataset_of(bank), [Release(5.0)], AT)
