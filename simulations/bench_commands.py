@@ -36,6 +36,7 @@ def credit(
     quick: Annotated[bool, typer.Option("--quick", help="One fold.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
+    zoo: Annotated[bool, typer.Option(help="Train the open zoo too, which takes longest.")] = True,
     horizontal: Annotated[bool, typer.Option("--horizontal", help="Ten banks with the same columns instead.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch, XGBoost and LightGBM.")] = os.cpu_count() or 1,
     cache: Annotated[Path, typer.Option(help="Finished folds are kept here and not run again.")] = CACHE,
@@ -56,6 +57,7 @@ def credit(
             threads,
             progress,
             horizontal,
+            zoo,
         )
     except FederatedError as error:
         _refuse(error, progress)
@@ -195,6 +197,7 @@ def _reports(
     threads: int,
     progress: Console,
     horizontal: bool,
+    zoo: bool,
 ) -> list[dict[str, Any]]:
     # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
     from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
@@ -202,7 +205,7 @@ def _reports(
     from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
     from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
 
-    plan = BenchPlan(folds, threads, cache, ZooSettings())
+    plan = BenchPlan(folds, threads, cache, ZooSettings(), zoo=zoo)
     if csv is not None:
         dropped = [c.strip() for c in drop.split(",") if c.strip()]
         tables = [load_csv(csv, target, positive, dropped, parties)]

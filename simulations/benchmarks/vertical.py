@@ -88,12 +88,13 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    of_ramps, of_all = (np.array(part) for part in (seen[1][: settings.ramp_rounds], seen[1][settings.ramp_rounds :]))
+    of_ramps, of_all = (_of_width(seen[1], width) for width in (len(run.bases[1].ramps), run.bases[1].width))
     ramps = label_inference.from_gradients(columns[1][fit][:, run.bases[1].ramps], of_ramps, own, session.rate)
-    guesses = label_inference.from_gradients(columns[1][fit], of_all, own, session.rate)
-    guesses = {**guesses, **{f"ramps: {name}": guess for name, guess in ramps.items()}}
+    guesses = {f"ramps: {name}": guess for name, guess in ramps.items()}
+    if len(of_all):
+        guesses |= label_inference.from_gradients(columns[1][fit], of_all, own, session.rate)
     hidden = label_inference.strongest(guesses, labels[fit], own)
-    of_bank = np.array(seen[0][settings.ramp_rounds :])
+    of_bank = _of_width(seen[0], run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
     known = np.hstack([values[0], labels[:, None].astype(np.float64)])[fit]
@@ -125,6 +126,11 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         exchanges=exchanges,
         bytes=sent,
     )
+
+
+def _of_width(seen: list[Matrix], width: int) -> Matrix:
+    """The gradients (steps, width) that were seen of so many columns: of ramps, or of all columns that are kept."""
+    return np.array([gradient for gradient in seen if len(gradient) == width]).reshape(-1, width)
 
 
 def _some(tables: CreditTables, seed: int, most: int) -> CreditTables:
@@ -165,7 +171,7 @@ def _apps(tables: CreditTables) -> list[ClientApp]:
 
 def _same_columns(run: ProtectedTraining, columns: list[Matrix], labels: Labels, training: Mask, held: Mask) -> float:
     """Held-out AUC of the same columns and ridges fitted in one place."""
-    root = np.sqrt(np.concatenate([basis.penalty(run.settings.ridge) for basis in run.bases]))
+    root = np.sqrt(np.concatenate([run.penalty(k, run.ridge) for k in range(2)]))
     scaled = np.hstack(columns) / root
     pooled = LogisticRegression(C=1.0, fit_intercept=False, max_iter=2_000).fit(scaled[training], labels[training])
     return metrics_of(np.asarray(scaled[held] @ pooled.coef_[0]), labels[held]).auc

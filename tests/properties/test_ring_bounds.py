@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.errors import AggregationFailed
-from federated.privacy.vertical.curve import Curve
+from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, Tape
@@ -31,8 +31,11 @@ def opened(curve, labels, columns, bank_logits, grid_logits):
     corrections = dealer.products(2)
     bank.cube(second[1], None)
     grid.cube(second[0], corrections)
-    masked, owed = grid.hand_over(dealer.gradient("bank"))
-    return np.asarray(bank.receive(masked) + owed).astype(np.int64).tolist()
+    width = columns.shape[1]
+    corrections = dealer.gradients({"bank": width, "grid": width})
+    masked, owed = grid.hand_over(corrections["bank"])
+    bank.hand_over(corrections["grid"])
+    return np.asarray(bank.receive(masked, width) + owed).astype(np.int64).tolist()
 
 
 def residual(curve, label, u):
@@ -49,7 +52,7 @@ def test_a_gradient_is_exact_to_the_last_bit_wherever_logits_are(rate, rows):
     labels = np.array([float(label) for label, *_ in rows])
     columns = np.array([[column / (1 << COLUMN_BITS)] for *_, column in rows])
     parts = [np.array([row[side] for row in rows]) for side in (1, 2)]
-    cut = [np.clip((parts[0] - curve.centre) / 5.0, -1.0, 1.0), np.clip(parts[1] / 5.0, -1.0, 1.0)]
+    cut = [np.clip((parts[0] - curve.centre) / REACH, -1.0, 1.0), np.clip(parts[1] / REACH, -1.0, 1.0)]
     together = [int(u) for u in sum(np.rint(part * (1 << LOGIT_BITS)).astype(int) for part in cut)]
     each = [residual(curve, int(row[0]), u) for row, u in zip(rows, together, strict=True)]
     assert opened(curve, labels, columns, *parts) == [sum(r * row[3] for r, row in zip(each, rows, strict=True))]
@@ -66,12 +69,12 @@ def test_no_rows_that_are_let_in_can_leave_the_ring(rate):
     assert (
         curve.most_rows * largest * (1 << COLUMN_BITS) < 1 << 63 <= (curve.most_rows + 1) * largest * (1 << COLUMN_BITS)
     )
-    assert curve.most_rows > 189_000
+    assert curve.most_rows > 371_000
 
 
 def test_as_many_rows_as_fit_sum_up_right_where_the_cubic_is_farthest_off_and_one_more_is_refused():
     curve = Curve.around(0.05)
-    assert curve.of(np.array([curve.centre + 10.0]))[0] == pytest.approx(5.28, abs=0.005)
+    assert curve.of(np.array([curve.centre + 2 * REACH]))[0] == pytest.approx(2.68, abs=0.005)
     for rows in (curve.most_rows, curve.most_rows + 1):
         far, ones, none = np.full(rows, FAR), np.ones((rows, 1)), np.zeros(rows)
         if rows > curve.most_rows:

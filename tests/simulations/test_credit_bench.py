@@ -31,7 +31,16 @@ SMALL = ZooSettings(
     network=NetworkSettings(hidden=8, max_rounds=2),
 )
 KEYS = {"auc", "auc_sd", "ks", "brier", "ece", "seconds", "exchanges", "bytes"}
-NAMES = {"federated", "federated_additive", "label_holder_only", "xgboost", "lightgbm", "fate_settings"}
+NAMES = {
+    "protected",
+    "protected_bank_only",
+    "federated",
+    "federated_additive",
+    "label_holder_only",
+    "xgboost",
+    "lightgbm",
+    "fate_settings",
+}
 
 
 def table(rows=400, seed=1):
@@ -72,12 +81,23 @@ def test_any_table_runs_and_a_second_run_reuses_its_folds(small, tmp_path):
     assert set(report["models"]) >= NAMES
     assert all(set(model) >= KEYS for model in report["models"].values())
     assert report["models"]["federated"]["auc"] > 0.6
+    assert report["models"]["protected"]["auc"] > 0.6
+    assert set(report["paired"]) == {"protected", "federated", "federated_additive"}
     assert report["models"]["federated"]["exchanges"] > 0
     again = invoke(path, tmp_path, "--quick", "--json")
     assert json.loads(again.stdout)["models"] == report["models"]
     assert "kept from an earlier run" in again.stderr
     assert "| federated | " in vertical_table(report)
     assert "above the best pooled" in overview([report])
+
+
+def test_the_protected_model_is_measured_without_the_zoo(tmp_path):
+    done = invoke(write(tmp_path / "t.csv"), tmp_path, "--quick", "--no-zoo", "--json")
+    assert done.exit_code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert "federated" not in report["models"]
+    assert set(report["paired"]) == {"protected"}
+    assert report["config"]["protected"]["ridges"]
 
 
 def test_without_json_a_table_is_printed(small, tmp_path):

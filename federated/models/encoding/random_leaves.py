@@ -67,14 +67,12 @@ class _Deck:
 class RandomLeaves:
     """A constant, quantile ramps and missing indicators, and all leaves but the last of every random tree.
 
-    The last leaf of a tree is what the constant and the others leave. `tree_ridge` is how many times as tightly a leaf
-    is held as a ramp.
+    The last leaf of a tree is what the constant and the others leave.
     """
 
     encoder: RampEncoder
     binning: Binning
     trees: Trees
-    tree_ridge: float
 
     @property
     def width(self) -> int:
@@ -106,11 +104,11 @@ class RandomLeaves:
         t = self.trees
         return replace(self, trees=Trees(t.feature[chosen], t.cut[chosen], t.missing_left[chosen], t.value[chosen]))
 
-    def penalty(self, ridge: float) -> FloatArray:
-        """Ridge of every column, (width,)."""
+    def penalty(self, ridge: float, leaf_ridge: float) -> FloatArray:
+        """Ridge of every column, (width,): of ramps, and of leaves."""
         out = np.full(self.width, ridge)
         out[0] = CONSTANT_RIDGE
-        out[1 + self.encoder.width :] *= self.tree_ridge
+        out[1 + self.encoder.width :] = leaf_ridge
         return out
 
     def columns(self, values: FloatArray) -> Float32Array:

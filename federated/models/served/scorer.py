@@ -7,7 +7,7 @@ blend weighs in (deep trees, networks) is explained by sampling, so a version wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -59,6 +59,12 @@ class PartyScorer:
         """Between which hundredths of the training customers a value lies: multiples of 20, such as (80, 100)."""
         cuts = self.bands[feature]
         return 20 * int(np.searchsorted(cuts, value, "left")), 20 * (int(np.searchsorted(cuts, value, "right")) + 1)
+
+    def silent(self) -> PartyScorer:
+        """A scorer of the same features that says the same of everybody: a logit of 0."""
+        tables = self.tables
+        zeros = {name: np.zeros_like(getattr(tables, name)) for name in ("level", "slope", "cells")}
+        return PartyScorer(replace(tables, constant=0.0, **zeros), self.bands)
 
     def _rest(self, values: FloatArray) -> FloatArray:
         out = np.zeros(len(values))

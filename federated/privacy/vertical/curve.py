@@ -1,10 +1,13 @@
 """σ as a cubic around the overall rate: additions and products are all that shares can do.
 
-σ(z) ≈ c₀ + c₁u + c₂u² + c₃u³ with u = (z − m) / `REACH` and m the logit of the rate of default, by least squares over
-`SPREAD` logits to either side, weighted by a normal density. The rate is public to both parties; nothing else enters.
+σ(z) ≈ c₀ + c₁u + c₂u² + c₃u³ with u = (z − m) / `REACH` and m the logit of the rate of default, by least squares
+weighted by a normal density of standard deviation √2 · `DEVIATION` logits, among cubics that rise on all of [−2, 2].
+The rate is public to both parties; nothing else enters.
 
-Each party's part of u is cut to [−1, 1], so u lies in [−2, 2] and reaches beyond `SPREAD`, where the cubic follows σ no
-longer (it reaches 5.28 at a rate of 5 %): sums have to have room for the cubic, not for σ.
+Each party's part of u is cut to [−1, 1], so u lies in [−2, 2] and reaches where the cubic follows σ no longer. Because
+it rises there too, what training ascends is concave: no row pulls a coefficient the wrong way, however far its logit
+is. (The cubic that follows σ best near the middle falls beyond 6 logits, and training on it diverged.) Sums have to
+have room for the cubic, not for σ.
 """
 
 from __future__ import annotations
@@ -12,11 +15,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.optimize
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.ring import COLUMN_BITS, LARGEST_SUM, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring
 
-REACH, SPREAD, DEVIATION = 5.0, 4.5, 1.7
+REACH, DEVIATION = 4.0, 1.7
+# A constant either way, and the integrals of 4 − u², of 1 and of (u − a)² for a on a grid, in powers of u: a cubic
+# rises on [−2, 2] if and only if its derivative is a sum of such with weights that are not negative (Lukács; Szegő,
+# Orthogonal Polynomials, theorem 1.21.1), but for the grid's step.
+_GRID = np.linspace(-2.0, 2.0, 81)
+RISING = np.array(
+    [
+        [1.0, 0.0, 0.0, 0.0],
+        [-1.0, 0.0, 0.0, 0.0],
+        [0.0, 4.0, 0.0, -1.0 / 3.0],
+        [0.0, 1.0, 0.0, 0.0],
+        *([0.0, a * a, -a, 1.0 / 3.0] for a in _GRID.tolist()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +47,13 @@ class Curve:
     def around(rate: float) -> Curve:
         """The cubic for an overall rate of default, strictly between 0 and 1."""
         centre = float(np.log(rate / (1.0 - rate)))
-        z = np.linspace(centre - SPREAD, centre + SPREAD, 2_001)
-        u, weight = (z - centre) / REACH, np.exp(-(((z - centre) / DEVIATION) ** 2) / 4.0)
-        powers = np.vander(u, 4, increasing=True)
-        coefficients, *_ = np.linalg.lstsq(powers * weight[:, None], weight / (1.0 + np.exp(-z)), rcond=None)
-        return Curve(
-            centre, (float(coefficients[0]), float(coefficients[1]), float(coefficients[2]), float(coefficients[3]))
-        )
+        u = np.linspace(-2.0, 2.0, 401)
+        weight = np.exp(-((u * REACH / DEVIATION) ** 2) / 4.0)
+        columns = np.stack([np.polynomial.polynomial.polyval(u, row) for row in RISING], axis=1)
+        target = weight / (1.0 + np.exp(-(centre + u * REACH)))
+        found, _ = scipy.optimize.nnls(columns * weight[:, None], target)
+        c0, c1, c2, c3 = (float(c) for c in found @ RISING)
+        return Curve(centre, (c0, c1, c2, c3))
 
     def of(self, logits: FloatArray) -> FloatArray:
         """The cubic's value, for comparison with what shares give."""

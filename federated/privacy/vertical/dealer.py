@@ -50,9 +50,12 @@ class Dealer:
             corrections.append(a * b - share)
         return np.array(corrections)
 
-    def gradient(self, owner: str) -> Ring:
-        """The other party's correction (width,) of (the owner's columns)ᵀ · (a vector of the other's)."""
-        other = "grid" if owner == "bank" else "bank"
-        mask = self._masks[owner]
-        share = self._tapes[owner].draw(mask.shape[1])
-        return np.asarray(self._tapes[other].draw(self.rows) @ mask - share)
+    def gradients(self, widths: dict[str, int]) -> dict[str, Ring]:
+        """By owner of a gradient, the other party's correction (width,): of (the owner's first columns)ᵀ · (a vector of
+        the other party's)."""
+        vectors = {role: tape.draw(self.rows) for role, tape in self._tapes.items()}
+        shares = {role: tape.draw(widths[role]) for role, tape in self._tapes.items()}
+        return {
+            owner: np.asarray(vectors[other] @ self._masks[owner][:, : widths[owner]] - shares[owner])
+            for owner, other in (("bank", "grid"), ("grid", "bank"))
+        }

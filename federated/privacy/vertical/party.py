@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 class PairSide:
     """`columns` (rows, width) in [0, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
 
-    `tape` is this side's of the pair's dealer. A step is `open` → `cross` → `cube` → `hand_over` or `receive`; what
+    `tape` is this side's of the pair's dealer. A step is `open` → `cross` → `cube` → `hand_over` → `receive`; what
     `open`, `cross` and `hand_over` return goes to the other side, encrypted, because the dealer could unmask it.
     Raises `AggregationFailed` for rows or shapes that do not fit.
     """
@@ -88,12 +88,20 @@ class PairSide:
             self._residual = np.asarray(fixed(self.labels, RESIDUAL_BITS, 1.0) - share)
 
     def hand_over(self, correction: Ring) -> tuple[Ring, Ring]:
-        """For the other side's gradient: the own residual share behind a mask, and the own share of that gradient."""
+        """For the other side's gradient of its first columns, as many as the correction (width,) has numbers: the own
+        residual share behind a mask, and the own share of that gradient."""
+        if correction.ndim != 1 or not 0 < len(correction) <= self._others.shape[1]:
+            raise AggregationFailed(f"a correction of {correction.shape} came for {self._others.shape[1]} columns")
         mask = self.tape.draw(len(self._residual))
-        return np.asarray(self._residual - mask), np.asarray(correction + mask @ self._others)
+        return np.asarray(self._residual - mask), np.asarray(correction + mask @ self._others[:, : len(correction)])
 
-    def receive(self, masked: Ring) -> Ring:
-        """The own share (width,) of the own gradient, from the other side's masked residual share."""
+    def receive(self, masked: Ring, width: int) -> Ring:
+        """The own share (width,) of the gradient of the first own columns, from the other side's masked residual share.
+
+        Both sides `hand_over` before either receives: that is the order in which the dealer draws.
+        """
+        if not 0 < width <= self._ring.shape[1]:
+            raise AggregationFailed(f"a gradient of {width} numbers was asked of {self._ring.shape[1]} columns")
         if masked.shape != self._residual.shape:
             raise AggregationFailed(f"a masked residual of {masked.shape} came for {len(self._residual)} rows")
-        return np.asarray(self.tape.draw(self._ring.shape[1]) + (masked + self._residual) @ self._ring)
+        return np.asarray(self.tape.draw(width) + (masked + self._residual) @ self._ring[:, :width])

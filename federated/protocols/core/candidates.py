@@ -17,6 +17,8 @@ from federated.models.served.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.served.scorer import PartyScorer
 from federated.nodes.schema import FeatureSchema
 
+JOINT = "joint"
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -47,6 +49,7 @@ class Candidate:
     model: ScoringModel
     measured: Measured
     alone_bands: tuple[int, ...]
+    offered: str = JOINT
 
     @property
     def exact(self) -> bool:
@@ -72,8 +75,18 @@ def measured_of(
 
 
 def candidate_of(joint: FittedModel, alone: FittedModel) -> Candidate:
-    """The version that a joint model and a bank-only companion make together."""
+    """The version that a joint model and a bank-only companion make together.
+
+    A joint model that is worse on held-out customers than its companion is not offered: the version then scores with
+    the companion alone, whatever a grid company says, and `offered` tells why.
+    """
     bank, grid = joint.scorers
+    losses = joint.measured.metrics.brier, alone.measured.metrics.brier
+    if losses[0] > losses[1]:
+        only = alone.scorers[0]
+        model = ScoringModel(only, grid.silent(), only, alone.calibration, alone.calibration, alone.own)
+        why = f"bank_only: held-out Brier {losses[0]:.5f} with grid companies, {losses[1]:.5f} without"
+        return Candidate(alone.learners, model, alone.measured, alone.measured.score_bands, why)
     model = ScoringModel(bank, grid, alone.scorers[0], joint.calibration, alone.calibration, joint.own)
     return Candidate(joint.learners, model, joint.measured, alone.measured.score_bands)
 

@@ -9,12 +9,12 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federated.errors import AggregationFailed
+from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.nodes.identity import Identity
-from federated.privacy.vertical.curve import Curve
+from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring, Tape
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
@@ -22,7 +22,14 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.protected.judging import Judging
-from federated.protocols.protected.state import FIT, GRADIENT, Talk, given
+from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk, given
+
+# A part of a logit beyond this is no credit risk, but a fit that diverges.
+FARTHEST = 4.0 * REACH
+# What a step may add to a logit and still be told apart in a gain.
+LONGEST_STEP = 2.0
+# Each answer is one more equation about labels: an operator that asks for more than a run needs is refused.
+MOST_GRADIENTS, MOST_GAINS = 400, 40
 
 
 class ProtectedApp:
@@ -39,7 +46,8 @@ class ProtectedApp:
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
-            "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "logits": judging.logits,
+            "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "try": self._try,
+            "clear_try": self._clear_try, "logits": judging.logits,
             "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(_handled(handler)))
@@ -93,26 +101,27 @@ class ProtectedApp:
         """Compute the own columns, and keep their Gram matrix over rows that are fitted for the next secure sum."""
         state, node = self._talk.state, self._talk.state.node
         trees = Trees.from_arrays(content.under("trees"))
-        basis = RandomLeaves(node.encoder, node.binning, trees, content.number("tree_ridge"))
+        basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = basis.columns(node.values)
         # As shares hold them, so that the Gram matrix is theirs.
         columns = np.rint(columns * np.float32(128.0)) / np.float32(128.0)
         state.columns = columns
         if state.marks:
             rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
+            aside = sum(len(state.rows(peer, SET_ASIDE)) for peer in state.marks)
         else:
             purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-            rows = np.flatnonzero(purposes == FIT)
+            rows, aside = np.flatnonzero(purposes == FIT), int((purposes == SET_ASIDE).sum())
         part = columns[rows]
         if len(rows):
             gram = np.asarray(part.T @ part, dtype=np.float64)
             state.sums[f"gram {'bank' if state.is_bank else 'grid'}"] = gram[np.triu_indices(len(gram))]
         state.beta = np.zeros(columns.shape[1])
-        return Content(config={"rows": len(rows)})
+        return Content(config={"rows": len(rows), "aside": aside})
 
     def _hide(self, content: Content) -> Content:
         """Begin every pair with its dealer's key: own columns behind masks for the peer; then take the peer's."""
-        state, node = self._talk.state, self._talk.state.node
+        state = self._talk.state
         if content.under("hidden"):
             for peer, side in state.sides.items():
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
@@ -126,9 +135,8 @@ class ProtectedApp:
             rows = state.rows(peer, FIT)
             if not len(rows):
                 continue
-            labels = node.rows.labels[rows].astype(np.float64) if isinstance(node.rows, BankRows) else None
             tape = Tape(content.points(f"tape/{peer}"))
-            state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), tape, curve, labels)
+            state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), tape, curve, self._labels(rows))
             out[f"hidden/{peer}"] = self._talk.sealed(peer, state.sides[peer].hidden_columns())
         return Content(out)
 
@@ -141,51 +149,113 @@ class ProtectedApp:
         return Content()
 
     def _open(self, content: Content) -> Content:
-        state = self._talk.state
+        """The own part of the logits at `beta` behind a mask, for every peer. Raises `TrainingFailed` for a part that
+        lies where the cubic no longer tells logits apart: training has left what its curve was made for."""
+        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        state.answer_again(GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
-        opened = {p: self._talk.sealed(p, side.open(side.seen_columns @ state.beta)) for p, side in state.sides.items()}
-        return Content(prefixed("opened", opened))
+        for peer, side in state.sides.items():
+            logits = side.seen_columns @ state.beta
+            if not np.all(np.abs(logits) <= FARTHEST):
+                raise TrainingFailed(f"{self.name}: a logit is not finite or beyond {FARTHEST:g}: training diverges")
+            out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(logits))
+        return Content(out)
+
+    def _try(self, content: Content) -> Content:
+        """Begin a gain: over rows set aside, what `step` adds to the own logits is the one column, and its residuals
+        are those at `beta`. Both go across behind masks of a dealer of this gain's own."""
+        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        state.answer_again(GAIN, MOST_GAINS)
+        beta, step = content.floats("beta"), content.floats("step")
+        curve = Curve.around(content.number("rate"))
+        state.trials = {}
+        for peer in sorted(state.marks):
+            rows = state.rows(peer, SET_ASIDE)
+            if not len(rows):
+                continue
+            labels = self._labels(rows)
+            added = np.clip(state.columns[rows] @ step / LONGEST_STEP, -1.0, 1.0)[:, None]
+            side = PairSide(added, Tape(content.points(f"tape/{peer}")), curve, labels)
+            hidden = side.hidden_columns()
+            out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(state.columns[rows] @ beta), hidden.T)
+            state.trials[peer] = side
+        return Content(out)
+
+    def _labels(self, rows: Marks) -> FloatArray | None:
+        source = self._talk.state.node.rows
+        return source.labels[rows].astype(np.float64) if isinstance(source, BankRows) else None
 
     def _cross(self, content: Content) -> Content:
         out: Arrays = {}
-        for peer, side in self._talk.state.sides.items():
-            opened = self._talk.ring(content, "opened", peer, 1, -1)
-            out[f"opened/{peer}"] = self._talk.sealed(peer, side.cross(opened, given(content, "corrections", peer)))
+        for peer, side in self._sides(content).items():
+            trial = _is_trial(content)
+            opened = self._talk.ring(content, "opened", peer, 2 if trial else 1, -1)
+            if trial:
+                side.take_hidden(np.ascontiguousarray(opened[1:].T))
+            out[f"opened/{peer}"] = self._talk.sealed(peer, side.cross(opened[:1], given(content, "corrections", peer)))
         return Content(out)
 
     def _residual(self, content: Content) -> Content:
-        """Shares of the residual; who does not own the gradient hands its share over masked, and keeps what it owes."""
-        state, out, owed = self._talk.state, dict[str, NDArray[np.generic]](), []
-        for peer, side in state.sides.items():
+        """Shares of the residual, which go to the other side masked for its gradient; what is owed to that is kept."""
+        out, owed = dict[str, NDArray[np.generic]](), []
+        for peer, side in self._sides(content).items():
             side.cube(self._talk.ring(content, "opened", peer, 2, -1), given(content, "corrections", peer))
             correction = given(content, "gradient", peer)
-            if correction is not None:
-                masked_share, share = side.hand_over(correction)
-                out[f"masked/{peer}"] = self._talk.sealed(peer, masked_share)
-                owed.append(share)
-        if owed:
-            state.sums[GRADIENT] = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
+            if correction is None:
+                raise TrainingFailed(f"{self.name}: no correction came for the gradient of {peer}")
+            masked_share, share = side.hand_over(correction)
+            out[f"masked/{peer}"] = self._talk.sealed(peer, masked_share)
+            owed.append(share)
+        self._talk.state.owed = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
         return Content(out)
 
     def _gradient(self, content: Content) -> Content:
-        state = self._talk.state
-        shares = [side.receive(self._talk.ring(content, "masked", peer, -1)) for peer, side in state.sides.items()]
-        if shares:
-            state.sums[GRADIENT] = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
+        """The own shares of both sides' gradients, banks' first, or of a gain, for the next secure sum."""
+        state, width = self._talk.state, content.integer("width")
+        sides = self._sides(content)
+        shares = [side.receive(self._talk.ring(content, "masked", peer, -1), width) for peer, side in sides.items()]
+        if not shares:
+            return Content()
+        received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
+        if _is_trial(content):
+            state.sums[GAIN] = received + state.owed
+        else:
+            parts = (received, state.owed) if state.is_bank else (state.owed, received)
+            state.sums[GRADIENT] = np.concatenate(parts)
         return Content()
+
+    def _sides(self, content: Content) -> dict[str, PairSide]:
+        return self._talk.state.trials if _is_trial(content) else self._talk.state.sides
 
     def _clear(self, content: Content) -> Content:
         """Of a bank that trains with banks only: its gradient in numbers, for the secure sum."""
+        state, width = self._talk.state, content.integer("width")
+        state.answer_again(GRADIENT, MOST_GRADIENTS)
+        state.beta = content.floats("beta")
+        fitted, residual = self._clear_residual(FIT, state.beta, content)
+        if len(fitted):
+            state.sums[GRADIENT] = np.asarray(residual @ state.columns[fitted, :width], dtype=np.float64)
+        return Content()
+
+    def _clear_try(self, content: Content) -> Content:
+        """Of a bank that trains with banks only: the gain of `step` at `beta`, for the secure sum."""
+        state = self._talk.state
+        state.answer_again(GAIN, MOST_GAINS)
+        rows, residual = self._clear_residual(SET_ASIDE, content.floats("beta"), content)
+        if len(rows):
+            state.sums[GAIN] = np.array([residual @ (state.columns[rows] @ content.floats("step"))])
+        return Content()
+
+    def _clear_residual(self, purpose: int, beta: FloatArray, content: Content) -> tuple[Marks, FloatArray]:
         state, rows = self._talk.state, self._talk.state.node.rows
         assert isinstance(rows, BankRows)
-        state.beta = content.floats("beta")
-        purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-        fitted = np.flatnonzero(purposes == FIT)
-        part = state.columns[fitted]
-        p = 1.0 / (1.0 + np.exp(-(part @ state.beta)))
-        if len(fitted):
-            state.sums[GRADIENT] = np.asarray((rows.labels[fitted] - p) @ part, dtype=np.float64)
-        return Content()
+        own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == purpose)
+        p = 1.0 / (1.0 + np.exp(-(state.columns[own] @ beta)))
+        return own, np.asarray(rows.labels[own] - p, dtype=np.float64)
+
+
+def _is_trial(content: Content) -> bool:
+    return bool(content.config.get("trial"))
 
 
 def _handled(handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:

@@ -9,7 +9,7 @@ something to add: a node refuses a sum in which it would stand alone among other
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,11 +26,15 @@ from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session, Side
+from federated.protocols.protected.node import LONGEST_STEP
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import FIT, GRADIENT, HELD_OUT, SET_ASIDE, Marks
+from federated.protocols.protected.solver import Problem, ascend
+from federated.protocols.protected.state import FIT, GAIN, GRADIENT, HELD_OUT, SET_ASIDE, Marks
 
-# Steps with ¼·XᵀX in place of the Hessian converge for any factor below 2.
-RELAXATION = 1.8
+# How many times the tolerance roundings may leave.
+ROUNDED = 10.0
+# How many ridges in a row may do worse than the best before the path ends.
+WORSE = 2
 Pair = tuple[str, str]
 
 
@@ -47,6 +51,8 @@ class ProtectedTraining:
     settings: ProtectedSettings
     bases: list[RandomLeaves] = field(default_factory=list)
     betas: list[FloatArray] = field(default_factory=list)
+    ridge: float = 0.0
+    aside: tuple[str, ...] = ()
     marks: dict[Pair, Marks] = field(default_factory=dict)
     watch: Callable[[int, FloatArray], None] = lambda *_: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
@@ -67,53 +73,115 @@ class ProtectedTraining:
         return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
-        """Agree on columns, fit ramps, choose trees, and fit all that is kept: steps of one side after the other."""
+        """Agree on columns, fit ramps at the ridge that does best on rows set aside, choose trees, and fit all that is
+        kept. Raises `TrainingFailed` where the fit does not come to rest."""
         s = self.settings
         self._introduce()
         if self.joint:
             self._mark()
         grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
-        self.betas = [np.zeros(basis.width) for basis in self.bases]
-        self.betas[0][0] = self.session.prior
         dealers = self._hide() if self.joint else {}
-        self._steps(s.ramp_rounds, grams, [basis.ramps for basis in self.bases], dealers)
-        chosen = [self._choose(k, gram, dealers) for k, gram in enumerate(grams)]
+        start = [np.zeros(len(basis.ramps)) for basis in self.bases]
+        start[0][0] = self.session.prior
+        self._path(s.ridges, grams, start, dealers)
+        chosen = self._choose(grams, dealers)
         kept = [
             np.concatenate([basis.ramps, basis.leaves_of(trees)])
             for basis, trees in zip(self.bases, chosen, strict=True)
         ]
         self._keep(kept, dealers)
         self.bases = [basis.with_trees(trees) for basis, trees in zip(self.bases, chosen, strict=True)]
-        self.betas = [beta[own] for beta, own in zip(self.betas, kept, strict=True)]
+        self.betas = self._padded(self.betas)
         grams = [gram[np.ix_(own, own)] for gram, own in zip(grams, kept, strict=True)]
-        self._steps(s.rounds, grams, [np.arange(len(own)) for own in kept], dealers)
+        if any(chosen):
+            self._path(s.ridges, grams, self.betas, dealers)
 
-    def _steps(self, rounds: int, grams: list[FloatArray], moved: list[IntArray], dealers: dict[Pair, Dealer]) -> None:
-        """`rounds` steps a side of the coefficients `moved`."""
-        ridge = self.settings.ridge
-        factors = []
-        for gram, basis, own in zip(grams, self.bases, moved, strict=True):
-            bound = 0.25 * gram[np.ix_(own, own)] + np.diag(basis.penalty(ridge)[own])
+    @property
+    def _weight(self) -> float:
+        """Curvature of the log-likelihood along the constant, before anything is known of anybody."""
+        rate, rows = self.session.rate, sum(self.pairs.values()) if self.joint else self.session.training_rows
+        return rate * (1.0 - rate) * rows
+
+    def _path(
+        self,
+        ridges: Sequence[float],
+        grams: list[FloatArray],
+        start: list[FloatArray],
+        dealers: dict[Pair, Dealer],
+    ) -> None:
+        """Fit the first columns of each side, as many as `start` has, at each of `ridges` in descending order, until
+        two in a row do worse on rows set aside than the best; `betas` and `ridge` are then the best's.
+
+        How much likelier the rows set aside become from one ridge to the next is one number, to second order the slope
+        halfway: it is all that is opened of them here.
+        """
+        widths, tolerance = [len(beta) for beta in start], self.settings.tolerance * sum(map(len, start))
+        ends = np.cumsum(widths)[:-1]
+        here, raw, gained, best, worse = np.concatenate(start), None, 0.0, -np.inf, 0
+        for number, ridge in enumerate(ridges):
+            before, problem = here, self._problem(ridge, grams, widths, dealers)
+            found = ascend(
+                problem, here, tolerance=tolerance, most=self.settings.most, gradient=raw,
+                watch=lambda spent, left: self.session.progress("protected", spent, left),
+            )  # fmt: skip
+            if found.left > ROUNDED * tolerance:
+                # Less ridge takes logits to where the cubic is cut, and what is fitted there is no maximum.
+                if number:
+                    break
+                detail = f"{found.evaluations} gradients, and a step would add {found.left:g} to the log-likelihood"
+                raise TrainingFailed(f"the fit at ridge {ridge:g} does not come to rest: {detail}")
+            here, raw = found.point, found.gradient
+            if number:
+                middle, step = (np.split(part, ends) for part in ((before + here) / 2.0, here - before))
+                gained += self._gain(middle, step)
+            if gained > best:
+                best, worse, self.ridge = gained, 0, ridge
+                self.betas = np.split(here, ends)
+            else:
+                worse += 1
+            if worse == WORSE:
+                break
+
+    def _problem(
+        self, ridge: float, grams: list[FloatArray], widths: Sequence[int], dealers: dict[Pair, Dealer]
+    ) -> Problem:
+        """Penalised log-likelihood of the first columns; its metric takes the curvature of an average row for all."""
+        rate, penalties, factors = self.session.rate, [], []
+        for k, (gram, width) in enumerate(zip(grams, widths, strict=True)):
+            penalties.append(self.penalty(k, ridge)[:width])
+            metric = rate * (1.0 - rate) * gram[:width, :width] + np.diag(penalties[-1])
             try:
-                factors.append(scipy.linalg.cho_factor(bound))
+                factors.append(scipy.linalg.cho_factor(metric))
             except np.linalg.LinAlgError as error:
                 raise TrainingFailed(f"a side's columns have no solvable system: {error}") from error
-        for number in range(rounds):
-            for k, basis in enumerate(self.bases):
-                own = moved[k]
-                gradient = self._gradient(k, dealers)[own]
-                self.watch(k, gradient)
-                penalised = gradient - (basis.penalty(ridge) * self.betas[k])[own]
-                self.betas[k][own] += RELAXATION * scipy.linalg.cho_solve(factors[k], penalised)
-                self.session.progress("protected", number, float(np.abs(penalised).max()))
+        ends = np.cumsum(widths)[:-1]
 
-    def _choose(self, k: int, gram: FloatArray, dealers: dict[Pair, Dealer]) -> list[int]:
-        """The trees of a side that lower the loss most, by the gradient of all candidates, which no node is shown."""
-        basis, rate = self.bases[k], self.session.rate
-        most = self.settings.most_trees(k, sum(self.pairs.values()), basis)
-        penalty = basis.penalty(self.settings.ridge)
-        gradient = self._gradient(k, dealers) - penalty * self.betas[k]
-        return best_trees(basis, rate * (1.0 - rate) * gram + np.diag(penalty), gradient, most)
+        def gradient(point: FloatArray) -> FloatArray:
+            parts = self._gradient(np.split(point, ends), dealers)
+            for k, part in enumerate(parts):
+                self.watch(k, part)
+            return np.concatenate(parts)
+
+        return Problem(gradient, np.concatenate(penalties), factors)
+
+    def penalty(self, k: int, ridge: float) -> FloatArray:
+        """Ridge of every column (width,) of side `k`, where that of ramps is `ridge`."""
+        return self.bases[k].penalty(ridge, ridge * self.settings.leaf_ridge[k])
+
+    def _choose(self, grams: list[FloatArray], dealers: dict[Pair, Dealer]) -> list[list[int]]:
+        """The trees of each side that lower the loss most, by the gradient of all candidates: no node is shown it."""
+        rows, rate = sum(self.pairs.values()), self.session.rate
+        # A side with one feature that can be split has no trees at all.
+        most = [min(self.settings.most_trees(k, rows, b), len(b.trees.feature)) for k, b in enumerate(self.bases)]
+        if not any(most):
+            return [[] for _ in self.bases]
+        gradients, chosen = self._gradient(self._padded(self.betas), dealers), list[list[int]]()
+        for k, (basis, gram, beta) in enumerate(zip(self.bases, grams, self._padded(self.betas), strict=True)):
+            penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
+            curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
+            slope = gradients[k] - penalty * beta
+            chosen.append(best_trees(basis, curvature, slope, most[k]) if most[k] else [])
+        return chosen
 
     def _keep(self, kept: list[IntArray], dealers: dict[Pair, Dealer]) -> None:
         for k, side in enumerate(self.session.sides):
@@ -176,11 +244,12 @@ class ProtectedTraining:
         """Agree on a side's columns, and sum up their Gram matrix."""
         s = self.settings
         trees = random_trees(side.binning, side.quantiles, s.candidates[k], s.depth, s.seed * 10 + k)
-        basis = RandomLeaves(side.encoder, side.binning, trees, s.tree_ridge[k])
+        basis = RandomLeaves(side.encoder, side.binning, trees)
         self.bases.append(basis)
-        config: dict[str, Values] = self.drawn | {"tree_ridge": s.tree_ridge[k]}
+        config = self.drawn
         told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), config)))
         self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
+        self.aside = tuple(org for org in side.orgs if told[org].integer("aside")) if k == 0 else self.aside
         width = basis.width
         upper = np.triu_indices(width)
         gram = np.zeros((width, width))
@@ -212,6 +281,7 @@ class ProtectedTraining:
         name: str,
         pairs: Iterable[Pair],
         extra: Mapping[str, Arrays] | None = None,
+        config: Mapping[str, Values] | None = None,
     ) -> dict[str, Content]:
         """What each node of a pair sealed for the other, as messages to the other, with what is dealt to it."""
         requests: dict[str, Arrays] = {org: dict((extra or {}).get(org, {})) for org in self.orgs}
@@ -220,33 +290,66 @@ class ProtectedTraining:
                 sealed = answers[sender].arrays.get(f"{name}/{receiver}") if sender in answers else None
                 if sealed is not None:
                     requests[receiver][f"{name}/{sender}"] = sealed
-        return {org: Content(arrays) for org, arrays in requests.items() if arrays}
+        return {org: Content(arrays, dict(config or {})) for org, arrays in requests.items() if arrays}
 
-    def _gradient(self, k: int, dealers: dict[Pair, Dealer]) -> FloatArray:
-        """The gradient of side `k` at the current coefficients: shares of all parties, opened as their sum alone."""
+    def _gradient(self, betas: Sequence[FloatArray], dealers: dict[Pair, Dealer]) -> list[FloatArray]:
+        """Each side's gradient of its first columns, as many as `betas` has of it: shares of all parties, opened as
+        their sum alone."""
+        widths = [len(beta) for beta in betas]
+        length = sum(widths)
+        padded = self._padded(betas)
         if not self.joint:
-            return self._clear_gradient()
-        owner = ("bank", "grid")[k]
-        opening = {org: Content({"beta": self.betas[i]}) for i, s in enumerate(self.session.sides) for org in s.orgs}
-        opened = self.ask("open", opening)
+            request = Content({"beta": padded[0]}, self.drawn | {"width": length})
+            self.ask("clear", dict.fromkeys(self.orgs, request))
+            return [self.summed(GRADIENT, self.fitting[0], length, BITS)]
+        opening = {org: Content({"beta": padded[k]}) for k, side in enumerate(self.session.sides) for org in side.orgs}
+        self._shared(self.ask("open", opening), dealers, widths, {})
+        total = self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
+        return [np.asarray(part) for part in np.split(total, [widths[0]])]
+
+    def _padded(self, betas: Sequence[FloatArray]) -> list[FloatArray]:
+        """Coefficients (width,) of all columns of each side: zero after those of the first that are given."""
+        return [
+            np.concatenate([beta, np.zeros(basis.width - len(beta))])
+            for beta, basis in zip(betas, self.bases, strict=True)
+        ]
+
+    def _gain(self, betas: Sequence[FloatArray], step: Sequence[FloatArray]) -> float:
+        """How much likelier `step` makes the rows set aside, by the slope at `betas`."""
+        padded = [
+            {"beta": beta, "step": added} for beta, added in zip(self._padded(betas), self._padded(step), strict=True)
+        ]
+        if not self.joint:
+            self.ask("clear_try", dict.fromkeys(self.orgs, Content(padded[0], dict(self.drawn))))
+            return float(self.summed(GAIN, self.aside, 1, BITS)[0])
+        rows = {pair: int((marks == SET_ASIDE).sum()) for pair, marks in self.marks.items()}
+        dealers = {pair: Dealer(count) for pair, count in rows.items() if count}
+        config: dict[str, dict[str, Values]] = {org: {"rate": self.session.rate} for org in self.orgs}
+        for (bank, grid), dealer in dealers.items():
+            config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
+            dealer.columns({"bank": 1, "grid": 1})
+        asked = {org: Content(padded[k], config[org]) for k, side in enumerate(self.session.sides) for org in side.orgs}
+        self._shared(self.ask("try", asked), dealers, [1, 1], {"trial": 1})
+        over = sorted({org for pair in dealers for org in pair})
+        return float(self.summed(GAIN, over, 1, GRADIENT_BITS)[0]) * LONGEST_STEP
+
+    def _shared(
+        self, opened: dict[str, Content], dealers: dict[Pair, Dealer], widths: Sequence[int], config: dict[str, Values]
+    ) -> None:
+        """From opened logits to shares of both sides' gradients, which nodes keep for the next secure sum."""
         extra: dict[str, Arrays] = {org: {} for org in self.orgs}
         for (bank, grid), dealer in dealers.items():
             extra[grid][f"corrections/{bank}"] = dealer.products(1)
-        crossed = self.ask("cross", self.across(opened, "opened", dealers, extra))
+        crossed = self.ask("cross", self.across(opened, "opened", dealers, extra, config))
         extra = {org: {} for org in self.orgs}
         for (bank, grid), dealer in dealers.items():
             extra[grid][f"corrections/{bank}"] = dealer.products(2)
-            other, peer = (grid, bank) if owner == "bank" else (bank, grid)
-            extra[other][f"gradient/{peer}"] = dealer.gradient(owner)
-        handed = self.ask("residual", self.across(crossed, "opened", dealers, extra))
-        self.ask("gradient", self.across(handed, "masked", dealers))
-        return self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), len(self.betas[k]), GRADIENT_BITS)
-
-    def _clear_gradient(self) -> FloatArray:
-        """The banks' gradient where no grid company takes part."""
-        request = Content({"beta": self.betas[0]}, dict(self.drawn))
-        self.ask("clear", dict.fromkeys(self.orgs, request))
-        return self.summed(GRADIENT, self.fitting[0], len(self.betas[0]), BITS)
+            owed = dealer.gradients(dict(zip(("bank", "grid"), widths, strict=True)))
+            extra[grid][f"gradient/{bank}"], extra[bank][f"gradient/{grid}"] = owed["bank"], owed["grid"]
+        handed = self.ask("residual", self.across(crossed, "opened", dealers, extra, config))
+        masked = self.across(handed, "masked", dealers, config=config)
+        width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
+        self.ask("gradient", {org: Content(c.arrays, {**c.config, "width": width[org]}) for org, c in masked.items()})
 
     def evaluated(self, pair: Pair) -> Marks:
         """Marks of the pair's positions that are set aside or held out, in order."""

@@ -10,25 +10,29 @@ from federated.models.encoding.random_leaves import RandomLeaves
 @dataclass(frozen=True, slots=True)
 class ProtectedSettings:
     """`ramps` a feature, and leaves of the best `trees` of `candidates` random trees of `depth` levels, make a side's
-    columns; a ramp is held by `ridge`, a leaf `tree_ridge` times as tightly. What comes in twos is the banks' and the
-    grid companies'. After `ramp_rounds` steps a side on ramps alone the operator chooses trees by sums it may see.
+    columns; a leaf is held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in
+    twos is the banks' and the grid companies'. Ramps are fitted first, at each of `ridges` until rows set aside say
+    that less is worse. The operator then chooses trees by sums it may see, at a ridge of leaves that holds one with a
+    share `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
 
-    A grid company's coefficients say the more of single labels the more there are: it gets one for `rows_a_column`
-    rows, or its ramps alone. `rounds` steps a side follow; `set_aside` is the share of training rows that is kept for
-    calibration; `degree` is that of the graph of secure sums where there are many nodes. Tuned on the
-    Taiwan set's folds.
+    A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood (by
+    chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the path if
+    there was one before it. A grid company's coefficients say the more of single labels the more there are: it gets one
+    for `rows_a_column` rows, or its ramps alone. `set_aside` is the share of training rows that chooses the ridge and
+    calibrates; `degree` is that of the graph of secure sums where there are many nodes.
     """
 
-    ramps: int = 8
+    ramps: int = 16
     candidates: tuple[int, int] = (400, 400)
     trees: tuple[int, int] = (60, 50)
     depth: int = 2
-    ridge: float = 20.0
-    tree_ridge: tuple[float, float] = (12.0, 4.0)
-    ramp_rounds: int = 4
+    ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
+    leaf_ridge: tuple[float, float] = (12.0, 4.0)
+    choice: float = 0.05
+    tolerance: float = 0.001
+    most: int = 60
     rows_a_column: int = 100
-    rounds: int = 10
-    set_aside: float = 0.05
+    set_aside: float = 0.1
     degree: int = 10
     seed: int = 2024
 

@@ -5,6 +5,7 @@ Marks say of each aligned position what it is for: 0 nothing, `FIT`, `SET_ASIDE`
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +24,10 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, inner_folds
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
-# The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed.
-GRADIENT = "gradient"
+# Sums that both sides add shares to; all others are over nodes of one side, which alone have what is summed. A gain is
+# how much likelier a step makes the rows set aside, to first order.
+GRADIENT, GAIN = "gradient", "gain"
+SHARED = (GRADIENT, GAIN)
 Marks = NDArray[np.int64]
 
 
@@ -65,12 +68,15 @@ class ProtectedNode:
     parties: Parties
     marks: dict[str, Marks] = field(default_factory=dict)
     sides: dict[str, PairSide] = field(default_factory=dict)
+    trials: dict[str, PairSide] = field(default_factory=dict)
+    owed: Ring = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
     products: dict[str, Products] = field(default_factory=dict)
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     told: set[str] = field(default_factory=set)
+    answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -100,18 +106,24 @@ class ProtectedNode:
         different nodes would be a sum over fewer.
         """
         own, parties = self.node.rows.org_id, self.parties
-        idle = sorted(names - (parties.ours | parties.theirs if of == GRADIENT else parties.ours))
+        idle = sorted(names - (parties.ours | parties.theirs if of in SHARED else parties.ours))
         if idle:
             raise AggregationFailed(f"{own}: {', '.join(idle)} have nothing to add to the sum of {of}")
         if len(names & parties.ours) < parties.least:
             raise AggregationFailed(
                 f"{own}: a sum of {of} over {len(names & parties.ours)} node of its kind is its own"
             )
-        missing = sorted(self.sides.keys() - names) if of == GRADIENT else []
+        missing = sorted({GRADIENT: self.sides, GAIN: self.trials}.get(of, {}).keys() - names)
         if missing or threshold < holders(len(names), degree):
             raise AggregationFailed(f"{own}: {', '.join(missing) or 'some'} may be missing from the sum of {of}")
         if self.summed.setdefault(of, names) != names:
             raise AggregationFailed(f"{own}: the sum of {of} was over other nodes before")
+
+    def answer_again(self, what: str, most: int) -> None:
+        """Count an answer. Raises `TrainingFailed` for one more than `most` in this run."""
+        self.answered[what] += 1
+        if self.answered[what] > most:
+            raise TrainingFailed(f"{self.node.rows.org_id}: more than {most} of a run's {what}s were asked for")
 
     def tell_once(self, what: str) -> None:
         """Raise `TrainingFailed` if `what` was told before in this run: the difference of two answers says too much."""

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,15 @@ from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.run import train_zoo
 from federated.protocols.open.settings import ZooSettings
+from federated.protocols.protected.settings import ProtectedSettings
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.datasets import BenchTable
+from simulations.experiments.credit_zoo.shares import protected_figures
 
 SPLITS = 5
 SEED = 2024
 Say = Callable[[str], None]
+OURS = ("protected", "federated", "federated_additive")
 Json = dict[str, Any]
 POOLED = ("xgboost", "lightgbm", "fate_settings")
 RIVALS: dict[str, Callable[..., tuple[FloatArray, float]]] = {
@@ -43,12 +46,17 @@ RIVALS: dict[str, Callable[..., tuple[FloatArray, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """Which folds are run, with how many threads, and where finished folds are kept (None: nowhere)."""
+    """Which folds are run, with how many threads, and where finished folds are kept (None: nowhere).
+
+    `shares` are the settings of the protected model; `settings` those of the open zoo, which is left out without `zoo`.
+    """
 
     folds: int
     threads: int
     cache: Path | None
     settings: ZooSettings
+    shares: ProtectedSettings = field(default_factory=ProtectedSettings)
+    zoo: bool = True
 
 
 def fold_masks(labels: NDArray[np.int64], name: str) -> list[NDArray[np.bool_]]:
@@ -73,7 +81,8 @@ def run_bench(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
 
 def _key(table: BenchTable, fold: int, plan: BenchPlan) -> str:
     rivals = [baselines.XGBOOST, baselines.FATE, baselines.FATE_TREES, baselines.LIGHTGBM, baselines.PATIENCE]
-    text = json.dumps([table.data_sha256, fold, SEED, plan.settings.as_config(), rivals], sort_keys=True, default=str)
+    ours = [plan.settings.as_config() if plan.zoo else {}, plan.shares.as_config()]
+    text = json.dumps([table.data_sha256, fold, SEED, *ours, rivals], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -85,7 +94,9 @@ def _fold(table: BenchTable, held_out: NDArray[np.bool_], fold: int, plan: Bench
         if set(RIVALS) <= set(result):
             return result
     else:
-        result = _federated(table, held_out, fold, plan, say)
+        say(f"{table.name} fold {fold}: on shares")
+        result = protected_figures(table, held_out, plan.shares, lambda *_: None)
+        result |= _federated(table, held_out, fold, plan, say) if plan.zoo else {}
     result |= _rivals(table, held_out, plan)
     shown = ", ".join(f"{name} {result[name]['auc']:.4f}" for name in result)
     say(f"{table.name} fold {fold}: {shown}")
@@ -167,14 +178,15 @@ def summary(table: BenchTable, folds: Sequence[Json], plan: BenchPlan) -> Json:
             ours: {
                 rival: _paired(models[ours]["auc_folds"], models[rival]["auc_folds"]) for rival in _rivals_of(models)
             }
-            for ours in ("federated", "federated_additive")
+            for ours in OURS
+            if ours in models
         },
         "best_pooled": max(POOLED, key=lambda name: models[name]["auc"]),
         "rows": len(table.labels),
         "columns": [len(table.holder.columns), len(table.other.columns)],
         "seed": SEED,
         "data_sha256": table.data_sha256,
-        "config": plan.settings.as_config(),
+        "config": plan.settings.as_config() | {"protected": plan.shares.as_config()},
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "threads": plan.threads,

@@ -9,7 +9,8 @@ from simulations.tables import rewrite_tables
 
 Json = dict[str, Any]
 VERTICAL = (
-    "federated", "federated_additive", "scorecard", "additive", "pair_trees", "trees", "networks",
+    "protected", "protected_bank_only", "federated", "federated_additive", "scorecard", "additive", "pair_trees",
+    "trees", "networks",
     "label_holder_only", "fate_settings", "xgboost_by_party", "xgboost", "lightgbm",
 )  # fmt: skip
 WITHIN = 0.002
@@ -25,7 +26,7 @@ def vertical_table(report: Json) -> str:
         "| model | AUC | KS | Brier | ECE | s a fold | exchanges | MB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for name in VERTICAL:
+    for name in (name for name in VERTICAL if name in report["models"]):
         m = report["models"][name]
         wire = f"{m['exchanges']} | {m['bytes'] / 1e6:.0f}" if m["exchanges"] else "– | –"
         metrics = " | ".join(f"{m[key]:.4f}" for key in ("ks", "brier", "ece"))

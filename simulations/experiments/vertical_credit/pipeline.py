@@ -227,7 +227,7 @@ def _manifest(
         explanation=Explanation.EXACT if candidate.exact else Explanation.SAMPLED,
         columns={role: tuple(p.columns[j] for j in p.lending) for role, p in parties.items()},
         excluded_columns={role: tuple(f.column for f in p.features if f.protected) for role, p in parties.items()},
-        config=json.loads(json.dumps(protocol.config())),
+        config=json.loads(json.dumps(protocol.config())) | {"offered": candidate.offered},
         seed=result.seed,
         held_out_fold=result.folds[0],
         aligned_rows=alignment.rows,

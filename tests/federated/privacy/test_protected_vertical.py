@@ -10,7 +10,7 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks.label_inference import from_gradients, from_residuals, inferred, strongest
 from federated.privacy.vertical.channel import Introduction
 from federated.privacy.vertical.counting import Counter, answer, deal
-from federated.privacy.vertical.curve import Curve
+from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
@@ -40,7 +40,7 @@ class Pair:
         self.curve, self.crossed = curve, list(hidden.values())
 
     def gradient(self, owner, betas):
-        """One step up to the owner's gradient."""
+        """One step up to both gradients; the owner's."""
         bank, grid = self.sides["bank"], self.sides["grid"]
         opened = {role: side.open(self.columns[role] @ betas[role]) for role, side in self.sides.items()}
         corrections = self.dealer.products(1)
@@ -51,13 +51,16 @@ class Pair:
         more = self.dealer.products(2)
         bank.cube(twice["grid"], None)
         grid.cube(twice["bank"], more)
-        other = "grid" if owner == "bank" else "bank"
-        owed = self.dealer.gradient(owner)
-        masked, share = self.sides[other].hand_over(owed)
-        self.crossed += [*opened.values(), *twice.values(), corrections, more, owed, masked, share]
-        own = self.sides[owner].receive(masked)
-        self.crossed.append(own)
-        return floating(np.asarray(own + share), GRADIENT_BITS)
+        widths = {role: len(beta) for role, beta in betas.items()}
+        owed = self.dealer.gradients(widths)
+        handed = {"bank": grid.hand_over(owed["bank"]), "grid": bank.hand_over(owed["grid"])}
+        self.crossed += [*opened.values(), *twice.values(), corrections, more, *owed.values()]
+        found = {}
+        for role, (masked, share) in handed.items():
+            own = self.sides[role].receive(masked, widths[role])
+            self.crossed += [masked, share, own]
+            found[role] = floating(np.asarray(own + share), GRADIENT_BITS)
+        return found[owner]
 
 
 @pytest.mark.parametrize("owner", ["bank", "grid"])
@@ -86,11 +89,29 @@ def test_fewer_columns_go_on_with_what_was_hidden():
         assert np.abs(pair.gradient(owner, zero) - exact).max() < 4.0
 
 
-@pytest.mark.parametrize("rate", [0.05, 0.22, 0.5])
-def test_the_cubic_is_near_the_logistic_function_where_customers_are(rate):
+def test_a_gradient_of_the_first_columns_is_a_part_of_that_of_all():
+    pair = Pair(rows=400)
+    betas = {role: RNG.normal(size=c.shape[1]) for role, c in pair.columns.items()}
+    exact = pair.columns["grid"].T @ (pair.labels - pair.curve.of(sum(pair.columns[r] @ b for r, b in betas.items())))
+    whole, columns = pair.gradient("grid", betas), pair.columns
+    logits = {role: columns[role] @ betas[role] for role in betas}
+    # The same logits by one column a side, and gradients of as many columns as there are numbers in `betas`.
+    pair.columns = {role: logits[role][:, None] for role in betas}
+    first = pair.gradient("grid", {role: np.ones(1) for role in betas})
+    assert np.abs(whole - exact).max() < 2.0
+    assert np.abs(first - exact[:1]).max() < 2.0
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.22, 0.5, 0.9])
+def test_the_cubic_is_near_the_logistic_function_and_rises_wherever_two_parties_can_be(rate):
+    """The cubic that is nearest falls beyond six logits, and what is trained on it diverges."""
     curve = Curve.around(rate)
     z = curve.centre + np.linspace(-3, 3, 200)
-    assert np.abs(curve.of(z) - 1 / (1 + np.exp(-z))).max() < 0.04
+    assert np.abs(curve.of(z) - 1 / (1 + np.exp(-z))).max() < 0.09
+    assert np.diff(curve.of(curve.centre + np.linspace(-2 * REACH, 2 * REACH, 4_001))).min() > 0
+    if rate in (0.22, 0.5):
+        nearest = np.polynomial.Polynomial.fit(z, 1 / (1 + np.exp(-z)), 3)
+        assert np.diff(nearest(curve.centre + np.linspace(-2 * REACH, 2 * REACH, 4_001))).min() < 0
 
 
 def test_whatever_crosses_looks_uniform():
@@ -112,7 +133,7 @@ def test_no_two_messages_of_a_pair_repeat_a_mask():
     opened = []
     for _ in range(3):
         pair.gradient("grid", zero)
-        opened.append(pair.crossed[-9])
+        opened.append(pair.crossed[-14])
     assert all(not np.array_equal(a, b) for a, b in pairwise(opened))
 
 

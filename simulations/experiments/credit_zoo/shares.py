@@ -1,0 +1,101 @@
+"""The protected default on one fold of a bench table, as `tanxin train` trains it: on shares and secure sums."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flwr.clientapp import ClientApp
+from numpy.typing import NDArray
+
+from federated.engines.in_process import InProcessGrid, Seat
+from federated.models.encoding.categories import RawTable
+from federated.models.encoding.ramps import FloatArray
+from federated.models.served.metrics import metrics_of
+from federated.nodes.identity import fresh_identities
+from federated.protocols.core.cost import Meter
+from federated.protocols.core.messages import Switchboard
+from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.session import Progress, Session
+from federated.protocols.core.session_app import session_app
+from federated.protocols.core.settings import SessionSettings
+from federated.protocols.protected.evaluation import judged
+from federated.protocols.protected.node import ProtectedApp
+from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.settings import ProtectedSettings
+from simulations.experiments.credit_zoo.datasets import BenchTable
+
+Json = dict[str, Any]
+Mask = NDArray[np.bool_]
+CUT_OFF = 0.0
+SEED, BANKS, GRIDS = 2024, 3, 2
+
+
+def protected_figures(table: BenchTable, held_out: Mask, settings: ProtectedSettings, progress: Progress) -> Json:
+    """Figures of the joint model and of its companion without grid companies, on the same held-out rows.
+
+    Customers are dealt at random to three banks and two grid companies, as `tanxin train` deals them. Whoever measures
+    here holds all rows, so the model's own logits are ranked, calibrated by the line that the protocol fitted on rows
+    set aside. Raises `FederatedError`.
+    """
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(table, held_out), start=2)}))
+    return {
+        name: _fitted(board, table, held_out, settings, progress, joint)
+        for name, joint in (("protected", 1), ("protected_bank_only", 0))
+    }
+
+
+def _apps(table: BenchTable, held_out: Mask) -> list[ClientApp]:
+    rng, rows = np.random.default_rng(SEED), len(table.labels)
+    of_bank, of_grid = (rng.permutation(rows) % count for count in (BANKS, GRIDS))
+    own = [np.flatnonzero(of_bank == b) for b in range(BANKS)]
+    # A grid company's rows are in an order of its own.
+    theirs = [rng.permutation(np.flatnonzero(of_grid == g)) for g in range(GRIDS)]
+    places = [np.argsort(rows_of) for rows_of in theirs]
+    sources: dict[str, BankRows | GridRows] = {}
+    for b, mine in enumerate(own):
+        peers = {f"grid-{g}": np.flatnonzero(of_grid[mine] == g) for g in range(GRIDS)}
+        held = held_out[mine]
+        sources[f"bank-{b}"] = BankRows(f"bank-{b}", _taken(table.holder, mine), table.labels[mine], ~held, held, peers)
+    for g, mine in enumerate(theirs):
+        order = places[g]
+        sorted_bank = of_bank[mine[order]]
+        back = {f"bank-{b}": order[sorted_bank == b] for b in range(BANKS)}
+        sources[f"grid-{g}"] = GridRows(f"grid-{g}", _taken(table.other, mine), back)
+    roles = {name: "bank" if isinstance(source, BankRows) else "grid" for name, source in sources.items()}
+    known, apps = fresh_identities(sources, roles), []
+    for name, source in sources.items():
+        app, opened = session_app(source)
+        ProtectedApp(known[name], opened).add_to(app)
+        apps.append(app)
+    return apps
+
+
+def _taken(table: RawTable, rows: NDArray[np.int64]) -> RawTable:
+    return RawTable(table.columns, table.numbers[rows], {j: cells[rows] for j, cells in table.words.items()})
+
+
+def _fitted(
+    board: Switchboard, table: BenchTable, held_out: Mask, settings: ProtectedSettings, progress: Progress, joint: int
+) -> Json:
+    meter = Meter(board)
+    session = Session(board, SessionSettings(ramps=settings.ramps), progress, {"joint": joint})
+    run = ProtectedTraining(session, settings)
+    run.fit()
+    calibration = judged(run, (), CUT_OFF).calibration()
+    cost = meter.cost()
+    metrics = metrics_of(calibration(_logits(run, table))[held_out], table.labels[held_out])
+    return {
+        "auc": metrics.auc, "ks": metrics.ks, "brier": metrics.brier, "ece": metrics.ece, "rows": metrics.rows,
+        "seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes,
+    }  # fmt: skip
+
+
+def _logits(run: ProtectedTraining, table: BenchTable) -> FloatArray:
+    parts = [
+        basis.columns(side.categories.expand(raw)).astype(np.float64) @ beta
+        for basis, beta, side, raw in zip(
+            run.bases, run.betas, run.session.sides, (table.holder, table.other), strict=False
+        )
+    ]
+    return np.asarray(np.sum(parts, axis=0))
