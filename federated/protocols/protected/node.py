@@ -40,7 +40,8 @@ class ProtectedApp:
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "logits": judging.logits,
-            "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "histogram": judging.histogram,
+            "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "release": judging.release,
+            "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(_handled(handler)))
         add_secure_sum(app, self._identity, self._summed, self._agree)
