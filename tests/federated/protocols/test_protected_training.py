@@ -246,7 +246,7 @@ def test_counts_reach_the_operator_behind_masks_and_the_reader_finds_changed_one
     training.ask = listening
     judged(training, SEGMENTS, -1.0)
     for total in (seen[0].arrays["total/bank"], seen[0].arrays["total/grid"]):
-        assert np.median(total) > 1 << 60
+        assert (total < 1 << 32).mean() < 0.01
     with pytest.raises(TrainingFailed, match="released counts are told once a run"):
         asked("release", {"bank-a": seen[0]})
     again = Content(config={"cells": 3, "aside": 1, "vectors": ["rows"]})
