@@ -15,7 +15,7 @@ from federated.models.encoding.categories import RawTable
 from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
 from federated.privacy.attacks import feature_inference, label_inference
-from federated.privacy.attacks.cell_counts import certain_labels
+from federated.privacy.attacks.cell_counts import certain_labels, largest_chance
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
@@ -42,8 +42,8 @@ class ProtectedVertical:
 
     Attacks on labels are AUC by the sole grid company (`…_raw` counts what its own function says anyway, `…_beyond`
     does not: 0.5 is nothing), attacks on electricity columns the gain in R² of the bank, each in the clear and
-    protected. Of `labels_counted` rows set aside or held out the operator knows `labels_certain` labels for sure by the
-    counts in cells; with several banks it knows more, because each bank is counted.
+    protected. Of `labels_counted` rows set aside or held out the operator knows `labels_certain` labels for sure by all
+    counts that it is told, taken together; `label_chance` is the largest share of one class in a set that is counted.
     """
 
     data_origin: str
@@ -61,6 +61,7 @@ class ProtectedVertical:
     feature_attack_protected_gain: float
     labels_counted: int
     labels_certain: int
+    label_chance: float
     seconds: float
     exchanges: int
     bytes: int
@@ -105,7 +106,8 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     exchanges, sent = board.traffic.exchanges, board.traffic.bytes
     found = judged(run, [], 0.0)
-    counts = [(part.groups["bank", BANK]) for part in (found.set_aside, found.held_out)]
+    parts = [part for part in (found.set_aside, found.held_out) if part is not None]
+    sums = [part.sums([BANK]) for part in parts]
     return ProtectedVertical(
         data_origin=tables.schema.data_origin,
         rows=int(fit.sum()),
@@ -120,8 +122,9 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         own_function_auc=metrics_of(own, labels[fit]).auc,
         feature_attack_in_clear_gain=features[0].gain,
         feature_attack_protected_gain=features[1].gain,
-        labels_counted=round(sum(float(rows.sum()) for rows, _ in counts)),
-        labels_certain=certain_labels(counts),
+        labels_counted=sum(len(part.logit) for part in parts),
+        labels_certain=sum(certain_labels(len(p.logit), known) for p, known in zip(parts, sums, strict=True)),
+        label_chance=max(largest_chance(known) for known in sums),
         seconds=seconds,
         exchanges=exchanges,
         bytes=sent,

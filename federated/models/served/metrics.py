@@ -49,15 +49,21 @@ class ScoreHistogram:
     @staticmethod
     def of(logits: FloatArray, labels: NDArray[np.int64]) -> ScoreHistogram:
         """Count `logits` (rows,) with `labels` (rows,) in {0, 1}. Raises `CorruptData` for a non-finite logit."""
+        bad = np.asarray(labels, dtype=np.float64)
+        return ScoreHistogram.weighted(logits, 1.0 - bad, bad)
+
+    @staticmethod
+    def weighted(logits: FloatArray, good: FloatArray, bad: FloatArray) -> ScoreHistogram:
+        """As `of`, of rows that count as `good` and as `bad` by these weights (rows,)."""
         if not np.all(np.isfinite(logits)):
             raise CorruptData("a held-out logit is not finite")
         scaled = (np.asarray(logits, dtype=np.float64) + LOGIT_BOUND) / (2 * LOGIT_BOUND) * CELLS
         cells = np.clip(scaled, 0, CELLS - 1).astype(np.int64)
         p = 1.0 / (1.0 + np.exp(-np.asarray(logits, dtype=np.float64)))
         counts = np.zeros((2, CELLS))
-        np.add.at(counts, (labels, cells), 1.0)
-        probability = np.asarray(np.bincount(cells, weights=p, minlength=CELLS), dtype=np.float64)
-        return ScoreHistogram(counts, probability, float(np.sum((p - labels) ** 2)))
+        counts[0], counts[1] = (np.bincount(cells, weights, CELLS) for weights in (good, bad))
+        probability = np.asarray(np.bincount(cells, (good + bad) * p, CELLS), dtype=np.float64)
+        return ScoreHistogram(counts, probability, float((good * p**2 + bad * (1.0 - p) ** 2).sum()))
 
     def cells(self) -> dict[str, NDArray[np.generic]]:
         """The occupied cells, for a message: `cells` (k,), `counts` (2, k), `probability` (k,), `squared` (1,)."""

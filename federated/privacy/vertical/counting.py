@@ -4,7 +4,12 @@ labels or groups, with the other node of the pair as dealer.
 The operator holds the sum of both logits of a row (they come masked) and so its cell C (rows, cells); the holder has
 columns V (rows, vectors). CᵀV is computed by a product of matrices on shares: the dealer draws masks of both and
 corrects their product, and sees neither. Guarantee, if no two collude: the holder learns nothing of a row's score, the
-dealer nothing at all, the operator the counts.
+dealer nothing at all, and the operator only what shares of all nodes add up to.
+
+Since the operator knows who is counted, a grid company adds a mask to what shares add up to that it has in common with
+one bank, the reader, alone. The operator passes masked counts on to the reader, who does not know who is counted,
+and each count comes with its multiple by a key (`tagged`) that nodes have and the operator has not: one that was
+changed on the way is found out but for a chance of 2⁻⁴⁰, as long as the change is below 2²⁴.
 """
 
 from __future__ import annotations
@@ -13,12 +18,15 @@ import secrets
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.ring import Ring, Tape
 
 MOST_COUNTS = 1 << 20
+# Rows that a count may have: a changed tag goes unnoticed the more easily the more twos a change is divisible by.
+MOST_ROWS = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,58 @@ def deal(rows: int, cells: int, vectors: int) -> Dealt:
     return Dealt(operator, holder, np.asarray(mask.T @ Tape(holder).draw(rows, vectors) - share))
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Counts that are added up: of `names` by `cells`, the first `aside` of them of rows set aside.
+
+    `rows` and `defaults` are counted in every cell, groups (`<segment>/<group>/…`) in those of held-out rows alone.
+    """
+
+    cells: int
+    aside: int
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of counts before any are left out: cells, vectors and their tags."""
+        return self.cells, 2 * len(self.names)
+
+    def wanted(self) -> NDArray[np.bool_]:
+        """Which counts of `shape` are added up."""
+        keep = np.array(["/" not in name for name in self.names]) | (np.arange(self.cells)[:, None] >= self.aside)
+        return np.hstack([keep, keep])
+
+    def read(self, total: Ring, masks: Ring, key: int) -> dict[str, Ring]:
+        """As the reader: counts by name, by cell, from wanted counts (n,) behind `masks` of `shape`.
+
+        Raises `AggregationFailed` for counts that were changed.
+        """
+        counts, wanted = np.zeros(self.shape, dtype=np.uint64), self.wanted()
+        if total.shape != (int(wanted.sum()),):
+            raise AggregationFailed(f"counts of {total.shape} came where {int(wanted.sum())} were agreed")
+        counts[wanted] = total - masks[wanted]
+        plain, tags = np.split(counts, 2, axis=1)
+        if np.any(tags != plain * np.uint64(key)):
+            raise AggregationFailed("counts were changed on the way to the reader")
+        return {name: np.asarray(plain[wanted[:, i], i]) for i, name in enumerate(self.names)}
+
+
+def counted(values: Ring) -> NDArray[np.int64]:
+    """Counts as integers. Raises `AggregationFailed` for one that nobody's rows can have."""
+    if np.any(values >= MOST_ROWS):
+        raise AggregationFailed(f"a count of {MOST_ROWS:,} rows or more came")
+    return values.astype(np.int64)
+
+
+def tagged(vectors: Ring, key: int) -> Ring:
+    """Vectors (rows, n) and, beside them, their multiples by a key of 64 bits: (rows, 2 n)."""
+    return np.hstack([vectors, vectors * np.uint64(key)])
+
+
 class Counter:
     """As the operator: `cell` (rows,) numbers below `cells`."""
 
-    def __init__(self, cell: np.ndarray[tuple[int], np.dtype[np.int64]], cells: int, vectors: int, key: bytes) -> None:
+    def __init__(self, cell: NDArray[np.int64], cells: int, vectors: int, key: bytes) -> None:
         self._one_hot = (cell[:, None] == np.arange(cells)).astype(np.uint64)
         tape = Tape(key)
         self.hidden = np.asarray(self._one_hot - tape.draw(len(cell), cells))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,27 @@ def measured_of(
         if name != "all"
     ]
     return Measured(whole.metrics(), calibration, tuple(segments), score_bands(whole))
+
+
+def mean_measured(drawn: Sequence[Measured]) -> Measured:
+    """The mean of figures of the same rows under several labels drawn for them; counts are whole again."""
+    first, segments = drawn[0], []
+    for i, of in enumerate(first.segments):
+        numbers = {field.name: [getattr(each.segments[i], field.name) for each in drawn] for field in fields(of)}
+        means = {name: _mean(values) for name, values in numbers.items() if name not in ("segment", "group")}
+        segments.append(replace(of, **means))
+    metrics = {f.name: _mean([getattr(each.metrics, f.name) for each in drawn]) for f in fields(Metrics)}
+    eces = {name: _mean([each.calibration["ece"][name] for each in drawn]) for name in first.calibration["ece"]}
+    bands = tuple(_mean([each.score_bands[k] for each in drawn]) for k in range(len(first.score_bands)))
+    return Measured(Metrics(**metrics), first.calibration | {"ece": eces}, tuple(segments), bands)
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """The mean, a whole number of whole ones, None where some are missing."""
+    if any(value is None for value in values):
+        return None
+    mean = float(np.mean(values))
+    return round(mean) if all(isinstance(value, int) for value in values) else mean
 
 
 def candidate_of(joint: FittedModel, alone: FittedModel) -> Candidate:

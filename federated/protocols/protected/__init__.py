@@ -6,9 +6,10 @@ and the banks' columns in turn, residuals are computed on shares between each ba
 semi-honest parties of whom no two collude:
 
 - the operator learns row counts, quantiles of each node's columns, sums of a side's columns (Gram matrices, gradients),
-  coefficients, and of customers set aside for calibration and audit the score, by position and without ids, and by
-  cells of at least `LEAST_CELL` customers how many defaulted;
-- a bank learns its own side's coefficients, a grid company its own side's; a step shows either the move of these.
+  coefficients, and of customers set aside for calibration and audit the score, by position and without ids, and how
+  many defaulted in blocks and groups of which no label follows (`privacy.vertical.suppression`);
+- a bank learns its own side's coefficients, a grid company its own side's; a step shows either the move of these;
+- the first bank by name learns counts of defaults by cell of about 20 customers, also of other banks, but not whose.
 
 What a grid company can still tell of labels from the moves of its coefficients is measured by
 `privacy.attacks.label_inference`, what a bank can tell of electricity columns by `privacy.attacks.feature_inference`.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from federated.models.served.calibration import NONE, isotonic, platt
+from federated.models.served.metrics import ScoreHistogram
 from federated.models.served.scaling import logit_of
 from federated.models.served.scorer import PartyScorer
 from federated.models.served.tables import tabulated
 from federated.nodes.schema import FeatureSchema
-from federated.protocols.core.candidates import FittedModel, measured_of
+from federated.protocols.core.candidates import FittedModel, mean_measured, measured_of
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.operator import ProtectedTraining
 
@@ -29,16 +30,14 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
     counted_rows = judged(run, segments, (logit_of(cut_off) + logit_of(cut_off - 1)) / 2)
-    calibration = counted_rows.calibration()
-    audited = {("all", "0"): counted_rows.held_out.histogram(calibration)} | {
-        group: counted_rows.held_out.histogram(calibration, group)
-        for group, (rows, _) in counted_rows.held_out.groups.items()
-        if rows.sum()
-    }
-    counted = counted_rows.set_aside.histogram(NONE)
-    eces = {
-        method: counted_rows.held_out.histogram(fitted).ece()
-        for method, fitted in (("none", NONE), ("platt", platt(counted)), ("isotonic", isotonic(counted)))
-    }
-    figures = {"method": calibration.method, "own": [], "ece": eces}
-    return FittedModel((LEARNER,), tuple(scorers), calibration, {}, measured_of(schema, cut_off, audited, figures))
+    calibration, held_out = counted_rows.calibration(), counted_rows.held_out
+    fits = {"none": NONE}
+    if counted_rows.set_aside is not None:
+        expected = counted_rows.set_aside.expected()
+        fits |= {"platt": platt(expected), "isotonic": isotonic(expected)}
+    drawn, odds = [], held_out.odds()
+    for draw, labels in enumerate(held_out.drawn(run.settings.seed)):
+        eces = {method: ScoreHistogram.of(fitted(held_out.logit), labels).ece() for method, fitted in fits.items()}
+        figures = {"method": calibration.method, "own": [], "ece": eces}
+        drawn.append(measured_of(schema, cut_off, held_out.histograms(calibration, labels, odds, draw), figures))
+    return FittedModel((LEARNER,), tuple(scorers), calibration, {}, mean_measured(drawn))

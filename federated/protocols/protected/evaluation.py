@@ -1,24 +1,33 @@
 """Calibration and held-out figures of a protected model: from scores that the operator sums, and labels it never sees.
 
-The operator puts rows into cells of equal mass by their summed logit, at least `LEAST_CELL` rows each; banks' defaults
-are counted by cell on shares (`privacy.vertical.counting`) and added up securely. Figures are those of the cells: rows
-of one cell count as ties, which lowers an AUC by some ten-thousandths where there are a thousand rows, less where more.
+The operator puts rows into cells of equal mass by their summed logit, at least `LEAST_CELL` rows each. Defaults by cell
+are counted on shares and added up securely (`privacy.vertical.counting`), behind masks that only one bank takes off,
+the reader: it does not know whose score is where. It joins cells to blocks that give no label away
+(`privacy.vertical.suppression`), and tells the operator the counts of these alone.
+
+Figures are means over `DRAWS` ways in which the counted defaults may lie among the rows of their blocks (multiple
+imputation: Rubin, "Multiple Imputation for Nonresponse in Surveys", 1987): more likely where the score is higher, with
+the slope that the blocks themselves show, and such that blocks end where they did. So a figure claims no ranking that
+blocks do not bear out, and keeps the spread that single rows have. Rows of a group are spread in the same way
+over the rows of their band.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.calibration import NONE, Calibration, own_of
-from federated.models.served.metrics import CELLS, LOGIT_BOUND, ScoreHistogram
-from federated.privacy.vertical.counting import Counter
+from federated.models.served.calibration import NONE, Calibration, own_of, platt
+from federated.models.served.metrics import ScoreHistogram
+from federated.privacy.vertical.counting import Counter, Layout
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.ring import Ring, floating
+from federated.privacy.vertical.suppression import LEAST_OF_EACH, Blocks, rungs_of, scarce
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.protected import judging
 from federated.protocols.protected.judging import SUM_BITS
@@ -26,80 +35,234 @@ from federated.protocols.protected.operator import Pair, ProtectedTraining
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
 
 LEAST_CELL = 20
+DRAWS = 40
+BISECTIONS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group: `band` (rows,) of everybody's rows, its own `rows`, `defaults` and rows below the cut-off by band.
+
+    `members` are its rows where the operator knows them: a bank's.
+    """
+
+    band: IntArray
+    rows: IntArray
+    defaults: IntArray
+    lower: IntArray
+    members: IntArray | None = None
+
+
+Groups = dict[tuple[str, str], Group]
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`logit` (cells,) mean of a cell, `rows` (cells,), `defaults` (cells,), and of groups `rows` and `defaults`."""
+    """Rows in blocks, and how many of a block defaulted.
+
+    `logit` and `block` (rows,), `defaults` (blocks,), `owner` (rows,) the number of the bank, 0 where the operator does
+    not know it, `lower` (rows,) whether the logit is below the cut-off. `scarce` (rows,)
+    are rows of whose block's defaults the rule that joins cells leaves them few. `groups` are by segment and name.
+    """
 
     logit: FloatArray
-    rows: FloatArray
-    defaults: FloatArray
-    groups: dict[tuple[str, str], tuple[FloatArray, FloatArray]]
+    block: IntArray
+    defaults: IntArray
+    owner: IntArray
+    lower: NDArray[np.bool_]
+    scarce: NDArray[np.bool_]
+    groups: Groups = field(default_factory=dict)
 
-    def histogram(self, calibration: Calibration, group: tuple[str, str] | None = None) -> ScoreHistogram:
-        """Counts at the calibrated logits of the cells' means."""
-        rows, defaults = (self.rows, self.defaults) if group is None else self.groups[group]
-        logits = calibration(self.logit)
-        cell = np.clip((logits + LOGIT_BOUND) / (2 * LOGIT_BOUND) * CELLS, 0, CELLS - 1).astype(np.int64)
-        p = 1.0 / (1.0 + np.exp(-logits))
-        counts = np.zeros((2, CELLS))
-        counts[0] = np.bincount(cell, rows - defaults, CELLS)
-        counts[1] = np.bincount(cell, defaults, CELLS)
-        squared = float(((rows - defaults) * p**2 + defaults * (1.0 - p) ** 2).sum())
-        return ScoreHistogram(counts, np.asarray(np.bincount(cell, rows * p, CELLS), dtype=np.float64), squared)
+    @property
+    def rows(self) -> IntArray:
+        """Rows by block."""
+        return np.asarray(np.bincount(self.block, minlength=len(self.defaults)), dtype=np.int64)
+
+    def chances(self) -> FloatArray:
+        """Probability (rows,) that a row is one of the defaults counted in its block; they add up to these.
+
+        Where there is one block, which shows no slope, the model is taken at its word: a calibration then moves the
+        level alone.
+        """
+        rows = self.rows
+        used = rows > 0
+        slope = 1.0
+        if used.sum() > 1:
+            means = np.bincount(self.block, self.logit, len(rows))[used] / rows[used]
+            bad = self.defaults[used].astype(np.float64)
+            line = platt(ScoreHistogram.weighted(np.asarray(means), rows[used] - bad, bad))
+            slope = line.slope if line.method == "platt" else 0.0
+        low, high = np.full(len(rows), -80.0), np.full(len(rows), 80.0)
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            p = 1.0 / (1.0 + np.exp(-(slope * self.logit + middle[self.block])))
+            more = np.bincount(self.block, p, len(rows)) > self.defaults
+            low, high = np.where(more, low, middle), np.where(more, middle, high)
+        return np.asarray(1.0 / (1.0 + np.exp(-(slope * self.logit + low[self.block]))), dtype=np.float64)
+
+    def expected(self) -> ScoreHistogram:
+        """Counts at rows' logits, each row in part a default: as often as it is drawn as one."""
+        p = np.asarray(np.mean(self.drawn(0), axis=0), dtype=np.float64)
+        return ScoreHistogram.weighted(self.logit, 1.0 - p, p)
+
+    def drawn(self, seed: int, draws: int = DRAWS) -> list[IntArray]:
+        """Labels (rows,) that have the counted defaults, several times, drawn by chance."""
+        rng, odds = np.random.default_rng(seed), self.odds()
+        return [_allotted(rng, odds, self.block, self.defaults, self.scarce) for _ in range(draws)]
+
+    def odds(self) -> FloatArray:
+        """Log-odds (rows,) of `chances`."""
+        p = np.clip(self.chances(), 1e-12, 1.0 - 1e-12)
+        return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float64)
+
+    def histograms(
+        self, calibration: Calibration, labels: IntArray, odds: FloatArray, seed: int
+    ) -> dict[tuple[str, str], ScoreHistogram]:
+        """Of these labels at calibrated logits, for ("all", "0") and for each group, with labels drawn for its own.
+
+        Unknown rows of a group are drawn from its bands, as many below and above the cut-off as it has there.
+        """
+        logits, rng, ranked = calibration(self.logit), np.random.default_rng(seed), np.argsort(self.logit)
+        found = {("all", "0"): ScoreHistogram.of(logits, labels)}
+        for name, group in self.groups.items():
+            own = group.members
+            if own is None:
+                wanted = ((self.lower, group.lower), (~self.lower, group.rows - group.lower))
+                own = np.concatenate(
+                    [
+                        rng.permutation(ranked[(side & (group.band == k))[ranked]])[:count]
+                        for side, counts in wanted
+                        for k, count in enumerate(counts.tolist())
+                    ]
+                )
+            found[name] = ScoreHistogram.of(logits[own], _allotted(rng, odds[own], group.band[own], group.defaults))
+        return found
+
+    def sums(self, banks: Sequence[str]) -> list[tuple[IntArray, int]]:
+        """What the operator knows of labels: rows of whom it has a count, and how many of them defaulted."""
+        known = [(np.flatnonzero(self.block == k), int(count)) for k, count in enumerate(self.defaults)]
+        for (segment, name), group in self.groups.items():
+            if segment == "bank":
+                own = self.owner == list(banks).index(name)
+                known += [
+                    (np.flatnonzero(own & (group.band == k)), int(count)) for k, count in enumerate(group.defaults)
+                ]
+        return known
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Rows set aside, for calibration, and rows held out, for figures."""
+    """Rows set aside, for calibration, None where they are too few, and rows held out, for figures."""
 
-    set_aside: Counted
+    set_aside: Counted | None
     held_out: Counted
 
     def calibration(self) -> Calibration:
         """Platt's line on rows set aside, if they differ significantly from the model, else none."""
-        return own_of(self.set_aside.histogram(NONE))
+        return NONE if self.set_aside is None else own_of(self.set_aside.expected())
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Rows of one purpose, pair after pair: `logit`, `owner` (a bank's number) and `cell`, (rows,) each."""
+
+    logit: FloatArray
+    owner: IntArray
+    edges: FloatArray
+
+    @staticmethod
+    def of(run: ProtectedTraining, logits: Mapping[Pair, FloatArray], mark: int, cut_off: float) -> _Scored:
+        """Rows marked so, in cells that do not lie on both sides of `cut_off`."""
+        parts = [logits[pair][run.evaluated(pair) == mark] for pair in logits]
+        numbers = [run.session.banks.orgs.index(bank) for bank, _ in logits]
+        logit = np.concatenate(parts)
+        return _Scored(logit, np.repeat(numbers, [len(part) for part in parts]), _edges(logit, cut_off))
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are: none without rows."""
+        return len(self.edges) + 1 if len(self.logit) else 0
+
+    def cell(self, logits: FloatArray) -> IntArray:
+        """The cell of each logit."""
+        return np.asarray(np.searchsorted(self.edges, logits, side="right"), dtype=np.int64)
+
+
+def _allotted(
+    rng: np.random.Generator,
+    odds: FloatArray,
+    block: IntArray,
+    defaults: IntArray,
+    scarce: NDArray[np.bool_] | None = None,
+) -> IntArray:
+    """Labels (rows,) of which so many a block are defaults, likelier of rows with higher odds (Plackett, Luce).
+
+    Of the `scarce` rows of a block fewer than `LEAST_OF_EACH` are.
+    """
+    # Rows come in an order of chance, which the draw is not to depend on.
+    ranked = np.lexsort((odds, block))
+    keys = np.empty(len(odds))
+    keys[ranked] = odds[ranked] + rng.gumbel(size=len(odds))
+    if scarce is not None:
+        few = np.flatnonzero(scarce)
+        keys[few[_place(keys[few], block[few]) >= LEAST_OF_EACH - 1]] = -np.inf
+    return np.asarray(_place(keys, block) < defaults[block], dtype=np.int64)
+
+
+def _place(keys: FloatArray, block: IntArray) -> IntArray:
+    """Place (rows,) of each row among those of its block, from 0, the highest key first."""
+    order = np.lexsort((-keys, block))
+    place = np.empty(len(keys), dtype=np.int64)
+    place[order] = np.arange(len(keys)) - np.searchsorted(block[order], block[order])
+    return place
 
 
 def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut_off: float) -> Judged:
     """Count a fitted model's rows. `segments` are groups as (segment, group number, role of who has the column).
 
-    No cell holds logits on both sides of `cut_off`. Raises what a node refuses with, `AggregationFailed`.
+    No cell holds logits on both sides of `cut_off`. Raises what a node refuses with (the reader refuses where too few
+    rows are held out), `AggregationFailed`.
     """
     if not run.joint:
         return _alone(run)
     logits = _summed_logits(run)
-    marks = {pair: run.evaluated(pair) for pair in logits}
-    cells: dict[Pair, IntArray] = {pair: np.zeros(len(z), dtype=np.int64) for pair, z in logits.items()}
-    means, sizes, starts = [], [], [0]
-    for mark in (SET_ASIDE, HELD_OUT):
-        z = np.concatenate([logits[pair][marks[pair] == mark] for pair in logits])
-        edges = _edges(z, cut_off)
-        for pair in logits:
-            own = marks[pair] == mark
-            cells[pair][own] = starts[-1] + np.searchsorted(edges, logits[pair][own], side="right")
-        cell = np.searchsorted(edges, z, side="right")
-        size = np.bincount(cell, minlength=len(edges) + 1)
-        means.append(np.bincount(cell, z, len(edges) + 1) / np.maximum(size, 1))
-        sizes.append(size.astype(np.float64))
-        starts.append(starts[-1] + len(edges) + 1)
-    defaults, groups = _counts(run, segments, cells, starts[-1])
-    parts = []
-    for k in range(2):
-        part = slice(starts[k], starts[k + 1])
-        by_group = {group: (rows[part], bad[part]) for group, (rows, bad) in groups.items()}
-        parts.append(Counted(means[k], sizes[k], defaults[part], by_group))
-    return Judged(*parts)
+    aside, held = (_Scored.of(run, logits, mark, cut_off) for mark in (SET_ASIDE, HELD_OUT))
+    below = int(held.cell(np.array([cut_off]))[0]) if cut_off in held.edges else 0
+    places = {
+        pair: np.where(run.evaluated(pair) == HELD_OUT, aside.cells + held.cell(z), aside.cell(z))
+        for pair, z in logits.items()
+    }
+    told = _released(run, segments, places, (aside.cells, held.cells), below)
+    counted: list[Counted | None] = []
+    for name, rows in (("aside", aside), ("held", held)):
+        blocks = [np.asarray(told.arrays.get(f"{name}/{what}", ()), dtype=np.int64) for what in ("block", "defaults")]
+        cell = rows.cell(rows.logit)
+        lower = rows.logit < cut_off
+        if not len(blocks[0]):
+            counted.append(None)
+            continue
+        few = scarce(Blocks(*blocks), np.bincount(cell, minlength=rows.cells))
+        counted.append(Counted(rows.logit, blocks[0][cell], blocks[1], rows.owner, lower, few[cell]))
+    assert counted[1] is not None
+    groups, banks, cell = dict[tuple[str, str], Group](), list(run.session.banks.orgs), held.cell(held.logit)
+    rungs = rungs_of(np.asarray(told.arrays["held/block"], dtype=np.int64))
+    for key, both in told.under("group").items():
+        segment, _, group = key.partition("/")
+        counts = np.asarray(both, dtype=np.int64)
+        known = np.flatnonzero(held.owner == banks.index(group)) if segment == "bank" else None
+        band = rungs[told.integer(f"rung/{segment}")][cell]
+        groups[segment, group] = Group(band, counts[0], counts[1], counts[2], known)
+    return Judged(counted[0], replace(counted[1], groups=groups))
 
 
-Groups = dict[tuple[str, str], tuple[FloatArray, FloatArray]]
-
-
-def _counts(
-    run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cells: dict[Pair, IntArray], count: int
-) -> tuple[FloatArray, Groups]:
-    """Defaults (count,) by cell, and rows and defaults of every group by cell.
+def _released(
+    run: ProtectedTraining,
+    segments: Sequence[tuple[str, str, str]],
+    places: Mapping[Pair, IntArray],
+    sizes: tuple[int, int],
+    below: int,
+) -> Content:
+    """What the reader releases. `sizes` are cells set aside and held out, `below` the latter's below the cut-off.
 
     Who defaulted is known to banks, who is in a group of a grid company's column to grid companies: their product is
     computed on shares, and each side's shares are counted.
@@ -108,19 +271,17 @@ def _counts(
     ours = [(s, g) for s, g, role in segments if role == "bank"] + [("bank", bank) for bank in banks]
     theirs = [(s, g) for s, g, role in segments if role == "grid"]
     products = [f"{s}/{g}/product" for s, g in theirs]
+    names = ["rows", "defaults", *(f"{s}/{g}/{what}" for s, g in ours for what in ("rows", "defaults")), *products]
     if theirs:
-        _multiply(run, {pair: len(cell) for pair, cell in cells.items()}, [f"{s}/{g}" for s, g in theirs])
-    names = ["defaults", *(f"{s}/{g}/{what}" for s, g in ours for what in ("rows", "defaults")), *products]
-    of_banks = _counted(run, cells, count, names, banks, grids)
-    plain = floating(of_banks[:, : 1 + 2 * len(ours)], 0)
-    groups = {group: (plain[:, 1 + 2 * i], plain[:, 2 + 2 * i]) for i, group in enumerate(ours)}
+        _multiply(run, {pair: len(at) for pair, at in places.items()}, [f"{s}/{g}" for s, g in theirs])
+    totals = {"bank": _counted(run, places, Layout(sum(sizes), sizes[0], tuple(names)), banks, grids)}
     if theirs:
-        names = [*(f"{s}/{g}/rows" for s, g in theirs), *products]
-        of_grids = _counted(run, cells, count, names, grids, banks)
-        rows = floating(of_grids[:, : len(theirs)], 0)
-        bad = floating(np.asarray(of_grids[:, len(theirs) :] + of_banks[:, 1 + 2 * len(ours) :]), 0)
-        groups |= {group: (rows[:, i], bad[:, i]) for i, group in enumerate(theirs)}
-    return np.asarray(plain[:, 0]), groups
+        layout = Layout(sum(sizes), sizes[0], (*(f"{s}/{g}/rows" for s, g in theirs), *products))
+        totals["grid"] = _counted(run, places, layout, grids, banks)
+    arrays: Arrays = {f"total/{held_by}": total for held_by, total in totals.items()}
+    request = Content(arrays, {"below": below, "masked": sorted({grid for _, grid in places})})
+    reader = min(banks)
+    return run.ask("release", {reader: request})[reader]
 
 
 def _multiply(run: ProtectedTraining, rows: Mapping[Pair, int], names: list[str]) -> None:
@@ -162,39 +323,47 @@ def _summed_logits(run: ProtectedTraining) -> dict[Pair, FloatArray]:
 
 def _counted(
     run: ProtectedTraining,
-    cells: dict[Pair, IntArray],
-    count: int,
-    names: list[str],
+    places: Mapping[Pair, IntArray],
+    layout: Layout,
     holders: Sequence[str],
     dealers: Sequence[str],
 ) -> Ring:
-    """Counts (count, names) over all pairs, modulo 2^64."""
-    dealing = Content(config={"cells": count, "vectors": len(names)})
-    dealt = run.ask("deal", dict.fromkeys(dealers, dealing))
+    """Wanted counts of `layout` over all pairs, modulo 2^64, behind grid companies' masks."""
+    config: dict[str, Values] = {"cells": layout.cells, "aside": layout.aside, "vectors": list(layout.names)}
+    dealt = run.ask("deal", dict.fromkeys(dealers, Content(config=config)))
+    first = min(dealers)
     counters: dict[Pair, Counter] = {}
-    requests: dict[str, Arrays] = {holder: {} for holder in holders}
-    for (bank, grid), cell in cells.items():
+    requests: dict[str, Arrays] = {holder: {f"tag/{first}": dealt[first].arrays[f"tag/{holder}"]} for holder in holders}
+    for (bank, grid), place in places.items():
         holder, dealer = (bank, grid) if bank in requests else (grid, bank)
-        counter = Counter(cell, count, len(names), dealt[dealer].arrays[f"key/{holder}"].tobytes())
+        counter = Counter(place, *layout.shape, dealt[dealer].arrays[f"key/{holder}"].tobytes())
         counters[holder, dealer] = counter
         requests[holder] |= {
             f"hidden/{dealer}": counter.hidden,
             f"dealt/{dealer}": dealt[dealer].arrays[f"dealt/{holder}"],
         }
-    config: dict[str, Values] = {"vectors": list(names)}
     answers = run.ask("count", {holder: Content(arrays, config) for holder, arrays in requests.items()})
-    total = np.zeros((count, len(names)), dtype=np.uint64)
+    total = np.zeros(layout.shape, dtype=np.uint64)
     for (holder, dealer), counter in counters.items():
         total = total + counter.own(np.asarray(answers[holder].arrays[f"opened/{dealer}"], dtype=np.uint64))
     adding = [org for org in holders if any(holder == org for holder, _ in counters)]
-    return np.asarray(total + run.ring_summed("counts", adding, total.size).reshape(total.shape))
+    own = total[layout.wanted()]
+    return np.asarray(own + run.ring_summed("counts", adding, own.size))
 
 
 def _alone(run: ProtectedTraining) -> Judged:
-    """Banks only: each counts its own logits in fixed cells, and the counts are added up securely."""
+    """Banks only: each counts its own logits in fixed cells, and the counts are added up securely.
+
+    Nobody but a bank knows whose logits they are, so no cell is joined to another.
+    """
     request = Content({"beta": run.betas[0]}, dict(run.drawn))
     told = run.ask("histogram", dict.fromkeys(run.orgs, request))
     adding = [org for org in run.orgs if told[org].integer("rows")]
     counts = run.summed("histogram", adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
-    return Judged(*(Counted(middles, part.sum(axis=0), part[1], {}) for part in counts))
+    parts = []
+    for part in np.rint(counts).astype(np.int64):
+        block = np.repeat(np.arange(judging.CELLS), part.sum(axis=0))
+        unknown = np.zeros(len(block), dtype=np.int64)
+        parts.append(Counted(middles[block], block, part[1], unknown, middles[block] < 0.0, unknown > 0))
+    return Judged(*parts)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.privacy.vertical.counting import answer, deal
+from federated.errors import TrainingFailed
+from federated.privacy.vertical.counting import Layout, answer, counted, deal, tagged
 from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape, fixed
-from federated.protocols.core.messages import Arrays, Content
+from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS, Group, joined, of_segment, rungs_of
+from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Talk, given
 
@@ -17,6 +21,8 @@ from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Talk
 CELLS, REACH = 480, 6.0
 # The sum of a row's two logits, as the operator gets it.
 SUM_BITS, MOST_LOGIT = 32, 1_000.0
+# Of the key of tags of counts.
+TAG_BYTES = 8
 
 
 class Judging:
@@ -75,44 +81,116 @@ class Judging:
         ]
 
     def deal(self, content: Content) -> Content:
-        """Deal for counts between the operator and the other side of each pair."""
-        out: Arrays = {}
-        cells, vectors = content.integer("cells"), content.integer("vectors")
+        """Deal for counts between the operator and the other side of each pair, once a run.
+
+        The first node of a side by name draws the key of tags for all of the other side. A grid company's mask is part
+        of what it deals to one bank.
+        """
+        state, layout, out = self._talk.state, _layout(content), dict[str, NDArray[np.generic]]()
+        state.tell_once("deals")
+        held_by = "grid" if state.is_bank else "bank"
+        state.layouts[held_by] = layout
+        if self._talk.name == min(state.parties.ours):
+            key = secrets.token_bytes(TAG_BYTES)
+            state.tags[held_by] = int.from_bytes(key, "little")
+            for peer in sorted(state.parties.theirs):
+                out[f"tag/{peer}"] = self._talk.sealed(peer, np.frombuffer(key, dtype=np.uint8))
+        mask = self._mask("dealt", layout)
         for peer in self._evaluated():
-            dealt = deal(len(self._talk.state.rows(peer, SET_ASIDE, HELD_OUT)), cells, vectors)
+            dealt = deal(len(state.rows(peer, SET_ASIDE, HELD_OUT)), *layout.shape)
             out[f"key/{peer}"] = np.frombuffer(dealt.operator_key, dtype=np.uint8)
-            out[f"dealt/{peer}"] = self._talk.sealed(
-                peer, np.frombuffer(dealt.holder_key, dtype=np.uint8), dealt.correction
-            )
+            holders = np.frombuffer(dealt.holder_key, dtype=np.uint8)
+            out[f"dealt/{peer}"] = self._talk.sealed(peer, holders, dealt.correction + mask)
+            mask = np.zeros_like(mask)
         return Content(out)
+
+    def _mask(self, purpose: str, layout: Layout, grid: str = "") -> Ring:
+        """What a grid company hides counts behind from the operator, and the reader takes off; zeros of a bank."""
+        state = self._talk.state
+        peer = grid or state.reader
+        if state.is_bank and not grid:
+            return np.zeros(layout.shape, dtype=np.uint64)
+        return Tape(self._talk.channel(peer).key_for(f"counts {purpose}")).draw(*layout.shape)
 
     def count(self, content: Content) -> Content:
         """The own vectors behind masks, and the own share of the counts for the secure sum, once a run."""
-        self._talk.state.tell_once("counts")
-        state, names, out, owed = self._talk.state, content.texts("vectors"), dict[str, NDArray[np.generic]](), []
+        state, layout, out, owed = self._talk.state, _layout(content), dict[str, NDArray[np.generic]](), []
+        state.tell_once("counts")
+        own = "bank" if state.is_bank else "grid"
+        state.layouts[own] = layout
+        tag = int.from_bytes(self._talk.unsealed(content, "tag", min(state.parties.theirs)), "little")
+        state.tags[own] = tag
         for peer in self._evaluated():
             rows = state.rows(peer, SET_ASIDE, HELD_OUT)
             blob = self._talk.unsealed(content, "dealt", peer)
             hidden = np.asarray(content.array(f"hidden/{peer}"), dtype=np.uint64)
-            correction = np.frombuffer(blob[KEY_BYTES:], dtype="<u8").astype(np.uint64).reshape(-1, len(names))
-            vectors = np.stack([self._vector(peer, rows, name) for name in names], axis=1)
-            opened, share = answer(vectors, blob[:KEY_BYTES], correction, hidden)
+            correction = np.frombuffer(blob[KEY_BYTES:], dtype="<u8").astype(np.uint64).reshape(layout.shape)
+            vectors = np.stack([self._vector(peer, rows, name) for name in layout.names], axis=1)
+            opened, share = answer(tagged(vectors, tag), blob[:KEY_BYTES], correction, hidden)
             out[f"opened/{peer}"] = opened
-            owed.append(share.ravel())
+            owed.append(share)
         if owed:
-            state.sums["counts"] = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
+            total = self._mask("held", layout) + np.sum(owed, axis=0, dtype=np.uint64)
+            state.sums["counts"] = np.asarray(total[layout.wanted()])
         return Content(out)
 
+    def release(self, content: Content) -> Content:
+        """Of the reader: counts of defaults that may be read (`privacy.vertical.suppression`), in blocks, once a run.
+
+        The first `below` held-out cells are below the cut-off: of a group's rows, not of its defaults, it is told how
+        many in each band are in these. Of rows set aside nothing is told where they are too few. Raises
+        `AggregationFailed` for counts that were changed, `TrainingFailed` if held-out rows are too few.
+        """
+        state = self._talk.state
+        if not state.is_bank or self._talk.name != state.reader:
+            raise TrainingFailed(f"{self._talk.name} does not read counts")
+        state.tell_once("released counts")
+        aside, read, out = state.layouts["bank"].aside, self._read(content), dict[str, NDArray[np.generic]]()
+        rows, defaults, below = counted(read["rows"]), counted(read["defaults"]), content.integer("below")
+        kept = joined(rows[:aside], defaults[:aside])
+        if kept is not None:
+            out |= {"aside/block": kept.block, "aside/defaults": kept.defaults}
+        held = rows[aside:]
+        blocks = joined(held, defaults[aside:])
+        if blocks is None:
+            least = f"{LEAST_ROWS} rows with {LEAST_OF_EACH} defaults and {LEAST_OF_EACH} that paid"
+            raise TrainingFailed(f"{self._talk.name}: fewer than {least} are held out: their labels would follow")
+        out |= {"held/block": blocks.block, "held/defaults": blocks.defaults}
+        config: dict[str, Values] = {}
+        rungs = rungs_of(blocks.block)
+        for segment, groups in _by_segment(read).items():
+            told = of_segment(blocks, held, rungs, groups)
+            config[f"rung/{segment}"] = told.rung
+            for name, (count, bad) in told.groups.items():
+                lower = np.bincount(rungs[told.rung][:below], groups[name].rows[:below], len(count)).astype(np.int64)
+                out[f"group/{segment}/{name}"] = np.stack([count, bad, lower])
+        return Content(out, config)
+
+    def _read(self, content: Content) -> dict[str, Ring]:
+        """Counts by name, from masked sums of what banks and what grid companies hold; shares are added up."""
+        state, read, grids = self._talk.state, dict[str, Ring](), content.texts("masked")
+        for held_by, purpose in (("bank", "dealt"), ("grid", "held")):
+            layout = state.layouts.get(held_by)
+            if layout is None:
+                continue
+            masks = np.zeros(layout.shape, dtype=np.uint64)
+            for grid in grids:
+                masks = masks + self._mask(purpose, layout, grid)
+            total = np.asarray(content.array(f"total/{held_by}"), dtype=np.uint64)
+            for name, counts in layout.read(total, masks, state.tags[held_by]).items():
+                read[name] = np.asarray(read[name] + counts) if name in read else counts
+        return read
+
     def _vector(self, peer: str, rows: Marks, name: str) -> Ring:
-        """One column (rows,) of a count: `defaults`, or of a group `<segment>/<group>/rows`, `/defaults` or `/product`.
+        """One column (rows,) of a count: `rows`, `defaults`, or `<segment>/<group>/` and one of them or `product`.
 
         A product is the own share of a group's defaults that neither side knows. A group of few held-out customers at
         one node is not reported by it.
         """
         source = self._talk.state.node.rows
         labels = source.labels[rows] if isinstance(source, BankRows) else np.zeros(len(rows), dtype=np.int64)
-        if name == "defaults":
-            return np.asarray(labels, dtype=np.uint64)
+        if name in ("rows", "defaults"):
+            return np.asarray(labels if name == "defaults" else np.ones(len(rows)), dtype=np.uint64)
         segment, group, what = name.split("/")
         if what == "product":
             return self._talk.state.shares[peer][f"{segment}/{group}"]
@@ -151,3 +229,22 @@ class Judging:
         if rows_counted:
             state.sums["histogram"] = histogram
         return Content(config={"rows": rows_counted})
+
+
+def _layout(content: Content) -> Layout:
+    cells, aside = content.integer("cells"), content.integer("aside")
+    if not 0 <= aside <= cells:
+        raise TrainingFailed(f"{cells} cells, {aside} of them set aside, cannot be")
+    return Layout(cells, aside, tuple(content.texts("vectors")))
+
+
+def _by_segment(read: dict[str, Ring]) -> dict[str, dict[str, Group]]:
+    """Groups of each segment, of whichever side."""
+    segments: dict[str, dict[str, Group]] = {}
+    for name, rows in read.items():
+        if name.endswith("/rows"):
+            segment, group, _ = name.split("/")
+            bad = read.get(f"{segment}/{group}/defaults", read.get(f"{segment}/{group}/product"))
+            assert bad is not None
+            segments.setdefault(segment, {})[group] = Group(counted(rows), counted(bad))
+    return segments

@@ -47,8 +47,8 @@ class ProtectedApp:
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "try": self._try,
-            "clear_try": self._clear_try, "logits": judging.logits,
-            "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "histogram": judging.histogram,
+            "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
+            "count": judging.count, "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(_handled(handler)))
         add_secure_sum(app, self._identity, self._summed, self._agree)

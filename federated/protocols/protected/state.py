@@ -16,6 +16,7 @@ from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.vertical.channel import Channel, Introduction
+from federated.privacy.vertical.counting import Layout
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring
@@ -78,11 +79,19 @@ class ProtectedNode:
     told: set[str] = field(default_factory=set)
     answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
+    # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
+    layouts: dict[str, Layout] = field(default_factory=dict)
+    tags: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_bank(self) -> bool:
         """Whether this node holds labels."""
         return isinstance(self.node.rows, BankRows)
+
+    @property
+    def reader(self) -> str:
+        """The bank that reads counts: the first by name of the run, which no operator chooses."""
+        return min(self.parties.ours if self.is_bank else self.parties.theirs)
 
     def rows(self, peer: str, *wanted: int) -> Marks:
         """Own rows behind the positions shared with `peer` that are marked so, in order of position."""
