@@ -9,7 +9,7 @@ from typing import Any
 
 TABLE_START = "<!-- table: made from the report files, do not edit -->"
 TABLE_END = "<!-- end of table -->"
-Tables = Callable[[list[dict[str, Any]]], Sequence[str]]
+Tables = Callable[[list[Any]], Sequence[str]]
 
 
 def rewrite_tables(folder: Path, tables: Tables) -> str:
