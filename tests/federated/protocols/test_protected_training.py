@@ -129,17 +129,18 @@ def fitted():
     return world, training
 
 
-def fitted_rows(world, training):
+def marked(world, training, purpose):
+    """Customers whom pairs mark so."""
     rows = np.zeros(len(world.labels), dtype=bool)
     for (bank, grid), marks in training.marks.items():
         shared = np.flatnonzero((world.of_bank == BANKS.index(bank)) & (world.of_grid == GRIDS.index(grid)))
-        rows[shared[marks == FIT]] = True
+        rows[shared[marks == purpose]] = True
     return rows
 
 
 def test_several_nodes_fit_what_one_table_would(fitted):
     world, training = fitted
-    rows = fitted_rows(world, training)
+    rows = marked(world, training, FIT)
     assert not (rows & world.held_out).any()
     assert 0.85 < rows.sum() / (~world.held_out).sum() < 1.0
     residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
@@ -150,15 +151,6 @@ def test_several_nodes_fit_what_one_table_would(fitted):
         gradient = columns[rows].T @ residual[rows] - training.penalty(k, training.ridge) * beta
         # At the optimum the gradient is 0; what is left are roundings of columns and logits over 1,150 rows.
         assert np.abs(gradient).max() < 3.0
-
-
-def marked(world, training, purpose):
-    """Customers whom pairs mark so."""
-    rows = np.zeros(len(world.labels), dtype=bool)
-    for (bank, grid), marks in training.marks.items():
-        shared = np.flatnonzero((world.of_bank == BANKS.index(bank)) & (world.of_grid == GRIDS.index(grid)))
-        rows[shared[marks == purpose]] = True
-    return rows
 
 
 def test_a_gain_is_what_a_step_adds_to_the_likelihood_of_rows_set_aside(fitted):
@@ -195,6 +187,19 @@ def test_training_comes_to_rest_where_labels_are_nearly_certain():
     logits = world.logits(training)
     assert np.abs(logits).max() < 20.0
     assert metrics_of(logits[world.held_out], world.labels[world.held_out]).auc > 0.95
+
+
+def test_an_answer_that_the_operator_repeats_is_refused():
+    training = World(rows=600).training()
+    ask = training.ask
+
+    def repeating(action, requests):
+        answers = ask(action, requests)
+        return ask(action, requests) if action == "gradient" else answers
+
+    training.ask = repeating
+    with pytest.raises(AggregationFailed, match="was changed on the way"):
+        training.fit()
 
 
 @pytest.mark.parametrize("what", ["gradient", "gain"])
