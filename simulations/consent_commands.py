@@ -14,7 +14,6 @@ from rich.console import Console
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import FederatedError, InvalidConsent
-from federated.serving import Network
 from simulations.worlds.wallet import NETWORK, Wallet
 
 consent = typer.Typer(no_args_is_help=True, help="Sign consents as a customer of the sandbox.")
@@ -62,6 +61,9 @@ def withdraw(
     consent_id: Annotated[str, typer.Argument(help="The consent to withdraw.")], bank: Bank, home: Home = Path("var")
 ) -> None:
     """Print the subject's signature under a withdrawal as the JSON body of `POST …/withdrawal`."""
+    # The network takes a second to load, and signing does not need it.
+    from federated.serving import Network  # noqa: PLC0415
+
     folder = home / NETWORK
     try:
         network = Network.open(folder)

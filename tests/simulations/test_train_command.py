@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from small_network import BOTH_BLENDS
 from typer.testing import CliRunner
 
+from credit_api.cli.main import main
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.nodes.bank import BankNode
@@ -46,10 +48,32 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ["train", *arguments])
 
 
-def test_json_is_all_there_is_on_stdout(tmp_path):
-    done = invoke("--firms", "400", "--folds", "1", "--home", str(tmp_path), "--json")
-    assert done.exit_code == 0, done.stderr
-    report = json.loads(done.stdout)
+@pytest.fixture
+def program(monkeypatch, capsys):
+    """The program itself, on words of a command line, as a user starts it whose files are open to everybody."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["tanxin", *words])
+        with pytest.raises(SystemExit) as done:
+            main()
+        said = capsys.readouterr()
+        assert done.value.code == 0, said.err
+        return said
+
+    before = os.umask(0o022)
+    yield run
+    os.umask(before)
+
+
+def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(program, tmp_path):
+    """Books, node stores and grid nodes lay open to everybody on the machine, private keys among them."""
+    home = tmp_path / "network"
+    done = program("train", "--firms", "400", "--folds", "1", "--home", str(home), "--json")
+    program("migrate", "--home", str(tmp_path))
+    assert list((home / "nodes").glob("*.db"))
+    others = [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077]
+    assert others == []
+    report = json.loads(done.out)
     assert (report["data_origin"], report["folds"], report["seed"]) == ("generated", 1, 2024)
     protected = {"protected", "protected_bank_only"}
     assert protected | {"label_holder_only", "xgboost"} == set(report["models"])
@@ -57,10 +81,10 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
         assert {"auc", "ks", "brier", "ece", "seconds", "exchanges", "bytes"} <= set(report["models"][name])
     assert report["alignment"]["ids"] > 300
     assert report["registered"] == ["v0001"]
-    standing = Governance(tmp_path, ModelRegistry(tmp_path)).lifecycle()
+    standing = Governance(home, ModelRegistry(home)).lifecycle()
     assert {each.registered_by for each in standing.versions.values()} == {"operator"}
     assert standing.champion is None
-    assert "aligned" in done.stderr
+    assert "aligned" in done.err
 
 
 def test_the_zoo_is_trained_without_protection_where_that_is_asked_for(monkeypatch):

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -129,23 +127,6 @@ def test_a_command_that_fails_unexpectedly_stores_nothing_and_says_so(tmp_path, 
 
 def readable_by_others(home):
     return sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.stat().st_mode & 0o077)
-
-
-def test_what_the_program_writes_is_nobody_elses(tmp_path):
-    """Books, node stores and grid nodes lay open to everybody on the machine, private keys among them."""
-    home = tmp_path / "home"
-    for words in (("train", "--firms", "400", "--folds", "1", "--home", str(home / "network")), ("migrate",)):
-        done = subprocess.run(
-            ["sh", "-c", f'umask 022; exec {sys.executable} -m credit_api "$@"', "sh", *words],
-            env=os.environ | {"TANXIN_HOME": str(home)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    assert list((home / "network" / "nodes").glob("*.db"))
-    assert not readable_by_others(home)
-    assert home.stat().st_mode & 0o077 == 0
 
 
 def test_what_an_earlier_version_left_open_is_closed_and_what_is_not_ours_is_left(tmp_path):
