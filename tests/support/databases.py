@@ -4,6 +4,8 @@ import shutil
 from contextlib import contextmanager
 from itertools import count
 
+from postgres import WORKER
+
 from credit_api.app.database import migrate
 from financing.base.storage.database import open_engine
 
@@ -37,20 +39,18 @@ class Databases:
             yield address
 
     def _make(self, kind, make):
-        name = f"made{next(self._numbers)}"
-        if kind == "sqlite":
-            make(f"sqlite:///{self._folder / name}")
-            return self._folder / name
-        self._server().psql(f"CREATE DATABASE {name}")
-        make(self._server().get_uri(name))
-        return name
+        if kind == "postgresql":
+            return self._server().made_once(f"made_{make.__module__}_{make.__name__}", make)
+        path = self._folder / f"made{next(self._numbers)}"
+        make(f"sqlite:///{path}")
+        return path
 
     @contextmanager
     def _on_server(self, template):
-        name = f"t{next(self._numbers)}"
-        self._server().psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        yield self._server().get_uri(name)
-        self._server().psql(f"DROP DATABASE {name} WITH (FORCE)")
+        name = f"t{next(self._numbers)}_{WORKER}"
+        self._server().create(name, template)
+        yield self._server().address(name)
+        self._server().drop(name)
 
 
 def migrated(address):

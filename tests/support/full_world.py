@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from postgres import WORKER
 from world import World
 
 from financing.lending.unit import UnitOfWork
@@ -17,10 +18,11 @@ def full_world(request, tmp_path_factory):
             yield opened, filled(opened)
         return
     founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
-    server.psql("CREATE DATABASE lists TEMPLATE founded STRATEGY FILE_COPY")
-    with World.copied(founded, home, server.get_uri("lists")) as opened:
+    name = f"lists_{WORKER}"
+    server.create(name, "founded")
+    with World.copied(founded, home, server.address(name)) as opened:
         yield opened, filled(opened)
-    server.psql("DROP DATABASE lists WITH (FORCE)")
+    server.drop(name)
 
 
 def filled(w):

@@ -5,6 +5,7 @@ from copy import deepcopy
 from itertools import count
 
 import pytest
+from postgres import WORKER
 from world import Founded, World
 
 
@@ -44,10 +45,10 @@ class ReadyWorlds:
             yield opened, deepcopy(known)
 
     def _make(self, kind, make):
-        name, source = f"ready{next(self._numbers)}", "founded_world" if kind == "sqlite" else "founded_database"
+        name, source = self._name("ready"), "founded_world" if kind == "sqlite" else "founded_database"
         home, founded = self._folder / name, self._request.getfixturevalue(source)
         if kind == "postgresql":
-            self._psql(f"CREATE DATABASE {name} TEMPLATE founded STRATEGY FILE_COPY")
+            self._server.create(name, "founded")
         with World.copied(founded, home, self._address(kind, name)) as opened:
             known = make(opened)
             ready = Founded(home, opened.keys, opened.best, opened.now, next(opened._numbers))
@@ -55,16 +56,20 @@ class ReadyWorlds:
 
     @contextmanager
     def _opened(self, kind, founded, home, template):
-        name = f"{template}_{next(self._numbers)}"
+        name = self._name("copy")
         if kind == "postgresql":
-            self._psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+            self._server.create(name, template)
         with World.copied(founded, home, self._address(kind, name)) as opened:
             yield opened
         if kind == "postgresql":
-            self._psql(f"DROP DATABASE {name} WITH (FORCE)")
+            self._server.drop(name)
+
+    def _name(self, what):
+        return f"{what}{next(self._numbers)}_{WORKER}"
 
     def _address(self, kind, name):
-        return self._request.getfixturevalue("postgres_server").get_uri(name) if kind == "postgresql" else ""
+        return self._server.address(name) if kind == "postgresql" else ""
 
-    def _psql(self, statement):
-        self._request.getfixturevalue("postgres_server").psql(statement)
+    @property
+    def _server(self):
+        return self._request.getfixturevalue("postgres_server")

@@ -1,5 +1,6 @@
 """A small world on a running service, driven over /v1 only, with a clock that tests can set."""
 
+import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from simulations.worlds.wallet import Wallet
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 RENEWED, FOR_LONG = timedelta(days=80), timedelta(days=10_000)
+FOUNDERS_KEYS = "keys-of-tests.json"
 TRANSFER = {"payer_bank": "999305000001", "reference": "r"}
 
 
@@ -37,6 +39,16 @@ class Founded:
     best: dict = field(default_factory=dict)
     now: datetime = START
     number: int = 1
+
+    @classmethod
+    def make(cls, home, database_url, network):
+        """Found a world, so that `read` finds it in its home or in a copy of that."""
+        with World.open(home, database_url, network) as opened:
+            (home / FOUNDERS_KEYS).write_text(json.dumps(opened.keys))
+
+    @classmethod
+    def read(cls, home):
+        return cls(home, json.loads((home / FOUNDERS_KEYS).read_text()))
 
 
 class World:
