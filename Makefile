@@ -41,9 +41,9 @@ types:
 tests:
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-# The properties again, with up to ten thousand tries each.
+# What is tried at random again, with up to ten thousand tries each.
 soak: setup
-	TANXIN_SOAK=1 $(BIN)/python -m pytest tests/properties -n $(WORKERS) --maxprocesses 8 --dist loadfile --timeout 3600
+	TANXIN_SOAK=1 $(BIN)/python -m pytest tests/properties tests/credit_api/audit tests/financing/stores tests/journeys -n $(WORKERS) --maxprocesses 8 --dist loadfile --timeout 3600
 
 bench: setup
 	$(BIN)/tanxin bench ledger

@@ -78,13 +78,13 @@ def test_pledge_against_sale_against_retirement(holder):
     assert all(balance.available >= 0 for balance in balances)
 
 
-def test_a_thousand_uses_race_for_fewer_tonnes(holder):
-    """A thousand pledges, sales and retirements of a tonne each, mixed and at once: as many go through as there are."""
+def test_five_hundred_uses_race_for_fewer_tonnes(holder):
+    """Pledges, sales and retirements of a tonne each, mixed and at once: as many go through as there are tonnes."""
     world, issuance, context = holder
     jobs = commands(issuance["issuance_id"], Carbon(1_000), context)
     random = Random(11)
-    found = outcomes(world.parts.writer, [random.choice(jobs) for _ in range(1_000)])
-    assert sum(error is None for error in found) == issuance["quantity_kg"] // 1_000 < 1_000
+    found = outcomes(world.parts.writer, [random.choice(jobs) for _ in range(500)])
+    assert sum(error is None for error in found) == issuance["quantity_kg"] // 1_000 < 500
     assert all(isinstance(error, FinancingError) for error in found if error is not None)
     world.verify()
 

@@ -22,11 +22,7 @@ NAMES = ("taiwan_fate_hetero_guest.csv", "taiwan_fate_hetero_host.csv")
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
-def generated(_):
-    return generate_population(1_200, seed=11)
-
-
-def taiwan_sample(folder):
+def clients(folder):
     """The first 2,000 real clients; generated firms if the files are not on this machine."""
     for name in NAMES:
         source = TAIWAN / f"{name}.gz"
@@ -38,9 +34,8 @@ def taiwan_sample(folder):
     return read_taiwan(folder, seed=2024)
 
 
-@pytest.mark.parametrize("source", [generated, taiwan_sample])
-def test_from_consent_to_refusal(tmp_path, source):
-    tables, home, seen = source(tmp_path), tmp_path / "home", []
+def test_from_consent_to_refusal(tmp_path):
+    tables, home, seen = clients(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
     # As `tanxin train` does it: under protection.

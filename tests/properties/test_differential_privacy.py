@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from federated.errors import CorruptData, PrivacyPlanRefused
 from federated.models.encoding.hats import UNIT, HatBasis, scored
@@ -41,7 +42,7 @@ def moved(one, other):
     return sum(int(v) ** 2 for v in (one - other))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 @given(st.data())
 def test_a_record_more_moves_no_sum_farther_than_claimed(data):
     values, labels = rows_of(data, 4), np.array(data.draw(st.lists(st.integers(0, 1), min_size=4, max_size=4)))
@@ -71,7 +72,7 @@ def test_a_record_on_the_knots_moves_moments_exactly_that_far():
     assert moved(vector, np.zeros_like(vector)) == shape.bound_squared
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=sized(26, 800), deadline=None)
 @given(
     st.integers(1, 400),
     st.floats(1e-6, 1e6),
@@ -97,7 +98,7 @@ def test_a_gradient_that_is_not_finite_is_refused_and_not_dropped():
             clipped(np.zeros((1, 2)), clip)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 @given(st.integers(3, 12), st.data())
 def test_survivors_noise_suffices_for_every_dropout_pattern(count, data):
     threshold = data.draw(st.integers(count // 2 + 1, count))

@@ -30,7 +30,7 @@ def marks(fen):
     return {key: Marked(key, Price(price), AT, timedelta(0), "x") for key, price in fen.items()}
 
 
-@settings(max_examples=sized(1_000, 10_000), deadline=None)
+@settings(max_examples=sized(300, 10_000), deadline=None)
 @given(lots, prices, amounts, st.sampled_from(KEYS))
 @example(
     [Lot("a", "CCER", Carbon(1))],
@@ -55,7 +55,7 @@ def test_the_quoted_cure_cures_and_one_unit_less_does_not(held, fen, debt, key):
         assert not is_cured(debt, value_pool(short, found, CLASSES))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sized(166, 5_000), deadline=None)
 @given(lots, prices, amounts)
 def test_coverage_is_never_better_than_exact_arithmetic(held, fen, debt):
     found = coverage(debt, value_pool(held, marks(fen), CLASSES))
@@ -78,7 +78,7 @@ def test_coverage_is_never_better_than_exact_arithmetic(held, fen, debt):
         assert debt.fen < exact["warn"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(lots.filter(bool), prices, amounts, st.data())
 def test_one_missing_price_is_never_healthy(held, fen, debt, data):
     gone = data.draw(st.sampled_from([lot.asset_class for lot in held]))
@@ -88,7 +88,7 @@ def test_one_missing_price_is_never_healthy(held, fen, debt, data):
     assert is_cured(debt, pool) is (not debt)
 
 
-@settings(max_examples=sized(1_000, 10_000), deadline=None)
+@settings(max_examples=sized(300, 10_000), deadline=None)
 @given(amounts, amounts, amounts, amounts, amounts)
 def test_the_waterfall_conserves_every_fen(proceeds, costs, penal, interest, principal):
     paid = waterfall(proceeds, costs, penal=penal, interest=interest, principal=principal)
@@ -100,7 +100,7 @@ def test_the_waterfall_conserves_every_fen(proceeds, costs, penal, interest, pri
     assert not (paid.principal and paid.interest != interest)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sized(166, 5_000), deadline=None)
 @given(amounts, st.lists(amounts, min_size=1, max_size=6))
 def test_surplus_shares_sum_exactly_and_are_fair_to_one_fen(surplus, brought):
     total = sum(money.fen for money in brought)
@@ -111,7 +111,7 @@ def test_surplus_shares_sum_exactly_and_are_fair_to_one_fen(surplus, brought):
         assert abs(share.fen - Fraction(surplus.fen * money.fen, total)) < 1
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sized(166, 5_000), deadline=None)
 @given(lots, prices, amounts)
 def test_a_disposal_plan_pays_the_debt_at_the_reserve_or_offers_everything(held, fen, debt):
     assume(all(price > 10 for price in fen.values()))

@@ -4,6 +4,7 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from financing.base.errors import SerialInvalid
 from financing.base.quantities import Carbon, EmissionFactor, Energy, Period
@@ -36,7 +37,7 @@ def is_refused(text):
     return False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(identifiers, st.data())
 def test_one_wrong_or_two_swapped_digits_are_noticed(text, data):
     whole = with_check(text)
@@ -49,7 +50,7 @@ def test_one_wrong_or_two_swapped_digits_are_noticed(text, data):
         assert is_refused(whole[:place] + whole[place + 1] + whole[place] + whole[place + 2 :])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=20))
 def test_splits_conserve_every_kilogram_once(parts):
     rest, taken = block(sum(parts)), []
@@ -63,7 +64,7 @@ def test_splits_conserve_every_kilogram_once(parts):
     assert all(str(parse_serial(piece.serial)) == piece.serial for piece in pieces)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=8), st.data())
 def test_taking_from_blocks_conserves_the_whole(sizes, data):
     blocks = tuple(block(size, str(place)) for place, size in enumerate(sizes))
@@ -73,7 +74,7 @@ def test_taking_from_blocks_conserves_the_whole(sizes, data):
     assert sum(part.quantity.kg for part in (*stay, *taken)) == sum(sizes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(st.lists(st.integers(0, 10**12), max_size=10), st.integers(1, 2_000_000))
 def test_reductions_of_parts_never_exceed_the_reduction_of_the_whole(parts, mg):
     factor = EmissionFactor(mg)
@@ -82,7 +83,7 @@ def test_reductions_of_parts_never_exceed_the_reduction_of_the_whole(parts, mg):
     assert separately <= whole <= separately + len(parts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(st.lists(st.integers(0, 10**9), min_size=48, max_size=48), st.sets(st.integers(0, 47), max_size=47))
 def test_a_gap_only_ever_lowers_the_total(values, gaps):
     times = np.datetime64("2026-05-01T00:00:00", "s") + np.arange(48) * np.timedelta64(1800, "s")

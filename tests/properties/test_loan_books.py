@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from financing.base.parameters.loader import load_parameters
 from financing.base.quantities import Carbon, Money, Price, Rate
@@ -73,7 +74,7 @@ def open_until(agreed, events):
     return kept
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sized(50, 1_500), deadline=None)
 @given(schemes, bases, st.integers(0, 2_400), st.integers(1, 480), amounts, payments)
 def test_positions_balance_within_bank_borrower_and_in_all(scheme, basis, bps, days, drawn, paid):
     agreed = terms(scheme, basis, bps, days)
@@ -84,7 +85,7 @@ def test_positions_balance_within_bank_borrower_and_in_all(scheme, basis, bps, d
         assert sum(amount for key, amount in found.items() if key.owner_id == who) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 @given(schemes, bases, st.integers(0, 2_400), st.integers(1, 480), amounts, payments, st.randoms())
 def test_late_entries_give_the_books_of_entries_in_time(scheme, basis, bps, days, drawn, paid, random):
     agreed = terms(scheme, basis, bps, days)
@@ -96,7 +97,7 @@ def test_late_entries_give_the_books_of_entries_in_time(scheme, basis, bps, days
     assert all(np.array_equal(getattr(expected, name), getattr(found, name)) for name in found.names())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(33, 1_000), deadline=None)
 @given(schemes, bases, st.integers(0, 2_400), st.integers(1, 1_500), amounts)
 def test_a_schedule_repays_what_was_drawn_and_its_interest_is_exact_to_half_a_fen_a_period(
     scheme, basis, bps, days, drawn
@@ -124,7 +125,7 @@ def _days(basis, first, last):
 pools = st.lists(st.lists(st.tuples(st.sampled_from(KEYS), st.integers(1, 10**9)), max_size=4), min_size=1, max_size=6)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=sized(166, 5_000), deadline=None)
 @given(pools, st.dictionaries(st.sampled_from(KEYS), st.integers(1, 100_000)), st.data())
 def test_a_portfolio_stands_as_each_of_its_loans_does(held, fen, data):
     debts = [data.draw(st.integers(0, 10**11)) for _ in held]

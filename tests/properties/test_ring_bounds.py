@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
@@ -44,7 +45,7 @@ def residual(curve, label, u):
     return label * (1 << RESIDUAL_BITS) - sum(f * u**k for k, f in enumerate(factors))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 @given(RATES, st.lists(st.tuples(st.booleans(), st.sampled_from([-FAR, FAR, 0.3]), st.sampled_from([-FAR, FAR, -1.7]),
                                  st.integers(0, 1 << COLUMN_BITS)), min_size=1, max_size=8))  # fmt: skip
 def test_a_gradient_is_exact_to_the_last_bit_wherever_logits_are(rate, rows):
@@ -59,7 +60,7 @@ def test_a_gradient_is_exact_to_the_last_bit_wherever_logits_are(rate, rows):
     assert all(abs(r) <= curve.largest_residual for r in each)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(33, 1_000), deadline=None)
 @given(RATES)
 def test_no_rows_that_are_let_in_can_leave_the_ring(rate):
     curve = Curve.around(rate)

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from soak import sized
 
 from federated.privacy.attacks.gradient_inversion import alone, error_of, first_layer
 from federated.privacy.robust.selection import agreeing
@@ -14,7 +15,7 @@ LOSS = st.floats(0.0, 1.0)
 
 
 @given(st.integers(1, 3), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 def test_a_verdict_lies_between_honest_losses(liars, data):
     honest = data.draw(arrays(np.float64, (liars + 1, 4), elements=LOSS))
     lies = data.draw(arrays(np.float64, (liars, 4), elements=ANY))
@@ -25,7 +26,7 @@ def test_a_verdict_lies_between_honest_losses(liars, data):
 
 
 @given(st.integers(1, 2), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(25, 600), deadline=None)
 def test_a_chosen_liar_is_within_one_honest_diameter(liars, data):
     number = st.floats(-5.0, 5.0)
     honest = data.draw(arrays(np.float64, (liars + 1, 3), elements=number))
@@ -40,7 +41,7 @@ def test_a_chosen_liar_is_within_one_honest_diameter(liars, data):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(25, 400), deadline=None)
 def test_one_rows_input_is_read_off_its_gradient(data):
     row = data.draw(arrays(np.float64, 5, elements=st.floats(-1.0, 1.0)))
     slopes = data.draw(arrays(np.float64, 4, elements=st.floats(0.1, 2.0)))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from financing.base.errors import ContractInvalid
 from financing.base.quantities import half_even
@@ -37,7 +38,7 @@ def one(kind, amount, rate_bps, count, months):
     return rows
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(st.sampled_from(["bullet", "equal_principal", "annuity"]), loans)
 def test_columns_are_the_schedules_one_by_one(kind, drawn):
     amount, rate, count, months = (np.array(column, np.int64) for column in zip(*drawn, strict=True))
@@ -58,7 +59,7 @@ def test_amounts_beyond_the_limits_are_refused(amount, rate, count):
 
 
 @given(st.integers(1, 10**12), st.integers(1, 3_600), st.integers(1, 60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(33, 1_000), deadline=None)
 def test_the_level_instalment_pays_the_loan_back_exactly(amount, rate, count):
     level, left = exact_level(amount, rate, count), Fraction(amount)
     for _ in range(count):

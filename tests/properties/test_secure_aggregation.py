@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from federated.errors import AggregationFailed
 from federated.privacy.secure_aggregation.graph import committed, neighbours, seed_of
@@ -42,7 +43,7 @@ def played(operator, parties, vectors, drops):
     return operator.unmasked(released), survivors
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(25, 400), deadline=None)
 @given(st.integers(2, 9), st.dictionaries(st.integers(0, 8), st.integers(1, 5), max_size=6), st.integers(0, 2**32 - 1))
 def test_the_masked_sum_is_the_plain_sum_or_the_round_fails(count, dropping, seed):
     degree = count - 1
@@ -160,7 +161,7 @@ def test_too_few_parties_are_refused_before_anything_is_masked():
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(1, 12), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(25, 400), deadline=None)
 def test_any_threshold_of_shares_gives_the_seed_back(seed, places, data):
     threshold = data.draw(st.integers(1, places))
     shares = dict(enumerate(split(seed, places, threshold), start=1))

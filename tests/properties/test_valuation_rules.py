@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import sized
 
 from financing.base.errors import FinancingError, PriceImplausible, SeriesInvalid
 from financing.base.parameters.loader import load_parameters
@@ -52,7 +53,7 @@ def seen(rows, factor=1, *, confirmed=False):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(trades)
 def test_a_mark_lies_in_its_interval_and_is_positive(rows):
     found = interval_mark(seen(rows), PHCER, RULE, AT, ALLOWANCE)
@@ -62,7 +63,7 @@ def test_a_mark_lies_in_its_interval_and_is_positive(rows):
         assert 0 <= found.own_weight_ppm <= 1_000_000
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(trades, st.integers(2, 5))
 def test_a_mark_never_falls_when_every_trade_is_higher(rows, factor):
     low = interval_mark(seen(rows, confirmed=True), PHCER, RULE, AT, ALLOWANCE)
@@ -72,7 +73,7 @@ def test_a_mark_never_falls_when_every_trade_is_higher(rows, factor):
         assert low.price <= high.price
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(trades, st.sampled_from([100, 1_000]))
 def test_a_price_out_of_all_scale_is_never_the_mark(rows, factor):
     """A hundredfold latest price is unpriced, whatever came before it."""
@@ -81,7 +82,7 @@ def test_a_price_out_of_all_scale_is_never_the_mark(rows, factor):
     assert not isinstance(interval_mark((*seen(sane), *wild), PHCER, RULE, AT, ALLOWANCE), IntervalMark)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_quote_is_a_positive_price_or_refused(yuan):
     try:
@@ -90,7 +91,7 @@ def test_a_quote_is_a_positive_price_or_refused(yuan):
         assert not 0.01 <= yuan <= 1e10
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(st.integers(0, 299), st.sampled_from([nan, inf, -inf, 0.0, -1.0]))
 def test_no_series_hides_a_bad_price(place, bad):
     prices = [30.0 + i % 5 for i in range(300)]
@@ -99,7 +100,7 @@ def test_no_series_hides_a_bad_price(place, bad):
         PriceSeries("x", tuple(ON + timedelta(days=i) for i in range(300)), tuple(prices))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(100, 3_000), deadline=None)
 @given(st.integers(1, 10**9), st.integers(1, 10**6), st.integers(0, 20), st.sampled_from(["A", "BBB", "unrated", "B"]))
 def test_a_lot_s_value_grows_with_price_and_shrinks_with_age(kg, fen, age, grade):
     value = lot_value(Carbon(kg), Price(fen), RULE, age, grade)
@@ -108,7 +109,7 @@ def test_a_lot_s_value_grows_with_price_and_shrinks_with_age(kg, fen, age, grade
     assert lot_value(Carbon(kg), Price(fen), RULE, age, grade, stressed=True) <= value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(st.floats(0.01, 3.0), st.integers(1, 252))
 def test_a_haircut_grows_with_volatility_and_time_and_is_a_share(volatility, days):
     found = price_move(volatility, days)
@@ -117,7 +118,7 @@ def test_a_haircut_grows_with_volatility_and_time_and_is_a_share(volatility, day
     assert found <= price_move(volatility, days + 1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=sized(26, 800), deadline=None)
 @given(st.floats(0.05, 1.0), st.floats(0.0, 100.0), st.floats(-0.1, 0.1), st.floats(0.0, 0.3), st.integers(1, 252))
 def test_a_tail_is_a_share_and_its_mean_lies_beyond_it(sigma, rate, mean, sd, days):
     tail = jump_tail(JumpDiffusion(0.0, sigma, rate, mean, sd), days)
@@ -126,7 +127,7 @@ def test_a_tail_is_a_share_and_its_mean_lies_beyond_it(sigma, rate, mean, sd, da
     assert np.isfinite([tail.var, tail.es]).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sized(50, 1_500), deadline=None)
 @given(st.integers(1, 10**7), st.integers(1, 10), st.floats(0.01, 500.0), st.integers(0, 1_000_000))
 def test_a_stream_s_value_grows_with_price_and_factor_and_is_never_negative(watts, years, yuan, mg):
     stream = FutureStream("x", watts, ON, ON, years, Rate(10_000))
@@ -138,7 +139,7 @@ def test_a_stream_s_value_grows_with_price_and_factor_and_is_never_negative(watt
     assert value.at_p90 <= value_stream(stream, STREAMS, YIELDS, EmissionFactor(mg + 1_000), curve).at_p90
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sized(66, 2_000), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(CLASSES)), st.integers(1, 10**8)), min_size=1, max_size=4),
     st.integers(1, 10**10),
@@ -160,7 +161,7 @@ def test_the_smallest_fall_is_the_smallest(lots, debt, prices):
         assert not broken(loan.debt, value_pool(held, fallen_marks(marks, Rate(fall.bps - 1)), CLASSES))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sized(25, 500), deadline=None)
 @given(st.sampled_from([nan, inf, -inf]), st.sampled_from(["spot", "rate", "convenience"]))
 def test_a_curve_takes_no_number_that_is_none(bad, field):
     with pytest.raises(FinancingError):

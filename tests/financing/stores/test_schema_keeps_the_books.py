@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from soak import sized
 from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 
@@ -157,7 +158,7 @@ def test_tampering_behind_the_triggers_is_found(tmp_path):
     engine.dispose()
 
 
-def test_a_thousand_mutations_of_the_chain_are_all_found(tmp_path):
+def test_mutations_of_the_chain_at_random_are_all_found(tmp_path):
     """Flips, deletions, swaps and truncations anywhere in the books; what is cut off the end shows against the head."""
     engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
     migrate(engine)
@@ -195,7 +196,7 @@ def test_a_thousand_mutations_of_the_chain_are_all_found(tmp_path):
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
             connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        for _ in range(1_000):
+        for _ in range(sized(200, 5_000)):
             connection.exec_driver_sql("SAVEPOINT whole")
             connection.exec_driver_sql(mutation())
             try:
