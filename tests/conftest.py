@@ -46,6 +46,31 @@ def pytest_collection_finish():
     gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_compiled_once():
+    """Engines of one kind of database share what SQLAlchemy made of statements: each opens a database of one test's
+    own, and would compile every statement anew."""
+    from sqlalchemy import create_engine, event
+
+    from financing.base.storage import database
+
+    shared = {}
+
+    def opened(url, **options):
+        engine = create_engine(url, **options)
+        name = engine.dialect.name
+        if name in shared:
+            engine.dialect, engine._compiled_cache = shared[name]
+        else:
+            # A dialect knows its server once it is connected.
+            event.listen(engine, "connect", lambda *_: shared.setdefault(name, (engine.dialect, engine._compiled_cache)))
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", opened)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory):
     """A PostgreSQL started from pip, which all workers share."""
