@@ -63,7 +63,9 @@ def statements_are_compiled_once():
             engine.dialect, engine._compiled_cache = shared[name]
         else:
             # A dialect knows its server once it is connected.
-            event.listen(engine, "connect", lambda *_: shared.setdefault(name, (engine.dialect, engine._compiled_cache)))
+            event.listen(
+                engine, "connect", lambda *_: shared.setdefault(name, (engine.dialect, engine._compiled_cache))
+            )
         return engine
 
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
+from io import BytesIO
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from federated.errors import FederatedError, TrainingFailed, error_codes
 
 log = logging.getLogger(__name__)
+# How Flower names numpy's own form of an array.
+NPY = "numpy.ndarray"
 Arrays = dict[str, NDArray[np.generic]]
 Scalar = int | float | str | bytes | bool
 Values = int | float | str | bytes | bool | list[int] | list[float] | list[str] | list[bytes] | list[bool]
@@ -89,9 +92,34 @@ class Content:
         return {name[len(prefix) + 1 :]: a for name, a in self.arrays.items() if name.startswith(f"{prefix}/")}
 
 
+@lru_cache(maxsize=4096)
+def _npy_head(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """How a file of numpy's begins that holds such an array: to write and read it takes longer than the numbers."""
+    head = BytesIO()
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, described)
+    return head.getvalue()
+
+
+def _packed(array: NDArray[np.generic]) -> Array:
+    data = _npy_head(array.dtype, array.shape) + array.tobytes()
+    return Array(dtype=str(array.dtype), shape=array.shape, stype=NPY, data=data)
+
+
+def _unpacked(packed: Array) -> NDArray[np.generic]:
+    """Numbers of an array of `_packed`, or in another form of numpy's. Raises `TrainingFailed` for anything else."""
+    try:
+        head = _npy_head(np.dtype(packed.dtype), tuple(packed.shape))
+        if packed.stype != NPY or not packed.data.startswith(head):
+            return packed.numpy()
+        return np.frombuffer(packed.data, packed.dtype, offset=len(head)).reshape(packed.shape).copy()
+    except (TypeError, ValueError, EOFError) as error:
+        raise TrainingFailed(f"an array of a message cannot be read: {error}") from error
+
+
 def pack(content: Content) -> RecordDict:
     """Content as a Flower record."""
-    arrays = ArrayRecord({name: Array(np.ascontiguousarray(a)) for name, a in content.arrays.items()})
+    arrays = ArrayRecord({name: _packed(np.ascontiguousarray(a)) for name, a in content.arrays.items()})
     return RecordDict({"arrays": arrays, "config": ConfigRecord(dict(content.config))})
 
 
@@ -99,7 +127,7 @@ def unpack(record: RecordDict) -> Content:
     """Content of a Flower record written by `pack`."""
     arrays = record.array_records.get("arrays", ArrayRecord())
     config = record.config_records.get("config", ConfigRecord())
-    return Content({name: a.numpy() for name, a in arrays.items()}, dict(config))
+    return Content({name: _unpacked(a) for name, a in arrays.items()}, dict(config))
 
 
 def payload_bytes(record: RecordDict) -> int:
