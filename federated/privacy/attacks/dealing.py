@@ -47,7 +47,7 @@ def opened_gradients(
     widths = {role: side.seen_columns.shape[1] for role, side in sides.items()}
     opened = {role: side.open(logits[role]) for role, side in sides.items()}
     corrections, owed = dealer.products(PRODUCTS), dealer.gradients(widths)
-    corrections[at % len(corrections)] += np.uint64(error)
+    corrections[[at % len(corrections)]] += np.uint64(error)
     dealt = {"bank": owed["grid"], "grid": np.concatenate([corrections, owed["bank"]])}
     crossed = {role: sides[role].cross(opened[other], dealt[role]) for role, other in _both()}
     for role, other in _both():
@@ -85,10 +85,10 @@ def row_by_wrong_correction(
     return None
 
 
-def unmasked(hidden: Ring, keys: Iterable[bytes], largest: int) -> Ring | None:
-    """What was `hidden`, numbers up to `largest`, if one of `keys` draws its mask, else None."""
+def unmasked(hidden: Ring, keys: Iterable[bytes], plain: int, largest: int) -> Ring | None:
+    """The first `plain` columns of what was `hidden`, numbers up to `largest`, if one of `keys` draws its mask."""
     for key in keys:
-        found = hidden + Tape(key).draw(*hidden.shape)
+        found = (hidden + Tape(key).draw(*hidden.shape))[:, :plain]
         if np.all(found <= np.uint64(largest)):
             return np.asarray(found)
     return None

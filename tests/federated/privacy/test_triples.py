@@ -130,10 +130,10 @@ def lying(of):
     pair = Dealt(30)
     told, tags = [pair.grid.told.copy(), pair.bank.told.copy()], [None, None]
     if of == "told":
-        told[1][3] += np.uint64(1)
+        told[1][[3]] += np.uint64(1)
     tags = [pair.bank.compare(told[0], None), pair.grid.compare(told[1], pair.corrections)]
     if of == "tag":
-        tags[0][0] += np.uint64(1)
+        tags[0][[0]] += np.uint64(1)
     if of == "echo":
         tags[0] = tags[1]
     pair.grid.check(tags[0])
