@@ -10,9 +10,11 @@ and the gradients that it is told: neither the grid company nor the operator lea
 gradients of the grid company's own columns say, and the bank learns nothing of a customer's electricity columns or
 partial logit. That holds though the operator and the dealer deal what they like, together, since wrong triples end the
 run (`triples`), and though the operator and one of the pair put together what they see. It does not hold where the
-dealer and one of the pair do; the dealer is the operator in a run of two nodes (`dealer`). What stays: a party's own coefficients are in clear to it, and the grid company's
-function predicts defaults, as it has to; gradients are statistics of the labels, unprotected: with few rows a column
-they say something of single labels (`privacy.attacks.label_inference` measures how much). The overall rate is public.
+dealer and one of the pair do; the dealer is the operator in a run of two nodes (`dealer`).
+
+What stays: a party's own coefficients are in clear to it, and the grid company's function predicts defaults, as it has
+to; gradients are statistics of the labels, unprotected: with few rows a column they say something of single labels
+(`privacy.attacks.label_inference` measures how much). The overall rate is public.
 Sources: Mohassel and Zhang, "SecureML" (IEEE S&P 2017) for shares, triples and truncation; Böhning and Lindsay,
 "Monotonicity of quadratic-approximation algorithms" (AISM 1988) for steps with ¼·XᵀX in place of the Hessian.
 """

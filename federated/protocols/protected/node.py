@@ -52,8 +52,21 @@ class ProtectedApp:
             "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
             "count": judging.count, "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
-            app.query(f"protected_{action}")(answering(_handled(handler)))
+            app.query(f"protected_{action}")(answering(self._ending(handler)))
         add_secure_sum(app, self._identity, self._summed, self._agree)
+
+    def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
+        """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try."""
+
+        def handle(content: Content, _: Context) -> Content:
+            try:
+                return handler(content)
+            except AggregationFailed:
+                self._talk.end()
+                self._dealing.forget()
+                raise
+
+        return handle
 
     def _summed(self, content: Content) -> FloatArray | Ring:
         """What this node adds to a secure sum: what it computed for it, given once. Raises `AggregationFailed`."""
@@ -270,7 +283,3 @@ def _widths(content: Content) -> list[int]:
 
 def _is_trial(content: Content) -> bool:
     return bool(content.config.get("trial"))
-
-
-def _handled(handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
-    return lambda content, _: handler(content)

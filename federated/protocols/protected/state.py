@@ -176,12 +176,16 @@ class Talk:
         self._channels: dict[str, Channel] = {}
         self._dealing: dict[tuple[str, Pair], Channel] = {}
 
+    def end(self) -> None:
+        """Forget the run: whatever else is asked of it is refused."""
+        self._state, self._met, self._channels, self._dealing = None, None, {}, {}
+
     def introduce(self, node: SessionNode, run_id: bytes, banks: list[str], grids: list[str]) -> Introduction:
         """Begin a run between these nodes, with a fresh key and fresh state. Raises `AggregationFailed`."""
         sides, is_bank = (frozenset(banks), frozenset(grids)), isinstance(node.rows, BankRows)
         parties = Parties.checked(self._identity, *(sides if is_bank else sides[::-1]))
+        self.end()
         self._state = ProtectedNode(node, parties)
-        self._channels, self._dealing = {}, {}
         self._met = Introduction(self._identity, parties.text(run_id, is_bank=is_bank))
         return self._met
 

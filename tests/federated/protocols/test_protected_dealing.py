@@ -12,7 +12,7 @@ from federated.privacy.vertical.dealer import Dealer
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.dealing import FITTING, Dealing
 from federated.protocols.protected.evaluation import judged
-from federated.protocols.protected.state import Parties
+from federated.protocols.protected.state import GRADIENT, Parties
 from simulations.benchmarks.dealt_pairs import BANK, OTHER, read_together, row_read
 
 
@@ -74,6 +74,12 @@ def test_a_dealer_that_changes_a_correction_ends_the_run_and_nothing_is_opened(m
     # The Gram matrices alone were summed.
     assert told["query.secure_mask"] == len(world.nodes)
     assert not seen
+    # Nor does a node go on: there is no second try.
+    victim = next(name for name, node in world.nodes.items() if node._talk._state is None)
+    with pytest.raises(TrainingFailed, match="no protected run was opened"):
+        training.ask("open", {victim: Content({"beta": np.zeros(training.bases[0].width)}, {})})
+    with pytest.raises(AggregationFailed, match="no protected run was opened"):
+        training.summed(GRADIENT, world.nodes, 4, 0)
 
 
 def test_a_gain_that_is_dealt_wrongly_ends_the_run(monkeypatch):
@@ -132,13 +138,13 @@ def test_nodes_that_were_told_of_different_parties_do_not_meet():
     )
     card = {f"{what}/{org}": cards[org].points(what) for org in cards for what in ("key", "signature")}
     board.ask("query.protected_meet", {"bank-a": Content(config={k: card[k] for k in card if k.endswith("bank-b")})})
-    with pytest.raises(AggregationFailed, match="the key said to be grid-x's was not signed by it"):
-        board.ask(
-            "query.protected_meet", {"bank-a": Content(config={k: card[k] for k in card if k.endswith("grid-x")})}
-        )
     with pytest.raises(TrainingFailed, match="bank-b was met before"):
         board.ask(
             "query.protected_meet", {"bank-a": Content(config={k: card[k] for k in card if k.endswith("bank-b")})}
+        )
+    with pytest.raises(AggregationFailed, match="the key said to be grid-x's was not signed by it"):
+        board.ask(
+            "query.protected_meet", {"bank-a": Content(config={k: card[k] for k in card if k.endswith("grid-x")})}
         )
 
 
