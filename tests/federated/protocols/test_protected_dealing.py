@@ -9,6 +9,7 @@ from protected_world import BANKS, GRIDS, SEGMENTS, World
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.privacy.vertical.dealer import Dealer
+from federated.privacy.vertical.ring import Tape
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.dealing import FITTING, Dealing
 from federated.protocols.protected.evaluation import judged
@@ -48,6 +49,23 @@ def test_a_third_node_deals_to_every_pair_and_the_operator_to_none():
         dealt_here = [array for name, array in content.arrays.items() if name.startswith("dealt/")]
         assert all(array.dtype == np.uint8 for array in dealt_here), action
         assert not any(name.startswith("tape/") for name in content.config)
+
+
+def test_the_order_of_triples_is_the_pairs_own_and_masks_are_those_of_its_dealer():
+    world = World(rows=300)
+    world.training()._introduce()
+    bank, grid = BANKS[0], GRIDS[0]
+    (own, order), (theirs, same) = (
+        world.nodes[a]._talk.tapes(Content(), b, FITTING) for a, b in ((bank, grid), (grid, bank))
+    )
+    drawn = order.draw(8).tolist()
+    assert drawn == same.draw(8).tolist()
+    dealer = world.nodes[world.nodes[bank]._talk.state.parties.dealer(bank, grid)]
+    keys = dealer._dealing._keys((bank, grid), FITTING)
+    masks = own.draw(8).tolist(), theirs.draw(8).tolist()
+    assert masks == (Tape(keys["bank"]).draw(8).tolist(), Tape(keys["grid"]).draw(8).tolist())
+    assert drawn not in masks
+    assert masks[0] != masks[1]
 
 
 def test_where_there_is_no_third_node_the_operator_deals_and_the_model_is_the_same_kind():
