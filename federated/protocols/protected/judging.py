@@ -16,7 +16,7 @@ from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS, Gr
 from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
-from federated.protocols.protected.dealing import GROUPS, NodeDealing
+from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Pair, Talk
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
@@ -105,6 +105,8 @@ class Judging:
         """
         state, layout, held_by = self._talk.state, _layout(content), content.text("held_by")
         out: Arrays = {}
+        if held_by not in ROLES:
+            raise TrainingFailed(f"nothing is counted that a {held_by} holds")
         state.tell_once(f"deals for what a {held_by} holds")
         if (held_by == "bank") != state.is_bank:
             state.layouts[held_by] = layout

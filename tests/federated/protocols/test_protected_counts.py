@@ -107,6 +107,8 @@ def test_counts_reach_the_operator_behind_masks_and_the_reader_finds_changed_one
     again = Content(config={"cells": 3, "aside": 1, "vectors": ["rows"], "held_by": "bank"})
     with pytest.raises(TrainingFailed, match="deals for what a bank holds are told once a run"):
         asked("deal", {"grid-x": again})
+    with pytest.raises(TrainingFailed, match="nothing is counted that a reader holds"):
+        asked("deal", {"grid-x": Content(config={**again.config, "held_by": "reader"})})
 
 
 def test_too_few_held_out_defaults_are_not_counted_at_all():
