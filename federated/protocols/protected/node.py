@@ -89,8 +89,8 @@ class ProtectedApp:
 
     def _meet(self, content: Content) -> Content:
         for name in content.config:
-            if name.startswith("key/"):
-                peer = name.removeprefix("key/")
+            peer = name.removeprefix("key/")
+            if name.startswith("key/") and peer != self.name:
                 self._talk.meet(peer, content.points(name), content.points(f"signature/{peer}"))
         return Content()
 
