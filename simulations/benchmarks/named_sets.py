@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -69,7 +69,7 @@ def opened_by_naming(obliging: Collection[str]) -> float:
 
     Nodes that are `obliging` add zeros if they have nothing and sum with anybody: colluders, or all nodes of before.
     """
-    apps, nodes = {}, _nodes()
+    apps, nodes = {}, made_up_nodes(BANKS, GRIDS)
     known = fresh_identities(nodes, {name: name.split("-")[0] for name in nodes})
     for name, own in nodes.items():
         app, opened = session_app(own)
@@ -83,19 +83,19 @@ def opened_by_naming(obliging: Collection[str]) -> float:
     return float(np.isclose(operator.found, gram, atol=1e-4).mean()) if operator.found.shape == gram.shape else 0.0
 
 
-def _nodes() -> dict[str, BankRows | GridRows]:
-    """Two banks and two grid companies over made-up customers, whom both of either side share."""
+def made_up_nodes(banks: Sequence[str], grids: Sequence[str]) -> dict[str, BankRows | GridRows]:
+    """Nodes over made-up customers, of whom each has one bank and one grid company."""
     rng = np.random.default_rng(4)
-    of_bank, of_grid = rng.integers(0, 2, ROWS), rng.integers(0, 2, ROWS)
+    of_bank, of_grid = rng.integers(0, len(banks), ROWS), rng.integers(0, len(grids), ROWS)
     values, labels, held = rng.normal(size=(ROWS, 4)), rng.integers(0, 2, ROWS), rng.random(ROWS) < 0.2
     found: dict[str, BankRows | GridRows] = {}
-    for i, bank in enumerate(BANKS):
+    for i, bank in enumerate(banks):
         own = np.flatnonzero(of_bank == i)
-        peers = {grid: np.flatnonzero(of_grid[own] == j) for j, grid in enumerate(GRIDS)}
+        peers = {grid: np.flatnonzero(of_grid[own] == j) for j, grid in enumerate(grids)}
         table = RawTable(("p", "q"), values[own, :2], {})
         found[bank] = BankRows(bank, table, labels[own], ~held[own], held[own], peers)
-    for j, grid in enumerate(GRIDS):
+    for j, grid in enumerate(grids):
         own = np.flatnonzero(of_grid == j)
-        peers = {bank: np.flatnonzero(of_bank[own] == i) for i, bank in enumerate(BANKS)}
+        peers = {bank: np.flatnonzero(of_bank[own] == i) for i, bank in enumerate(banks)}
         found[grid] = GridRows(grid, RawTable(("s", "t"), values[own, 2:], {}), peers)
     return found

@@ -26,6 +26,8 @@ from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT, HELD_OUT
+from simulations.benchmarks import dealt_pairs
+from simulations.benchmarks.dealt_pairs import read_together, row_read
 from simulations.experiments.vertical_credit.pipeline import with_folds
 from simulations.worlds.credit_nodes import CreditTables
 
@@ -44,6 +46,11 @@ class ProtectedVertical:
     does not: 0.5 is nothing), attacks on electricity columns the gain in R² of the bank, each in the clear and
     protected. Of `labels_counted` rows set aside or held out the operator knows `labels_certain` labels for sure by all
     counts that it is told, taken together; `label_chance` is the largest share of one class in a set that is counted.
+
+    Attacks on dealing, on made-up rows, each beside the run that has no guard (`dealt_pairs`): whether a dealer that
+    makes one correction wrong reads a customer's row (`…_believed`: of sides that check no triples), and which share of
+    a grid company's fitted entries the operator reads with the pair's bank, or of a bank's counted labels with one
+    dealer of counts (`…_dealt_by_one`: in a run of two nodes, where there is no third to deal).
     """
 
     data_origin: str
@@ -62,6 +69,12 @@ class ProtectedVertical:
     labels_counted: int
     labels_certain: int
     label_chance: float
+    row_read: float
+    row_read_believed: float
+    columns_read: float
+    columns_read_dealt_by_one: float
+    labels_read: float
+    labels_read_dealt_by_one: float
     seconds: float
     exchanges: int
     bytes: int
@@ -108,6 +121,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     found = judged(run, [], 0.0)
     parts = [part for part in (found.set_aside, found.held_out) if part is not None]
     sums = [part.sums([BANK]) for part in parts]
+    together, alone = read_together((dealt_pairs.BANK, dealt_pairs.OTHER)), read_together((dealt_pairs.BANK,))
     return ProtectedVertical(
         data_origin=tables.schema.data_origin,
         rows=int(fit.sum()),
@@ -125,6 +139,12 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         labels_counted=sum(len(part.logit) for part in parts),
         labels_certain=sum(certain_labels(len(p.logit), known) for p, known in zip(parts, sums, strict=True)),
         label_chance=max(largest_chance(known) for known in sums),
+        row_read=row_read(checked=True),
+        row_read_believed=row_read(checked=False),
+        columns_read=together.columns,
+        columns_read_dealt_by_one=alone.columns,
+        labels_read=together.labels,
+        labels_read_dealt_by_one=alone.labels,
         seconds=seconds,
         exchanges=exchanges,
         bytes=sent,

@@ -9,7 +9,7 @@ from soak import sized
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.dealer import Dealer
-from federated.privacy.vertical.party import PairSide
+from federated.privacy.vertical.party import PRODUCTS, PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, Tape
 
 FAR = 99.0
@@ -19,23 +19,21 @@ RATES = st.floats(0.001, 0.999)
 def opened(curve, labels, columns, bank_logits, grid_logits):
     """The bank's gradient (width,) as two parties and their dealer compute it, as signed integers."""
     dealer = Dealer(len(labels))
-    tapes = {role: Tape(key) for role, key in dealer.keys.items()}
-    bank = PairSide(columns, tapes["bank"], curve, labels)
-    grid = PairSide(columns, tapes["grid"], curve)
+    tapes = {role: (Tape(key), Tape(bytes(32))) for role, key in dealer.keys.items()}
+    bank = PairSide(columns, *tapes["bank"], curve, labels)
+    grid = PairSide(columns, *tapes["grid"], curve)
     dealer.columns({"bank": columns.shape[1], "grid": columns.shape[1]})
     hidden = bank.hidden_columns(), grid.hidden_columns()
     bank.take_hidden(hidden[1])
     grid.take_hidden(hidden[0])
     first = bank.open(bank_logits), grid.open(grid_logits)
-    corrections = dealer.products(1)
-    second = bank.cross(first[1], None), grid.cross(first[0], corrections)
-    corrections = dealer.products(2)
-    bank.cube(second[1], None)
-    grid.cube(second[0], corrections)
     width = columns.shape[1]
-    corrections = dealer.gradients({"bank": width, "grid": width})
-    masked, owed = grid.hand_over(corrections["bank"])
-    bank.hand_over(corrections["grid"])
+    corrections, owed = dealer.products(PRODUCTS), dealer.gradients({"bank": width, "grid": width})
+    second = bank.cross(first[1], owed["grid"]), grid.cross(first[0], np.concatenate([corrections, owed["bank"]]))
+    bank.cube(second[1])
+    grid.cube(second[0])
+    masked, owed = grid.hand_over()
+    bank.hand_over()
     return np.asarray(bank.receive(masked, width) + owed).astype(np.int64).tolist()
 
 

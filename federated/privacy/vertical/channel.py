@@ -1,8 +1,9 @@
 """What two nodes say to each other through an operator that passes it on: sealed, in order, once each.
 
-Each node has a fresh X25519 key a run, signed with its long-lived Ed25519 key; a pair derives a key for each direction
-(HKDF-SHA256) and seals with ChaCha20-Poly1305 under a counter. Guarantee: an operator that passes messages on learns
-their sizes; one that changes, repeats or reorders them is found out. Signing keys are known to the nodes beforehand.
+Each node has a fresh X25519 key a run, signed with its long-lived Ed25519 key; two nodes derive a key for each
+direction (HKDF-SHA256) and seal with ChaCha20-Poly1305 under a counter. Guarantee: an operator that passes messages on
+learns their sizes; one that changes, repeats or reorders them is found out. Signing keys are known to the nodes
+beforehand.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Channel:
     """Seals to one peer and opens what it sealed. Raises `AggregationFailed` for anything else."""
 
     def __init__(self, name: str, peer: str, agreed: bytes, run_id: bytes) -> None:
-        self.name, self.peer = name, peer
+        self.name, self.peer, self._run_id = name, peer, run_id
         self._out, self._in = (
             ChaCha20Poly1305(HKDF(SHA256(), 32, run_id, f"tanxin channel {a} {b}".encode()).derive(agreed))
             for a, b in ((name, peer), (peer, name))
@@ -57,6 +58,10 @@ class Channel:
     def key_for(self, purpose: str) -> bytes:
         """A key (32 bytes) that both ends derive for one purpose, used once a run."""
         return HKDF(SHA256(), 32, None, purpose.encode()).derive(self._common)
+
+    def apart(self, purpose: str) -> Channel:
+        """A channel between the same two for one purpose, once a run: with keys and an order of its own."""
+        return Channel(self.name, self.peer, self.key_for(f"channel for {purpose}"), self._run_id)
 
     def seal(self, plain: bytes) -> bytes:
         """The next message to the peer."""

@@ -1,10 +1,14 @@
 """How many defaults have a score in which band: counted between the operator, who knows bands, and a node, who knows
-labels or groups, with the other node of the pair as dealer.
+labels or groups, with the other node of the pair and a third node as dealers.
 
 The operator holds the sum of both logits of a row (they come masked) and so its cell C (rows, cells); the holder has
-columns V (rows, vectors). CᵀV is computed by a product of matrices on shares: the dealer draws masks of both and
-corrects their product, and sees neither. Guarantee, if no two collude: the holder learns nothing of a row's score, the
-dealer nothing at all, and the operator only what shares of all nodes add up to.
+columns V (rows, vectors). CᵀV is computed by a product of matrices on shares: dealers know the mask of C, which the
+operator draws, and each draws a mask of V, with the holder; their sum hides V from the operator and each dealer. A
+dealer corrects the product of the one mask and the other. Guarantee, if no two collude: the holder learns nothing of a
+row's score, a dealer nothing at all, and the operator only what shares of all nodes add up to. The operator and one of
+two dealers together learn no more than that; where there is one dealer, in a run of one bank and one grid company, they
+read the holder's V. A correction is added to a count once, so one that is wrong by δ shifts it by δ, which whoever sent
+it knew: nothing is read by it, and a tag (below) finds it.
 
 Since the operator knows who is counted, a grid company adds a mask to what shares add up to that it has in common with
 one bank, the reader, alone. The operator passes masked counts on to the reader, who does not know who is counted,
@@ -14,14 +18,13 @@ changed on the way is found out but for a chance of 2⁻⁴⁰, as long as the c
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
-from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.ring import Ring, Tape
 
 MOST_COUNTS = 1 << 20
@@ -29,23 +32,17 @@ MOST_COUNTS = 1 << 20
 MOST_ROWS = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
-class Dealt:
-    """A key for the operator, a key and a correction (cells, vectors) for the holder of the vectors."""
+def deal(rows: int, cells: int, vectors: int, operator_key: bytes, holder_key: bytes, number: int) -> Ring:
+    """As the dealer of this `number`, from 0: the holder's correction (cells, vectors).
 
-    operator_key: bytes
-    holder_key: bytes
-    correction: Ring
-
-
-def deal(rows: int, cells: int, vectors: int) -> Dealt:
-    """As the dealer. Raises `AggregationFailed` for counts that are none, or too many to be anybody's."""
-    if not (cells > 0 and vectors > 0 and cells * vectors <= MOST_COUNTS):
-        raise AggregationFailed(f"{cells} cells of {vectors} vectors cannot be counted")
-    operator, holder = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(KEY_BYTES)
-    tape = Tape(operator)
-    mask, share = tape.draw(rows, cells), tape.draw(cells, vectors)
-    return Dealt(operator, holder, np.asarray(mask.T @ Tape(holder).draw(rows, vectors) - share))
+    Raises `AggregationFailed` for counts that are none, or too many to be anybody's.
+    """
+    if not (0 < rows < MOST_ROWS and cells > 0 and vectors > 0 and cells * vectors <= MOST_COUNTS):
+        raise AggregationFailed(f"{cells} cells of {vectors} vectors of {rows} rows cannot be counted")
+    tape = Tape(operator_key)
+    mask = tape.draw(rows, cells)
+    share = [tape.draw(cells, vectors) for _ in range(number + 1)][number]
+    return np.asarray(mask.T @ Tape(holder_key).draw(rows, vectors) - share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +94,13 @@ def tagged(vectors: Ring, key: int) -> Ring:
 
 
 class Counter:
-    """As the operator: `cell` (rows,) numbers below `cells`."""
+    """As the operator: `cell` (rows,) numbers below `cells`. So many `dealers` were told its `key`."""
 
-    def __init__(self, cell: NDArray[np.int64], cells: int, vectors: int, key: bytes) -> None:
+    def __init__(self, cell: NDArray[np.int64], cells: int, vectors: int, key: bytes, dealers: int) -> None:
         self._one_hot = (cell[:, None] == np.arange(cells)).astype(np.uint64)
         tape = Tape(key)
         self.hidden = np.asarray(self._one_hot - tape.draw(len(cell), cells))
-        self._share = tape.draw(cells, vectors)
+        self._share = np.sum([tape.draw(cells, vectors) for _ in range(dealers)], axis=0, dtype=np.uint64)
 
     def own(self, opened: Ring) -> Ring:
         """The own share (cells, vectors) of the counts, from the holder's hidden vectors."""
@@ -112,9 +109,12 @@ class Counter:
         return np.asarray(self._share + self._one_hot.T @ opened)
 
 
-def answer(vectors: Ring, key: bytes, correction: Ring, hidden: Ring) -> tuple[Ring, Ring]:
-    """As the holder: `vectors` behind a mask for the operator, and the own share (cells, vectors) of the counts."""
+def answer(vectors: Ring, keys: Sequence[bytes], correction: Ring, hidden: Ring) -> tuple[Ring, Ring]:
+    """As the holder: `vectors` behind masks for the operator, and the own share (cells, vectors) of the counts.
+
+    `keys` are those in common with each dealer, `correction` the sum of theirs.
+    """
     if hidden.ndim != 2 or len(hidden) != len(vectors) or correction.shape != (hidden.shape[1], vectors.shape[1]):
         raise AggregationFailed(f"hidden cells of {hidden.shape} came for {len(vectors)} rows")
-    mask = Tape(key).draw(*vectors.shape)
+    mask = np.sum([Tape(key).draw(*vectors.shape) for key in keys], axis=0, dtype=np.uint64)
     return np.asarray(vectors - mask), np.asarray(correction + hidden.T @ mask)

@@ -1,21 +1,44 @@
-"""The operator as dealer of one pair: random factors whose products the pair shares. It sees no data.
+"""The dealer of one pair: random factors whose products the pair shares. It sees no data.
 
-Each party draws its own masks from a key of its own; the dealer draws the same ones, and what it has to send is one
-correction a product, to one of the two: as many numbers as the product has, whatever the size of its factors.
+Each party draws its own masks from a key that it has in common with the dealer; the dealer draws the same ones, and
+what it has to send is one correction a product, to one of the two: as many numbers as the product has, whatever the
+size of its factors.
+
+Who knows the dealer's keys and what the pair says to each other reads all that the pair hides. So the dealer is a third
+node wherever a run has one (`dealer_of`): it does not see what is said, and the operator, who passes it on sealed, does
+not see keys. In a run of one bank and one grid company the operator deals, and with either of them reads the other.
+
+A dealer may send wrong corrections. Those of `products` are checked (`privacy.vertical.triples`), because a wrong one
+is multiplied by what a row holds. Those of `gradients` are not: each is added once to a sum, after all multiplications,
+so that a correction that is wrong by δ makes the opened sum wrong by δ, a number that whoever chose it knew without the
+sum. It learns nothing by it; what it can do is spoil the model, as an operator can that opens the sum.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.vertical.ring import Ring, Tape
+from federated.privacy.vertical.triples import dealt
 
 KEY_BYTES = 32
 IntArray = NDArray[np.int64]
+
+
+def dealer_of(bank: str, grid: str, parties: Iterable[str]) -> str | None:
+    """The node that deals to this pair, None in a run of these two alone.
+
+    It follows from the names of all `parties`, so that every node can tell and no operator chooses; pairs are spread
+    over all nodes.
+    """
+    names = sorted(parties)
+    others = [name for name in names if name not in (bank, grid)]
+    return others[(names.index(bank) + names.index(grid)) % len(others)] if others else None
 
 
 @dataclass
@@ -42,13 +65,10 @@ class Dealer:
             self._masks[role] = self._masks[role][:, kept]
 
     def products(self, count: int) -> Ring:
-        """The grid company's corrections (count, rows) of products of a vector of the bank and one of its own."""
-        corrections = []
-        for _ in range(count):
-            a, share = (self._tapes["bank"].draw(self.rows) for _ in range(2))
-            b = self._tapes["grid"].draw(self.rows)
-            corrections.append(a * b - share)
-        return np.array(corrections)
+        """The grid company's corrections of the triples that `count` products of a vector of each side take."""
+        total = dealt(count * self.rows)
+        a, share = (self._tapes["bank"].draw(total) for _ in range(2))
+        return np.asarray(a * self._tapes["grid"].draw(total) - share)
 
     def gradients(self, widths: dict[str, int]) -> dict[str, Ring]:
         """By owner of a gradient, the other party's correction (width,): of (the owner's first columns)ᵀ · (a vector of

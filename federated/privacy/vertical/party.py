@@ -11,8 +11,11 @@ from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring, Tape, fixed
+from federated.privacy.vertical.triples import TAG, Triples, dealt
 
 ZERO = np.uint64(0)
+# Of a bank's vector and a grid company's, in a step: one in u², two in u³.
+PRODUCTS = 3
 IntArray = NDArray[np.int64]
 
 
@@ -20,17 +23,21 @@ IntArray = NDArray[np.int64]
 class PairSide:
     """`columns` (rows, width) in [0, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
 
-    `tape` is this side's of the pair's dealer. A step is `open` → `cross` → `cube` → `hand_over` → `receive`; what
-    `open`, `cross` and `hand_over` return goes to the other side, encrypted, because the dealer could unmask it.
-    Raises `AggregationFailed` for rows or shapes that do not fit.
+    `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. A step is `open` → `cross`
+    → `cube` → `hand_over` → `receive`; what `open`, `cross` and `hand_over` return goes to the other side, sealed,
+    because the dealer could unmask it. Triples are checked in `cube`: what crossed until then is uniform to the other
+    side whatever the dealer sent, and nothing is opened. Raises `AggregationFailed` for rows or shapes that do not fit,
+    and for triples that are wrong.
     """
 
     columns: FloatArray
     tape: Tape
+    common: Tape
     curve: Curve
     labels: FloatArray | None = None
     _others: Ring = field(init=False)
     _residual: Ring = field(init=False)
+    _owed: Ring = field(init=False)
 
     def __post_init__(self) -> None:
         self.curve.check_rows(len(self.columns))
@@ -61,25 +68,33 @@ class PairSide:
         self._ring, self._others = self._ring[:, own], self._others[:, others]
 
     def open(self, logits: FloatArray) -> Ring:
-        """Start a step at the own part of the logits (rows,): the first factor (1, rows) behind a mask."""
+        """Start a step at the own part of the logits (rows,): the first factor behind a mask, and what the step's
+        triples are compared by, in a row."""
         # The bank's share holds the centre; both are cut, which bounds the cubic (`Curve.largest_residual`).
         centre = self.curve.centre if self.is_bank else 0.0
         self._u = fixed(np.clip((logits - centre) / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
-        self._products = Products([self._u], self.tape, is_bank=self.is_bank)
-        return self._products.opened
+        self._triples = Triples(PRODUCTS * len(self._u), self.tape, self.common, is_bank=self.is_bank)
+        return np.concatenate([self._multiply([self._u]), self._triples.told])
 
-    def cross(self, opened: Ring, corrections: Ring | None) -> Ring:
-        """From the other side's opened factor (1, rows): u² on shares; the factors (2, rows) of u³ behind masks."""
-        crossed = self._products.shares(opened, corrections)[0]
+    def cross(self, told: Ring, dealt_to: Ring) -> Ring:
+        """From what the other side opened and what the dealer sent: u² on shares, then the two factors of u³ behind
+        masks and the tag of the step's triples, in a row.
+
+        The dealer sends corrections of triples, to the grid company, and one of the other side's gradient (width,).
+        """
+        rows, corrections = len(self._u), 0 if self.is_bank else dealt(PRODUCTS * len(self._u))
+        self._owed = dealt_to[corrections:]
+        tag = self._triples.compare(told[rows:], None if self.is_bank else dealt_to[:corrections])
+        crossed = self._products.shares(told[:rows])[0]
         self._square = self._u * self._u + np.uint64(2) * crossed
         # (u + w)·(square_b + square_g), of which each side computes the product of what it holds alone.
         factors = [self._u, self._square] if self.is_bank else [self._square, self._u]
-        self._products = Products(factors, self.tape, is_bank=self.is_bank)
-        return self._products.opened
+        return np.concatenate([self._multiply(factors), tag])
 
-    def cube(self, opened: Ring, corrections: Ring | None) -> None:
-        """From the other side's opened factors: the own share of the residual y − σ(z)."""
-        parts = self._products.shares(opened, corrections)
+    def cube(self, told: Ring) -> None:
+        """From what the other side sent then: the own share of the residual y − σ(z), by triples that are right."""
+        self._check(told[-TAG:])
+        parts = self._products.shares(told[:-TAG])
         cube = self._u * self._square + parts[0] + parts[1]
         share = self.curve.share(self._u, self._square, cube, constant=self.is_bank)
         if self.labels is None:
@@ -87,13 +102,22 @@ class PairSide:
         else:
             self._residual = np.asarray(fixed(self.labels, RESIDUAL_BITS, 1.0) - share)
 
-    def hand_over(self, correction: Ring) -> tuple[Ring, Ring]:
-        """For the other side's gradient of its first columns, as many as the correction (width,) has numbers: the own
-        residual share behind a mask, and the own share of that gradient."""
-        if correction.ndim != 1 or not 0 < len(correction) <= self._others.shape[1]:
-            raise AggregationFailed(f"a correction of {correction.shape} came for {self._others.shape[1]} columns")
+    def _check(self, tag: Ring) -> None:
+        self._triples.check(tag)
+
+    def _multiply(self, factors: list[Ring]) -> Ring:
+        """Begin products with factors of the other side: the own ones behind masks, in a row."""
+        self._products = Products(np.array(factors), self._triples, is_bank=self.is_bank)
+        return self._products.opened.ravel()
+
+    def hand_over(self) -> tuple[Ring, Ring]:
+        """For the other side's gradient of its first columns, as many as the dealer dealt for: the own residual share
+        behind a mask, and the own share of that gradient."""
+        width = len(self._owed)
+        if not 0 < width <= self._others.shape[1]:
+            raise AggregationFailed(f"a correction of {width} numbers came for {self._others.shape[1]} columns")
         mask = self.tape.draw(len(self._residual))
-        return np.asarray(self._residual - mask), np.asarray(correction + mask @ self._others[:, : len(correction)])
+        return np.asarray(self._residual - mask), np.asarray(self._owed + mask @ self._others[:, :width])
 
     def receive(self, masked: Ring, width: int) -> Ring:
         """The own share (width,) of the gradient of the first own columns, from the other side's masked residual share.

@@ -1,33 +1,33 @@
-"""Elementwise products of a vector of the bank and one of the grid company, on shares (Beaver, CRYPTO 1991)."""
+"""Elementwise products of vectors of the bank and of the grid company, on shares (Beaver, CRYPTO 1991)."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from federated.errors import AggregationFailed
-from federated.privacy.vertical.ring import Ring, Tape
+from federated.privacy.vertical.ring import Ring
+from federated.privacy.vertical.triples import Triples
 
 
 class Products:
-    """One side's factors of some products. `corrections` (products, rows) go to the grid company, None to the bank."""
+    """One side's `factors` (products, rows), behind masks that it takes from `triples`: `opened`, for the other side.
 
-    def __init__(self, factors: Sequence[Ring], tape: Tape, *, is_bank: bool) -> None:
-        self._masks, self._shares, opened = [], [], []
-        for factor in factors:
-            mask = tape.draw(len(factor))
-            self._masks.append(mask)
-            opened.append(factor - mask)
-            if is_bank:
-                self._shares.append(tape.draw(len(factor)))
-        self.opened = np.array(opened, dtype=np.uint64)
+    The same triples give shares of the products, which are right if the triples are: whoever opens what rests on them
+    has them checked before.
+    """
 
-    def shares(self, opened: Ring, corrections: Ring | None) -> Ring:
-        """Own shares (products, rows), from the other side's `opened`. Raises `AggregationFailed` for other shapes."""
-        if opened.shape != self.opened.shape or (corrections is not None and corrections.shape != opened.shape):
-            raise AggregationFailed(f"opened factors of {opened.shape} came for {self.opened.shape}")
-        crossed = opened * np.array(self._masks, dtype=np.uint64)
-        if corrections is not None:
-            return np.asarray(corrections + crossed)
-        return np.asarray(np.array(self._shares, dtype=np.uint64) + crossed + self.opened * opened)
+    def __init__(self, factors: Ring, triples: Triples, *, is_bank: bool) -> None:
+        self._triples, self._taken, self._is_bank = triples, triples.take(factors.size), is_bank
+        self._masks = triples.masks[self._taken].reshape(factors.shape)
+        self.opened = factors - self._masks
+
+    def shares(self, opened: Ring) -> Ring:
+        """Own shares (products, rows), from the other side's `opened` as a row of numbers.
+
+        Raises `AggregationFailed` for too many or too few.
+        """
+        if opened.size != self.opened.size:
+            raise AggregationFailed(f"opened factors of {opened.size} numbers came for {self.opened.size}")
+        theirs = opened.reshape(self.opened.shape)
+        shares = self._triples.shares[self._taken].reshape(theirs.shape) + theirs * self._masks
+        return np.asarray(shares + self.opened * theirs if self._is_bank else shares)

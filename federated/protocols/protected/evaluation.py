@@ -14,6 +14,7 @@ over the rows of their band.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,14 +26,15 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.served.calibration import NONE, Calibration, own_of, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.privacy.vertical.counting import Counter, Layout
-from federated.privacy.vertical.dealer import Dealer
+from federated.privacy.vertical.dealer import KEY_BYTES, dealer_of
 from federated.privacy.vertical.ring import Ring, floating
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, Blocks, rungs_of, scarce
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.protected import judging
+from federated.protocols.protected.dealing import GROUPS
 from federated.protocols.protected.judging import SUM_BITS
-from federated.protocols.protected.operator import Pair, ProtectedTraining
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
+from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair
 
 LEAST_CELL = 20
 DRAWS = 40
@@ -286,16 +288,12 @@ def _released(
 
 def _multiply(run: ProtectedTraining, rows: Mapping[Pair, int], names: list[str]) -> None:
     """Have both sides of every pair keep shares of its labels times its members of groups."""
-    dealers = {pair: Dealer(count) for pair, count in rows.items()}
-    config: dict[str, dict[str, Values]] = {org: {"groups": list(names)} for org in run.orgs}
-    extra: dict[str, Arrays] = {org: {} for org in run.orgs}
-    for (bank, grid), dealer in dealers.items():
-        config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
-        extra[grid][f"corrections/{bank}"] = dealer.products(len(names))
-    opened = run.ask("multiply", {org: Content(config=numbers) for org, numbers in config.items()})
-    across = run.across(opened, "opened", rows, extra)
     groups: dict[str, Values] = {"groups": list(names)}
-    run.ask("multiply", {org: Content(content.arrays, groups) for org, content in across.items()})
+    config = run.begun(GROUPS, rows)
+    opened = run.ask("multiply", {org: Content(config=groups | told) for org, told in config.items()})
+    dealt = run.dealt(opened, run.dealing.groups(len(names)), rows)
+    tags = run.ask("multiply", run.across(opened, "opened", rows, dealt, groups))
+    run.ask("multiply", run.across(tags, "tag", rows, config=groups))
 
 
 def _edges(logits: FloatArray, cut_off: float) -> FloatArray:
@@ -326,29 +324,41 @@ def _counted(
     places: Mapping[Pair, IntArray],
     layout: Layout,
     holders: Sequence[str],
-    dealers: Sequence[str],
+    others: Sequence[str],
 ) -> Ring:
     """Wanted counts of `layout` over all pairs, modulo 2^64, behind grid companies' masks."""
     config: dict[str, Values] = {"cells": layout.cells, "aside": layout.aside, "vectors": list(layout.names)}
-    dealt = run.ask("deal", dict.fromkeys(dealers, Content(config=config)))
-    first = min(dealers)
+    keys = {pair: secrets.token_bytes(KEY_BYTES) for pair in places}
+    dealers = {pair: _dealers(run, pair, holders) for pair in places}
+    told = run.rows_told({pair: len(place) for pair, place in places.items()})
+    for pair, names in dealers.items():
+        for name in names:
+            told[name][f"key/{'/'.join(pair)}"] = keys[pair]
+    held_by: dict[str, Values] = {"held_by": "bank" if holders == run.session.banks.orgs else "grid"}
+    asked = sorted({*others, *(name for names in dealers.values() for name in names)})
+    dealt = run.ask("deal", {org: Content(config=config | held_by | told[org]) for org in asked})
+    first = min(others)
     counters: dict[Pair, Counter] = {}
     requests: dict[str, Arrays] = {holder: {f"tag/{first}": dealt[first].arrays[f"tag/{holder}"]} for holder in holders}
-    for (bank, grid), place in places.items():
-        holder, dealer = (bank, grid) if bank in requests else (grid, bank)
-        counter = Counter(place, *layout.shape, dealt[dealer].arrays[f"key/{holder}"].tobytes())
-        counters[holder, dealer] = counter
-        requests[holder] |= {
-            f"hidden/{dealer}": counter.hidden,
-            f"dealt/{dealer}": dealt[dealer].arrays[f"dealt/{holder}"],
-        }
+    for pair, place in places.items():
+        holder, other = pair if pair[0] in requests else pair[::-1]
+        counters[holder, other] = Counter(place, *layout.shape, keys[pair], len(dealers[pair]))
+        requests[holder][f"hidden/{other}"] = counters[holder, other].hidden
+        for number, name in enumerate(dealers[pair]):
+            requests[holder][f"dealt/{other}/{number}"] = dealt[name].arrays[f"dealt/{'/'.join(pair)}"]
     answers = run.ask("count", {holder: Content(arrays, config) for holder, arrays in requests.items()})
     total = np.zeros(layout.shape, dtype=np.uint64)
-    for (holder, dealer), counter in counters.items():
-        total = total + counter.own(np.asarray(answers[holder].arrays[f"opened/{dealer}"], dtype=np.uint64))
+    for (holder, other), counter in counters.items():
+        total = total + counter.own(np.asarray(answers[holder].arrays[f"opened/{other}"], dtype=np.uint64))
     adding = [org for org in holders if any(holder == org for holder, _ in counters)]
     own = total[layout.wanted()]
     return np.asarray(own + run.ring_summed("counts", adding, own.size))
+
+
+def _dealers(run: ProtectedTraining, pair: Pair, holders: Sequence[str]) -> list[str]:
+    """Who deals for a pair's counts: the one that holds no vectors, and a third node if there is one."""
+    third = dealer_of(*pair, run.orgs)
+    return [next(name for name in pair if name not in holders), *([third] if third else [])]
 
 
 def _alone(run: ProtectedTraining) -> Judged:

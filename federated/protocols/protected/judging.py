@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import TrainingFailed
+from federated.privacy.vertical.channel import Channel
 from federated.privacy.vertical.counting import Layout, answer, counted, deal, tagged
-from federated.privacy.vertical.dealer import KEY_BYTES
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape, fixed
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS, Group, joined, of_segment, rungs_of
+from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Talk, given
+from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Pair, Talk
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
@@ -28,8 +30,8 @@ TAG_BYTES = 8
 class Judging:
     """The handlers of one node."""
 
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
+    def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
+        self._talk, self._dealing = talk, dealing
 
     def logits(self, content: Content) -> Content:
         """The own part of the logits of rows set aside and held out, behind the pair's masks, once a run.
@@ -53,14 +55,15 @@ class Judging:
     def multiply(self, content: Content) -> Content:
         """Defaults by groups of grid companies' columns, on shares: a bank's labels times a grid company's members.
 
-        First factors behind masks go across; when the other's come, shares of the products are kept.
+        First factors behind masks go across, and what is dealt where this node deals; then tags of the triples; shares
+        of the products are kept once the other side's tag says that these are right.
         """
         state, names = self._talk.state, content.texts("groups")
         if content.under("opened"):
-            for peer, products in state.products.items():
-                opened = self._talk.ring(content, "opened", peer, len(names), -1)
-                shares = products.shares(opened, given(content, "corrections", peer))
-                state.shares[peer] = dict(zip(names, shares, strict=True))
+            return self._crossed(content, names)
+        if content.under("tag"):
+            for peer, (triples, _) in state.products.items():
+                triples.check(self._talk.ring(content, "tag", peer, -1))
             return Content()
         out: Arrays = {}
         for peer in self._evaluated():
@@ -69,9 +72,22 @@ class Judging:
                 factors = [self._vector(peer, rows, "defaults")] * len(names)
             else:
                 factors = [self._vector(peer, rows, f"{name}/rows") for name in names]
-            tape = Tape(content.points(f"tape/{peer}"))
-            state.products[peer] = Products(factors, tape, is_bank=state.is_bank)
-            out[f"opened/{peer}"] = self._talk.sealed(peer, state.products[peer].opened)
+            tapes = self._talk.tapes(content, peer, GROUPS)
+            triples = Triples(len(names) * len(rows), *tapes, is_bank=state.is_bank)
+            products = Products(np.array(factors), triples, is_bank=state.is_bank)
+            state.products[peer] = triples, products
+            out[f"opened/{peer}"] = self._talk.sealed(peer, products.opened, triples.told)
+        self._dealing.begin(GROUPS, self._dealing.rows(content))
+        return Content(out | self._dealing.groups(len(names)))
+
+    def _crossed(self, content: Content, names: list[str]) -> Content:
+        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        for peer, (triples, products) in state.products.items():
+            told = self._talk.ring(content, "opened", peer, -1)
+            corrections = None if state.is_bank else self._talk.dealt(content, peer)
+            opened, compared = np.split(told, [products.opened.size])
+            out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
+            state.shares[peer] = dict(zip(names, products.shares(opened), strict=True))
         return Content(out)
 
     def _evaluated(self) -> list[str]:
@@ -81,28 +97,53 @@ class Judging:
         ]
 
     def deal(self, content: Content) -> Content:
-        """Deal for counts between the operator and the other side of each pair, once a run.
+        """Deal for counts of what one side holds, between the operator and the nodes of that side, once a run.
 
-        The first node of a side by name draws the key of tags for all of the other side. A grid company's mask is part
-        of what it deals to one bank.
+        The other node of a pair is its first dealer, the third node that deals it triples the second. The first node by
+        name of the side that is not counted draws the key of tags for all of the side that is. A grid company's mask is
+        part of what it deals to one bank.
         """
-        state, layout, out = self._talk.state, _layout(content), dict[str, NDArray[np.generic]]()
-        state.tell_once("deals")
-        held_by = "grid" if state.is_bank else "bank"
-        state.layouts[held_by] = layout
-        if self._talk.name == min(state.parties.ours):
-            key = secrets.token_bytes(TAG_BYTES)
-            state.tags[held_by] = int.from_bytes(key, "little")
-            for peer in sorted(state.parties.theirs):
-                out[f"tag/{peer}"] = self._talk.sealed(peer, np.frombuffer(key, dtype=np.uint8))
-        mask = self._mask("dealt", layout)
-        for peer in self._evaluated():
-            dealt = deal(len(state.rows(peer, SET_ASIDE, HELD_OUT)), *layout.shape)
-            out[f"key/{peer}"] = np.frombuffer(dealt.operator_key, dtype=np.uint8)
-            holders = np.frombuffer(dealt.holder_key, dtype=np.uint8)
-            out[f"dealt/{peer}"] = self._talk.sealed(peer, holders, dealt.correction + mask)
-            mask = np.zeros_like(mask)
+        state, layout, held_by = self._talk.state, _layout(content), content.text("held_by")
+        out: Arrays = {}
+        if held_by not in ROLES:
+            raise TrainingFailed(f"nothing is counted that a {held_by} holds")
+        state.tell_once(f"deals for what a {held_by} holds")
+        if (held_by == "bank") != state.is_bank:
+            state.layouts[held_by] = layout
+            if self._talk.name == min(state.parties.ours):
+                key = secrets.token_bytes(TAG_BYTES)
+                state.tags[held_by] = int.from_bytes(key, "little")
+                for peer in sorted(state.parties.theirs):
+                    out[f"tag/{peer}"] = self._talk.sealed(peer, np.frombuffer(key, dtype=np.uint8))
+            mask = self._mask("dealt", layout)
+            for peer in self._evaluated():
+                rows = len(state.rows(peer, SET_ASIDE, HELD_OUT))
+                out |= self._dealt_counts(content, layout, held_by, self._talk.pair(peer), rows, 0, mask)
+                mask = np.zeros_like(mask)
+        for pair, rows in self._dealing.rows(content).items():
+            out |= self._dealt_counts(content, layout, held_by, pair, rows, 1)
         return Content(out)
+
+    def _dealt_counts(
+        self,
+        content: Content,
+        layout: Layout,
+        held_by: str,
+        pair: Pair,
+        rows: int,
+        number: int,
+        mask: Ring | None = None,
+    ) -> Arrays:
+        """What this node, dealer of that `number`, deals for a pair's counts, sealed for the one that holds vectors."""
+        holder = pair[held_by == "grid"]
+        channel = self._counting(holder, pair, held_by)
+        key = content.points(f"key/{'/'.join(pair)}")
+        correction = deal(rows, *layout.shape, key, channel.key_for("mask"), number)
+        sealed = channel.seal((correction if mask is None else correction + mask).astype("<u8").tobytes())
+        return {f"dealt/{'/'.join(pair)}": np.frombuffer(sealed, dtype=np.uint8)}
+
+    def _counting(self, other: str, pair: Pair, held_by: str) -> Channel:
+        return self._talk.channel(other).apart(f"counts of {' '.join(pair)} that the {held_by} holds")
 
     def _mask(self, purpose: str, layout: Layout, grid: str = "") -> Ring:
         """What a grid company hides counts behind from the operator, and the reader takes off; zeros of a bank."""
@@ -122,17 +163,29 @@ class Judging:
         state.tags[own] = tag
         for peer in self._evaluated():
             rows = state.rows(peer, SET_ASIDE, HELD_OUT)
-            blob = self._talk.unsealed(content, "dealt", peer)
             hidden = np.asarray(content.array(f"hidden/{peer}"), dtype=np.uint64)
-            correction = np.frombuffer(blob[KEY_BYTES:], dtype="<u8").astype(np.uint64).reshape(layout.shape)
             vectors = np.stack([self._vector(peer, rows, name) for name in layout.names], axis=1)
-            opened, share = answer(tagged(vectors, tag), blob[:KEY_BYTES], correction, hidden)
+            keys, correction = self._dealt_to(content, peer, own, layout)
+            opened, share = answer(tagged(vectors, tag), keys, correction, hidden)
             out[f"opened/{peer}"] = opened
             owed.append(share)
         if owed:
             total = self._mask("held", layout) + np.sum(owed, axis=0, dtype=np.uint64)
             state.sums["counts"] = np.asarray(total[layout.wanted()])
         return Content(out)
+
+    def _dealt_to(self, content: Content, peer: str, own: str, layout: Layout) -> tuple[list[bytes], Ring]:
+        """The keys in common with the dealers of a pair's counts, and the sum of their corrections."""
+        keys, total, pair = [], np.zeros(layout.shape, dtype=np.uint64), self._talk.pair(peer)
+        for number, dealer in enumerate((peer, self._talk.state.parties.dealer(*pair))):
+            if dealer is not None:
+                channel = self._counting(dealer, pair, own)
+                keys.append(channel.key_for("mask"))
+                numbers = np.frombuffer(channel.open(content.array(f"dealt/{peer}/{number}").tobytes()), dtype="<u8")
+                if numbers.size != total.size:
+                    raise TrainingFailed(f"{self._talk.name}: {dealer} dealt for counts of another shape")
+                total = total + numbers.astype(np.uint64).reshape(layout.shape)
+        return keys, total
 
     def release(self, content: Content) -> Content:
         """Of the reader: counts of defaults that may be read (`privacy.vertical.suppression`), in blocks, once a run.

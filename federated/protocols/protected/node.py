@@ -16,13 +16,14 @@ from federated.models.learners.boosting import Trees
 from federated.nodes.identity import Identity
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.party import PairSide
-from federated.privacy.vertical.ring import Ring, Tape
+from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.core.secure_sum import add_secure_sum
+from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
-from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk, given
+from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
@@ -38,7 +39,8 @@ class ProtectedApp:
     def __init__(self, identity: Identity, opened: Callable[[], SessionNode]) -> None:
         self.name, self._identity, self._opened = identity.name, identity, opened
         self._talk = Talk(identity)
-        self._judging = Judging(self._talk)
+        self._dealing = NodeDealing(self._talk)
+        self._judging = Judging(self._talk, self._dealing)
 
     def add_to(self, app: ClientApp) -> None:
         """Let the app answer protected training's messages, and take part in secure sums."""
@@ -50,8 +52,21 @@ class ProtectedApp:
             "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
             "count": judging.count, "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
-            app.query(f"protected_{action}")(answering(_handled(handler)))
+            app.query(f"protected_{action}")(answering(self._ending(handler)))
         add_secure_sum(app, self._identity, self._summed, self._agree)
+
+    def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
+        """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try."""
+
+        def handle(content: Content, _: Context) -> Content:
+            try:
+                return handler(content)
+            except AggregationFailed:
+                self._talk.end()
+                self._dealing.forget()
+                raise
+
+        return handle
 
     def _summed(self, content: Content) -> FloatArray | Ring:
         """What this node adds to a secure sum: what it computed for it, given once. Raises `AggregationFailed`."""
@@ -69,12 +84,13 @@ class ProtectedApp:
         """Begin a run between the nodes that the operator names, if they are who the register says."""
         node = self._opened()
         met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
+        self._dealing.forget()
         return Content(config={"key": met.public, "signature": met.signature})
 
     def _meet(self, content: Content) -> Content:
         for name in content.config:
-            if name.startswith("key/"):
-                peer = name.removeprefix("key/")
+            peer = name.removeprefix("key/")
+            if name.startswith("key/") and peer != self.name:
                 self._talk.meet(peer, content.points(name), content.points(f"signature/{peer}"))
         return Content()
 
@@ -120,7 +136,10 @@ class ProtectedApp:
         return Content(config={"rows": len(rows), "aside": aside})
 
     def _hide(self, content: Content) -> Content:
-        """Begin every pair with its dealer's key: own columns behind masks for the peer; then take the peer's."""
+        """Begin every pair: own columns behind the dealer's masks for the peer; then take the peer's.
+
+        Where this node deals, begin that too, for the `rows` of pairs that the operator tells it.
+        """
         state = self._talk.state
         if content.under("hidden"):
             for peer, side in state.sides.items():
@@ -135,9 +154,10 @@ class ProtectedApp:
             rows = state.rows(peer, FIT)
             if not len(rows):
                 continue
-            tape = Tape(content.points(f"tape/{peer}"))
-            state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), tape, curve, self._labels(rows))
+            tapes = self._talk.tapes(content, peer, FITTING)
+            state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), *tapes, curve, self._labels(rows))
             out[f"hidden/{peer}"] = self._talk.sealed(peer, state.sides[peer].hidden_columns())
+        self._dealing.begin(FITTING, self._dealing.rows(content), _widths(content))
         return Content(out)
 
     def _keep(self, content: Content) -> Content:
@@ -146,11 +166,15 @@ class ProtectedApp:
         state.columns = state.columns[:, kept["own"]]
         for side in state.sides.values():
             side.keep(kept["own"], kept["others"])
+        self._dealing.keep([kept[of] for of in (("own", "others") if state.is_bank else ("others", "own"))])
         return Content()
 
     def _open(self, content: Content) -> Content:
-        """The own part of the logits at `beta` behind a mask, for every peer. Raises `TrainingFailed` for a part that
-        lies where the cubic no longer tells logits apart: training has left what its curve was made for."""
+        """The own part of the logits at `beta` behind a mask, for every peer, and what this node deals for the step.
+
+        Raises `TrainingFailed` for a part that lies where the cubic no longer tells logits apart: training has left
+        what its curve was made for.
+        """
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
         state.answer_again(GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
@@ -159,15 +183,15 @@ class ProtectedApp:
             if not np.all(np.abs(logits) <= FARTHEST):
                 raise TrainingFailed(f"{self.name}: a logit is not finite or beyond {FARTHEST:g}: training diverges")
             out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(logits))
-        return Content(out)
+        return Content(out | self._dealing.step(FITTING, _widths(content)))
 
     def _try(self, content: Content) -> Content:
         """Begin a gain: over rows set aside, what `step` adds to the own logits is the one column, and its residuals
-        are those at `beta`. Both go across behind masks of a dealer of this gain's own."""
+        are those at `beta`. Both go across behind masks that are dealt for this gain alone."""
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
         state.answer_again(GAIN, MOST_GAINS)
         beta, step = content.floats("beta"), content.floats("step")
-        curve = Curve.around(content.number("rate"))
+        curve, purpose = Curve.around(content.number("rate")), trial(state.answered[GAIN])
         state.trials = {}
         for peer in sorted(state.marks):
             rows = state.rows(peer, SET_ASIDE)
@@ -175,11 +199,12 @@ class ProtectedApp:
                 continue
             labels = self._labels(rows)
             added = np.clip(state.columns[rows] @ step / LONGEST_STEP, -1.0, 1.0)[:, None]
-            side = PairSide(added, Tape(content.points(f"tape/{peer}")), curve, labels)
+            side = PairSide(added, *self._talk.tapes(content, peer, purpose), curve, labels)
             hidden = side.hidden_columns()
-            out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(state.columns[rows] @ beta), hidden.T)
+            out[f"opened/{peer}"] = self._talk.sealed(peer, hidden.T, side.open(state.columns[rows] @ beta))
             state.trials[peer] = side
-        return Content(out)
+        self._dealing.begin(purpose, self._dealing.rows(content), (1, 1))
+        return Content(out | self._dealing.step(purpose, (1, 1)))
 
     def _labels(self, rows: Marks) -> FloatArray | None:
         source = self._talk.state.node.rows
@@ -188,22 +213,19 @@ class ProtectedApp:
     def _cross(self, content: Content) -> Content:
         out: Arrays = {}
         for peer, side in self._sides(content).items():
-            trial = _is_trial(content)
-            opened = self._talk.ring(content, "opened", peer, 2 if trial else 1, -1)
-            if trial:
-                side.take_hidden(np.ascontiguousarray(opened[1:].T))
-            out[f"opened/{peer}"] = self._talk.sealed(peer, side.cross(opened[:1], given(content, "corrections", peer)))
+            told = self._talk.ring(content, "opened", peer, -1)
+            if _is_trial(content):
+                hidden, told = np.split(told, [len(side.columns)])
+                side.take_hidden(hidden[:, None])
+            out[f"opened/{peer}"] = self._talk.sealed(peer, side.cross(told, self._talk.dealt(content, peer)))
         return Content(out)
 
     def _residual(self, content: Content) -> Content:
         """Shares of the residual, which go to the other side masked for its gradient; what is owed to that is kept."""
         out, owed = dict[str, NDArray[np.generic]](), []
         for peer, side in self._sides(content).items():
-            side.cube(self._talk.ring(content, "opened", peer, 2, -1), given(content, "corrections", peer))
-            correction = given(content, "gradient", peer)
-            if correction is None:
-                raise TrainingFailed(f"{self.name}: no correction came for the gradient of {peer}")
-            masked_share, share = side.hand_over(correction)
+            side.cube(self._talk.ring(content, "opened", peer, -1))
+            masked_share, share = side.hand_over()
             out[f"masked/{peer}"] = self._talk.sealed(peer, masked_share)
             owed.append(share)
         self._talk.state.owed = np.asarray(np.sum(owed, axis=0, dtype=np.uint64))
@@ -254,9 +276,10 @@ class ProtectedApp:
         return own, np.asarray(rows.labels[own] - p, dtype=np.float64)
 
 
+def _widths(content: Content) -> list[int]:
+    """How many first columns of each side a dealer deals for, banks' first."""
+    return [content.integer(f"width/{role}") for role in ROLES]
+
+
 def _is_trial(content: Content) -> bool:
     return bool(content.config.get("trial"))
-
-
-def _handled(handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
-    return lambda content, _: handler(content)

@@ -1,4 +1,4 @@
-"""The operator's side of protected training: it deals, adds up, and takes the steps of a side's coefficients.
+"""The operator's side of protected training: it passes on what nodes seal, adds up, and takes a side's steps.
 
 Steps use ¼·XᵀX in place of the Hessian, over-relaxed (Böhning, Lindsay, "Monotonicity of quadratic-approximation
 algorithms", AISM 1988): no row's curvature has to be known. Every node's share of a sum is needed, so a node that is
@@ -21,21 +21,21 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
-from federated.privacy.vertical.dealer import Dealer
+from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session, Side
+from federated.protocols.protected.dealing import FITTING, ROLES, Dealing, trial
 from federated.protocols.protected.node import LONGEST_STEP
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.solver import Problem, ascend
-from federated.protocols.protected.state import FIT, GAIN, GRADIENT, HELD_OUT, SET_ASIDE, Marks
+from federated.protocols.protected.state import FIT, GAIN, GRADIENT, HELD_OUT, SET_ASIDE, Marks, Pair
 
 # How many times the tolerance roundings may leave.
 ROUNDED = 10.0
 # How many ridges in a row may do worse than the best before the path ends.
 WORSE = 2
-Pair = tuple[str, str]
 
 
 @dataclass
@@ -56,6 +56,8 @@ class ProtectedTraining:
     marks: dict[Pair, Marks] = field(default_factory=dict)
     watch: Callable[[int, FloatArray], None] = lambda *_: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
+    dealing: Dealing = field(default_factory=Dealing)
+    gains: int = 0
 
     @property
     def joint(self) -> bool:
@@ -80,21 +82,22 @@ class ProtectedTraining:
         if self.joint:
             self._mark()
         grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
-        dealers = self._hide() if self.joint else {}
+        if self.joint:
+            self._hide()
         start = [np.zeros(len(basis.ramps)) for basis in self.bases]
         start[0][0] = self.session.prior
-        self._path(s.ridges, grams, start, dealers)
-        chosen = self._choose(grams, dealers)
+        self._path(s.ridges, grams, start)
+        chosen = self._choose(grams)
         kept = [
             np.concatenate([basis.ramps, basis.leaves_of(trees)])
             for basis, trees in zip(self.bases, chosen, strict=True)
         ]
-        self._keep(kept, dealers)
+        self._keep(kept)
         self.bases = [basis.with_trees(trees) for basis, trees in zip(self.bases, chosen, strict=True)]
         self.betas = self._padded(self.betas)
         grams = [gram[np.ix_(own, own)] for gram, own in zip(grams, kept, strict=True)]
         if any(chosen):
-            self._path(s.ridges, grams, self.betas, dealers)
+            self._path(s.ridges, grams, self.betas)
 
     @property
     def _weight(self) -> float:
@@ -102,13 +105,7 @@ class ProtectedTraining:
         rate, rows = self.session.rate, sum(self.pairs.values()) if self.joint else self.session.training_rows
         return rate * (1.0 - rate) * rows
 
-    def _path(
-        self,
-        ridges: Sequence[float],
-        grams: list[FloatArray],
-        start: list[FloatArray],
-        dealers: dict[Pair, Dealer],
-    ) -> None:
+    def _path(self, ridges: Sequence[float], grams: list[FloatArray], start: list[FloatArray]) -> None:
         """Fit the first columns of each side, as many as `start` has, at each of `ridges` in descending order, until
         two in a row do worse on rows set aside than the best; `betas` and `ridge` are then the best's.
 
@@ -119,7 +116,7 @@ class ProtectedTraining:
         ends = np.cumsum(widths)[:-1]
         here, raw, gained, best, worse = np.concatenate(start), None, 0.0, -np.inf, 0
         for number, ridge in enumerate(ridges):
-            before, problem = here, self._problem(ridge, grams, widths, dealers)
+            before, problem = here, self._problem(ridge, grams, widths)
             found = ascend(
                 problem, here, tolerance=tolerance, most=self.settings.most, gradient=raw,
                 watch=lambda spent, left: self.session.progress("protected", spent, left),
@@ -142,9 +139,7 @@ class ProtectedTraining:
             if worse == WORSE:
                 break
 
-    def _problem(
-        self, ridge: float, grams: list[FloatArray], widths: Sequence[int], dealers: dict[Pair, Dealer]
-    ) -> Problem:
+    def _problem(self, ridge: float, grams: list[FloatArray], widths: Sequence[int]) -> Problem:
         """Penalised log-likelihood of the first columns; its metric takes the curvature of an average row for all."""
         rate, penalties, factors = self.session.rate, [], []
         for k, (gram, width) in enumerate(zip(grams, widths, strict=True)):
@@ -157,7 +152,7 @@ class ProtectedTraining:
         ends = np.cumsum(widths)[:-1]
 
         def gradient(point: FloatArray) -> FloatArray:
-            parts = self._gradient(np.split(point, ends), dealers)
+            parts = self._gradient(np.split(point, ends))
             for k, part in enumerate(parts):
                 self.watch(k, part)
             return np.concatenate(parts)
@@ -168,14 +163,14 @@ class ProtectedTraining:
         """Ridge of every column (width,) of side `k`, where that of ramps is `ridge`."""
         return self.bases[k].penalty(ridge, ridge * self.settings.leaf_ridge[k])
 
-    def _choose(self, grams: list[FloatArray], dealers: dict[Pair, Dealer]) -> list[list[int]]:
+    def _choose(self, grams: list[FloatArray]) -> list[list[int]]:
         """The trees of each side that lower the loss most, by the gradient of all candidates: no node is shown it."""
         rows, rate = sum(self.pairs.values()), self.session.rate
         # A side with one feature that can be split has no trees at all.
         most = [min(self.settings.most_trees(k, rows, b), len(b.trees.feature)) for k, b in enumerate(self.bases)]
         if not any(most):
             return [[] for _ in self.bases]
-        gradients, chosen = self._gradient(self._padded(self.betas), dealers), list[list[int]]()
+        gradients, chosen = self._gradient(self._padded(self.betas)), list[list[int]]()
         for k, (basis, gram, beta) in enumerate(zip(self.bases, grams, self._padded(self.betas), strict=True)):
             penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
             curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
@@ -183,12 +178,11 @@ class ProtectedTraining:
             chosen.append(best_trees(basis, curvature, slope, most[k]) if most[k] else [])
         return chosen
 
-    def _keep(self, kept: list[IntArray], dealers: dict[Pair, Dealer]) -> None:
+    def _keep(self, kept: list[IntArray]) -> None:
         for k, side in enumerate(self.session.sides):
             others = kept[1 - k] if self.joint else np.zeros(0, dtype=np.int64)
             self.ask("keep", dict.fromkeys(side.orgs, Content({"own": kept[k], "others": others})))
-        for dealer in dealers.values():
-            dealer.keep(dict(zip(("bank", "grid"), kept, strict=True)))
+        self.dealing.keep(kept)
 
     def ask(self, action: str, requests: dict[str, Content]) -> dict[str, Content]:
         """One message to each of these nodes."""
@@ -212,11 +206,11 @@ class ProtectedTraining:
         run = secrets.token_bytes(16)
         named: dict[str, Values] = {side.role + "s": list(side.orgs) for side in self.session.sides}
         cards = self.ask("introduce", dict.fromkeys(self.orgs, Content(config=named | {"run": run})))
-        for mine, other in ((0, 1), (1, 0)) if self.joint else ():
-            config: dict[str, Values] = {}
-            for peer in self.session.sides[other].orgs:
-                config |= {f"{what}/{peer}": cards[peer].points(what) for what in ("key", "signature")}
-            self.ask("meet", dict.fromkeys(self.session.sides[mine].orgs, Content(config=config)))
+        if self.joint:
+            config: dict[str, Values] = {
+                f"{what}/{org}": card.points(what) for org, card in cards.items() for what in ("key", "signature")
+            }
+            self.ask("meet", dict.fromkeys(self.orgs, Content(config=config)))
 
     def _mark(self) -> None:
         banks, grids = (side.orgs for side in self.session.sides)
@@ -261,19 +255,42 @@ class ProtectedTraining:
         """Pairs of a bank and a grid company that fit rows in common, and how many."""
         return {pair: int((marks == FIT).sum()) for pair, marks in self.marks.items() if (marks == FIT).any()}
 
-    def _hide(self) -> dict[Pair, Dealer]:
-        """Deal a key to each side of each pair, and have both hide their columns from each other."""
-        dealers = {pair: Dealer(rows) for pair, rows in self.pairs.items()}
-        told = {"rate": self.session.rate, "rows": sum(self.pairs.values())}
-        config: dict[str, dict[str, Values]] = {org: dict(told) for org in self.orgs}
-        for (bank, grid), dealer in dealers.items():
-            config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
-        hidden = self.ask("hide", {org: Content(config=numbers) for org, numbers in config.items()})
-        widths = dict(zip(("bank", "grid"), (basis.width for basis in self.bases), strict=True))
-        for dealer in dealers.values():
-            dealer.columns(widths)
-        self.ask("hide", self.across(hidden, "hidden", dealers))
-        return dealers
+    def _hide(self) -> None:
+        """Have dealers begin, and both sides of each pair hide their columns from each other."""
+        widths = [basis.width for basis in self.bases]
+        told: dict[str, Values] = {"rate": self.session.rate, "rows": sum(self.pairs.values()), **_widths(widths)}
+        config = self.begun(FITTING, self.pairs, widths)
+        hidden = self.ask("hide", {org: Content(config=told | config[org]) for org in self.orgs})
+        self.ask("hide", self.across(hidden, "hidden", self.pairs))
+
+    def begun(self, purpose: str, rows: Mapping[Pair, int], widths: Sequence[int] = ()) -> dict[str, dict[str, Values]]:
+        """What nodes are told for triples of this purpose: dealers the rows of their pairs; where a run has no third
+        node the operator deals, and tells keys."""
+        own = {pair: count for pair, count in rows.items() if dealer_of(*pair, self.orgs) is None}
+        self.dealing.begin(purpose, own, widths)
+        told, keys = self.rows_told(rows), self.dealing.keys(purpose)
+        return {org: told[org] | keys.get(org, {}) for org in self.orgs}
+
+    def rows_told(self, rows: Mapping[Pair, int]) -> dict[str, dict[str, Values]]:
+        """By node: how many rows the pairs have to which it deals."""
+        told: dict[str, dict[str, Values]] = {org: {} for org in self.orgs}
+        for (bank, grid), count in rows.items():
+            dealer = dealer_of(bank, grid, self.orgs)
+            if dealer is not None:
+                told[dealer][f"rows/{bank}/{grid}"] = count
+        return told
+
+    def dealt(self, answers: Mapping[str, Content], own: Arrays, pairs: Iterable[Pair]) -> dict[str, Arrays]:
+        """By receiver: what was dealt to it, by nodes in their `answers` or by the operator, for each of `pairs`."""
+        given = dict(own)
+        for answer in answers.values():
+            given |= answer.arrays
+        found: dict[str, Arrays] = {org: {} for org in self.orgs}
+        for bank, grid in pairs:
+            for receiver, peer in ((bank, grid), (grid, bank)):
+                if f"dealt/{receiver}/{peer}" in given:
+                    found[receiver][f"dealt/{peer}"] = given[f"dealt/{receiver}/{peer}"]
+        return found
 
     def across(
         self,
@@ -292,7 +309,7 @@ class ProtectedTraining:
                     requests[receiver][f"{name}/{sender}"] = sealed
         return {org: Content(arrays, dict(config or {})) for org, arrays in requests.items() if arrays}
 
-    def _gradient(self, betas: Sequence[FloatArray], dealers: dict[Pair, Dealer]) -> list[FloatArray]:
+    def _gradient(self, betas: Sequence[FloatArray]) -> list[FloatArray]:
         """Each side's gradient of its first columns, as many as `betas` has of it: shares of all parties, opened as
         their sum alone."""
         widths = [len(beta) for beta in betas]
@@ -302,8 +319,12 @@ class ProtectedTraining:
             request = Content({"beta": padded[0]}, self.drawn | {"width": length})
             self.ask("clear", dict.fromkeys(self.orgs, request))
             return [self.summed(GRADIENT, self.fitting[0], length, BITS)]
-        opening = {org: Content({"beta": padded[k]}) for k, side in enumerate(self.session.sides) for org in side.orgs}
-        self._shared(self.ask("open", opening), dealers, widths, {})
+        config = _widths(widths)
+        opening = {
+            org: Content({"beta": padded[k]}, config) for k, side in enumerate(self.session.sides) for org in side.orgs
+        }
+        opened = self.ask("open", opening)
+        self._shared(opened, self.dealing.step(FITTING, widths), self.pairs, widths, {})
         total = self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
         return [np.asarray(part) for part in np.split(total, [widths[0]])]
 
@@ -323,31 +344,32 @@ class ProtectedTraining:
             self.ask("clear_try", dict.fromkeys(self.orgs, Content(padded[0], dict(self.drawn))))
             return float(self.summed(GAIN, self.aside, 1, BITS)[0])
         rows = {pair: int((marks == SET_ASIDE).sum()) for pair, marks in self.marks.items()}
-        dealers = {pair: Dealer(count) for pair, count in rows.items() if count}
-        config: dict[str, dict[str, Values]] = {org: {"rate": self.session.rate} for org in self.orgs}
-        for (bank, grid), dealer in dealers.items():
-            config[bank][f"tape/{grid}"], config[grid][f"tape/{bank}"] = dealer.keys["bank"], dealer.keys["grid"]
-            dealer.columns({"bank": 1, "grid": 1})
-        asked = {org: Content(padded[k], config[org]) for k, side in enumerate(self.session.sides) for org in side.orgs}
-        self._shared(self.ask("try", asked), dealers, [1, 1], {"trial": 1})
-        over = sorted({org for pair in dealers for org in pair})
+        rows = {pair: count for pair, count in rows.items() if count}
+        self.gains += 1
+        config = self.begun(trial(self.gains), rows, (1, 1))
+        asked = {
+            org: Content(padded[k], {"rate": self.session.rate} | config[org])
+            for k, side in enumerate(self.session.sides)
+            for org in side.orgs
+        }
+        opened = self.ask("try", asked)
+        self._shared(opened, self.dealing.step(trial(self.gains), (1, 1)), rows, (1, 1), {"trial": 1})
+        over = sorted({org for pair in rows for org in pair})
         return float(self.summed(GAIN, over, 1, GRADIENT_BITS)[0]) * LONGEST_STEP
 
     def _shared(
-        self, opened: dict[str, Content], dealers: dict[Pair, Dealer], widths: Sequence[int], config: dict[str, Values]
+        self,
+        opened: dict[str, Content],
+        own: Arrays,
+        pairs: Iterable[Pair],
+        widths: Sequence[int],
+        config: dict[str, Values],
     ) -> None:
         """From opened logits to shares of both sides' gradients, which nodes keep for the next secure sum."""
-        extra: dict[str, Arrays] = {org: {} for org in self.orgs}
-        for (bank, grid), dealer in dealers.items():
-            extra[grid][f"corrections/{bank}"] = dealer.products(1)
-        crossed = self.ask("cross", self.across(opened, "opened", dealers, extra, config))
-        extra = {org: {} for org in self.orgs}
-        for (bank, grid), dealer in dealers.items():
-            extra[grid][f"corrections/{bank}"] = dealer.products(2)
-            owed = dealer.gradients(dict(zip(("bank", "grid"), widths, strict=True)))
-            extra[grid][f"gradient/{bank}"], extra[bank][f"gradient/{grid}"] = owed["bank"], owed["grid"]
-        handed = self.ask("residual", self.across(crossed, "opened", dealers, extra, config))
-        masked = self.across(handed, "masked", dealers, config=config)
+        dealt = self.dealt(opened, own, pairs)
+        crossed = self.ask("cross", self.across(opened, "opened", pairs, dealt, config))
+        handed = self.ask("residual", self.across(crossed, "opened", pairs, config=config))
+        masked = self.across(handed, "masked", pairs, config=config)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {**c.config, "width": width[org]}) for org, c in masked.items()})
 
@@ -355,3 +377,8 @@ class ProtectedTraining:
         """Marks of the pair's positions that are set aside or held out, in order."""
         marks = self.marks[pair]
         return np.asarray(marks[np.isin(marks, (SET_ASIDE, HELD_OUT))])
+
+
+def _widths(widths: Sequence[int]) -> dict[str, Values]:
+    """What tells dealers how many first columns of each side they deal for."""
+    return {f"width/{role}": width for role, width in zip(ROLES, widths, strict=True)}

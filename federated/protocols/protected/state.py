@@ -1,10 +1,12 @@
-"""What a node keeps while a protected model is trained, and its sealed talk with the other side of each pair.
+"""What a node keeps while a protected model is trained, and its sealed talk with the others of a run.
 
 Marks say of each aligned position what it is for: 0 nothing, `FIT`, `SET_ASIDE` for calibration, `HELD_OUT`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -17,9 +19,11 @@ from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.vertical.channel import Channel, Introduction
 from federated.privacy.vertical.counting import Layout
+from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import Ring
+from federated.privacy.vertical.ring import Ring, Tape
+from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, inner_folds
@@ -30,6 +34,7 @@ FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
 GRADIENT, GAIN = "gradient", "gain"
 SHARED = (GRADIENT, GAIN)
 Marks = NDArray[np.int64]
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,10 @@ class Parties:
     node alone: then there is no other vector to hide in, and its Gram matrix, its gradients and its counts are opened
     to the operator as they are. (The operator needs them: it chooses trees and takes steps by them, and gradients of
     trees that are not kept would tell this node more of labels.)
+
+    A third node of the run deals to each pair (`privacy.vertical.dealer`); the operator does so only where the register
+    knows no third node, so that no operator can leave it out. All nodes sign the parties with their keys of the run:
+    two that were told of different ones do not meet.
     """
 
     ours: frozenset[str]
@@ -58,7 +67,23 @@ class Parties:
             raise AggregationFailed(f"{identity.name}: {detail}")
         if len(ours) < identity.least:
             raise AggregationFailed(f"{identity.name}: a run with {len(ours)} node of its kind hides nobody")
+        if len(ours | theirs) == 2 < len(identity.known) and theirs:
+            raise AggregationFailed(f"{identity.name}: a run of two has no node to deal, and the register knows more")
         return Parties(ours, theirs, identity.least)
+
+    def dealer(self, bank: str, grid: str) -> str | None:
+        """Who deals to this pair: a third node, or None, the operator, where there is none."""
+        return dealer_of(bank, grid, self.ours | self.theirs)
+
+    def dealt_to(self, name: str, *, is_bank: bool) -> list[Pair]:
+        """The pairs to which this node deals; `is_bank` says whether its own side are banks."""
+        banks, grids = (self.ours, self.theirs) if is_bank else (self.theirs, self.ours)
+        return [(b, g) for b in sorted(banks) for g in sorted(grids) if self.dealer(b, g) == name]
+
+    def text(self, run_id: bytes, *, is_bank: bool) -> bytes:
+        """A run and its parties: what nodes sign with their keys."""
+        sides = [sorted(side) for side in ((self.ours, self.theirs) if is_bank else (self.theirs, self.ours))]
+        return hashlib.sha256(json.dumps([run_id.hex(), *sides]).encode()).digest()
 
 
 @dataclass
@@ -72,7 +97,7 @@ class ProtectedNode:
     trials: dict[str, PairSide] = field(default_factory=dict)
     owed: Ring = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
-    products: dict[str, Products] = field(default_factory=dict)
+    products: dict[str, tuple[Triples, Products]] = field(default_factory=dict)
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
@@ -142,29 +167,37 @@ class ProtectedNode:
 
 
 class Talk:
-    """A node's state and channels, and how it reads what the other side of a pair sealed. Nothing outlives a run."""
+    """A node's state and channels, and how it reads what others sealed for it. Nothing outlives a run."""
 
     def __init__(self, identity: Identity) -> None:
         self.name, self._identity = identity.name, identity
         self._state: ProtectedNode | None = None
         self._met: Introduction | None = None
         self._channels: dict[str, Channel] = {}
+        self._dealing: dict[tuple[str, Pair], Channel] = {}
+
+    def end(self) -> None:
+        """Forget the run: whatever else is asked of it is refused."""
+        self._state, self._met, self._channels, self._dealing = None, None, {}, {}
 
     def introduce(self, node: SessionNode, run_id: bytes, banks: list[str], grids: list[str]) -> Introduction:
         """Begin a run between these nodes, with a fresh key and fresh state. Raises `AggregationFailed`."""
-        sides = (frozenset(banks), frozenset(grids))
-        ours, theirs = sides if isinstance(node.rows, BankRows) else sides[::-1]
-        self._state = ProtectedNode(node, Parties.checked(self._identity, ours, theirs))
-        self._channels = {}
-        self._met = Introduction(self._identity, run_id)
+        sides, is_bank = (frozenset(banks), frozenset(grids)), isinstance(node.rows, BankRows)
+        parties = Parties.checked(self._identity, *(sides if is_bank else sides[::-1]))
+        self.end()
+        self._state = ProtectedNode(node, parties)
+        self._met = Introduction(self._identity, parties.text(run_id, is_bank=is_bank))
         return self._met
 
     def meet(self, peer: str, key: bytes, signature: bytes) -> None:
-        """Take a peer's key. Raises `TrainingFailed` before the introduction, `AggregationFailed` for a forged key."""
+        """Take a peer's key. Raises `TrainingFailed` before the introduction, `AggregationFailed` for a forged key, or
+        one of a run between other parties."""
         if self._met is None:
             raise TrainingFailed(f"{self.name}: met before it was introduced")
-        if peer not in self.state.parties.theirs:
-            raise TrainingFailed(f"{self.name}: {peer} is not on the other side of this run")
+        if peer not in self.state.parties.ours | self.state.parties.theirs:
+            raise TrainingFailed(f"{self.name}: {peer} takes no part in this run")
+        if peer in self._channels:
+            raise TrainingFailed(f"{self.name}: {peer} was met before")
         self._channels[peer] = self._met.channel(peer, key, signature)
 
     @property
@@ -179,6 +212,40 @@ class Talk:
         if peer not in self._channels:
             raise TrainingFailed(f"{self.name}: {peer} was not met in this run")
         return self._channels[peer]
+
+    def pair(self, peer: str) -> Pair:
+        """The pair of this node and a peer of the other side, the bank first."""
+        return (self.name, peer) if self.state.is_bank else (peer, self.name)
+
+    def dealing(self, other: str, pair: Pair) -> Channel:
+        """The channel to `other` for what is dealt to one pair: its counter is that of this pair alone."""
+        if (other, pair) not in self._dealing:
+            self._dealing[other, pair] = self.channel(other).apart(f"dealing to {' '.join(pair)}")
+        return self._dealing[other, pair]
+
+    def dealer(self, peer: str) -> Channel | None:
+        """The channel to who deals to this node and a peer, None where the operator does."""
+        pair = self.pair(peer)
+        dealer = self.state.parties.dealer(*pair)
+        return None if dealer is None else self.dealing(dealer, pair)
+
+    def tapes(self, content: Content, peer: str, purpose: str) -> tuple[Tape, Tape]:
+        """The dealer's tape for this node with a peer, and the pair's own that no dealer has; once for one purpose.
+
+        The operator sends its key of the first, where it deals.
+        """
+        self.state.tell_once(f"masks for {purpose} with {peer}")
+        dealer = self.dealer(peer)
+        key = content.points(f"tape/{peer}") if dealer is None else dealer.key_for(purpose)
+        return Tape(key), Tape(self.channel(peer).key_for(f"order of triples for {purpose}"))
+
+    def dealt(self, content: Content, peer: str) -> Ring:
+        """What the dealer sent for this node's pair with a peer. Raises `TrainingFailed` if it is missing,
+        `AggregationFailed` if it was changed on the way."""
+        numbers, dealer = content.array(f"dealt/{peer}"), self.dealer(peer)
+        if dealer is None:
+            return np.asarray(numbers, dtype=np.uint64).ravel()
+        return np.frombuffer(dealer.open(numbers.tobytes()), dtype="<u8").astype(np.uint64)
 
     def sealed(self, peer: str, *arrays: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Arrays one after the other, for a peer alone."""
@@ -196,9 +263,3 @@ class Talk:
             return numbers.reshape(shape).astype(np.uint64)
         except ValueError:
             raise TrainingFailed(f"{self.name}: {peer} sent {len(numbers)} numbers where {shape} were agreed") from None
-
-
-def given(content: Content, name: str, peer: str) -> Ring | None:
-    """What the dealer sent for a pair under `name`, if it sent anything."""
-    dealt = content.arrays.get(f"{name}/{peer}")
-    return None if dealt is None else np.asarray(dealt, dtype=np.uint64)

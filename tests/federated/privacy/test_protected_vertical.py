@@ -12,12 +12,15 @@ from federated.privacy.vertical.channel import Introduction
 from federated.privacy.vertical.counting import Counter, answer, deal
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.dealer import Dealer
-from federated.privacy.vertical.party import PairSide
+from federated.privacy.vertical.party import PRODUCTS, PairSide
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import COLUMN_BITS, GRADIENT_BITS, Tape, fixed, floating
+from federated.privacy.vertical.triples import Triples
 
 RNG = np.random.default_rng(5)
 RATE = 0.2
+# The key that the pair of these tests has in common, and how many messages a step of theirs has.
+COMMON, STEP = bytes(range(32)), 13
 
 
 class Pair:
@@ -28,10 +31,11 @@ class Pair:
         raw = 3 * self.columns["bank"][:, 1] - 2 * self.columns["grid"][:, 0] - 1.5
         self.labels = (RNG.random(rows) < 1 / (1 + np.exp(-raw))).astype(float)
         self.dealer = Dealer(rows)
-        curve, tapes = Curve.around(RATE), {role: Tape(key) for role, key in self.dealer.keys.items()}
+        curve = Curve.around(RATE)
+        tapes = {role: (Tape(key), Tape(COMMON)) for role, key in self.dealer.keys.items()}
         self.sides = {
-            "bank": PairSide(self.columns["bank"], tapes["bank"], curve, self.labels),
-            "grid": PairSide(self.columns["grid"], tapes["grid"], curve),
+            "bank": PairSide(self.columns["bank"], *tapes["bank"], curve, self.labels),
+            "grid": PairSide(self.columns["grid"], *tapes["grid"], curve),
         }
         self.dealer.columns({role: c.shape[1] for role, c in self.columns.items()})
         hidden = {role: side.hidden_columns() for role, side in self.sides.items()}
@@ -43,18 +47,16 @@ class Pair:
         """One step up to both gradients; the owner's."""
         bank, grid = self.sides["bank"], self.sides["grid"]
         opened = {role: side.open(self.columns[role] @ betas[role]) for role, side in self.sides.items()}
-        corrections = self.dealer.products(1)
-        twice = {
-            "bank": bank.cross(opened["grid"], None),
-            "grid": grid.cross(opened["bank"], corrections),
-        }
-        more = self.dealer.products(2)
-        bank.cube(twice["grid"], None)
-        grid.cube(twice["bank"], more)
         widths = {role: len(beta) for role, beta in betas.items()}
-        owed = self.dealer.gradients(widths)
-        handed = {"bank": grid.hand_over(owed["bank"]), "grid": bank.hand_over(owed["grid"])}
-        self.crossed += [*opened.values(), *twice.values(), corrections, more, *owed.values()]
+        corrections, owed = self.dealer.products(PRODUCTS), self.dealer.gradients(widths)
+        twice = {
+            "bank": bank.cross(opened["grid"], owed["grid"]),
+            "grid": grid.cross(opened["bank"], np.concatenate([corrections, owed["bank"]])),
+        }
+        bank.cube(twice["grid"])
+        grid.cube(twice["bank"])
+        handed = {"bank": grid.hand_over(), "grid": bank.hand_over()}
+        self.crossed += [*opened.values(), *twice.values(), corrections, *owed.values()]
         found = {}
         for role, (masked, share) in handed.items():
             own = self.sides[role].receive(masked, widths[role])
@@ -119,7 +121,7 @@ def test_whatever_crosses_looks_uniform():
     for owner in ("bank", "grid"):
         pair.gradient(owner, {role: np.zeros(c.shape[1]) for role, c in pair.columns.items()})
     long = [a.ravel() for a in pair.crossed if a.size >= 4_000]
-    assert len(long) >= 14
+    assert len(long) >= 16
     for values in long:
         counts = np.bincount((values >> np.uint64(61)).astype(int), minlength=8)
         expected = len(values) / 8
@@ -133,38 +135,43 @@ def test_no_two_messages_of_a_pair_repeat_a_mask():
     opened = []
     for _ in range(3):
         pair.gradient("grid", zero)
-        opened.append(pair.crossed[-14])
+        opened.append(pair.crossed[-STEP])
     assert all(not np.array_equal(a, b) for a, b in pairwise(opened))
 
 
 def test_products_of_two_sides_are_exact():
     left, right = (RNG.integers(0, 1 << 64, (3, 500), dtype=np.uint64) for _ in range(2))
     dealer = Dealer(500)
-    tapes = {role: Tape(key) for role, key in dealer.keys.items()}
-    bank, grid = Products(list(left), tapes["bank"], is_bank=True), Products(list(right), tapes["grid"], is_bank=False)
-    found = bank.shares(grid.opened, None) + grid.shares(bank.opened, dealer.products(3))
+    triples = {r: Triples(1_500, Tape(key), Tape(COMMON), is_bank=r == "bank") for r, key in dealer.keys.items()}
+    bank, grid = Products(left, triples["bank"], is_bank=True), Products(right, triples["grid"], is_bank=False)
+    triples["grid"].compare(triples["bank"].told, dealer.products(3))
+    found = bank.shares(grid.opened) + grid.shares(bank.opened)
     assert np.array_equal(found, left * right)
     with pytest.raises(AggregationFailed, match="opened factors"):
-        bank.shares(grid.opened[:, :10], None)
+        bank.shares(grid.opened[:, :10])
+    with pytest.raises(AggregationFailed, match="more products were asked for than the 1500 that were dealt for"):
+        Products(left[:1], triples["bank"], is_bank=True)
 
 
-def test_counts_by_cell_are_exact_and_nobody_but_the_operator_sees_them():
+@pytest.mark.parametrize("dealers", [1, 2])
+def test_counts_by_cell_are_exact_and_nobody_but_the_operator_sees_them(dealers):
     vectors = RNG.integers(0, 2, (700, 3)).astype(np.uint64)
     cell = RNG.integers(0, 9, 700)
-    dealt = deal(700, 9, 3)
-    counter = Counter(cell, 9, 3, dealt.operator_key)
-    opened, share = answer(vectors, dealt.holder_key, dealt.correction, counter.hidden)
+    keys = [bytes([k]) * 32 for k in range(dealers)]
+    corrections = [deal(700, 9, 3, COMMON, key, number) for number, key in enumerate(keys)]
+    counter, correction = Counter(cell, 9, 3, COMMON, dealers), np.sum(corrections, axis=0, dtype=np.uint64)
+    opened, share = answer(vectors, keys, correction, counter.hidden)
     wanted = np.array([[vectors[cell == k, v].sum() for v in range(3)] for k in range(9)])
     assert np.array_equal((counter.own(opened) + share).astype(np.int64), wanted)
     for seen in (counter.hidden, opened):
         assert np.bincount((seen.ravel() >> np.uint64(63)).astype(int)).min() > 0.4 * seen.size
     with pytest.raises(AggregationFailed, match="hidden cells"):
-        answer(vectors[:10], dealt.holder_key, dealt.correction, counter.hidden)
+        answer(vectors[:10], keys, correction, counter.hidden)
     with pytest.raises(AggregationFailed, match="hidden vectors"):
         counter.own(opened[:10])
     for cells, vectors in ((0, 3), (9, -1), (1 << 20, 2)):
         with pytest.raises(AggregationFailed, match="cannot be counted"):
-            deal(700, cells, vectors)
+            deal(700, cells, vectors, COMMON, COMMON, 0)
 
 
 @pytest.fixture
@@ -203,13 +210,13 @@ def test_residuals_in_clear_are_labels_and_gradients_say_little_more_than_the_ow
 
 
 def test_what_does_not_fit_is_refused():
-    tape, curve = Tape(bytes(32)), Curve.around(RATE)
+    tapes, curve = (Tape(bytes(32)), Tape(COMMON)), Curve.around(RATE)
     with pytest.raises(AggregationFailed, match="not finite or beyond 1"):
-        PairSide(np.full((5, 2), 1.5), tape, curve)
+        PairSide(np.full((5, 2), 1.5), *tapes, curve)
     with pytest.raises(AggregationFailed, match="not finite"):
-        PairSide(np.full((5, 2), np.nan), tape, curve)
+        PairSide(np.full((5, 2), np.nan), *tapes, curve)
     with pytest.raises(AggregationFailed, match="may not fit the ring"):
-        PairSide(np.zeros((curve.most_rows + 1, 1)), tape, curve)
+        PairSide(np.zeros((curve.most_rows + 1, 1)), *tapes, curve)
     with pytest.raises(AggregationFailed, match="hidden columns"):
-        PairSide(np.zeros((5, 2)), tape, curve).take_hidden(np.zeros((4, 2), dtype=np.uint64))
+        PairSide(np.zeros((5, 2)), *tapes, curve).take_hidden(np.zeros((4, 2), dtype=np.uint64))
     assert np.array_equal(floating(fixed(np.array([0.5, -1.0]), COLUMN_BITS, 1.0), COLUMN_BITS), [0.5, -1.0])

@@ -1,0 +1,121 @@
+"""Counts of a protected model: exact, in blocks that give no label away, and masked on the way to who reads them."""
+
+import numpy as np
+import pytest
+from protected_world import BANKS, SEGMENTS, World, held_rows
+
+from federated.errors import AggregationFailed, TrainingFailed
+from federated.models.served.calibration import NONE
+from federated.models.served.metrics import metrics_of
+from federated.privacy.attacks.cell_counts import certain_labels, largest_chance
+from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS
+from federated.protocols.core.messages import Content
+from federated.protocols.protected.evaluation import LEAST_CELL, judged
+
+
+@pytest.fixture(scope="module")
+def found(fitted):
+    return judged(fitted[1], SEGMENTS, -1.0)
+
+
+def test_counts_on_shares_are_those_of_the_rows(fitted, found):
+    world, training = fitted
+    held, rows = found.held_out, held_rows(world, training)
+    labels = world.labels[rows]
+    assert held.logit == pytest.approx(world.logits(training)[rows], abs=0.02)
+    assert held.defaults.tolist() == np.bincount(held.block, labels).tolist()
+    assert len(held.defaults) > 8
+    assert held.rows.min() >= LEAST_ROWS
+    assert min(held.defaults.min(), (held.rows - held.defaults).min()) >= LEAST_OF_EACH
+    members = {"young": world.bank[:, 1] > 0, "solar": world.group > 0, "bank": world.of_bank}
+    assert len(held.groups) == 6
+    for (segment, name), group in held.groups.items():
+        own = members[segment][rows] == (BANKS.index(name) if segment == "bank" else int(name))
+        assert group.rows.tolist() == np.bincount(group.band[own], minlength=len(group.rows)).tolist()
+        lower = np.bincount(group.band[own & (held.logit < -1.0)], minlength=len(group.rows))
+        assert group.lower.tolist() == lower.tolist()
+        assert group.defaults.tolist() == np.bincount(group.band[own], labels[own], len(group.rows)).tolist()
+    aside = found.set_aside
+    assert aside.defaults.sum() > 0
+    with pytest.raises(TrainingFailed, match="logits are told once a run"):
+        judged(training, SEGMENTS, -1.0)
+
+
+def test_figures_of_blocks_are_close_to_those_of_the_rows(fitted, found):
+    world, training = fitted
+    rows, held = held_rows(world, training), found.held_out
+    exact = metrics_of(world.logits(training)[rows], world.labels[rows])
+    drawn = [held.histograms(NONE, labels, held.odds(), 1) for labels in held.drawn(3)]
+    auc, brier = (np.mean([getattr(h["all", "0"].metrics(), name) for h in drawn]) for name in ("auc", "brier"))
+    assert auc == pytest.approx(exact.auc, abs=0.01)
+    assert brier == pytest.approx(exact.brier, abs=0.004)
+    assert exact.auc > 0.7
+    for labels in held.drawn(3, draws=2):
+        assert np.bincount(held.block, labels).tolist() == held.defaults.tolist()
+    young = drawn[0]["young", "1"].counts.sum(axis=1)
+    bank = metrics_of(world.logits(training)[rows][held.owner == 0], world.labels[rows][held.owner == 0])
+    assert np.mean([h["bank", "bank-a"].metrics().auc for h in drawn]) == pytest.approx(bank.auc, abs=0.03)
+    group = held.groups["young", "1"]
+    assert young.tolist() == [(group.rows - group.defaults).sum(), group.defaults.sum()]
+
+
+def test_no_label_follows_for_sure_from_what_the_operator_is_told(fitted, found):
+    world, training = fitted
+    for part in (found.set_aside, found.held_out):
+        sums = part.sums(BANKS)
+        assert certain_labels(len(part.logit), sums) == 0
+        assert largest_chance(sums) < 1.0
+    # Nor to somebody who knows of each row in which group it is, of all segments at once.
+    rows, sums = held_rows(world, training), found.held_out.sums(BANKS)
+    for (segment, name), group in found.held_out.groups.items():
+        if segment != "bank":
+            own = (world.bank[:, 1] > 0 if segment == "young" else world.group > 0)[rows] == bool(int(name))
+            sums += [(np.flatnonzero(own & (group.band == k)), int(d)) for k, d in enumerate(group.defaults)]
+    assert certain_labels(len(rows), sums) == 0
+    # Counts by bank in each cell of twenty, as they were told before, say more.
+    cell = np.argsort(np.argsort(found.held_out.logit)) // LEAST_CELL
+    owner, labels = found.held_out.owner, world.labels[rows]
+    fine = [np.flatnonzero((cell == c) & (owner == b)) for c in range(cell.max() + 1) for b in (0, 1)]
+    assert certain_labels(len(rows), [(own, int(labels[own].sum())) for own in fine if len(own)]) > 20
+
+
+def test_counts_reach_the_operator_behind_masks_and_the_reader_finds_changed_ones():
+    world = World()
+    training = world.training()
+    training.fit()
+    asked, seen = training.ask, []
+
+    def listening(action, requests):
+        if action == "release":
+            (reader,) = requests
+            seen.append(requests[reader])
+            for name in ("total/bank", "total/grid"):
+                changed = requests[reader].arrays | {name: requests[reader].arrays[name] + np.uint64(0)}
+                changed[name][5] += np.uint64(3)
+                with pytest.raises(AggregationFailed, match="counts were changed on the way"):
+                    world.nodes[reader]._judging._read(Content(changed, requests[reader].config))
+            with pytest.raises(TrainingFailed, match="bank-b does not read counts"):
+                asked(action, {"bank-b": requests[reader]})
+        return asked(action, requests)
+
+    training.ask = listening
+    judged(training, SEGMENTS, -1.0)
+    for total in (seen[0].arrays["total/bank"], seen[0].arrays["total/grid"]):
+        assert (total < 1 << 32).mean() < 0.01
+    with pytest.raises(TrainingFailed, match="released counts are told once a run"):
+        asked("release", {"bank-a": seen[0]})
+    again = Content(config={"cells": 3, "aside": 1, "vectors": ["rows"], "held_by": "bank"})
+    with pytest.raises(TrainingFailed, match="deals for what a bank holds are told once a run"):
+        asked("deal", {"grid-x": again})
+    with pytest.raises(TrainingFailed, match="nothing is counted that a reader holds"):
+        asked("deal", {"grid-x": Content(config={**again.config, "held_by": "reader"})})
+
+
+def test_too_few_held_out_defaults_are_not_counted_at_all():
+    world = World(rows=600)
+    world.labels[world.held_out & (np.cumsum(world.labels * world.held_out) > 2)] = 0
+    world.apps = world._apps()
+    training = world.training()
+    training.fit()
+    with pytest.raises(TrainingFailed, match="fewer than 20 rows with 3 defaults and 3 that paid are held out"):
+        judged(training, SEGMENTS, -1.0)

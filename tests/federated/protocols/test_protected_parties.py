@@ -1,0 +1,108 @@
+"""Who takes part in protected training: no node is summed alone, beside made-up nodes, or after one has left."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from protected_world import BANKS, GRIDS, World
+
+from federated.engines.in_process import InProcessGrid, Seat
+from federated.errors import AggregationFailed, TrainingFailed
+from federated.nodes.identity import fresh_identities
+from federated.protocols.core.messages import Content, Switchboard
+from federated.protocols.core.secure_sum import secure_ring_sum
+from federated.protocols.protected.state import Parties, ProtectedNode
+
+
+@pytest.mark.parametrize(
+    ("banks", "grids", "why"),
+    [
+        (["bank-a"], [*GRIDS], "a run with 1 node of its kind hides nobody"),
+        (["bank-a", "grid-x"], ["grid-y"], "grid-x cannot take part on the side"),
+        (["bank-a", "bank-z"], [*GRIDS], "bank-z cannot take part on the side"),
+        ([*BANKS], ["grid-x", "bank-b"], "bank-b cannot take part on the side"),
+        (["bank-b"], [*GRIDS], "bank-a cannot take part on the side"),
+    ],
+)
+def test_a_node_begins_no_run_in_which_it_stands_alone_or_beside_made_up_nodes(banks, grids, why):
+    board = World(rows=300).training().session.board
+    with pytest.raises(AggregationFailed, match=why):
+        board.ask(
+            "query.protected_introduce", {"bank-a": Content(config={"run": b"r", "banks": banks, "grids": grids})}
+        )
+
+
+def test_a_sum_is_over_all_that_add_to_it_and_over_the_same_throughout_a_run():
+    parties = Parties(frozenset({"bank-a", "bank-b", "bank-c"}), frozenset(GRIDS), 2)
+    node = ProtectedNode(SimpleNamespace(rows=SimpleNamespace(org_id="bank-a")), parties, sides={"grid-x": None})
+    everybody = frozenset({"bank-a", "bank-b", "bank-c", "grid-x"})
+    for of, names, threshold, why in (
+        ("gram bank", {"bank-a", "grid-x"}, 2, "grid-x have nothing to add to the sum of gram bank"),
+        ("gram bank", {"bank-a"}, 1, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "grid-x", "grid-y"}, 3, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "bank-b"}, 2, "grid-x may be missing"),
+        ("gradient", everybody, 3, "some may be missing"),
+    ):
+        with pytest.raises(AggregationFailed, match=why):
+            node.agree(of, frozenset(names), threshold, 10)
+    for _ in range(2):
+        node.agree("gradient", everybody, 4, 10)
+    # The difference of two sums is a sum too: of bank-c alone.
+    with pytest.raises(AggregationFailed, match="was over other nodes before"):
+        node.agree("gradient", everybody - {"bank-c"}, 3, 10)
+
+
+def test_a_node_is_summed_alone_only_where_the_register_knows_no_other_of_its_kind():
+    known = fresh_identities((*BANKS, "grid-x"), {"grid-x": "grid"})
+    banks, grids = frozenset(BANKS), frozenset({"grid-x"})
+    assert Parties.checked(known["grid-x"], grids, banks).least == 1
+    assert Parties.checked(known["bank-a"], banks, grids).least == 2
+
+
+def test_a_node_with_nothing_to_add_is_not_in_a_sum():
+    board = World(rows=300).training().session.board
+    named = {"run": b"r", "banks": list(BANKS), "grids": list(GRIDS)}
+    board.ask("query.protected_introduce", dict.fromkeys(BANKS, Content(config=named)))
+    with pytest.raises(AggregationFailed, match="bank-a has nothing to add to the sum of gram bank"):
+        secure_ring_sum(board, BANKS, 3, 10, 2, Content(config={"of": "gram bank"}))
+
+
+def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
+    training = World(rows=400).training()
+    told = training.ask
+
+    def starving(action, requests):
+        """An operator that tells bank-b that grid companies can use none of its customers."""
+        if action == "mark" and "bank-b" in requests:
+            nobody = {name: np.zeros_like(a) for name, a in requests["bank-b"].arrays.items()}
+            requests = {**requests, "bank-b": Content(nobody, requests["bank-b"].config)}
+        return told(action, requests)
+
+    training.ask = starving
+    with pytest.raises(AggregationFailed, match="bank-a refused: bank-a: a sum that may be over 1 nodes hides nobody"):
+        training.fit()
+    # Nor beside a bank whose numbers are all zeros.
+    width = training.bases[0].width
+    with pytest.raises(AggregationFailed, match="bank-b has nothing to add to the sum of gram bank"):
+        secure_ring_sum(
+            training.session.board, BANKS, width * (width + 1) // 2, 10, 2, Content(config={"of": "gram bank"})
+        )
+
+
+def test_a_node_that_leaves_a_sum_ends_the_run_by_name():
+    world = World(rows=600)
+    with pytest.raises(AggregationFailed, match="grid-y failed"):
+        world.training(absent="grid-y").fit()
+
+
+def test_a_step_out_of_order_is_refused():
+    world = World(rows=300)
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(world.apps.values(), start=2)}))
+    board.introduce()
+    with pytest.raises(TrainingFailed, match="no session was opened"):
+        board.ask(
+            "query.protected_introduce",
+            {"bank-a": Content(config={"run": b"r", "banks": list(BANKS), "grids": list(GRIDS)})},
+        )
+    with pytest.raises(TrainingFailed, match="no protected run was opened"):
+        board.ask("query.protected_available", {"grid-x": Content()})
