@@ -15,7 +15,6 @@ from federated.nodes.identity import fresh_identities
 from federated.privacy.secure_aggregation.ring import RingArray, decoded
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
-from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session
 from federated.protocols.core.session_app import session_app
 from federated.protocols.core.settings import SessionSettings
@@ -42,13 +41,13 @@ class _Watched(ProtectedApp):
 class _Obliging(_Watched):
     """A node that gives zeros where it has nothing to add, and looks at no names."""
 
-    def _summed(self, content: Content) -> NDArray[np.float64] | RingArray:
+    def _part(self, of: str, length: int) -> NDArray[np.float64] | RingArray:
         with suppress(AggregationFailed):
-            return super()._summed(content)
-        return np.zeros(content.integer("length"), dtype=np.uint64)
+            return super()._part(of, length)
+        return np.zeros(length, dtype=np.uint64)
 
-    def _agree(self, content: Content, names: frozenset[str]) -> None:
-        del content, names
+    def _agree(self, of: str, names: frozenset[str]) -> None:
+        del of, names
 
 
 class _Naming(ProtectedTraining):
@@ -58,9 +57,7 @@ class _Naming(ProtectedTraining):
 
     def ring_summed(self, of: str, over: Iterable[str], length: int, bits: int = 0) -> RingArray:
         del over
-        request, board = Content(config={"of": of}), self.session.board
-        total, _ = secure_ring_sum(board, (VICTIM, IDLE), length, self.settings.degree, 2, request, bits)
-        self.found = decoded(total, bits)
+        self.found = decoded(super().ring_summed(of, (VICTIM, IDLE), length, bits), bits)
         raise AggregationFailed("the operator has what it wanted")
 
 

@@ -100,7 +100,7 @@ class Absent:
         self._app = app
 
     def __call__(self, message, context):
-        if message.metadata.message_type == "query.secure_mask":
+        if message.metadata.message_type == "query.protected_sum":
             raise ConnectionError("gone")
         return self._app(message, context)
 

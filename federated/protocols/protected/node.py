@@ -20,7 +20,6 @@ from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
-from federated.protocols.core.secure_sum import add_secure_sum
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
@@ -50,10 +49,9 @@ class ProtectedApp:
             "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "try": self._try,
             "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
-            "count": judging.count, "release": judging.release, "histogram": judging.histogram,
+            "count": judging.count, "sum": self._sum, "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))
-        add_secure_sum(app, self._identity, self._summed, self._agree)
 
     def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
         """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try."""
@@ -68,17 +66,22 @@ class ProtectedApp:
 
         return handle
 
-    def _summed(self, content: Content) -> FloatArray | Ring:
-        """What this node adds to a secure sum: what it computed for it, given once. Raises `AggregationFailed`."""
-        of = content.text("of")
-        kept = self._talk.state.sums.pop(of, None)
-        if kept is None:
-            raise AggregationFailed(f"{self.name} has nothing to add to the sum of {of}")
-        return kept
+    def _sum(self, content: Content) -> Content:
+        """What this node adds to a sum, behind masks. Raises `AggregationFailed` for one that it does not agree to."""
+        of, names = content.text("of"), frozenset(content.texts("names"))
+        self._agree(of, names)
+        part = self._part(of, content.integer("length"))
+        return Content({"masked": self._talk.masked(of, part, names, content.integer("bits"))})
 
-    def _agree(self, content: Content, names: frozenset[str]) -> None:
-        of, threshold, degree = content.text("of"), content.integer("threshold"), content.integer("degree")
-        self._talk.state.agree(of, names, threshold, degree)
+    def _agree(self, of: str, names: frozenset[str]) -> None:
+        self._talk.state.agree(of, names)
+
+    def _part(self, of: str, length: int) -> FloatArray | Ring:
+        """What this node adds to a sum: what it computed for it, given once. Raises `AggregationFailed`."""
+        kept = self._talk.state.sums.pop(of, None)
+        if kept is None or kept.shape != (length,):
+            raise AggregationFailed(f"{self.name} has nothing to add to the sum of {of}, or not {length} numbers")
+        return kept
 
     def _introduce(self, content: Content) -> Content:
         """Begin a run between the nodes that the operator names, if they are who the register says."""

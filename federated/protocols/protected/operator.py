@@ -1,9 +1,9 @@
 """The operator's side of protected training: it passes on what nodes seal, adds up, and takes a side's steps.
 
-Steps use ¼·XᵀX in place of the Hessian, over-relaxed (Böhning, Lindsay, "Monotonicity of quadratic-approximation
-algorithms", AISM 1988): no row's curvature has to be known. Every node's share of a sum is needed, so a node that is
-gone ends the run, and secure sums take as their threshold all nodes that hold shares. A sum is over the nodes that have
-something to add: a node refuses a sum in which it would stand alone among others who add zeros.
+Steps are `solver`'s: no row's curvature has to be known. Every node's share of a sum is needed, so nobody could drop
+out of one anyway: a sum is one message of each node, behind masks that cancel (`state.Talk.masked`), and a node that is
+gone ends the run. A sum is over the nodes that have something to add: a node refuses one in which it would stand alone
+among others who add zeros.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
-from federated.privacy.secure_aggregation.graph import holders
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
-from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.dealing import FITTING, ROLES, Dealing, trial
 from federated.protocols.protected.node import LONGEST_STEP
@@ -194,23 +192,24 @@ class ProtectedTraining:
 
     def ring_summed(self, of: str, over: Iterable[str], length: int, bits: int = 0) -> RingArray:
         """As `summed`, as integers modulo 2^64: where the operator adds a share of its own."""
-        asked, degree, request = tuple(over), self.settings.degree, Content(config={"of": of})
-        everyone = holders(len(asked), degree)
-        total, survivors = secure_ring_sum(self.session.board, asked, length, degree, everyone, request, bits)
-        missing = sorted(set(asked) - survivors)
-        if missing:
-            raise AggregationFailed(f"{', '.join(missing)} left the sum of {of}: shares are of use only together")
-        return total
+        names = sorted(over)
+        request = Content(config={"of": of, "names": names, "length": length, "bits": bits})
+        total = np.zeros(length, dtype=np.uint64)
+        for org, answer in self.ask("sum", dict.fromkeys(names, request)).items():
+            part = answer.array("masked")
+            if part.shape != (length,) or part.dtype != np.uint64:
+                raise AggregationFailed(f"{org} did not give {length} integers to the sum of {of}")
+            total = total + np.asarray(part, dtype=np.uint64)
+        return np.asarray(total)
 
     def _introduce(self) -> None:
         run = secrets.token_bytes(16)
         named: dict[str, Values] = {side.role + "s": list(side.orgs) for side in self.session.sides}
         cards = self.ask("introduce", dict.fromkeys(self.orgs, Content(config=named | {"run": run})))
-        if self.joint:
-            config: dict[str, Values] = {
-                f"{what}/{org}": card.points(what) for org, card in cards.items() for what in ("key", "signature")
-            }
-            self.ask("meet", dict.fromkeys(self.orgs, Content(config=config)))
+        config: dict[str, Values] = {
+            f"{what}/{org}": card.points(what) for org, card in cards.items() for what in ("key", "signature")
+        }
+        self.ask("meet", dict.fromkeys(self.orgs, Content(config=config)))
 
     def _mark(self) -> None:
         banks, grids = (side.orgs for side in self.session.sides)

@@ -19,7 +19,7 @@ class ProtectedSettings:
     chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the path if
     there was one before it. A grid company's coefficients say the more of single labels the more there are: it gets one
     for `rows_a_column` rows, or its ramps alone. `set_aside` is the share of training rows that chooses the ridge and
-    calibrates; `degree` is that of the graph of secure sums where there are many nodes.
+    calibrates.
     """
 
     ramps: int = 16
@@ -33,7 +33,6 @@ class ProtectedSettings:
     most: int = 60
     rows_a_column: int = 100
     set_aside: float = 0.1
-    degree: int = 10
     seed: int = 2024
 
     def as_config(self) -> dict[str, object]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.identity import Identity
-from federated.privacy.secure_aggregation.graph import holders
+from federated.privacy.secure_aggregation.ring import encoded, stream
 from federated.privacy.vertical.channel import Channel, Introduction
 from federated.privacy.vertical.counting import Layout
 from federated.privacy.vertical.dealer import dealer_of
@@ -133,11 +133,11 @@ class ProtectedNode:
         marks = np.where(rows.training, np.where(drawn == 0, SET_ASIDE, FIT), 0)
         return np.asarray(np.where(rows.held_out, HELD_OUT, marks), dtype=np.int64)
 
-    def agree(self, of: str, names: frozenset[str], threshold: int, degree: int) -> None:
+    def agree(self, of: str, names: frozenset[str]) -> None:
         """Raise `AggregationFailed` unless a sum of `of` over `names` is one that `Parties` allows.
 
-        All its nodes are needed, and the first sum of a kind fixes them for the run: the difference of two sums over
-        different nodes would be a sum over fewer.
+        The first sum of a kind fixes its nodes for the run: the difference of two sums over different nodes would be a
+        sum over fewer.
         """
         own, parties = self.node.rows.org_id, self.parties
         idle = sorted(names - (parties.ours | parties.theirs if of in SHARED else parties.ours))
@@ -148,8 +148,8 @@ class ProtectedNode:
                 f"{own}: a sum of {of} over {len(names & parties.ours)} node of its kind is its own"
             )
         missing = sorted({GRADIENT: self.sides, GAIN: self.trials}.get(of, {}).keys() - names)
-        if missing or threshold < holders(len(names), degree):
-            raise AggregationFailed(f"{own}: {', '.join(missing) or 'some'} may be missing from the sum of {of}")
+        if missing or own not in names:
+            raise AggregationFailed(f"{own}: {', '.join(missing) or own} would be missing from the sum of {of}")
         if self.summed.setdefault(of, names) != names:
             raise AggregationFailed(f"{own}: the sum of {of} was over other nodes before")
 
@@ -175,10 +175,11 @@ class Talk:
         self._met: Introduction | None = None
         self._channels: dict[str, Channel] = {}
         self._dealing: dict[tuple[str, Pair], Channel] = {}
+        self._sums: Counter[str] = Counter()
 
     def end(self) -> None:
         """Forget the run: whatever else is asked of it is refused."""
-        self._state, self._met, self._channels, self._dealing = None, None, {}, {}
+        self._state, self._met, self._channels, self._dealing, self._sums = None, None, {}, {}, Counter()
 
     def introduce(self, node: SessionNode, run_id: bytes, banks: list[str], grids: list[str]) -> Introduction:
         """Begin a run between these nodes, with a fresh key and fresh state. Raises `AggregationFailed`."""
@@ -246,6 +247,22 @@ class Talk:
         if dealer is None:
             return np.asarray(numbers, dtype=np.uint64).ravel()
         return np.frombuffer(dealer.open(numbers.tobytes()), dtype="<u8").astype(np.uint64)
+
+    def masked(self, of: str, part: FloatArray | Ring, names: frozenset[str], bits: int) -> Ring:
+        """This node's part of a sum over `names`, itself among them, in the ring, behind a mask with each other node.
+
+        Numbers get `bits` after the point, integers modulo 2^64 are added as they are. Guarantee: of parts of the same
+        `names` for the same sum all masks cancel, so that their total is known to whoever has all parts; from anything
+        less, and from nodes that were told other names, nothing follows: each mask is uniform to all but its two
+        nodes, and is drawn for one sum. Nobody can drop out, which shares of a threshold would be for (Bonawitz et al.,
+        CCS 2017, section 4, the first of its protocols).
+        """
+        total = part if part.dtype == np.uint64 else encoded(np.asarray(part, dtype=np.float64), len(names), bits)
+        self._sums[of] += 1
+        for other in names - {self.name}:
+            mask = stream(self.channel(other).key_for(f"sum {self._sums[of]} of {of}"), len(total))
+            total = total + mask if self.name < other else total - mask
+        return np.asarray(total, dtype=np.uint64)
 
     def sealed(self, peer: str, *arrays: NDArray[np.generic]) -> NDArray[np.uint8]:
         """Arrays one after the other, for a peer alone."""

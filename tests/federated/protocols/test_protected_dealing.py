@@ -90,13 +90,13 @@ def test_a_dealer_that_changes_a_correction_ends_the_run_and_nothing_is_opened(m
     assert told["query.protected_cross"] == len(world.nodes)
     assert not told["query.protected_gradient"]
     # The Gram matrices alone were summed.
-    assert told["query.secure_mask"] == len(world.nodes)
+    assert told["query.protected_sum"] == len(world.nodes)
     assert not seen
     # Nor does a node go on: there is no second try.
     victim = next(name for name, node in world.nodes.items() if node._talk._state is None)
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         training.ask("open", {victim: Content({"beta": np.zeros(training.bases[0].width)}, {})})
-    with pytest.raises(AggregationFailed, match="no protected run was opened"):
+    with pytest.raises(TrainingFailed, match="no protected run was opened"):
         training.summed(GRADIENT, world.nodes, 4, 0)
 
 

@@ -10,8 +10,11 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.messages import Content, Switchboard
-from federated.protocols.core.secure_sum import secure_ring_sum
 from federated.protocols.protected.state import Parties, ProtectedNode
+
+
+def asked(of, names, length):
+    return Content(config={"of": of, "names": sorted(names), "length": length, "bits": 24})
 
 
 @pytest.mark.parametrize(
@@ -36,20 +39,20 @@ def test_a_sum_is_over_all_that_add_to_it_and_over_the_same_throughout_a_run():
     parties = Parties(frozenset({"bank-a", "bank-b", "bank-c"}), frozenset(GRIDS), 2)
     node = ProtectedNode(SimpleNamespace(rows=SimpleNamespace(org_id="bank-a")), parties, sides={"grid-x": None})
     everybody = frozenset({"bank-a", "bank-b", "bank-c", "grid-x"})
-    for of, names, threshold, why in (
-        ("gram bank", {"bank-a", "grid-x"}, 2, "grid-x have nothing to add to the sum of gram bank"),
-        ("gram bank", {"bank-a"}, 1, "over 1 node of its kind is its own"),
-        ("gradient", {"bank-a", "grid-x", "grid-y"}, 3, "over 1 node of its kind is its own"),
-        ("gradient", {"bank-a", "bank-b"}, 2, "grid-x may be missing"),
-        ("gradient", everybody, 3, "some may be missing"),
+    for of, names, why in (
+        ("gram bank", {"bank-a", "grid-x"}, "grid-x have nothing to add to the sum of gram bank"),
+        ("gram bank", {"bank-a"}, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "grid-x", "grid-y"}, "over 1 node of its kind is its own"),
+        ("gradient", {"bank-a", "bank-b"}, "grid-x would be missing"),
+        ("gradient", everybody - {"bank-a"}, "bank-a would be missing"),
     ):
         with pytest.raises(AggregationFailed, match=why):
-            node.agree(of, frozenset(names), threshold, 10)
+            node.agree(of, frozenset(names))
     for _ in range(2):
-        node.agree("gradient", everybody, 4, 10)
+        node.agree("gradient", everybody)
     # The difference of two sums is a sum too: of bank-c alone.
     with pytest.raises(AggregationFailed, match="was over other nodes before"):
-        node.agree("gradient", everybody - {"bank-c"}, 3, 10)
+        node.agree("gradient", everybody - {"bank-c"})
 
 
 def test_a_node_is_summed_alone_only_where_the_register_knows_no_other_of_its_kind():
@@ -64,7 +67,7 @@ def test_a_node_with_nothing_to_add_is_not_in_a_sum():
     named = {"run": b"r", "banks": list(BANKS), "grids": list(GRIDS)}
     board.ask("query.protected_introduce", dict.fromkeys(BANKS, Content(config=named)))
     with pytest.raises(AggregationFailed, match="bank-a has nothing to add to the sum of gram bank"):
-        secure_ring_sum(board, BANKS, 3, 10, 2, Content(config={"of": "gram bank"}))
+        board.ask("query.protected_sum", dict.fromkeys(BANKS, asked("gram bank", BANKS, 3)))
 
 
 def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
@@ -79,19 +82,18 @@ def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
         return told(action, requests)
 
     training.ask = starving
-    with pytest.raises(AggregationFailed, match="bank-a refused: bank-a: a sum that may be over 1 nodes hides nobody"):
+    with pytest.raises(AggregationFailed, match="bank-a: a sum of gram bank over 1 node of its kind is its own"):
         training.fit()
     # Nor beside a bank whose numbers are all zeros.
     width = training.bases[0].width
+    asking = asked("gram bank", BANKS, width * (width + 1) // 2)
     with pytest.raises(AggregationFailed, match="bank-b has nothing to add to the sum of gram bank"):
-        secure_ring_sum(
-            training.session.board, BANKS, width * (width + 1) // 2, 10, 2, Content(config={"of": "gram bank"})
-        )
+        training.session.board.ask("query.protected_sum", {"bank-b": asking})
 
 
 def test_a_node_that_leaves_a_sum_ends_the_run_by_name():
     world = World(rows=600)
-    with pytest.raises(AggregationFailed, match="grid-y failed"):
+    with pytest.raises(TrainingFailed, match="grid-y failed"):
         world.training(absent="grid-y").fit()
 
 
