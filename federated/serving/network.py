@@ -1,11 +1,11 @@
 """The network as a bank's systems see it: record and withdraw consent, list customers, query a score, list models.
 
 Inside, every bank and grid company is a node with its own store; this facade plays the network operator of one
-process. It adds two shares of a logit that are masked towards it (`nodes.masks`), so it sees their sum only, and ranks
-reasons by coarse strengths. The bank is told the score in whole points, the probability of that point, and reasons:
-no share, no value of the other party. A bank that evaluates its own share can subtract it from the score and knows
-the grid company's to half a point; the score itself says that. A grid company learns that a bank asked about a subject
-who consented to it.
+process. It adds two shares of a logit that are masked towards it (`nodes.masks`), so it sees their sum only, and hands
+the grid company's reasons to the bank's node as they came, sealed (`nodes.seals`); that node ranks them among its own.
+The bank is told the score in whole points, the probability of that point, and reasons: no share, no value of the other
+party. A bank that evaluates its own share can subtract it from the score and knows the grid company's to half a point;
+the score itself says that. A grid company learns that a bank asked about a subject who consented to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from federated.governance.oversight import Monitoring, Oversight
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
-from federated.models.served.reasons import Reason, top_reasons
+from federated.models.served.reasons import Reason
 from federated.models.served.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -315,7 +315,7 @@ class Network:
         If the consent does not open electricity data, no grid company has a file, or one does not answer in time, the
         bank-only companion answers, and `basis` and `electricity` say so. The champion scores; a challenger does so in
         its shadow, which no answer shows. Raises consent errors, `NotPermitted`, `InvalidTime`, `ModelNotFound`,
-        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node), and
+        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node), `SealBroken`, and
         `QueryBudgetSpent` of a grid company: no bank-only answer stands in for it, so that nobody plays one answer off
         against the other.
         """
@@ -364,14 +364,12 @@ class Network:
         bank, model = self._banks[request.bank_id], self._model(manifest)
         grid, electricity = self._grid_partial(request, manifest, grids, explained=explained)
         alone = grid is None
-        own = bank.partial(request, None if grid is None else grid.org_id, explained=explained)
+        own = bank.partial(request, grid, explained=explained)
         if own is None:
             return None
-        parts = [own] if grid is None else [own, grid]
-        logit = unmasked_sum(own.share, 0 if grid is None else grid.share)
+        logit = unmasked_sum(own.passed_on.share, 0 if grid is None else grid.share)
         score = score_of(model.calibrated(logit, request.bank_id, alone=alone))
-        reasons = top_reasons([item for part in parts for item in part.ranked])
-        return _Evaluated(score, reasons, electricity, None if grid is None else grid.org_id)
+        return _Evaluated(score, own.reasons, electricity, None if grid is None else grid.org_id)
 
     def _grid_partial(
         self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool

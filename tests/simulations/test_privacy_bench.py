@@ -57,6 +57,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
     assert extraction["answered_over"] < extraction["asked_over"]
+    assert extraction["reasons_gain_sealed"] < 0.05 < extraction["reasons_gain_in_clear"]
     assert (extraction["columns_asked"] > 10, extraction["columns_read"]) == (True, 0)
     assert (extraction["asked_in_one_sitting"], extraction["answered_in_one_sitting"]) == (72, 6)
 
