@@ -54,6 +54,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)
     assert (probing["signed_members_found"], probing["signed_auc"], probing["honest_found"]) == (0.0, 0.5, 1.0)
     assert probing["planted_refused"] == 1_000
+    assert (probing["played_found_unsealed"], probing["played_found"]) == (1.0, 0.0)
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
     assert extraction["answered_over"] < extraction["asked_over"]
