@@ -231,5 +231,5 @@ def test_consents_widened_in_every_store_file_bring_nobody_into_alignment(traine
     assert sum(found.rows.values()) == int(tables.joint.sum())
     assert not any(narrow & set(store.alignment(peer)) for store in stores for peer in store.peers())
     # What a progress bar shows: every step of every pair, in order, up to all of them.
-    assert [step.done for step in steps] == list(range(19))
-    assert {step.total for step in steps} == {18}
+    assert [step.done for step in steps] == list(range(25))
+    assert {step.total for step in steps} == {24}
