@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from federated.consent.record import ConsentRecord
 from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
+from federated.errors import NotPermitted
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.node import Node, PartialRequest, PartialScore
 from federated.nodes.seals import seal
@@ -14,9 +16,17 @@ BUDGET_STATE = "query budget"
 
 
 class GridNode(Node):
-    """Holds the electricity side. Consents reach it as copies of those given to a bank, and it checks them itself."""
+    """Holds the electricity side. Consents that name it reach it as copies of those given to a bank.
+
+    It checks them itself, and takes no others: whom it does not serve is no business of its own.
+    """
 
     role = "grid"
+
+    def _require_own(self, record: ConsentRecord) -> None:
+        # One of the form before is known already where it counts.
+        if record.grid_id != self.org_id and self.consent(record.consent_id) is None:
+            raise NotPermitted(f"this consent does not name {self.org_id}", consent_id=record.consent_id)
 
     @property
     def budget(self) -> QueryBudget:

@@ -98,6 +98,7 @@ class Node(ConsentingNode):
             bank_id=request.bank_id,
             purpose=request.purpose,
             scope=self.party.scope,
+            org_id=self.org_id,
             at=now,
         )
 

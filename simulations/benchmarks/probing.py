@@ -76,7 +76,7 @@ def measure_probing(customers: int) -> Probing:
             refused = _plant(node, Path(folder) / f"{GRID}.db", members)
             bare = {subject: subject.encode() for subject in members}
             unprotected = probed(with_bare_ids(list(member), lambda entered: _exchange(node, bare, entered)), member)
-            consents = node.training_consents(BANK, AT, aligned=True)
+            consents = node.training_consents(BANK, AT, grid_id=GRID)
             protected = {subject: psi.element(subject, record.signature) for subject, record in consents.items()}
             own = secrets.token_bytes(32)
             taken = next(iter(given.values())).signature
@@ -108,7 +108,14 @@ def measure_probing(customers: int) -> Probing:
 
 def _draft(subject: str) -> ConsentRecord:
     return ConsentRecord(
-        f"C-{subject}", subject, BANK, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=30)
+        consent_id=f"C-{subject}",
+        subject_id=subject,
+        bank_id=BANK,
+        purposes=frozenset(Purpose),
+        scope=frozenset(DataScope),
+        valid_from=AT,
+        valid_until=AT + timedelta(days=30),
+        grid_id=GRID,
     )
 
 
@@ -146,7 +153,7 @@ def _plant(node: GridNode, path: Path, subjects: Sequence[str]) -> int:
     with sqlite3.connect(path) as db:
         db.executemany(
             "INSERT INTO consents SELECT ?1, ?2, bank_id, purposes, scope, valid_from_us, valid_until_us, ?3, ?4,"
-            " key_from_us, key_until_us, key_signature FROM consents LIMIT 1",
+            " key_from_us, key_until_us, key_signature, grid_id FROM consents LIMIT 1",
             rows,
         )
     db.close()

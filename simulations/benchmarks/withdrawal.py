@@ -25,7 +25,9 @@ STAGGERED, STAGGER_S = 50, 1e-4
 class WithdrawalRaces:
     """`leaks` counts scores asked for after a withdrawal had returned and yet answered; delays are in milliseconds.
 
-    `scores_in_flight` were answered while the withdrawal was under way, which is allowed.
+    `scores_in_flight` were answered while the withdrawal was under way, which is allowed. `strangers` is the share of
+    the consents that grid companies hold whose subject they do not serve, `strangers_copied` what it would be if each
+    held a copy of all.
     """
 
     races: int
@@ -33,6 +35,8 @@ class WithdrawalRaces:
     scores_in_flight: int
     withdrawal_ms_median: float
     refused_after_ms_worst: float
+    strangers: float
+    strangers_copied: float
 
 
 def measure_withdrawal(races: int) -> WithdrawalRaces:
@@ -47,6 +51,7 @@ def measure_withdrawal(races: int) -> WithdrawalRaces:
         for grid in network.grid_ids:
             network.grid_node(grid).set_budget(QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0))
         try:
+            strangers, copied = _strangers(network)
             outcomes = [_race(network, wallet, at, subject, bank, number) for number in range(races)]
         finally:
             network.close()
@@ -57,7 +62,23 @@ def measure_withdrawal(races: int) -> WithdrawalRaces:
         scores_in_flight=sum(outcome.in_flight for outcome in outcomes),
         withdrawal_ms_median=waits[len(waits) // 2],
         refused_after_ms_worst=max(outcome.refused_after_ms for outcome in outcomes),
+        strangers=strangers,
+        strangers_copied=copied,
     )
+
+
+def _strangers(network: Network) -> tuple[float, float]:
+    """Shares of consents about people whom the holder does not serve: as they lie, and if all were copied to all."""
+    given = [record for bank in network.bank_ids for record in network.consents(bank, FIRMS)]
+    held = strange = strange_copied = 0
+    for grid_id in network.grid_ids:
+        grid = network.grid_node(grid_id)
+        served = grid.store.subject_ids()
+        own = [record for record in given if grid.consent(record.consent_id) is not None]
+        held += len(own)
+        strange += sum(record.subject_id not in served for record in own)
+        strange_copied += sum(record.subject_id not in served for record in given)
+    return strange / held, strange_copied / (len(given) * len(network.grid_ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ def _race(network: Network, wallet: Wallet, at: datetime, subject: str, bank: st
     draft = ConsentRecord(
         f"RACE-{number}", subject, bank, frozenset(Purpose), frozenset(DataScope), at, at + timedelta(days=30)
     )
-    consent = network.record_consent(wallet.sign(draft))
+    consent = network.record_consent(wallet.sign(wallet.named(draft)))
     returned = threading.Event()
     under_way = threading.Barrier(SCORERS + 1)
     counts = {"leaks": 0, "in_flight": 0}

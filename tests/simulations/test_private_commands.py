@@ -76,7 +76,7 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         rows = stored_rows(node, lambda: AT, 0)
         public = load_ranges("generated-firms")
         found = rows(public)
-        table, allowed = store.table(), node.training_consents("bank-jinji", AT, aligned=False)
+        table, allowed = store.table(), node.training_consents("bank-jinji", AT)
         wanted = [s in allowed and f != 0 for s, f in zip(table.subjects, table.folds, strict=True)]
         assert found.training.tolist() == found.counted.tolist() == wanted
         assert 0 < found.training.sum() < (table.folds != 0).sum()

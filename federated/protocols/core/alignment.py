@@ -152,9 +152,9 @@ def add_alignment(app: ClientApp, node: BankNode | GridNode, identity: Identity)
     def align_blind(content: Content, _: Context) -> Content:
         meeting = met(content)
         meeting.meet(content.points("key"), content.points("signature"))
-        bank_id = node.org_id if node.role == "bank" else meeting.peer
+        bank_id, grid_id = (node.org_id, meeting.peer) if node.role == "bank" else (meeting.peer, node.org_id)
         at = from_micros(meeting.at_us)
-        consents = node.training_consents(bank_id, at, aligned=True)
+        consents = node.training_consents(bank_id, at, grid_id=grid_id)
         used = {subject: record.consent_id for subject, record in consents.items()}
         node.log_batch(Action.ALIGNMENT, bank_id, Purpose.MODEL_TRAINING, at, used)
         elements = {subject: element(subject, record.signature) for subject, record in consents.items()}

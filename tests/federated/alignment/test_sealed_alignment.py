@@ -45,7 +45,10 @@ def stores(tmp_path):
             labels=[0, 1, 0, 1] if role == "bank" else None,
         )
         until = AT + timedelta(days=9)
-        drafts = (ConsentRecord(f"C-{s}", s, BANK, frozenset(Purpose), frozenset(DataScope), AT, until) for s in "abcd")
+        drafts = (
+            ConsentRecord(f"C-{s}", s, BANK, frozenset(Purpose), frozenset(DataScope), AT, until, grid_id=GRID)
+            for s in "abcd"
+        )
         (BankNode if role == "bank" else GridNode)(store).record_consents(map(wallet.sign, drafts))
         made.append(store)
     yield made
