@@ -54,7 +54,7 @@ class Extraction:
     nobody approved.
 
     `sum_r2` is how much of the grid company's logit the operator reads off the sum of both shares of `operator_rows`
-    customers, half of them known to it. `reasons_gain_in_clear` is what R² rises by if both sides' reasons pass it with
+    customers of all banks, half of them known to it. `reasons_gain_in_clear` is what R² rises by if both sides' reasons pass it with
     their strengths, as they did before they were sealed, and `reasons_gain_sealed` if the seals do.
     """
 
@@ -143,7 +143,8 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
     one = [insider.first_width(int(row)) for row in chosen]
     insider.clock.at += PERIOD
     _set_budget(network, UNLIMITED)
-    sum_r2, in_clear, sealed = _operator(insider, rows)
+    everybody = np.flatnonzero(insider.tables.joint)
+    sum_r2, in_clear, sealed = _operator(insider, everybody)
     return Extraction(
         firms=len(insider.tables.subjects),
         r2_few=r2[0],
@@ -165,7 +166,7 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         answered_in_one_sitting=hopped,
         columns_asked=len(columns_read),
         columns_read=sum(columns_read),
-        operator_rows=len(rows),
+        operator_rows=len(everybody),
         sum_r2=sum_r2,
         reasons_gain_in_clear=in_clear - sum_r2,
         reasons_gain_sealed=sealed - sum_r2,
@@ -242,11 +243,11 @@ class _Insider:
 
     def passed_on(self, row: int) -> tuple[PartialScore, PartialScore]:
         """What the bank's and the grid company's nodes give the operator of one query."""
-        subject = self.tables.subjects[row]
+        subject, bank_id = self.tables.subjects[row], self.tables.bank_of[row]
         purpose, version = Purpose.CREDIT_APPLICATION, self._version
-        request = PartialRequest(BANK, subject, f"CONS-{subject}", purpose, self.clock.at, version)
+        request = PartialRequest(bank_id, subject, f"CONS-{subject}", purpose, self.clock.at, version)
         theirs = self.network.grid_node(self.tables.grid_of[row]).partial(request)
-        own = self.network.bank_node(BANK).partial(request, theirs)
+        own = self.network.bank_node(bank_id).partial(request, theirs)
         if theirs is None or own is None:
             raise ArithmeticError("a node has no file of a customer of both")
         return own.passed_on, theirs
