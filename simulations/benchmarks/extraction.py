@@ -54,8 +54,8 @@ class Extraction:
     nobody approved.
 
     `sum_r2` is how much of the grid company's logit the operator reads off the sum of both shares of `operator_rows`
-    customers of all banks, half of them known to it. `reasons_gain_in_clear` is what R² rises by if both sides' reasons pass it with
-    their strengths, as they did before they were sealed, and `reasons_gain_sealed` if the seals do.
+    customers of all banks, half of them known to it. `reasons_gain_in_clear` is what R² rises by if both sides' reasons
+    pass it with their strengths, as they did before they were sealed, and `reasons_gain_sealed` if the seals do.
     """
 
     firms: int

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
-from federated.errors import ConsentWithdrawn
+from federated.errors import ConsentMissing, ConsentWithdrawn
 from federated.nodes.budget import QueryBudget
 from federated.serving import Network, ScoreQuery
 from simulations.benchmarks.scored_network import scored_network
@@ -27,7 +28,8 @@ class WithdrawalRaces:
 
     `scores_in_flight` were answered while the withdrawal was under way, which is allowed. `strangers` is the share of
     the consents that grid companies hold whose subject they do not serve, `strangers_copied` what it would be if each
-    held a copy of all.
+    held a copy of all. Of `other_bank_asked` questions of the other banks about a customer and its consent, whose ids
+    they know, `other_bank_read` were answered.
     """
 
     races: int
@@ -37,6 +39,8 @@ class WithdrawalRaces:
     refused_after_ms_worst: float
     strangers: float
     strangers_copied: float
+    other_bank_asked: int
+    other_bank_read: int
 
 
 def measure_withdrawal(races: int) -> WithdrawalRaces:
@@ -52,6 +56,12 @@ def measure_withdrawal(races: int) -> WithdrawalRaces:
             network.grid_node(grid).set_budget(QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0))
         try:
             strangers, copied = _strangers(network)
+            answers = [
+                answered
+                for other in network.bank_ids
+                if other != bank
+                for answered in _answered(network, other, subject, at)
+            ]
             outcomes = [_race(network, wallet, at, subject, bank, number) for number in range(races)]
         finally:
             network.close()
@@ -64,7 +74,30 @@ def measure_withdrawal(races: int) -> WithdrawalRaces:
         refused_after_ms_worst=max(outcome.refused_after_ms for outcome in outcomes),
         strangers=strangers,
         strangers_copied=copied,
+        other_bank_asked=len(answers),
+        other_bank_read=sum(answers),
     )
+
+
+def _answered(network: Network, other: str, subject: str, at: datetime) -> list[bool]:
+    """Which questions about another bank's customer, under the consent that it gave to that bank, are answered."""
+    consent_id, node = f"CONS-{subject}", network.bank_node(other)
+    questions: list[Callable[[], object]] = [
+        lambda: network.score(ScoreQuery(other, subject, consent_id, Purpose.LOAN_REVIEW, datetime.now(UTC))),
+        lambda: network.consent(consent_id, other),
+        lambda: network.consents_of(subject, other),
+        lambda: network.usable_consent(consent_id, other, subject, Purpose.LOAN_REVIEW, at),
+        lambda: network.withdraw_consent(consent_id, other, at, by=other),
+        lambda: [use for use in node.uses_of(subject) if use.outcome != ConsentMissing.code],
+    ]
+    return [_told(question) for question in questions]
+
+
+def _told(question: Callable[[], object]) -> bool:
+    try:
+        return bool(question())
+    except ConsentMissing:
+        return False
 
 
 def _strangers(network: Network) -> tuple[float, float]:

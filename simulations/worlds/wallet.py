@@ -2,7 +2,8 @@
 
 In a real network every subject keeps its own key, on a card or a phone, and the authority (an electronic-signature
 service under 电子签名法, article 16) attests it; nobody else holds either. A sandbox has nobody to play those parts, so
-this file does. Whoever reads it can sign for everyone: it must not exist where real people's data are.
+this file does. Whoever reads it can sign for everyone: it must not exist where real people's data are, so it is written
+beside a generated population only, and beside a public set where somebody says that this is a sandbox.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation
 from federated.consent.signature import attest, public_of, sign, sign_binding, sign_withdrawal
-from federated.errors import CorruptData, DataMissing
+from federated.errors import CorruptData, DataMissing, NotPermitted
 
 FILE = "sandbox-wallet.json"
+GENERATED = "generated"
 # A service keeps node stores, models and the wallet in this folder of its home.
 NETWORK = "network"
 NOTE = "Sandbox only: whoever holds this file signs as any subject and as the identity authority."
@@ -43,18 +45,29 @@ class Wallet:
     home: Path | None = field(default=None, compare=False)
 
     @staticmethod
-    def at(home: Path) -> Wallet:
-        """The wallet under `home`, made with fresh secrets if there is none yet; readable by its owner only."""
+    def at(home: Path, data_origin: str, *, sandbox: bool = False) -> Wallet:
+        """The wallet under `home`, made with fresh secrets if there is none yet; readable by its owner only.
+
+        Raises `NotPermitted` where the data are not generated, unless somebody said that this is a `sandbox`.
+        """
+        if data_origin != GENERATED and not sandbox:
+            detail = f"a wallet that signs for everyone is not kept beside {data_origin} data; say that it is a sandbox"
+            raise NotPermitted(detail, data_origin=data_origin)
         path = home / FILE
         if path.exists():
             return Wallet.open(home)
-        made = Wallet(secrets.token_bytes(32), secrets.token_bytes(32), home)
+        made = Wallet.fresh(home)
         home.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             content = {"note": NOTE, "seed": made.seed.hex(), "authority": made.authority_secret.hex()}
             file.write(json.dumps(content, indent=1) + "\n")
         return made
+
+    @staticmethod
+    def fresh(home: Path | None = None) -> Wallet:
+        """A wallet of fresh secrets that is written nowhere."""
+        return Wallet(secrets.token_bytes(32), secrets.token_bytes(32), home)
 
     @staticmethod
     def open(home: Path) -> Wallet:

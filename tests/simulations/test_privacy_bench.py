@@ -51,6 +51,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     assert report["withdrawal"]["strangers"] == 0
+    assert (report["withdrawal"]["other_bank_asked"], report["withdrawal"]["other_bank_read"]) == (12, 0)
     assert report["withdrawal"]["strangers_copied"] > 0.4
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)

@@ -17,6 +17,7 @@ from federated.errors import (
     ConsentSignatureInvalid,
     ConsentWithdrawn,
     FederatedError,
+    NotPermitted,
     StoreOutdated,
 )
 from federated.nodes.store import NodeStore
@@ -307,14 +308,22 @@ def test_an_unreadable_consent_takes_no_place_of_a_readable_one(trained, home):
 
 
 def test_a_wallet_is_made_once_and_read_by_its_owner_only(tmp_path):
-    made = Wallet.at(tmp_path)
-    assert Wallet.at(tmp_path) == made
+    made = Wallet.at(tmp_path, "generated")
+    assert Wallet.at(tmp_path, "generated") == made
     assert Wallet.open(tmp_path).authority == made.authority
     assert (tmp_path / "sandbox-wallet.json").stat().st_mode & 0o777 == 0o600
     assert made.sign(DRAFT).key.public_key != made.sign(replace(DRAFT, subject_id="S-2")).key.public_key
     with pytest.raises(FederatedError) as missing:
         Wallet.open(tmp_path / "elsewhere")
     assert missing.value.code == "data_missing"
+    # It signs for everyone: beside other than generated data it is kept only where somebody says what it is.
+    real = tmp_path / "real"
+    with pytest.raises(NotPermitted, match="not kept beside taiwan-default-credit-2005 data"):
+        Wallet.at(real, "taiwan-default-credit-2005")
+    assert not real.exists()
+    assert Wallet.at(real, "taiwan-default-credit-2005", sandbox=True) == Wallet.open(real)
+    with pytest.raises(NotPermitted):
+        Wallet.at(real, "taiwan-default-credit-2005")
     (tmp_path / "sandbox-wallet.json").write_text("{}")
     with pytest.raises(FederatedError) as spoilt:
         Wallet.open(tmp_path)

@@ -75,7 +75,7 @@ def test_a_run_can_be_repeated_exactly(trained, tmp_path):
 
 def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
     tables = with_folds(generate_population(600, seed=3), 2024)
-    wallet = Wallet.at(tmp_path)
+    wallet = Wallet.at(tmp_path, "generated")
     build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=1)), wallet.authority)
     with sqlite3.connect(tmp_path / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET features = ?", (np.full(8, np.inf).tobytes(),))
@@ -110,7 +110,7 @@ def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
 def test_a_party_with_other_ids_is_named(tmp_path):
     tables = generate_population(600, seed=3)
     home = tmp_path / "home"
-    wallet = Wallet.at(home)
+    wallet = Wallet.at(home, "generated")
     consents = standing_consents(tables, wallet, AT, AT + timedelta(days=9))
     build_nodes(home, with_folds(tables, 2024), consents, wallet.authority)
     with sqlite3.connect(home / "nodes" / "grid-sip.db") as db:
