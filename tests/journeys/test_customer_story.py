@@ -44,7 +44,7 @@ def test_from_consent_to_refusal(tmp_path, source):
     reporter = Reporter(seen.append, lambda *_: None)
 
     # As `tanxin train` does it: under protection.
-    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter)
+    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter, sandbox=True)
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["protected"][0]

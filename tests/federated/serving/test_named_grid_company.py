@@ -9,6 +9,7 @@ import pytest
 from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.signature import signed
 from federated.errors import InvalidConsent, NodeUnavailable, NotPermitted, ScopeNotCovered
 from federated.nodes.node import PartialRequest
 from federated.serving import Electricity, Network, ScoreQuery
@@ -65,6 +66,12 @@ def test_a_consent_is_delivered_used_and_withdrawn_where_it_says(network, wallet
     assert network.bank_node(bank).undelivered() == []
     assert (asked, network.grid_node(OTHER).consent("C-x")) == ([], None)
     assert network.grid_node(OTHER).uses_of(subject) == []
+
+
+def test_the_name_is_among_what_is_signed(wallet, customer):
+    given = wallet.sign(draft(customer))
+    others = [replace(given, grid_id=grid_id) for grid_id in (OTHER, "")]
+    assert signed([given, *others], wallet.authority) == [True, False, False]
 
 
 def test_a_company_without_the_file_is_the_only_one_asked(network, wallet, customer):
