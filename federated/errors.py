@@ -91,6 +91,10 @@ class AlignmentFailed(FederatedError, code="alignment_failed"):
     """A private-set-intersection message was malformed or out of order."""
 
 
+class SealBroken(FederatedError, code="seal_broken"):
+    """Reasons that came for a bank were changed on the way, or were sealed for another query. The score is not told."""
+
+
 class AggregationFailed(FederatedError, code="aggregation_failed"):
     """A round of secure aggregation did not hold together, or too few parties were left. Nothing was unmasked."""
 

@@ -53,6 +53,9 @@ def train(
     strategy: Annotated[
         str, typer.Option(help="How the open zoo averages networks (docs/protocols.md); fedavg if not given.")
     ] = "",
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Keep keys of all customers in the home, of a public data set too.")
+    ] = False,
 ) -> None:
     """Align, train across three banks and two grid companies, and measure beside what pooling would give."""
     progress = Console(stderr=True)
@@ -74,6 +77,7 @@ def train(
             at=datetime.now(UTC),
             console=progress,
             protocols=averaged_by(strategy, protocols) if strategy else protocols,
+            sandbox=sandbox,
         )
     except FederatedError as error:
         progress.print(

@@ -32,6 +32,9 @@ def sign(
     ] = "credit_application",
     scope: Annotated[str, typer.Option(help="With commas: bank_file, electricity.")] = "bank_file,electricity",
     days: Annotated[int, typer.Option(min=1, max=3660, help="How long it holds from now on.")] = 365,
+    grid: Annotated[
+        str, typer.Option(help="The grid company that serves the customer; otherwise the one that has its file.")
+    ] = "",
     consent_id: Annotated[str, typer.Option("--id", help="The consent's id; a fresh one otherwise.")] = "",
     home: Home = Path("var"),
 ) -> None:
@@ -47,8 +50,10 @@ def sign(
             scope=frozenset(DataScope(each.strip()) for each in scope.split(",")),
             valid_from=start,
             valid_until=start + timedelta(days=days),
+            grid_id=grid,
         )
-        signed = Wallet.open(home / NETWORK).sign(draft)
+        wallet = Wallet.open(home / NETWORK)
+        signed = wallet.sign(wallet.named(draft))
         print(json.dumps(as_document(signed)))  # noqa: T201 (for a pipe)
     except FederatedError as error:
         _refuse(error.code, error.detail)

@@ -33,6 +33,7 @@ def train_and_report(
     at: datetime,
     console: Console,
     protocols: Sequence[VerticalProtocol],
+    sandbox: bool = False,
 ) -> Report:
     """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
     tables = load_tables(data, firms, seed)
@@ -62,6 +63,7 @@ def train_and_report(
             at=at,
             home=home,
             reporter=reporter,
+            sandbox=sandbox,
         )
     for manifest in result.manifests:
         console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")

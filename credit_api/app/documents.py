@@ -154,7 +154,7 @@ def claims_text() -> str:
 def _claim_row(claim: Claim, figures: Mapping[str, Figure]) -> str:
     sees = claim.sees[1] + (" (by design)" if claim.seen else "")
     mechanism = [f"`{each}`" for each in claim.mechanism] + [f"ADR {each:04d}" for each in claim.adr]
-    attack = [f"`{claim.attack}`" if claim.attack else "none tried"]
+    attack = [f"`{claim.attack}`" if claim.attack else "nothing to try"]
     attack += [_bound_text(figures[name]) for name in claim.figures]
     name = (
         f'<a id="{claim.id}"></a>`{claim.id}` ({claim.party.value.replace("_", " ")}: {claim.about.replace("_", " ")})'

@@ -180,6 +180,7 @@ STATUS: Mapping[str, int] = {
     "no_overlap": 409,
     "node_unavailable": 503,
     "aggregation_failed": 500,
+    "seal_broken": 502,
     "training_failed": 500,
     "model_not_found": 503,
     "model_corrupt": 503,

@@ -54,6 +54,10 @@ class SubjectSigner(Protocol):
         """The draft under the key of the subject it names, with an attestation of that key."""
         ...
 
+    def grid_of(self, subject_id: str) -> str:
+        """The grid company that serves the subject; empty if none of this network does."""
+        ...
+
 
 @dataclass(slots=True)
 class Parts:

@@ -143,7 +143,8 @@ def _train_once(settings: Settings) -> None:
     real = credit is not None and credit.exists()
     origin = f"real data from {credit}" if real else "a generated population"
     _step(f"training the federated credit model on {origin} (kept for the next run)")
-    _tanxin("train", "--folds", "1", "--home", str(settings.network_home), *_option("--data", credit if real else None))
+    where = ("--home", str(settings.network_home), *_option("--data", credit if real else None))
+    _tanxin("train", "--folds", "1", "--sandbox", *where)
 
 
 def _subject_signer(settings: Settings) -> SubjectSigner | None:

@@ -29,7 +29,7 @@ class CustomerOut(ResponseModel):
 
 @router.post("/consents", status_code=201, response_model=ConsentOut)
 async def give_consent(body: ConsentIn, call: CallDep) -> Response:
-    """Record a consent that its subject signed towards the calling bank, at its node and at every grid company's."""
+    """Record a consent that its subject signed towards the calling bank, there and at the grid company it names."""
 
     def effect(context: Context) -> ConsentRecord:
         return record_signed(call.parts, context.actor.id, body)

@@ -35,6 +35,9 @@ class ConsentParties(BaseModel):
     consent_id: Id
     subject_id: Id
     bank_id: Id
+    grid_id: Annotated[Id | None, BeforeValidator(lambda named: named or None)] = Field(
+        default=None, description="the grid company that serves the subject; named where electricity data are opened"
+    )
     valid_from: Moment
     valid_until: Moment
 
@@ -53,7 +56,9 @@ class ConsentIn(ConsentParties, RequestModel):
     def record(self) -> ConsentRecord:
         """The record to be checked and kept. Raises `InvalidConsent` for contradictory terms."""
         return ConsentRecord(
-            **_bytes(self.model_dump(exclude={"key"}), "signature"), key=self.key.attestation(self.subject_id)
+            **_bytes(self.model_dump(exclude={"key", "grid_id"}), "signature"),
+            key=self.key.attestation(self.subject_id),
+            grid_id=self.grid_id or "",
         )
 
 

@@ -61,6 +61,8 @@ def record_page(page: Page, signed: str = "") -> Response:
         silent=silent,
         signed=signed,
         banks=page.of_kind("bank") if page.parts.subject_signer else [],
+        grids=page.of_kind("grid"),
+        served_by=page.parts.subject_signer.grid_of(subject) if page.parts.subject_signer else "",
         purposes=list(Purpose),
         scopes=list(DataScope),
         today=business_date(at),
@@ -86,14 +88,16 @@ def sign(post: PostDep) -> Response:
 
 def _draft(post: Post, subject: str) -> ConsentRecord:
     key, _ = post.idempotency()
+    scope = post.choices("scope", DataScope)
     return ConsentRecord(
         consent_id=id_from_key("con", subject, key),
         subject_id=subject,
         bank_id=post.text("bank_id"),
         purposes=post.choices("purposes", Purpose),
-        scope=post.choices("scope", DataScope),
+        scope=scope,
         valid_from=post.start_of("valid_from"),
         valid_until=post.end_of("valid_until"),
+        grid_id=post.text("grid_id", required=DataScope.ELECTRICITY in scope),
     )
 
 

@@ -9,9 +9,10 @@ blinded elements a second time. Equal elements give equal double-blinded points 
 An element is not an id but an id with the signature under which its subject allowed this very exchange (`element`).
 Only who was given that consent knows the signature, so a party that enters ids of its choosing matches nobody.
 
-Guarantee, against semi-honest parties and under decisional Diffie-Hellman with the hash as a random oracle: neither
-party learns ids outside the intersection, and the operator who relays the messages learns no id at all. Against a party
-that chooses its inputs at will: it learns nothing about subjects whose signed consent it does not hold.
+Guarantee, against semi-honest parties whose messages reach each other unchanged (`meeting` sees to that), and under
+decisional Diffie-Hellman with the hash as a random oracle: neither party learns ids outside the intersection, and the
+operator who relays the messages learns no id at all. Against a party that chooses its inputs at will: it learns nothing
+about subjects whose signed consent it does not hold.
 What is learnt: both parties learn each other's set size and which of their own subjects are in the intersection (both
 have to, to exchange vectors in its order); the operator learns the sizes of both sets and of the intersection.
 Not covered: a party that leaves out subjects it should enter, and one that was given a signature by somebody who holds
@@ -32,6 +33,7 @@ from federated.errors import AlignmentFailed
 POINT_BYTES = 32
 TAG_BYTES = 8
 DOMAIN = b"tanxin/psi/ristretto255/v2\0"
+PROTOCOL = b"tanxin alignment\0"
 # libsodium is called through ctypes, which releases the GIL, so a second thread uses a second core.
 THREADS = os.cpu_count() or 1
 BATCH = 512

@@ -17,11 +17,13 @@ def check(
     bank_id: str,
     purpose: Purpose,
     scope: DataScope,
+    org_id: str,
     at: datetime,
 ) -> ConsentRecord:
     """Return the record if it allows this use at `at`; raise otherwise. Fails closed.
 
-    `authority` is the public key (32 bytes) that attests subjects' keys. A record of another subject or bank is
+    `scope` is the kind of data of the node `org_id` that checks. `authority` is the public key (32 bytes) that attests
+    subjects' keys. A record of another subject or bank is
     answered as missing, so a guess of an id discloses nothing. Raises `ConsentMissing`, `ConsentSignatureInvalid`,
     `ConsentWithdrawn`, `ConsentExpired`, `PurposeNotCovered`, `ScopeNotCovered`.
     """
@@ -37,6 +39,6 @@ def check(
     require_key_valid(record, moment)
     if purpose not in record.purposes:
         raise PurposeNotCovered(f"the consent does not cover {purpose}", consent_id=record.consent_id)
-    if scope not in record.scope:
-        raise ScopeNotCovered(f"the consent does not open {scope} data", consent_id=record.consent_id)
+    if not record.opens(scope, org_id):
+        raise ScopeNotCovered(f"the consent does not open {scope} data of {org_id}", consent_id=record.consent_id)
     return record

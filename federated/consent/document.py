@@ -12,7 +12,8 @@ def as_document(record: ConsentRecord) -> dict[str, Any]:
     """The signed record as JSON values: bytes in hex, instants in ISO 8601. `ConsentSignatureInvalid`: a draft."""
     if record.key is None:
         raise ConsentSignatureInvalid("a draft cannot be handed over", consent_id=record.consent_id)
-    return {
+    named = {"grid_id": record.grid_id} if record.grid_id else {}
+    return named | {
         "consent_id": record.consent_id,
         "subject_id": record.subject_id,
         "bank_id": record.bank_id,

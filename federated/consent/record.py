@@ -59,8 +59,10 @@ class ConsentRecord:
     """One subject's consent towards one bank. `valid_from` is included, `valid_until` excluded, both UTC.
 
     `signature` is the subject's over the terms, `key` attests with which key; without them a record is a draft, and
-    every node refuses it. `withdrawn_by` says who told of a withdrawal. Raises `InvalidConsent` for contradictory terms
-    and `InvalidTime` for naive datetimes.
+    every node refuses it. `grid_id` is the grid company that serves the subject and gives its electricity data (PIPL,
+    article 23: a separate consent names who is given the data); empty in consents of the form before, which named none.
+    `withdrawn_by` says who told of a withdrawal. Raises `InvalidConsent` for contradictory terms and `InvalidTime` for
+    naive datetimes.
     """
 
     consent_id: str
@@ -74,6 +76,7 @@ class ConsentRecord:
     key: KeyAttestation | None = None
     withdrawn_at: datetime | None = None
     withdrawn_by: str = ""
+    grid_id: str = ""
 
     def __post_init__(self) -> None:
         for name in ("consent_id", "subject_id", "bank_id"):
@@ -81,6 +84,8 @@ class ConsentRecord:
                 raise InvalidConsent(f"{name} is empty", field=name)
         if not self.purposes or not self.scope:
             raise InvalidConsent("a consent names at least one purpose and one kind of data source")
+        if self.grid_id and DataScope.ELECTRICITY not in self.scope:
+            raise InvalidConsent("a grid company is named where no electricity data are opened", field="grid_id")
         object.__setattr__(self, "purposes", frozenset(Purpose(p) for p in self.purposes))
         object.__setattr__(self, "scope", frozenset(DataScope(s) for s in self.scope))
         object.__setattr__(self, "valid_from", utc(self.valid_from, "valid_from"))
@@ -94,6 +99,10 @@ class ConsentRecord:
     def public_key(self) -> bytes:
         """The key that verifies the signature; empty for a draft."""
         return b"" if self.key is None else self.key.public_key
+
+    def opens(self, scope: DataScope, org_id: str) -> bool:
+        """Whether it opens this kind of data at this node: electricity at the grid company that it names, if any."""
+        return scope in self.scope and (scope is not DataScope.ELECTRICITY or self.grid_id in ("", org_id))
 
     def withdrawn(self, at: datetime, by: str = "") -> ConsentRecord:
         """The same consent withdrawn at `at`. The first withdrawal stands."""

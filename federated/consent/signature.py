@@ -25,6 +25,8 @@ from federated.consent.record import ConsentRecord, KeyAttestation, utc
 from federated.errors import ConsentSignatureInvalid
 
 CONSENT_DOMAIN = b"tanxin/consent/v1"
+# Of consents that name the grid company.
+NAMING_DOMAIN = b"tanxin/consent/v2"
 KEY_DOMAIN = b"tanxin/subject-key/v1"
 WITHDRAWAL_DOMAIN = b"tanxin/withdrawal/v1"
 BINDING_DOMAIN = b"tanxin/subject-binding/v1"
@@ -34,12 +36,16 @@ BULK = 256
 
 
 def terms_bytes(record: ConsentRecord) -> bytes:
-    """What a subject signs: domain, then id, subject, bank, purposes, scope and interval, each with its length."""
+    """What a subject signs: domain, then id, subject, bank, purposes, scope and interval, each with its length.
+
+    A consent that names a grid company has it after the bank, under a domain of its own.
+    """
     return _framed(
-        CONSENT_DOMAIN,
+        NAMING_DOMAIN if record.grid_id else CONSENT_DOMAIN,
         record.consent_id.encode(),
         record.subject_id.encode(),
         record.bank_id.encode(),
+        *([record.grid_id.encode()] if record.grid_id else []),
         " ".join(sorted(record.purposes)).encode(),
         " ".join(sorted(record.scope)).encode(),
         _instant(record.valid_from),

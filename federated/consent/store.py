@@ -20,23 +20,30 @@ CREATE TABLE IF NOT EXISTS consents (
   valid_from_us INTEGER NOT NULL, valid_until_us INTEGER NOT NULL,
   signature BLOB NOT NULL, public_key BLOB NOT NULL,
   key_from_us INTEGER NOT NULL, key_until_us INTEGER NOT NULL, key_signature BLOB NOT NULL,
+  grid_id TEXT NOT NULL DEFAULT '',
   CHECK (valid_until_us > valid_from_us)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS consents_by_subject ON consents (bank_id, subject_id);
 CREATE TABLE IF NOT EXISTS undelivered (peer TEXT NOT NULL, consent_id TEXT NOT NULL, PRIMARY KEY (peer, consent_id))
   STRICT, WITHOUT ROWID;
 """
+STORED = (
+    "consent_id, subject_id, bank_id, purposes, scope, valid_from_us, valid_until_us, signature, public_key,"
+    " key_from_us, key_until_us, key_signature, grid_id"
+)
 COLUMNS = (
     "c.consent_id, c.subject_id, c.bank_id, c.purposes, c.scope, c.valid_from_us, c.valid_until_us, c.signature,"
-    " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, w.at_us, w.organisation"
+    " c.public_key, c.key_from_us, c.key_until_us, c.key_signature, c.grid_id, w.at_us, w.organisation"
 )
 CONSENTS = "consents c LEFT JOIN uses w ON w.consent_id = c.consent_id AND w.action = 'withdrawal'"
+# For stores of before consents named a grid company: theirs name none.
+NAMING = "ALTER TABLE consents ADD COLUMN grid_id TEXT NOT NULL DEFAULT ''"
 # A withdrawal counts from the moment it is known, whatever instant is asked about: that instant is the asker's word,
 # and an earlier one must not bring a withdrawn consent back.
 IN_FORCE = "c.valid_from_us <= ? AND c.valid_until_us > ? AND w.at_us IS NULL"
 UNSIGNED = "unsigned"
-Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes]
-Row = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes, int | None, str | None]
+Stored = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes, str]
+Row = tuple[str, str, str, str, str, int, int, bytes, bytes, int, int, bytes, str, int | None, str | None]
 
 
 def _to_row(record: ConsentRecord) -> Stored:
@@ -55,6 +62,7 @@ def _to_row(record: ConsentRecord) -> Stored:
         to_micros(record.key.valid_from),
         to_micros(record.key.valid_until),
         record.key.signature,
+        record.grid_id,
     )
 
 
@@ -71,8 +79,9 @@ def _from_row(row: Row) -> ConsentRecord:
             valid_until=from_micros(row[6]),
             signature=row[7],
             key=KeyAttestation(row[1], row[8], from_micros(row[9]), from_micros(row[10]), row[11]),
-            withdrawn_at=None if row[12] is None else from_micros(row[12]),
-            withdrawn_by=row[13] or "",
+            withdrawn_at=None if row[13] is None else from_micros(row[13]),
+            withdrawn_by=row[14] or "",
+            grid_id=row[12],
         )
     except (ValueError, OverflowError, OSError, InvalidConsent) as error:
         raise ConsentSignatureInvalid("a stored consent is not what was signed", consent_id=row[0]) from error
@@ -85,6 +94,8 @@ class ConsentStore:
         self._db = connection
         self.uses = UseLog(connection)
         connection.executescript(SCHEMA)
+        if "grid_id" not in {row[1] for row in connection.execute("PRAGMA table_info(consents)")}:
+            connection.execute(NAMING)
 
     def get(self, consent_id: str) -> ConsentRecord | None:
         """The consent with this id, or None. Raises `ConsentSignatureInvalid` for a row that cannot be one."""
@@ -106,7 +117,8 @@ class ConsentStore:
     def add_many(self, records: Iterable[ConsentRecord]) -> None:
         """Store many new consents at once. Raises `sqlite3.IntegrityError` if one id is known already."""
         self._db.executemany(
-            "INSERT INTO consents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (_to_row(each) for each in records)
+            f"INSERT INTO consents ({STORED}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (_to_row(each) for each in records),
         )
 
     def withdraw(self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b"") -> ConsentRecord:
@@ -166,17 +178,21 @@ class ConsentStore:
         at: datetime,
         authority: bytes,
         among: Set[str],
+        grid_id: str = "",
     ) -> dict[str, ConsentRecord]:
         """Of the subjects `among`, those with a signed consent that allows this use at `at`, and that consent.
 
-        Towards `bank_id`, or any bank for None. Where several allow it, the one that lasts longest counts, of these the
-        one with the last id: two nodes that hold the same consents choose the same. Rows that are not signed open
-        nothing.
+        Towards `bank_id`, or any bank for None; with a `grid_id` only consents that open electricity data there. Where
+        several allow it, one that names a grid company counts before one that names none, then the one that lasts
+        longest, of these the one with the last id: two nodes that hold the same consents choose the same. Rows that are
+        not signed open nothing.
         """
         in_force = self._in_force(bank_id, purpose, scopes, at, among)
+        if grid_id:
+            in_force = [record for record in in_force if record.opens(DataScope.ELECTRICITY, grid_id)]
         good = [record for record, fine in zip(in_force, signed(in_force, authority), strict=True) if fine]
         good = [record for record in good if record.key and record.key.valid_from <= utc(at) < record.key.valid_until]
-        good.sort(key=lambda record: (record.valid_until, record.consent_id))
+        good.sort(key=lambda record: (bool(record.grid_id), record.valid_until, record.consent_id))
         return {record.subject_id: record for record in good}
 
     def _in_force(

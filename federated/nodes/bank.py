@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.instants import require_near
 from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
+from federated.models.served.reasons import RankedReason, Reason, top_reasons
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
+from federated.nodes.seals import opened
 
 TRAINING_STATE = "training limit"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPartial:
+    """What a bank's node answers: `passed_on` is for the operator, `reasons` are for the bank's own systems alone.
+
+    They are at most four of both parties', strongest first.
+    """
+
+    passed_on: PartialScore
+    reasons: tuple[Reason, ...]
 
 
 class BankNode(Node):
@@ -125,11 +139,28 @@ class BankNode(Node):
         """As `Node.reviewed_consents`, towards this bank."""
         return self._reviewed(self.org_id, at)
 
-    def partial(self, request: PartialRequest, grid_id: str | None, *, explained: bool = True) -> PartialScore | None:
-        """As `GridNode.partial`, masked towards that grid company; without one, the bank-only companion's whole score.
+    def partial(
+        self, request: PartialRequest, beside: PartialScore | None, *, explained: bool = True
+    ) -> OwnPartial | None:
+        """As `GridNode.partial`, masked towards the grid company whose share is `beside`, with both sides' reasons.
 
-        Raises also `NotPermitted` if the request comes on behalf of another bank; never `QueryBudgetSpent`.
+        Without one it is the bank-only companion's whole score. Raises also `NotPermitted` if the request comes on
+        behalf of another bank, and `SealBroken` if the reasons are not those that the grid company sealed for this
+        query: then nothing is computed, and the refusal is logged. Never `QueryBudgetSpent`.
         """
         if request.bank_id != self.org_id:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
-        return self._partial(request, grid_id, explained=explained)
+        theirs = () if beside is None or not explained else self._opened(request, beside)
+        found = self._partial(request, None if beside is None else beside.org_id, explained=explained)
+        if found is None:
+            return None
+        share, ranked = found
+        return OwnPartial(PartialScore(self.org_id, share), top_reasons([*ranked, *theirs]))
+
+    def _opened(self, request: PartialRequest, beside: PartialScore) -> tuple[RankedReason, ...]:
+        try:
+            return opened(self.mask_key(beside.org_id), request.text(), beside.sealed)
+        except FederatedError as error:
+            with self.store.consents(write=True) as consents:
+                self._log(consents, request, Action.SCORE, self._clock(), error.code)
+            raise

@@ -33,6 +33,11 @@ class ConsentingNode:
         return now
 
     @property
+    def _grid_id(self) -> str:
+        """The own name at a grid company, empty at a bank."""
+        return self.org_id if self.party.scope is DataScope.ELECTRICITY else ""
+
+    @property
     def schema(self) -> FeatureSchema:
         """The feature schema of this node's network."""
         return self.store.schema
@@ -45,20 +50,29 @@ class ConsentingNode:
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
         """Store a consent that its subject signed; the same terms again change nothing, also not a withdrawal.
 
-        Raises `ConsentSignatureInvalid`, `ConsentConflict`.
+        Raises `ConsentSignatureInvalid`, `ConsentConflict`, and `NotPermitted` for one that is not for this node.
         """
         require_signed(record, self.store.authority)
+        self._require_own(record)
         with self.store.consents(write=True) as consents:
             return consents.add(record)
 
     def record_consents(self, records: Iterable[ConsentRecord]) -> None:
-        """Store many new consents in one transaction. Raises `ConsentSignatureInvalid`; nothing is stored then."""
+        """Store many new consents in one transaction; nothing is stored if one is refused.
+
+        Raises `ConsentSignatureInvalid`, `NotPermitted`.
+        """
         given = list(records)
+        for record in given:
+            self._require_own(record)
         for record, good in zip(given, signed(given, self.store.authority), strict=True):
             if not good:
                 raise ConsentSignatureInvalid("the subject did not sign this consent", consent_id=record.consent_id)
         with self.store.consents(write=True) as consents:
             consents.add_many(given)
+
+    def _require_own(self, record: ConsentRecord) -> None:
+        """A grid company refuses here what another grid company is named in, or none."""
 
     def withdraw_consent(
         self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
@@ -81,17 +95,17 @@ class ConsentingNode:
             consents.uses.verify()
             return consents.uses.of_subject(subject_id)
 
-    def training_consents(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, ConsentRecord]:
+    def training_consents(self, bank_id: str, at: datetime, *, grid_id: str = "") -> dict[str, ConsentRecord]:
         """Own customers whose signed consent towards `bank_id` covers model training at `at`, each with that consent.
 
-        It opens this node's kind of data, or both kinds if rows are to be `aligned`. The log of uses is verified first:
-        it is where withdrawals stand. Raises `UseLogTampered`.
+        It opens this node's kind of data, and both kinds if rows are to be aligned with or at the grid company
+        `grid_id`, there. The log of uses is verified first: it is where withdrawals stand. Raises `UseLogTampered`.
         """
-        scopes = frozenset(DataScope) if aligned else frozenset({self.party.scope})
+        scopes = frozenset(DataScope) if grid_id else frozenset({self.party.scope})
         own = self.store.subject_ids()
         with self.store.consents() as consents:
             consents.uses.verify()
-            return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own)
+            return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own, grid_id)
 
     def log_batch(
         self,
@@ -122,6 +136,6 @@ class ConsentingNode:
         with self.store.consents() as consents:
             consents.uses.verify()
             reviewed = consents.allowing(
-                bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own
+                bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own, self._grid_id
             )
         return {subject: record.consent_id for subject, record in reviewed.items()}

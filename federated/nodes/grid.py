@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from federated.consent.record import ConsentRecord
 from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
+from federated.errors import NotPermitted
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.node import Node, PartialRequest, PartialScore
+from federated.nodes.seals import seal
 
 BUDGET_STATE = "query budget"
 
 
 class GridNode(Node):
-    """Holds the electricity side. Consents reach it as copies of those given to a bank, and it checks them itself."""
+    """Holds the electricity side. Consents that name it reach it as copies of those given to a bank.
+
+    It checks them itself, and takes no others: whom it does not serve is no business of its own.
+    """
 
     role = "grid"
+
+    def _require_own(self, record: ConsentRecord) -> None:
+        # One of the form before is known already where it counts.
+        if record.grid_id != self.org_id and self.consent(record.consent_id) is None:
+            raise NotPermitted(f"this consent does not name {self.org_id}", consent_id=record.consent_id)
 
     @property
     def budget(self) -> QueryBudget:
@@ -30,12 +41,18 @@ class GridNode(Node):
     def partial(self, request: PartialRequest, *, explained: bool = True) -> PartialScore | None:
         """This node's share of a customer's logit, None without a file, masked towards the bank that asks.
 
-        By the approved version that the request names, and by the key that this node pinned for the bank. Raises
+        By the approved version that the request names, and by the key that this node pinned for the bank, for which
+        alone its reasons are sealed. Raises
         `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, `NotPermitted` for a bank it knows no key of, consent
         errors, `InvalidTime` if the request says another time than this node's clock, `QueryBudgetSpent`, and
         `NodeUnavailable` if the node cannot use its own store.
         """
-        return self._partial(request, request.bank_id, explained=explained)
+        found = self._partial(request, request.bank_id, explained=explained)
+        if found is None:
+            return None
+        share, ranked = found
+        sealed = seal(self.mask_key(request.bank_id), request.text(), ranked) if explained else b""
+        return PartialScore(self.org_id, share, sealed)
 
     def _require_budget(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> None:
         if action is Action.SCORE:

@@ -3,7 +3,8 @@
 A pair of nodes agrees on a key (X25519, HKDF-SHA256). For one query both derive the same 64 bits from that key and
 all that the query says; the bank adds them to its logit, the grid company subtracts them. Guarantee: to an operator who
 follows the protocol each masked share alone is uniform over the ring, so it learns the sum and nothing else about the
-shares; the same query asked again gives the same masked shares. Threat model: semi-honest parties, authentic public
+shares (reasons, which would say more, pass it sealed: `nodes.seals`); the same query asked again gives the same masked
+shares. Threat model: semi-honest parties, authentic public
 keys. A bank that evaluates its own share can still subtract it from the score that it is told: that the answer itself
 says, and no masking can hide it. Source of the fixed-point form: Bonawitz et al., CCS 2017, section 4.
 """

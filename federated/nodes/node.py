@@ -66,11 +66,14 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PartialScore:
-    """A node's share of the logit of default, masked (see `nodes.masks`), and its strongest reasons. No raw value."""
+    """What a node gives the operator to pass on: its share of the logit of default, masked (see `nodes.masks`).
+
+    With a grid company's come its strongest reasons, sealed for the bank (see `nodes.seals`). No raw value.
+    """
 
     org_id: str
     share: int
-    ranked: tuple[RankedReason, ...]
+    sealed: bytes = b""
 
 
 class Node(ConsentingNode):
@@ -95,6 +98,7 @@ class Node(ConsentingNode):
             bank_id=request.bank_id,
             purpose=request.purpose,
             scope=self.party.scope,
+            org_id=self.org_id,
             at=now,
         )
 
@@ -185,11 +189,14 @@ class Node(ConsentingNode):
         mask = mask_of(self.mask_key(peer), request.text())
         return mask if self.role == "bank" else -mask
 
-    def _partial(self, request: PartialRequest, peer: str | None, *, explained: bool) -> PartialScore | None:
+    def _partial(
+        self, request: PartialRequest, peer: str | None, *, explained: bool
+    ) -> tuple[int, tuple[RankedReason, ...]] | None:
         """This node's share of a customer's logit by the version that the request names, None without a file.
 
-        Approval and consent are checked and the use logged first. Masked towards `peer`; a bank without a peer computes
-        the whole score, which is not masked. A version that runs in the shadow of another is not `explained`.
+        With it come its strongest reasons, which do not leave the node as they are. Approval and consent are checked
+        and the use logged first. Masked towards `peer`; a bank without a peer computes the whole score, which is not
+        masked. A version that runs in the shadow of another is not `explained`.
         """
         admitted = self._admit(request, peer, Action.SCORE if explained else Action.SHADOW_SCORE)
         if admitted is None:
@@ -197,10 +204,10 @@ class Node(ConsentingNode):
         values, scorer, mask = admitted
         read = values[self._lending]
         if not explained:
-            return PartialScore(self.org_id, masked(float(scorer.logits(read[None, :])[0]), mask), ())
+            return masked(float(scorer.logits(read[None, :])[0]), mask), ()
         seed = 0 if scorer.exact else int.from_bytes(hashlib.sha256(read.tobytes()).digest()[:8], "big")
         logit, contributions = scorer.explain(read, seed)
-        return PartialScore(self.org_id, masked(logit, mask), self._ranked(scorer, read, contributions))
+        return masked(logit, mask), self._ranked(scorer, read, contributions)
 
     def column_counts(self, cuts: Mapping[str, Sequence[float]], at: datetime) -> dict[str, IntArray]:
         """How this node's customers fall into bins of each column at `at`, missing last: (cuts + 2,) a column.

@@ -1,7 +1,8 @@
 """Who sees what, as data: each claim with mechanism, threat model, attack and the figures that measure it.
 
-The claims are `claims.toml`, dated and cited. A claim that nothing tried has no attack, and a figure that no bench has
-measured has no value: neither is read as safe. This module states guarantees of others and gives none of its own.
+The claims are `claims.toml`, dated and cited. A claim names the attack that tried and what it measured, or says that
+what it names is seen by design; a figure that no bench has measured has no value, and is not read as safe. This module
+states guarantees of others and gives none of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from federated.errors import CorruptData
 
 Text = tuple[str, str]
+UNPROTECTED = "none"
 
 
 class Party(StrEnum):
@@ -94,7 +96,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What `party` sees in `phase`. `seen` says that it is seen by design; otherwise a mechanism keeps it back."""
+    """What `party` sees in `phase`. `seen` says that it is seen by design; otherwise a mechanism keeps it back.
+
+    `unprotected` is what is seen and nothing but agreements and logs guards: there an attack has nothing to try.
+    """
 
     id: str
     party: Party
@@ -107,6 +112,12 @@ class Claim:
     attack: str = ""
     figures: tuple[str, ...] = ()
     seen: bool = False
+    unprotected: bool = False
+
+    @property
+    def tried(self) -> bool:
+        """Whether an attack tried, and a figure says what came of it."""
+        return bool(self.attack and self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,9 @@ def claims_of(text: str) -> Claims:
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise CorruptData(f"the privacy claims cannot be read: {error}", file="claims.toml") from error
+    untried = [claim.id for claim in claims.claims if not claim.tried and not claim.unprotected]
+    if untried:
+        raise CorruptData(f"claims that no attack tried: {', '.join(untried)}", file="claims.toml")
     unknown = {name for claim in claims.claims for name in claim.figures} - set(figures)
     if unknown:
         raise CorruptData(f"claims name no such figure: {', '.join(sorted(unknown))}", file="claims.toml")
@@ -189,4 +203,5 @@ def _claim(entry: dict[str, Any], threats: dict[str, list[str]]) -> Claim:
         attack=entry.get("attack", ""),
         figures=tuple(entry.get("figures", ())),
         seen=entry.get("seen", False),
+        unprotected=entry.get("seen", False) and entry["threat"] == UNPROTECTED,
     )

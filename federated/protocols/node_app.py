@@ -25,7 +25,7 @@ def node_app(
 ) -> ClientApp:
     """The app of a bank or grid company over its own store: alignment, sessions, and what vertical protocols ask."""
     app, opened = session_app(NodeSource(node))
-    add_alignment(app, node)
+    add_alignment(app, node, identity)
     for protocol in protocols:
         protocol.add_to(app, opened, identity)
     return app

@@ -6,30 +6,44 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from federated.consent.record import ConsentRecord, require_same_terms
+from federated.consent.record import ConsentRecord, DataScope, require_same_terms
 from federated.consent.signature import require_signed
 from federated.consent.uses import Use
-from federated.errors import ConsentMissing, NodeUnavailable, UseLogTampered
+from federated.errors import ConsentMissing, InvalidConsent, NodeUnavailable, UseLogTampered
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 
 
 def record(bank: BankNode, grids: Mapping[str, GridNode], given: ConsentRecord) -> ConsentRecord:
-    """Record a consent that its subject signed at the bank's node and at every grid company's.
+    """Record a consent that its subject signed at the bank's node and at the grid company's that it names.
 
-    Grid companies are written first: if that is interrupted the bank has no consent and a score is refused. Recording
-    the same terms again changes nothing, least of all a withdrawal. Raises `ConsentSignatureInvalid`,
-    `ConsentConflict`, `NodeUnavailable`.
+    No other node hears of it. The grid company is written first: if that is interrupted the bank has no consent and a
+    score is refused. Recording the same terms again changes nothing, least of all a withdrawal. Raises
+    `ConsentSignatureInvalid`, `ConsentConflict`, `NodeUnavailable`, and `InvalidConsent` for electricity data of a
+    grid company that is none of the network's or is not named; nothing is stored then.
     """
-    # One consent id names one consent in the whole network, so a conflict anywhere is found before any write.
-    for node in (bank, *grids.values()):
+    named = [grids[given.grid_id]] if given.grid_id in grids else []
+    nodes: list[BankNode | GridNode] = [bank, *named]
+    # A conflict at either is found before any write.
+    for node in nodes:
         require_signed(given, node.store.authority)
-        known = node.consent(given.consent_id)
-        if known is not None:
-            require_same_terms(known, given)
-    for grid in grids.values():
+    known = [node.consent(given.consent_id) for node in nodes]
+    for each in known:
+        if each is not None:
+            require_same_terms(each, given)
+    if known[0] is None and DataScope.ELECTRICITY in given.scope and not named:
+        whose = f"{given.grid_id} is" if given.grid_id else "a consent to electricity data that names no company names"
+        raise InvalidConsent(f"{whose} no grid company of this network", field="grid_id")
+    for grid in named:
         grid.record_consent(given)
     return bank.record_consent(given)
+
+
+def holders(given: ConsentRecord, grids: Iterable[str]) -> tuple[str, ...]:
+    """The grid companies where a consent lies: whom it names; each, of the form before; none without electricity."""
+    if DataScope.ELECTRICITY not in given.scope:
+        return ()
+    return (given.grid_id,) if given.grid_id else tuple(grids)
 
 
 def withdraw(
@@ -43,10 +57,11 @@ def withdraw(
 ) -> ConsentRecord:
     """Withdraw a consent at the bank first: its refusal alone already stops every score.
 
-    A grid company that does not answer, or is among the `absent`, is told once it does (`deliver`). Raises
-    `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
+    Then where it lies (`holders`), and nowhere else. A grid company that does not answer, or is among the `absent`, is
+    told once it does (`deliver`). Raises `ConsentMissing`, `InvalidTime`, `ConsentSignatureInvalid`.
     """
-    withdrawn = bank.withdraw_own(consent_id, at, by, signature, (*grids, *absent))
+    told = holders(bank.own_consent(consent_id), (*grids, *absent))
+    withdrawn = bank.withdraw_own(consent_id, at, by, signature, told)
     deliver(bank, grids)
     return withdrawn
 

@@ -1,17 +1,17 @@
 """The network as a bank's systems see it: record and withdraw consent, list customers, query a score, list models.
 
 Inside, every bank and grid company is a node with its own store; this facade plays the network operator of one
-process. It adds two shares of a logit that are masked towards it (`nodes.masks`), so it sees their sum only, and ranks
-reasons by coarse strengths. The bank is told the score in whole points, the probability of that point, and reasons:
-no share, no value of the other party. A bank that evaluates its own share can subtract it from the score and knows
-the grid company's to half a point; the score itself says that. A grid company learns that a bank asked about a subject
-who consented to it.
+process. It adds two shares of a logit that are masked towards it (`nodes.masks`), so it sees their sum only, and hands
+the grid company's reasons to the bank's node as they came, sealed (`nodes.seals`); that node ranks them among its own.
+The bank is told the score in whole points, the probability of that point, and reasons: no share, no value of the other
+party. A bank that evaluates its own share can subtract it from the score and knows the grid company's to half a point;
+the score itself says that. A grid company learns that a bank asked about a subject who consented to it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ from federated.governance.oversight import Monitoring, Oversight
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
-from federated.models.served.reasons import Reason, top_reasons
+from federated.models.served.reasons import Reason
 from federated.models.served.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -203,7 +203,12 @@ class Network:
             raise NotPermitted(f"{grid_id} is not a grid company of this network", grid_id=grid_id) from None
 
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
-        """Record a consent that its subject signed, at every node. See `consents.record`."""
+        """Record a consent that its subject signed, at its bank and at the grid company that it names.
+
+        See `consents.record`.
+        """
+        if record.grid_id in self._broken:
+            raise NodeUnavailable(f"{record.grid_id} cannot read its store", node=record.grid_id)
         return consents.record(self.bank_node(record.bank_id), self._grids, record)
 
     def withdraw_consent(
@@ -311,13 +316,13 @@ class Network:
     def score(self, query: ScoreQuery) -> Score | NoFile:
         """Score one customer of the asking bank.
 
-        Consent is checked at the bank first, then the file is looked up, then each grid company checks consent itself.
-        If the consent does not open electricity data, no grid company has a file, or one does not answer in time, the
-        bank-only companion answers, and `basis` and `electricity` say so. The champion scores; a challenger does so in
-        its shadow, which no answer shows. Raises consent errors, `NotPermitted`, `InvalidTime`, `ModelNotFound`,
-        `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`, `NodeUnavailable` (of the bank's own node), and
-        `QueryBudgetSpent` of a grid company: no bank-only answer stands in for it, so that nobody plays one answer off
-        against the other.
+        Consent is checked at the bank first, then the file is looked up, then the grid company that the consent names
+        is asked, and no other, and checks consent itself. If the consent does not open electricity data, the grid
+        company has no file or does not answer in time, the bank-only companion answers, and `basis` and `electricity`
+        say so. The champion scores; a challenger does so in its shadow, which no answer shows. Raises consent errors,
+        `NotPermitted`, `InvalidTime`, `ModelNotFound`, `ModelExpired`, `ModelCorrupt`, `SchemaMismatch`,
+        `NodeUnavailable` (of the bank's own node), `SealBroken`, and `QueryBudgetSpent` of a grid company: no bank-only
+        answer stands in for it, so that nobody plays one answer off against the other.
         """
         at = utc(query.at)
         bank = self.bank_node(query.bank_id)
@@ -325,12 +330,14 @@ class Network:
         if not bank.admits(request):
             return NoFile(query.subject_id, at)
         manifest = self.champion(at)
-        evaluated = self._evaluate(request, manifest, self._grids.values())
+        absent = set(manifest.participants) - {*self._banks, *self._grids}
+        holders = consents.holders(bank.own_consent(query.consent_id), (*self._grids, *sorted(absent)))
+        evaluated = self._evaluate(request, manifest, holders)
         if evaluated is None:
             return NoFile(query.subject_id, at)
         basis = Basis.BANK_ONLY if evaluated.grid_id is None else Basis.JOINT
         # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
-        grids = [] if evaluated.grid_id is None else [self._grids[evaluated.grid_id]]
+        grids = () if evaluated.grid_id is None else (evaluated.grid_id,)
         self._recorder.record(
             Answered(at, query.bank_id, basis.value, manifest.version, evaluated.score),
             lambda challenger: self._shadow_score(request, challenger, grids),
@@ -349,41 +356,38 @@ class Network:
             valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
         )
 
-    def _shadow_score(self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode]) -> int | None:
+    def _shadow_score(self, request: PartialRequest, manifest: Manifest, grids: Sequence[str]) -> int | None:
         """The challenger's score of the same query, without reasons; None if it rests on another basis."""
-        asked = list(grids)
-        evaluated = self._evaluate(request, manifest, asked, explained=False)
-        same = evaluated is not None and (evaluated.grid_id is not None) == bool(asked)
+        evaluated = self._evaluate(request, manifest, grids, explained=False)
+        same = evaluated is not None and (evaluated.grid_id is not None) == bool(grids)
         return evaluated.score if evaluated is not None and same else None
 
     def _evaluate(
-        self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool = True
+        self, request: PartialRequest, manifest: Manifest, grids: Sequence[str], *, explained: bool = True
     ) -> _Evaluated | None:
         """What a version makes of a query, asking these grid companies in turn; None if the bank has no file."""
         request = replace(request, model=manifest.version)
         bank, model = self._banks[request.bank_id], self._model(manifest)
-        grid, electricity = self._grid_partial(request, manifest, grids, explained=explained)
+        grid, electricity = self._grid_partial(request, grids, explained=explained)
         alone = grid is None
-        own = bank.partial(request, None if grid is None else grid.org_id, explained=explained)
+        own = bank.partial(request, grid, explained=explained)
         if own is None:
             return None
-        parts = [own] if grid is None else [own, grid]
-        logit = unmasked_sum(own.share, 0 if grid is None else grid.share)
+        logit = unmasked_sum(own.passed_on.share, 0 if grid is None else grid.share)
         score = score_of(model.calibrated(logit, request.bank_id, alone=alone))
-        reasons = top_reasons([item for part in parts for item in part.ranked])
-        return _Evaluated(score, reasons, electricity, None if grid is None else grid.org_id)
+        return _Evaluated(score, own.reasons, electricity, None if grid is None else grid.org_id)
 
     def _grid_partial(
-        self, request: PartialRequest, manifest: Manifest, grids: Iterable[GridNode], *, explained: bool
+        self, request: PartialRequest, grids: Sequence[str], *, explained: bool
     ) -> tuple[PartialScore | None, Electricity]:
         """The share of the first grid company that has a file and consent for it, else why there is none.
 
         Only a scope, a copy that never reached the grid company, or silence falls back to the bank. A withdrawn or
         expired consent there is an inconsistency between nodes and refuses the query.
         """
-        silent = not set(manifest.participants) <= {*self._banks, *self._grids}
-        denied = False
-        for grid in grids:
+        silent = not set(grids) <= set(self._grids)
+        denied = not grids
+        for grid in (self._grids[org_id] for org_id in grids if org_id in self._grids):
             try:
                 asked = self._pool.submit(grid.partial, request, explained=explained)
                 partial = asked.result(timeout=GRID_DEADLINE_S)

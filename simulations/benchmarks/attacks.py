@@ -73,7 +73,7 @@ def run_attacks(say: Callable[[str], None]) -> list[Attempt]:
     """Start a service on generated customers and try everything. Takes about half a minute."""
     with tempfile.TemporaryDirectory(prefix="tanxin-attacked-") as folder:
         home = Path(folder)
-        wallet = Wallet.at(home / NETWORK)
+        wallet = Wallet.at(home / NETWORK, "generated")
         tables = generate_population(FIRMS, seed=7)
         build_nodes(home / NETWORK, tables, [], wallet.authority)
         subprocess.run([sys.executable, "-c", REGISTER_FOUNDERS, folder], check=True, capture_output=True)

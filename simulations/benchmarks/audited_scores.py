@@ -58,5 +58,5 @@ def _consented(network: Network, wallet: Wallet, subject: str, at: datetime) -> 
         valid_from=at - timedelta(days=1),
         valid_until=at + timedelta(days=30),
     )
-    network.record_consent(wallet.sign(draft))
+    network.record_consent(wallet.sign(wallet.named(draft)))
     return {"subject_id": subject, "consent_id": draft.consent_id, "purpose": purpose.value}

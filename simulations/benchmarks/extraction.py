@@ -17,12 +17,13 @@ from federated.errors import FederatedError, InvalidTime, QueryBudgetSpent
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
+from federated.models.served.reasons import strength_of, strongest
 from federated.models.served.scaling import PDO, score_of
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.masks import mask_of, unmasked_sum
-from federated.nodes.node import PartialRequest
+from federated.nodes.node import PartialRequest, PartialScore
 from federated.privacy.attacks.made_up_scorer import read, reading_scorer
-from federated.privacy.attacks.score_extraction import Bounds, bounds_of, fitted_r2
+from federated.privacy.attacks.score_extraction import Bounds, as_columns, bounds_of, fitted_r2, seen_r2
 from federated.serving import Network, Score, ScoreQuery
 from simulations.benchmarks.scored_network import scored_network
 from simulations.worlds.credit_nodes import CreditTables
@@ -32,6 +33,7 @@ AT = datetime(2026, 11, 1, tzinfo=UTC)
 UNLIMITED = QueryBudget(timedelta(days=1), 1 << 40, 1 << 40, 0.0)
 # Periods that an insider who names the instants himself can pretend to have waited.
 HOPS = 12
+SEEN_BYTES = 2
 PERIOD = default_budget().window + timedelta(days=1)
 POINTS = PDO / np.log(2.0)
 Values = NDArray[np.float64]
@@ -50,6 +52,10 @@ class Extraction:
     passes, `answered_in_one_sitting` are answered; the default budget is `budget_about_one`. Of `columns_asked`
     customers the insider and the operator read a raw column of `columns_read`, with a version that they made up and
     nobody approved.
+
+    `sum_r2` is how much of the grid company's logit the operator reads off the sum of both shares of `operator_rows`
+    customers of all banks, half of them known to it. `reasons_gain_in_clear` is what R² rises by if both sides' reasons
+    pass it with their strengths, as they did before they were sealed, and `reasons_gain_sealed` if the seals do.
     """
 
     firms: int
@@ -72,6 +78,10 @@ class Extraction:
     answered_in_one_sitting: int
     columns_asked: int
     columns_read: int
+    operator_rows: int
+    sum_r2: float
+    reasons_gain_in_clear: float
+    reasons_gain_sealed: float
 
 
 @dataclass(slots=True)
@@ -131,6 +141,10 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         insider.ask(int(row), [], 1)
     answered_over = insider.answered - before
     one = [insider.first_width(int(row)) for row in chosen]
+    insider.clock.at += PERIOD
+    _set_budget(network, UNLIMITED)
+    everybody = np.flatnonzero(insider.tables.joint)
+    sum_r2, in_clear, sealed = _operator(insider, everybody)
     return Extraction(
         firms=len(insider.tables.subjects),
         r2_few=r2[0],
@@ -152,7 +166,23 @@ def _measure(insider: _Insider, network: Network, repeats: int, victims: int) ->
         answered_in_one_sitting=hopped,
         columns_asked=len(columns_read),
         columns_read=sum(columns_read),
+        operator_rows=len(everybody),
+        sum_r2=sum_r2,
+        reasons_gain_in_clear=in_clear - sum_r2,
+        reasons_gain_sealed=sealed - sum_r2,
     )
+
+
+def _operator(insider: _Insider, rows: NDArray[np.int64]) -> tuple[float, float, float]:
+    """R² of the grid company's logit from the sum alone, with reasons as they are, and with their seals."""
+    truth, half = insider.true_shares(rows), len(rows) // 2
+    passed = [insider.passed_on(int(row)) for row in rows]
+    sums = np.array([[unmasked_sum(own.share, theirs.share)] for own, theirs in passed])
+    # A seal has one length and no structure: its length and first bytes stand for all of it.
+    seals = np.array([[len(theirs.sealed), *theirs.sealed[:SEEN_BYTES]] for _, theirs in passed], dtype=np.float64)
+    told = as_columns([insider.strengths(int(row)) for row in rows])
+    in_clear, sealed = (seen_r2(np.hstack([sums, more]), truth, half) for more in (told, seals))
+    return seen_r2(sums, truth, half), in_clear, sealed
 
 
 def _set_budget(network: Network, budget: QueryBudget) -> None:
@@ -166,6 +196,7 @@ class _Insider:
     def __init__(self, home: Path, network: Network, tables: CreditTables, clock: _Clock) -> None:
         self.network, self.tables, self.clock, self.answered = network, tables, clock, 0
         manifest = network.champion(AT)
+        self._version = manifest.version
         self._model: ScoringModel = ModelRegistry(home).load(manifest.model, manifest.version)
         self._file = home / "nodes" / f"{BANK}.db"
         self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
@@ -209,6 +240,31 @@ class _Insider:
         return answer is not None and read(
             unmasked_sum(answer.share, mask), float(self.grid_values(np.array([row]))[0, 0])
         )
+
+    def passed_on(self, row: int) -> tuple[PartialScore, PartialScore]:
+        """What the bank's and the grid company's nodes give the operator of one query."""
+        subject, bank_id = self.tables.subjects[row], self.tables.bank_of[row]
+        purpose, version = Purpose.CREDIT_APPLICATION, self._version
+        request = PartialRequest(bank_id, subject, f"CONS-{subject}", purpose, self.clock.at, version)
+        theirs = self.network.grid_node(self.tables.grid_of[row]).partial(request)
+        own = self.network.bank_node(bank_id).partial(request, theirs)
+        if theirs is None or own is None:
+            raise ArithmeticError("a node has no file of a customer of both")
+        return own.passed_on, theirs
+
+    def strengths(self, row: int) -> dict[str, float]:
+        """Both sides' strongest reasons with their strengths, by side, number of the column and its band."""
+        told = {}
+        for role, scorer, values in (
+            ("bank", self._model.joint_bank, self.tables.bank_values[row]),
+            ("grid", self._model.joint_grid, self.tables.grid_values[row]),
+        ):
+            read = self._lending(values[None, :], role)[0]
+            _, contributions = scorer.explain(read)
+            for j in strongest(contributions):
+                band = None if np.isnan(read[j]) else scorer.band(j, float(read[j]))
+                told[f"{role} {j} {band}"] = float(strength_of(float(contributions[j])))
+        return told
 
     def first_width(self, row: int) -> float:
         """How much the first answer about a customer left open, in logits."""

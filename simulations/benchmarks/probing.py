@@ -1,4 +1,8 @@
-"""Intersection probing with chosen ids: a bank against a grid company's own node, without and with signed elements."""
+"""Intersection probing against a grid company's own node, without and with what stops it.
+
+A bank enters ids of its choosing, without and with signed elements; an operator plays the bank, without and with
+sealed messages.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import secrets
 import sqlite3
 import tempfile
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +18,19 @@ from pathlib import Path
 import numpy as np
 
 from federated.alignment import psi
+from federated.alignment.meeting import NONCE_BYTES, Meeting
 from federated.alignment.session import AlignmentSession
+from federated.consent.instants import to_micros
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
 from federated.consent.signature import public_of, sign
-from federated.errors import ConsentSignatureInvalid
+from federated.engines.in_process import InProcessGrid, Seat
+from federated.errors import AlignmentFailed, ConsentSignatureInvalid
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import fresh_identities
 from federated.nodes.store import NodeStore
-from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_made_up_signatures
+from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_copies, with_made_up_signatures
+from federated.protocols.core.messages import Content, Switchboard
+from federated.protocols.node_app import node_app
 from simulations.worlds.columns import load_schema
 from simulations.worlds.wallet import Wallet
 
@@ -33,7 +44,8 @@ class Probing:
 
     `probed_ids` are half customers without a consent towards the bank, half strangers. `planted_refused` of the
     consents that the bank made up were refused by the node; as many again were written into its store file.
-    `honest_found` is the share of consented customers that an honest bank still finds.
+    `honest_found` is the share of consented customers that an honest bank still finds. `played_found_unsealed` and
+    `played_found` are the share that an operator finds who has copies of their consents and plays the bank.
     """
 
     probed_ids: int
@@ -44,6 +56,8 @@ class Probing:
     signed_false_positives: float
     signed_auc: float
     honest_found: float
+    played_found_unsealed: float
+    played_found: float
 
 
 def measure_probing(customers: int) -> Probing:
@@ -62,7 +76,7 @@ def measure_probing(customers: int) -> Probing:
             refused = _plant(node, Path(folder) / f"{GRID}.db", members)
             bare = {subject: subject.encode() for subject in members}
             unprotected = probed(with_bare_ids(list(member), lambda entered: _exchange(node, bare, entered)), member)
-            consents = node.training_consents(BANK, AT, aligned=True)
+            consents = node.training_consents(BANK, AT, grid_id=GRID)
             protected = {subject: psi.element(subject, record.signature) for subject, record in consents.items()}
             own = secrets.token_bytes(32)
             taken = next(iter(given.values())).signature
@@ -73,6 +87,9 @@ def measure_probing(customers: int) -> Probing:
             after = probed(hits, member)
             honest = {psi.element(subject, record.signature) for subject, record in given.items()}
             matched = _exchange(node, protected, list(honest))
+            copies = {subject: psi.element(subject, record.signature) for subject, record in given.items()}
+            unsealed = with_copies(copies, lambda entered: _exchange(node, protected, entered))
+            sealed = with_copies(copies, lambda entered: _played(node, entered))
         finally:
             store.close()
     return Probing(
@@ -84,12 +101,21 @@ def measure_probing(customers: int) -> Probing:
         signed_false_positives=after.false_positives,
         signed_auc=after.auc,
         honest_found=len(matched) / len(honest),
+        played_found_unsealed=len(unsealed) / len(copies),
+        played_found=len(sealed) / len(copies),
     )
 
 
 def _draft(subject: str) -> ConsentRecord:
     return ConsentRecord(
-        f"C-{subject}", subject, BANK, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=30)
+        consent_id=f"C-{subject}",
+        subject_id=subject,
+        bank_id=BANK,
+        purposes=frozenset(Purpose),
+        scope=frozenset(DataScope),
+        valid_from=AT,
+        valid_until=AT + timedelta(days=30),
+        grid_id=GRID,
     )
 
 
@@ -127,7 +153,7 @@ def _plant(node: GridNode, path: Path, subjects: Sequence[str]) -> int:
     with sqlite3.connect(path) as db:
         db.executemany(
             "INSERT INTO consents SELECT ?1, ?2, bank_id, purposes, scope, valid_from_us, valid_until_us, ?3, ?4,"
-            " key_from_us, key_until_us, key_signature FROM consents LIMIT 1",
+            " key_from_us, key_until_us, key_signature, grid_id FROM consents LIMIT 1",
             rows,
         )
     db.close()
@@ -141,3 +167,39 @@ def _exchange(node: GridNode, grid_elements: Mapping[str, bytes], entered: Seque
     own = psi.split(session.double(psi.blind(secret, entered)), psi.TAG_BYTES)
     theirs = set(psi.split(psi.double_blind(secret, of_grid), psi.TAG_BYTES))
     return {member for member, tag in zip(entered, own, strict=True) if tag in theirs}
+
+
+def _played(node: GridNode, entered: Sequence[bytes]) -> Set[bytes]:
+    """The same, by messages of an operator in the bank's name; empty if the node does not answer.
+
+    It has signed a key of its own for the bank, it shows the node's own card to it, and it leaves the meeting out.
+    """
+    known = fresh_identities((BANK, GRID), {BANK: "bank", GRID: "grid"})
+    board = Switchboard(InProcessGrid({2: Seat(node_app(node, known[GRID]), {})}))
+    board.introduce()
+    secret = psi.new_secret()
+    points = psi.blind(secret, entered)
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    made_up = fresh_identities((BANK, GRID), {BANK: "bank", GRID: "grid"})[BANK]
+    own = Meeting(made_up, GRID, to_micros(AT), nonce)
+
+    def ask(step: str, **fields: bytes) -> Content:
+        return board.ask(f"query.align_{step}", {GRID: Content(config={"peer": BANK, **fields})})[GRID]
+
+    def by_card(key: bytes, signature: bytes) -> Set[bytes]:
+        of_grid = ask("blind", key=key, signature=signature).points("points")
+        own_tags = psi.split(ask("double", points=points).points("points"), psi.TAG_BYTES)
+        theirs = set(psi.split(psi.double_blind(secret, of_grid), psi.TAG_BYTES))
+        return {member for member, tag in zip(entered, own_tags, strict=True) if tag in theirs}
+
+    found: set[bytes] = set()
+    met = board.ask("query.align_meet", {GRID: Content(config={"peer": BANK, "at_us": to_micros(AT), "nonce": nonce})})[
+        GRID
+    ]
+    for card in (own.card, (met.points("key"), met.points("signature"))):
+        with suppress(AlignmentFailed):
+            found |= by_card(*card)
+    with suppress(AlignmentFailed):
+        ask("double", points=points)
+        found |= set(entered)
+    return found

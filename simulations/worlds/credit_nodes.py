@@ -80,13 +80,14 @@ def standing_consents(
                 subject_id=subject,
                 bank_id=bank,
                 purposes=ALL_PURPOSES if trains else SERVICE_PURPOSES,
-                scope=ALL_SCOPES if opens else frozenset({DataScope.BANK_FILE}),
+                scope=ALL_SCOPES if opens and grid else frozenset({DataScope.BANK_FILE}),
                 valid_from=valid_from,
                 valid_until=valid_until,
+                grid_id=grid if opens else "",
             )
         )
-        for subject, bank, trains, opens in zip(
-            tables.subjects, tables.bank_of, tables.trains, tables.opens_electricity, strict=True
+        for subject, bank, grid, trains, opens in zip(
+            tables.subjects, tables.bank_of, tables.grid_of, tables.trains, tables.opens_electricity, strict=True
         )
     ]
 
@@ -144,8 +145,7 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
             folds=part.folds,
         )
         node = BankNode(store) if part.role == "bank" else GridNode(store)
-        # A grid company keeps every bank's consents: it cannot know in advance which of its customers are asked about.
-        node.record_consents(c for c in consents if part.role == "grid" or c.bank_id == part.org_id)
+        node.record_consents(c for c in consents if part.org_id in (c.bank_id, c.grid_id))
         store.close()
 
 

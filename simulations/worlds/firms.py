@@ -114,14 +114,16 @@ def _signed_consent(wallet: Wallet, bank: str, subject_id: str, year: int) -> di
     """What a customer hands to its bank: the same document whenever the seeding is run again."""
     return as_document(
         wallet.sign(
-            ConsentRecord(
-                consent_id=f"con_seed_{subject_id}",
-                subject_id=subject_id,
-                bank_id=bank,
-                purposes=frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW}),
-                scope=frozenset(DataScope),
-                valid_from=datetime(year, 1, 1, tzinfo=UTC),
-                valid_until=datetime(year + 2, 1, 1, tzinfo=UTC),
+            wallet.named(
+                ConsentRecord(
+                    consent_id=f"con_seed_{subject_id}",
+                    subject_id=subject_id,
+                    bank_id=bank,
+                    purposes=frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW}),
+                    scope=frozenset(DataScope),
+                    valid_from=datetime(year, 1, 1, tzinfo=UTC),
+                    valid_until=datetime(year + 2, 1, 1, tzinfo=UTC),
+                )
             )
         )
     )

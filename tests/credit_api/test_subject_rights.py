@@ -3,6 +3,8 @@
 import sqlite3
 from datetime import timedelta
 
+from federated.consent.document import as_document
+from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.nodes.budget import QueryBudget
 
 
@@ -113,7 +115,8 @@ def test_a_bank_records_what_was_signed_towards_it_and_nothing_else(sqlite_world
     signed = world.signed("bank-gusu", subject)
     changes = (
         {"purposes": ["model_training"]},
-        {"scope": ["bank_file"]},
+        {"scope": ["bank_file"], "grid_id": None},
+        {"grid_id": "grid-gaoxin" if signed["grid_id"] == "grid-sip" else "grid-sip"},
         {"valid_until": "2036-01-01T00:00:00Z"},
         {"consent_id": "con_other"},
         {"subject_id": "FIRM-99999"},
@@ -128,8 +131,17 @@ def test_a_bank_records_what_was_signed_towards_it_and_nothing_else(sqlite_world
     world.assert_refused("bank-jinji", "/v1/consents", own, "consent_signature_invalid", status=403)
     unsigned = {name: value for name, value in signed.items() if name not in {"signature", "key"}}
     world.assert_refused("bank-gusu", "/v1/consents", unsigned, "invalid_request", status=422)
+    for grid_id in ("grid-nobody", None):
+        draft = ConsentRecord(
+            "con_x", subject, "bank-gusu", set(Purpose), set(DataScope), world.now, world.now + timedelta(days=9),
+            grid_id=grid_id or "",
+        )  # fmt: skip
+        problem = world.assert_refused(
+            "bank-gusu", "/v1/consents", as_document(world.wallet.sign(draft)), "invalid_consent", status=422
+        )
+        assert problem["context"]["field"] == "grid_id"
     recorded = world.post("bank-gusu", "/v1/consents", signed)
-    assert recorded["signature"] == signed["signature"]
+    assert (recorded["signature"], recorded["grid_id"]) == (signed["signature"], signed["grid_id"])
     assert world.post("bank-gusu", "/v1/consents", signed) == recorded
 
 

@@ -1,6 +1,7 @@
 """Published vectors through the very calls that the protocols make, and the protocols' own derivations pinned."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -121,3 +122,15 @@ def test_the_bytes_that_a_subject_signs_stay_what_they_are():
     assert hashlib.sha256(terms_bytes(record)).hexdigest() == (
         "8913b202a0dc7df7ae538c6b7d414af64afdd780c592a984231a07a02ad90791"
     )
+    parts = [
+        b"tanxin/consent/v2",
+        b"C-1",
+        b"S-1",
+        b"bank-gusu",
+        b"grid-sip",
+        b"model_training",
+        b"bank_file electricity",
+    ]
+    times = [int(at.timestamp() * 1_000_000).to_bytes(8, "big") for at in (start, end)]
+    named = b"".join(len(part).to_bytes(4, "big") + part for part in [*parts, *times])
+    assert terms_bytes(replace(record, grid_id="grid-sip")) == named

@@ -39,7 +39,7 @@ def test_from_consent_to_refusal(tmp_path):
     reporter = Reporter(seen.append, lambda *_: None)
 
     # As `tanxin train` does it: under protection.
-    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter)
+    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter, sandbox=True)
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["protected"][0]
@@ -68,7 +68,8 @@ def test_from_consent_to_refusal(tmp_path):
         valid_from=AT,
         valid_until=AT + timedelta(days=90),
     )
-    consent = network.record_consent(Wallet.open(home).sign(consent))
+    wallet = Wallet.open(home)
+    consent = network.record_consent(wallet.sign(wallet.named(consent)))
     query = ScoreQuery(bank, subject, consent.consent_id, Purpose.CREDIT_APPLICATION, now)
     score = network.score(query)
     assert isinstance(score, Score)
@@ -79,9 +80,9 @@ def test_from_consent_to_refusal(tmp_path):
     assert len(score.reasons) <= 4
 
     stranger = ConsentRecord(
-        "C-stranger", "NOBODY-1", bank, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=90)
+        "C-stranger", "NOBODY-1", bank, frozenset(Purpose), {DataScope.BANK_FILE}, AT, AT + timedelta(days=90)
     )
-    network.record_consent(Wallet.open(home).sign(stranger))
+    network.record_consent(wallet.sign(stranger))
     unknown = ScoreQuery(bank, "NOBODY-1", "C-stranger", Purpose.CREDIT_APPLICATION, now)
     assert network.score(unknown) == NoFile("NOBODY-1", now)
 

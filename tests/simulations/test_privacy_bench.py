@@ -50,13 +50,18 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
+    assert report["withdrawal"]["strangers"] == 0
+    assert (report["withdrawal"]["other_bank_asked"], report["withdrawal"]["other_bank_read"]) == (12, 0)
+    assert report["withdrawal"]["strangers_copied"] > 0.4
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)
     assert (probing["signed_members_found"], probing["signed_auc"], probing["honest_found"]) == (0.0, 0.5, 1.0)
     assert probing["planted_refused"] == 1_000
+    assert (probing["played_found_unsealed"], probing["played_found"]) == (1.0, 0.0)
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
     assert extraction["answered_over"] < extraction["asked_over"]
+    assert extraction["reasons_gain_sealed"] < 0.05 < extraction["reasons_gain_in_clear"]
     assert (extraction["columns_asked"] > 10, extraction["columns_read"]) == (True, 0)
     assert (extraction["asked_in_one_sitting"], extraction["answered_in_one_sitting"]) == (72, 6)
 

@@ -35,7 +35,7 @@ def run(*words):
 def home(tmp_path_factory):
     found = tmp_path_factory.mktemp("home")
     tables = with_folds(generate_population(3_000, seed=2024), 2024)
-    wallet = Wallet.at(found)
+    wallet = Wallet.at(found, "generated")
     consents = standing_consents(tables, wallet, AT, AT + timedelta(days=3650))
     build_nodes(found, tables, consents, wallet.authority)
     return found
@@ -65,7 +65,7 @@ def test_banks_grant_a_run_spends_and_the_next_is_refused(home):
     assert "5" in run("privacy", "budget", "--home", home).stdout
     # A ledger beside a store is no node store: the same home can be opened and built again.
     tables = with_folds(generate_population(3_000, seed=2024), 2024)
-    wallet = Wallet.at(home)
+    wallet = Wallet.at(home, "generated")
     build_nodes(home, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=3650)), wallet.authority)
 
 
@@ -76,7 +76,7 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         rows = stored_rows(node, lambda: AT, 0)
         public = load_ranges("generated-firms")
         found = rows(public)
-        table, allowed = store.table(), node.training_consents("bank-jinji", AT, aligned=False)
+        table, allowed = store.table(), node.training_consents("bank-jinji", AT)
         wanted = [s in allowed and f != 0 for s, f in zip(table.subjects, table.folds, strict=True)]
         assert found.training.tolist() == found.counted.tolist() == wanted
         assert 0 < found.training.sum() < (table.folds != 0).sum()

@@ -179,9 +179,17 @@ def test_missing_and_unreadable_files_are_refused(tmp_path):
     assert (done.exit_code, "error corrupt_data: grid" in done.stderr) == (2, True)
 
 
+def test_a_wallet_that_signs_for_everyone_is_not_kept_beside_real_data(tmp_path):
+    write_files(tmp_path / "credit")
+    done = invoke("--data", str(tmp_path / "credit"), "--home", str(tmp_path / "home"))
+    assert done.exit_code == 2
+    assert "error not_permitted: a wallet that signs for everyone is not kept beside taiwan" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def test_rivals_train_and_are_measured_on_the_rows_of_the_joint_model(tmp_path):
     tables = with_folds(generate_population(900, 4), 2024)
-    wallet = Wallet.at(tmp_path)
+    wallet = Wallet.at(tmp_path, "generated")
     build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT.replace(year=2027)), wallet.authority)
     rows = fold_rows(tables, 1, 2024)
     assert not np.any(rows.fitting & rows.validation)

@@ -300,7 +300,7 @@ class World:
             valid_from=START,
             valid_until=until or START + timedelta(days=365),
         )
-        return as_document(self.wallet.sign(draft))
+        return as_document(self.wallet.sign(self.wallet.named(draft)))
 
     def score(self, bank, subject_id, **scope):
         consent = self.consent(bank, subject_id, **scope)

@@ -96,6 +96,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "schema_mismatch": ("特征规范不一致", "The feature schema does not match"),
     "alignment_failed": ("隐私对齐失败", "Private alignment failed"),
     "aggregation_failed": ("安全聚合失败", "Secure aggregation failed"),
+    "seal_broken": ("封存的理由在途中被更改", "Sealed reasons were changed on the way"),
     "privacy_plan_refused": ("节点拒绝了隐私训练方案", "The node refuses the plan of private training"),
     "privacy_budget_exceeded": ("超出节点的隐私预算", "Beyond the node's privacy budget"),
     "privacy_budget_missing": ("节点未授予隐私预算", "The node has granted no privacy budget"),

@@ -209,6 +209,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "record.sign_button": ("签署", "Sign"),
     "record.signed": ("已签署，请把以下文件交给银行。", "Signed. Hand this document to the bank."),
     "record.bank": ("授权给", "Bank"),
+    "record.grid": ("供电公司", "Grid company"),
+    "record.grid_hint": (
+        "见电费账单。只有它收到这份授权、提供用电数据；不含用电数据时留空。",
+        "As on your electricity bill. It alone gets this consent and gives the data. Empty without electricity data.",
+    ),
+    "record.no_grid": ("无", "None"),
     "use.score": ("评分", "Score"),
     "use.shadow_score": ("影子评分（挑战者模型）", "Shadow score (challenger)"),
     "use.alignment": ("隐私对齐", "Private alignment"),

@@ -21,7 +21,7 @@ from federated.models.served.scaling import PDO
 PAIRS = 32
 MAX_REASONS = 4
 POINT = math.log(2.0) / PDO
-# What leaves a node is a strength in steps of this many points, so the sum behind it cannot be added up again.
+# What a bank is sent is a strength in steps of this many points: it ranks, and adds up to no logit.
 STRENGTH_POINTS = 5
 # What would round to no step at all is noise of training or sampling, and nothing a customer could act on.
 MIN_CONTRIBUTION = POINT * STRENGTH_POINTS / 2

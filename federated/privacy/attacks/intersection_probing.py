@@ -3,6 +3,9 @@
 The bank does not follow the protocol: it wants to know of people who never dealt with it. It holds signed consents of
 its own customers only, so for anybody else it has to make the element up: from the bare id, from a signature that it
 made with a key of its own, or from one that it took from another customer's consent.
+
+The operator has copies of consents, signatures and all, if they passed it or it got them from whoever holds some. With
+these it can run the intersection itself, in the bank's name, and learn which of their subjects the grid company serves.
 """
 
 from __future__ import annotations
@@ -40,6 +43,12 @@ def with_made_up_signatures(
     """The ids that matched under any of several ways to make a signature up, all entered at once."""
     entered = {element(subject, make(subject)): subject for subject in ids for make in made_up}
     entered |= {subject.encode(): subject for subject in ids}
+    return frozenset(entered[match] for match in exchange(list(entered)))
+
+
+def with_copies(copies: Mapping[str, bytes], exchange: Exchange) -> frozenset[str]:
+    """The subjects that matched of those whose elements somebody else's consents give away: subject to element."""
+    entered = {member: subject for subject, member in copies.items()}
     return frozenset(entered[match] for match in exchange(list(entered)))
 
 

@@ -1,14 +1,19 @@
-"""What does an insider of a bank make of scores? It holds its own share of the model and subtracts it.
+"""What does an insider of a bank, or the operator, make of scores?
+
+The insider holds its own share of the model and subtracts it.
 
 A score is told in whole points, so one answer bounds the grid company's share of the logit from both sides. The insider
 who writes into the bank's own file can ask again with another own share, and each answer cuts the bounds. With
 bounds on many customers whose electricity data it knows from elsewhere (their bills, say), it fits the grid company's
 function. The worst case is assumed: the insider knows its own functions, the calibration and the scale exactly.
+
+The operator sees the sum of both shares and whatever else passes it. It learnt on customers whose logits at the grid
+company somebody told it, and reads those of others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -69,6 +74,28 @@ def fitted_r2(known: FloatArray, shares: FloatArray, others: FloatArray, truth: 
     weights = np.linalg.solve(gram, design.T @ target)
     guess = _ramps(others, cuts) @ weights + shares.mean()
     return float(1 - np.sum((truth - guess) ** 2) / np.sum((truth - truth.mean()) ** 2))
+
+
+def as_columns(told: Sequence[Mapping[str, float]]) -> FloatArray:
+    """What was told of each customer as (rows, 2 · names): name by name the number, and whether there was one."""
+    names = sorted({name for each in told for name in each})
+    numbers = [[each.get(name, 0.0) for name in names] + [float(name in each) for name in names] for each in told]
+    return np.array(numbers, dtype=np.float64).reshape(len(told), 2 * len(names))
+
+
+def seen_r2(seen: FloatArray, truth: FloatArray, learnt: int) -> float:
+    """R² of `truth` (rows,) on the rows after the first `learnt`, by a linear function of what was `seen`.
+
+    `seen` is (rows, columns); the function is fitted to the first rows. May be negative.
+    """
+    middle, spread = seen[:learnt].mean(axis=0), seen[:learnt].std(axis=0)
+    design = (seen - middle) / np.where(spread > 0, spread, 1.0)
+    known, level = design[:learnt], truth[:learnt].mean()
+    weights = np.linalg.solve(
+        known.T @ known + RIDGE * learnt * np.eye(known.shape[1]), known.T @ (truth[:learnt] - level)
+    )
+    guess, others = design[learnt:] @ weights + level, truth[learnt:]
+    return float(1 - np.sum((others - guess) ** 2) / np.sum((others - others.mean()) ** 2))
 
 
 def _ramps(values: FloatArray, cuts: Sequence[FloatArray]) -> FloatArray:

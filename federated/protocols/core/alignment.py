@@ -1,7 +1,11 @@
-"""Before any training: who takes part, and which customers each bank shares with each grid company."""
+"""Before any training: who takes part, and which customers each bank shares with each grid company.
+
+The operator passes on what the two nodes of a pair sealed for each other (`alignment.meeting`), and compares digests.
+"""
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 from flwr.app import Context
 from flwr.clientapp import ClientApp
 
+from federated.alignment.meeting import NONCE_BYTES, Meeting
 from federated.alignment.psi import element
 from federated.alignment.session import AlignmentSession
 from federated.consent.instants import from_micros
@@ -17,6 +22,7 @@ from federated.consent.uses import Action
 from federated.errors import AlignmentFailed, NoOverlap, SchemaMismatch, TrainingFailed
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import Identity
 from federated.nodes.schema import FeatureSchema, schema_of
 from federated.protocols.core.messages import Content, Switchboard, answering
 
@@ -40,7 +46,7 @@ class Alignment:
     rows: dict[str, int]
 
 
-STEPS = ("blind", "double", "match")
+STEPS = ("meet", "blind", "double", "match")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +104,15 @@ def align(board: Switchboard, people: Participants, at_us: int, report: Report) 
 def _align_pair(
     board: Switchboard, bank: str, grid: str, at_us: int, steps: Sequence[AlignmentStep], report: Report
 ) -> int:
-    blind, double, match = steps
+    meet, blind, double, match = steps
 
     def both(step: AlignmentStep, to_bank: Content, to_grid: Content) -> dict[str, Content]:
         report(step)
         return board.ask(f"query.align_{step.action}", {bank: to_bank, grid: to_grid})
 
-    start: dict[str, int | str] = {"at_us": at_us, "bank_id": bank}
-    blinded = both(blind, Content(config=start | {"peer": grid}), Content(config=start | {"peer": bank}))
+    run: dict[str, int | str | bytes] = {"at_us": at_us, "nonce": secrets.token_bytes(NONCE_BYTES)}
+    cards = both(meet, Content(config=run | {"peer": grid}), Content(config=run | {"peer": bank}))
+    blinded = both(blind, _card(grid, cards[grid]), _card(bank, cards[bank]))
     tags = both(double, _to(grid, blinded[grid].points("points")), _to(bank, blinded[bank].points("points")))
     # Each party doubled the other's points: its answer goes back to their owner.
     matched = both(match, _to(grid, tags[grid].points("points")), _to(bank, tags[bank].points("points")))
@@ -114,34 +121,58 @@ def _align_pair(
     return matched[grid].integer("rows")
 
 
+def _card(peer: str, card: Content) -> Content:
+    return Content(config={"peer": peer, "key": card.points("key"), "signature": card.points("signature")})
+
+
 def _to(peer: str, points: bytes) -> Content:
     return Content(config={"peer": peer, "points": points})
 
 
-def add_alignment(app: ClientApp, node: BankNode | GridNode) -> None:
-    """Let a node's app answer the steps of an alignment."""
+def add_alignment(app: ClientApp, node: BankNode | GridNode, identity: Identity) -> None:
+    """Let a node's app answer the steps of an alignment, each with a peer that it met. Nothing outlives the process."""
+    meetings: dict[str, Meeting] = {}
+
+    def met(content: Content) -> Meeting:
+        peer = content.text("peer")
+        if peer not in meetings:
+            raise AlignmentFailed(f"{node.org_id}: no alignment with {peer} was begun", party=node.org_id, peer=peer)
+        return meetings[peer]
+
+    @app.query("align_meet")
+    @answering
+    def align_meet(content: Content, _: Context) -> Content:
+        peer = content.text("peer")
+        meetings[peer] = Meeting(identity, peer, content.integer("at_us"), content.points("nonce"))
+        key, signature = meetings[peer].card
+        return Content(config={"key": key, "signature": signature})
 
     @app.query("align_blind")
     @answering
     def align_blind(content: Content, _: Context) -> Content:
-        peer, bank_id = content.text("peer"), content.text("bank_id")
-        if node.role == "bank" and bank_id != node.org_id:
-            raise AlignmentFailed(f"{node.org_id} does not align on behalf of {bank_id}")
-        at = from_micros(content.integer("at_us"))
-        consents = node.training_consents(bank_id, at, aligned=True)
+        meeting = met(content)
+        meeting.meet(content.points("key"), content.points("signature"))
+        bank_id, grid_id = (node.org_id, meeting.peer) if node.role == "bank" else (meeting.peer, node.org_id)
+        at = from_micros(meeting.at_us)
+        consents = node.training_consents(bank_id, at, grid_id=grid_id)
         used = {subject: record.consent_id for subject, record in consents.items()}
         node.log_batch(Action.ALIGNMENT, bank_id, Purpose.MODEL_TRAINING, at, used)
         elements = {subject: element(subject, record.signature) for subject, record in consents.items()}
-        return Content(config={"points": AlignmentSession(node.store, peer).blind(elements)})
+        blinded = AlignmentSession(node.store, meeting.peer).blind(elements)
+        return Content(config={"points": meeting.seal("blind", blinded)})
 
     @app.query("align_double")
     @answering
     def align_double(content: Content, _: Context) -> Content:
-        session = AlignmentSession(node.store, content.text("peer"))
-        return Content(config={"points": session.double(content.points("points"))})
+        meeting = met(content)
+        tags = AlignmentSession(node.store, meeting.peer).double(meeting.open("blind", content.points("points")))
+        return Content(config={"points": meeting.seal("double", tags)})
 
     @app.query("align_match")
     @answering
     def align_match(content: Content, _: Context) -> Content:
-        rows, digest = AlignmentSession(node.store, content.text("peer")).match(content.points("points"))
+        meeting = met(content)
+        own_tags = meeting.open("double", content.points("points"))
+        rows, digest = AlignmentSession(node.store, meeting.peer).match(own_tags)
+        del meetings[meeting.peer]
         return Content(config={"rows": rows, "digest": digest})

@@ -57,8 +57,8 @@ class NodeSource:
         row = {subject: i for i, subject in enumerate(table.subjects)}
         if isinstance(self.node, GridNode):
             return GridRows(self.org_id, raw, self._of_banks(row, at), groups)
-        allowed = self._allowed(self.org_id, at, aligned=False)
-        peers = self._peers(row, set(self._allowed(self.org_id, at, aligned=True)))
+        allowed = self._allowed(self.org_id, at)
+        peers = self._peers(row, at)
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         aligned = np.zeros(len(table.subjects), dtype=np.bool_)
         for rows in peers.values():
@@ -83,14 +83,14 @@ class NodeSource:
         """A grid company's own row behind each position of each bank, −1 where consent has since ended."""
         of_banks = {}
         for bank in self.node.store.peers():
-            allowed = self._allowed(bank, at, aligned=True)
+            allowed = self._allowed(bank, at, self.org_id)
             of_banks[bank] = self._aligned(bank, row, set(allowed))
             read = set(self.node.store.alignment(bank)) & set(allowed)
             self._log(bank, at, {subject: allowed[subject] for subject in read})
         return of_banks
 
-    def _allowed(self, bank_id: str, at: datetime, *, aligned: bool) -> dict[str, str]:
-        consents = self.node.training_consents(bank_id, at, aligned=aligned)
+    def _allowed(self, bank_id: str, at: datetime, grid_id: str = "") -> dict[str, str]:
+        consents = self.node.training_consents(bank_id, at, grid_id=grid_id)
         return {subject: record.consent_id for subject, record in consents.items()}
 
     def _log(self, bank_id: str, at: datetime, used: dict[str, str]) -> None:
@@ -100,11 +100,12 @@ class NodeSource:
         own = self.node.store.alignment(peer)
         return np.array([row[s] if s in allowed else -1 for s in own], dtype=np.int64)
 
-    def _peers(self, row: dict[str, int], allowed: set[str]) -> dict[str, Positions]:
+    def _peers(self, row: dict[str, int], at: datetime) -> dict[str, Positions]:
         """Own row behind each aligned position, −1 where an earlier peer serves it or consent has since ended."""
         taken: set[str] = set()
         positions = {}
         for peer in self.node.store.peers():
+            allowed = set(self._allowed(self.org_id, at, peer))
             positions[peer] = self._aligned(peer, row, allowed - taken)
             taken.update(self.node.store.alignment(peer))
         return positions

@@ -29,7 +29,7 @@ def stored_rows(node: BankNode, clock: Callable[[], datetime], fold: int) -> Cal
                 detail = f"{node.org_id} trains on no column {name}: unknown, or protected"
                 raise PrivacyPlanRefused(detail, bank=node.org_id, column=name)
         at = clock()
-        table, allowed = node.store.table(), node.training_consents(node.org_id, at, aligned=False)
+        table, allowed = node.store.table(), node.training_consents(node.org_id, at)
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         training = consented & (table.folds != fold)
         used = {s: allowed[s].consent_id for s, own in zip(table.subjects, training.tolist(), strict=True) if own}

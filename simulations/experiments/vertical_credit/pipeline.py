@@ -102,24 +102,26 @@ def run(
     threads: int = 1,
     by: str = OPERATOR,
     seed: int = SEED,
+    sandbox: bool = False,
 ) -> RunResult:
     """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
 
     All `protocols` train on the same folds, which `seed` draws as it seeds the protocols, and are measured beside the
     same baselines. `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads`
     are torch's: more than one gains little on small networks and loses much on a busy machine. A registered version
-    does not score before somebody else than `by` has approved it. Raises `FederatedError`; nothing is registered then.
+    does not score before somebody else than `by` has approved it. A `home` keeps a wallet that signs for everyone, so
+    one of other than generated data has to be called a `sandbox`. Raises `FederatedError`; nothing is registered then.
     """
     torch.set_num_threads(threads)
     seeded = tuple(protocol.seeded(seed) for protocol in protocols)
     plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), seeded)
     result = RunResult(with_folds(tables, seed), plan, seed, at)
     if home is not None:
-        _train(result, home, reporter)
+        _train(result, home, Wallet.at(home, tables.schema.data_origin, sandbox=sandbox), reporter)
         _register(result, home, by)
     else:
         with tempfile.TemporaryDirectory(prefix="tanxin-train-") as scratch:
-            _train(result, Path(scratch), reporter)
+            _train(result, Path(scratch), Wallet.fresh(), reporter)
     return result
 
 
@@ -128,10 +130,9 @@ def _cut_off() -> int:
     return min(product.score_min for product in load_parameters().products.records)
 
 
-def _train(result: RunResult, home: Path, reporter: Reporter) -> None:
+def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter) -> None:
     tables, at = result.tables, result.at
     reporter.say(f"writing node stores for {len(tables.subjects):,} subjects ({tables.schema.data_origin})")
-    wallet = Wallet.at(home)
     consents = standing_consents(tables, wallet, at, at + timedelta(days=365 * CONSENT_YEARS))
     build_nodes(home, tables, consents, wallet.authority)
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]

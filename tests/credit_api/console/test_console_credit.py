@@ -17,11 +17,18 @@ def sign(browser, **changes):
         "bank_id": "bank-gusu",
         "purposes": ["credit_application"],
         "scope": ["bank_file", "electricity"],
+        "grid_id": chosen(browser.get("/console/record").text),
         "valid_from": "2026-11-22",
         "valid_until": "2027-11-21",
     }
     status = changes.pop("status", 200)
     return browser.post("/console/record/signatures", fields | changes, status=status).text
+
+
+def chosen(page):
+    """The grid company that the form offers: the one that has the customer's file."""
+    options = page[page.index('id="sign-grid_id"') :]
+    return re.search(r'value="([^"]*)" selected', options)[1]
 
 
 def signed_on(page):
@@ -109,6 +116,8 @@ def test_contradictory_terms_are_not_signed(sqlite_world):
     assert "invalid_consent" in sign(browser, purposes=[], status=422)
     assert "invalid_request" in sign(browser, purposes=["curiosity"], status=422)
     assert "invalid_request" in sign(browser, valid_from="soon", status=422)
+    assert "invalid_request" in sign(browser, grid_id="", status=422)
+    assert "invalid_consent" in sign(browser, scope=["bank_file"], status=422)
     assert sqlite_world.parts.network.consents_of(subject, "bank-gusu")[0].consent_id.startswith("CONS-")
 
 

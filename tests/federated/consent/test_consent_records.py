@@ -42,6 +42,7 @@ def ask(record, **changes):
         "bank_id": "bank-gusu",
         "purpose": Purpose.CREDIT_APPLICATION,
         "scope": DataScope.BANK_FILE,
+        "org_id": "bank-gusu",
         "at": START + timedelta(days=1),
     }
     return check(record, **(use | changes))

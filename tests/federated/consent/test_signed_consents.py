@@ -17,6 +17,7 @@ from federated.errors import (
     ConsentSignatureInvalid,
     ConsentWithdrawn,
     FederatedError,
+    NotPermitted,
     StoreOutdated,
 )
 from federated.nodes.store import NodeStore
@@ -46,6 +47,7 @@ def use(record, authority=WALLET.authority, at=NOW):
         bank_id=record.bank_id,
         purpose=Purpose.CREDIT_APPLICATION,
         scope=DataScope.BANK_FILE,
+        org_id=record.bank_id,
         at=at,
     )
 
@@ -58,6 +60,7 @@ def use(record, authority=WALLET.authority, at=NOW):
         {"bank_id": "bank-jinji"},
         {"purposes": frozenset(Purpose)},
         {"scope": frozenset({DataScope.BANK_FILE})},
+        {"grid_id": "grid-sip"},
         {"valid_from": AT - timedelta(days=9)},
         {"valid_until": AT + timedelta(days=999)},
         {"signature": b""},
@@ -155,6 +158,7 @@ EDITS = {
     "key_from_us": 2,
     "key_until_us": 4_000_000_000_000_001,
     "key_signature": b"k" * 64,
+    "grid_id": "grid-gaoxin",
 }
 
 
@@ -191,12 +195,13 @@ def test_a_row_that_holds_no_consent_is_refused_and_not_a_crash(trained, home, c
 
 def test_a_consent_planted_in_every_file_opens_nothing(trained, home):
     subject, bank = joint(trained)
-    for org in (bank, "grid-sip", "grid-gaoxin"):
+    for org in (bank, "grid-sip"):
         write(
             home,
             org,
             "INSERT INTO consents SELECT 'PLANTED', subject_id, bank_id, 'credit_application loan_review',"
-            " scope, valid_from_us, valid_until_us, signature, public_key, key_from_us, key_until_us, key_signature"
+            " scope, valid_from_us, valid_until_us, signature, public_key, key_from_us, key_until_us, key_signature,"
+            " grid_id"
             " FROM consents WHERE consent_id = ?",
             f"CONS-{subject}",
         )
@@ -207,7 +212,7 @@ def test_a_consent_planted_in_every_file_opens_nothing(trained, home):
 def test_unsigned_and_forged_consents_are_not_recorded_anywhere(trained, home):
     subject, bank = joint(trained)
     network = Network.open(home, lambda: NOW)
-    draft = ConsentRecord("C-x", subject, bank, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9))
+    draft = replace(DRAFT, consent_id="C-x", subject_id=subject, bank_id=bank, grid_id="grid-sip")
     for offered in (draft, WALLET.sign(draft)):
         with pytest.raises(ConsentSignatureInvalid):
             network.record_consent(offered)
@@ -231,7 +236,7 @@ def test_what_was_withdrawn_is_not_recorded_again_nor_redated(trained, home):
         network.record_consent(wallet.sign(replace(given.terms(), valid_until=given.valid_until + timedelta(days=1))))
     network.close()
     # Taking the row out and putting it back does not take the withdrawal back.
-    for org in (bank, "grid-sip", "grid-gaoxin"):
+    for org in (bank, "grid-sip"):
         write(home, org, "DELETE FROM consents WHERE consent_id = ?", given.consent_id)
     network = Network.open(home, lambda: NOW)
     with pytest.raises(ConsentMissing):
@@ -266,7 +271,6 @@ def test_a_grid_company_that_was_down_learns_of_a_withdrawal_later(trained, home
     network.withdraw_consent(given.consent_id, bank, NOW, by=bank, signature=wallet.sign_withdrawal(given))
     with pytest.raises(ConsentWithdrawn):
         network.score(ScoreQuery(bank, subject, given.consent_id, Purpose.LOAN_REVIEW, NOW))
-    assert network.grid_node("grid-gaoxin").consent(given.consent_id).withdrawn_at == NOW
     assert [(peer, record.consent_id) for peer, record, _ in network.bank_node(bank).undelivered()] == [
         ("grid-sip", given.consent_id)
     ]
@@ -304,14 +308,22 @@ def test_an_unreadable_consent_takes_no_place_of_a_readable_one(trained, home):
 
 
 def test_a_wallet_is_made_once_and_read_by_its_owner_only(tmp_path):
-    made = Wallet.at(tmp_path)
-    assert Wallet.at(tmp_path) == made
+    made = Wallet.at(tmp_path, "generated")
+    assert Wallet.at(tmp_path, "generated") == made
     assert Wallet.open(tmp_path).authority == made.authority
     assert (tmp_path / "sandbox-wallet.json").stat().st_mode & 0o777 == 0o600
     assert made.sign(DRAFT).key.public_key != made.sign(replace(DRAFT, subject_id="S-2")).key.public_key
     with pytest.raises(FederatedError) as missing:
         Wallet.open(tmp_path / "elsewhere")
     assert missing.value.code == "data_missing"
+    # It signs for everyone: beside other than generated data it is kept only where somebody says what it is.
+    real = tmp_path / "real"
+    with pytest.raises(NotPermitted, match="not kept beside taiwan-default-credit-2005 data"):
+        Wallet.at(real, "taiwan-default-credit-2005")
+    assert not real.exists()
+    assert Wallet.at(real, "taiwan-default-credit-2005", sandbox=True) == Wallet.open(real)
+    with pytest.raises(NotPermitted):
+        Wallet.at(real, "taiwan-default-credit-2005")
     (tmp_path / "sandbox-wallet.json").write_text("{}")
     with pytest.raises(FederatedError) as spoilt:
         Wallet.open(tmp_path)

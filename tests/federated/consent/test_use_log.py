@@ -147,7 +147,8 @@ def test_scores_and_refusals_are_told_at_bank_and_grid_company(network, someone)
     ]
     assert told[other] == [("score", other, "consent_missing")]
     assert told["grid-sip"][:2] == [("withdrawal", "subject", "unsigned"), ("score", bank, "answered")]
-    assert ("score", bank, "no_file") in told["grid-gaoxin"]
+    # Whom the consent does not name hears nothing of the customer.
+    assert told["grid-gaoxin"] == []
 
 
 def test_a_review_names_who_was_counted(network, someone):

@@ -161,6 +161,7 @@ def grid(tmp_path):
                 frozenset(DataScope),
                 AT,
                 AT + timedelta(days=30),
+                grid_id="grid-x",
             )
         )
         for subject in subjects

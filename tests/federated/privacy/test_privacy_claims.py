@@ -10,11 +10,13 @@ import pytest
 from federated.errors import CorruptData
 from federated.privacy.claims import Kind, Party, Phase, claims_of, load_claims, vertical_phases
 from federated.privacy.findings import Verdict, find, number, read_bench
+from simulations.benchmarks.privacy import parts_of
 
 CLAIMS = load_claims()
 ROOT = Path(__file__).parents[3]
 # Parts that another change brings: their figures are held to their fields from the day their module exists.
 AWAITED: tuple[str, ...] = ()
+PARTS = parts_of(None, ROOT, quick=True)
 
 
 @pytest.mark.parametrize("claim", CLAIMS.claims, ids=lambda claim: claim.id)
@@ -26,6 +28,9 @@ def test_a_claim_names_what_exists(claim):
     assert all(len(text) > 5 for text in (*claim.sees, *claim.threat))
     # What is not seen by design is kept back by something, or waits for the part that brings it.
     assert claim.seen or claim.mechanism or claim.phase is Phase.ROBUST
+    # An attack of the bench tried, or there is nothing to try.
+    assert claim.tried or claim.unprotected
+    assert {CLAIMS.figures[name].part for name in claim.figures} <= set(PARTS)
 
 
 @pytest.mark.parametrize("figure", CLAIMS.figures.values(), ids=lambda figure: figure.id)
@@ -83,8 +88,14 @@ def test_what_contradicts_itself_is_refused(tmp_path):
     figure = '[[figures]]\nid = "a"\npart = "p"\nprotected = "f"\nkind = "cost"\nlabel = ["x", "y"]\n'
     claim = '[[claims]]\nid="c"\nparty="bank"\nphase="zoo"\nabout="ids"\nsees=["x","y"]\nmechanism=[]\nadr=[]\n'
     threats = '[threats]\nnone = ["x", "y"]\n'
-    good = head + threats + figure + claim + 'threat="none"\nfigures=["a"]\n'
+    good = head + threats + figure + claim + 'threat="none"\nseen=true\nfigures=["a"]\n'
     assert claims_of(good).figures["a"].bounded is False
+    # What is kept back was attacked, and the attack measured: no module alone, and no figure alone.
+    tried = good.replace("seen=true", 'attack="a"')
+    assert claims_of(tried).claims[0].tried
+    for untried in (good.replace("seen=true", ""), tried.replace('figures=["a"]', "")):
+        with pytest.raises(CorruptData, match="no attack tried: c"):
+            claims_of(untried)
     for bad in ("no toml", good.replace('figures=["a"]', 'figures=["b"]'), good.replace('"bank"', '"king"')):
         with pytest.raises(CorruptData):
             claims_of(bad)

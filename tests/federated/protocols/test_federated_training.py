@@ -75,7 +75,7 @@ def test_a_run_can_be_repeated_exactly(trained, tmp_path):
 
 def test_a_node_that_fails_stops_the_run_and_nothing_is_registered(tmp_path):
     tables = with_folds(generate_population(600, seed=3), 2024)
-    wallet = Wallet.at(tmp_path)
+    wallet = Wallet.at(tmp_path, "generated")
     build_nodes(tmp_path, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=1)), wallet.authority)
     with sqlite3.connect(tmp_path / "nodes" / "grid-sip.db") as db:
         db.execute("UPDATE files SET features = ?", (np.full(8, np.inf).tobytes(),))
@@ -110,7 +110,7 @@ def test_without_a_common_customer_there_is_nothing_to_train(tmp_path):
 def test_a_party_with_other_ids_is_named(tmp_path):
     tables = generate_population(600, seed=3)
     home = tmp_path / "home"
-    wallet = Wallet.at(home)
+    wallet = Wallet.at(home, "generated")
     consents = standing_consents(tables, wallet, AT, AT + timedelta(days=9))
     build_nodes(home, with_folds(tables, 2024), consents, wallet.authority)
     with sqlite3.connect(home / "nodes" / "grid-sip.db") as db:
@@ -231,5 +231,5 @@ def test_consents_widened_in_every_store_file_bring_nobody_into_alignment(traine
     assert sum(found.rows.values()) == int(tables.joint.sum())
     assert not any(narrow & set(store.alignment(peer)) for store in stores for peer in store.peers())
     # What a progress bar shows: every step of every pair, in order, up to all of them.
-    assert [step.done for step in steps] == list(range(19))
-    assert {step.total for step in steps} == {18}
+    assert [step.done for step in steps] == list(range(25))
+    assert {step.total for step in steps} == {24}

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import numpy as np
@@ -24,16 +24,18 @@ from federated.errors import (
     NotPermitted,
     PurposeNotCovered,
     SchemaMismatch,
+    SealBroken,
     VersionNotApproved,
     VersionNotFound,
 )
 from federated.governance.decisions import Act
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
-from federated.models.served.reasons import strongest
+from federated.models.served.reasons import RankedReason, Reason, strongest
 from federated.models.served.scaling import logit_of, probability_of, score_of
 from federated.nodes.masks import new_secret, public_of, unmasked_sum
-from federated.nodes.node import MASK_STATE, PEER_STATE, PartialRequest
+from federated.nodes.node import MASK_STATE, PEER_STATE, PartialRequest, PartialScore
+from federated.nodes.seals import SEALED, opened, seal
 from federated.privacy.attacks.made_up_scorer import read, reading_scorer
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
 from simulations.worlds.wallet import Wallet
@@ -92,7 +94,7 @@ def test_reasons_come_from_both_parties(network, trained):
 
 @pytest.mark.parametrize(
     ("wanted", "why"),
-    [({"served": False}, Electricity.NO_FILE), ({"opens": False}, Electricity.NOT_CONSENTED)],
+    [({"served": False}, Electricity.NOT_CONSENTED), ({"opens": False}, Electricity.NOT_CONSENTED)],
 )
 def test_without_a_grid_side_the_companion_answers_and_says_so(network, trained, wanted, why):
     home, result = trained
@@ -157,15 +159,75 @@ def test_the_operator_sees_masked_shares_and_their_sum(network, trained):
         bank = network.bank_node(bank_id)
         request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
         of_grid = grid.partial(request)
-        of_bank = bank.partial(request, "grid-sip")
+        of_bank = bank.partial(request, of_grid).passed_on
         logit = model.joint_bank.logits(result.tables.bank_values[i : i + 1])[0]
         logit += model.joint_grid.logits(result.tables.grid_values[i : i + 1])[0]
         assert unmasked_sum(of_bank.share, of_grid.share) == pytest.approx(logit, abs=1e-8)
-        again = grid.partial(request)
-        assert again == of_grid
+        assert grid.partial(request).share == of_grid.share
         shares += [of_bank.share, of_grid.share]
     # Uniform over the ring: the mean of 400 draws lies within four standard errors of the middle.
     assert abs(np.mean([s / 2**64 for s in shares]) - 0.5) < 4 / np.sqrt(12 * len(shares))
+
+
+def asked(network, result, count):
+    """Requests about customers of one bank and one grid company, with both nodes."""
+    tables = result.tables
+    both = ("bank-gusu", "grid-sip")
+    subjects = [s for s, b, i in rows(result) if (b, tables.grid_of[i]) == both][:count]
+    requests = [PartialRequest(both[0], s, f"CONS-{s}", Purpose.LOAN_REVIEW, NOW, "v0001") for s in subjects]
+    return network.bank_node(both[0]), network.grid_node(both[1]), requests
+
+
+def test_reasons_pass_the_operator_sealed_and_all_alike(network, trained):
+    """With strengths in the clear the operator had the grid company's logit to R² 0.96."""
+    bank, grid, requests = asked(network, trained[1], 40)
+    seals = [grid.partial(request).sealed for request in requests]
+    assert {len(each) for each in seals} == {SEALED}
+    assert not any("分位".encode() in each or b"marks of customers" in each for each in seals)
+    key = bank.mask_key("grid-sip")
+    ranked = [opened(key, r.text(), s) for r, s in zip(requests, seals, strict=True)]
+    assert {len(each) for each in ranked} >= {1, 2}
+    assert all(r.reason.code[0] == "G" and r.strength >= 1 for each in ranked for r in each)
+    # The same question again is sealed under another nonce.
+    assert grid.partial(requests[0]).sealed != seals[0]
+    # Nothing that the operator is given holds more than a share and a seal.
+    assert {f.name for f in fields(PartialScore)} == {"org_id", "share", "sealed"}
+    assert bank.partial(requests[0], grid.partial(requests[0])).passed_on.sealed == b""
+    assert grid.partial(requests[0], explained=False).sealed == b""
+
+
+def test_a_seal_that_was_changed_repeated_or_left_out_is_refused(network, trained):
+    bank, grid, (first, second) = asked(network, trained[1], 2)
+    good = grid.partial(first)
+    changed = bytearray(good.sealed)
+    changed[-1] ^= 1
+    later = replace(first, at=NOW + timedelta(seconds=1))
+    for request, sealed in (
+        (first, bytes(changed)),
+        (first, good.sealed[:-1]),
+        (first, b""),
+        (second, good.sealed),
+        (later, good.sealed),
+        (first, seal(b"k" * 32, first.text(), ())),
+    ):
+        with pytest.raises(SealBroken):
+            bank.partial(request, replace(good, sealed=sealed))
+        assert bank.uses_of(request.subject_id)[0].outcome == "seal_broken"
+    assert bank.partial(first, good).reasons
+
+
+def test_a_score_with_a_broken_seal_is_refused(network, trained, monkeypatch):
+    bank, grid, (first, _) = asked(network, trained[1], 2)
+    answers = grid.partial
+    monkeypatch.setattr(grid, "partial", lambda *given, **named: replace(answers(*given, **named), sealed=b"other"))
+    with pytest.raises(SealBroken):
+        network.score(query(first.subject_id, bank.org_id))
+
+
+def test_what_is_too_long_is_not_sealed():
+    long = RankedReason(Reason("G01H", "长" * 700, "long" * 700), 1)
+    with pytest.raises(ValueError, match="too long"):
+        seal(b"k" * 32, "query", [long])
 
 
 def made_up(home, version, like="v0001"):
@@ -218,7 +280,7 @@ def test_a_node_computes_nothing_but_an_approved_version(network, trained, tmp_p
 
 def test_an_approval_that_has_lapsed_by_the_nodes_clock_opens_nothing(trained, tmp_path):
     shutil.copytree(trained[0], tmp_path / "home")
-    subject, bank_id, _ = rows(trained[1])[0]
+    subject, bank_id, _ = next(r for r in rows(trained[1]) if trained[1].tables.grid_of[r[2]] == "grid-sip")
     late = AT + timedelta(days=366)
     opened = Network.open(tmp_path / "home", lambda: late)
     request = PartialRequest(bank_id, subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, late, "v0001")
@@ -239,7 +301,7 @@ def test_a_node_knows_its_peers_by_the_keys_that_it_pinned(network, trained, tmp
     subject = next(s for s, b, _ in rows(trained[1]) if b == "bank-gusu")
     request = PartialRequest("bank-gusu", subject, f"CONS-{subject}", Purpose.LOAN_REVIEW, NOW, "v0001")
     with pytest.raises(NotPermitted, match="knows no key of grid-nobody"):
-        bank.partial(request, "grid-nobody")
+        bank.partial(request, PartialScore("grid-nobody", 0))
     # A node that comes back with another key is no peer of anybody: masks that do not cancel make no score.
     grid.store.put_state({MASK_STATE: new_secret()})
     again = Network.open(tmp_path / "home", lambda: NOW)
@@ -292,7 +354,7 @@ def test_a_version_that_reads_other_columns_is_refused(network, trained):
 
 def test_a_subject_without_a_file_is_an_answer_of_its_own(network, wallet):
     draft = ConsentRecord(
-        "C-new", "FIRM-99999", "bank-gusu", frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9)
+        "C-new", "FIRM-99999", "bank-gusu", frozenset(Purpose), {DataScope.BANK_FILE}, AT, AT + timedelta(days=9)
     )
     network.record_consent(wallet.sign(draft))
     assert network.score(query("FIRM-99999", "bank-gusu", consent_id="C-new")) == NoFile("FIRM-99999", NOW)
@@ -304,7 +366,7 @@ def test_a_bank_cannot_score_another_banks_customer(network, wallet, trained):
     with pytest.raises(ConsentMissing):
         network.score(query(subject, other))
     own = ConsentRecord("C-x", subject, other, frozenset(Purpose), frozenset(DataScope), AT, AT + timedelta(days=9))
-    network.record_consent(wallet.sign(own))
+    network.record_consent(wallet.sign(wallet.named(own)))
     assert isinstance(network.score(query(subject, other, consent_id="C-x")), NoFile)
     with pytest.raises(NotPermitted):
         network.score(query(subject, "grid-sip"))
@@ -340,7 +402,8 @@ def test_a_withdrawn_consent_stops_the_next_score(network, wallet, trained):
     assert (record.withdrawn_at, record.withdrawn_by) == (NOW, bank)
     with pytest.raises(ConsentWithdrawn):
         network.score(query(subject, bank))
-    assert all(network.grid_node(g).consent(f"CONS-{subject}").withdrawn_at == NOW for g in network.grid_ids)
+    copies = [network.grid_node(g).consent(f"CONS-{subject}") for g in network.grid_ids]
+    assert [each.withdrawn_at for each in copies if each] == [NOW]
     with pytest.raises(ConsentConflict):
         network.record_consent(wallet.sign(replace(record.terms(), valid_until=AT + timedelta(days=5))))
 
