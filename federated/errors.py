@@ -123,6 +123,10 @@ class NoOverlap(FederatedError, code="no_overlap"):
     """No bank shares a consented customer with any grid company, so there is nothing to train jointly."""
 
 
+class TooFewRows(FederatedError, code="too_few_rows"):
+    """A bank lets no gradients be opened over so few customers: labels could be told from them."""
+
+
 class TrainingFailed(FederatedError, code="training_failed"):
     """A node failed or returned non-finite numbers during a run. Names the node; nothing is registered."""
 

@@ -46,13 +46,17 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, assignment, networks and generated firms.")] = 2024,
     home: Annotated[Path | None, typer.Option(help="Keep node stores here and register the model here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
-    firms: Annotated[int, typer.Option(min=300, max=100_000, help="Size of the generated population.")] = 12_000,
+    firms: Annotated[int, typer.Option(min=300, max=100_000, help="Size of the generated population.")] = 17_000,
     protocol: Annotated[
         str, typer.Option(help="protected: nobody reads another's rows; open: the model zoo, in the clear; both.")
     ] = "protected",
     strategy: Annotated[
         str, typer.Option(help="How the open zoo averages networks (docs/protocols.md); fedavg if not given.")
     ] = "",
+    least_rows: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many customers banks insist on, in place of their own limit. Few tell labels."),
+    ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Keep keys of all customers in the home, of a public data set too.")
     ] = False,
@@ -78,6 +82,7 @@ def train(
             console=progress,
             protocols=averaged_by(strategy, protocols) if strategy else protocols,
             sandbox=sandbox,
+            least_rows=least_rows,
         )
     except FederatedError as error:
         progress.print(

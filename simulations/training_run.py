@@ -34,6 +34,7 @@ def train_and_report(
     console: Console,
     protocols: Sequence[VerticalProtocol],
     sandbox: bool = False,
+    least_rows: int | None = None,
 ) -> Report:
     """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
     tables = load_tables(data, firms, seed)
@@ -64,6 +65,7 @@ def train_and_report(
             home=home,
             reporter=reporter,
             sandbox=sandbox,
+            least_rows=least_rows,
         )
     for manifest in result.manifests:
         console.print(f"registered {manifest.model} {manifest.version} ({', '.join(manifest.learners)})")

@@ -182,6 +182,7 @@ STATUS: Mapping[str, int] = {
     "aggregation_failed": 500,
     "seal_broken": 502,
     "training_failed": 500,
+    "too_few_rows": 409,
     "model_not_found": 503,
     "model_corrupt": 503,
     "privacy_plan_refused": 403,

@@ -73,20 +73,25 @@ class QueryBudget:
 
 @dataclass(frozen=True, slots=True)
 class TrainingLimit:
-    """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock."""
+    """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock.
+
+    In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves:
+    of fewer, an operator and a grid company together tell labels from gradients (`privacy.attacks.label_inference`).
+    """
 
     window: timedelta
     runs: int
+    least_rows: int
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        return json.dumps((self.window.total_seconds(), self.runs)).encode()
+        return json.dumps((self.window.total_seconds(), self.runs, self.least_rows)).encode()
 
     @staticmethod
     def from_bytes(raw: bytes) -> TrainingLimit:
-        """The reverse of `to_bytes`."""
-        seconds, runs = json.loads(raw)
-        return TrainingLimit(timedelta(seconds=seconds), runs)
+        """The reverse of `to_bytes`. What was kept before there were least rows has the common default of them."""
+        seconds, runs, *rows = json.loads(raw)
+        return TrainingLimit(timedelta(seconds=seconds), runs, rows[0] if rows else default_training_limit().least_rows)
 
 
 def _defaults() -> dict[str, Any]:
@@ -97,7 +102,7 @@ def _defaults() -> dict[str, Any]:
 def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
-    return TrainingLimit(timedelta(days=raw["window_days"]), int(raw["runs"]))
+    return TrainingLimit(timedelta(days=raw["window_days"]), int(raw["runs"]), int(raw["least_rows"]))
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 from simulations.benchmarks.alignment import measure_alignment
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.extraction import measure_extraction
+from simulations.benchmarks.few_rows import QUICK, SIZES, measure_few_rows
 from simulations.benchmarks.inversion import measure_inversion
 from simulations.benchmarks.membership import measure_membership
 from simulations.benchmarks.probing import measure_probing
@@ -44,6 +45,7 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
             "alignment": lambda: measure_alignment(5_000, peer),
             "secure_aggregation": lambda: measure_aggregation(20, 400),
             "vertical": lambda: measure_vertical(tables(), SEED, most=15_000),
+            "few_rows": lambda: measure_few_rows(tables(), SEED, QUICK),
             "withdrawal": lambda: measure_withdrawal(100),
             "probing": lambda: measure_probing(1_000),
             "extraction": lambda: measure_extraction(600, 20),
@@ -56,6 +58,7 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
         "alignment": lambda: measure_alignment(100_000, peer),
         "secure_aggregation": measure_aggregation,
         "vertical": lambda: measure_vertical(tables(), SEED),
+        "few_rows": lambda: measure_few_rows(tables(), SEED, SIZES),
         "withdrawal": lambda: measure_withdrawal(10_000),
         "probing": lambda: measure_probing(10_000),
         "extraction": lambda: measure_extraction(3_000, 60),

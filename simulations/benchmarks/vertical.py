@@ -80,15 +80,16 @@ class ProtectedVertical:
     bytes: int
 
 
-def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> ProtectedVertical:
+def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, least_rows: int = 0) -> ProtectedVertical:
     """One fold, customers of both sides (at most `most`) as one bank and one grid company, protected columns left out.
 
-    With one of either side what a side's gradient says, it says to one party, which is the worst case for it.
+    With one of either side what a side's gradient says, it says to one party, which is the worst case for it. Raises
+    `TooFewRows` where the bank's limit is `least_rows`.
     """
     tables = _some(with_folds(tables, seed), seed, most)
     settings = ProtectedSettings(seed=seed)
     seen: tuple[list[Matrix], list[Matrix]] = ([], [])
-    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables), start=2)}))
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables, least_rows), start=2)}))
     started = time.perf_counter()
     session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
     run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
@@ -171,7 +172,7 @@ def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:
     return own[0][:, list(bank.lending)], own[1][:, list(grid.lending)]
 
 
-def _apps(tables: CreditTables) -> list[ClientApp]:
+def _apps(tables: CreditTables, least_rows: int) -> list[ClientApp]:
     """One bank and one grid company over all customers whom both know, in the same order."""
     bank, grid = _values(tables)
     here = np.arange(len(bank))
@@ -179,7 +180,7 @@ def _apps(tables: CreditTables) -> list[ClientApp]:
     labels = tables.labels[tables.joint].astype(np.int64)
     raw = [RawTable(tuple(str(j) for j in range(v.shape[1])), v, {}) for v in (bank, grid)]
     rows: dict[str, BankRows | GridRows] = {
-        BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}),
+        BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}, least_rows=least_rows),
         GRID: GridRows(GRID, raw[1], {BANK: here}),
     }
     known = fresh_identities(rows, {BANK: BANK, GRID: GRID})

@@ -39,7 +39,16 @@ def test_from_consent_to_refusal(tmp_path):
     reporter = Reporter(seen.append, lambda *_: None)
 
     # As `tanxin train` does it: under protection.
-    result = run(tables, folds=1, protocols=[ProtectedProtocol()], at=AT, home=home, reporter=reporter, sandbox=True)
+    result = run(
+        tables,
+        folds=1,
+        protocols=[ProtectedProtocol()],
+        at=AT,
+        home=home,
+        reporter=reporter,
+        sandbox=True,
+        least_rows=1_000,
+    )
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
     joint = result.models["protected"][0]

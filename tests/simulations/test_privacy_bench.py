@@ -27,6 +27,7 @@ def small(monkeypatch):
     smaller("measure_differential", 1, 3)
     smaller("measure_membership", 10, 60)
     smaller("measure_extraction", 300, 8)
+    monkeypatch.setattr(privacy, "QUICK", (400,))
     monkeypatch.setattr("federated.privacy.attacks.leakage.STEPS", 20)
     monkeypatch.setattr("simulations.benchmarks.scored_network.ZooSettings", lambda **_: SMALL)
     tables, rows = privacy.load_tables, privacy.load_table
@@ -49,6 +50,9 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
+    few = report["few_rows"]
+    assert (few["least_rows"], few["refused"], few["worst_with_limit"]) == (10_000, 1, 0.5)
+    assert few["worst_without_limit"] > 0.55
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     assert report["withdrawal"]["strangers"] == 0
     assert (report["withdrawal"]["other_bank_asked"], report["withdrawal"]["other_bank_read"]) == (12, 0)

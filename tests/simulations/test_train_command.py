@@ -52,12 +52,12 @@ def invoke(*arguments):
 def program(monkeypatch, capsys):
     """The program itself, on words of a command line, as a user starts it whose files are open to everybody."""
 
-    def run(*words):
+    def run(*words, code=0):
         monkeypatch.setattr("sys.argv", ["tanxin", *words])
         with pytest.raises(SystemExit) as done:
             main()
         said = capsys.readouterr()
-        assert done.value.code == 0, said.err
+        assert done.value.code == code, said.err
         return said
 
     before = os.umask(0o022)
@@ -68,7 +68,11 @@ def program(monkeypatch, capsys):
 def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(program, tmp_path):
     """Books, node stores and grid nodes lay open to everybody on the machine, private keys among them."""
     home = tmp_path / "network"
-    done = program("train", "--firms", "400", "--folds", "1", "--home", str(home), "--json")
+    words = ("train", "--firms", "400", "--folds", "1", "--home", str(home), "--json")
+    refused = program(*words, code=2)
+    assert "too_few_rows" in refused.err
+    assert "trains on 10,000 customers in common at least" in refused.err
+    done = program(*words, "--least-rows", "100")
     program("migrate", "--home", str(tmp_path))
     assert list((home / "nodes").glob("*.db"))
     others = [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077]

@@ -71,7 +71,8 @@ class NodeSource:
         held_out = consented & (table.folds == fold) & aligned
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
-        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups)
+        least = self.node.training_limit.least_rows if isinstance(self.node, BankNode) else 0
+        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least)
 
     @staticmethod
     def _begin(bank: BankNode) -> None:

@@ -24,7 +24,8 @@ class BankRows:
     """A bank's rows: `labels` (rows,) in {0, 1}, `training` and `held_out` masks.
 
     `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
-    gives, for each segment that is audited, the row's group (−1 = unknown).
+    gives, for each segment that is audited, the row's group (−1 = unknown). `least_rows` is over how many customers of
+    all banks together this bank lets gradients be opened.
     """
 
     org_id: str
@@ -34,6 +35,7 @@ class BankRows:
     held_out: NDArray[np.bool_]
     peers: Mapping[str, Positions] = field(default_factory=dict)
     groups: Mapping[str, Positions] = field(default_factory=dict)
+    least_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

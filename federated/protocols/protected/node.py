@@ -9,7 +9,7 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federated.errors import AggregationFailed, TrainingFailed
+from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
@@ -141,16 +141,18 @@ class ProtectedApp:
     def _hide(self, content: Content) -> Content:
         """Begin every pair: own columns behind the dealer's masks for the peer; then take the peer's.
 
-        Where this node deals, begin that too, for the `rows` of pairs that the operator tells it.
+        Where this node deals, begin that too, for the `rows` of pairs that the operator tells it. Banks tell each
+        other, sealed, how many rows they fit: what an operator says of that decides nothing. Raises `TooFewRows`.
         """
         state = self._talk.state
-        if content.under("hidden"):
+        if content.under("hidden") or content.under("fitted"):
+            self._require_enough(content)
             for peer, side in state.sides.items():
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             return Content()
         curve = Curve.around(content.number("rate"))
         # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
-        own, together = sum(len(state.rows(peer, FIT)) for peer in state.marks), content.integer("rows")
+        own, together = self._fitted(), content.integer("rows")
         curve.check_rows(max(own, together))
         out: Arrays = {}
         for peer in sorted(state.marks):
@@ -160,8 +162,30 @@ class ProtectedApp:
             tapes = self._talk.tapes(content, peer, FITTING)
             state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), *tapes, curve, self._labels(rows))
             out[f"hidden/{peer}"] = self._talk.sealed(peer, state.sides[peer].hidden_columns())
+        for bank in self._other_banks():
+            out[f"fitted/{bank}"] = self._talk.sealed(bank, np.array([own], dtype=np.uint64))
         self._dealing.begin(FITTING, self._dealing.rows(content), _widths(content))
         return Content(out)
+
+    def _fitted(self) -> int:
+        """How many own rows are fitted."""
+        return sum(len(self._talk.state.rows(peer, FIT)) for peer in self._talk.state.marks)
+
+    def _other_banks(self) -> list[str]:
+        """Of a bank: the others of its run."""
+        state = self._talk.state
+        return sorted(state.parties.ours - {self.name}) if state.is_bank else []
+
+    def _require_enough(self, content: Content) -> None:
+        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over."""
+        rows = self._talk.state.node.rows
+        if not isinstance(rows, BankRows):
+            return
+        others = sum(int(self._talk.ring(content, "fitted", bank, 1)[0]) for bank in self._other_banks())
+        together = self._fitted() + others
+        if together < rows.least_rows:
+            detail = f"{self.name} trains on {rows.least_rows:,} customers in common at least, not on {together:,}"
+            raise TooFewRows(f"{detail}: of fewer, labels can be told from what is opened", least=rows.least_rows)
 
     def _keep(self, content: Content) -> Content:
         """Go on with fewer columns: `own` are this side's, `others` the other side's."""

@@ -260,7 +260,11 @@ class ProtectedTraining:
         told: dict[str, Values] = {"rate": self.session.rate, "rows": sum(self.pairs.values()), **_widths(widths)}
         config = self.begun(FITTING, self.pairs, widths)
         hidden = self.ask("hide", {org: Content(config=told | config[org]) for org in self.orgs})
-        self.ask("hide", self.across(hidden, "hidden", self.pairs))
+        counted: dict[str, Arrays] = {org: {} for org in self.orgs}
+        for bank in self.session.banks.orgs:
+            for name, sealed in hidden[bank].under("fitted").items():
+                counted[name][f"fitted/{bank}"] = sealed
+        self.ask("hide", self.across(hidden, "hidden", self.pairs, counted))
 
     def begun(self, purpose: str, rows: Mapping[Pair, int], widths: Sequence[int] = ()) -> dict[str, dict[str, Values]]:
         """What nodes are told for triples of this purpose: dealers the rows of their pairs; where a run has no third

@@ -103,6 +103,7 @@ def run(
     by: str = OPERATOR,
     seed: int = SEED,
     sandbox: bool = False,
+    least_rows: int | None = None,
 ) -> RunResult:
     """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
 
@@ -110,18 +111,19 @@ def run(
     same baselines. `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads`
     are torch's: more than one gains little on small networks and loses much on a busy machine. A registered version
     does not score before somebody else than `by` has approved it. A `home` keeps a wallet that signs for everyone, so
-    one of other than generated data has to be called a `sandbox`. Raises `FederatedError`; nothing is registered then.
+    one of other than generated data has to be called a `sandbox`. `least_rows` is what banks let gradients be opened
+    over, where it is not what they have set. Raises `FederatedError`; nothing is registered then.
     """
     torch.set_num_threads(threads)
     seeded = tuple(protocol.seeded(seed) for protocol in protocols)
     plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), seeded)
     result = RunResult(with_folds(tables, seed), plan, seed, at)
     if home is not None:
-        _train(result, home, Wallet.at(home, tables.schema.data_origin, sandbox=sandbox), reporter)
+        _train(result, home, Wallet.at(home, tables.schema.data_origin, sandbox=sandbox), reporter, least_rows)
         _register(result, home, by)
     else:
         with tempfile.TemporaryDirectory(prefix="tanxin-train-") as scratch:
-            _train(result, Path(scratch), Wallet.fresh(), reporter)
+            _train(result, Path(scratch), Wallet.fresh(), reporter, least_rows)
     return result
 
 
@@ -130,7 +132,7 @@ def _cut_off() -> int:
     return min(product.score_min for product in load_parameters().products.records)
 
 
-def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter) -> None:
+def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, least_rows: int | None) -> None:
     tables, at = result.tables, result.at
     reporter.say(f"writing node stores for {len(tables.subjects):,} subjects ({tables.schema.data_origin})")
     consents = standing_consents(tables, wallet, at, at + timedelta(days=365 * CONSENT_YEARS))
@@ -138,7 +140,11 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter) ->
     stores = [NodeStore(path) for path in sorted((home / "nodes").glob("*.db"))]
     try:
         known = stored_identities(stores)
-        apps = [node_app(BankNode(s) if s.role == "bank" else GridNode(s), known[s.org_id]) for s in stores]
+        nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
+        for node in nodes:
+            if isinstance(node, BankNode) and least_rows is not None:
+                node.set_training_limit(replace(node.training_limit, least_rows=least_rows))
+        apps = [node_app(node, known[node.org_id]) for node in nodes]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
         operator_app(result.plan, _observers(result, reporter))(grid, context)

@@ -105,7 +105,7 @@ def test_a_ledger_that_is_gone_or_shorter_opens_nothing(home, bank, tmp_path, ho
 
 
 def test_training_without_noise_is_counted_and_ends_at_the_banks_own_limit(bank, clock):
-    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3))
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3, 0))
     assert bank.training_limit.runs < default_training_limit().runs
     for _ in range(3):
         assert len(NodeSource(bank).open(OPENING).labels)

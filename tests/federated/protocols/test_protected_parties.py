@@ -1,5 +1,6 @@
 """Who takes part in protected training: no node is summed alone, beside made-up nodes, or after one has left."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from protected_world import BANKS, GRIDS, World
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.errors import AggregationFailed, TrainingFailed
+from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.protected.state import Parties, ProtectedNode
@@ -108,3 +109,32 @@ def test_a_step_out_of_order_is_refused():
         )
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         board.ask("query.protected_available", {"grid-x": Content()})
+
+
+@pytest.mark.parametrize("told", [1, 1_000_000], ids=["honest", "lying"])
+def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_the_operator_says(told):
+    world = World(rows=400)
+    for bank in BANKS:
+        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 400)
+    training = world.training()
+    asking = training.ask
+
+    def saying(action, requests):
+        if action == "hide":
+            more = {org: Content(c.arrays, {**c.config, "rows": told}) for org, c in requests.items()}
+            requests = more if told > 1 and all("rows" in c.config for c in requests.values()) else requests
+        return asking(action, requests)
+
+    training.ask = saying
+    with pytest.raises(TooFewRows, match=r"bank-a trains on 400 customers in common at least, not on \d+"):
+        training.fit()
+    assert "query.protected_open" not in {action for action, _ in world.crossed}
+
+
+def demanding(opened, least):
+    def rows():
+        node = opened()
+        node.rows = replace(node.rows, least_rows=least)
+        return node
+
+    return rows
