@@ -111,7 +111,7 @@ def test_a_step_out_of_order_is_refused():
         board.ask("query.protected_available", {"grid-x": Content()})
 
 
-@pytest.mark.parametrize("told", [1, 1_000_000], ids=["honest", "lying"])
+@pytest.mark.parametrize("told", [1, 100_000], ids=["honest", "lying"])
 def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_the_operator_says(told):
     world = World(rows=400)
     for bank in BANKS:
