@@ -41,6 +41,8 @@ from financing.registry.transfers.commands import SendCredits, mint_transfer, re
 
 # The rules are the same on both; a server asked over a socket takes longer for each command.
 COMMANDS = {"sqlite": sized(500, 10_000), "postgresql": sized(150, 10_000)}
+# Each can be claimed and issued once by each of two owners.
+DAYS = sized(12, 40)
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
 FIRST = datetime(2025, 3, 1, tzinfo=UTC)
 PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
@@ -72,8 +74,8 @@ class Machine:
         for owner in ("dev-a", "dev-b"):
             code = f"M{owner[-1].upper()}"
             project = world.project(owner, code)
-            world.post("grid-sip", f"/v1/meters/M-{code}/readings", world.readings_body(40))
-            for day in range(40):
+            world.post("grid-sip", f"/v1/meters/M-{code}/readings", world.readings_body(DAYS))
+            for day in range(DAYS):
                 claim = world.claim(owner, project, first=FIRST + timedelta(days=day), days=1)
                 world.accept(claim)
                 self.claims.append((owner, claim["monitoring_period_id"]))

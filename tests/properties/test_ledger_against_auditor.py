@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 from auditor import Auditor
+from soak import sized
 from sqlalchemy import insert
 
 from financing.base.errors import FinancingError, InsufficientBalance
@@ -74,7 +75,7 @@ def post(writer, changes):
 def test_the_ledger_and_an_independent_auditor_agree(books, seed):
     engine, writer = books
     rng, auditor = Random(seed), Auditor()
-    for number in range(250):
+    for number in range(sized(100, 2_000)):
         choice = rng.random()
         if choice < 0.75:
             changes = random_entry(rng)
