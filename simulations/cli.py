@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from federated.errors import FederatedError
+from federated.errors import FederatedError, TooFewRows
 from simulations import (
     loan_bench_commands,  # noqa: F401 (adds its command to bench)
     market_bench_commands,  # noqa: F401 (adds its command to bench)
@@ -103,9 +103,9 @@ def train(
             csv=labelled,
         )
     except FederatedError as error:
-        progress.print(
-            f"error {error.code}: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        hint = " (in a simulation, --least-rows sets another limit)" if isinstance(error, TooFewRows) else ""
+        line = f"error {error.code}: {error.detail}{hint}"
+        progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(REFUSED) from error
     if as_json:
         from simulations.report import to_json  # noqa: PLC0415

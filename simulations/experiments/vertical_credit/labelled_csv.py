@@ -83,19 +83,14 @@ def _names(column: str, derived: str | None) -> Names:
     if derived == f"{column}#":
         return _of_amount(f"{column} 取值的常见程度", f"how common the value of {column} is")
     value = derived.removeprefix(f"{column}=")
-    zh, en = f"{column} 为 {value}", f"{column} is {value}"
-    return zh, en, zh, en, f"{column} 不是 {value}", f"{column} is not {value}"
+    zh, en = f"{column} 是否为 {value}", f"whether {column} is {value}"
+    # Reasons tell no value: the same words where it is and where it is not.
+    return zh, en, zh, en, zh, en
 
 
 def _of_amount(zh: str, en: str) -> Names:
-    high, low = (
-        (f"{zh}高于一般客户", f"{en}: above the typical customer"),
-        (
-            f"{zh}低于一般客户",
-            f"{en}: below the typical customer",
-        ),
-    )
-    return zh, en, *high, *low
+    high_zh, low_zh = f"{zh}高于一般客户", f"{zh}低于一般客户"
+    return zh, en, high_zh, f"{en}: above the typical customer", low_zh, f"{en}: below the typical customer"
 
 
 def _require_of_each(file: str, target: str, labels: NDArray[np.int64], banks: Iterable[str]) -> None:
