@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from federated.errors import FederatedError
+from simulations.csv_options import Csv, Drop, GridColumns, LabelledCsv, Parties, Positive, Target
 
 bench = typer.Typer(no_args_is_help=True, help="Measure, both sides in one process.")
 REFUSED = 2
@@ -27,11 +28,12 @@ PLOTS = Path("simulations/experiments/credit_zoo/plots")
 @bench.command("credit")
 def credit(
     dataset: Annotated[str, typer.Option(help="taiwan, german, australian, heloc, sba, polish5, or all.")] = "taiwan",
-    csv: Annotated[Path | None, typer.Option(help="Any labelled CSV file instead of a public set.")] = None,
-    target: Annotated[str, typer.Option(help="Label column of --csv.")] = "",
-    positive: Annotated[str | None, typer.Option(help="Value of the target that counts as 1.")] = None,
-    drop: Annotated[str, typer.Option(help="Columns of --csv that are no features, with commas between.")] = "",
-    parties: Annotated[str | None, typer.Option(help="'a,b|c,d': the label holder's and the other's columns.")] = None,
+    csv: Csv = None,
+    target: Target = "",
+    positive: Positive = None,
+    drop: Drop = "",
+    parties: Parties = None,
+    grid_columns: GridColumns = "",
     folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to run.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="One fold.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
@@ -46,11 +48,7 @@ def credit(
     try:
         reports = _reports(
             dataset,
-            csv,
-            target,
-            positive,
-            drop,
-            parties,
+            LabelledCsv.chosen(csv, target, positive, drop, parties, grid_columns),
             1 if quick else folds,
             data,
             cache,
@@ -186,11 +184,7 @@ def _refuse(error: FederatedError, progress: Console) -> NoReturn:
 
 def _reports(
     dataset: str,
-    csv: Path | None,
-    target: str,
-    positive: str | None,
-    drop: str,
-    parties: str | None,
+    csv: LabelledCsv | None,
     folds: int,
     data: Path,
     cache: Path,
@@ -202,13 +196,12 @@ def _reports(
     # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
     from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
     from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
-    from simulations.experiments.credit_zoo.datasets import FILES, load_csv, load_dataset  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.datasets import FILES, load_dataset  # noqa: PLC0415
     from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
 
     plan = BenchPlan(folds, threads, cache, ZooSettings(), zoo=zoo)
     if csv is not None:
-        dropped = [c.strip() for c in drop.split(",") if c.strip()]
-        tables = [load_csv(csv, target, positive, dropped, parties)]
+        tables = [csv.load()]
     else:
         tables = [load_dataset(name, data) for name in (FILES if dataset == "all" else (dataset,))]
 

@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from federated.errors import FederatedError
+from federated.errors import FederatedError, TooFewRows
 from simulations import (
     loan_bench_commands,  # noqa: F401 (adds its command to bench)
     market_bench_commands,  # noqa: F401 (adds its command to bench)
 )
 from simulations.bench_commands import bench
 from simulations.consent_commands import consent
+from simulations.csv_options import Csv, Drop, GridColumns, LabelledCsv, Parties, Positive, Target
 from simulations.private_commands import privacy, private
 from simulations.risk_commands import risk
 
@@ -30,6 +31,8 @@ app.add_typer(private, name="private")
 app.add_typer(privacy, name="privacy")
 app.command("risk")(risk)
 REFUSED = 2
+# Enough that banks let gradients be opened.
+FIRMS = 17_000
 
 
 @app.callback()
@@ -46,7 +49,10 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Seed of split, assignment, networks and generated firms.")] = 2024,
     home: Annotated[Path | None, typer.Option(help="Keep node stores here and register the model here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
-    firms: Annotated[int, typer.Option(min=300, max=100_000, help="Size of the generated population.")] = 17_000,
+    firms: Annotated[
+        int | None,
+        typer.Option(min=300, max=100_000, help=f"Size of the generated population; {FIRMS:,} if not given."),
+    ] = None,
     protocol: Annotated[
         str, typer.Option(help="protected: nobody reads another's rows; open: the model zoo, in the clear; both.")
     ] = "protected",
@@ -60,9 +66,20 @@ def train(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Keep keys of all customers in the home, of a public data set too.")
     ] = False,
+    csv: Csv = None,
+    target: Target = "",
+    positive: Positive = None,
+    drop: Drop = "",
+    parties: Parties = None,
+    grid_columns: GridColumns = "",
 ) -> None:
     """Align, train across three banks and two grid companies, and measure beside what pooling would give."""
     progress = Console(stderr=True)
+    labelled = LabelledCsv.chosen(csv, target, positive, drop, parties, grid_columns)
+    if labelled is not None and (data is not None or firms is not None):
+        raise typer.BadParameter(
+            "is read instead of --data and of generated --firms, not with them", param_hint="--csv"
+        )
     try:
         # Torch and Flower take seconds to load; other commands of the same script do not pay for them.
         from federated.protocols.catalogue import averaged_by, vertical_protocols  # noqa: PLC0415
@@ -77,17 +94,18 @@ def train(
             folds=folds,
             seed=seed,
             home=home,
-            firms=firms,
+            firms=FIRMS if firms is None else firms,
             at=datetime.now(UTC),
             console=progress,
             protocols=averaged_by(strategy, protocols) if strategy else protocols,
             sandbox=sandbox,
             least_rows=least_rows,
+            csv=labelled,
         )
     except FederatedError as error:
-        progress.print(
-            f"error {error.code}: {error.detail}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        hint = " (in a simulation, --least-rows sets another limit)" if isinstance(error, TooFewRows) else ""
+        line = f"error {error.code}: {error.detail}{hint}"
+        progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(REFUSED) from error
     if as_json:
         from simulations.report import to_json  # noqa: PLC0415

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from federated.protocols.core.alignment import AlignmentStep
 from federated.protocols.core.protocol import VerticalProtocol
+from simulations.csv_options import LabelledCsv
+from simulations.experiments.vertical_credit.labelled_csv import read_labelled
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.report import Report, report_of
 from simulations.worlds.credit_nodes import CreditTables
@@ -35,9 +37,13 @@ def train_and_report(
     protocols: Sequence[VerticalProtocol],
     sandbox: bool = False,
     least_rows: int | None = None,
+    csv: LabelledCsv | None = None,
 ) -> Report:
-    """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`."""
-    tables = load_tables(data, firms, seed)
+    """Run the pipeline with progress on `console` and return its report. Raises `FederatedError`.
+
+    The tables are those of `csv` if it is given, else those of `load_tables`.
+    """
+    tables = load_tables(data, firms, seed) if csv is None else read_labelled(csv, seed, at.date())
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("starting", total=None)

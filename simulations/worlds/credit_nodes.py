@@ -129,7 +129,7 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
     existing = sorted((home / "nodes").glob("*.db"))
     if existing:
         describe_stores(home)
-        _require_same(existing, parts)
+        _require_same(existing, parts, tables.schema.data_origin)
         return
     for part in parts:
         store = NodeStore.create(
@@ -149,12 +149,12 @@ def build_nodes(home: Path, tables: CreditTables, consents: Sequence[ConsentReco
         store.close()
 
 
-def _require_same(existing: Sequence[Path], parts: Sequence[_Part]) -> None:
+def _require_same(existing: Sequence[Path], parts: Sequence[_Part], data_origin: str) -> None:
     held = {}
     for path in existing:
         store = NodeStore(path)
-        held[store.org_id] = store.data_sha256
+        held[store.org_id] = store.data_origin, store.data_sha256
         store.close()
-    wanted = {part.org_id: table_digest(part.subjects, part.values, part.labels) for part in parts}
+    wanted = {p.org_id: (data_origin, table_digest(p.subjects, p.values, p.labels)) for p in parts}
     if held != wanted:
         raise HomeOccupied("this home holds node stores of other data; choose another --home")

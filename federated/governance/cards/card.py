@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.record import utc
-from federated.governance.cards.texts import TEXTS, group_name, privacy_text, segment_name
+from federated.governance.cards.texts import TEXTS, group_name, offered_text, privacy_text, segment_name
 from federated.governance.lifecycle import Lifecycle
 from federated.governance.manifest import Manifest
 from federated.governance.monitoring.drift import Drift
@@ -126,6 +126,7 @@ def _details(words: _Words, manifest: Manifest, standing: Lifecycle, at: datetim
             (words("approved_by"), record.approved_by or words("none")),
             (words("valid_until"), words.moment(record.valid_until)),
             (words("learners"), words.listed(manifest.learners)),
+            (words("offered"), offered_text(manifest.config.get("offered"), words.language)),
             (words("explanation"), words.name("explanation", manifest.explanation)),
             (words("schema"), f"{manifest.schema_id} {manifest.schema_version}"),
             (words("seed"), str(manifest.seed)),

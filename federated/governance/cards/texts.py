@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from federated.governance.manifest import PRIVACY_NONE, PRIVACY_SHARES
 from federated.words import Language, Words
 
@@ -29,6 +31,14 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "approved_by": ("审批方", "Approved by"),
     "valid_until": ("审批有效至", "Approved until"),
     "learners": ("学习器", "Learners"),
+    "offered": ("用于评分", "What scores"),
+    "offered.joint": ("联合模型，银行列与供电公司列", "the joint model, of banks' and grid companies' columns"),
+    "offered.bank_only": (
+        "仅用银行列的伴随模型，因为联合模型在留出客户上更差：Brier 含供电公司列为 {joint}，不含为 {alone}",
+        "the companion, of banks' columns alone, because the joint model is worse on held-out customers: Brier {joint} "
+        "with grid companies' columns, {alone} without",
+    ),
+    "offered.untold": ("未说明", "not stated"),
     "explanation": ("解释方法", "Explanation"),
     "explanation.exact": ("加性表的 Shapley 值，闭式精确", "Shapley values of additive tables, exact in closed form"),
     "explanation.sampled": ("对特征次序抽样", "sampled orders of features"),
@@ -225,3 +235,19 @@ STATEMENTS = {PRIVACY_NONE: "privacy_none", PRIVACY_SHARES: "privacy_shares"}
 def privacy_text(statement: str, language: Language) -> str:
     """A manifest's statement of privacy in the reader's language; one that is not known stays as it was written."""
     return TEXTS.text(language, STATEMENTS[statement]) if statement in STATEMENTS else statement
+
+
+# As `candidate_of` words it.
+COMPANION_OFFERED = re.compile(
+    r"bank_only: held-out Brier (?P<joint>[\d.]+) with grid companies, (?P<alone>[\d.]+) without"
+)
+
+
+def offered_text(offered: object, language: Language) -> str:
+    """Whether a version scores jointly or with its companion, and why; what is not known stays as it was written."""
+    if offered is None:
+        return TEXTS.text(language, "offered.untold")
+    if offered == "joint":
+        return TEXTS.text(language, "offered.joint")
+    told = COMPANION_OFFERED.fullmatch(str(offered))
+    return str(offered) if told is None else TEXTS.text(language, "offered.bank_only", **told.groupdict())

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from federated.engines.in_process import InProcessGrid, Seat
-from federated.errors import CorruptData
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.metrics import Metrics, metrics_of
 from federated.protocols.core.rows import BankRows, GridRows
@@ -26,7 +25,7 @@ from federated.protocols.open.run import train_zoo
 from federated.protocols.open.settings import ZooSettings
 from federated.protocols.protected.settings import ProtectedSettings
 from simulations.experiments.credit_zoo import baselines
-from simulations.experiments.credit_zoo.datasets import BenchTable
+from simulations.experiments.credit_zoo.datasets import BenchTable, enough_of_each
 from simulations.experiments.credit_zoo.shares import protected_figures
 
 SPLITS = 5
@@ -61,8 +60,7 @@ class BenchPlan:
 
 def fold_masks(labels: NDArray[np.int64], name: str) -> list[NDArray[np.bool_]]:
     """Held-out masks of the protocol's folds. Raises `CorruptData` if a class has fewer rows than folds."""
-    if min(np.bincount(labels, minlength=2)) < 2 * SPLITS:
-        raise CorruptData(f"{name}: a class has fewer than {2 * SPLITS} rows", party=name, column="y")
+    enough_of_each(labels, name)
     masks = []
     for _, rows in StratifiedKFold(SPLITS, shuffle=True, random_state=SEED).split(np.zeros(len(labels)), labels):
         mask = np.zeros(len(labels), dtype=np.bool_)

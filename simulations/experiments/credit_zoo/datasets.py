@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,10 @@ from federated.models.encoding.categories import RawTable
 from federated.nodes.checks import GZIP_MAGIC
 
 SPLIT_SEED = 0
+# Twice as many as there are folds: each fold then holds a few rows of either class.
+LEAST_OF_A_CLASS = 10
+# A column with at least this share of numbers among its filled cells is one of numbers, and a word in it a slip.
+MOSTLY_NUMBERS = 0.9
 # Known only after the outcome, or naming the row: never features.
 SBA_DROPPED = (
     "Selected", "LoanNr_ChkDgt", "State", "ChgOffDate", "BalanceGross", "MIS_Status", "ChgOffPrinGr", "Recession",
@@ -60,27 +65,74 @@ def load_dataset(name: str, folder: Path) -> BenchTable:
     return cut_table(name, frame, target, None, dropped, None, CODES.get(name, ()))
 
 
-def load_csv(path: Path, target: str, positive: str | None, drop: Sequence[str], parties: str | None) -> BenchTable:
-    """Any labelled CSV file. `parties` is `a,b|c,d`: the label holder's columns, then the other party's."""
-    return cut_table(path.stem, read_frame(path), target, positive, drop, parties, ())
+def load_csv(
+    path: Path,
+    target: str,
+    positive: str | None,
+    drop: Sequence[str],
+    parties: str | None,
+    grid_columns: Sequence[str] = (),
+) -> BenchTable:
+    """Any labelled CSV file, its columns cut between the label holder (a bank) and the other party (a grid company).
+
+    `parties` is `a,b|c,d`: the bank's columns, then the grid company's, the rest left out. `grid_columns` names the
+    grid company's alone, the rest being the bank's. Without either: random halves. Raises `DataMissing`, `CorruptData`
+    or `SchemaMismatch`, naming file, line and column.
+    """
+    frame = read_frame(path)
+    features = [str(c) for c in frame.columns if c != target and c not in drop]
+    for column in features:
+        _refuse_slips(path.name, frame[column])
+    sides = None
+    if grid_columns:
+        if parties is not None:
+            raise SchemaMismatch(f"{path.name}: give --parties or --grid-columns, not both", file=path.name)
+        sides = _beside(path.name, features, grid_columns)
+    cut = cut_table(path.name, frame, target, positive, drop, parties, (), sides)
+    return replace(cut, name=path.stem)
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """A CSV file, plain or gzip, with a header. Raises `DataMissing` or `CorruptData`."""
+    """A CSV file, plain or gzip, with a header; rows are indexed by their lines in the file.
+
+    Raises `DataMissing`, `CorruptData` (unreadable, or rows of another length than the header) or `SchemaMismatch`.
+    """
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == GZIP_MAGIC else raw).decode("utf-8-sig")
-        frame = pd.read_csv(io.StringIO(text), skipinitialspace=True, low_memory=False)
+        lines = _lines(path.name, text)
+        frame = pd.read_csv(io.StringIO(text), skipinitialspace=True, low_memory=False, index_col=False)
+        frame.index = pd.Index(lines)
     except FileNotFoundError:
         raise DataMissing(f"{path.name} does not exist", file=path.name) from None
-    except (OSError, EOFError, ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise CorruptData(f"{path.name} cannot be read: {error}", file=path.name) from error
-    header = text.split("\n", 1)[0].rstrip("\r").split(",")
-    twice = sorted({c.strip().strip('"') for c in header if header.count(c) > 1})
-    if twice:
-        raise SchemaMismatch(f"{path.name} has column {twice[0]} twice", file=path.name, column=twice[0])
+    except (OSError, EOFError, ValueError, csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        told = " ".join(str(error).split())
+        raise CorruptData(f"{path.name} cannot be read: {told}", file=path.name) from error
     frame.columns = [str(c).strip() for c in frame.columns]
     return frame
+
+
+def _lines(name: str, text: str) -> list[int]:
+    """The line of each row, once every row has as many fields as the header and no column occurs twice."""
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    header = [column.strip() for column in next((row for row in reader if row), [])]
+    twice = sorted({c for c in header if header.count(c) > 1})
+    if twice:
+        raise SchemaMismatch(f"{name} has column {twice[0]} twice", file=name, column=twice[0])
+    lines = []
+    for row in reader:
+        if row and len(row) != len(header):
+            detail = f"{name} line {reader.line_num} has {len(row)} fields, the header has {len(header)}"
+            raise CorruptData(detail, file=name, line=reader.line_num)
+        if row:
+            lines.append(reader.line_num)
+    return lines
+
+
+def enough_of_each(labels: NDArray[np.int64], name: str) -> None:
+    """Raise `CorruptData` if a class of `labels` (rows,) in {0, 1} has too few rows to be spread over the folds."""
+    if min(np.bincount(labels, minlength=2)) < LEAST_OF_A_CLASS:
+        raise CorruptData(f"{name}: a class has fewer than {LEAST_OF_A_CLASS} rows", party=name, column="y")
 
 
 def cut_table(
@@ -91,43 +143,73 @@ def cut_table(
     drop: Sequence[str],
     parties: str | None,
     codes: Sequence[str],
+    sides: tuple[list[str], list[str]] | None = None,
 ) -> BenchTable:
-    """Labels and the two parties' columns of a frame. Without `parties`: random halves of the columns, seed 0."""
+    """Labels and the two parties' columns of a frame: `sides`, or `parties`, or random halves of them, seed 0."""
     if not target:
         raise SchemaMismatch(f"{name}: name the label column (--target)", party=name)
     for column in (target, *drop, *codes):
         if column not in frame.columns:
             raise SchemaMismatch(f"{name}: there is no column {column}", party=name, column=column)
+    if frame.empty:
+        raise CorruptData(f"{name}: there are no rows below the header", party=name)
     labels = _labels(name, frame[target], positive)
     features = [str(c) for c in frame.columns if c != target and c not in drop]
     if len(features) < 2:
         raise SchemaMismatch(f"{name}: two parties need at least two feature columns", party=name)
-    halves = _halves(features) if parties is None else _named(name, features, parties)
+    if sides is None:
+        sides = _halves(features) if parties is None else _named(name, features, parties)
     digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    digest.update(repr((halves, target, positive, tuple(codes))).encode())
-    holder, other = (_raw(frame, columns, codes, p) for columns, p in zip(halves, ("bank", "grid"), strict=True))
+    digest.update(repr((sides, target, positive, tuple(codes))).encode())
+    holder, other = (_raw(name, frame, columns, codes) for columns in sides)
     return BenchTable(name, labels, holder, other, digest.hexdigest())
 
 
 def _labels(name: str, column: pd.Series, positive: str | None) -> NDArray[np.int64]:
     if column.isna().any():
-        line = int(np.flatnonzero(column.isna().to_numpy())[0]) + 2
+        line = _first(column.isna())
         raise CorruptData(f"{name}: column {column.name} line {line} has no label", party=name, column=column.name)
     words = column.astype(str).str.strip()
     if positive is not None:
         labels = ((words == positive) | (words == f"{positive}.0")).to_numpy().astype(np.int64)
     else:
         number = pd.to_numeric(words, errors="coerce")
-        if not number.isin([0, 1]).all():
+        others = ~number.isin([0, 1])
+        if others.any():
+            line = _first(others)
             detail = (
-                f"{name}: column {column.name} holds something else than 0 and 1; name the bad outcome (--positive)"
+                f"{name}: column {column.name} holds something else than 0 and 1, {words[line][:40]!r} in line {line}; "
+                "name the bad outcome (--positive)"
             )
-            raise CorruptData(detail, party=name, column=column.name)
+            raise CorruptData(detail, party=name, column=column.name, line=line)
         labels = number.to_numpy().astype(np.int64)
     if len(np.unique(labels)) < 2:
         detail = f"{name}: column {column.name} has one class only, nothing can be learnt"
+        if positive is not None and not labels.any():
+            detail += f": no row holds {positive!r}"
         raise CorruptData(detail, party=name, column=column.name)
     return np.asarray(labels, dtype=np.int64)
+
+
+def _first(rows: pd.Series) -> int:
+    """The line of the first row that is marked."""
+    return int(rows.index[int(np.argmax(rows.to_numpy()))])
+
+
+def _refuse_slips(name: str, cells: pd.Series) -> None:
+    """Raise `CorruptData` for words in a column of numbers: one slip would make categories of them all."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return
+    filled = cells.dropna()
+    words = pd.to_numeric(filled, errors="coerce").isna()
+    if words.any() and words.mean() <= 1 - MOSTLY_NUMBERS:
+        line = _first(words)
+        found = str(filled[line]).strip()[:40]
+        detail = (
+            f"{name}: column {cells.name} line {line} is not a number: {found!r}; most of the column are, "
+            "so empty that cell or drop the column (--drop)"
+        )
+        raise CorruptData(detail, party=name, column=cells.name, line=line)
 
 
 def _halves(features: list[str]) -> tuple[list[str], list[str]]:
@@ -148,21 +230,32 @@ def _named(name: str, features: list[str], parties: str) -> tuple[list[str], lis
     return sides[0], sides[1]
 
 
-def _raw(frame: pd.DataFrame, columns: Sequence[str], codes: Sequence[str], party: str) -> RawTable:
+def _beside(name: str, features: list[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
+    for column in theirs:
+        if column not in features:
+            raise SchemaMismatch(f"{name}: there is no feature column {column}", party=name, column=column)
+    own = [column for column in features if column not in theirs]
+    if not own:
+        raise SchemaMismatch(f"{name}: --grid-columns leaves the bank no column", party=name)
+    return own, list(dict.fromkeys(theirs))
+
+
+def _raw(name: str, frame: pd.DataFrame, columns: Sequence[str], codes: Sequence[str]) -> RawTable:
     numbers = np.full((len(frame), len(columns)), np.nan)
     words = {}
     for j, column in enumerate(columns):
         cells = frame[column]
         if cells.isna().all():
-            raise CorruptData(f"{party}: column {column} is empty in every row", party=party, column=column)
+            raise CorruptData(f"{name}: column {column} is empty in every row", party=name, column=column)
         if pd.api.types.is_numeric_dtype(cells) and column not in codes:
             numbers[:, j] = cells.to_numpy(dtype=np.float64)
         else:
             text = cells.astype(str).str.strip().astype(object)
             words[j] = np.array(text.where(cells.notna(), None), dtype=object)
-    for infinite in np.flatnonzero(np.isinf(numbers).any(axis=0)).tolist():
-        column = columns[infinite]
-        raise CorruptData(f"{party}: column {column} holds an infinite value", party=party, column=column)
+    for i, j in np.argwhere(np.isinf(numbers)).tolist()[:1]:
+        line = int(frame.index[i])
+        detail = f"{name}: column {columns[j]} holds an infinite value in line {line}"
+        raise CorruptData(detail, party=name, column=columns[j], line=line)
     return RawTable(tuple(columns), numbers, words)
 
 

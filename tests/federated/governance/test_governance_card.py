@@ -149,3 +149,13 @@ def test_every_segment_of_every_schema_has_words():
         for segment in (*schema.bank.segments, *schema.grid.segments):
             assert f"segment.{segment.name}" in TEXTS
             assert {f"group.{segment.name}.{group}" for group in segment.groups} <= set(TEXTS)
+
+
+def test_a_card_tells_whether_grid_companies_columns_score_and_why_not():
+    """A version that scores with banks' columns alone said so in its manifest only, which few people read."""
+    assert "- **What scores**: not stated" in card()
+    assert "- **What scores**: the joint model" in card(made=manifest(config={"offered": "joint"}))
+    why = manifest(config={"offered": "bank_only: held-out Brier 0.12000 with grid companies, 0.11000 without"})
+    assert "Brier 0.12000 with grid companies' columns, 0.11000 without" in card(made=why)
+    assert "Brier 含供电公司列为 0.12000，不含为 0.11000" in card("zh", made=why)
+    assert "\\<b\\>" in card(made=manifest(config={"offered": "<b>"}))

@@ -8,6 +8,7 @@ from protected_world import FEW, World, marked
 from small_network import AT, SMALL
 
 from federated.errors import AggregationFailed, TrainingFailed
+from federated.governance.cards.texts import offered_text
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
 from federated.governance.model_registry import ModelRegistry
 from federated.models.encoding.random_leaves import best_trees
@@ -183,6 +184,7 @@ def test_a_joint_model_that_is_worse_than_its_companion_is_not_offered():
     joint, alone = gated_pair(0.12, 0.11)
     candidate = candidate_of(joint, alone)
     assert candidate.offered == "bank_only: held-out Brier 0.12000 with grid companies, 0.11000 without"
+    assert "Brier 含供电公司列为 0.12000，不含为 0.11000" in offered_text(candidate.offered, "zh")
     assert candidate.model.joint_bank is alone.scorers[0]
     values = np.array([[1.0, 2.0], [np.nan, -3.0]])
     assert candidate.model.joint_grid.logits(values).tolist() == [0.0, 0.0]
