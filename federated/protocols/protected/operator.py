@@ -169,6 +169,8 @@ class ProtectedTraining:
         if not any(most):
             return [[] for _ in self.bases]
         gradients, chosen = self._gradient(self._padded(self.betas)), list[list[int]]()
+        for k, part in enumerate(gradients):
+            self.watch(k, part)
         for k, (basis, gram, beta) in enumerate(zip(self.bases, grams, self._padded(self.betas), strict=True)):
             penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
             curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
@@ -235,9 +237,12 @@ class ProtectedTraining:
 
     def _columns(self, k: int, side: Side) -> FloatArray:
         """Agree on a side's columns, and sum up their Gram matrix."""
-        s = self.settings
-        trees = random_trees(side.binning, side.quantiles, s.candidates[k], s.depth, s.seed * 10 + k)
-        basis = RandomLeaves(side.encoder, side.binning, trees)
+        basis = self._drawn_basis(k, side, self.settings.candidates[k])
+        if k:
+            # The gradient of candidates is opened too: a grid company's are no more than it may keep.
+            most = self.settings.most_trees(k, sum(self.pairs.values()), basis)
+            basis = self._drawn_basis(k, side, min(most, len(basis.trees.feature)))
+        trees = basis.trees
         self.bases.append(basis)
         config = self.drawn
         told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), config)))
@@ -248,6 +253,11 @@ class ProtectedTraining:
         gram = np.zeros((width, width))
         gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
         return np.asarray(gram + gram.T - np.diag(np.diag(gram)))
+
+    def _drawn_basis(self, k: int, side: Side, candidates: int) -> RandomLeaves:
+        s = self.settings
+        trees = random_trees(side.binning, side.quantiles, candidates, s.depth, s.seed * 10 + k)
+        return RandomLeaves(side.encoder, side.binning, trees)
 
     @property
     def pairs(self) -> dict[Pair, int]:

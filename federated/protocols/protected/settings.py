@@ -17,13 +17,13 @@ class ProtectedSettings:
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood (by
     chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the path if
-    there was one before it. A grid company's coefficients say the more of single labels the more there are: it gets one
-    for `rows_a_column` rows, or its ramps alone. `set_aside` is the share of training rows that chooses the ridge and
+    there was one before it. A grid company's gradient says the more of single labels the longer it is: it gets one
+    column for `rows_a_column` rows, or its ramps alone, and trees are not chosen from more than that. `set_aside` is the share of training rows that chooses the ridge and
     calibrates.
     """
 
     ramps: int = 16
-    candidates: tuple[int, int] = (400, 400)
+    candidates: tuple[int, int] = (400, 50)
     trees: tuple[int, int] = (60, 50)
     depth: int = 2
     ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)

@@ -22,7 +22,7 @@ def test_counts_on_shares_are_those_of_the_rows(fitted, found):
     world, training = fitted
     held, rows = found.held_out, held_rows(world, training)
     labels = world.labels[rows]
-    assert held.logit == pytest.approx(world.logits(training)[rows], abs=0.02)
+    assert held.logit == pytest.approx(world.logits(training)[rows], abs=0.03)
     assert held.defaults.tolist() == np.bincount(held.block, labels).tolist()
     assert len(held.defaults) > 8
     assert held.rows.min() >= LEAST_ROWS
