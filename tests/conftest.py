@@ -40,8 +40,8 @@ SLOWEST = (
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
     for item in items:
-        # A file's tests share what it made, and all files that need one share the browser, which is slow to start.
-        group = "browser" if "chromium" in item.fixturenames else str(item.path)
+        # Tests of a file share what it made, and those in a browser the browser, which is slow to start.
+        group = "browser" if "browser" in item.path.parts else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

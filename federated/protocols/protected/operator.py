@@ -32,6 +32,8 @@ from federated.protocols.protected.state import FIT, GAIN, GRADIENT, HELD_OUT, S
 
 # How many times the tolerance roundings may leave.
 ROUNDED = 10.0
+# From how many trees each tree that a grid company may keep is chosen, at the most.
+CHOICES = 2
 # How many ridges in a row may do worse than the best before the path ends.
 WORSE = 2
 
@@ -239,9 +241,9 @@ class ProtectedTraining:
         """Agree on a side's columns, and sum up their Gram matrix."""
         basis = self._drawn_basis(k, side, self.settings.candidates[k])
         if k:
-            # The gradient of candidates is opened too: a grid company's are no more than it may keep.
+            # The gradient of all candidates is opened too, once: the more there are, the more it says of labels.
             most = self.settings.most_trees(k, sum(self.pairs.values()), basis)
-            basis = self._drawn_basis(k, side, min(most, len(basis.trees.feature)))
+            basis = self._drawn_basis(k, side, min(CHOICES * most, len(basis.trees.feature)))
         trees = basis.trees
         self.bases.append(basis)
         config = self.drawn

@@ -18,12 +18,12 @@ class ProtectedSettings:
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood (by
     chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the path if
     there was one before it. A grid company's gradient says the more of single labels the longer it is: it gets one
-    column for `rows_a_column` rows, or its ramps alone, and trees are not chosen from more than that. `set_aside` is the share of training rows that chooses the ridge and
+    column for `rows_a_column` rows, or its ramps alone; its trees are chosen from twice as many. `set_aside` is the share of training rows that chooses the ridge and
     calibrates.
     """
 
     ramps: int = 16
-    candidates: tuple[int, int] = (400, 50)
+    candidates: tuple[int, int] = (400, 100)
     trees: tuple[int, int] = (60, 50)
     depth: int = 2
     ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
