@@ -285,8 +285,6 @@ class NodeStore:
         file system keeps of the blocks that it gave the file before is beyond this.
         """
         with self._lock:
-            if self._db.in_transaction:
-                return False
             try:
                 self._db.execute("VACUUM")
                 busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

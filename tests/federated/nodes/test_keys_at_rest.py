@@ -65,9 +65,13 @@ def store(tmp_path):
 @pytest.fixture
 def before(store):
     """The store as an earlier version left it: keys in clear, one of them forgotten and in a free page only."""
-    store.put_state({f"filler {i}": b"f" * 900 for i in range(50)} | {"psi/bank-jinji/secret": b"forgotten key!" * 3})
-    store.drop_state([f"filler {i}" for i in range(50)] + ["psi/bank-jinji/secret"])
+    store._db.execute("PRAGMA secure_delete = OFF")  # some builds of SQLite have it on, others not
+    many = [f"filler {i}" for i in range(50)]
+    store.put_state(dict.fromkeys(many, b"f" * 900) | {"psi/bank-jinji/secret": b"forgotten key!" * 3})
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.drop_state([*many, "psi/bank-jinji/secret"])
     store.put_state(OLD)
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert lying_in(store, *OLD.values(), b"forgotten key!") == [*OLD.values(), b"forgotten key!"]
     return store
 
@@ -163,6 +167,20 @@ def test_another_key_file_opens_nothing(store, content):
     signing_key(store)
     key_file(store).write_bytes(content)
     refused(store, r"node-keys/grid-sip.key (is not the key|holds no key)")
+
+
+def test_a_key_file_that_is_there_is_used_and_not_written_over(store):
+    key_file(store).parent.mkdir()
+    key_file(store).write_bytes(b"short")
+    refused(store, "holds no key")
+    key_file(store).write_bytes(b"k" * 32)
+    signing_key(store)
+    assert key_file(store).read_bytes() == b"k" * 32
+
+
+def test_of_two_who_make_a_key_at_once_both_have_the_first(store):
+    first, second = new_secret(), new_secret()
+    assert keys.first_key(store, MASK, lambda: keys.first_key(store, MASK, lambda: first) and second) == first
 
 
 def test_a_node_that_cannot_open_its_keys_is_down_and_others_go_on(home):
