@@ -19,6 +19,7 @@ OURS = (
     "signing",
     "registry",
     "nodes",
+    "node-keys",
     "private",
 )
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -1,4 +1,4 @@
-"""One party's side of one private set intersection, with its secret and order kept in its own store until it ends."""
+"""One party's side of one private set intersection: its order and sealed secret are in its own store until it ends."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from federated.alignment import psi
 from federated.errors import AlignmentFailed
+from federated.nodes.keys import alignment_secret, kept_key, put_key
 from federated.nodes.store import NodeStore
 
 _PARTS = ("secret", "order", "other")
@@ -31,7 +32,8 @@ class AlignmentSession:
         secrets.SystemRandom().shuffle(order)
         secret = psi.new_secret()
         self._forget()
-        self._store.put_state({self._key("secret"): secret, self._key("order"): json.dumps(order).encode()})
+        self._store.put_state({self._key("order"): json.dumps(order).encode()})
+        put_key(self._store, self._key("secret"), secret)
         return psi.blind(secret, [elements[subject] for subject in order])
 
     def double(self, other_blinded: bytes) -> bytes:
@@ -53,10 +55,11 @@ class AlignmentSession:
         return len(rows), hashlib.sha256(b"".join(common)).digest()
 
     def _key(self, part: str) -> str:
-        return f"psi/{self._peer}/{part}"
+        return alignment_secret(self._peer) if part == "secret" else f"psi/{self._peer}/{part}"
 
     def _need(self, part: str) -> bytes:
-        value = self._store.state(self._key(part))
+        key = self._key(part)
+        value = kept_key(self._store, key) if part == "secret" else self._store.state(key)
         if value is None:
             raise AlignmentFailed(f"{self._store.org_id}: no alignment with {self._peer} is under way at this step")
         return value

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from federated.nodes.keys import SIGNING, first_key
 from federated.nodes.store import NodeStore
 
-STATE = "signing_key"
 LEAST_KIN = 2
 Keys = Mapping[str, Ed25519PrivateKey]
 
@@ -68,9 +68,6 @@ def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
 
 
 def signing_key(store: NodeStore) -> Ed25519PrivateKey:
-    """The key of the node behind a store, made at first use and kept. Raises `NodeUnavailable`."""
-    kept = store.state(STATE)
-    if kept is None:
-        kept = Ed25519PrivateKey.generate().private_bytes_raw()
-        store.put_state({STATE: kept})
-    return Ed25519PrivateKey.from_private_bytes(kept)
+    """The key of the node behind a store, made at first use and kept, sealed. Raises `NodeUnavailable`."""
+    fresh = Ed25519PrivateKey.generate
+    return Ed25519PrivateKey.from_private_bytes(first_key(store, SIGNING, lambda: fresh().private_bytes_raw()))

@@ -22,10 +22,10 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.served.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.served.scorer import PartyScorer
 from federated.nodes.consenting import ConsentingNode
+from federated.nodes.keys import MASK, first_key
 from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key
 from federated.nodes.store import NodeStore
 
-MASK_STATE = "mask key"
 PEER_STATE = "peer mask key "
 COUNTED_IN = 10
 
@@ -159,12 +159,15 @@ class Node(ConsentingNode):
         )
 
     def public_key(self) -> bytes:
-        """This node's public key for masks, 32 bytes. Its private key is made at first use and stays in its store."""
+        """This node's public key for masks, 32 bytes. Its private key is made at first use and kept (`nodes.keys`).
+
+        Raises `NodeUnavailable` if it cannot be opened.
+        """
         return public_of(self._secret())
 
     def _secret(self) -> bytes:
         with self._gate:
-            return self.store.state(MASK_STATE) or self.store.first_state(MASK_STATE, new_secret())
+            return first_key(self.store, MASK, new_secret)
 
     def pin_peer(self, org_id: str, public_key: bytes) -> None:
         """Know another node by this key (32 bytes) from now on, in the own store.

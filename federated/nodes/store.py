@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -268,6 +268,29 @@ class NodeStore:
         with self._held():
             self._db.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", (key, value))
             return bytes(self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()[0])
+
+    def change_state(self, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> None:
+        """Change run state in one transaction, the one that is open if one is: `change` is given all of it.
+
+        What it answers is kept; nothing is if it raises.
+        """
+        with self._held(), nullcontext() if self._db.in_transaction else self._transaction():
+            rows = {key: bytes(value) for key, value in self._db.execute("SELECT key, value FROM state")}
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", change(rows).items())
+
+    def scrub(self) -> bool:
+        """Write the file anew, so that nothing is left in it of rows that were replaced; whether that was possible.
+
+        It is not inside a transaction, while another connection reads or writes for long, or on a full disk. What a
+        file system keeps of the blocks that it gave the file before is beyond this.
+        """
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                return False
+            return not busy
 
     def state(self, key: str) -> bytes | None:
         """Run state under `key`, or None."""

@@ -120,9 +120,9 @@ class Network:
     def open(home: Path, clock: Clock = system_clock) -> Network:
         """Open every node store under `home`/nodes. Raises `DataMissing` if there is none, `CorruptData` if none opens.
 
-        A node whose store cannot be read, or whose log of uses was tampered with, counts as down: its own customers get
-        `NodeUnavailable`, others go on. `clock` is each node's own: all of them run on this machine. Raises
-        `StoreOutdated` for stores of an earlier version.
+        A node whose store or keys cannot be read, or whose log of uses was tampered with, counts as down: its own
+        customers get `NodeUnavailable`, others go on. `clock` is each node's own: all of them run on this machine.
+        Raises `StoreOutdated` for stores of an earlier version, `NodeUnavailable` if no bank can open its keys.
         """
         paths = sorted((home / "nodes").glob("*.db"))
         if not paths:
@@ -144,9 +144,15 @@ class Network:
         models = ApprovedModels(ModelRegistry(home), oversight.governance)
         banks = {s.org_id: BankNode(s, clock, models) for s in stores if s.role == "bank"}
         grids = {s.org_id: GridNode(s, clock, models) for s in stores if s.role == "grid"}
-        for org_id, strange in _introduce([*banks.values(), *grids.values()]).items():
-            broken[org_id] = strange
+        strange = _introduce([*banks.values(), *grids.values()])
+        broken |= strange
+        for org_id in strange:
             (banks.pop(org_id, None) or grids.pop(org_id)).store.close()
+        if not banks:
+            for grid in grids.values():
+                grid.store.close()
+            oversight.close()
+            raise NodeUnavailable(f"no bank's node can be opened: {strange[min(strange)].detail}", node=min(strange))
         network = Network(banks, grids, oversight, models, broken)
         for bank in banks.values():
             with suppress(NodeUnavailable):

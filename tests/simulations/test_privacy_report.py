@@ -54,6 +54,7 @@ def home(tmp_path, trained_network):
     (found / "private" / "run.json").write_text(json.dumps({**PRIVATE, "refused": {"bank-jinji": "<i>no</i>"}}))
     for file in (trained_network / "nodes").glob("bank-gusu.*"):
         shutil.copy(file, found / "nodes" / file.name)
+    shutil.copytree(trained_network / "node-keys", found / "node-keys")
     store = NodeStore(found / "nodes" / "bank-gusu.db")
     ledger = ledger_of(store)
     ledger.grant("firms", Budget(5.0, 1e-5), AT)

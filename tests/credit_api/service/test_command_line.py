@@ -132,9 +132,11 @@ def readable_by_others(home):
 def test_what_an_earlier_version_left_open_is_closed_and_what_is_not_ours_is_left(tmp_path):
     stores = tmp_path / "network" / "nodes"
     stores.mkdir(parents=True)
-    for path in (stores / "bank-gusu.db", tmp_path / "tanxin.db", tmp_path / "notes.txt"):
+    key = tmp_path / "node-keys" / "bank-gusu.key"  # where the home is a network's own
+    for path in (stores / "bank-gusu.db", key, tmp_path / "tanxin.db", tmp_path / "notes.txt"):
+        path.parent.mkdir(exist_ok=True)
         path.touch()
         path.chmod(0o644)
     assemble(Settings(home=tmp_path)).close()
-    assert [name for name in readable_by_others(tmp_path) if name.startswith(("network", "tanxin"))] == []
+    assert [name for name in readable_by_others(tmp_path) if name.startswith(("network", "node-keys", "tanxin"))] == []
     assert (tmp_path / "notes.txt").stat().st_mode & 0o777 == 0o644

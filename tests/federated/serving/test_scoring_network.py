@@ -33,8 +33,9 @@ from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.models.served.reasons import RankedReason, Reason, strongest
 from federated.models.served.scaling import logit_of, probability_of, score_of
+from federated.nodes.keys import MASK
 from federated.nodes.masks import new_secret, public_of, unmasked_sum
-from federated.nodes.node import MASK_STATE, PEER_STATE, PartialRequest, PartialScore
+from federated.nodes.node import PEER_STATE, PartialRequest, PartialScore
 from federated.nodes.seals import SEALED, opened, seal
 from federated.privacy.attacks.made_up_scorer import read, reading_scorer
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
@@ -303,13 +304,14 @@ def test_a_node_knows_its_peers_by_the_keys_that_it_pinned(network, trained, tmp
     with pytest.raises(NotPermitted, match="knows no key of grid-nobody"):
         bank.partial(request, PartialScore("grid-nobody", 0))
     # A node that comes back with another key is no peer of anybody: masks that do not cancel make no score.
-    grid.store.put_state({MASK_STATE: new_secret()})
+    pinned = bank.store.state(f"{PEER_STATE}grid-sip")
+    grid.store.drop_state([MASK])
     again = Network.open(tmp_path / "home", lambda: NOW)
     assert again.broken_ids == ("grid-sip",)
     served = next(r for r in rows(trained[1]) if trained[1].tables.grid_of[r[2]] == "grid-sip")
     assert again.score(query(served[0], served[1])).electricity is Electricity.UNAVAILABLE
     again.close()
-    assert bank.store.state(f"{PEER_STATE}grid-sip") != grid.public_key()
+    assert bank.store.state(f"{PEER_STATE}grid-sip") == pinned != grid.public_key()
 
 
 def test_reasons_tell_a_band_and_never_a_value(network, trained):
