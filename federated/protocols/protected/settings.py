@@ -15,11 +15,11 @@ class ProtectedSettings:
     that less is worse. The operator then chooses trees by sums it may see, at a ridge of leaves that holds one with a
     share `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
 
-    A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood (by
-    chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the path if
-    there was one before it. A grid company's gradient says the more of single labels the longer it is: it gets one
-    column for `rows_a_column` rows, or its ramps alone; its trees are chosen from twice as many. `set_aside` is the share of training rows that chooses the ridge and
-    calibrates.
+    A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
+    (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the
+    path if there was one before it. A grid company's gradient says the more of single labels the longer it is: it
+    gets one column for `rows_a_column` rows, or its ramps alone; its trees are chosen from twice as many.
+    `set_aside` is the share of training rows that chooses the ridge and calibrates.
     """
 
     ramps: int = 16
