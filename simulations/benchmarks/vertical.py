@@ -108,6 +108,13 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, lea
     guesses = {f"ramps: {name}": guess for name, guess in ramps.items()}
     if len(of_all):
         guesses |= label_inference.from_gradients(columns[1][fit], of_all, own, session.rate)
+    drawn = run.candidates[1]
+    if drawn.width > run.bases[1].width:
+        # The operator's gradient of all trees that were to choose from, once.
+        seen_once = label_inference.from_gradients(
+            drawn.columns(values[1]).astype(np.float64)[fit], _of_width(seen[1], drawn.width), own, session.rate
+        )
+        guesses |= {f"candidates: {name}": guess for name, guess in seen_once.items()}
     hidden = label_inference.strongest(guesses, labels[fit], own)
     of_bank = _of_width(seen[0], run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])

@@ -42,14 +42,15 @@ WORSE = 2
 class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
-    After `fit`: a basis, coefficients (width,) and the nodes that fit rows, a side, banks first. `watch` is shown each
-    gradient that is opened, with the number of its side. Raises what a node refuses with, `AggregationFailed` if a node
-    is missing from a sum, `NoOverlap`.
+    After `fit`: a basis, with the `candidates` that it was chosen from, coefficients (width,) and the nodes that
+    fit rows, a side, banks first. `watch` is shown each gradient that is opened, with the number of its side.
+    Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
     session: Session
     settings: ProtectedSettings
     bases: list[RandomLeaves] = field(default_factory=list)
+    candidates: tuple[RandomLeaves, ...] = ()
     betas: list[FloatArray] = field(default_factory=list)
     ridge: float = 0.0
     aside: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ class ProtectedTraining:
         start = [np.zeros(len(basis.ramps)) for basis in self.bases]
         start[0][0] = self.session.prior
         self._path(s.ridges, grams, start)
+        self.candidates = tuple(self.bases)
         chosen = self._choose(grams)
         kept = [
             np.concatenate([basis.ramps, basis.leaves_of(trees)])
