@@ -22,6 +22,7 @@ SLOWEST = (
     "test_readme",
     "test_privacy_bench",
     "test_conservation",
+    "test_authority_matrix",
     "test_command_line",
     "test_customer_story",
     "test_servicing_at_random",
@@ -37,14 +38,8 @@ SLOWEST = (
 )
 
 
-# Before xdist looks for groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: SLOWEST.index(item.path.stem) if item.path.stem in SLOWEST else len(SLOWEST))
-    for item in items:
-        # Tests of a file share what it made, and those in a browser the browser, which is slow to start.
-        group = "browser" if "browser" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish():
