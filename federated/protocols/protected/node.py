@@ -186,6 +186,7 @@ class ProtectedApp:
         if together < rows.least_rows:
             detail = f"{self.name} trains on {rows.least_rows:,} customers in common at least, not on {together:,}"
             raise TooFewRows(f"{detail}: of fewer, labels can be told from what is opened", least=rows.least_rows)
+        self._talk.state.enough = True
 
     def _keep(self, content: Content) -> Content:
         """Go on with fewer columns: `own` are this side's, `others` the other side's."""
@@ -203,6 +204,7 @@ class ProtectedApp:
         what its curve was made for.
         """
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        state.require_enough()
         state.answer_again(GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
         for peer, side in state.sides.items():
@@ -216,6 +218,7 @@ class ProtectedApp:
         """Begin a gain: over rows set aside, what `step` adds to the own logits is the one column, and its residuals
         are those at `beta`. Both go across behind masks that are dealt for this gain alone."""
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        state.require_enough()
         state.answer_again(GAIN, MOST_GAINS)
         beta, step = content.floats("beta"), content.floats("step")
         curve, purpose = Curve.around(content.number("rate")), trial(state.answered[GAIN])

@@ -102,6 +102,8 @@ class ProtectedNode:
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     told: set[str] = field(default_factory=set)
+    # Of a bank: whether banks together fit as many rows as it wants gradients and gains to be opened over.
+    enough: bool = False
     answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
     # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
@@ -158,6 +160,11 @@ class ProtectedNode:
         self.answered[what] += 1
         if self.answered[what] > most:
             raise TrainingFailed(f"{self.node.rows.org_id}: more than {most} of a run's {what}s were asked for")
+
+    def require_enough(self) -> None:
+        """Raise `TrainingFailed` at a bank that has not heard yet from all other banks how many rows they fit."""
+        if self.is_bank and not self.enough:
+            raise TrainingFailed(f"{self.node.rows.org_id}: nothing is opened before banks have counted their rows")
 
     def tell_once(self, what: str) -> None:
         """Raise `TrainingFailed` if `what` was told before in this run: the difference of two answers says too much."""

@@ -131,6 +131,25 @@ def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_th
     assert "query.protected_open" not in {action for action, _ in world.crossed}
 
 
+@pytest.mark.parametrize("action", ["open", "try"])
+def test_an_operator_that_keeps_banks_from_counting_opens_neither_gradients_nor_gains(action):
+    """Gains of steps of its choosing are equations about the labels of rows set aside."""
+    training = World(rows=400).training()
+    asking = training.ask
+
+    def silent(what, requests):
+        counted = what == "hide" and any("fitted/" in name for c in requests.values() for name in c.arrays)
+        return {} if counted else asking(what, requests)
+
+    training.ask = silent
+    with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
+        training.fit()
+    width = training.bases[0].width
+    told = Content({"beta": np.zeros(width), "step": np.ones(width)}, {"rate": 0.3})
+    with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
+        asking(action, {"bank-a": told})
+
+
 def demanding(opened, least):
     def rows():
         node = opened()
