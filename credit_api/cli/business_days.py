@@ -15,21 +15,13 @@ from rich.console import Console
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
 from credit_api.audit.model import AuditEvent
+from credit_api.cli.opening import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import business_date
 from financing.lending.business_day.closing import close_day, open_dates
 from financing.lending.business_day.outcome import ClosedDay
 from financing.lending.unit import UnitOfWork
-
-REFUSED = 2
-Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
-Database = Annotated[
-    str,
-    typer.Option(
-        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
-    ),
-]
 
 
 def end_of_day(

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
+from credit_api.cli.opening import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import CorruptData, FinancingError
 from financing.base.signing import message_of, sign_with
@@ -25,15 +26,7 @@ from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 
 readings_app = typer.Typer(no_args_is_help=True, help="Sign meter readings and load them into a grid node.")
-REFUSED = 2
 ROWS = 100_000
-Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
-Database = Annotated[
-    str,
-    typer.Option(
-        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
-    ),
-]
 Meter = Annotated[str, typer.Option(help="The meter that read the file.")]
 Interval = Annotated[int, typer.Option(help="Minutes: a part of a day, 1440 a day, 43200 a calendar month.")]
 Key = Annotated[Path, typer.Option(help="The meter's private key, as `tanxin readings key` made it.")]

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
+from credit_api.cli.opening import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.parameters import load_parameters
@@ -22,14 +23,6 @@ from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.reduction import shown
 
 registry_app = typer.Typer(no_args_is_help=True, help="Derive issued credits again, from the readings on.")
-REFUSED = 2
-Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
-Database = Annotated[
-    str,
-    typer.Option(
-        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
-    ),
-]
 
 
 @registry_app.callback()
