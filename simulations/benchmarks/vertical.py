@@ -103,19 +103,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, lea
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    of_ramps, of_all = (_of_width(seen[1], width) for width in (len(run.bases[1].ramps), run.bases[1].width))
-    ramps = label_inference.from_gradients(columns[1][fit][:, run.bases[1].ramps], of_ramps, own, session.rate)
-    guesses = {f"ramps: {name}": guess for name, guess in ramps.items()}
-    if len(of_all):
-        guesses |= label_inference.from_gradients(columns[1][fit], of_all, own, session.rate)
-    drawn = run.candidates[1]
-    if drawn.width > run.bases[1].width:
-        # The operator's gradient of all trees that were to choose from, once.
-        seen_once = label_inference.from_gradients(
-            drawn.columns(values[1]).astype(np.float64)[fit], _of_width(seen[1], drawn.width), own, session.rate
-        )
-        guesses |= {f"candidates: {name}": guess for name, guess in seen_once.items()}
-    hidden = label_inference.strongest(guesses, labels[fit], own)
+    hidden = label_inference.strongest(_guesses(run, values[1], seen[1], own, fit), labels[fit], own)
     of_bank = _of_width(seen[0], run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
@@ -157,6 +145,23 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, lea
         exchanges=exchanges,
         bytes=sent,
     )
+
+
+def _guesses(run: ProtectedTraining, values: Matrix, seen: list[Matrix], own: Matrix, fit: Mask) -> dict[str, Matrix]:
+    """Guesses at labels from the gradients of the grid company's ramps, of all its columns, and of all trees that were
+    to choose from, which the operator sees once."""
+    kept, drawn, rate = run.bases[1], run.candidates[1], run.session.rate
+    bases = {"ramps": (kept, kept.ramps), "columns": (kept, np.arange(kept.width))}
+    if drawn.width > kept.width:
+        bases["candidates"] = (drawn, np.arange(drawn.width))
+    guesses: dict[str, Matrix] = {}
+    for name, (basis, own_columns) in bases.items():
+        gradients = _of_width(seen, len(own_columns))
+        if len(gradients):
+            columns = basis.columns(values).astype(np.float64)[fit][:, own_columns]
+            found = label_inference.from_gradients(columns, gradients, own, rate)
+            guesses |= {f"{name}: {how}": guess for how, guess in found.items()}
+    return guesses
 
 
 def _of_width(seen: list[Matrix], width: int) -> Matrix:
