@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from kinds import BOTH
+from scratch import IN_MEMORY
 
 # What is imported stays: to look for garbage in it while it is loaded takes a third of the time that loading takes.
 gc.disable()
@@ -15,7 +16,8 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 # Workers are as many as processors: a second thread of theirs finds no processor, and waits for one at full speed.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-
+if IN_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
 
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
 SLOWEST = (
