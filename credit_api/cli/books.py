@@ -1,4 +1,4 @@
-"""`tanxin migrate`, `tanxin ledger …` and `tanxin keys …`: what is done to the books themselves."""
+"""`tanxin ledger …` and `tanxin keys …`: what is done to the books themselves."""
 
 from __future__ import annotations
 
@@ -7,37 +7,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from sqlalchemy import inspect
 
-from credit_api.app.database import migrate
-from credit_api.app.earlier_loans import EARLIER
 from credit_api.app.sandbox import KEYS_FILE, OFFICER, SECOND, officer
 from credit_api.app.settings import Settings
 from credit_api.audit.model import AuditEvent
-from credit_api.cli.opening import REFUSED, Database, Home, err, existing
+from credit_api.cli.opening import REFUSED, err, existing
+from credit_api.cli.options import Database, Home
 from credit_api.http.auth.keys import issue, key_id
 from credit_api.http.auth.principal import Principal
 from financing.base.errors import FinancingError
-from financing.base.storage.database import open_engine
 from financing.lending.unit import UnitOfWork
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys of a sandbox.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Check the books.")
 out = Console()
-
-
-def migrate_database(home: Home = Path("var"), database_url: Database = "") -> None:
-    """Bring the books' schema up to date. What needs the rules besides, the service does when it opens the books."""
-    settings = Settings(home=home, database_url=database_url)
-    if not database_url:
-        home.mkdir(parents=True, exist_ok=True)
-    engine = open_engine(settings.url)
-    migrate(engine)
-    waiting = inspect(engine).has_table(EARLIER)
-    engine.dispose()
-    if waiting:
-        out.print("loans of the earlier form get their accounts when the books are opened: try tanxin ledger verify")
-    out.print(f"the schema of {engine.url.render_as_string()} is up to date")
 
 
 @ledger_app.command("verify")

@@ -18,7 +18,7 @@ COMMANDS = {
     "serve": "credit_api.cli.service:serve",
     "init": "credit_api.cli.entering:init",
     "score-file": "credit_api.cli.scores:score_file",
-    "migrate": "credit_api.cli.books:migrate_database",
+    "migrate": "credit_api.cli.migrating:migrate_database",
     "ledger": "credit_api.cli.books:ledger_app",
     "keys": "credit_api.cli.books:keys_app",
     "audit": "credit_api.cli.audit:audit_app",

@@ -1,9 +1,6 @@
-"""Options that most commands have, and opening the books for one."""
+"""Opening the books for a command."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,14 +11,6 @@ from financing.base.errors import FinancingError
 
 err = Console(stderr=True)
 REFUSED = 2
-
-Home = Annotated[Path, typer.Option(envvar="TANXIN_HOME", help="Folder for everything the program writes.")]
-Database = Annotated[
-    str,
-    typer.Option(
-        "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
-    ),
-]
 
 
 def existing(settings: Settings) -> Parts:

@@ -22,7 +22,8 @@ from credit_api.app.main import create_app
 from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, SubjectSigner
-from credit_api.cli.opening import Database, Home, assembled, err
+from credit_api.cli.opening import assembled, err
+from credit_api.cli.options import Database, Home
 from credit_api.http.connections import guarded
 from federated.errors import DataMissing
 from federated.governance.model_registry import ModelRegistry
