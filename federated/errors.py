@@ -127,6 +127,10 @@ class TooFewRows(FederatedError, code="too_few_rows"):
     """A bank lets no gradients be opened over so few customers: labels could be told from them."""
 
 
+class RowsTooAlike(FederatedError, code="rows_too_alike"):
+    """A bank opened a run over nearly the same customers before: the difference would tell labels of the few others."""
+
+
 class TrainingFailed(FederatedError, code="training_failed"):
     """A node failed or returned non-finite numbers during a run. Names the node; nothing is registered."""
 

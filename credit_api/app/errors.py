@@ -183,6 +183,7 @@ STATUS: Mapping[str, int] = {
     "seal_broken": 502,
     "training_failed": 500,
     "too_few_rows": 409,
+    "rows_too_alike": 409,
     "model_not_found": 503,
     "model_corrupt": 503,
     "privacy_plan_refused": 403,

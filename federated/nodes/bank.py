@@ -14,6 +14,7 @@ from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedE
 from federated.models.served.reasons import RankedReason, Reason, top_reasons
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
+from federated.nodes.row_sets import RowSets
 from federated.nodes.seals import opened
 
 TRAINING_STATE = "training limit"
@@ -44,6 +45,17 @@ class BankNode(Node):
     def set_training_limit(self, limit: TrainingLimit) -> None:
         """Allow so many runs from now on; earlier ones count."""
         self.store.put_state({TRAINING_STATE: limit.to_bytes()})
+
+    def row_sets(self, of: str) -> RowSets:
+        """Its memory of runs: of what they opened (`of`) over its customers."""
+        key, limit = f"row sets {of}", self.training_limit
+        return RowSets(
+            lambda: self.store.state(key),
+            lambda raw: self.store.put_state({key: raw}),
+            self._clock(),
+            limit.window,
+            limit.row_sets,
+        )
 
     def now(self) -> datetime:
         """This node's own time."""

@@ -77,21 +77,25 @@ class TrainingLimit:
 
     In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves:
     of fewer, an operator and a grid company together tell labels from gradients (`privacy.attacks.label_inference`).
+    Runs over at most `row_sets` different sets of customers (`nodes.row_sets`).
     """
 
     window: timedelta
     runs: int
     least_rows: int
+    row_sets: int
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        return json.dumps((self.window.total_seconds(), self.runs, self.least_rows)).encode()
+        return json.dumps((self.window.total_seconds(), self.runs, self.least_rows, self.row_sets)).encode()
 
     @staticmethod
     def from_bytes(raw: bytes) -> TrainingLimit:
-        """The reverse of `to_bytes`. What was kept before there were least rows has the common default of them."""
-        seconds, runs, *rows = json.loads(raw)
-        return TrainingLimit(timedelta(seconds=seconds), runs, rows[0] if rows else default_training_limit().least_rows)
+        """The reverse of `to_bytes`. What an earlier version did not keep has the common default."""
+        seconds, runs, *later = json.loads(raw)
+        common = default_training_limit()
+        rows = later[0] if later else common.least_rows
+        return TrainingLimit(timedelta(seconds=seconds), runs, rows, later[1] if later[1:] else common.row_sets)
 
 
 def _defaults() -> dict[str, Any]:
@@ -102,7 +106,9 @@ def _defaults() -> dict[str, Any]:
 def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
-    return TrainingLimit(timedelta(days=raw["window_days"]), int(raw["runs"]), int(raw["least_rows"]))
+    return TrainingLimit(
+        timedelta(days=raw["window_days"]), int(raw["runs"]), int(raw["least_rows"]), int(raw["row_sets"])
+    )
 
 
 @cache

@@ -1,23 +1,39 @@
-"""From how many customers on gradients tell no single labels: the attack at several sizes, and what banks do there."""
+"""From how many customers on gradients tell no single labels: the attack at several sizes, over several folds, from
+several runs together, and what banks do there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from federated.errors import TooFewRows
+import numpy as np
+
+from federated.errors import RowsTooAlike, TooFewRows
 from federated.nodes.budget import default_training_limit
-from simulations.benchmarks.vertical import measure_vertical
+from federated.nodes.row_sets import RowSets
+from federated.privacy.attacks import label_inference
+from federated.protocols.protected.settings import ProtectedSettings
+from federated.protocols.protected.state import FIT
+from simulations.benchmarks.vertical import Fitted, fitted, some
+from simulations.experiments.vertical_credit.pipeline import SPLITS, with_folds
 from simulations.worlds.credit_nodes import CreditTables
 
 QUICK, SIZES = (300, 600), (300, 600, 1_200, 2_400, 5_000, 10_000, 14_000)
 CHANCE = 0.5
+# Of how many customers a label is asked for by the difference of two runs, which have so many in common at the most.
+ASKED_FOR, NEAR_ROWS = 3, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class FewRows:
     """The attack on labels (see `vertical`, AUC beyond the own function) among so many customers in common, of whom
     `fitted` are fitted: where banks have no limit, and as they are by default. A run that a bank refuses shows nothing.
+
+    `by_fold` is the attack on all rows with each of the folds held out, `folds_together` that of an operator and a grid
+    company that put the gradients of all these runs together. `told_by_difference` is which share of the labels is read
+    that the grid company asks for, by leaving one customer out of a second run (`…_unremembered`: where the bank does
+    not remember the first).
     """
 
     data_origin: str
@@ -29,27 +45,94 @@ class FewRows:
     refused: int
     worst_without_limit: float
     worst_with_limit: float
+    by_fold: tuple[float, ...]
+    by_fold_mean: float
+    folds_together: float
+    told_by_difference_unremembered: float
+    told_by_difference: float
 
 
-def measure_few_rows(tables: CreditTables, seed: int, sizes: Sequence[int]) -> FewRows:
-    """One run of one bank and one grid company a size, with the limit that banks have by default and without."""
-    least = default_training_limit().least_rows
+def measure_few_rows(tables: CreditTables, seed: int, sizes: Sequence[int], folds: int = SPLITS) -> FewRows:
+    """One run of one bank and one grid company a size, with the limit that banks have by default and without; and one
+    of all rows for each of the first `folds`."""
+    least, settings, folded = (
+        default_training_limit().least_rows,
+        ProtectedSettings(seed=seed),
+        with_folds(tables, seed),
+    )
     bare, guarded = [], []
     for size in sizes:
-        bare.append(measure_vertical(tables, seed, most=size))
+        fewer = some(folded, seed, size)
+        bare.append(fitted(fewer, settings))
         try:
-            guarded.append(measure_vertical(tables, seed, most=size, least_rows=least).label_attack_protected_beyond)
+            guarded.append(_strongest(fitted(fewer, settings, least_rows=least)))
         except TooFewRows:
             guarded.append(CHANCE)
-    found = [each.label_attack_protected_beyond for each in bare]
+    found = [_strongest(each) for each in bare]
+    runs = [fitted(folded, settings, fold) for fold in range(folds)]
+    by_fold = [_strongest(run) for run in runs]
+    near = some(folded, seed, NEAR_ROWS)
     return FewRows(
         data_origin=tables.schema.data_origin,
         least_rows=least,
         customers=tuple(sizes),
-        fitted=tuple(each.rows for each in bare),
+        fitted=tuple(int((each.marks == FIT).sum()) for each in bare),
         without_limit=tuple(found),
         with_limit=tuple(guarded),
         refused=guarded.count(CHANCE),
         worst_without_limit=max(found),
         worst_with_limit=max(guarded),
+        by_fold=tuple(by_fold),
+        by_fold_mean=float(np.mean(by_fold)),
+        folds_together=_together(runs),
+        told_by_difference_unremembered=_told(near, settings, remembered=False),
+        told_by_difference=_told(near, settings, remembered=True),
     )
+
+
+def _strongest(found: Fitted) -> float:
+    fit = found.marks == FIT
+    return label_inference.strongest(found.guesses, found.labels[fit], found.logits[1][fit]).beyond
+
+
+def _together(runs: Sequence[Fitted]) -> float:
+    """The attack with one system of equations for all runs: each row is in the gradients of those that fitted it."""
+    columns, gradients = [], []
+    for each in runs:
+        fit = (each.marks == FIT)[:, None]
+        for basis in (each.run.bases[1], each.run.candidates[1]):
+            seen = [gradient for gradient in each.seen[1] if len(gradient) == basis.width]
+            if seen:
+                columns.append(np.where(fit, basis.columns(each.values[1]).astype(np.float64), 0.0))
+                gradients.append(seen[-1])
+    own = np.asarray(np.mean([each.logits[1] for each in runs], axis=0))
+    rates = [each.run.session.rate for each in runs]
+    guesses = label_inference.from_gradients(
+        np.hstack(columns), np.concatenate(gradients)[None, :], own, float(np.mean(rates))
+    )
+    return label_inference.strongest(guesses, runs[0].labels, own).beyond
+
+
+def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool) -> float:
+    """Which share of labels a grid company reads by withholding one customer from a second run."""
+    kept: dict[str, bytes] = {}
+    memory = None
+    if remembered:
+        limit = default_training_limit()
+        now = datetime(2026, 11, 1, tzinfo=UTC)
+        memory = RowSets(
+            lambda: kept.get("fitted"), lambda raw: kept.update(fitted=raw), now, timedelta(days=1), limit.row_sets
+        )
+    # A limit of rows that this run passes, so that what refuses it is the memory alone.
+    whole = fitted(tables, settings, least_rows=100, memory=memory)
+    told = 0
+    asked = np.flatnonzero(whole.marks == FIT)[:ASKED_FOR]
+    for at in asked.tolist():
+        try:
+            without = fitted(tables, settings, least_rows=100, memory=memory, withheld=[at])
+        except RowsTooAlike:
+            continue
+        # The first column of banks is 1 everywhere: what is left of it is the label less the rate.
+        left = float(whole.seen[0][0][0] - without.seen[0][0][0])
+        told += int((left > 0.0) == (whole.labels[at] == 1))
+    return told / len(asked)

@@ -45,7 +45,7 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
             "alignment": lambda: measure_alignment(5_000, peer),
             "secure_aggregation": lambda: measure_aggregation(20, 400),
             "vertical": lambda: measure_vertical(tables(), SEED, most=15_000),
-            "few_rows": lambda: measure_few_rows(tables(), SEED, QUICK),
+            "few_rows": lambda: measure_few_rows(tables(), SEED, QUICK, 2),
             "withdrawal": lambda: measure_withdrawal(100),
             "probing": lambda: measure_probing(1_000),
             "extraction": lambda: measure_extraction(600, 20),

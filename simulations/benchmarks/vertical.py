@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.categories import RawTable
 from federated.models.served.metrics import metrics_of
 from federated.nodes.identity import fresh_identities
+from federated.nodes.row_sets import RowSets, digests_of
 from federated.privacy.attacks import feature_inference, label_inference
 from federated.privacy.attacks.cell_counts import certain_labels, largest_chance
 from federated.protocols.core.messages import Switchboard
@@ -31,7 +33,7 @@ from simulations.benchmarks.dealt_pairs import read_together, row_read
 from simulations.experiments.vertical_credit.pipeline import with_folds
 from simulations.worlds.credit_nodes import CreditTables
 
-FOLD, KNOWN_SHARE = 0, 0.05
+KNOWN_SHARE = 0.05
 BANK, GRID = "bank", "grid"
 Matrix = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -80,30 +82,78 @@ class ProtectedVertical:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A run over one bank and one grid company, the gradients that were opened a side, and what each position is for.
+
+    `values`, `columns` and `logits` are a side's, banks first, over all positions.
+    """
+
+    run: ProtectedTraining
+    board: Switchboard
+    seen: tuple[list[Matrix], list[Matrix]]
+    seconds: float
+    values: tuple[Matrix, Matrix]
+    labels: Labels
+
+    @property
+    def marks(self) -> Labels:
+        """What each position is for."""
+        return self.run.marks[BANK, GRID]
+
+    @property
+    def columns(self) -> list[Matrix]:
+        """Columns (rows, width)."""
+        return [basis.columns(v).astype(np.float64) for basis, v in zip(self.run.bases, self.values, strict=True)]
+
+    @property
+    def logits(self) -> list[Matrix]:
+        """Parts of the logit (rows,)."""
+        return [c @ beta for c, beta in zip(self.columns, self.run.betas, strict=True)]
+
+    @property
+    def guesses(self) -> dict[str, Matrix]:
+        """The grid company's and the operator's guesses at labels of fitted rows, by name."""
+        fit = self.marks == FIT
+        return _guesses(self.run, self.values[1], self.seen[1], self.logits[1][fit], fit)
+
+
+def fitted(
+    tables: CreditTables,
+    settings: ProtectedSettings,
+    fold: int = 0,
+    least_rows: int = 0,
+    memory: RowSets | None = None,
+    withheld: Sequence[int] = (),
+) -> Fitted:
+    """Train with this fold held out. The bank has this `memory` of runs; the grid company says of the positions
+    `withheld` that it may not use them. Raises `TooFewRows`, `RowsTooAlike`."""
+    seen: tuple[list[Matrix], list[Matrix]] = ([], [])
+    apps = _apps(tables, fold, least_rows, memory, withheld)
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
+    started = time.perf_counter()
+    session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
+    run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
+    run.fit()
+    labels = tables.labels[tables.joint].astype(np.int64)
+    return Fitted(run, board, seen, time.perf_counter() - started, _values(tables), labels)
+
+
 def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, least_rows: int = 0) -> ProtectedVertical:
     """One fold, customers of both sides (at most `most`) as one bank and one grid company, protected columns left out.
 
     With one of either side what a side's gradient says, it says to one party, which is the worst case for it. Raises
     `TooFewRows` where the bank's limit is `least_rows`.
     """
-    tables = _some(with_folds(tables, seed), seed, most)
-    settings = ProtectedSettings(seed=seed)
-    seen: tuple[list[Matrix], list[Matrix]] = ([], [])
-    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(tables, least_rows), start=2)}))
-    started = time.perf_counter()
-    session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
-    run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
-    run.fit()
-    seconds = time.perf_counter() - started
-    marks, labels = run.marks[BANK, GRID], tables.labels[tables.joint].astype(np.int64)
+    tables = some(with_folds(tables, seed), seed, most)
+    found = fitted(tables, ProtectedSettings(seed=seed), least_rows=least_rows)
+    run, board, seen, seconds = found.run, found.board, found.seen, found.seconds
+    marks, labels, values, columns, logits = found.marks, found.labels, found.values, found.columns, found.logits
     fit, held_out = marks == FIT, marks == HELD_OUT
-    values = _values(tables)
-    columns = [basis.columns(v).astype(np.float64) for basis, v in zip(run.bases, values, strict=True)]
-    logits = [c @ beta for c, beta in zip(columns, run.betas, strict=True)]
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    hidden = label_inference.strongest(_guesses(run, values[1], seen[1], own, fit), labels[fit], own)
+    hidden = label_inference.strongest(found.guesses, labels[fit], own)
     of_bank = _of_width(seen[0], run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
@@ -114,8 +164,8 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, lea
     ]
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     exchanges, sent = board.traffic.exchanges, board.traffic.bytes
-    found = judged(run, [], 0.0)
-    parts = [part for part in (found.set_aside, found.held_out) if part is not None]
+    counted = judged(run, [], 0.0)
+    parts = [part for part in (counted.set_aside, counted.held_out) if part is not None]
     sums = [part.sums([BANK]) for part in parts]
     together, alone = read_together((dealt_pairs.BANK, dealt_pairs.OTHER)), read_together((dealt_pairs.BANK,))
     return ProtectedVertical(
@@ -169,7 +219,7 @@ def _of_width(seen: list[Matrix], width: int) -> Matrix:
     return np.array([gradient for gradient in seen if len(gradient) == width]).reshape(-1, width)
 
 
-def _some(tables: CreditTables, seed: int, most: int) -> CreditTables:
+def some(tables: CreditTables, seed: int, most: int) -> CreditTables:
     """The same tables with at most `most` customers whom both sides know, drawn by `seed`."""
     shared = np.flatnonzero(tables.joint)
     kept = np.random.default_rng(seed).permutation(shared)[:most]
@@ -184,17 +234,21 @@ def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:
     return own[0][:, list(bank.lending)], own[1][:, list(grid.lending)]
 
 
-def _apps(tables: CreditTables, least_rows: int) -> list[ClientApp]:
+def _apps(
+    tables: CreditTables, fold: int, least_rows: int, memory: RowSets | None, withheld: Sequence[int]
+) -> list[ClientApp]:
     """One bank and one grid company over all customers whom both know, in the same order."""
     bank, grid = _values(tables)
-    here = np.arange(len(bank))
+    here, usable = np.arange(len(bank)), np.arange(len(bank))
+    usable[list(withheld)] = -1
     folds = tables.folds[tables.joint]
     labels = tables.labels[tables.joint].astype(np.int64)
     raw = [RawTable(tuple(str(j) for j in range(v.shape[1])), v, {}) for v in (bank, grid)]
-    rows: dict[str, BankRows | GridRows] = {
-        BANK: BankRows(BANK, raw[0], labels, folds != FOLD, folds == FOLD, {GRID: here}, least_rows=least_rows),
-        GRID: GridRows(GRID, raw[1], {BANK: here}),
-    }
+    of_bank = BankRows(BANK, raw[0], labels, folds != fold, folds == fold, {GRID: here}, least_rows=least_rows)
+    if memory is not None:
+        digests = digests_of([s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint])
+        of_bank = replace(of_bank, digests=digests, row_sets=memory)
+    rows: dict[str, BankRows | GridRows] = {BANK: of_bank, GRID: GridRows(GRID, raw[1], {BANK: usable})}
     known = fresh_identities(rows, {BANK: BANK, GRID: GRID})
 
     def app(name: str) -> ClientApp:

@@ -104,6 +104,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "node_unavailable": ("节点无法应答", "A node does not answer"),
     "no_overlap": ("没有共同客户", "No common customers"),
     "too_few_rows": ("客户太少，不能训练", "Too few customers to train on"),
+    "rows_too_alike": ("与先前训练的客户几乎相同，不能训练", "Nearly the same customers were trained on before"),
     "training_failed": ("训练失败", "Training failed"),
     "model_not_found": ("还没有模型", "There is no model yet"),
     "model_corrupt": ("模型文件损坏", "The model is corrupt"),

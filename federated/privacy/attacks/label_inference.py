@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 STRATA = 50
 # How much of the default probability's spread the attacker lays to its own function when it guesses the other part.
 SLOPES = (0.5, 0.8, 1.1)
+# What is added to the diagonal: columns that few rows have say little, and the more there are the more they are shrunk.
+RIDGES = (1e-3, 1.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +47,17 @@ def from_gradients(
     first step, the mean of all, and the last; and from the last with Xᵀp put back, as far as the own function
     (`own_logits`) says p, so that what is left is Xᵀy. `rate` is the overall rate of default, which is public.
     """
-    width = columns.shape[1]
-    factor = scipy.linalg.cho_factor(columns.T @ columns + 1e-3 * np.eye(width))
-
-    def least(gradient: FloatArray) -> FloatArray:
-        return np.asarray(columns @ scipy.linalg.cho_solve(factor, gradient), dtype=np.float64)
-
-    guesses = {
-        "first": least(gradients[0]),
-        "mean": least(gradients.mean(axis=0)),
-        "last": least(gradients[-1]),
-    }
+    gram, guesses = columns.T @ columns, dict[str, FloatArray]()
+    told = {"first": gradients[0], "mean": gradients.mean(axis=0), "last": gradients[-1]}
     for slope in SLOPES:
         shift = brentq(lambda a, s=slope: float(_logistic(a + s * own_logits).mean()) - rate, -30.0, 30.0)
-        guesses[f"last, {slope} of the own function put back"] = least(
-            gradients[-1] + columns.T @ _logistic(shift + slope * own_logits)
-        )
+        put_back = gradients[-1] + columns.T @ _logistic(shift + slope * own_logits)
+        told[f"last, {slope} of the own function put back"] = put_back
+    for ridge in RIDGES:
+        factor = scipy.linalg.cho_factor(gram + ridge * np.eye(len(gram)))
+        for name, gradient in told.items():
+            guess = columns @ scipy.linalg.cho_solve(factor, gradient)
+            guesses[f"{name}, ridge {ridge:g}"] = np.asarray(guess, dtype=np.float64)
     return guesses
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from federated.models.encoding.categories import RawTable
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.node import Node
+from federated.nodes.row_sets import LEAST_APART, Digests, digests_of
 from federated.privacy.ledgers import dataset_of, ledger_of
 from federated.protocols.core.messages import Content
 from federated.protocols.core.rows import BankRows, GridRows
@@ -46,7 +48,7 @@ class NodeSource:
         """Rows for `fold` at the instant `at_us`; with `joint`, a bank trains on aligned customers only.
 
         A bank's own privacy ledger is asked. Raises `PrivacyBudgetExceeded`, `PrivacyLedgerCorrupt`, or `CorruptData`
-        naming party and column, `TrainingFailed` if the message lacks a field.
+        naming party and column, `RowsTooAlike`, `TrainingFailed` if the message lacks a field.
         """
         at = from_micros(content.integer("at_us"))
         if isinstance(self.node, BankNode):
@@ -71,8 +73,19 @@ class NodeSource:
         held_out = consented & (table.folds == fold) & aligned
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
-        least = self.node.training_limit.least_rows if isinstance(self.node, BankNode) else 0
-        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least)
+        digests = digests_of(table.subjects)
+        if content.integer("joint"):
+            self._remember(self.node, digests[training])
+        least = self.node.training_limit.least_rows
+        sets = self.node.row_sets("fitted")
+        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least, digests, sets)
+
+    @staticmethod
+    def _remember(bank: BankNode, training: Digests) -> None:
+        """The operator is told how many of a bank's training rows are defaults: of nearly the same ones once."""
+        sets, number = bank.row_sets("counted"), secrets.randbits(64)
+        least = min(LEAST_APART, bank.training_limit.least_rows)
+        sets.begin(number, [training], [[len(training)]], [sets.apart([training])], [least])
 
     @staticmethod
     def _begin(bank: BankNode) -> None:

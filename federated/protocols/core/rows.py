@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from federated.errors import TrainingFailed
 from federated.models.encoding.categories import RawTable
 from federated.models.encoding.ramps import FloatArray
+from federated.nodes.row_sets import Digests, RowSets
 from federated.protocols.core.messages import Arrays, Content
 
 Positions = NDArray[np.int64]
@@ -25,7 +26,8 @@ class BankRows:
 
     `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
     gives, for each segment that is audited, the row's group (−1 = unknown). `least_rows` is over how many customers of
-    all banks together this bank lets gradients be opened.
+    all banks together this bank lets gradients be opened; `digests` (rows,) say to `row_sets`, its memory of runs, who
+    is who: without them it has none.
     """
 
     org_id: str
@@ -36,6 +38,8 @@ class BankRows:
     peers: Mapping[str, Positions] = field(default_factory=dict)
     groups: Mapping[str, Positions] = field(default_factory=dict)
     least_rows: int = 0
+    digests: Digests = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    row_sets: RowSets | None = None
 
 
 @dataclass(frozen=True, slots=True)

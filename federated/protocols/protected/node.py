@@ -9,7 +9,7 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
+from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
@@ -22,6 +22,7 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
+from federated.protocols.protected.own_rows import OwnRows, told_of
 from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
@@ -40,6 +41,7 @@ class ProtectedApp:
         self._talk = Talk(identity)
         self._dealing = NodeDealing(self._talk)
         self._judging = Judging(self._talk, self._dealing)
+        self._own_rows: OwnRows | None = None
 
     def add_to(self, app: ClientApp) -> None:
         """Let the app answer protected training's messages, and take part in secure sums."""
@@ -88,6 +90,7 @@ class ProtectedApp:
         node = self._opened()
         met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
         self._dealing.forget()
+        self._own_rows = None
         return Content(config={"key": met.public, "signature": met.signature})
 
     def _meet(self, content: Content) -> Content:
@@ -105,6 +108,8 @@ class ProtectedApp:
     def _mark(self, content: Content) -> Content:
         """Of a bank: what each position is for, where both sides may use it. Of a grid company: take what banks say."""
         state, told = self._talk.state, content.under("marks")
+        # What banks have counted are these rows: they stay what they are for.
+        state.tell_once("marks")
         if not state.is_bank:
             state.marks = {bank: np.asarray(told[bank], dtype=np.int64) for bank in state.node.rows.peers}
             return Content()
@@ -142,7 +147,8 @@ class ProtectedApp:
         """Begin every pair: own columns behind the dealer's masks for the peer; then take the peer's.
 
         Where this node deals, begin that too, for the `rows` of pairs that the operator tells it. Banks tell each
-        other, sealed, how many rows they fit: what an operator says of that decides nothing. Raises `TooFewRows`.
+        other, sealed, how many rows they fit, and how far these are from those of earlier runs: what an operator says
+        of that decides nothing. Raises `TooFewRows`, `RowsTooAlike`.
         """
         state = self._talk.state
         if content.under("hidden") or content.under("fitted"):
@@ -162,8 +168,10 @@ class ProtectedApp:
             tapes = self._talk.tapes(content, peer, FITTING)
             state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), *tapes, curve, self._labels(rows))
             out[f"hidden/{peer}"] = self._talk.sealed(peer, state.sides[peer].hidden_columns())
-        for bank in self._other_banks():
-            out[f"fitted/{bank}"] = self._talk.sealed(bank, np.array([own], dtype=np.uint64))
+        if state.is_bank:
+            self._own_rows = OwnRows.of(state)
+            for bank in self._other_banks():
+                out[f"fitted/{bank}"] = self._talk.sealed(bank, self._own_rows.told.numbers())
         self._dealing.begin(FITTING, self._dealing.rows(content), _widths(content))
         return Content(out)
 
@@ -177,16 +185,16 @@ class ProtectedApp:
         return sorted(state.parties.ours - {self.name}) if state.is_bank else []
 
     def _require_enough(self, content: Content) -> None:
-        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over."""
-        rows = self._talk.state.node.rows
-        if not isinstance(rows, BankRows):
+        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, and
+        `RowsTooAlike` where an earlier run was over nearly the same."""
+        state = self._talk.state
+        if not state.is_bank:
             return
-        others = sum(int(self._talk.ring(content, "fitted", bank, 1)[0]) for bank in self._other_banks())
-        together = self._fitted() + others
-        if together < rows.least_rows:
-            detail = f"{self.name} trains on {rows.least_rows:,} customers in common at least, not on {together:,}"
-            raise TooFewRows(f"{detail}: of fewer, labels can be told from what is opened", least=rows.least_rows)
-        self._talk.state.enough = True
+        others = [self._talk.ring(content, "fitted", bank, -1) for bank in self._other_banks()]
+        if self._own_rows is None:
+            raise TrainingFailed(f"{self.name}: no columns were hidden yet")
+        self._own_rows.begin_with([told_of(numbers) for numbers in others])
+        state.enough = True
 
     def _keep(self, content: Content) -> Content:
         """Go on with fewer columns: `own` are this side's, `others` the other side's."""

@@ -142,8 +142,8 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
         known = stored_identities(stores)
         nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
         for node in nodes:
-            if isinstance(node, BankNode) and least_rows is not None:
-                node.set_training_limit(replace(node.training_limit, least_rows=least_rows))
+            if isinstance(node, BankNode):
+                _let_be_measured(node, len(result.folds), least_rows)
         apps = [node_app(node, known[node.org_id]) for node in nodes]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
@@ -151,6 +151,14 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
     finally:
         for store in stores:
             store.close()
+
+
+def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None:
+    """Banks of one's own may open as many sets of customers as there are folds; others open `row_sets` of theirs."""
+    limit = bank.training_limit
+    sets, least = max(limit.row_sets, folds), limit.least_rows if least_rows is None else least_rows
+    if (sets, least) != (limit.row_sets, limit.least_rows):
+        bank.set_training_limit(replace(limit, row_sets=sets, least_rows=least))
 
 
 def _observers(result: RunResult, reporter: Reporter) -> Observers:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from small_network import AT
 
-from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt
+from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt, RowsTooAlike
 from federated.nodes.bank import BankNode
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.store import NodeStore
@@ -30,7 +30,7 @@ def clock():
 def bank(home, clock):
     ledger_path(home, "bank-gusu").unlink(missing_ok=True)
     store = NodeStore(home / "nodes" / "bank-gusu.db")
-    store.drop_state(["privacy ledger"])
+    store.drop_state(["privacy ledger", "row sets counted"])
     yield BankNode(store, lambda: clock[0])
     store.close()
 
@@ -105,7 +105,7 @@ def test_a_ledger_that_is_gone_or_shorter_opens_nothing(home, bank, tmp_path, ho
 
 
 def test_training_without_noise_is_counted_and_ends_at_the_banks_own_limit(bank, clock):
-    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3, 0))
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3, 0, 9))
     assert bank.training_limit.runs < default_training_limit().runs
     for _ in range(3):
         assert len(NodeSource(bank).open(OPENING).labels)
@@ -122,3 +122,32 @@ def test_training_without_noise_is_counted_and_ends_at_the_banks_own_limit(bank,
     # Such a run has no ε: it grants nothing either.
     with pytest.raises(PrivacyBudgetMissing):
         ledger_of(bank.store).reserve("run", dataset_of(bank), [Release(5.0)], AT)
+
+
+def test_how_many_of_nearly_the_same_customers_defaulted_is_told_once(bank, clock):
+    (grid, *_), everybody = bank.store.peers(), {peer: bank.store.alignment(peer) for peer in bank.store.peers()}
+
+    def opened(without):
+        bank.store.put_alignment(grid, everybody[grid][without:])
+        return int(NodeSource(bank).open(OPENING).training.sum())
+
+    # Somebody chose whom a grid company brings to the alignment: the difference of two counts is one label.
+    whole = opened(0)
+    assert opened(0) == whole
+    gone = next(n for n in range(1, 40) if _trained(bank, everybody[grid][:n]) == 1)
+    with pytest.raises(RowsTooAlike, match="over the same customers but 1:"):
+        opened(gone)
+    far = next(n for n in range(1, 60) if _trained(bank, everybody[grid][:n]) == 20)
+    assert opened(far) == whole - 20
+    with pytest.raises(RowsTooAlike, match="as many as 2 runs were opened over different customers"):
+        opened(len(everybody[grid]))
+    clock[0] = AT + timedelta(days=366)
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 300, 0, 9))
+    # Without a limit of rows of its own a bank asks for no distance.
+    assert opened(gone) == whole - 1
+
+
+def _trained(bank, subjects):
+    """How many of these are training rows of fold 0."""
+    table = bank.store.table()
+    return sum(int(table.folds[table.subjects.index(subject)] != 0) for subject in subjects)

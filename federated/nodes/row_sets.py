@@ -1,0 +1,156 @@
+"""Which customers a bank has let training on shares open sums over: two sums over nearly the same give the rest away.
+
+What is opened over some customers less what is opened over all of them but one is that one's label. Who is in a run
+follows from consents, from alignment, from what grid companies say that they may use, and from the fold and the seed
+that the operator names: whoever picks these picks the difference. So a bank remembers, for its limit's window, which
+of its customers each run fitted, set aside and held out, and banks tell each other, sealed, how far the next run is
+apart from each of those (`protocols.protected`). They open nothing if it is neither the same nor as far apart as sums
+have to be long, or if there were as many runs over different customers as the limit allows.
+
+Guarantee: of two runs of a window no sum over fewer customers follows than `least_rows` (of fitted rows), or
+`LEAST_APART` (of rows set aside and held out). Not covered: what more than two runs say together; the limit bounds
+how many there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.consent.instants import to_micros
+from federated.errors import RowsTooAlike
+
+Digests = NDArray[np.uint64]
+# As many as a count is told of (`privacy.vertical.suppression`).
+LEAST_APART = 20
+
+
+def digests_of(subjects: Sequence[str]) -> Digests:
+    """A number (n,) for each subject."""
+    raw = b"".join(hashlib.sha256(subject.encode()).digest()[:8] for subject in subjects)
+    return np.frombuffer(raw, dtype="<u8").astype(np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet:
+    """One run: its `number`, which all banks drew together, when it was, how many rows of each purpose all banks had
+    together, and the digests of a bank's own."""
+
+    number: int
+    at: int
+    together: tuple[int, ...]
+    own: tuple[Digests, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How far a bank's own rows of each purpose are from those of an earlier run, and how many it and all banks had in
+    that."""
+
+    together: tuple[int, ...]
+    then: tuple[int, ...]
+    apart: tuple[int, ...]
+
+
+class RowSets:
+    """A bank's memory of runs, kept by `save` and read by `load`. `sets` is how many different ones a window allows."""
+
+    def __init__(
+        self,
+        load: Callable[[], bytes | None],
+        save: Callable[[bytes], None],
+        now: datetime,
+        window: timedelta,
+        sets: int,
+    ) -> None:
+        self._save, self._now, self._most = save, to_micros(now), sets
+        raw, since = load(), to_micros(now - window)
+        self._kept = [kept for kept in _read(raw) if kept.at > since] if raw else []
+
+    def apart(self, own: Sequence[Digests]) -> dict[int, Apart]:
+        """How far these rows are from those of each earlier run, by its number."""
+        return {
+            kept.number: Apart(
+                kept.together,
+                tuple(len(then) for then in kept.own),
+                tuple(len(np.setxor1d(now, then)) for now, then in zip(own, kept.own, strict=True)),
+            )
+            for kept in self._kept
+        }
+
+    def begin(
+        self,
+        number: int,
+        own: Sequence[Digests],
+        counts: Sequence[Sequence[int]],
+        told: Sequence[Mapping[int, Apart]],
+        least: Sequence[int],
+    ) -> None:
+        """Remember a run before anything is opened over it. `counts` (by purpose) and `told` are each bank's, the own
+        among them; `least` is by purpose.
+
+        Raises `RowsTooAlike` if it is too near an earlier one, or one more than there may be.
+        """
+        numbers = sorted({each for bank in told for each in bank})
+        distances = [_together(earlier, counts, told) for earlier in numbers]
+        for apart in distances:
+            for n, most in zip(apart, least, strict=True):
+                if 0 < n < most:
+                    detail = f"an earlier run was over the same customers but {n}: the difference would tell of them"
+                    raise RowsTooAlike(detail, apart=n, least=most)
+        if any(not any(apart) for apart in distances):
+            return
+        if len(self._kept) >= self._most:
+            detail = f"as many as {self._most} runs were opened over different customers: train on those of one of them"
+            raise RowsTooAlike(detail, runs=self._most)
+        together = tuple(int(n) for n in np.sum(np.asarray(counts, dtype=np.int64), axis=0))
+        self._kept.append(RowSet(number, self._now, together, tuple(np.sort(part) for part in own)))
+        self._save(_written(self._kept))
+
+
+def _together(earlier: int, counts: Sequence[Sequence[int]], told: Sequence[Mapping[int, Apart]]) -> list[int]:
+    """How far all banks' rows are from those of an earlier run, by purpose.
+
+    A bank that was not in it is apart by all its rows, and so is one that is not in this one.
+    """
+    known = [(bank.get(earlier), own) for bank, own in zip(told, counts, strict=True)]
+    total = next(found.together for found, _ in known if found is not None)
+    return [
+        sum(own[p] if found is None else found.apart[p] for found, own in known)
+        + max(total[p] - sum(found.then[p] for found, _ in known if found is not None), 0)
+        for p in range(len(total))
+    ]
+
+
+def _written(kept: Sequence[RowSet]) -> bytes:
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for i, each in enumerate(kept):
+        arrays[f"{i:04d}/number"] = np.array([each.number], dtype=np.uint64)
+        arrays[f"{i:04d}/about"] = np.array([each.at, *each.together], dtype=np.int64)
+        arrays |= {f"{i:04d}/own/{p}": part for p, part in enumerate(each.own)}
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def _read(raw: bytes) -> list[RowSet]:
+    with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+        names = sorted(name[:4] for name in arrays.files if name.endswith("/number"))
+        return [
+            RowSet(
+                int(arrays[f"{name}/number"][0]),
+                int(arrays[f"{name}/about"][0]),
+                tuple(int(n) for n in arrays[f"{name}/about"][1:]),
+                tuple(
+                    np.asarray(arrays[f"{name}/own/{p}"], dtype=np.uint64)
+                    for p in range(len(arrays[f"{name}/about"]) - 1)
+                ),
+            )
+            for name in names
+        ]

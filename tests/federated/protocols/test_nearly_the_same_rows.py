@@ -1,0 +1,142 @@
+"""Two runs over nearly the same customers: their difference is the label of the others, and banks do not open it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from protected_world import BANKS, FEW, GRIDS, World, marked
+
+from federated.errors import RowsTooAlike, TrainingFailed
+from federated.nodes.row_sets import RowSets, digests_of
+from federated.protocols.core.messages import Content
+from federated.protocols.protected.own_rows import OwnRows, told_of
+from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE
+
+QUICK = replace(FEW, ramps=2, candidates=(2, 2), trees=(0, 0), ridges=(20.0,))
+NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
+
+
+class Memories:
+    """What banks remember, each of its own, with a clock that tests can set."""
+
+    def __init__(self, sets=9):
+        self.kept, self.now, self.sets = {}, NOW, sets
+
+    def of(self, bank, of="fitted"):
+        key = (bank, of)
+        return RowSets(lambda: self.kept.get(key), lambda raw: self.kept.update({key: raw}), self.now, YEAR, self.sets)
+
+
+def remembering(world, memories, least=100, banks=BANKS):
+    """Have banks of the world remember, as those do whose rows come from their stores."""
+    for bank in banks:
+        own = np.flatnonzero(world.of_bank == BANKS.index(bank))
+        digests = digests_of([str(row) for row in own])
+
+        def node(opened=world.nodes[bank]._opened, bank=bank, digests=digests):
+            found = opened()
+            found.rows = replace(found.rows, least_rows=least, digests=digests, row_sets=memories.of(bank))
+            return found
+
+        world.nodes[bank]._opened = node
+
+
+def fit(world, without=(), watched=None):
+    """One run in which grid-x says that it may not use the customers at these of its positions with bank-a."""
+    training = world.training(QUICK)
+    asking = training.ask
+
+    def withholding(action, requests):
+        if action == "mark" and "bank-a" in requests and "available/grid-x" in requests["bank-a"].arrays:
+            usable = np.array(requests["bank-a"].arrays["available/grid-x"])
+            usable[list(without)] = 0
+            requests["bank-a"].arrays["available/grid-x"] = usable
+        return asking(action, requests)
+
+    training.ask = withholding
+    if watched is not None:
+        training.watch = lambda k, gradient: watched[k].append(gradient)
+    training.fit()
+    return training
+
+
+def positions(world, purpose):
+    """Where bank-a and grid-x have customers for this purpose."""
+    return np.flatnonzero(fit(world).marks["bank-a", "grid-x"] == purpose)
+
+
+def test_without_a_memory_the_first_gradients_of_two_runs_give_one_label_away():
+    world = World(rows=400)
+    for at in positions(world, FIT)[:3]:
+        seen = ([], []), ([], [])
+        fit(world, watched=seen[0])
+        fit(world, [at], watched=seen[1])
+        shared = np.flatnonzero((world.of_bank == 0) & (world.of_grid == 0))
+        # The first column of banks is 1 everywhere, so what is left is the label less the rate.
+        left = seen[0][0][0][0] - seen[1][0][0][0]
+        assert abs(left) > 0.1
+        assert (left > 0) == (world.labels[shared[at]] == 1)
+
+
+@pytest.mark.parametrize("purpose", [FIT, SET_ASIDE, HELD_OUT])
+def test_a_second_run_over_all_but_one_opens_nothing(purpose):
+    world, memories = World(rows=400), Memories()
+    remembering(world, memories)
+    at = positions(world, purpose)[0]
+    world.crossed.clear()
+    with pytest.raises(RowsTooAlike, match="an earlier run was over the same customers but 1:"):
+        fit(world, [at])
+    assert not {"query.protected_open", "query.protected_try"} & {action for action, _ in world.crossed}
+
+
+def test_the_same_customers_are_trained_on_again_and_others_as_often_as_the_limit_says():
+    world, memories = World(rows=400), Memories(sets=2)
+    remembering(world, memories)
+    for _ in range(3):
+        fit(world)
+    many = positions(world, FIT)
+    half = many[: len(many) // 2]
+    remembering(world, memories, least=len(half))
+    fit(world, half)
+    with pytest.raises(RowsTooAlike, match="as many as 2 runs were opened over different customers"):
+        fit(world, many[len(many) // 2 :])
+    memories.now += YEAR + timedelta(days=1)
+    fit(world, many[len(many) // 2 :])
+
+
+def test_what_is_between_two_runs_is_counted_over_all_banks():
+    world, memories = World(rows=400), Memories()
+    remembering(world, memories, least=60)
+    training = fit(world)
+    of_bank = {bank: int((marked(world, training, FIT) & (world.of_bank == i)).sum()) for i, bank in enumerate(BANKS)}
+    told = {}
+    for bank in BANKS:
+        state = world.nodes[bank]._talk.state
+        told[bank] = told_of(OwnRows.of(state).told.numbers())
+        (earlier,) = told[bank].apart.values()
+        assert told[bank].counts[0] == of_bank[bank] == earlier.then[0]
+        assert (earlier.together[0], earlier.apart) == (sum(of_bank.values()), (0, 0, 0))
+    # A bank that leaves takes its rows with it, and one that was not there brings all of its own.
+    alone = memories.of("bank-a")
+    own = world.nodes["bank-a"]._own_rows.own
+    with pytest.raises(RowsTooAlike, match=f"but {of_bank['bank-b']}:"):
+        alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].apart], (10_000, 0, 0))
+    with pytest.raises(RowsTooAlike, match="but 9:"):
+        alone.begin(
+            7, own, [told["bank-a"].counts, told["bank-b"].counts, (9, 0, 0)],
+            [told["bank-a"].apart, told["bank-b"].apart, {}], (10_000, 0, 0),
+        )  # fmt: skip
+
+
+def test_marks_are_told_once_a_run():
+    world = World(rows=400)
+    fit(world)
+    again = Content({f"available/{grid}": np.ones(1, dtype=np.uint8) for grid in GRIDS}, {"set_aside": 0.1, "seed": 1})
+    with pytest.raises(TrainingFailed, match="marks are told once a run"):
+        world.training().session.board.ask("query.protected_mark", {"bank-a": again})
+
+
+def test_numbers_of_another_shape_are_refused():
+    with pytest.raises(TrainingFailed, match="a bank told 5 numbers"):
+        told_of(np.zeros(5, dtype=np.uint64))
