@@ -33,7 +33,7 @@ SEED = 2024
 Say = Callable[[str], None]
 OURS = ("protected", "federated", "federated_additive")
 Json = dict[str, Any]
-POOLED = ("xgboost", "lightgbm", "fate_settings")
+POOLED = ("xgboost", "lightgbm", "catboost", "fate_settings")
 RIVALS: dict[str, Callable[..., tuple[FloatArray, float]]] = {
     "label_holder_only": baselines.xgboost_logits,
     "xgboost": baselines.xgboost_logits,
@@ -41,6 +41,8 @@ RIVALS: dict[str, Callable[..., tuple[FloatArray, float]]] = {
     "lightgbm": baselines.lightgbm_logits,
     "fate_settings": baselines.fate_logits,
 }
+if baselines.has_catboost():
+    RIVALS["catboost"] = baselines.catboost_logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def run_bench(table: BenchTable, plan: BenchPlan, say: Say) -> Json:
 
 
 def _key(table: BenchTable, fold: int, plan: BenchPlan) -> str:
-    rivals = [baselines.XGBOOST, baselines.FATE, baselines.FATE_TREES, baselines.LIGHTGBM, baselines.PATIENCE]
+    trees = [baselines.FATE_TREES, baselines.PATIENCE]
+    rivals = [baselines.XGBOOST, baselines.FATE, baselines.LIGHTGBM, baselines.CATBOOST, *trees]
     ours = [plan.settings.as_config() if plan.zoo else {}, plan.shares.as_config()]
     text = json.dumps([table.data_sha256, fold, SEED, *ours, rivals], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -179,7 +182,7 @@ def summary(table: BenchTable, folds: Sequence[Json], plan: BenchPlan) -> Json:
             for ours in OURS
             if ours in models
         },
-        "best_pooled": max(POOLED, key=lambda name: models[name]["auc"]),
+        "best_pooled": max((name for name in POOLED if name in models), key=lambda name: models[name]["auc"]),
         "rows": len(table.labels),
         "columns": [len(table.holder.columns), len(table.other.columns)],
         "seed": SEED,

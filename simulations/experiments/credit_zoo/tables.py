@@ -11,7 +11,7 @@ Json = dict[str, Any]
 VERTICAL = (
     "protected", "protected_bank_only", "federated", "federated_additive", "scorecard", "additive", "pair_trees",
     "trees", "networks",
-    "label_holder_only", "fate_settings", "xgboost_by_party", "xgboost", "lightgbm",
+    "label_holder_only", "fate_settings", "xgboost_by_party", "xgboost", "lightgbm", "catboost",
 )  # fmt: skip
 WITHIN = 0.002
 
