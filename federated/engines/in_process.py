@@ -21,7 +21,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from flwr.app import Context, Error, Message, RecordDict  # noqa: E402
+from flwr.app import ArrayRecord, Context, Error, Message, RecordDict  # noqa: E402
 from flwr.app.message import make_message  # noqa: E402
 from flwr.clientapp import ClientApp  # noqa: E402
 from flwr.common.constant import ErrorCode  # noqa: E402
@@ -100,7 +100,7 @@ class InProcessGrid(Grid):
 
     def _deliver(self, message: Message) -> Message:
         node_id = message.metadata.dst_node_id
-        delivered = make_message(copy.copy(message.metadata), content=copy.deepcopy(message.content))
+        delivered = make_message(copy.copy(message.metadata), content=_separate(message.content))
         seat = self._seats.get(node_id)
         if seat is None:
             return self._seal(Message(Error(ErrorCode.NODE_UNAVAILABLE, "no such node in this run"), reply_to=message))
@@ -109,8 +109,16 @@ class InProcessGrid(Grid):
         except Exception as error:  # an engine must survive any failure of an app
             reason = f"{type(error).__name__}: {error}"
             return self._seal(Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message))
-        return self._seal(make_message(reply.metadata, content=copy.deepcopy(reply.content)))
+        return self._seal(make_message(reply.metadata, content=_separate(reply.content)))
 
     def _seal(self, reply: Message) -> Message:
         reply.metadata.__dict__["_message_id"] = uuid.uuid4().hex
         return reply
+
+
+def _separate(content: RecordDict) -> RecordDict:
+    """Records of the receiver's own, which it may change; arrays in them are shared, whose bytes nobody can change."""
+    apart = content.copy()
+    for name, record in content.items():
+        apart[name] = record.copy() if isinstance(record, ArrayRecord) else copy.deepcopy(record)
+    return apart
