@@ -15,7 +15,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from federated.models.served.metrics import metrics_of
+from federated.privacy.attacks.membership import auc_of
 
 FloatArray = NDArray[np.float64]
 STRATA = 50
@@ -72,17 +72,11 @@ def inferred(guess: FloatArray, labels: NDArray[np.int64], own_logits: FloatArra
     for rows in np.array_split(order, strata):
         pairs = float(labels[rows].sum() * (1 - labels[rows]).sum())
         if pairs:
-            weighted += pairs * metrics_of(_ranks(guess[rows]), labels[rows]).auc
+            weighted += pairs * auc_of(guess[rows], labels[rows] == 1)
             total += pairs
-    return Inferred(metrics_of(_ranks(guess), labels).auc, weighted / total if total else 0.5)
+    return Inferred(auc_of(guess, labels == 1), weighted / total if total else 0.5)
 
 
 def strongest(guesses: Mapping[str, FloatArray], labels: NDArray[np.int64], own_logits: FloatArray) -> Inferred:
     """The best of several guesses. Picking it with the labels in hand flatters the attacker, which is the safe side."""
     return max((inferred(guess, labels, own_logits) for guess in guesses.values()), key=lambda attack: attack.beyond)
-
-
-def _ranks(guess: FloatArray) -> FloatArray:
-    """Order-preserving logits for a metric that counts within fixed limits; ties stay ties."""
-    _, ranks = np.unique(guess, return_inverse=True)
-    return np.asarray(ranks / max(len(guess) - 1, 1) * 30.0 - 15.0, dtype=np.float64)

@@ -76,7 +76,7 @@ def attacked(ratios: FloatArray, member: BoolArray, rows: NDArray[np.int64] | No
     """How well `ratios` (models, all rows) tell `member`, over all records or the given `rows`."""
     if rows is not None:
         ratios, member = ratios[:, rows], member[:, rows]
-    aucs = np.array([_auc(r, m) for r, m in zip(ratios, member, strict=True)])
+    aucs = np.array([auc_of(r, m) for r, m in zip(ratios, member, strict=True)])
     inside, outside = ratios[member], ratios[~member]
     error = float(aucs.std(ddof=1) / np.sqrt(len(aucs))) if len(aucs) > 1 else 0.0
     return Membership(
@@ -89,7 +89,8 @@ def attacked(ratios: FloatArray, member: BoolArray, rows: NDArray[np.int64] | No
     )
 
 
-def _auc(ratios: FloatArray, member: BoolArray) -> float:
+def auc_of(ratios: FloatArray, member: BoolArray) -> float:
+    """The share of pairs of a member and another that are in order; ties count half."""
     _, places, counts = np.unique(ratios, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks = (ends - (counts - 1) / 2.0)[places]
