@@ -1,18 +1,22 @@
 """The quick privacy bench runs end to end, and its races find no leak."""
 
 import json
+import shutil
+from datetime import UTC, datetime
 
 import pytest
 from small_network import SMALL
 from typer.testing import CliRunner
 
-from simulations.benchmarks import privacy
+from federated.serving import Network
+from simulations.benchmarks import extraction, privacy, scored_network, withdrawal
 from simulations.benchmarks.alignment import measure_alignment
+from simulations.benchmarks.secure_aggregation import measure_aggregation
 from simulations.cli import app
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
+def small(monkeypatch, tmp_path):
     """Fewer rows and races than `--quick` takes, which is for a person who waits a minute; the same code."""
 
     def smaller(name, *most):
@@ -23,16 +27,33 @@ def small(monkeypatch):
 
     monkeypatch.setattr("simulations.benchmarks.alignment._peer", lambda *_: None)
     monkeypatch.setattr(privacy, "measure_alignment", lambda ids, peer: measure_alignment(min(ids, 1_000), peer))
+    monkeypatch.setattr(privacy, "measure_aggregation", lambda *_: measure_aggregation(10, 100, 7, 5))
+    monkeypatch.setattr("simulations.benchmarks.secure_aggregation.ROUNDS", 12)
     smaller("measure_withdrawal", 3)
+    smaller("measure_probing", 200)
     smaller("measure_differential", 1, 3)
     smaller("measure_membership", 10, 60)
     smaller("measure_extraction", 300, 8)
     monkeypatch.setattr(privacy, "QUICK", (400,))
     monkeypatch.setattr("federated.privacy.attacks.leakage.STEPS", 20)
-    monkeypatch.setattr("simulations.benchmarks.scored_network.ZooSettings", lambda **_: SMALL)
+    monkeypatch.setattr(scored_network, "ZooSettings", lambda **_: SMALL)
     tables, rows = privacy.load_tables, privacy.load_table
-    monkeypatch.setattr(privacy, "load_tables", lambda data, firms, seed: tables(data, min(firms, 1_500), seed))
-    monkeypatch.setattr(privacy, "load_table", lambda data, firms, seed: rows(data, min(firms, 1_500), seed))
+    monkeypatch.setattr(privacy, "load_tables", lambda data, firms, seed: tables(data, min(firms, 900), seed))
+    monkeypatch.setattr(privacy, "load_table", lambda data, firms, seed: rows(data, min(firms, 900), seed))
+    train, home, made = scored_network.scored_network, tmp_path / "scored", []
+    monkeypatch.setattr(extraction, "AT", datetime.now(UTC))
+
+    def trained_once(folder, firms, at, *clock):
+        """The same network for both parts that score: the first of them trains it."""
+        if not made:
+            network, population = train(home, 300, extraction.AT)
+            network.close()
+            made.append(population)
+        shutil.copytree(home, folder, dirs_exist_ok=True)
+        return Network.open(folder, *clock), made[0]
+
+    for part in (extraction, withdrawal):
+        monkeypatch.setattr(part, "scored_network", trained_once)
 
 
 def test_json_is_all_there_is_on_stdout(tmp_path):
@@ -63,7 +84,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     probing, extraction = report["probing"], report["extraction"]
     assert (probing["bare_members_found"], probing["bare_auc"]) == (1.0, 1.0)
     assert (probing["signed_members_found"], probing["signed_auc"], probing["honest_found"]) == (0.0, 0.5, 1.0)
-    assert probing["planted_refused"] == 1_000
+    assert probing["planted_refused"] == 200
     assert (probing["played_found_unsealed"], probing["played_found"]) == (1.0, 0.0)
     assert extraction["answered_about_one"] == 6 < extraction["asked_about_one"]
     assert extraction["open_points_unlimited"] < extraction["open_points_within_budget"] < extraction["open_points_one"]
