@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from financing.base.errors import RiskInputInvalid, SeriesInvalid
 from financing.base.parameters.risk import PriceProcess
@@ -193,9 +193,11 @@ def _drifting(returns: FloatArray, sigma: float, rate: float, mean: float, sd: f
 def _log_likelihood(returns: FloatArray, values: FloatArray) -> float:
     """Log-likelihood at (drift of the diffusion's log, ln σ, ln λ, μ_J, ln σ_J)."""
     drift, log_sigma, log_rate, mean, log_sd = values
-    counts = np.arange(JUMPS_A_DAY_MAX + 1)
-    weights = stats.poisson.logpmf(counts, exp(log_rate) * DAY)
+    counts = np.arange(JUMPS_A_DAY_MAX + 1)[:, None]
+    a_day = log_rate + log(DAY)
+    weights = counts * a_day - exp(a_day) - special.gammaln(counts + 1)
     variance = exp(2 * log_sigma) * DAY + counts * exp(2 * log_sd)
-    gaps = returns[:, None] - drift * DAY - counts * mean
+    gaps = returns - drift * DAY - counts * mean
     parts = weights - 0.5 * (np.log(2 * np.pi * variance) + gaps**2 / variance)
-    return float(np.logaddexp.reduce(parts, axis=1).sum())
+    most = parts.max(axis=0)
+    return float((most + np.log(np.exp(parts - most).sum(axis=0))).sum())
