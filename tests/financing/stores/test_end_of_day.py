@@ -73,10 +73,10 @@ def test_missed_days_caught_up_give_the_books_of_days_closed_in_time(engine, tmp
     other.dispose()
 
 
-def test_one_bad_loan_in_ten_thousand_is_parked_and_the_rest_done(books_url):
+def test_one_bad_loan_in_two_thousand_is_parked_and_the_rest_done(books_url):
     engine = open_engine(books_url)
     with engine.execution_options(tanxin_writer=True).begin() as connection:
-        seed_book(connection, context_at(DAY), BookSize(10_000, 1), DAY)
+        seed_book(connection, context_at(DAY), BookSize(2_000, 1), DAY)
     clean = close(engine, DAY)
     assert clean.parked == 0
     with engine.execution_options(tanxin_writer=True).begin() as connection:

@@ -74,7 +74,7 @@ def test_loans_default_alone_given_the_factor():
 
 
 def test_a_large_even_book_has_vasicek_s_quantile():
-    loans = book(5_000)
+    loans = book(2_000)
     losses = simulate(loans, ALONE, 60_000, seed=3)
     share = losses.total / loans.exposure.sum()
     exact = stats.norm.cdf((stats.norm.ppf(0.03) + 0.4 * stats.norm.ppf(0.99)) / np.sqrt(1 - 0.16))
