@@ -3,7 +3,6 @@
 import gc
 import os
 import tempfile
-from datetime import UTC, datetime
 
 import pytest
 from kinds import BOTH
@@ -120,29 +119,10 @@ def books_url(kind, tmp_path, databases):
 
 @pytest.fixture(scope="session")
 def trained_network(tmp_path_factory):
-    """A home with node stores of 1,200 generated firms and two registered versions, the first of them champion."""
-    from worker_shared import made_once
+    """A home with node stores of 1,500 generated firms and two registered versions, the first of them champion."""
+    from trained import trained_folder
 
-    return made_once(tmp_path_factory, "network", _train_network)
-
-
-def _train_network(home):
-    from hand_made import in_use
-    from small_network import BOTH_BLENDS
-
-    from simulations.experiments.vertical_credit.pipeline import Reporter, run
-    from simulations.worlds.credit_population import generate_population
-
-    at = datetime(2026, 11, 1, tzinfo=UTC)
-    run(
-        generate_population(1_200, seed=2024),
-        folds=1,
-        protocols=[BOTH_BLENDS],
-        at=at,
-        home=home,
-        reporter=Reporter(lambda _: None, lambda *_: None),
-    )
-    in_use(home, at)
+    return trained_folder(tmp_path_factory) / "home"
 
 
 @pytest.fixture(scope="session")
