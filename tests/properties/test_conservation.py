@@ -40,7 +40,7 @@ from financing.registry.retirement.commands import CancelCredits, RetireCredits,
 from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 
 # The rules are the same on both; a server asked over a socket takes longer for each command.
-COMMANDS = {"sqlite": sized(500, 10_000), "postgresql": sized(150, 10_000)}
+COMMANDS = {"sqlite": sized(250, 10_000), "postgresql": sized(100, 10_000)}
 # Each can be claimed and issued once by each of two owners.
 DAYS = sized(12, 40)
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
