@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hand_made import in_use
+from protected_world import FEW
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
@@ -38,11 +39,11 @@ def test_from_consent_to_refusal(tmp_path):
     tables, home, seen = clients(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
-    # As `tanxin train` does it: under protection.
+    # As `tanxin train` does it, under protection, with fewer trees.
     result = run(
         tables,
         folds=1,
-        protocols=[ProtectedProtocol()],
+        protocols=[ProtectedProtocol(FEW)],
         at=AT,
         home=home,
         reporter=reporter,

@@ -1,11 +1,13 @@
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from protected_world import FEW
 from small_network import BOTH_BLENDS
 from typer.testing import CliRunner
 
@@ -17,6 +19,7 @@ from federated.nodes.store import NodeStore
 from federated.protocols import catalogue
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
+from federated.protocols.protected.protocol import ProtectedProtocol
 from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
@@ -49,6 +52,13 @@ def invoke(*arguments):
 
 
 @pytest.fixture
+def small(monkeypatch):
+    """What is asked for is what is trained: with how many trees is another matter, and costs a minute."""
+    few = {"open": BOTH_BLENDS, "protected": ProtectedProtocol(replace(FEW, ridges=(20.0,)))}
+    monkeypatch.setattr(catalogue, "VERTICAL", tuple(few[each.name] for each in catalogue.VERTICAL))
+
+
+@pytest.fixture
 def program(monkeypatch, capsys):
     """The program itself, on words of a command line, as a user starts it whose files are open to everybody."""
 
@@ -65,7 +75,7 @@ def program(monkeypatch, capsys):
     os.umask(before)
 
 
-def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(program, tmp_path):
+def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(small, program, tmp_path):
     """Books, node stores and grid nodes lay open to everybody on the machine, private keys among them."""
     home = tmp_path / "network"
     words = ("train", "--firms", "400", "--folds", "1", "--home", str(home), "--json")
@@ -91,10 +101,7 @@ def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(prog
     assert "aligned" in done.err
 
 
-def test_the_zoo_is_trained_without_protection_where_that_is_asked_for(monkeypatch):
-    # What is asked for is what is trained: with how many trees is another matter, and costs a minute.
-    small = [BOTH_BLENDS if each.name == "open" else each for each in catalogue.VERTICAL]
-    monkeypatch.setattr(catalogue, "VERTICAL", tuple(small))
+def test_the_zoo_is_trained_without_protection_where_that_is_asked_for(small):
     done = invoke("--firms", "400", "--folds", "1", "--protocol", "open", "--json")
     assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
