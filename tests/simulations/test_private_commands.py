@@ -34,11 +34,16 @@ def run(*words):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     found = tmp_path_factory.mktemp("home")
-    tables = with_folds(generate_population(3_000, seed=2024), 2024)
+    built(found)
+    return found
+
+
+def built(found):
+    """Stores of banks and grid companies with all consents; on a home that has them already, the same again."""
+    tables = with_folds(generate_population(1_500, seed=2024), 2024)
     wallet = Wallet.at(found, "generated")
     consents = standing_consents(tables, wallet, AT, AT + timedelta(days=3650))
     build_nodes(found, tables, consents, wallet.authority)
-    return found
 
 
 def test_banks_grant_a_run_spends_and_the_next_is_refused(home):
@@ -64,9 +69,7 @@ def test_banks_grant_a_run_spends_and_the_next_is_refused(home):
     assert "privacy_budget_exceeded" in again.stderr
     assert "5" in run("privacy", "budget", "--home", home).stdout
     # A ledger beside a store is no node store: the same home can be opened and built again.
-    tables = with_folds(generate_population(3_000, seed=2024), 2024)
-    wallet = Wallet.at(home, "generated")
-    build_nodes(home, tables, standing_consents(tables, wallet, AT, AT + timedelta(days=3650)), wallet.authority)
+    built(home)
 
 
 def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
@@ -137,14 +140,14 @@ def test_the_bench_finds_less_with_noise_than_without():
     cost = measure_differential(table, 1, 3)
     assert cost.epsilon_realised < cost.epsilon_claimed <= 4.0
     # The noise is drawn anew each time: with ten models the private figure lay between 0.43 and 0.65.
-    risk = measure_membership(table, 30, 60)
+    risk = measure_membership(table, 30, 30)
     assert risk.auc_without_noise_outliers > risk.auc_private_outliers
     assert risk.epsilon_seen <= risk.epsilon_claimed
 
 
 def test_the_experiments_report_is_plain_json_with_a_table_and_a_picture(tmp_path):
-    table = load_table(None, 1_500, 2024)
-    report = run_experiment(table, epsilons=(4.0, math.inf), folds=1, models=8, trials=40, steps=4, say=lambda _: None)
+    table = load_table(None, 800, 2024)
+    report = run_experiment(table, epsilons=(4.0, math.inf), folds=1, models=4, trials=20, steps=4, say=lambda _: None)
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert [m["epsilon"] for m in report["mechanisms"]] == [4.0, "inf", 4.0, "inf", 4.0]
     assert all(np.isfinite(m["auc"]) for m in report["mechanisms"])
