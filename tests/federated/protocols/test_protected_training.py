@@ -140,7 +140,7 @@ def test_the_best_tree_is_the_one_that_explains_what_ramps_leave(fitted):
 def test_protected_versions_are_registered_and_say_so(tmp_path):
     tables = generate_population(1_500, seed=6)
     quiet = Reporter(lambda _: None, lambda *_: None)
-    protocols = [ProtectedProtocol(FEW, replace(SMALL, ramps=6))]
+    protocols = [ProtectedProtocol(replace(FEW, ridges=(20.0,)), replace(SMALL, ramps=6))]
     result = run(tables, folds=1, protocols=protocols, at=AT, home=tmp_path, reporter=quiet, least_rows=0)
     assert set(result.models) == {
         PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",

@@ -162,7 +162,7 @@ def test_evidence_from_residual_sums_is_the_textbook_formula():
     assert found[2] == 0.0
 
 
-FEW_PAIR_TREES = replace(PAIR_TREES, max_rounds=8)
+FEW_PAIR_TREES = replace(PAIR_TREES, max_rounds=3)
 LEARNERS = {
     "scorecard": Scorecard,
     "additive": lambda: Additive(ConvexSettings((4.0,), 1, 4, 2, 3)),
