@@ -47,7 +47,7 @@ def mixed(n=300, seed=1):
 def test_every_loan_defaults_as_often_as_the_copula_says(bands):
     loans = mixed()
     generator = np.random.default_rng(4)
-    paths = 60_000
+    paths = 30_000
     sampler = DefaultSampler.of(loans, bands)
     counts = np.zeros(len(loans))
     for _ in range(20):
