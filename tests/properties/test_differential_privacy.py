@@ -136,7 +136,7 @@ def test_noise_that_is_too_fine_for_integers_is_refused():
 multipliers = st.floats(0.5, 30.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(multipliers, multipliers, st.floats(0.01, 0.9), st.integers(1, 50))
 def test_the_account_is_monotone(one, other, sampling, steps):
     single = epsilon_of([Release(one)], 1e-5)
