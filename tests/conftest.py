@@ -17,6 +17,8 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 if IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", IN_MEMORY)
+    # And what benches and training put into folders of their own, where each commit would wait for the disk.
+    tempfile.tempdir = os.environ["TMPDIR"] = os.environ.get("TMPDIR", IN_MEMORY)
 
 # Files that take longest begin first, so that no worker is left with one of them when the others are done.
 SLOWEST = (
