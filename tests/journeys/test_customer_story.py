@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from hand_made import in_use
-from protected_world import FEW
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
@@ -39,11 +38,11 @@ def test_from_consent_to_refusal(tmp_path):
     tables, home, seen = clients(tmp_path), tmp_path / "home", []
     reporter = Reporter(seen.append, lambda *_: None)
 
-    # As `tanxin train` does it, under protection, with fewer trees.
+    # As `tanxin train` does it: under protection.
     result = run(
         tables,
         folds=1,
-        protocols=[ProtectedProtocol(FEW)],
+        protocols=[ProtectedProtocol()],
         at=AT,
         home=home,
         reporter=reporter,
