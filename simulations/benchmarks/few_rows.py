@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federated.errors import RowsTooAlike, TooFewRows
 from federated.nodes.budget import default_training_limit
@@ -97,20 +98,24 @@ def _strongest(found: Fitted) -> float:
 
 def _together(runs: Sequence[Fitted]) -> float:
     """The attack with one system of equations for all runs: each row is in the gradients of those that fitted it."""
-    columns, gradients = [], []
+    parts: list[tuple[Fitted, NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]] = []
     for each in runs:
-        fit = (each.marks == FIT)[:, None]
         for basis in (each.run.bases[1], each.run.candidates[1]):
             seen = [gradient for gradient in each.seen[1] if len(gradient) == basis.width]
             if seen:
-                columns.append(np.where(fit, basis.columns(each.values[1]).astype(np.float64), 0.0))
-                gradients.append(seen[-1])
+                parts.append((each, each.marks == FIT, basis.columns(each.values[1]).astype(np.float64), seen[-1]))
+    stacked = np.hstack([np.where(fit[:, None], columns, 0.0) for _, fit, columns, _ in parts])
     own = np.asarray(np.mean([each.logits[1] for each in runs], axis=0))
-    rates = [each.run.session.rate for each in runs]
-    guesses = label_inference.from_gradients(
-        np.hstack(columns), np.concatenate(gradients)[None, :], own, float(np.mean(rates))
-    )
-    return label_inference.strongest(guesses, runs[0].labels, own).beyond
+    best = CHANCE
+    for slope in label_inference.SLOPES:
+        of_labels = [
+            label_inference.put_back(columns[fit], gradient, each.logits[1][fit], each.run.session.rate, slope)
+            for each, fit, columns, gradient in parts
+        ]
+        guesses = label_inference.least_norms(stacked, np.concatenate(of_labels))
+        named = {f"{ridge:g}": guess for ridge, guess in guesses.items()}
+        best = max(best, label_inference.strongest(named, runs[0].labels, own).beyond)
+    return best
 
 
 def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool) -> float:

@@ -47,18 +47,30 @@ def from_gradients(
     first step, the mean of all, and the last; and from the last with Xᵀp put back, as far as the own function
     (`own_logits`) says p, so that what is left is Xᵀy. `rate` is the overall rate of default, which is public.
     """
-    gram, guesses = columns.T @ columns, dict[str, FloatArray]()
     told = {"first": gradients[0], "mean": gradients.mean(axis=0), "last": gradients[-1]}
     for slope in SLOPES:
-        shift = brentq(lambda a, s=slope: float(_logistic(a + s * own_logits).mean()) - rate, -30.0, 30.0)
-        put_back = gradients[-1] + columns.T @ _logistic(shift + slope * own_logits)
-        told[f"last, {slope} of the own function put back"] = put_back
-    for ridge in RIDGES:
-        factor = scipy.linalg.cho_factor(gram + ridge * np.eye(len(gram)))
-        for name, gradient in told.items():
-            guess = columns @ scipy.linalg.cho_solve(factor, gradient)
-            guesses[f"{name}, ridge {ridge:g}"] = np.asarray(guess, dtype=np.float64)
-    return guesses
+        of_labels = put_back(columns, gradients[-1], own_logits, rate, slope)
+        told[f"last, {slope} of the own function put back"] = of_labels
+    return {
+        f"{name}, ridge {ridge:g}": guess
+        for name, gradient in told.items()
+        for ridge, guess in least_norms(columns, gradient).items()
+    }
+
+
+def put_back(
+    columns: FloatArray, gradient: FloatArray, own_logits: FloatArray, rate: float, slope: float
+) -> FloatArray:
+    """Xᵀy (width,) from Xᵀ(y − p), as far as the own function says p: its logits times a slope, at the overall rate."""
+    shift = brentq(lambda a: float(_logistic(a + slope * own_logits).mean()) - rate, -30.0, 30.0)
+    return np.asarray(gradient + columns.T @ _logistic(shift + slope * own_logits))
+
+
+def least_norms(columns: FloatArray, gradient: FloatArray) -> dict[float, FloatArray]:
+    """The vector (rows,) of smallest norm with this gradient, by how much columns are shrunk (`RIDGES`)."""
+    gram = columns.T @ columns
+    solved = {ridge: scipy.linalg.solve(gram + ridge * np.eye(len(gram)), gradient, assume_a="pos") for ridge in RIDGES}
+    return {ridge: np.asarray(columns @ found, dtype=np.float64) for ridge, found in solved.items()}
 
 
 def _logistic(z: FloatArray) -> FloatArray:
