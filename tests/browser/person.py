@@ -23,6 +23,7 @@ class Person:
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        return self
 
     def open(self, path):
         self.browser.get(self.url + path)

@@ -310,9 +310,8 @@ def test_a_decision_needs_the_consent_to_stand(sqlite_world):
         "tenor_days": 180,
         "pledge_ids": [pledge["pledge_id"]],
     }
-    for consent in world.get("bank-gusu", "/v1/consents?limit=500"):
-        if consent["subject_id"] == inquiry["subject_id"]:
-            world.post("bank-gusu", f"/v1/consents/{consent['consent_id']}/withdrawal")
+    for consent in world.parts.network.consents_of(inquiry["subject_id"], "bank-gusu"):
+        world.post("bank-gusu", f"/v1/consents/{consent.consent_id}/withdrawal")
     world.assert_refused("bank-gusu", "/v1/decisions", application, "consent_withdrawn", status=403)
 
 
