@@ -9,8 +9,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Some machines forbid compiled files; then every process compiles seven hundred modules anew, and tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
-# One more than there are processors: tests wait for PostgreSQL and the browser a third of their time.
-WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
+# Two more than there are processors, which are idle an eighth of the time with one more: tests wait for the browser and for PostgreSQL.
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 2)
 
 .PHONY: run test setup check types tests soak bench format documents clean
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from federated.consent.instants import from_micros
 from federated.consent.record import Purpose
 from federated.consent.uses import Action
-from federated.errors import CorruptData
+from federated.errors import CorruptData, TooFewRows
 from federated.models.encoding.categories import RawTable
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -48,7 +48,7 @@ class NodeSource:
         """Rows for `fold` at the instant `at_us`; with `joint`, a bank trains on aligned customers only.
 
         A bank's own privacy ledger is asked. Raises `PrivacyBudgetExceeded`, `PrivacyLedgerCorrupt`, or `CorruptData`
-        naming party and column, `RowsTooAlike`, `TrainingFailed` if the message lacks a field.
+        naming party and column, `TooFewRows`, `RowsTooAlike`, `TrainingFailed` if the message lacks a field.
         """
         at = from_micros(content.integer("at_us"))
         if isinstance(self.node, BankNode):
@@ -67,24 +67,27 @@ class NodeSource:
             aligned[rows[rows >= 0]] = True
         fold = content.integer("fold")
         training = consented & (table.folds != fold) & (aligned | (not content.integer("joint")))
+        digests = digests_of(table.subjects)
+        if content.integer("joint"):
+            self._remember(self.node, digests[training])
         if len(np.unique(table.labels[training])) < 2:
             detail = f"{self.org_id}: column y has one class only among training rows"
             raise CorruptData(detail, party=self.org_id, column="y")
         held_out = consented & (table.folds == fold) & aligned
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
-        digests = digests_of(table.subjects)
-        if content.integer("joint"):
-            self._remember(self.node, digests[training])
         least = self.node.training_limit.least_rows
         sets = self.node.row_sets("fitted")
         return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least, digests, sets)
 
     @staticmethod
     def _remember(bank: BankNode, training: Digests) -> None:
-        """The operator is told how many of a bank's training rows are defaults: of nearly the same ones once."""
+        """The operator is told how many of a bank's training rows are defaults, or that none or all are: not of a few,
+        and of nearly the same ones once. Raises `TooFewRows`, `RowsTooAlike`."""
         sets, number = bank.row_sets("counted"), secrets.randbits(64)
         least = min(LEAST_APART, bank.training_limit.least_rows)
+        if len(training) < least:
+            raise TooFewRows(f"{bank.org_id} does not count defaults of {len(training)} customers", least=least)
         sets.begin(number, [training], [[len(training)]], [sets.apart([training])], [least])
 
     @staticmethod

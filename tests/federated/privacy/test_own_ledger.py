@@ -4,10 +4,18 @@ import shutil
 import sqlite3
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from small_network import AT
 
-from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt, RowsTooAlike
+from federated.errors import (
+    CorruptData,
+    PrivacyBudgetExceeded,
+    PrivacyBudgetMissing,
+    PrivacyLedgerCorrupt,
+    RowsTooAlike,
+    TooFewRows,
+)
 from federated.nodes.bank import BankNode
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.store import NodeStore
@@ -145,6 +153,31 @@ def test_how_many_of_nearly_the_same_customers_defaulted_is_told_once(bank, cloc
     bank.set_training_limit(TrainingLimit(timedelta(days=30), 300, 0, 9))
     # Without a limit of rows of its own a bank asks for no distance.
     assert opened(gone) == whole - 1
+
+
+def test_a_few_customers_are_not_counted_at_all(bank):
+    """Two whom a grid company brings to the alignment: one of them a defaulter, or the bank's refusal says that both
+    are alike."""
+    everybody = {peer: bank.store.alignment(peer) for peer in bank.store.peers()}
+    for peer, subjects in everybody.items():
+        bank.store.put_alignment(peer, subjects[:2])
+    with pytest.raises(TooFewRows, match=r"does not count defaults of [0-4] customers"):
+        NodeSource(bank).open(OPENING)
+    # Nor are all of one class, and that is one of the two sets that a year has.
+    table = bank.store.table()
+    paid = [
+        s for s, label, fold in zip(table.subjects, table.labels, table.folds, strict=True) if label == 0 and fold != 0
+    ]
+    (grid, *others) = everybody
+    for peer in others:
+        bank.store.put_alignment(peer, ())
+    for begin in (0, 40):
+        bank.store.put_alignment(grid, [s for s in everybody[grid] if s in paid][begin : begin + 40])
+        with pytest.raises(CorruptData, match="one class only"):
+            NodeSource(bank).open(OPENING)
+    bank.store.put_alignment(grid, everybody[grid])
+    with pytest.raises(RowsTooAlike, match="as many as 2 runs"):
+        NodeSource(bank).open(OPENING)
 
 
 def _trained(bank, subjects):
