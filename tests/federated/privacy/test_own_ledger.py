@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from small_network import AT
 
