@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.consent.instants import to_micros
-from federated.errors import RowsTooAlike
+from federated.errors import CorruptData, RowsTooAlike
 
 Digests = NDArray[np.uint64]
 # As many as a count is told of (`privacy.vertical.suppression`).
@@ -70,8 +71,12 @@ class RowSets:
         sets: int,
     ) -> None:
         self._save, self._now, self._most = save, to_micros(now), sets
-        raw, since = load(), to_micros(now - window)
-        self._kept = [kept for kept in _read(raw) if kept.at > since] if raw else []
+        self._load, self._since = load, to_micros(now - window)
+        self._kept = self._read()
+
+    def _read(self) -> list[RowSet]:
+        raw = self._load()
+        return [kept for kept in _read(raw) if kept.at > self._since] if raw else []
 
     def apart(self, own: Sequence[Digests]) -> dict[int, Apart]:
         """How far these rows are from those of each earlier run, by its number."""
@@ -97,6 +102,8 @@ class RowSets:
 
         Raises `RowsTooAlike` if it is too near an earlier one, or one more than there may be.
         """
+        if [kept.number for kept in self._read()] != [kept.number for kept in self._kept]:
+            raise RowsTooAlike("another run began meanwhile: open this one again", runs=self._most)
         numbers = sorted({each for bank in told for each in bank})
         distances = [_together(earlier, counts, told) for earlier in numbers]
         for apart in distances:
@@ -140,6 +147,13 @@ def _written(kept: Sequence[RowSet]) -> bytes:
 
 
 def _read(raw: bytes) -> list[RowSet]:
+    try:
+        return _sets(raw)
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise CorruptData(f"a bank's memory of runs cannot be read: {error}") from error
+
+
+def _sets(raw: bytes) -> list[RowSet]:
     with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         names = sorted(name[:4] for name in arrays.files if name.endswith("/number"))
         return [

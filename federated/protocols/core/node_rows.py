@@ -68,8 +68,7 @@ class NodeSource:
         fold = content.integer("fold")
         training = consented & (table.folds != fold) & (aligned | (not content.integer("joint")))
         digests = digests_of(table.subjects)
-        if content.integer("joint"):
-            self._remember(self.node, digests[training])
+        self._remember(self.node, digests[training], "counted" if content.integer("joint") else "counted alone")
         if len(np.unique(table.labels[training])) < 2:
             detail = f"{self.org_id}: column y has one class only among training rows"
             raise CorruptData(detail, party=self.org_id, column="y")
@@ -81,10 +80,10 @@ class NodeSource:
         return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least, digests, sets)
 
     @staticmethod
-    def _remember(bank: BankNode, training: Digests) -> None:
+    def _remember(bank: BankNode, training: Digests, counted: str) -> None:
         """The operator is told how many of a bank's training rows are defaults, or that none or all are: not of a few,
         and of nearly the same ones once. Raises `TooFewRows`, `RowsTooAlike`."""
-        sets, number = bank.row_sets("counted"), secrets.randbits(64)
+        sets, number = bank.row_sets(counted), secrets.randbits(64)
         least = min(LEAST_APART, bank.training_limit.least_rows)
         if len(training) < least:
             raise TooFewRows(f"{bank.org_id} does not count defaults of {len(training)} customers", least=least)

@@ -39,6 +39,7 @@ class Judging:
         A second answer under the same masks would give the operator the difference of two logits of one side.
         """
         state = self._talk.state
+        state.require_enough()
         state.tell_once("logits")
         state.beta = content.floats("beta")
         out: Arrays = {}
@@ -59,6 +60,7 @@ class Judging:
         of the products are kept once the other side's tag says that these are right.
         """
         state, names = self._talk.state, content.texts("groups")
+        state.require_enough()
         if content.under("opened"):
             return self._crossed(content, names)
         if content.under("tag"):
@@ -156,6 +158,7 @@ class Judging:
     def count(self, content: Content) -> Content:
         """The own vectors behind masks, and the own share of the counts for the secure sum, once a run."""
         state, layout, out, owed = self._talk.state, _layout(content), dict[str, NDArray[np.generic]](), []
+        state.require_enough()
         state.tell_once("counts")
         own = "bank" if state.is_bank else "grid"
         state.layouts[own] = layout
@@ -197,6 +200,7 @@ class Judging:
         state = self._talk.state
         if not state.is_bank or self._talk.name != state.reader:
             raise TrainingFailed(f"{self._talk.name} does not read counts")
+        state.require_enough()
         state.tell_once("released counts")
         aside, read, out = state.layouts["bank"].aside, self._read(content), dict[str, NDArray[np.generic]]()
         rows, defaults, below = counted(read["rows"]), counted(read["defaults"]), content.integer("below")
@@ -267,6 +271,7 @@ class Judging:
     def histogram(self, content: Content) -> Content:
         """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum."""
         state, rows = self._talk.state, self._talk.state.node.rows
+        state.require_alone()
         state.tell_once("histograms")
         assert isinstance(rows, BankRows)
         state.beta = content.floats("beta")

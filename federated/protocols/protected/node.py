@@ -23,7 +23,7 @@ from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
+from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, SHARED, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
@@ -42,6 +42,7 @@ class ProtectedApp:
         self._dealing = NodeDealing(self._talk)
         self._judging = Judging(self._talk, self._dealing)
         self._own_rows: OwnRows | None = None
+        self._begun: SessionNode | None = None
 
     def add_to(self, app: ClientApp) -> None:
         """Let the app answer protected training's messages, and take part in secure sums."""
@@ -88,6 +89,9 @@ class ProtectedApp:
     def _introduce(self, content: Content) -> Content:
         """Begin a run between the nodes that the operator names, if they are who the register says."""
         node = self._opened()
+        if node is self._begun:
+            raise TrainingFailed(f"{self.name}: a session has one run, and another has to be opened")
+        self._begun = node
         met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
         self._dealing.forget()
         self._own_rows = None
@@ -188,12 +192,15 @@ class ProtectedApp:
         """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, and
         `RowsTooAlike` where an earlier run was over nearly the same."""
         state = self._talk.state
-        if not state.is_bank:
+        if not state.is_bank or state.enough:
             return
-        others = [self._talk.ring(content, "fitted", bank, -1) for bank in self._other_banks()]
+        others = {bank: told_of(self._talk.ring(content, "fitted", bank, -1)) for bank in self._other_banks()}
         if self._own_rows is None:
             raise TrainingFailed(f"{self.name}: no columns were hidden yet")
-        self._own_rows.begin_with([told_of(numbers) for numbers in others])
+        self._own_rows.begin_with(list(others.values()))
+        everybody = others | {self.name: self._own_rows.told}
+        for at, of in enumerate(SHARED):
+            state.adding[of] = frozenset(bank for bank, told in everybody.items() if told.counts[at])
         state.enough = True
 
     def _keep(self, content: Content) -> Content:
@@ -290,6 +297,7 @@ class ProtectedApp:
     def _clear(self, content: Content) -> Content:
         """Of a bank that trains with banks only: its gradient in numbers, for the secure sum."""
         state, width = self._talk.state, content.integer("width")
+        state.require_alone()
         state.answer_again(GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
         fitted, residual = self._clear_residual(FIT, state.beta, content)
@@ -300,6 +308,7 @@ class ProtectedApp:
     def _clear_try(self, content: Content) -> Content:
         """Of a bank that trains with banks only: the gain of `step` at `beta`, for the secure sum."""
         state = self._talk.state
+        state.require_alone()
         state.answer_again(GAIN, MOST_GAINS)
         rows, residual = self._clear_residual(SET_ASIDE, content.floats("beta"), content)
         if len(rows):

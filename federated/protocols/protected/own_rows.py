@@ -19,6 +19,8 @@ from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, ProtectedNode
 
+# More rows set aside than gains are opened in a run (`node.MOST_GAINS`), by far.
+LEAST_GAINED = 200
 PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
 _HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
 
@@ -64,6 +66,8 @@ class OwnRows:
         rows = state.node.rows
         if not isinstance(rows, BankRows):
             raise TrainingFailed(f"{rows.org_id} is no bank")
+        if not state.marks:
+            raise TrainingFailed(f"{rows.org_id} was not told what its customers are for")
         at = [np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)]) for purpose in PURPOSES]
         counts = tuple(len(each) for each in at)
         if rows.row_sets is None:
@@ -79,6 +83,10 @@ class OwnRows:
         if together < least:
             detail = f"{self.rows.org_id} trains on {least:,} customers in common at least, not on {together:,}"
             raise TooFewRows(f"{detail}: of fewer, labels can be told from what is opened", least=least)
+        aside = sum(told.counts[1] for told in everybody)
+        if aside < (most := min(LEAST_GAINED, least // 20)):
+            detail = f"{self.rows.org_id} opens gains over {most} customers set aside at least, not over {aside}"
+            raise TooFewRows(detail, least=most)
         if self.rows.row_sets is None:
             return
         # Drawn by all banks, so that no run can be given the number of another.

@@ -26,7 +26,7 @@ from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node import SessionNode
-from federated.protocols.core.rows import BankRows, inner_folds
+from federated.protocols.core.rows import BankRows
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
 # Sums that both sides add shares to; all others are over nodes of one side, which alone have what is summed. A gain is
@@ -104,6 +104,9 @@ class ProtectedNode:
     told: set[str] = field(default_factory=set)
     # Of a bank: whether banks together fit as many rows as it wants gradients and gains to be opened over.
     enough: bool = False
+    # Of a bank: the banks that have rows of their own in a shared sum, and how rows were set aside.
+    adding: dict[str, frozenset[str]] = field(default_factory=dict)
+    drawn: tuple[float, int] | None = None
     answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
     # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
@@ -126,13 +129,22 @@ class ProtectedNode:
         return np.asarray(self.node.rows.peers[peer][at], dtype=np.int64)
 
     def purposes(self, share: float, seed: int) -> Marks:
-        """What each own row is for: `share` of the training rows of either class are set aside."""
+        """What each own row is for: a `share` of the training rows is set aside, whatever their labels.
+
+        As many of either class would tell labels to whoever knows the seed and is told who is set aside. In one run
+        rows are drawn once: another draw would give sums over the few rows by which the two differ.
+        """
         rows = self.node.rows
         if not isinstance(rows, BankRows):
             raise TrainingFailed(f"{rows.org_id} has no labels to set aside by")
-        parts = max(2, round(1.0 / share))
-        drawn = inner_folds(rows.labels, rows.training, parts, 1, seed)[0]
-        marks = np.where(rows.training, np.where(drawn == 0, SET_ASIDE, FIT), 0)
+        if self.drawn not in (None, (share, seed)):
+            raise TrainingFailed(f"{rows.org_id}: rows were set aside otherwise in this run")
+        self.drawn = (share, seed)
+        training = np.flatnonzero(rows.training)
+        rng = np.random.default_rng([seed, len(rows.labels)])
+        aside = rng.permutation(training)[: round(share * len(training))]
+        marks = np.where(rows.training, FIT, 0)
+        marks[aside] = SET_ASIDE
         return np.asarray(np.where(rows.held_out, HELD_OUT, marks), dtype=np.int64)
 
     def agree(self, of: str, names: frozenset[str]) -> None:
@@ -149,7 +161,8 @@ class ProtectedNode:
             raise AggregationFailed(
                 f"{own}: a sum of {of} over {len(names & parties.ours)} node of its kind is its own"
             )
-        missing = sorted({GRADIENT: self.sides, GAIN: self.trials}.get(of, {}).keys() - names)
+        own_pairs = {GRADIENT: self.sides, GAIN: self.trials}.get(of, {}).keys()
+        missing = sorted((own_pairs | self.adding.get(of, frozenset())) - names)
         if missing or own not in names:
             raise AggregationFailed(f"{own}: {', '.join(missing) or own} would be missing from the sum of {of}")
         if self.summed.setdefault(of, names) != names:
@@ -165,6 +178,11 @@ class ProtectedNode:
         """Raise `TrainingFailed` at a bank that has not heard yet from all other banks how many rows they fit."""
         if self.is_bank and not self.enough:
             raise TrainingFailed(f"{self.node.rows.org_id}: nothing is opened before banks have counted their rows")
+
+    def require_alone(self) -> None:
+        """Raise `TrainingFailed` in a run with grid companies: nobody counts there what banks open by themselves."""
+        if self.parties.theirs:
+            raise TrainingFailed(f"{self.node.rows.org_id} trains with grid companies in this run")
 
     def tell_once(self, what: str) -> None:
         """Raise `TrainingFailed` if `what` was told before in this run: the difference of two answers says too much."""

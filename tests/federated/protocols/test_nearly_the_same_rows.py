@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from protected_world import BANKS, FEW, GRIDS, World, marked
 
-from federated.errors import RowsTooAlike, TrainingFailed
+from federated.errors import AggregationFailed, CorruptData, RowsTooAlike, TooFewRows, TrainingFailed
 from federated.nodes.row_sets import RowSets, digests_of
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.own_rows import OwnRows, told_of
@@ -140,3 +140,75 @@ def test_marks_are_told_once_a_run():
 def test_numbers_of_another_shape_are_refused():
     with pytest.raises(TrainingFailed, match="a bank told 5 numbers"):
         told_of(np.zeros(5, dtype=np.uint64))
+
+
+def test_who_is_set_aside_says_nothing_of_labels():
+    """With as many of either class set aside, whoever knew the seed told most labels from the marks of some runs."""
+    world = World(rows=1_600)
+    state = fit(world) and world.nodes["bank-a"]._talk.state
+    once = state.purposes(0.1, FEW.seed)
+    rows = state.node.rows
+    state.node.rows, state.drawn = replace(rows, labels=1 - rows.labels), None
+    assert np.array_equal(state.purposes(0.1, FEW.seed), once)
+    shuffled = np.random.default_rng(1).permutation(rows.labels)
+    state.node.rows, state.drawn = replace(rows, labels=shuffled), None
+    assert np.array_equal(state.purposes(0.1, FEW.seed), once)
+    with pytest.raises(TrainingFailed, match="rows were set aside otherwise in this run"):
+        state.purposes(0.2, FEW.seed)
+
+
+@pytest.mark.parametrize("action", ["logits", "count", "release", "multiply"])
+def test_nothing_is_counted_before_banks_have_counted_their_rows(action):
+    training = World(rows=400).training(QUICK)
+    training._introduce()
+    training._mark()
+    told = Content({"beta": np.zeros(3)}, {"cells": 2, "aside": 1, "vectors": ["rows"], "groups": [], "below": 0})
+    with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
+        training.ask(action, {"bank-a": told})
+
+
+@pytest.mark.parametrize("action", ["clear", "clear_try", "histogram"])
+def test_banks_open_nothing_by_themselves_in_a_run_with_grid_companies(action):
+    training = World(rows=400).training(QUICK)
+    training.fit()
+    told = Content({"beta": np.zeros(3), "step": np.ones(3)}, {**training.drawn, "width": 1})
+    with pytest.raises(TrainingFailed, match="trains with grid companies in this run"):
+        training.ask(action, {"bank-a": told})
+
+
+def test_a_session_has_one_run():
+    training = World(rows=400).training(QUICK)
+    training.fit()
+    with pytest.raises(TrainingFailed, match="a session has one run"):
+        training._introduce()
+
+
+def test_all_banks_that_were_counted_are_in_a_sum():
+    """Banks that only pad the count, and are left out of the sum, hid a second run over nearly the same customers."""
+    world = World(rows=400)
+    fit(world)
+    state = world.nodes["bank-a"]._talk.state
+    state.sides, state.summed, state.parties = {}, {}, replace(state.parties, least=1)
+    with pytest.raises(AggregationFailed, match="bank-b would be missing from the sum of gradient"):
+        state.agree("gradient", frozenset({"bank-a", "grid-x", "grid-y"}))
+
+
+def test_a_few_customers_set_aside_open_no_gain():
+    world = World(rows=400)
+    remembering(world, Memories(), least=100)
+    training = world.training(replace(QUICK, set_aside=0.004))
+    with pytest.raises(TooFewRows, match="opens gains over 5 customers set aside at least, not over"):
+        training.fit()
+
+
+def test_a_memory_that_is_spoilt_or_changed_meanwhile_opens_nothing():
+    memories = Memories()
+    memories.kept["bank-a", "fitted"] = b"spoilt"
+    with pytest.raises(CorruptData, match="memory of runs cannot be read"):
+        memories.of("bank-a")
+    memories.kept.clear()
+    one, other = memories.of("bank-a"), memories.of("bank-a")
+    own = [digests_of(["a", "b"])]
+    one.begin(1, own, [(2,)], [one.apart(own)], (1,))
+    with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
+        other.begin(2, own, [(2,)], [other.apart(own)], (1,))
