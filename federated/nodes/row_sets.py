@@ -109,7 +109,8 @@ class RowSets:
         for apart in distances:
             for n, most in zip(apart, least, strict=True):
                 if 0 < n < most:
-                    detail = f"an earlier run was over the same customers but {n}: the difference would tell of them"
+                    # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
+                    detail = "an earlier run was over nearly the same customers: the difference tells of the others"
                     raise RowsTooAlike(detail, apart=n, least=most)
         if any(not any(apart) for apart in distances):
             return

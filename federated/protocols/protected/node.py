@@ -115,7 +115,8 @@ class ProtectedApp:
         # What banks have counted are these rows: they stay what they are for.
         state.tell_once("marks")
         if not state.is_bank:
-            state.marks = {bank: np.asarray(told[bank], dtype=np.int64) for bank in state.node.rows.peers}
+            # Of banks with which it is aligned, those that are in this run.
+            state.marks = {b: np.asarray(told[b], dtype=np.int64) for b in state.node.rows.peers if b in told}
             return Content()
         own = state.purposes(content.number("set_aside"), content.integer("seed"))
         usable = content.under("available")

@@ -142,7 +142,7 @@ def test_how_many_of_nearly_the_same_customers_defaulted_is_told_once(bank, cloc
     whole = opened(0)
     assert opened(0) == whole
     gone = next(n for n in range(1, 40) if _trained(bank, everybody[grid][:n]) == 1)
-    with pytest.raises(RowsTooAlike, match="over the same customers but 1:"):
+    with pytest.raises(RowsTooAlike, match="over nearly the same customers"):
         opened(gone)
     far = next(n for n in range(1, 60) if _trained(bank, everybody[grid][:n]) == 20)
     assert opened(far) == whole - 20
