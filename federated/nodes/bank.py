@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,13 +49,19 @@ class BankNode(Node):
     def row_sets(self, of: str) -> RowSets:
         """Its memory of runs: of what they opened (`of`) over its customers."""
         key, limit = f"row sets {of}", self.training_limit
-        return RowSets(
-            lambda: self.store.state(key),
-            lambda raw: self.store.put_state({key: raw}),
-            self._clock(),
-            limit.window,
-            limit.row_sets,
-        )
+
+        def swap(before: bytes | None, after: bytes) -> bool:
+            """In one transaction: two runs that begin at once do not both find the memory as it was."""
+            same: list[bool] = []
+
+            def change(rows: Mapping[str, bytes]) -> Mapping[str, bytes]:
+                same.append(rows.get(key) == before)
+                return {key: after} if same[0] else {}
+
+            self.store.change_state(change)
+            return same[0]
+
+        return RowSets(self.store.state(key), swap, self._clock(), limit.window, limit.row_sets)
 
     def now(self) -> datetime:
         """This node's own time."""

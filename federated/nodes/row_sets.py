@@ -60,23 +60,20 @@ class Apart:
 
 
 class RowSets:
-    """A bank's memory of runs, kept by `save` and read by `load`. `sets` is how many different ones a window allows."""
+    """A bank's memory of runs, as `raw` says that it is kept. `swap` puts another in its place if it is still that one,
+    and answers whether it was. `sets` is how many different runs a window allows."""
 
     def __init__(
         self,
-        load: Callable[[], bytes | None],
-        save: Callable[[bytes], None],
+        raw: bytes | None,
+        swap: Callable[[bytes | None, bytes], bool],
         now: datetime,
         window: timedelta,
         sets: int,
     ) -> None:
-        self._save, self._now, self._most = save, to_micros(now), sets
-        self._load, self._since = load, to_micros(now - window)
-        self._kept = self._read()
-
-    def _read(self) -> list[RowSet]:
-        raw = self._load()
-        return [kept for kept in _read(raw) if kept.at > self._since] if raw else []
+        self._raw, self._swap, self._now, self._most = raw, swap, to_micros(now), sets
+        since = to_micros(now - window)
+        self._kept = [kept for kept in _read(raw) if kept.at > since] if raw else []
 
     def apart(self, own: Sequence[Digests]) -> dict[int, Apart]:
         """How far these rows are from those of each earlier run, by its number."""
@@ -102,8 +99,6 @@ class RowSets:
 
         Raises `RowsTooAlike` if it is too near an earlier one, or one more than there may be.
         """
-        if [kept.number for kept in self._read()] != [kept.number for kept in self._kept]:
-            raise RowsTooAlike("another run began meanwhile: open this one again", runs=self._most)
         numbers = sorted({each for bank in told for each in bank})
         distances = [_together(earlier, counts, told) for earlier in numbers]
         for apart in distances:
@@ -118,8 +113,11 @@ class RowSets:
             detail = f"as many as {self._most} runs were opened over different customers: train on those of one of them"
             raise RowsTooAlike(detail, runs=self._most)
         together = tuple(int(n) for n in np.sum(np.asarray(counts, dtype=np.int64), axis=0))
-        self._kept.append(RowSet(number, self._now, together, tuple(np.sort(part) for part in own)))
-        self._save(_written(self._kept))
+        here = RowSet(number, self._now, together, tuple(np.sort(part) for part in own))
+        raw = _written([*self._kept, here])
+        if not self._swap(self._raw, raw):
+            raise RowsTooAlike("another run began meanwhile: open this one again", runs=self._most)
+        self._raw, self._kept = raw, [*self._kept, here]
 
 
 def _together(earlier: int, counts: Sequence[Sequence[int]], told: Sequence[Mapping[int, Apart]]) -> list[int]:

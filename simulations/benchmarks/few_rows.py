@@ -120,14 +120,11 @@ def _together(runs: Sequence[Fitted]) -> float:
 
 def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool) -> float:
     """Which share of labels a grid company reads by withholding one customer from a second run."""
-    kept: dict[str, bytes] = {}
     memory = None
     if remembered:
         limit = default_training_limit()
         now = datetime(2026, 11, 1, tzinfo=UTC)
-        memory = RowSets(
-            lambda: kept.get("fitted"), lambda raw: kept.update(fitted=raw), now, timedelta(days=1), limit.row_sets
-        )
+        memory = RowSets(None, lambda *_: True, now, timedelta(days=1), limit.row_sets)
     # A limit of rows that this run passes, so that what refuses it is the memory alone.
     whole = fitted(tables, settings, least_rows=100, memory=memory)
     told = 0

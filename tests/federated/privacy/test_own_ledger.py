@@ -17,6 +17,7 @@ from federated.errors import (
 )
 from federated.nodes.bank import BankNode
 from federated.nodes.budget import TrainingLimit, default_training_limit
+from federated.nodes.row_sets import digests_of
 from federated.nodes.store import NodeStore
 from federated.privacy.budget import FIRST, Budget, PrivacyLedger
 from federated.privacy.differential.accountant import Release
@@ -177,6 +178,14 @@ def test_a_few_customers_are_not_counted_at_all(bank):
     bank.store.put_alignment(grid, everybody[grid])
     with pytest.raises(RowsTooAlike, match="as many as 2 runs"):
         NodeSource(bank).open(OPENING)
+
+
+def test_two_runs_that_begin_at_once_do_not_both_find_the_memory_as_it_was(bank):
+    first, second, own = bank.row_sets("counted"), bank.row_sets("counted"), [digests_of(["a", "b"])]
+    first.begin(1, own, [(2,)], [first.apart(own)], (0,))
+    with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
+        second.begin(2, own, [(2,)], [second.apart(own)], (0,))
+    assert list(bank.row_sets("counted").apart(own)) == [1]
 
 
 def _trained(bank, subjects):

@@ -25,7 +25,13 @@ class Memories:
 
     def of(self, bank, of="fitted"):
         key = (bank, of)
-        return RowSets(lambda: self.kept.get(key), lambda raw: self.kept.update({key: raw}), self.now, YEAR, self.sets)
+
+        def swap(before, after):
+            same = self.kept.get(key) == before
+            self.kept.update({key: after} if same else {})
+            return same
+
+        return RowSets(self.kept.get(key), swap, self.now, YEAR, self.sets)
 
 
 def remembering(world, memories, least=100, banks=BANKS):
