@@ -131,21 +131,42 @@ def trained_network(tmp_path_factory):
 def founded_world(tmp_path_factory, trained_network):
     """A world on SQLite with registry, exchange, verifier, banks and grid companies, built once and copied."""
     from worker_shared import made_once
-    from world import Founded
+    from world import World
 
-    return Founded.read(made_once(tmp_path_factory, "founded", lambda home: Founded.make(home, "", trained_network)))
+    return World.read(made_once(tmp_path_factory, "founded", lambda home: World.make(home, "", trained_network)))
 
 
 @pytest.fixture(scope="session")
 def founded_database(tmp_path_factory, trained_network, postgres_server):
     """The same on PostgreSQL: a world, whose database is the template `founded`."""
     from worker_shared import made_once
-    from world import Founded
+    from world import World
 
     def make(home):
-        postgres_server.made_once("founded", lambda address: Founded.make(home, address, trained_network))
+        postgres_server.made_once("founded", lambda address: World.make(home, address, trained_network))
 
-    return Founded.read(made_once(tmp_path_factory, "founded-database", make))
+    return World.read(made_once(tmp_path_factory, "founded-database", make))
+
+
+@pytest.fixture(scope="session")
+def founded_books(tmp_path_factory):
+    """As `founded_world`, without a federated network: the books of a desk, which need nothing trained."""
+    from desk import Desk, Founded
+    from worker_shared import made_once
+
+    return Founded(made_once(tmp_path_factory, "books", Desk.make))
+
+
+@pytest.fixture(scope="session")
+def founded_books_database(tmp_path_factory, postgres_server):
+    """The same on PostgreSQL: books, whose database is the template `books`."""
+    from desk import Desk, Founded
+    from worker_shared import made_once
+
+    def make(home):
+        postgres_server.made_once("books", lambda address: Desk.make(home, address))
+
+    return Founded(made_once(tmp_path_factory, "books-database", make))
 
 
 @pytest.fixture
@@ -171,6 +192,32 @@ def ready_worlds(request, tmp_path_factory):
     from ready_worlds import ReadyWorlds
 
     return ReadyWorlds(request, tmp_path_factory.mktemp("ready"))
+
+
+@pytest.fixture(scope="session")
+def ready_desks(request, tmp_path_factory):
+    """As `ready_worlds`, without HTTP: copies of books in which something happened already."""
+    from ready_worlds import ReadyDesks
+
+    return ReadyDesks(request, tmp_path_factory.mktemp("desks"))
+
+
+@pytest.fixture
+def desk(kind, tmp_path, ready_desks):
+    """Commands on the books of founders, without HTTP, on either database."""
+    from ready_worlds import founders_only
+
+    with ready_desks.copied(kind, tmp_path / "home", founders_only) as (opened, _):
+        yield opened
+
+
+@pytest.fixture
+def lent_desk(kind, tmp_path, ready_desks):
+    """A `desk` at which a loan runs, and what `Desk.lend` gave: (desk, how the loan stands, pledge, issuance)."""
+    from ready_worlds import with_a_loan_at_desk
+
+    with ready_desks.copied(kind, tmp_path / "home", with_a_loan_at_desk) as (opened, given):
+        yield opened, *given
 
 
 @pytest.fixture

@@ -1,16 +1,21 @@
-"""Worlds in which something happened already: it happens once a worker, and every test gets a copy."""
+"""Worlds, and desks without one, where something happened already: once a worker, and every test gets a copy."""
 
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import count
 
 import pytest
+from desk import Desk
 from postgres import WORKER
-from world import Founded, World
+from world import World
 
 
 def with_a_loan(world):
     return world.loan()
+
+
+def with_a_loan_at_desk(desk):
+    return desk.lend()
 
 
 def begun(make, wherever):
@@ -19,7 +24,7 @@ def begun(make, wherever):
 
     @pytest.fixture(name="sqlite_world")
     def opened(request, tmp_path, ready_worlds):
-        done = make if wherever in request.fixturenames else _nothing
+        done = make if wherever in request.fixturenames else founders_only
         with ready_worlds.copied("sqlite", tmp_path / "home", done) as (world, given):
             world.given = given
             yield world
@@ -27,11 +32,14 @@ def begun(make, wherever):
     return opened
 
 
-def _nothing(world):
+def founders_only(world):
     return None
 
 
 class ReadyWorlds:
+    opener, template = World, "founded"
+    founded = {"sqlite": "founded_world", "postgresql": "founded_database"}  # noqa: RUF012
+
     def __init__(self, request, folder):
         self._request, self._folder, self._made, self._numbers = request, folder, {}, count(1)
 
@@ -45,13 +53,13 @@ class ReadyWorlds:
             yield opened, deepcopy(known)
 
     def _make(self, kind, make):
-        name, source = self._name("ready"), "founded_world" if kind == "sqlite" else "founded_database"
-        home, founded = self._folder / name, self._request.getfixturevalue(source)
+        name, home = self._name("ready"), self._folder / self._name("home")
+        founded = self._request.getfixturevalue(self.founded[kind])
         if kind == "postgresql":
-            self._server.create(name, "founded")
-        with World.copied(founded, home, self._address(kind, name)) as opened:
+            self._server.create(name, self.template)
+        with self.opener.copied(founded, home, self._address(kind, name)) as opened:
             known = make(opened)
-            ready = Founded(home, opened.keys, opened.best, opened.now, next(opened._numbers))
+            ready = opened.founded()
         return name, ready, known
 
     @contextmanager
@@ -59,13 +67,13 @@ class ReadyWorlds:
         name = self._name("copy")
         if kind == "postgresql":
             self._server.create(name, template)
-        with World.copied(founded, home, self._address(kind, name)) as opened:
+        with self.opener.copied(founded, home, self._address(kind, name)) as opened:
             yield opened
         if kind == "postgresql":
             self._server.drop(name)
 
     def _name(self, what):
-        return f"{what}{next(self._numbers)}_{WORKER}"
+        return f"{self.template}_{what}{next(self._numbers)}_{WORKER}"
 
     def _address(self, kind, name):
         return self._server.address(name) if kind == "postgresql" else ""
@@ -73,3 +81,8 @@ class ReadyWorlds:
     @property
     def _server(self):
         return self._request.getfixturevalue("postgres_server")
+
+
+class ReadyDesks(ReadyWorlds):
+    opener, template = Desk, "books"
+    founded = {"sqlite": "founded_books", "postgresql": "founded_books_database"}  # noqa: RUF012

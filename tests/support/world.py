@@ -3,13 +3,13 @@
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from pathlib import Path
 from typing import ClassVar
 
+from desk import START, TRANSFER, Desk, Founded
 from fastapi.testclient import TestClient
+from plants import project_body, readings_body
 from sqlalchemy import select
 
 from credit_api.app.main import create_app
@@ -20,45 +20,19 @@ from credit_api.http.auth.keys import api_key, issue
 from credit_api.http.auth.principal import digest
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord
-from financing.lending.unit import UnitOfWork
 from simulations.worlds.wallet import Wallet
 
-START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
 RENEWED, FOR_LONG = timedelta(days=80), timedelta(days=10_000)
 FOUNDERS_KEYS = "keys-of-tests.json"
-TRANSFER = {"payer_bank": "999305000001", "reference": "r"}
-
-
-@dataclass(frozen=True)
-class Founded:
-    """A world that stands ready to be copied: its home, its founders' keys, and what is known of banks' customers."""
-
-    home: Path
-    keys: dict
-    best: dict = field(default_factory=dict)
-    now: datetime = START
-    number: int = 1
-
-    @classmethod
-    def make(cls, home, database_url, network):
-        """Found a world, so that `read` finds it in its home or in a copy of that."""
-        with World.open(home, database_url, network) as opened:
-            (home / FOUNDERS_KEYS).write_text(json.dumps(opened.keys))
-
-    @classmethod
-    def read(cls, home):
-        return cls(home, json.loads((home / FOUNDERS_KEYS).read_text()))
 
 
 class World:
     _idle: ClassVar[list] = []  # applications that serve no world now
 
-    def __init__(self, client, parts):
-        self.client, self.parts, self.now, self.keys = client, parts, START, {}
-        self._numbers = count(1)
-        parts.clock = lambda: self.now
-        self.subjects, self.best, self._renewed = {}, {}, {}
+    def __init__(self, client, parts, founded):
+        self.client, self.parts, self.desk = client, parts, Desk(parts, founded.now, founded.number)
+        self.keys, self._numbers = dict(founded.keys), self.desk.numbers
+        self.subjects, self.best, self._renewed = {}, founded.best, {}
         self.wallet = parts.subject_signer = Wallet.open(parts.settings.network_home)
 
     @classmethod
@@ -67,33 +41,53 @@ class World:
         """A world with its own network, founded anew."""
         home.mkdir(parents=True)
         shutil.copytree(network, home / "network")
-        with cls._serve(home, database_url) as opened:
+        with cls._serve(Founded(home), database_url) as opened:
             opened.keys = opened._admit_founders()
             yield opened
+
+    @classmethod
+    def make(cls, home, database_url, network):
+        """Found a world, so that `read` finds it in its home or in a copy of that."""
+        with cls.open(home, database_url, network) as opened:
+            (home / FOUNDERS_KEYS).write_text(json.dumps(opened.keys))
+
+    @staticmethod
+    def read(home):
+        return Founded(home, json.loads((home / FOUNDERS_KEYS).read_text()))
 
     @classmethod
     @contextmanager
     def copied(cls, founded, home, database_url=""):
         """A world that was founded before: its home is copied, its database is a copy already or lies in the home."""
         shutil.copytree(founded.home, home)
-        with cls._serve(home, database_url) as opened:
-            opened.keys, opened.best, opened.now = dict(founded.keys), founded.best, founded.now
-            opened._numbers = count(founded.number)
+        with cls._serve(replace(founded, home=home), database_url) as opened:
             yield opened
+
+    def founded(self):
+        """This world as it stands, to be copied once it is closed."""
+        return Founded(self.parts.settings.home, self.keys, self.best, self.now, next(self._numbers))
 
     @classmethod
     @contextmanager
-    def _serve(cls, home, database_url):
-        parts = assemble(Settings(home=home, database_url=database_url, sandbox=True))
+    def _serve(cls, founded, database_url):
+        parts = assemble(Settings(home=founded.home, database_url=database_url, sandbox=True))
         # Describing 200 routes takes FastAPI 0.2 s at an application's first request: it is done once, not once a test.
         app = cls._idle.pop() if cls._idle else create_app(parts)
         app.state.parts = parts
         with TestClient(app, raise_server_exceptions=False) as client:
-            yield cls(client, parts)
+            yield cls(client, parts, founded)
         cls._idle.append(app)
 
     def _admit_founders(self):
         return self.parts.writer.execute(lambda unit: admit_founders(unit, START))
+
+    @property
+    def now(self):
+        return self.desk.now
+
+    @now.setter
+    def now(self, moment):
+        self.desk.now = moment
 
     # calls
 
@@ -147,16 +141,11 @@ class World:
 
     def snapshot(self):
         """Head of the ledger, every balance and hold, every open serial block."""
-        with self.parts.reading() as connection:
-            unit = UnitOfWork(connection)
-            balances = [(str(b.key), b.posted, b.held) for b in unit.ledger.balances()]
-            return unit.ledger.head(), balances, unit.serials.verify()
+        return self.desk.snapshot()
 
     def verify(self):
         """The whole chain, every balance and every serial, recomputed."""
-        with self.parts.reading() as connection:
-            unit = UnitOfWork(connection)
-            return unit.ledger.verify(), unit.serials.verify()
+        return self.desk.verify()
 
     def balance(self, who, account, asset="CNY"):
         rows = self.get(who, "/v1/balances")
@@ -226,34 +215,7 @@ class World:
     def project(self, owner, code="PV1", *, capacity_w=5_000_000):
         return self.post(owner, "/v1/projects", self.project_body(code, capacity_w=capacity_w))
 
-    @staticmethod
-    def project_body(code, *, capacity_w=5_000_000):
-        return {
-            "code": code,
-            "name": f"roof {code}",
-            "capacity_w": capacity_w,
-            "grid_connected_on": "2022-06-01",
-            "crediting_from": "2023-01-01T00:00:00Z",
-            "crediting_until": "2033-01-01T00:00:00Z",
-            "region": "SIP",
-            "latitude_deg": 31.3,
-            "longitude_deg": 120.6,
-            "meters": [{"meter_id": f"M-{code}", "measured_by": "grid-sip", "interval_minutes": 60}],
-            "owns_the_reduction": True,
-            "not_registered_elsewhere": True,
-            "outside_ets_boundary": True,
-        }
-
-    @staticmethod
-    def readings_body(days=60, *, first=datetime(2025, 3, 1, tzinfo=UTC), capacity_w=5_000_000):
-        """Hourly readings of a plant in Suzhou: a smooth day between 23:00 and 09:00 UTC, nothing at night."""
-        shape = [0, 0.05, 0.15, 0.3, 0.45, 0.5, 0.45, 0.3, 0.15, 0.05] + [0] * 14
-        readings = []
-        for hour in range(days * 24):
-            starts_at = first + hour * HOUR
-            share = shape[(starts_at.hour + 1) % 24]
-            readings.append({"starts_at": starts_at.isoformat(), "generation_wh": int(capacity_w * share)})
-        return {"interval_minutes": 60, "readings": readings}
+    project_body, readings_body = staticmethod(project_body), staticmethod(readings_body)
 
     def claim(self, owner, project, *, first=datetime(2025, 3, 1, tzinfo=UTC), days=60):
         body = {
