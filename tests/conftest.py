@@ -236,3 +236,12 @@ def sqlite_world(tmp_path, founded_world):
 
     with World.copied(founded_world, tmp_path / "home") as opened:
         yield opened
+
+
+@pytest.fixture
+def sqlite_desk(tmp_path, founded_books):
+    """As `desk`, on SQLite only."""
+    from desk import Desk
+
+    with Desk.copied(founded_books, tmp_path / "home") as opened:
+        yield opened
