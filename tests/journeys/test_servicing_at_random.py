@@ -4,17 +4,22 @@ from datetime import timedelta
 from random import Random
 
 import pytest
+from desk import BANK
 from soak import sized
 
+from financing.base.errors import FinancingError
 from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKind
+from financing.lending.business_day.closing import CloseDays, close_days
+from financing.lending.loans.commands import reverse_payment, service_loan
 from financing.lending.loans.days import date_of
-from financing.lending.loans.loan import replay
+from financing.lending.loans.events import Freeze, Holiday, RateChange, Unfreeze
+from financing.lending.loans.loan import LoanState, replay
 from financing.lending.loans.markets import market_of
 from financing.lending.loans.posting import positions
-from financing.lending.unit import UnitOfWork
+from financing.lending.origination.commands import RepayLoan, repay_loan
 
-BANK, BORROWER = "bank-gusu", "dev-a"
+BORROWER = "dev-a"
 OF_THE_LOAN = {
     AccountKind.LOAN_PRINCIPAL,
     AccountKind.LOAN_PRINCIPAL_OWED,
@@ -23,14 +28,14 @@ OF_THE_LOAN = {
 }
 
 
-def require_agreement(world, loan_id):
+def require_agreement(desk, loan_id):
     """What the ledger holds of the loan is what its events lead to on the day its books were taken to."""
-    with world.parts.reading() as connection:
-        unit = UnitOfWork(connection)
+
+    def agree(unit):
         stored = unit.loans.get(loan_id)
         events = [each.event for each in unit.loans.events(stored.terms.number)]
         to = date_of(int(stored.book.accrued_to[0]))
-        again = replay(stored.terms, events, to, market_of(world.parts.parameters))
+        again = replay(stored.terms, events, to, market_of(desk.parts.parameters))
         expected = positions(stored.terms, again.book)
         for key, amount in expected.items():
             if key.kind in OF_THE_LOAN:
@@ -39,51 +44,55 @@ def require_agreement(world, loan_id):
         assert unit.ledger.balance(receivable).posted == expected[receivable]
         assert unit.ledger.balance(receivable).posted >= 0
 
+    desk.look(agree)
+
 
 @pytest.mark.parametrize(("kind", "seed"), [("sqlite", 1), pytest.param("postgresql", 2, marks=pytest.mark.postgres)])
-def test_random_service_keeps_ledger_and_events_together(world, kind, seed):
+def test_random_service_keeps_ledger_and_events_together(desk, kind, seed):
     random = Random(seed)
-    loan, _, _ = world.loan(amount_fen=400_000)
-    loan_id = loan["loan_id"]
-    world.fund(BORROWER, 50_000_000)
-    path = f"/v1/loans/{loan_id}"
+    loan, _, _ = desk.lend(amount_fen=400_000)
+    loan_id = loan.stored.terms.loan_id
+    desk.fund(BORROWER, 50_000_000)
 
     def some_day():
-        first, today = business_date(world.now) - timedelta(days=200), business_date(world.now)
-        return str(first + timedelta(days=random.randrange((today - first).days + 1)))
+        first, today = business_date(desk.now) - timedelta(days=200), business_date(desk.now)
+        return first + timedelta(days=random.randrange((today - first).days + 1))
 
     def command():
         kind = random.choice(["repay", "repay", "late", "reverse", "rate", "freeze", "unfreeze", "holiday", "day"])
         if kind == "repay":
-            return BORROWER, f"{path}/repayments", {"amount_fen": random.randrange(1, 30_000)}
+            return BORROWER, repay_loan, loan_id, RepayLoan(amount_fen=random.randrange(1, 30_000))
         if kind == "late":
-            return BORROWER, f"{path}/repayments", {"amount_fen": random.randrange(1, 9_000), "value_on": some_day()}
+            late = RepayLoan(amount_fen=random.randrange(1, 9_000), value_on=some_day())
+            return BORROWER, repay_loan, loan_id, late
         if kind == "reverse":
-            return BANK, f"{path}/events/{random.randrange(2, 40)}/reversal", None
+            return BANK, reverse_payment, loan_id, random.randrange(2, 40)
         if kind == "day":
-            return BANK, "/v1/business-days", {"through": str(business_date(world.now))}
-        body = {"kind": kind, "value_on": some_day()}
+            return BANK, close_days, CloseDays(through=business_date(desk.now))
+        return BANK, service_loan, loan_id, change(kind, some_day())
+
+    def change(kind, on):
         if kind == "rate":
-            body["annual_rate_bps"] = random.randrange(0, 1_200)
+            return RateChange(value_on=on, annual_rate_bps=random.randrange(0, 1_200))
         if kind == "holiday":
-            body |= {"until": str(business_date(world.now) + timedelta(days=90)), "full": random.random() < 0.5}
-        return BANK, f"{path}/events", body
+            until = business_date(desk.now) + timedelta(days=90)
+            return Holiday(value_on=on, until=until, full=random.random() < 0.5)
+        return Freeze(value_on=on) if kind == "freeze" else Unfreeze(value_on=on)
 
     done, most = 0, sized(*({"sqlite": (30, 300), "postgresql": (15, 100)}[kind]))
     for _ in range(most):
-        world.now += timedelta(days=random.randrange(0, 12))
-        world.price(3_000)
-        who, where, body = command()
-        headers = {"Authorization": f"Bearer {world.keys[who]}", "Idempotency-Key": f"r{next(world._numbers)}"}
-        before = world.snapshot()
-        answer = world.client.post(where, json=body, headers=headers)
-        assert answer.status_code < 500, answer.text
-        if answer.is_success:
-            done += 1
+        desk.now += timedelta(days=random.randrange(0, 12))
+        desk.price(3_000)
+        asked = command()
+        before = desk.snapshot()
+        try:
+            desk.run(*asked)
+        except FinancingError:
+            assert desk.snapshot() == before
         else:
-            assert world.snapshot() == before
-        require_agreement(world, loan_id)
-        if world.get(BANK, path)["state"] != "active":
+            done += 1
+        require_agreement(desk, loan_id)
+        if desk.coverage(loan_id).stored.loan.state is not LoanState.ACTIVE:
             break
     assert done > most / 3
-    world.verify()
+    desk.verify()

@@ -230,7 +230,7 @@ class Desk:
     def assessment(self, subject_id):
         """That a firm is a good customer, as a bank is told of it today."""
         until = self.now + timedelta(days=30)
-        return CreditAssessment("inq_1", subject_id, 720, 0.01, "A", "v0001", self.now, until, "joint")
+        return CreditAssessment("inq_1", subject_id, 712, 0.02, "B", "v0001", self.now, until, "joint")
 
     def borrower(self, name="dev-a"):
         """A developer that banks know as a good customer, with credits and a price: the issuance."""
