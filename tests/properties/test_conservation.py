@@ -10,7 +10,6 @@ import pytest
 from credit_auditor import CreditAuditor
 from soak import sized
 
-from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import Carbon, Price
 from financing.lending.collateral.commands import (
@@ -22,7 +21,6 @@ from financing.lending.collateral.commands import (
     reserve_pledge,
     void_pledge,
 )
-from financing.lending.unit import UnitOfWork
 from financing.market.over_the_counter.commands import BuyListing, MakeListing, buy_listing, end_listing, make_listing
 from financing.registry.credits.commands import IssueCredits, issue_credits
 from financing.registry.oversight.commands import FreezeSerials, freeze_serials, lift_freeze, revoke_frozen
@@ -49,59 +47,50 @@ PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
 
 
 class Machine:
-    """Draws a command, runs it through the services as the API does, and tells the auditor what came of it."""
+    """Draws a command, runs it at the desk, and tells the auditor what came of it."""
 
-    def __init__(self, world, seed):
-        self.world, self.rng, self.auditor = world, Random(seed), CreditAuditor()
+    def __init__(self, desk, seed):
+        self.desk, self.rng, self.auditor = desk, Random(seed), CreditAuditor()
         self.counts = Counter()
         self.listed, self.reserved, self.posted, self.sent, self.freezes = {}, {}, {}, {}, {}
-        self.owner_of_issuance = {}
         self._found()
 
     def _found(self):
-        world = self.world
-        self.loan, pledge, issuance = world.loan("bank-gusu", "dev-a", pledge_kg=400_000, amount_fen=100_000)
+        desk = self.desk
+        loan, pledge, issuance = desk.lend(pledge_kg=400_000, amount_fen=100_000)
+        self.loan_id = loan.stored.terms.loan_id
         for name, kind in HOLDERS.items():
             if name != "dev-a":
-                world.admit(name, kind)
-            world.fund(name, 10**12)
-        self._on_record(issuance, "dev-a")
-        self.auditor.where[issuance["issuance_id"]][-400_000:] = self.auditor.place(
-            "pledged", "dev-a", pledge["pledge_id"]
-        )
-        self.posted[pledge["pledge_id"]] = (issuance["issuance_id"], 400_000)
+                desk.admit(name, kind)
+            desk.fund(name, 10**12)
+        self._on_record(issuance.issuance_id, issuance.quantity.kg, "dev-a")
+        self.auditor.where[issuance.issuance_id][-400_000:] = self.auditor.place("pledged", "dev-a", pledge.pledge_id)
+        self.posted[pledge.pledge_id] = (issuance.issuance_id, 400_000)
         self.claims = []
         for owner in ("dev-a", "dev-b"):
             code = f"M{owner[-1].upper()}"
-            project = world.project(owner, code)
-            world.post("grid-sip", f"/v1/meters/M-{code}/readings", world.readings_body(DAYS))
+            project = desk.project(owner, code)
+            desk.load(code, DAYS)
             for day in range(DAYS):
-                claim = world.claim(owner, project, first=FIRST + timedelta(days=day), days=1)
-                world.accept(claim)
-                self.claims.append((owner, claim["monitoring_period_id"]))
+                claim = desk.claim(owner, project, first=FIRST + timedelta(days=day), days=1)
+                desk.accept(claim)
+                self.claims.append((owner, claim.monitoring_period_id))
         self.rng.shuffle(self.claims)
         self.packages = [
             self.run(
                 "registry-sip",
-                "registry",
                 make_package,
                 MakePackage(code=f"P{n}", name=f"P{n}", asset_class="PHCER", redemption=rule.value),
             )
             for n, rule in enumerate(Redemption)
         ]
 
-    def _on_record(self, issued, owner):
-        self.auditor.issue(issued["issuance_id"], issued["serials"], owner)
+    def _on_record(self, issuance_id, kilograms, owner):
+        standing = self.desk.look(lambda unit: unit.serials.standing(issuance_id, 1, kilograms))
+        self.auditor.issue(issuance_id, [block.serial for _, block in standing], owner)
 
-    def run(self, who, kind, service, *arguments):
-        context = Context(
-            Actor(who, kind),
-            self.world.now,
-            self.world.parts.new_id,
-            self.world.parts.parameters,
-            self.world.parts.signer,
-        )
-        return self.world.parts.writer.execute(lambda unit: service(unit, context, *arguments))
+    def run(self, who, command, *arguments):
+        return self.desk.run(who, command, *arguments)
 
     def step(self):
         name = self.rng.choice(STEPS)
@@ -140,7 +129,7 @@ class Machine:
         if not self.claims:
             return False
         owner, period_id = self.claims.pop()
-        issued = self.run("registry-sip", "registry", issue_credits, IssueCredits(monitoring_period_id=period_id))
+        issued = self.run("registry-sip", issue_credits, IssueCredits(monitoring_period_id=period_id))
         if issued.issuance is not None:
             self.auditor.issue(issued.issuance.issuance_id, [block.serial for block in issued.blocks], owner)
         return None
@@ -149,24 +138,22 @@ class Machine:
         owner, issuance, quantity = self.draw()
         quantity = quantity if quantity > 2_000 and self.rng.random() < 0.1 else min(quantity, 100)
         command = RetireCredits(issuance_id=issuance, quantity_kg=quantity, **PURPOSE)
-        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], retire_credits, command))
+        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, retire_credits, command))
         self.auditor.move(done.serials, ("holding", owner, ""), ("retired", owner, ""), quantity)
 
     def cancel(self):
         owner, issuance, quantity = self.draw()
         quantity = min(quantity, 50)
         command = CancelCredits(issuance_id=issuance, quantity_kg=quantity, reason="test")
-        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], cancel_credits, command))
+        done = self.attempt(issuance, owner, quantity, lambda: self.run(owner, cancel_credits, command))
         self.auditor.move(done.serials, ("holding", owner, ""), ("cancelled", owner, ""), quantity)
 
     def moved(self, head):
         """Serials that changed account in the entry after `head`."""
-        with self.world.parts.reading() as connection:
-            return [block.serial for block in UnitOfWork(connection).serials.arrived(head + 1)]
+        return [block.serial for block in self.desk.look(lambda unit: unit.serials.arrived(head + 1))]
 
     def head(self):
-        with self.world.parts.reading() as connection:
-            return UnitOfWork(connection).ledger.head().entry_id
+        return self.desk.look(lambda unit: unit.ledger.head()).entry_id
 
     def list(self):
         """A listing for anyone, or for one named buyer: into escrow either way."""
@@ -178,10 +165,10 @@ class Machine:
             asset=f"PHCER:{issuance}",
             quantity_kg=Carbon(quantity),
             price_fen_per_tonne=Price(3_000),
-            expires_at=self.world.now + timedelta(days=1),
+            expires_at=self.desk.now + timedelta(days=1),
         )
         head = self.head()
-        made = self.attempt(issuance, owner, quantity, lambda: self.run(owner, HOLDERS[owner], make_listing, command))
+        made = self.attempt(issuance, owner, quantity, lambda: self.run(owner, make_listing, command))
         escrow = ("escrow", owner, made.listing_id)
         self.auditor.move(self.moved(head), ("holding", owner, ""), escrow, quantity)
         self.listed[made.listing_id] = (owner, buyer, issuance, quantity)
@@ -196,7 +183,7 @@ class Machine:
         quantity = self.rng.choice((1_000, left))
         before, _ = self.auditor.at(issuance, "holding", buyer, "")
         head = self.head()
-        self.run(buyer, HOLDERS[buyer], buy_listing, listing_id, BuyListing(quantity_kg=Carbon(quantity)))
+        self.run(buyer, buy_listing, listing_id, BuyListing(quantity_kg=Carbon(quantity)))
         self.auditor.move(self.moved(head), ("escrow", owner, listing_id), ("holding", buyer, ""), quantity)
         self._left(listing_id, left - quantity)
         assert self.auditor.at(issuance, "holding", buyer, "")[0] == before + quantity
@@ -208,7 +195,7 @@ class Machine:
         listing_id = self.rng.choice(sorted(self.listed))
         owner, _, _, left = self.listed[listing_id]
         head = self.head()
-        self.run(owner, HOLDERS[owner], end_listing, listing_id)
+        self.run(owner, end_listing, listing_id)
         self.auditor.move(self.moved(head), ("escrow", owner, listing_id), ("holding", owner, ""), left)
         self._left(listing_id, 0)
         return None
@@ -224,7 +211,7 @@ class Machine:
         command = ReservePledge(
             bank_id="bank-gusu", issuance_id=issuance, quantity_kg=Carbon(quantity), product="phcer_pledge_loan"
         )
-        stored = self.run("dev-a", "developer", reserve_pledge, command)
+        stored = self.run("dev-a", reserve_pledge, command)
         self.reserved[stored.pledge.pledge_id] = (issuance, quantity)
         self.auditor.set_aside["dev-a", issuance] += quantity
 
@@ -234,22 +221,16 @@ class Machine:
         pledge_id = self.rng.choice(sorted(self.reserved))
         issuance, quantity = self.reserved[pledge_id]
         if self.rng.random() < 0.3:
-            self.run("bank-gusu", "bank", void_pledge, pledge_id)
+            self.run("bank-gusu", void_pledge, pledge_id)
         else:
-            with self.world.parts.reading() as connection:
-                head = UnitOfWork(connection).ledger.head().entry_id
+            head = self.head()
             self.run(
                 "bank-gusu",
-                "bank",
                 post_pledge,
                 pledge_id,
-                PostPledge(loan_id=self.loan["loan_id"], registration_number="R"),
+                PostPledge(loan_id=self.loan_id, registration_number="R"),
             )
-            with self.world.parts.reading() as connection:
-                blocks = UnitOfWork(connection).serials.arrived(head + 1)
-            self.auditor.move(
-                [b.serial for b in blocks], ("holding", "dev-a", ""), ("pledged", "dev-a", pledge_id), quantity
-            )
+            self.auditor.move(self.moved(head), ("holding", "dev-a", ""), ("pledged", "dev-a", pledge_id), quantity)
             self.posted[pledge_id] = (issuance, quantity)
         del self.reserved[pledge_id]
         self.auditor.set_aside["dev-a", issuance] -= quantity
@@ -261,12 +242,9 @@ class Machine:
         pledge_id = self.rng.choice(sorted(self.posted))
         issuance, quantity = self.posted[pledge_id]
         part = self.rng.choice((1, quantity))
-        with self.world.parts.reading() as connection:
-            head = UnitOfWork(connection).ledger.head().entry_id
-        self.run("bank-gusu", "bank", release_pledge, pledge_id, ReleasePledge(quantity_kg=Carbon(part)))
-        with self.world.parts.reading() as connection:
-            blocks = UnitOfWork(connection).serials.arrived(head + 1)
-        self.auditor.move([b.serial for b in blocks], ("pledged", "dev-a", pledge_id), ("holding", "dev-a", ""), part)
+        head = self.head()
+        self.run("bank-gusu", release_pledge, pledge_id, ReleasePledge(quantity_kg=Carbon(part)))
+        self.auditor.move(self.moved(head), ("pledged", "dev-a", pledge_id), ("holding", "dev-a", ""), part)
         if part == quantity:
             del self.posted[pledge_id]
         else:
@@ -282,7 +260,7 @@ class Machine:
         overlap = self.auditor.frozen[issuance][first - 1 : last].any()
         try:
             command = FreezeSerials(issuance_id=issuance, reason="test", first_kg=first, last_kg=last)
-            order = self.run(registry, "registry", freeze_serials, command)
+            order = self.run(registry, freeze_serials, command)
         except FinancingError:
             assert overlap
             raise
@@ -297,10 +275,10 @@ class Machine:
         registry, issuance, first, last = self.freezes[freeze_id]
         span = slice(first - 1, last)
         if self.rng.random() < 0.7:
-            self.run(registry, "registry", lift_freeze, freeze_id)
+            self.run(registry, lift_freeze, freeze_id)
             self.auditor.frozen[issuance][span] = False
         else:
-            done = self.run(registry, "registry", revoke_frozen, freeze_id)
+            done = self.run(registry, revoke_frozen, freeze_id)
             self.auditor.frozen[issuance][span] = False
             for each in done:
                 self.auditor.move(
@@ -311,8 +289,7 @@ class Machine:
         return None
 
     def registry_of(self, issuance):
-        with self.world.parts.reading() as connection:
-            return UnitOfWork(connection).issuances.get(issuance).registry_id
+        return self.desk.look(lambda unit: unit.issuances.get(issuance)).registry_id
 
     def pack(self):
         owner, issuance, quantity = self.draw()
@@ -323,12 +300,10 @@ class Machine:
             issuance,
             owner,
             quantity,
-            lambda: self.run(owner, HOLDERS[owner], put_in, package.package_id, issuance, Carbon(quantity)),
+            lambda: self.run(owner, put_in, package.package_id, issuance, Carbon(quantity)),
         )
-        with self.world.parts.reading() as connection:
-            blocks = UnitOfWork(connection).serials.arrived(done.entry_id)
         self.auditor.move(
-            [b.serial for b in blocks],
+            self.moved(done.entry_id - 1),
             ("holding", owner, ""),
             ("packaged", package.registry_id, package.package_id),
             quantity,
@@ -344,11 +319,11 @@ class Machine:
         quantity = self.rng.choice((1, min(held, 1_000), held, held + 1))
         kept = ("packaged", package.registry_id, package.package_id)
         if self.rng.random() < 0.5:
-            out = self.run(owner, HOLDERS[owner], redeem, package.package_id, RedeemUnits(quantity_kg=quantity))
+            out = self.run(owner, redeem, package.package_id, RedeemUnits(quantity_kg=quantity))
             self.auditor.move([b.serial for b in out.blocks], kept, ("holding", owner, ""), quantity)
         else:
             command = RetireUnits(quantity_kg=quantity, **PURPOSE)
-            done = self.run(owner, HOLDERS[owner], retire_units, package.package_id, command)
+            done = self.run(owner, retire_units, package.package_id, command)
             self.auditor.move(done.serials, kept, ("retired", owner, ""), quantity)
         assert quantity <= held
         self.auditor.units[owner, package.package_id] -= quantity
@@ -358,7 +333,7 @@ class Machine:
         owner, issuance, quantity = self.draw()
         region = self.rng.choice(("hailing", "chengdu", "chuzhou", "jiaxing", "suzhou"))
         command = SendCredits(issuance_id=issuance, quantity_kg=quantity, to_region=region)
-        sent = self.run(owner, HOLDERS[owner], send_credits, command)
+        sent = self.run(owner, send_credits, command)
         assert self.auditor.must(issuance, owner, quantity) is not False
         self.auditor.move(sent.serials, ("holding", owner, ""), ("escrow", owner, sent.transfer_id), quantity)
         self.sent[sent.transfer_id] = sent
@@ -369,16 +344,13 @@ class Machine:
         sent = self.sent[self.rng.choice(sorted(self.sent))]
         locked = ("escrow", sent.owner_id, sent.transfer_id)
         if self.rng.random() < 0.5:
-            self.run(sent.to_registry, "registry", refuse_transfer, sent.transfer_id)
+            self.run(sent.to_registry, refuse_transfer, sent.transfer_id)
             self.auditor.move(sent.serials, locked, ("holding", sent.owner_id, ""), sent.quantity.kg)
         else:
-            done = self.run(sent.to_registry, "registry", mint_transfer, sent.transfer_id)
+            done = self.run(sent.to_registry, mint_transfer, sent.transfer_id)
             self.auditor.move(sent.serials, locked, ("exported", sent.owner_id, ""), sent.quantity.kg)
             assert done.minted.kg <= sent.quantity.kg
-            with self.world.parts.reading() as connection:
-                unit = UnitOfWork(connection)
-                blocks = [block for _, block in unit.serials.standing(done.minted_issuance_id, 1, done.minted.kg)]
-            self.auditor.issue(done.minted_issuance_id, [block.serial for block in blocks], sent.owner_id)
+            self._on_record(done.minted_issuance_id, done.minted.kg, sent.owner_id)
         del self.sent[sent.transfer_id]
         return None
 
@@ -392,19 +364,17 @@ REACHED = {*STEPS, "refused credits_frozen", "refused insufficient_balance", "re
 
 
 @pytest.mark.timeout(900)
-def test_random_commands_conserve_every_kilogram(world, kind):
-    machine, most = Machine(world, seed=2026), COMMANDS[kind]
+def test_random_commands_conserve_every_kilogram(desk, kind):
+    machine, most = Machine(desk, seed=2026), COMMANDS[kind]
     for number in range(1, 5 * most + 1):
         while machine.step() is False:
             pass
         if number % 250 == 0:
-            with world.parts.reading() as connection:
-                assert machine.auditor.agrees(UnitOfWork(connection).ledger.balances())
+            assert machine.auditor.agrees(desk.look(lambda unit: unit.ledger.balances()))
         # Ids differ from run to run, and so does when the rarest refusal comes.
         if number >= most and (set(machine.counts) >= REACHED or kind == "postgresql"):
             break
-    world.verify()
+    desk.verify()
     assert kind == "postgresql" or set(machine.counts) >= REACHED, machine.counts
-    with world.parts.reading() as connection:
-        assert machine.auditor.agrees(UnitOfWork(connection).ledger.balances())
+    assert machine.auditor.agrees(desk.look(lambda unit: unit.ledger.balances()))
     print(machine.counts.most_common())
