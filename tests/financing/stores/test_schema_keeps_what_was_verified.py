@@ -1,8 +1,23 @@
 """Statements, keys, texts and findings stay as they were given, whoever asks the database to change them."""
 
 import pytest
+from desk import REGISTRY, VERIFIER
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+
+from financing.registry.methodology.commands import MoveMethodology, move_methodology
+from financing.registry.verification.verifying import (
+    AnswerFinding,
+    CloseFinding,
+    DeclareRelation,
+    RaiseFinding,
+    RecordAccreditation,
+    answer_finding,
+    close_finding,
+    declare_relation,
+    raise_finding,
+    record_accreditation,
+)
 
 TABLES = (
     "meter_key",
@@ -16,26 +31,23 @@ TABLES = (
 
 
 @pytest.fixture
-def verified(world):
+def verified(desk):
     """Books with at least one row in every table of measurement and verification."""
-    world.admit("dev-a", "developer")
-    project = world.project("dev-a")
-    world.post("grid-sip", "/v1/meters/M-PV1/readings", world.readings_body())
-    claim = world.claim("dev-a", project)
-    base = f"/v1/monitoring-periods/{claim['monitoring_period_id']}"
-    raised = {"severity": "clarification", "text": "which roof?"}
-    finding = world.post("verifier-cqc", f"{base}/findings", raised)
-    path = f"/v1/verification-findings/{finding['finding_id']}"
-    world.post("dev-a", f"{path}/answer", {"text": "the northern one"})
-    world.post("verifier-cqc", f"{path}/closure", {"text": ""})
-    world.accept(claim)
+    desk.admit("dev-a", "developer")
+    project = desk.project("dev-a")
+    desk.load()
+    claim = desk.claim("dev-a", project)
+    raised = RaiseFinding(severity="clarification", text="which roof?")
+    finding = desk.run(VERIFIER, raise_finding, claim.monitoring_period_id, raised)
+    desk.run("dev-a", answer_finding, finding.finding_id, AnswerFinding(text="the northern one"))
+    desk.run(VERIFIER, close_finding, finding.finding_id, CloseFinding(text=""))
+    desk.accept(claim)
     scope = {"organisation_id": "verifier-bsi", "methodology": "PV", "valid_from": "2026-01-01", "source": "minutes"}
-    world.post("registry-sip", "/v1/accreditations", scope)
-    relation = {"first_id": "dev-a", "second_id": "bank-gusu", "source": "declared"}
-    world.post("registry-sip", "/v1/organisation-relations", relation)
-    transition = {"status": "superseded", "reason": "version 2"}
-    world.post("registry-sip", "/v1/methodologies/EV/1/transitions", transition)
-    return world
+    desk.run(REGISTRY, record_accreditation, RecordAccreditation(**scope))
+    relation = DeclareRelation(first_id="dev-a", second_id="bank-gusu", source="declared")
+    desk.run(REGISTRY, declare_relation, relation)
+    desk.run(REGISTRY, move_methodology, "EV", 1, MoveMethodology(status="superseded", reason="version 2"))
+    return desk
 
 
 FORBIDDEN = [
