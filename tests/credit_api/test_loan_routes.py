@@ -198,3 +198,29 @@ def test_the_rate_follows_a_target_review(world):
     body = {"reached": True, "evidence_sha256": EVIDENCE}
     after = world.post(BANK, f"/v1/loans/{loan['loan_id']}/target-reviews", body)
     assert after["annual_rate_bps"] == loan["annual_rate_bps"] - 10
+
+
+def test_a_lender_auctions_collateral_that_stays_under_its_pledge_until_it_is_taken(lent):
+    world, loan, pledge, issuance = lent
+    world.admit("buyer-a", "buyer")
+    world.fund("buyer-a", 10_000_000)
+    world.now += timedelta(days=1)
+    world.price(2_200, confirmed=True)
+    world.price(1_600, confirmed=True)
+    body = {
+        "quantity_kg": 400_000, "start_fen_per_tonne": 2_000, "decrement_fen_per_tonne": 100, "step_seconds": 600,
+        "opens_at": world.now.isoformat(), "closes_at": (world.now + timedelta(days=1)).isoformat(),
+    }  # fmt: skip
+    path = f"/v1/pledges/{pledge['pledge_id']}/auctions"
+    world.assert_refused(BORROWER, path, body, "not_permitted")
+    auction = world.post(BANK, path, body)
+    assert (auction["seller_id"], auction["format"], auction["asking_fen_per_tonne"]) == (BANK, "dutch", 2_000)
+    asset = f"PHCER:{issuance['issuance_id']}"
+    assert (world.balance(BORROWER, "pledged", asset), world.balance(BANK, "escrow", asset)) == (0, 400_000)
+    take = {"quantity_kg": 100_000, "price_max_fen_per_tonne": 2_000}
+    taken = world.post("buyer-a", f"/v1/auctions/{auction['auction_id']}/takings", take)
+    assert (taken["bidder_id"], taken["price_fen_per_tonne"]) == ("buyer-a", 2_000)
+    assert world.get(BANK, f"/v1/loans/{loan['loan_id']}")["debt_fen"] < loan["debt_fen"]
+    ended = world.post(BANK, f"/v1/auctions/{auction['auction_id']}/withdrawal")
+    assert ended["state"] == "done"
+    assert world.balance(BORROWER, "pledged", asset) == 300_000
