@@ -101,7 +101,8 @@ def test_a_reversal_restores_the_books_and_keeps_the_payers_number(lent_desk):
 
     before = books()
     repay(desk, loan, 70_000, external_id="x1")
-    desk.refused(BORROWER, "not_permitted", reverse_payment, id_of(loan), 2)
+    for who in (BORROWER, OTHER_BANK):
+        desk.refused(who, "not_permitted", reverse_payment, id_of(loan), 2)
     desk.run(BANK, reverse_payment, id_of(loan), 2)
     assert books() == before
     reversed_ = desk.ask(BANK, history_of, id_of(loan))[1]
