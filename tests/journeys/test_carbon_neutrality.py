@@ -97,17 +97,17 @@ def test_from_footprint_to_a_signed_certificate(hotel):
     w = hotel
     claim = w.run("hotel", draft_claim, CLAIM)
     assert (claim.emitted, claim.reduced, claim.residual) == (Carbon(110_500), Carbon(20_500), Carbon(90_000))
-    w.refused("dev-a", "not_permitted", *match(claim, w.retirement, 60_000))
+    w.assert_refused("dev-a", "not_permitted", *match(claim, w.retirement, 60_000))
     w.run("hotel", *match(claim, w.retirement, 60_000))
-    w.refused(VERIFIER, "residual_not_covered", certify_claim, claim.claim_id)
-    w.refused("hotel", "quantity_out_of_range", *match(claim, w.retirement, 60_000))
+    w.assert_refused(VERIFIER, "residual_not_covered", certify_claim, claim.claim_id)
+    w.assert_refused("hotel", "quantity_out_of_range", *match(claim, w.retirement, 60_000))
     w.run("hotel", *match(claim, w.retirement, 30_000))
-    w.refused("hotel", "not_permitted", certify_claim, claim.claim_id)
-    w.refused("verifier-cti", "accreditation_missing", certify_claim, claim.claim_id)
+    w.assert_refused("hotel", "not_permitted", certify_claim, claim.claim_id)
+    w.assert_refused("verifier-cti", "accreditation_missing", certify_claim, claim.claim_id)
     certified = w.run(VERIFIER, certify_claim, claim.claim_id)
     number = certified.certificate_number
     assert number.startswith("SIP-CN-2026-00000001-")
-    w.refused(VERIFIER, "invalid_state", certify_claim, claim.claim_id)
+    w.assert_refused(VERIFIER, "invalid_state", certify_claim, claim.claim_id)
 
     # It stands on record as it was certified, and the certifier's signature is on what it says.
     stored = w.look(lambda unit: unit.neutrality.certified(number))
@@ -140,14 +140,14 @@ def test_a_retired_kilogram_offsets_once(hotel):
     w = hotel
     first, second = (w.run("hotel", draft_claim, CLAIM) for _ in range(2))
     w.run("hotel", *match(first, w.retirement, 50_000))
-    w.refused("hotel", "quantity_out_of_range", *match(second, w.retirement, 40_001))
+    w.assert_refused("hotel", "quantity_out_of_range", *match(second, w.retirement, 40_001))
     refused = w.run(VERIFIER, refuse_claim, first.claim_id, RefuseClaim(remarks="no evidence"))
     assert (refused.state, refused.matched) == ("refused", Carbon(0))
     w.run("hotel", *match(second, w.retirement, 90_000))
     own = w.run(VERIFIER, draft_claim, CLAIM)
-    w.refused(VERIFIER, "conflict_of_interest", certify_claim, own.claim_id)
+    w.assert_refused(VERIFIER, "conflict_of_interest", certify_claim, own.claim_id)
     more = FOOTPRINT | {"reductions": [{"measure": "x", "reduced_kg": 110_501, "evidence": "y"}]}
-    w.refused("hotel", "quantity_out_of_range", draft_claim, DraftClaim(**more))
+    w.assert_refused("hotel", "quantity_out_of_range", draft_claim, DraftClaim(**more))
 
 
 def retired(w, beneficiary, quantity_kg=5_000, purpose="2025"):
@@ -162,8 +162,8 @@ def test_what_was_retired_for_another_offsets_nothing_of_ones_own(hotel):
     w = hotel
     for_hotel, for_a_race = retired(w, "hotel"), retired(w, "Suzhou marathon")
     own, theirs = w.run("dev-a", draft_claim, CLAIM), w.run("hotel", draft_claim, CLAIM)
-    w.refused("dev-a", "not_permitted", *match(own, for_hotel, 1_000))
-    w.refused("hotel", "not_permitted", *match(theirs, for_a_race, 1_000))
+    w.assert_refused("dev-a", "not_permitted", *match(own, for_hotel, 1_000))
+    w.assert_refused("hotel", "not_permitted", *match(theirs, for_a_race, 1_000))
     w.run("hotel", *match(theirs, for_hotel, 5_000))
     w.run("dev-a", *match(own, for_a_race, 5_000))
 

@@ -79,7 +79,7 @@ def test_less_than_a_tonne_is_carried_over_until_it_fills_one(desk):
         desk.accept(claim)
         given.append((claim.reduction.reduction, desk.issue(claim)))
         again = IssueCredits(monitoring_period_id=claim.monitoring_period_id)
-        desk.refused(REGISTRY, "period_already_issued", issue_credits, again)
+        desk.assert_refused(REGISTRY, "period_already_issued", issue_credits, again)
     carried = Carbon(0)
     for reduction, issued in given:
         assert issued.carried.carried_in == carried
@@ -107,18 +107,18 @@ def test_frozen_serials_stay_where_they_are(desk):
     )
     whole = desk.run("dev-a", make_listing, sale).listing_id, BuyListing(quantity_kg=100_000)
     order = FreezeSerials(issuance_id=issuance.issuance_id, reason="the meter was found tampered with")
-    desk.refused("dev-a", "not_permitted", freeze_serials, order)
-    desk.refused(CHENGDU, "not_permitted", freeze_serials, order)
+    desk.assert_refused("dev-a", "not_permitted", freeze_serials, order)
+    desk.assert_refused(CHENGDU, "not_permitted", freeze_serials, order)
     frozen = desk.run(REGISTRY, freeze_serials, order)
-    desk.refused(REGISTRY, "invalid_state", freeze_serials, order)
+    desk.assert_refused(REGISTRY, "invalid_state", freeze_serials, order)
 
     # A listing made before the freeze does not settle; nothing else gets at the credits either.
-    desk.refused("buyer-a", "credits_frozen", buy_any, *whole)
+    desk.assert_refused("buyer-a", "credits_frozen", buy_any, *whole)
     use = {"beneficiary": "x", "purpose": "y"}
-    desk.refused("dev-a", "credits_frozen", retire_credits, RetireCredits(**some, **use))
-    desk.refused("dev-a", "credits_frozen", cancel_credits, CancelCredits(**some, reason="no use"))
-    desk.refused("dev-a", "credits_frozen", send_credits, SendCredits(**some, to_region="hailing"))
-    desk.refused("dev-a", "credits_frozen", make_listing, sale)
+    desk.assert_refused("dev-a", "credits_frozen", retire_credits, RetireCredits(**some, **use))
+    desk.assert_refused("dev-a", "credits_frozen", cancel_credits, CancelCredits(**some, reason="no use"))
+    desk.assert_refused("dev-a", "credits_frozen", send_credits, SendCredits(**some, to_region="hailing"))
+    desk.assert_refused("dev-a", "credits_frozen", make_listing, sale)
 
     desk.run(REGISTRY, lift_freeze, frozen.freeze_id)
     desk.run("buyer-a", buy_any, *whole)
@@ -127,7 +127,7 @@ def test_frozen_serials_stay_where_they_are(desk):
     part = FreezeSerials(**order.model_dump() | {"first_kg": total - 50_000 + 1, "last_kg": total})
     frozen = desk.run(REGISTRY, freeze_serials, part)
     beyond, rest = (RetireCredits(**some | {"quantity_kg": quantity}, **use) for quantity in (50_001, 50_000))
-    desk.refused("buyer-a", "credits_frozen", retire_credits, beyond)
+    desk.assert_refused("buyer-a", "credits_frozen", retire_credits, beyond)
     assert sum(map(kilograms, desk.run("buyer-a", retire_credits, rest).serials)) == 50_000
     revoked = desk.run(REGISTRY, revoke_frozen, frozen.freeze_id)
     assert [(each.owner_id, each.quantity_kg, each.ground) for each in revoked] == [("buyer-a", 50_000, "revoked")]
@@ -138,7 +138,7 @@ def test_frozen_serials_stay_where_they_are(desk):
     kinds = ["issuance", "escrow", "trade", "retirement", "cancellation"]
     assert [stay.entry_kind for stay in history] == kinds
     assert [stay.owner_id for stay in history] == ["dev-a", "dev-a", "buyer-a", "buyer-a", "buyer-a"]
-    desk.refused(REGISTRY, "invalid_state", lift_freeze, frozen.freeze_id)
+    desk.assert_refused(REGISTRY, "invalid_state", lift_freeze, frozen.freeze_id)
     desk.verify()
 
 
@@ -146,11 +146,11 @@ def test_pledged_credits_are_frozen_in_place_and_not_revoked(lent_desk):
     desk, loan, pledge, issuance = lent_desk
     order = FreezeSerials(issuance_id=issuance.issuance_id, reason="doubt")
     frozen = desk.run(REGISTRY, freeze_serials, order)
-    desk.refused(REGISTRY, "credits_pledged", revoke_frozen, frozen.freeze_id)
+    desk.assert_refused(REGISTRY, "credits_pledged", revoke_frozen, frozen.freeze_id)
     desk.fund("dev-a", 1_000_000)
     desk.run("dev-a", repay_loan, loan.stored.terms.loan_id, RepayLoan(amount_fen=loan.debt.total))
     whole = ReleasePledge(quantity_kg=400_000)
-    desk.refused(BANK, "credits_frozen", release_pledge, pledge.pledge_id, whole)
+    desk.assert_refused(BANK, "credits_frozen", release_pledge, pledge.pledge_id, whole)
     desk.run(REGISTRY, lift_freeze, frozen.freeze_id)
     desk.run(BANK, release_pledge, pledge.pledge_id, whole)
     desk.verify()
@@ -169,15 +169,15 @@ def test_a_suspended_project_neither_claims_nor_is_issued_anything(desk):
     desk.run(REGISTRY, suspend_project, project.project_id, SuspendProject(reason="site visit"))
     assert suspended() is True
     again = SuspendProject(reason="again")
-    desk.refused(REGISTRY, "invalid_state", suspend_project, project.project_id, again)
+    desk.assert_refused(REGISTRY, "invalid_state", suspend_project, project.project_id, again)
     period = IssueCredits(monitoring_period_id=claim.monitoring_period_id)
-    desk.refused(REGISTRY, "project_suspended", issue_credits, period)
+    desk.assert_refused(REGISTRY, "project_suspended", issue_credits, period)
     further = SubmitPeriod(
         project_id=project.project_id,
         starts_at=MARCH + timedelta(days=30),
         ends_at=MARCH + timedelta(days=60),
     )
-    desk.refused("dev-a", "project_suspended", submit_period, further)
+    desk.assert_refused("dev-a", "project_suspended", submit_period, further)
     desk.run(REGISTRY, resume_project, project.project_id)
     assert suspended() is False
     desk.run(REGISTRY, issue_credits, period)
@@ -197,20 +197,20 @@ def test_small_reductions_become_one_product(desk):
         "redemption": "oldest_first",
     }
     product = MakePackage(**terms)
-    desk.refused("dev-a", "not_permitted", make_package, product)
+    desk.assert_refused("dev-a", "not_permitted", make_package, product)
     package = desk.run(REGISTRY, make_package, product)
-    desk.refused(REGISTRY, "already_exists", make_package, product)
+    desk.assert_refused(REGISTRY, "already_exists", make_package, product)
     later = MakePackage(**terms | {"code": "LATE", "criteria": {"vintage_first": 2026}})
     late, package_id = desk.run(REGISTRY, make_package, later), package.package_id
     one = DepositCredits(issuance_id=issued[0].issuance_id, quantity_kg=30_000)
-    refused = desk.refused("dev-a", "not_eligible", deposit_credits, late.package_id, one)
+    refused = desk.assert_refused("dev-a", "not_eligible", deposit_credits, late.package_id, one)
     assert refused.context["criterion"] == "vintage"
     desk.run("dev-a", deposit_credits, package_id, one)
     rest = desk.run("dev-a", deposit_credits, package_id, DepositCredits())
     assert rest.issuances == 3
     total = sum(each.quantity.kg for each in issued)
     assert rest.quantity == Carbon(total - 30_000)
-    desk.refused("dev-a", "not_eligible", deposit_credits, package_id, DepositCredits())
+    desk.assert_refused("dev-a", "not_eligible", deposit_credits, package_id, DepositCredits())
     assert desk.balance("dev-a", "holding", f"PKG:{package_id}") == total
 
     desk.price(3_000)
@@ -226,14 +226,14 @@ def test_small_reductions_become_one_product(desk):
     oldest, held = through[0][0].issuance_id, through[0][0].quantity.kg
     assert desk.balance("dev-a", "holding", f"PHCER:{oldest}") == 10_000
     assert sum(kilograms(block.serial) for block in out.blocks) == 10_000
-    desk.refused("dev-a", "quantity_out_of_range", redeem, package_id, RedeemUnits(quantity_kg=total))
+    desk.assert_refused("dev-a", "quantity_out_of_range", redeem, package_id, RedeemUnits(quantity_kg=total))
     use = RetireUnits(quantity_kg=held, beneficiary="Suzhou marathon", purpose="event")
     certificate = desk.run("dev-a", retire_units, package_id, use)
     assert sum(map(kilograms, certificate.serials)) == held
     assert len({serial.split("-")[3] for serial in certificate.serials}) == 2
     desk.run(REGISTRY, close_package, package_id)
     more = DepositCredits(issuance_id=oldest, quantity_kg=1_000)
-    desk.refused("dev-a", "not_eligible", deposit_credits, package_id, more)
+    desk.assert_refused("dev-a", "not_eligible", deposit_credits, package_id, more)
     desk.verify()
 
 
@@ -265,10 +265,10 @@ def test_credits_leave_for_another_region_and_are_minted_there_once(desk):
     assert sent.mintable == Carbon(100_000 * 140_400 // 597_800)
     asset = f"PHCER:{issuance.issuance_id}"
     assert desk.balance("dev-a", "escrow", asset) == 100_000
-    desk.refused(REGISTRY, "not_permitted", mint_transfer, sent.transfer_id)
+    desk.assert_refused(REGISTRY, "not_permitted", mint_transfer, sent.transfer_id)
     minted = desk.run(CHENGDU, mint_transfer, sent.transfer_id).minted_issuance_id
-    desk.refused(CHENGDU, "invalid_state", mint_transfer, sent.transfer_id)
-    desk.refused("dev-a", "invalid_state", refuse_transfer, sent.transfer_id)
+    desk.assert_refused(CHENGDU, "invalid_state", mint_transfer, sent.transfer_id)
+    desk.assert_refused("dev-a", "invalid_state", refuse_transfer, sent.transfer_id)
     assert desk.balance("dev-a", "exported", asset) == 100_000
     assert desk.balance("dev-a", "escrow", asset) == 0
     assert desk.balance("dev-a", "holding", f"PHCER:{minted}") == sent.mintable.kg
@@ -281,7 +281,7 @@ def test_credits_leave_for_another_region_and_are_minted_there_once(desk):
     assert (back.mode, back.mintable) == ("recognise", Carbon(100_000))
     desk.run(HAILING, refuse_transfer, back.transfer_id)
     assert desk.balance("dev-a", "escrow", asset) == 0
-    desk.refused("dev-a", "not_eligible", *send("hailing", minted, 1_000))
+    desk.assert_refused("dev-a", "not_eligible", *send("hailing", minted, 1_000))
     desk.verify()
 
 
@@ -299,16 +299,16 @@ def test_one_claim_for_one_benefit(desk):
         return {each.certificate_number: each.state for each in desk.look(lambda unit: unit.guard.certificates())}
 
     # Certificates: an unsold one is frozen with the claim and cancelled with issuance; a sold one is left out.
-    desk.refused("grid-gaoxin", "not_permitted", *certificate("GEC-1"))
+    desk.assert_refused("grid-gaoxin", "not_permitted", *certificate("GEC-1"))
     desk.run(GRID, *certificate("GEC-1"))
     desk.run(GRID, *certificate("GEC-2"))
     desk.run(GRID, sell_certificate, "GEC-2")
     claim = {"project_id": project.project_id, **span}
-    desk.refused("dev-a", "double_claim", submit_period, SubmitPeriod(**claim))
+    desk.assert_refused("dev-a", "double_claim", submit_period, SubmitPeriod(**claim))
     taken = desk.run("dev-a", submit_period, SubmitPeriod(**claim, green_power_sold_wh=1_000_000))
     assert states() == {"GEC-1": "frozen", "GEC-2": "sold"}
-    desk.refused(GRID, "invalid_state", sell_certificate, "GEC-1")
-    desk.refused(GRID, "double_claim", *certificate("GEC-3", sold=True, energy_wh=2_000_000))
+    desk.assert_refused(GRID, "invalid_state", sell_certificate, "GEC-1")
+    desk.assert_refused(GRID, "double_claim", *certificate("GEC-3", sold=True, energy_wh=2_000_000))
     desk.accept(taken)
     desk.issue(taken)
     assert states()["GEC-1"] == "cancelled"
@@ -316,12 +316,12 @@ def test_one_claim_for_one_benefit(desk):
     # Another scheme or the ETS: the site registers nothing here.
     terms = {"scheme": "CCER", "subject_kind": "meter", "subject_id": "M-PV2", "reference": "CCER-17", **span}
     elsewhere = RecordExternalClaim(**terms)
-    desk.refused("dev-a", "not_permitted", record_external_claim, elsewhere)
+    desk.assert_refused("dev-a", "not_permitted", record_external_claim, elsewhere)
     desk.run(REGISTRY, record_external_claim, elsewhere)
-    desk.refused(REGISTRY, "already_exists", record_external_claim, elsewhere)
+    desk.assert_refused(REGISTRY, "already_exists", record_external_claim, elsewhere)
 
     def registering_refused(code):
-        return desk.refused("dev-a", "double_claim", register_project, RegisterProject(**project_body(code)))
+        return desk.assert_refused("dev-a", "double_claim", register_project, RegisterProject(**project_body(code)))
 
     assert registering_refused("PV2").context["scheme"] == "CCER"
     ets = {"scheme": "ETS", "subject_kind": "site", "subject_id": "PV3", "reference": "ETS 2025"}
@@ -333,8 +333,8 @@ def test_one_claim_for_one_benefit(desk):
     desk.load("PILE", 61)
     link = LinkEnergy(source_meter="M-PV1", sink_kind="meter", sink_id="M-PILE")
     desk.run(GRID, link_energy, link)
-    desk.refused(GRID, "already_exists", link_energy, link)
+    desk.assert_refused(GRID, "already_exists", link_energy, link)
     second = SubmitPeriod(project_id=pile.project_id, **span)
-    refused = desk.refused("dev-a", "double_claim", submit_period, second)
+    refused = desk.assert_refused("dev-a", "double_claim", submit_period, second)
     assert refused.context["claimed_by"] == taken.monitoring_period_id
     desk.verify()

@@ -123,8 +123,8 @@ def test_a_crash_of_thirty_per_cent_runs_through_calls_cures_and_a_disposal(desk
         )
 
     # The cure period runs.
-    desk.refused(BANK, "disposal_not_allowed", auction_collateral, pledge_id, for_six_days())
-    desk.refused(sold, "not_permitted", auction_collateral, pledge_id, for_six_days())
+    desk.assert_refused(BANK, "disposal_not_allowed", auction_collateral, pledge_id, for_six_days())
+    desk.assert_refused(sold, "not_permitted", auction_collateral, pledge_id, for_six_days())
     next_day(desk, 5)
     close(desk)
     alerts = desk.look(lambda unit: unit.days.alerts(BANK))
@@ -135,7 +135,7 @@ def test_a_crash_of_thirty_per_cent_runs_through_calls_cures_and_a_disposal(desk
     money += 5_000_000
     desk.now += timedelta(minutes=20)  # 2,200 by now
     take = TakeAtAsking(quantity_kg=300_000, price_max_fen_per_tonne=2_250)
-    desk.refused(sold, "not_permitted", take_asking_price, auction_id, take)
+    desk.assert_refused(sold, "not_permitted", take_asking_price, auction_id, take)
     before = desk.coverage(loan_id).debt.total.fen
     contract = desk.run(BUYER, take_asking_price, auction_id, take).contract
     assert contract.price == Price(2_200)
@@ -177,7 +177,7 @@ def test_unsold_collateral_goes_back_under_its_pledge_and_the_price_can_be_reset
     asset = f"PHCER:{issuance_id}"
     assert desk.balance("dev-0", "pledged", asset) == 0
     assert desk.balance(BANK, "escrow", asset) == 400_000
-    desk.refused("dev-1", "not_permitted", withdraw_any, first)
+    desk.assert_refused("dev-1", "not_permitted", withdraw_any, first)
     desk.now += timedelta(hours=6)
     desk.run("dev-1", close_any, first)
     assert desk.balance("dev-0", "pledged", asset) == 400_000
@@ -190,7 +190,7 @@ def test_unsold_collateral_goes_back_under_its_pledge_and_the_price_can_be_reset
     repay(desk, "dev-0", loan_id, cure)
     desk.fund(BUYER, 5_000_000)
     take = TakeAtAsking(quantity_kg=1_000, price_max_fen_per_tonne=9_999)
-    desk.refused(BUYER, "disposal_not_allowed", take_asking_price, second, take)
+    desk.assert_refused(BUYER, "disposal_not_allowed", take_asking_price, second, take)
     desk.run(BANK, withdraw_any, second)
     desk.run(BANK, release_pledge, pledge_id, ReleasePledge(quantity_kg=400_000))
     assert desk.balance("dev-0", "pledged", asset) == 0

@@ -92,7 +92,7 @@ def buy(w, who, listing, quantity_kg, **more):
 
 
 def buy_refused(w, who, code, listing, quantity_kg):
-    w.refused(who, code, buy_any, listing.listing_id, BuyListing(quantity_kg=quantity_kg))
+    w.assert_refused(who, code, buy_any, listing.listing_id, BuyListing(quantity_kg=quantity_kg))
 
 
 def standing(w, who):
@@ -109,10 +109,10 @@ def channels(w):
 @on_both
 def test_a_listing_is_taken_in_parts_and_bought_to_be_retired(market):
     w = market
-    w.refused("dev-a", "quantity_out_of_range", make_listing, offer(w, quantity_kg=500))
-    w.refused("dev-a", "insufficient_balance", make_listing, offer(w, quantity_kg=10**9))
-    w.refused("dev-a", "quantity_out_of_range", make_listing, offer(w, expires_at=soon(w, days=400)))
-    w.refused("dev-a", "not_found", make_listing, offer(w, asset="PKG:pkg_none"))
+    w.assert_refused("dev-a", "quantity_out_of_range", make_listing, offer(w, quantity_kg=500))
+    w.assert_refused("dev-a", "insufficient_balance", make_listing, offer(w, quantity_kg=10**9))
+    w.assert_refused("dev-a", "quantity_out_of_range", make_listing, offer(w, expires_at=soon(w, days=400)))
+    w.assert_refused("dev-a", "not_found", make_listing, offer(w, asset="PKG:pkg_none"))
     listing = w.run("dev-a", make_listing, offer(w))
     assert escrow(w, "dev-a", w.asset) == 50_000
     costs = quote(Carbon(20_000), Price(3_000), rules_of(w.context("buyer-a")))
@@ -133,13 +133,13 @@ def test_a_listing_is_taken_in_parts_and_bought_to_be_retired(market):
     assert w.balance("buyer-b", "retired", w.asset) == 10_000
     buy_refused(w, "buyer-a", "quantity_out_of_range", listing, 21_000)
     buy_refused(w, "dev-a", "not_permitted", listing, 1_000)
-    w.refused("buyer-a", "not_permitted", end_listing, listing.listing_id)
+    w.assert_refused("buyer-a", "not_permitted", end_listing, listing.listing_id)
     w.now += timedelta(days=3)
     assert standing(w, "buyer-a")[0] == []
     assert standing(w, "dev-a")[1][0].state_at(w.now) == "expired"
     buy_refused(w, "buyer-a", "offer_expired", listing, 1_000)
     assert w.run("buyer-a", end_listing, listing.listing_id).state == "expired"
-    w.refused("dev-a", "invalid_state", end_listing, listing.listing_id)
+    w.assert_refused("dev-a", "invalid_state", end_listing, listing.listing_id)
     assert escrow(w, "dev-a", w.asset) == 0
     assert channels(w) == ["listing", "listing"]
     w.verify()
@@ -147,16 +147,16 @@ def test_a_listing_is_taken_in_parts_and_bought_to_be_retired(market):
 
 def test_a_listing_for_one_buyer_is_between_its_two_sides(market):
     w = market
-    w.refused("dev-a", "not_permitted", make_listing, offer(w, buyer_id="dev-a"))
-    w.refused("dev-a", "not_found", make_listing, offer(w, buyer_id="registry-sip"))
-    w.refused("dev-a", "not_found", make_listing, offer(w, buyer_id="nobody"))
+    w.assert_refused("dev-a", "not_permitted", make_listing, offer(w, buyer_id="dev-a"))
+    w.assert_refused("dev-a", "not_found", make_listing, offer(w, buyer_id="registry-sip"))
+    w.assert_refused("dev-a", "not_found", make_listing, offer(w, buyer_id="nobody"))
     listing = w.run("dev-a", make_listing, offer(w, buyer_id="buyer-a"))
     assert (listing.buyer, listing.pledge_id) == ("buyer-a", None)
     assert escrow(w, "dev-a", w.asset) == 50_000
     assert standing(w, "dev-a") == standing(w, "buyer-a") == ([listing], [listing])
     assert standing(w, "buyer-b") == standing(w, "registry-sip") == ([], [])
     buy_refused(w, "buyer-b", "not_found", listing, 1_000)
-    w.refused("buyer-a", "not_permitted", end_listing, listing.listing_id)
+    w.assert_refused("buyer-a", "not_permitted", end_listing, listing.listing_id)
 
     def mark():
         return w.look(lambda unit: marks_of(unit, w.parts.parameters, ["PHCER"], w.now))
@@ -175,7 +175,7 @@ def test_a_listing_for_one_buyer_is_between_its_two_sides(market):
     assert shown == []
     assert own[0].state_at(w.now) == "expired"
     buy_refused(w, "buyer-a", "offer_expired", listing, 1_000)
-    w.refused("buyer-b", "not_found", end_listing, listing.listing_id)
+    w.assert_refused("buyer-b", "not_found", end_listing, listing.listing_id)
     assert w.run("buyer-a", end_listing, listing.listing_id).state == "expired"
     assert escrow(w, "dev-a", w.asset) == 0
     w.verify()
@@ -186,7 +186,7 @@ def test_frozen_credits_do_not_leave_escrow(market):
     listing = w.run("dev-a", make_listing, offer(w))
     w.run(REGISTRY, freeze_serials, FreezeSerials(issuance_id=w.issuance.issuance_id, reason="doubt"))
     buy_refused(w, "buyer-a", "credits_frozen", listing, 1_000)
-    w.refused("dev-a", "credits_frozen", end_listing, listing.listing_id)
+    w.assert_refused("dev-a", "credits_frozen", end_listing, listing.listing_id)
 
 
 @on_both
@@ -201,12 +201,12 @@ def test_a_deal_settles_with_the_second_signature(market):
         expires_at=soon(w, days=5),
     )
     deal_id = w.run("dev-a", propose_deal, terms).deal_id
-    w.refused("buyer-b", "not_permitted", sign_deal, deal_id)
+    w.assert_refused("buyer-b", "not_permitted", sign_deal, deal_id)
     assert escrow(w, "dev-a", w.asset) == 0
     assert signers(w.run("buyer-a", sign_deal, deal_id)) == ["buyer-a"]
     amount = 40 * 2_950
     assert escrow(w, "buyer-a") == amount + fee(amount)
-    w.refused("buyer-a", "invalid_state", sign_deal, deal_id)
+    w.assert_refused("buyer-a", "invalid_state", sign_deal, deal_id)
     before = money(w)
     settled = w.run("dev-a", sign_deal, deal_id)
     assert (settled.state, signers(settled)) == ("settled", ["buyer-a", "dev-a"])
@@ -220,7 +220,7 @@ def test_a_deal_settles_with_the_second_signature(market):
     third = w.run("dev-a", propose_deal, terms).deal_id
     w.run("dev-a", sign_deal, third)
     w.now += timedelta(days=6)
-    w.refused("buyer-a", "offer_expired", sign_deal, third)
+    w.assert_refused("buyer-a", "offer_expired", sign_deal, third)
     assert w.run("dev-a", end_deal, third).state == "expired"
     assert escrow(w, "dev-a", w.asset) == 0
     w.verify()
@@ -242,22 +242,22 @@ def test_the_best_of_two_quotes_is_taken_and_the_other_lapses(market):
         assert escrow(w, buyer) == 10 * price + fee(10 * price)
     assert len(w.look(lambda unit: unit.otc.quotes(request_id, maker="buyer-a"))) == 1
     assert len(w.look(lambda unit: unit.otc.quotes(request_id))) == 2
-    w.refused("buyer-a", "not_permitted", take_quote, quotes["buyer-b"])
-    w.refused("buyer-c", "not_permitted", end_quote, quotes["buyer-b"])
+    w.assert_refused("buyer-a", "not_permitted", take_quote, quotes["buyer-b"])
+    w.assert_refused("buyer-c", "not_permitted", end_quote, quotes["buyer-b"])
     assert w.run("dev-a", take_quote, quotes["buyer-b"]).state == "taken"
     assert escrow(w, "buyer-a") == escrow(w, "buyer-b") == 0
     assert w.balance("buyer-b", "holding", w.asset) == 10_000
-    w.refused("dev-a", "invalid_state", take_quote, quotes["buyer-a"])
+    w.assert_refused("dev-a", "invalid_state", take_quote, quotes["buyer-a"])
 
     wanted = AskForQuotes(side="buy", wanted="PHCER", quantity_kg=5_000, expires_at=soon(w, days=1))
     request_id = w.run("buyer-c", ask_for_quotes, wanted).request_id
     given = GiveQuote(asset=w.asset, price_fen_per_tonne=3_050, expires_at=soon(w, hours=5))
-    w.refused("buyer-c", "not_permitted", give_quote, request_id, given)
+    w.assert_refused("buyer-c", "not_permitted", give_quote, request_id, given)
     first, second = (w.run(maker, give_quote, request_id, given).quote_id for maker in ("dev-a", "buyer-b"))
     assert escrow(w, "dev-a", w.asset) == 5_000
     w.run("dev-a", end_quote, first)
     w.now += timedelta(hours=6)
-    w.refused("buyer-c", "offer_expired", take_quote, second)
+    w.assert_refused("buyer-c", "offer_expired", take_quote, second)
     assert w.run("buyer-c", end_request, request_id).state == "withdrawn"
     assert escrow(w, "buyer-b", w.asset) == escrow(w, "dev-a", w.asset) == 0
     w.verify()
@@ -301,22 +301,22 @@ def test_an_english_auction_ends_late_for_a_late_bid_and_in_a_contract(market):
     opened = auction(w)
     auction_id = id_of(opened)
     assert escrow(w, "dev-a", w.asset) == 100_000
-    w.refused("buyer-a", "bid_too_low", place_bid, auction_id, bid(2_499))
-    w.refused("dev-a", "not_permitted", place_bid, auction_id, bid(3_000))
+    w.assert_refused("buyer-a", "bid_too_low", place_bid, auction_id, bid(2_499))
+    w.assert_refused("dev-a", "not_permitted", place_bid, auction_id, bid(3_000))
     w.run("buyer-a", place_bid, auction_id, bid(2_500))
     deposit = 100 * 2_800 // 10
     assert escrow(w, "buyer-a") == deposit
-    w.refused("buyer-b", "bid_too_low", place_bid, auction_id, bid(2_549))
-    w.refused("buyer-a", "not_permitted", place_bid, auction_id, bid(2_600))
+    w.assert_refused("buyer-b", "bid_too_low", place_bid, auction_id, bid(2_549))
+    w.assert_refused("buyer-a", "not_permitted", place_bid, auction_id, bid(2_600))
     w.now += timedelta(hours=1, minutes=58)
     w.run("buyer-b", place_bid, auction_id, bid(2_900))
     assert w.look(lambda unit: unit.auctions.get(auction_id)).closes_at > opened.closes_at
     w.now += timedelta(minutes=3)
-    w.refused("buyer-c", "auction_closed", close_any, auction_id)
+    w.assert_refused("buyer-c", "auction_closed", close_any, auction_id)
     w.run("buyer-a", place_bid, auction_id, bid(2_950))
     assert escrow(w, "buyer-a") == deposit
     w.now += timedelta(minutes=6)
-    w.refused("buyer-b", "auction_closed", place_bid, auction_id, bid(3_500))
+    w.assert_refused("buyer-b", "auction_closed", place_bid, auction_id, bid(3_500))
     ended, (contract,) = closed(w, "buyer-c", opened)
     assert ended.state == "awarded"
     assert ended.terms.reserve == Price(2_800)
@@ -324,10 +324,10 @@ def test_an_english_auction_ends_late_for_a_late_bid_and_in_a_contract(market):
     assert contract_document(ended.terms, contract)["amount_fen"] == 295_000
     assert escrow(w, "buyer-b") == 0
 
-    w.refused("buyer-a", "invalid_state", pay_contract, contract.award_id)
+    w.assert_refused("buyer-a", "invalid_state", pay_contract, contract.award_id)
     for side in ("dev-a", "buyer-a"):
         w.run(side, sign_contract, contract.award_id)
-    w.refused("buyer-b", "not_permitted", pay_contract, contract.award_id)
+    w.assert_refused("buyer-b", "not_permitted", pay_contract, contract.award_id)
     before = money(w)
     assert w.run("buyer-a", pay_contract, contract.award_id).state == "paid"
     assert money(w)["buyer-a"] == before["buyer-a"] + deposit - 295_000 - fee(295_000)
@@ -349,11 +349,11 @@ def won(w):
 def test_a_winner_that_does_not_pay_loses_its_deposit(market):
     w = market
     contract = won(w)
-    w.refused("dev-a", "invalid_state", default_contract, contract)
+    w.assert_refused("dev-a", "invalid_state", default_contract, contract)
     w.run("dev-a", sign_contract, contract)
     w.now += timedelta(days=4)
-    w.refused("buyer-a", "invalid_state", default_contract, contract)
-    w.refused("buyer-b", "not_permitted", default_contract, contract)
+    w.assert_refused("buyer-a", "invalid_state", default_contract, contract)
+    w.assert_refused("buyer-b", "not_permitted", default_contract, contract)
     before, held = money(w), w.balance("dev-a", "holding", w.asset)
     assert w.run("dev-a", default_contract, contract).state == "defaulted"
     assert money(w)["dev-a"] == before["dev-a"] + 28_000
@@ -366,24 +366,24 @@ def test_a_seller_that_withholds_its_signature_gains_no_deposit(market):
     w = market
     contract = won(w)
     w.run("buyer-a", sign_contract, contract)
-    w.refused("buyer-a", "invalid_state", pay_contract, contract)
+    w.assert_refused("buyer-a", "invalid_state", pay_contract, contract)
     w.now += timedelta(days=4)
-    w.refused("dev-a", "invalid_state", default_contract, contract)
+    w.assert_refused("dev-a", "invalid_state", default_contract, contract)
     before, held = money(w), w.balance("dev-a", "holding", w.asset)
     w.run("buyer-a", default_contract, contract)
     assert money(w)["buyer-a"] == before["buyer-a"] + 28_000
     assert w.balance("dev-a", "holding", w.asset) == held + 100_000
-    w.refused("dev-a", "invalid_state", default_contract, contract)
+    w.assert_refused("dev-a", "invalid_state", default_contract, contract)
     w.verify()
 
 
 def test_a_price_whose_amount_fits_no_account_never_binds(market):
     w = market
-    w.refused("buyer-a", "quantity_out_of_range", place_bid, id_of(auction(w)), bid(HUGE))
-    w.refused("dev-a", "quantity_out_of_range", make_listing, offer(w, price_fen_per_tonne=HUGE))
+    w.assert_refused("buyer-a", "quantity_out_of_range", place_bid, id_of(auction(w)), bid(HUGE))
+    w.assert_refused("dev-a", "quantity_out_of_range", make_listing, offer(w, price_fen_per_tonne=HUGE))
     terms = offer(w, price_fen_per_tonne=HUGE).model_dump(exclude={"buyer_id"})
     deal = ProposeDeal(**terms, counterparty_id="buyer-a", side="sell")
-    w.refused("dev-a", "quantity_out_of_range", propose_deal, deal)
+    w.assert_refused("dev-a", "quantity_out_of_range", propose_deal, deal)
     assert len(w.look(lambda unit: unit.auctions.all())) == 1
 
 
@@ -391,7 +391,7 @@ def test_an_auction_below_its_reserve_sells_nothing(market):
     w = market
     opened = auction(w)
     w.run("buyer-a", place_bid, id_of(opened), bid(2_750))
-    w.refused("dev-a", "invalid_state", withdraw_any, id_of(opened))
+    w.assert_refused("dev-a", "invalid_state", withdraw_any, id_of(opened))
     w.now += timedelta(hours=3)
     assert closed(w, "dev-a", opened)[0].state == "unsold"
     assert escrow(w, "buyer-a") == escrow(w, "dev-a", w.asset) == 0
@@ -418,15 +418,15 @@ def sealed_round(w, form, bids, unrevealed=()):
         w.run(*commit(bidder, quantity, sealed))
     assert all(each.price is None for each in w.look(lambda unit: unit.auctions.bids(auction_id)))
     first = next(iter(bids))
-    w.refused(first, "auction_closed", *reveal(first))
+    w.assert_refused(first, "auction_closed", *reveal(first))
     w.now += timedelta(hours=3)
     late = CommitBid(quantity_kg=100_000, commitment="0" * 64)
-    w.refused(first, "auction_closed", commit_bid, auction_id, late)
-    w.refused(first, "commitment_mismatch", *reveal(first, more=1))
+    w.assert_refused(first, "auction_closed", commit_bid, auction_id, late)
+    w.assert_refused(first, "commitment_mismatch", *reveal(first, more=1))
     for bidder in bids:
         if bidder not in unrevealed:
             w.run(bidder, *reveal(bidder))
-    w.refused("dev-a", "auction_closed", close_any, auction_id)
+    w.assert_refused("dev-a", "auction_closed", close_any, auction_id)
     w.now += timedelta(hours=2)
     return closed(w, "dev-a", opened)[1]
 
@@ -483,12 +483,12 @@ def test_a_dutch_auction_falls_until_somebody_takes(market):
     assert asking() == Price(4_000)
     w.now += timedelta(minutes=35)
     assert asking() == Price(3_700)
-    w.refused("buyer-a", "bid_too_low", *take(3_699))
+    w.assert_refused("buyer-a", "bid_too_low", *take(3_699))
     before = money(w)
     taken = w.run("buyer-a", *take(3_700)).contract
     assert (taken.state, signers(taken)) == ("paid", ["dev-a", "buyer-a"])
     assert money(w)["buyer-a"] == before["buyer-a"] - 111_000 - fee(111_000)
-    w.refused("buyer-b", "quantity_out_of_range", *take(3_699, 71_000))
+    w.assert_refused("buyer-b", "quantity_out_of_range", *take(3_699, 71_000))
     w.now += timedelta(hours=1, minutes=24)
     assert asking() == Price(2_900)
     w.now += timedelta(minutes=2)

@@ -101,15 +101,15 @@ class Desk:
         context = who if isinstance(who, Context) else self.context(who)
         return self.parts.writer.execute(lambda unit: command(unit, context, *arguments))
 
-    def trade(self, who, command, *arguments):
+    def run_in_market(self, who, command, *arguments):
         """As `run`, for commands that need the order books in memory."""
         return self.run(who, command, self.parts.order_books, *arguments)
 
     def advance(self, instrument):
         """Bring an instrument to the day, in a commit of its own, as the service does before a command on it."""
-        self.trade(EXCHANGE, advance, instrument)
+        self.run_in_market(EXCHANGE, advance, instrument)
 
-    def confirmed(self, who, command, *arguments):
+    def run_by_two(self, who, command, *arguments):
         """As `run`; a command that takes two people is put down, and confirmed by another of the organisation."""
         try:
             return self.run(who, command, *arguments)
@@ -127,7 +127,7 @@ class Desk:
             self.parts.writer.execute(lambda unit: unit.proposals.add(put))
             return self.run(f"{who}:second", confirm_proposal, put.proposal_id, self.parts.sealer).result
 
-    def refused(self, who, code, command, *arguments):
+    def assert_refused(self, who, code, command, *arguments):
         """The command must be refused with `code`, and no balance may move: the refusal."""
         before = self.snapshot()
         with pytest.raises(FinancingError) as refusal:
@@ -136,9 +136,9 @@ class Desk:
         assert self.snapshot() == before
         return refusal.value
 
-    def trade_refused(self, who, code, command, *arguments):
-        """As `refused`, for commands that need the order books in memory."""
-        return self.refused(who, code, command, self.parts.order_books, *arguments)
+    def assert_refused_in_market(self, who, code, command, *arguments):
+        """As `assert_refused`, for commands that need the order books in memory."""
+        return self.assert_refused(who, code, command, self.parts.order_books, *arguments)
 
     def look(self, read):
         """What `read(unit)` finds in the books as they stand."""
@@ -191,7 +191,7 @@ class Desk:
 
     def price(self, fen, *, confirmed=False):
         seen = RecordPrice(asset_class="PHCER", price_fen_per_tonne=fen, observed_at=self.now, source="test")
-        return (self.confirmed if confirmed else self.run)(EXCHANGE, record_price, seen)
+        return (self.run_by_two if confirmed else self.run)(EXCHANGE, record_price, seen)
 
     def project(self, owner, code="PV1"):
         return self.run(owner, register_project, RegisterProject(**plants.project_body(code)))

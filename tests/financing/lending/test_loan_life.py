@@ -83,7 +83,7 @@ def test_a_payment_entered_late_gives_the_books_of_one_in_time(lent_desk):
     # 50,000 fen thirty days earlier save thirty days of interest on what they repaid, and cost 50,000.
     assert desk.balance(BORROWER, "cash") == in_time[0] - 50_000
     assert in_time[1] - 50_000 - done.standing.debt.total.fen > 0
-    desk.refused(BORROWER, "invalid_state", repay_loan, id_of(loan), late)
+    desk.assert_refused(BORROWER, "invalid_state", repay_loan, id_of(loan), late)
     events = desk.ask(BORROWER, history_of, id_of(loan))
     assert [(each.event.what.kind, each.external_id) for each in events] == [
         ("disbursement", None), ("repayment", None), ("repayment", "bank-transfer-7"),
@@ -102,13 +102,13 @@ def test_a_reversal_restores_the_books_and_keeps_the_payers_number(lent_desk):
     before = books()
     repay(desk, loan, 70_000, external_id="x1")
     for who in (BORROWER, OTHER_BANK):
-        desk.refused(who, "not_permitted", reverse_payment, id_of(loan), 2)
+        desk.assert_refused(who, "not_permitted", reverse_payment, id_of(loan), 2)
     desk.run(BANK, reverse_payment, id_of(loan), 2)
     assert books() == before
     reversed_ = desk.ask(BANK, history_of, id_of(loan))[1]
     assert reversed_.event.reversed is True
     assert reversed_.external_id == "x1"
-    desk.refused(BANK, "invalid_state", reverse_payment, id_of(loan), 2)
+    desk.assert_refused(BANK, "invalid_state", reverse_payment, id_of(loan), 2)
     repay(desk, loan, 70_000, external_id="x1")
     desk.verify()
 
@@ -118,7 +118,7 @@ def test_what_begins_today_ends_after_today(lent_desk):
     desk, loan, _, _ = lent_desk
     later(desk, 20)
     for asked in (Holiday, Restructuring):
-        desk.refused(BANK, "period_invalid", service_loan, id_of(loan), asked(until=in_days(desk, -10)))
+        desk.assert_refused(BANK, "period_invalid", service_loan, id_of(loan), asked(until=in_days(desk, -10)))
     assert desk.coverage(id_of(loan)).stored.loan.matures_on == loan.stored.loan.matures_on
 
 
@@ -134,19 +134,19 @@ def test_bad_events_are_refused_and_move_nothing(lent_desk):
         (BANK, Holiday(until=early), "period_invalid"),
         (BANK, WriteOff(), "invalid_state"),
     ):
-        desk.refused(who, code, service_loan, id_of(loan), asked)
+        desk.assert_refused(who, code, service_loan, id_of(loan), asked)
     ahead = RepayLoan(amount_fen=1, value_on=tomorrow)
-    desk.refused(BORROWER, "period_invalid", repay_loan, id_of(loan), ahead)
+    desk.assert_refused(BORROWER, "period_invalid", repay_loan, id_of(loan), ahead)
 
 
 def test_repaying_a_closed_loan_or_more_than_the_debt_is_refused(lent_desk):
     desk, loan, _, _ = lent_desk
     desk.fund(BORROWER, 10_000_000)
     owed = loan.debt.total.fen
-    desk.refused(BORROWER, "overpayment_refused", repay_loan, id_of(loan), RepayLoan(amount_fen=owed + 1))
+    desk.assert_refused(BORROWER, "overpayment_refused", repay_loan, id_of(loan), RepayLoan(amount_fen=owed + 1))
     repay(desk, loan, owed)
-    desk.refused(BORROWER, "invalid_state", repay_loan, id_of(loan), RepayLoan(amount_fen=1))
-    desk.refused(BANK, "invalid_state", service_loan, id_of(loan), Freeze())
+    desk.assert_refused(BORROWER, "invalid_state", repay_loan, id_of(loan), RepayLoan(amount_fen=1))
+    desk.assert_refused(BANK, "invalid_state", service_loan, id_of(loan), Freeze())
 
 
 def test_a_rate_change_a_holiday_and_a_restructuring_show_in_the_schedule(lent_desk):
@@ -166,7 +166,7 @@ def test_a_rate_change_a_holiday_and_a_restructuring_show_in_the_schedule(lent_d
     ahead = to_come()
     assert len(ahead) > 10
     assert sum(principal.fen for _, _, principal in ahead) == after.debt.principal.fen
-    desk.refused(OTHER_BANK, "not_permitted", schedule_of, id_of(loan))
+    desk.assert_refused(OTHER_BANK, "not_permitted", schedule_of, id_of(loan))
 
 
 def large(desk):
@@ -182,13 +182,13 @@ def test_a_large_decision_waits_for_another_person(desk):
     assert record.decision.outcome == "approve", record
     decision_id = record.decision_id
     draw = DisburseLoan(decision_id=decision_id, amount_fen=60_000_000, registration_number="R1")
-    desk.refused(BANK, "decision_unchecked", disburse_loan, draw)
-    desk.refused(BANK, "decision_unchecked", check_decision, decision_id, SEEN)
-    desk.refused(OTHER_BANK, "not_permitted", check_decision, decision_id, SEEN)
+    desk.assert_refused(BANK, "decision_unchecked", disburse_loan, draw)
+    desk.assert_refused(BANK, "decision_unchecked", check_decision, decision_id, SEEN)
+    desk.assert_refused(OTHER_BANK, "not_permitted", check_decision, decision_id, SEEN)
     checker = f"{BANK}:second"
     assert desk.run(checker, check_decision, decision_id, SEEN).checker == "bank-gusu:second"
-    desk.refused(BANK, "decision_unchecked", check_decision, decision_id, SEEN)
-    desk.refused(checker, "invalid_state", check_decision, decision_id, SEEN)
+    desk.assert_refused(BANK, "decision_unchecked", check_decision, decision_id, SEEN)
+    desk.assert_refused(checker, "invalid_state", check_decision, decision_id, SEEN)
     assert desk.run(BANK, disburse_loan, draw).stored.loan.drawn == Money(60_000_000)
 
 
@@ -198,8 +198,8 @@ def test_what_a_machine_decided_is_checked_by_who_registers_none(desk):
     machine = Principal(BANK, "bank", "", "", "mac_1", MACHINE_ROLES, frozenset({Work.LENDING}), "token", machine=True)
     credit = desk.assessment(f"subject-of-{BORROWER}")
     record = desk.run(desk.parts.context(machine), decide_application, asked, credit)
-    desk.refused(BANK, "decision_unchecked", check_decision, record.decision_id, SEEN)
-    desk.refused(f"{BANK}:second", "decision_unchecked", check_decision, record.decision_id, SEEN)
+    desk.assert_refused(BANK, "decision_unchecked", check_decision, record.decision_id, SEEN)
+    desk.assert_refused(f"{BANK}:second", "decision_unchecked", check_decision, record.decision_id, SEEN)
     checks = frozenset({Role.CHECKER})
     desk.parts.writer.execute(lambda unit: unit.people.add(Person("per_c", BANK, "c", checks, desk.now)))
     checker = replace(desk.context(BANK), actor=Actor(BANK, "bank", checks), person="per_c")
@@ -224,7 +224,7 @@ def test_days_are_closed_once_in_order_and_a_crash_calls_margin(lent_desk):
     days = close(desk)
     assert [day.day for day in days] == sorted(day.day for day in days)
     assert desk.coverage(id_of(loan)).coverage.status.label in {"call", "liquidate"}
-    desk.refused(BORROWER, "not_permitted", close_days, CloseDays())
+    desk.assert_refused(BORROWER, "not_permitted", close_days, CloseDays())
     desk.verify()
 
 
@@ -257,7 +257,7 @@ def test_another_pledge_takes_the_place_of_one_only_if_the_debt_stays_covered(de
         reserved = desk.pledge(BORROWER, issuance, kilograms).pledge.pledge_id
         return SubstitutePledge(by_pledge_id=reserved, registration_number=registration)
 
-    desk.refused(BANK, "coverage_insufficient", substitute_pledge, pledge.pledge_id, by(1_000, "R2"))
+    desk.assert_refused(BANK, "coverage_insufficient", substitute_pledge, pledge.pledge_id, by(1_000, "R2"))
     new, old = desk.run(BANK, substitute_pledge, pledge.pledge_id, by(left - 1_000, "R3"))
     assert (new.pledge.state, old.pledge.state) == (PledgeState.POSTED, PledgeState.RELEASED)
     assert [held.pledge.pledge_id for held in desk.coverage(id_of(loan)).pledges] == [new.pledge.pledge_id]
@@ -293,15 +293,15 @@ def test_a_guarantee_and_credits_secure_one_loan_and_the_guarantee_is_demanded(d
         valid_until=in_days(desk, 400),
         evidence_sha256=EVIDENCE,
     )
-    desk.refused(BORROWER, "not_permitted", give_guarantee, deed)
+    desk.assert_refused(BORROWER, "not_permitted", give_guarantee, deed)
     given = desk.run("guarantor", give_guarantee, deed).security
     record = applied(desk, **product, security_ids=[given.security_id])
     assert (record.decision.outcome, record.decision.max_amount) == ("approve", Money(2_000_000)), record
     loan = desk.disburse(record, 2_000_000)
     # 2,000,000 less the guaranteed 1,500,000 stand against 400 t at 30 CNY.
     assert loan.coverage.status.label == "healthy"
-    desk.refused(BANK, "coverage_insufficient", release_security, given.security_id)
-    desk.refused("guarantor", "invalid_state", withdraw_security, given.security_id)
+    desk.assert_refused(BANK, "coverage_insufficient", release_security, given.security_id)
+    desk.assert_refused("guarantor", "invalid_state", withdraw_security, given.security_id)
     desk.fund(BORROWER, 1_000_000)
     repay(desk, loan, loan.debt.total.fen)
     assert desk.run(BANK, release_security, given.security_id).state == "released"
@@ -321,15 +321,15 @@ def test_a_plants_electricity_secures_a_loan_once_and_is_no_credit(desk):
         "evidence_sha256": EVIDENCE,
     }
     bills = GiveEarnings(kind="receivable", **terms)
-    desk.refused(BANK, "not_permitted", give_earnings, bills)
+    desk.assert_refused(BANK, "not_permitted", give_earnings, bills)
     given = desk.run(BORROWER, give_earnings, bills)
     security_id, value = given.security.security_id, given.security.value.fen
     assert value == sum(month["fen"] for month in given.record["months"])
     # 5 MW × 1,000 h × 2 years × about 0.56 CNY, less degradation and discount.
     assert 450_000_000 < value < 560_000_000
-    desk.refused(BORROWER, "not_permitted", give_earnings, GiveEarnings(kind="income_stream", **terms))
+    desk.assert_refused(BORROWER, "not_permitted", give_earnings, GiveEarnings(kind="income_stream", **terms))
     as_credit = ReservePledge(bank_id=BANK, issuance_id=security_id, quantity_kg=1_000)
-    desk.refused(BORROWER, "not_found", reserve_pledge, as_credit)
+    desk.assert_refused(BORROWER, "not_found", reserve_pledge, as_credit)
     assert "security_not_taken" in codes(applied(desk, product="phcer_pledge_loan", security_ids=[security_id]))
     secured = {"product": "receivable_pledge", "security_ids": [security_id]}
     record = applied(desk, **secured)
@@ -337,7 +337,7 @@ def test_a_plants_electricity_secures_a_loan_once_and_is_no_credit(desk):
     loan = desk.disburse(record, 2_000_000)
     again = ApplyForLoan(borrower_id=BORROWER, inquiry_id="inq_1", tenor_days=180, amount_fen=2_000_000, **secured)
     credit = desk.assessment(f"subject-of-{BORROWER}")
-    desk.refused(BANK, "invalid_state", decide_application, again, credit)
+    desk.assert_refused(BANK, "invalid_state", decide_application, again, credit)
     ahead = desk.ask(BORROWER, schedule_of, id_of(loan)).to_come
     assert len(ahead) >= 6
     desk.verify()
@@ -364,7 +364,7 @@ def test_the_rate_of_a_sustainability_linked_loan_follows_its_target(desk):
     loan = desk.disburse(applied(desk, product=product, pledge_ids=[pledge.pledge_id], amount_fen=400_000), 400_000)
     rate = loan.stored.loan.rate.bps
     reached = ReviewTarget(reached=True, evidence_sha256=EVIDENCE)
-    desk.refused(BORROWER, "not_permitted", review_target, id_of(loan), reached)
+    desk.assert_refused(BORROWER, "not_permitted", review_target, id_of(loan), reached)
     assert desk.run(BANK, review_target, id_of(loan), reached).stored.loan.rate == Rate(rate - 10)
     missed = ReviewTarget(reached=False, evidence_sha256=EVIDENCE)
     assert desk.run(BANK, review_target, id_of(loan), missed).stored.loan.rate == Rate(rate + 5)

@@ -36,7 +36,7 @@ def listed(desk, rules="listed"):
         desk.fund(name, 100_000_000)
     instrument = f"PHCER:{issuance.issuance_id}"
     asked = ListInstrument(instrument=instrument, rules=rules, reference_fen_per_tonne=3_000)
-    desk.trade(EXCHANGE, list_instrument, asked)
+    desk.run_in_market(EXCHANGE, list_instrument, asked)
     return instrument
 
 
@@ -61,14 +61,14 @@ def order(instrument, side, tonnes, price=None, /, **more):
 
 def place(desk, who, *asked, **more):
     """An order as it stands after it arrived, and what it traded at once."""
-    return desk.trade(who, place_order, order(*asked, **more))
+    return desk.run_in_market(who, place_order, order(*asked, **more))
 
 
 def refused(desk, who, code, *asked, **more):
     """The instrument is brought to the day first, in a commit of its own, as before any order."""
     placed = order(*asked, **more)
     desk.advance(asked[0])
-    desk.trade_refused(who, code, place_order, placed)
+    desk.assert_refused_in_market(who, code, place_order, placed)
 
 
 def state_of(desk, placed):
@@ -88,7 +88,7 @@ def test_an_order_is_previewed_reserved_traded_and_settled_in_one_entry(market):
     desk, instrument = market
     asked = place(desk, "seller", instrument, "sell", 10, 3_000)
     assert (asked.order.state, asked.order.reserved) == ("open", 10_000)
-    seen = desk.trade("buyer-a", preview_order, order(instrument, "buy", 4, 3_100))
+    seen = desk.run_in_market("buyer-a", preview_order, order(instrument, "buy", 4, 3_100))
     assert (seen.reservation.money_fen, seen.reservation.fee_fen) == (12_400 + 9, 9)
     done = place(desk, "buyer-a", instrument, "buy", 4, 3_100)
     assert (done.order.state, done.order.spent, done.order.filled) == ("filled", 12_000, 4)
@@ -100,7 +100,7 @@ def test_an_order_is_previewed_reserved_traded_and_settled_in_one_entry(market):
     assert desk.look(lambda unit: unit.orders.depth(instrument, Side.SELL, 5)) == [(3_000, 6, 1)]
     mine = trades_of(desk, instrument, party="buyer-a")
     assert (mine[0].buyer, mine[0].buyer_fee) == ("buyer-a", 9)
-    ended = desk.trade("seller", cancel_order, asked.order.order_id)
+    ended = desk.run_in_market("seller", cancel_order, asked.order.order_id)
     assert (ended.state, ended.reserved) == ("cancelled", 0)
     assert audited(desk)[0].waiting == 0
 
@@ -139,7 +139,7 @@ def test_one_seller_meets_several_buyers_and_every_serial_is_followed(market):
 def test_bad_orders_move_nothing(sqlite_market, who, change, code):
     desk, instrument = sqlite_market
     place(desk, "seller", instrument, "sell", 10, 3_000)
-    desk.trade_refused(who, code, place_order, order(instrument, "buy", 1, 3_000, **change))
+    desk.assert_refused_in_market(who, code, place_order, order(instrument, "buy", 1, 3_000, **change))
     audited(desk)
 
 
@@ -148,11 +148,11 @@ def test_hours_halts_and_what_was_bought_today(market):
     asked = place(desk, "seller", instrument, "sell", 10, 3_000)
     place(desk, "buyer-a", instrument, "buy", 4, 3_000)
     refused(desk, "buyer-a", "same_day_resale", instrument, "sell", 1, 3_000)
-    desk.trade_refused("buyer-a", "not_permitted", cancel_order, asked.order.order_id)
-    desk.trade_refused("buyer-a", "not_permitted", halt, instrument, HaltTrading(reason="x"))
-    desk.trade(EXCHANGE, halt, instrument, HaltTrading(reason="inquiry"))
+    desk.assert_refused_in_market("buyer-a", "not_permitted", cancel_order, asked.order.order_id)
+    desk.assert_refused_in_market("buyer-a", "not_permitted", halt, instrument, HaltTrading(reason="x"))
+    desk.run_in_market(EXCHANGE, halt, instrument, HaltTrading(reason="inquiry"))
     refused(desk, "buyer-a", "market_halted", instrument, "buy", 1, 3_000)
-    desk.trade(EXCHANGE, resume, instrument)
+    desk.run_in_market(EXCHANGE, resume, instrument)
     desk.now = OPEN + timedelta(hours=2)  # noon
     refused(desk, "buyer-a", "market_closed", instrument, "buy", 1, 3_000)
     desk.now = OPEN + timedelta(hours=6)  # 16:00: the day closes before the order is refused
@@ -194,16 +194,16 @@ def test_blocks_need_both_sides_or_the_exchange(market):
     }
 
     def report_refused(who, code, **change):
-        desk.trade_refused(who, code, report_block, instrument, ReportBlock(**terms | change))
+        desk.assert_refused_in_market(who, code, report_block, instrument, ReportBlock(**terms | change))
 
     report_refused("buyer-a", "order_refused", quantity_kg=99_999_000)
     report_refused("buyer-a", "outside_band", price_fen_per_tonne=2_099)
     report_refused("buyer-b", "not_permitted")
     report_refused(EXCHANGE, "insufficient_balance")
-    block_id = desk.trade("buyer-a", report_block, instrument, ReportBlock(**terms)).block_id
-    desk.trade_refused("buyer-a", "not_permitted", confirm_block, block_id)
-    desk.trade_refused("seller", "insufficient_balance", confirm_block, block_id)
-    desk.refused("seller", "not_permitted", withdraw_block, block_id)
+    block_id = desk.run_in_market("buyer-a", report_block, instrument, ReportBlock(**terms)).block_id
+    desk.assert_refused_in_market("buyer-a", "not_permitted", confirm_block, block_id)
+    desk.assert_refused_in_market("seller", "insufficient_balance", confirm_block, block_id)
+    desk.assert_refused("seller", "not_permitted", withdraw_block, block_id)
     assert desk.run("buyer-a", withdraw_block, block_id).state == "withdrawn"
     assert desk.look(lambda unit: unit.orders.blocks("seller"))[0].state == "withdrawn"
     audited(desk)
@@ -215,17 +215,17 @@ def test_the_exchange_lists_once_and_only_what_exists(sqlite_desk):
     terms = {"instrument": instrument, "rules": "listed", "reference_fen_per_tonne": 3_000}
 
     def listing_refused(who, code, **change):
-        desk.trade_refused(who, code, list_instrument, ListInstrument(**terms | change))
+        desk.assert_refused_in_market(who, code, list_instrument, ListInstrument(**terms | change))
 
     listing_refused(EXCHANGE, "already_exists")
     listing_refused(EXCHANGE, "not_found", instrument="PKG:none")
     listing_refused(EXCHANGE, "parameter_missing", rules="x")
     listing_refused("seller", "not_permitted")
     call, go_on, close = (StepSession(step=step) for step in SessionStep)
-    desk.trade(EXCHANGE, run_session, instrument, call)
-    desk.trade_refused(EXCHANGE, "invalid_state", run_session, instrument, call)
-    desk.trade(EXCHANGE, run_session, instrument, go_on)
-    desk.trade(EXCHANGE, run_session, instrument, close)
+    desk.run_in_market(EXCHANGE, run_session, instrument, call)
+    desk.assert_refused_in_market(EXCHANGE, "invalid_state", run_session, instrument, call)
+    desk.run_in_market(EXCHANGE, run_session, instrument, go_on)
+    desk.run_in_market(EXCHANGE, run_session, instrument, close)
     refused(desk, "seller", "market_closed", instrument, "sell", 1, 3_000)
 
 
