@@ -75,27 +75,32 @@ class QueryBudget:
 class TrainingLimit:
     """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock.
 
-    In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves:
-    of fewer, an operator and a grid company together tell labels from gradients (`privacy.attacks.label_inference`).
-    Runs over at most `row_sets` different sets of customers (`nodes.row_sets`).
+    In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves,
+    and none in which a grid company has more than one column for `rows_a_column` of them: of fewer, an operator and a
+    grid company together tell labels from gradients (`privacy.attacks.label_inference`). Runs over at most `row_sets`
+    different sets of customers (`nodes.row_sets`), which differ by `least_apart` of those that are fitted, or by as
+    many as a run fits, if these are fewer.
     """
 
     window: timedelta
     runs: int
     least_rows: int
     row_sets: int
+    rows_a_column: int
+    least_apart: int
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        return json.dumps((self.window.total_seconds(), self.runs, self.least_rows, self.row_sets)).encode()
+        numbers = (self.runs, self.least_rows, self.row_sets, self.rows_a_column, self.least_apart)
+        return json.dumps((self.window.total_seconds(), *numbers)).encode()
 
     @staticmethod
     def from_bytes(raw: bytes) -> TrainingLimit:
         """The reverse of `to_bytes`. What an earlier version did not keep has the common default."""
         seconds, runs, *later = json.loads(raw)
         common = default_training_limit()
-        rows = later[0] if later else common.least_rows
-        return TrainingLimit(timedelta(seconds=seconds), runs, rows, later[1] if later[1:] else common.row_sets)
+        defaults = (common.least_rows, common.row_sets, common.rows_a_column, common.least_apart)
+        return TrainingLimit(timedelta(seconds=seconds), runs, *later, *defaults[len(later) :])
 
 
 def _defaults() -> dict[str, Any]:
@@ -106,9 +111,8 @@ def _defaults() -> dict[str, Any]:
 def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
-    return TrainingLimit(
-        timedelta(days=raw["window_days"]), int(raw["runs"]), int(raw["least_rows"]), int(raw["row_sets"])
-    )
+    numbers = (int(raw[of]) for of in ("runs", "least_rows", "row_sets", "rows_a_column", "least_apart"))
+    return TrainingLimit(timedelta(days=raw["window_days"]), *numbers)
 
 
 @cache

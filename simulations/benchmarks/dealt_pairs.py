@@ -54,7 +54,7 @@ class _Telling(ProtectedApp):
         answer = super()._hide(content)
         side = self._talk.state.sides.get(GRID if self.name == BANK else BANK)
         if side is not None and content.under("hidden"):
-            self.own = np.rint(side.seen_columns * (1 << COLUMN_BITS)).astype(np.uint64)
+            self.own = np.rint(side.seen_columns * (1 << COLUMN_BITS)).astype(np.int64).astype(np.uint64)
             self.theirs = side._others
         return answer
 

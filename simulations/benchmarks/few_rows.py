@@ -100,10 +100,7 @@ def _together(runs: Sequence[Fitted]) -> float:
     """The attack with one system of equations for all runs: each row is in the gradients of those that fitted it."""
     parts: list[tuple[Fitted, NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]] = []
     for each in runs:
-        for basis in (each.run.bases[1], each.run.candidates[1]):
-            seen = [gradient for gradient in each.seen[1] if len(gradient) == basis.width]
-            if seen:
-                parts.append((each, each.marks == FIT, basis.columns(each.values[1]).astype(np.float64), seen[-1]))
+        parts.append((each, each.marks == FIT, each.columns[1], each.seen[1][-1]))
     stacked = np.hstack([np.where(fit[:, None], columns, 0.0) for _, fit, columns, _ in parts])
     own = np.asarray(np.mean([each.logits[1] for each in runs], axis=0))
     best = CHANCE

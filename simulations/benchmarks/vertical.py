@@ -104,7 +104,7 @@ class Fitted:
     @property
     def columns(self) -> list[Matrix]:
         """Columns (rows, width)."""
-        return [basis.columns(v).astype(np.float64) for basis, v in zip(self.run.bases, self.values, strict=True)]
+        return [_columns_of(self.run, k, values) for k, values in enumerate(self.values)]
 
     @property
     def logits(self) -> list[Matrix]:
@@ -198,24 +198,12 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, lea
 
 
 def _guesses(run: ProtectedTraining, values: Matrix, seen: list[Matrix], own: Matrix, fit: Mask) -> dict[str, Matrix]:
-    """Guesses at labels from the gradients of the grid company's ramps, of all its columns, and of all trees that were
-    to choose from, which the operator sees once."""
-    kept, drawn, rate = run.bases[1], run.candidates[1], run.session.rate
-    bases = {"ramps": (kept, kept.ramps), "columns": (kept, np.arange(kept.width))}
-    if drawn.width > kept.width:
-        bases["candidates"] = (drawn, np.arange(drawn.width))
-    guesses: dict[str, Matrix] = {}
-    for name, (basis, own_columns) in bases.items():
-        gradients = _of_width(seen, len(own_columns))
-        if len(gradients):
-            columns = basis.columns(values).astype(np.float64)[fit][:, own_columns]
-            found = label_inference.from_gradients(columns, gradients, own, rate)
-            guesses |= {f"{name}: {how}": guess for how, guess in found.items()}
-    return guesses
+    """Guesses at labels from the gradients of the grid company's columns."""
+    return dict(label_inference.from_gradients(_columns_of(run, 1, values)[fit], np.array(seen), own, run.session.rate))
 
 
 def _of_width(seen: list[Matrix], width: int) -> Matrix:
-    """The gradients (steps, width) that were seen of so many columns: of ramps, or of all columns that are kept."""
+    """The gradients (steps, width) that were seen of so many columns: of all that are kept, where they were chosen."""
     return np.array([gradient for gradient in seen if len(gradient) == width]).reshape(-1, width)
 
 
@@ -226,6 +214,10 @@ def some(tables: CreditTables, seed: int, most: int) -> CreditTables:
     trains = np.zeros(len(tables.trains), dtype=np.bool_)
     trains[kept] = True
     return replace(tables, trains=trains)
+
+
+def _columns_of(run: ProtectedTraining, k: int, values: Matrix) -> Matrix:
+    return np.asarray(run.bases[k].columns(values), dtype=np.float64)
 
 
 def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:

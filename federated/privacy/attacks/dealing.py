@@ -78,7 +78,7 @@ def row_by_wrong_correction(
             wrong = opened_gradients(sides, dealer, logits, error, int(rng.integers(1 << 62)))
             shift = (right - wrong).astype(np.int64)
             found = shift // unit
-            if shift.any() and np.all(found * unit == shift) and np.all((found >= 0) & (found <= 1 << COLUMN_BITS)):
+            if shift.any() and np.all(found * unit == shift) and np.all(np.abs(found) <= 1 << COLUMN_BITS):
                 return np.asarray(found / 2.0**COLUMN_BITS, dtype=np.float64)
     except AggregationFailed:
         return None
@@ -86,10 +86,11 @@ def row_by_wrong_correction(
 
 
 def unmasked(hidden: Ring, keys: Iterable[bytes], plain: int, largest: int) -> Ring | None:
-    """The first `plain` columns of what was `hidden`, numbers up to `largest`, if one of `keys` draws its mask."""
+    """The first `plain` columns of what was `hidden`, numbers up to `largest` in magnitude, if one of `keys` draws its
+    mask."""
     for key in keys:
         found = (hidden + Tape(key).draw(*hidden.shape))[:, :plain]
-        if np.all(found <= np.uint64(largest)):
+        if np.all(np.abs(found.astype(np.int64)) <= largest):
             return np.asarray(found)
     return None
 

@@ -72,7 +72,7 @@ class Curve:
 
     @property
     def most_rows(self) -> int:
-        """How many rows' gradient is below 2^63 in magnitude, whatever their labels, logits and columns in [0, 1]."""
+        """How many rows' gradient is below 2^63 in magnitude, whatever their labels, logits and columns in [−1, 1]."""
         return LARGEST_SUM // (self.largest_residual << COLUMN_BITS)
 
     def check_rows(self, rows: int) -> None:

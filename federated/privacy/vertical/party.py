@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring, Tape, fixed
+from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring, Tape, fixed, floating
 from federated.privacy.vertical.triples import TAG, Triples, dealt
 
 ZERO = np.uint64(0)
@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass
 class PairSide:
-    """`columns` (rows, width) in [0, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
+    """`columns` (rows, width) in [−1, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
 
     `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. A step is `open` → `cross`
     → `cube` → `hand_over` → `receive`; what `open`, `cross` and `hand_over` return goes to the other side, sealed,
@@ -51,7 +51,7 @@ class PairSide:
     @property
     def seen_columns(self) -> FloatArray:
         """The columns (rows, width) as they enter products, in steps of 2^-7."""
-        return np.asarray(self._ring / 2.0**COLUMN_BITS, dtype=np.float64)
+        return floating(self._ring, COLUMN_BITS)
 
     def hidden_columns(self) -> Ring:
         """The own columns behind a mask that is drawn once: (rows, width), for the other side."""
@@ -62,6 +62,11 @@ class PairSide:
         if hidden.ndim != 2 or len(hidden) != len(self._ring):
             raise AggregationFailed(f"hidden columns of {hidden.shape} came for {len(self._ring)} rows")
         self._others = hidden
+
+    @property
+    def others(self) -> int:
+        """How many columns the other side hid."""
+        return int(self._others.shape[1])
 
     def keep(self, own: IntArray, others: IntArray) -> None:
         """Go on with these own columns and these of the other side; what was hidden stays as it was."""

@@ -75,9 +75,11 @@ class NodeSource:
         held_out = consented & (table.folds == fold) & aligned
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
-        least = self.node.training_limit.least_rows
-        sets = self.node.row_sets("fitted")
-        return BankRows(self.org_id, raw, table.labels, training, held_out, peers, groups, least, digests, sets)
+        limit = self.node.training_limit
+        return BankRows(
+            self.org_id, raw, table.labels, training, held_out, peers, groups, limit.least_rows, limit.rows_a_column,
+            limit.least_apart, digests, self.node.row_sets("fitted"),
+        )  # fmt: skip
 
     @staticmethod
     def _remember(bank: BankNode, training: Digests, counted: str) -> None:

@@ -10,6 +10,7 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed, TrainingFailed
+from federated.models.encoding.principal import projected
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
@@ -23,7 +24,16 @@ from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import FIT, GAIN, GRADIENT, SET_ASIDE, SHARED, Marks, Talk
+from federated.protocols.protected.state import (
+    BANKS_GAIN,
+    BANKS_GRADIENT,
+    FIT,
+    GAIN,
+    GRADIENT,
+    SET_ASIDE,
+    Marks,
+    Talk,
+)
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
@@ -49,7 +59,7 @@ class ProtectedApp:
         judging = self._judging
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
-            "columns": self._columns, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
+            "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "try": self._try,
             "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
             "count": judging.count, "sum": self._sum, "release": judging.release, "histogram": judging.histogram,
@@ -131,10 +141,7 @@ class ProtectedApp:
         state, node = self._talk.state, self._talk.state.node
         trees = Trees.from_arrays(content.under("trees"))
         basis = RandomLeaves(node.encoder, node.binning, trees)
-        columns = basis.columns(node.values)
-        # As shares hold them, so that the Gram matrix is theirs.
-        columns = np.rint(columns * np.float32(128.0)) / np.float32(128.0)
-        state.columns = columns
+        columns = state.columns = basis.columns(node.values)
         if state.marks:
             rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
             aside = sum(len(state.rows(peer, SET_ASIDE)) for peer in state.marks)
@@ -148,6 +155,21 @@ class ProtectedApp:
         state.beta = np.zeros(columns.shape[1])
         return Content(config={"rows": len(rows), "aside": aside})
 
+    def _project(self, content: Content) -> Content:
+        """Of a grid company: go on with few columns, the own ones times `directions`. Once a run, before any is hidden.
+
+        Raises `TrainingFailed` for directions of other columns than these.
+        """
+        state, directions = self._talk.state, content.floats("directions")
+        state.tell_once("directions")
+        if state.is_bank or state.sides:
+            raise TrainingFailed(f"{self.name}: only a grid company's columns are projected, and before they are hidden")
+        if directions.ndim != 2 or len(directions) != state.columns.shape[1] or not np.isfinite(directions).all():
+            raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
+        state.columns = projected(state.columns, directions)
+        state.beta = np.zeros(directions.shape[1])
+        return Content()
+
     def _hide(self, content: Content) -> Content:
         """Begin every pair: own columns behind the dealer's masks for the peer; then take the peer's.
 
@@ -157,9 +179,9 @@ class ProtectedApp:
         """
         state = self._talk.state
         if content.under("hidden") or content.under("fitted"):
-            self._require_enough(content)
             for peer, side in state.sides.items():
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
+            self._require_enough(content)
             return Content()
         curve = Curve.around(content.number("rate"))
         # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
@@ -190,18 +212,20 @@ class ProtectedApp:
         return sorted(state.parties.ours - {self.name}) if state.is_bank else []
 
     def _require_enough(self, content: Content) -> None:
-        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, and
-        `RowsTooAlike` where an earlier run was over nearly the same."""
+        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, or too
+        few for as many columns as grid companies hide, and `RowsTooAlike` where an earlier run was over nearly the
+        same."""
         state = self._talk.state
         if not state.is_bank or state.enough:
             return
         others = {bank: told_of(self._talk.ring(content, "fitted", bank, -1)) for bank in self._other_banks()}
         if self._own_rows is None:
             raise TrainingFailed(f"{self.name}: no columns were hidden yet")
-        self._own_rows.begin_with(list(others.values()))
+        self._own_rows.begin_with(list(others.values()), max((s.others for s in state.sides.values()), default=0))
         everybody = others | {self.name: self._own_rows.told}
-        for at, of in enumerate(SHARED):
-            state.adding[of] = frozenset(bank for bank, told in everybody.items() if told.counts[at])
+        for at, sums in enumerate(((GRADIENT, BANKS_GRADIENT), (GAIN, BANKS_GAIN))):
+            counted = frozenset(bank for bank, told in everybody.items() if told.counts[at])
+            state.adding |= dict.fromkeys(sums, counted)
         state.enough = True
 
     def _keep(self, content: Content) -> Content:
@@ -296,30 +320,33 @@ class ProtectedApp:
         return self._talk.state.trials if _is_trial(content) else self._talk.state.sides
 
     def _clear(self, content: Content) -> Content:
-        """Of a bank that trains with banks only: its gradient in numbers, for the secure sum."""
+        """Of a bank: the gradient of its columns where the other side says nothing, in numbers, for banks' sum."""
         state, width = self._talk.state, content.integer("width")
-        state.require_alone()
-        state.answer_again(GRADIENT, MOST_GRADIENTS)
+        state.require_counted()
+        state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
         fitted, residual = self._clear_residual(FIT, state.beta, content)
         if len(fitted):
-            state.sums[GRADIENT] = np.asarray(residual @ state.columns[fitted, :width], dtype=np.float64)
+            state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[fitted, :width], dtype=np.float64)
         return Content()
 
     def _clear_try(self, content: Content) -> Content:
-        """Of a bank that trains with banks only: the gain of `step` at `beta`, for the secure sum."""
+        """Of a bank: the gain of `step` at `beta` where the other side says nothing, for banks' sum."""
         state = self._talk.state
-        state.require_alone()
-        state.answer_again(GAIN, MOST_GAINS)
+        state.require_counted()
+        state.answer_again(BANKS_GAIN, MOST_GAINS)
         rows, residual = self._clear_residual(SET_ASIDE, content.floats("beta"), content)
         if len(rows):
-            state.sums[GAIN] = np.array([residual @ (state.columns[rows] @ content.floats("step"))])
+            state.sums[BANKS_GAIN] = np.array([residual @ (state.columns[rows] @ content.floats("step"))])
         return Content()
 
     def _clear_residual(self, purpose: int, beta: FloatArray, content: Content) -> tuple[Marks, FloatArray]:
         state, rows = self._talk.state, self._talk.state.node.rows
         assert isinstance(rows, BankRows)
-        own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == purpose)
+        if state.parties.theirs:
+            own = np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)])
+        else:
+            own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == purpose)
         p = 1.0 / (1.0 + np.exp(-(state.columns[own] @ beta)))
         return own, np.asarray(rows.labels[own] - p, dtype=np.float64)
 

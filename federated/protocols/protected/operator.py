@@ -17,6 +17,7 @@ import scipy.linalg
 
 from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
 from federated.models.encoding.binning import IntArray
+from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
@@ -28,12 +29,20 @@ from federated.protocols.protected.dealing import FITTING, ROLES, Dealing, trial
 from federated.protocols.protected.node import LONGEST_STEP
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.solver import Problem, ascend
-from federated.protocols.protected.state import FIT, GAIN, GRADIENT, HELD_OUT, SET_ASIDE, Marks, Pair
+from federated.protocols.protected.state import (
+    BANKS_GAIN,
+    BANKS_GRADIENT,
+    FIT,
+    GAIN,
+    GRADIENT,
+    HELD_OUT,
+    SET_ASIDE,
+    Marks,
+    Pair,
+)
 
 # How many times the tolerance roundings may leave.
 ROUNDED = 10.0
-# From how many trees each tree that a grid company may keep is chosen, at the most.
-CHOICES = 2
 # How many ridges in a row may do worse than the best before the path ends.
 WORSE = 2
 
@@ -42,15 +51,14 @@ WORSE = 2
 class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
-    After `fit`: a basis, with the `candidates` that it was chosen from, coefficients (width,) and the nodes that
-    fit rows, a side, banks first. `watch` is shown each gradient that is opened, with the number of its side.
+    After `fit`: a basis, coefficients (width,) and the nodes that fit rows, a side, banks first. `watch` is shown each
+    gradient that is opened, with the number of its side.
     Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
     session: Session
     settings: ProtectedSettings
-    bases: list[RandomLeaves] = field(default_factory=list)
-    candidates: tuple[RandomLeaves, ...] = ()
+    bases: list[RandomLeaves | PrincipalColumns] = field(default_factory=list)
     betas: list[FloatArray] = field(default_factory=list)
     ridge: float = 0.0
     aside: tuple[str, ...] = ()
@@ -83,23 +91,29 @@ class ProtectedTraining:
         if self.joint:
             self._mark()
         grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
-        if self.joint:
-            self._hide()
         start = [np.zeros(len(basis.ramps)) for basis in self.bases]
         start[0][0] = self.session.prior
+        if self.joint:
+            self._hide()
+            # From 0 the first gradient of a grid company would say what its columns say alone, of everybody.
+            self._path(s.ridges, grams[:1], start[:1])
+            start[0] = self.betas[0]
         self._path(s.ridges, grams, start)
-        self.candidates = tuple(self.bases)
-        chosen = self._choose(grams)
-        kept = [
-            np.concatenate([basis.ramps, basis.leaves_of(trees)])
-            for basis, trees in zip(self.bases, chosen, strict=True)
-        ]
+        trees = self._best_trees(grams[0])
+        kept = np.concatenate([self.banks.ramps, self.banks.leaves_of(trees)])
         self._keep(kept)
-        self.bases = [basis.with_trees(trees) for basis, trees in zip(self.bases, chosen, strict=True)]
+        self.bases[0] = self.banks.with_trees(trees)
         self.betas = self._padded(self.betas)
-        grams = [gram[np.ix_(own, own)] for gram, own in zip(grams, kept, strict=True)]
-        if any(chosen):
+        grams[0] = grams[0][np.ix_(kept, kept)]
+        if trees:
             self._path(s.ridges, grams, self.betas)
+
+    @property
+    def banks(self) -> RandomLeaves:
+        """The banks' basis."""
+        basis = self.bases[0]
+        assert isinstance(basis, RandomLeaves)
+        return basis
 
     @property
     def _weight(self) -> float:
@@ -108,8 +122,8 @@ class ProtectedTraining:
         return rate * (1.0 - rate) * rows
 
     def _path(self, ridges: Sequence[float], grams: list[FloatArray], start: list[FloatArray]) -> None:
-        """Fit the first columns of each side, as many as `start` has, at each of `ridges` in descending order, until
-        two in a row do worse on rows set aside than the best; `betas` and `ridge` are then the best's.
+        """Fit the first columns of each side that `start` has, as many as it has, at each of `ridges` in descending
+        order, until two in a row do worse on rows set aside than the best; `betas` and `ridge` are then the best's.
 
         How much likelier the rows set aside become from one ridge to the next is one number, to second order the slope
         halfway: it is all that is opened of them here.
@@ -163,30 +177,35 @@ class ProtectedTraining:
 
     def penalty(self, k: int, ridge: float) -> FloatArray:
         """Ridge of every column (width,) of side `k`, where that of ramps is `ridge`."""
-        return self.bases[k].penalty(ridge, ridge * self.settings.leaf_ridge[k])
+        basis = self.bases[k]
+        if isinstance(basis, PrincipalColumns):
+            return basis.penalty(ridge)
+        return basis.penalty(ridge, ridge * self.settings.leaf_ridge[k])
 
-    def _choose(self, grams: list[FloatArray]) -> list[list[int]]:
-        """The trees of each side that lower the loss most, by the gradient of all candidates: no node is shown it."""
-        rows, rate = sum(self.pairs.values()), self.session.rate
+    def _best_trees(self, gram: FloatArray) -> list[int]:
+        """The banks' trees that lower the loss most, by the gradient of all candidates: no node is shown it."""
+        basis, rate = self.banks, self.session.rate
         # A side with one feature that can be split has no trees at all.
-        most = [min(self.settings.most_trees(k, rows, b), len(b.trees.feature)) for k, b in enumerate(self.bases)]
-        if not any(most):
-            return [[] for _ in self.bases]
-        gradients, chosen = self._gradient(self._padded(self.betas)), list[list[int]]()
+        most = min(self.settings.trees, len(basis.trees.feature))
+        if not most:
+            return []
+        padded = self._padded(self.betas)
+        gradients = self._gradient(padded)
         for k, part in enumerate(gradients):
             self.watch(k, part)
-        for k, (basis, gram, beta) in enumerate(zip(self.bases, grams, self._padded(self.betas), strict=True)):
-            penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
-            curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
-            slope = gradients[k] - penalty * beta
-            chosen.append(best_trees(basis, curvature, slope, most[k]) if most[k] else [])
-        return chosen
+        penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
+        curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
+        return best_trees(basis, curvature, gradients[0] - penalty * padded[0], most)
 
-    def _keep(self, kept: list[IntArray]) -> None:
-        for k, side in enumerate(self.session.sides):
-            others = kept[1 - k] if self.joint else np.zeros(0, dtype=np.int64)
-            self.ask("keep", dict.fromkeys(side.orgs, Content({"own": kept[k], "others": others})))
-        self.dealing.keep(kept)
+    def _keep(self, kept: IntArray) -> None:
+        """Go on with these of the banks' columns."""
+        all_of_theirs = [np.arange(basis.width) for basis in self.bases[1:]]
+        for side, (own, others) in zip(
+            self.session.sides, [(kept, *all_of_theirs), (*all_of_theirs, kept)] if self.joint else [(kept, kept[:0])],
+            strict=True,
+        ):
+            self.ask("keep", dict.fromkeys(side.orgs, Content({"own": own, "others": others})))
+        self.dealing.keep([kept, *all_of_theirs])
 
     def ask(self, action: str, requests: dict[str, Content]) -> dict[str, Content]:
         """One message to each of these nodes."""
@@ -240,28 +259,25 @@ class ProtectedTraining:
         self.ask("mark", {grid: Content(dict(arrays)) for grid, arrays in told.items()})
 
     def _columns(self, k: int, side: Side) -> FloatArray:
-        """Agree on a side's columns, and sum up their Gram matrix."""
-        basis = self._drawn_basis(k, side, self.settings.candidates[k])
-        if k:
-            # The gradient of all candidates is opened too, once: the more there are, the more it says of labels.
-            most = self.settings.most_trees(k, sum(self.pairs.values()), basis)
-            basis = self._drawn_basis(k, side, min(CHOICES * most, len(basis.trees.feature)))
-        trees = basis.trees
-        self.bases.append(basis)
-        config = self.drawn
-        told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), config)))
+        """Agree on a side's columns, and sum up their Gram matrix; grid companies' are their principal components."""
+        s = self.settings
+        trees = random_trees(side.binning, side.quantiles, s.candidates[k], s.depth, s.seed * 10 + k)
+        basis = RandomLeaves(side.encoder, side.binning, trees)
+        told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), self.drawn)))
         self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
         self.aside = tuple(org for org in side.orgs if told[org].integer("aside")) if k == 0 else self.aside
-        width = basis.width
-        upper = np.triu_indices(width)
-        gram = np.zeros((width, width))
+        upper = np.triu_indices(basis.width)
+        gram = np.zeros((basis.width, basis.width))
         gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
-        return np.asarray(gram + gram.T - np.diag(np.diag(gram)))
-
-    def _drawn_basis(self, k: int, side: Side, candidates: int) -> RandomLeaves:
-        s = self.settings
-        trees = random_trees(side.binning, side.quantiles, candidates, s.depth, s.seed * 10 + k)
-        return RandomLeaves(side.encoder, side.binning, trees)
+        gram = gram + gram.T - np.diag(np.diag(gram))
+        if k == 0:
+            self.bases.append(basis)
+            return gram
+        most = max(sum(self.pairs.values()) // s.rows_a_column, 1)
+        few = principal(basis, gram, most, s.leaf_ridge[k])
+        self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
+        self.bases.append(few)
+        return np.asarray(few.directions.T @ gram @ few.directions)
 
     @property
     def pairs(self) -> dict[Pair, int]:
@@ -328,14 +344,14 @@ class ProtectedTraining:
 
     def _gradient(self, betas: Sequence[FloatArray]) -> list[FloatArray]:
         """Each side's gradient of its first columns, as many as `betas` has of it: shares of all parties, opened as
-        their sum alone."""
+        their sum alone. Of banks' columns alone: banks' sums."""
         widths = [len(beta) for beta in betas]
         length = sum(widths)
         padded = self._padded(betas)
-        if not self.joint:
+        if len(betas) == 1:
             request = Content({"beta": padded[0]}, self.drawn | {"width": length})
-            self.ask("clear", dict.fromkeys(self.orgs, request))
-            return [self.summed(GRADIENT, self.fitting[0], length, BITS)]
+            self.ask("clear", dict.fromkeys(self.session.banks.orgs, request))
+            return [self.summed(BANKS_GRADIENT, self.fitting[0], length, BITS)]
         config = _widths(widths)
         opening = {
             org: Content({"beta": padded[k]}, config) for k, side in enumerate(self.session.sides) for org in side.orgs
@@ -349,7 +365,7 @@ class ProtectedTraining:
         """Coefficients (width,) of all columns of each side: zero after those of the first that are given."""
         return [
             np.concatenate([beta, np.zeros(basis.width - len(beta))])
-            for beta, basis in zip(betas, self.bases, strict=True)
+            for beta, basis in zip(betas, self.bases, strict=False)
         ]
 
     def _gain(self, betas: Sequence[FloatArray], step: Sequence[FloatArray]) -> float:
@@ -357,9 +373,9 @@ class ProtectedTraining:
         padded = [
             {"beta": beta, "step": added} for beta, added in zip(self._padded(betas), self._padded(step), strict=True)
         ]
-        if not self.joint:
-            self.ask("clear_try", dict.fromkeys(self.orgs, Content(padded[0], dict(self.drawn))))
-            return float(self.summed(GAIN, self.aside, 1, BITS)[0])
+        if len(betas) == 1:
+            self.ask("clear_try", dict.fromkeys(self.session.banks.orgs, Content(padded[0], dict(self.drawn))))
+            return float(self.summed(BANKS_GAIN, self.aside, 1, BITS)[0])
         rows = {pair: int((marks == SET_ASIDE).sum()) for pair, marks in self.marks.items()}
         rows = {pair: count for pair, count in rows.items() if count}
         self.gains += 1

@@ -75,16 +75,22 @@ class OwnRows:
         own = tuple(rows.digests[each] for each in at)
         return OwnRows(rows, own, Told(secrets.randbits(64), counts, rows.row_sets.apart(own)))
 
-    def begin_with(self, others: Sequence[Told]) -> None:
-        """Agree to open sums. Raises `TooFewRows` where all banks fit fewer rows than this one allows, `RowsTooAlike`
-        where the run is nearly an earlier one, or one too many."""
-        everybody, least = [self.told, *others], self.rows.least_rows
+    def begin_with(self, others: Sequence[Told], columns: int) -> None:
+        """Agree to open sums, gradients of so many `columns` of grid companies among them.
+
+        Raises `TooFewRows` where all banks fit fewer rows than this one allows, or fewer than it allows for so many
+        columns, `RowsTooAlike` where the run is nearly an earlier one, or one too many.
+        """
+        everybody, of_columns = [self.told, *others], columns * self.rows.rows_a_column
+        least = max(self.rows.least_rows, of_columns)
         together = sum(told.counts[0] for told in everybody)
         if together < least:
-            detail = f"{self.rows.org_id} trains on {least:,} customers in common at least, not on {together:,}"
-            raise TooFewRows(f"{detail}: of fewer, labels can be told from what is opened", least=least)
+            why = f"{self.rows.org_id} trains on {least:,} customers in common at least, not on {together:,}"
+            if least == of_columns:
+                why = f"{why}, where a grid company has {columns} columns"
+            raise TooFewRows(f"{why}: of fewer, labels can be told from what is opened", least=least)
         aside = sum(told.counts[1] for told in everybody)
-        if aside < (most := min(LEAST_GAINED, least // 20)):
+        if aside < (most := min(LEAST_GAINED, self.rows.least_rows // 10)):
             detail = f"{self.rows.org_id} opens gains over {most} customers set aside at least, not over {aside}"
             raise TooFewRows(detail, least=most)
         if self.rows.row_sets is None:
@@ -96,5 +102,5 @@ class OwnRows:
             self.own,
             [told.counts for told in everybody],
             [told.apart for told in everybody],
-            (least, min(LEAST_APART, least), min(LEAST_APART, least)),
+            (min(self.rows.least_apart, together), *[min(LEAST_APART, self.rows.least_rows)] * 2),
         )

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from federated.models.encoding.random_leaves import RandomLeaves
-
 
 @dataclass(frozen=True, slots=True)
 class ProtectedSettings:
-    """`ramps` a feature, and leaves of the best `trees` of `candidates` random trees of `depth` levels, make a side's
-    columns; a leaf is held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in
-    twos is the banks' and the grid companies'. Ramps are fitted first, at each of `ridges` until rows set aside say
-    that less is worse. The operator then chooses trees by sums it may see, at a ridge of leaves that holds one with a
-    share `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
+    """`ramps` a feature, and leaves of `candidates` random trees of `depth` levels, make a side's columns; a leaf is
+    held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in twos is the banks' and
+    the grid companies'. A grid company's gradient says the more of single labels the longer it is: of its columns it
+    gets the principal components, one for `rows_a_column` rows that are fitted. Banks' ramps are fitted first, alone
+    and then with grid companies' columns, at each of `ridges` until rows set aside say that less is worse. The operator
+    then chooses the best `trees` of the banks by sums it may see, at a ridge of leaves that holds one with a share
+    `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
     (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the
-    path if there was one before it. A grid company's gradient says the more of single labels the longer it is: it
-    gets one column for `rows_a_column` rows, or its ramps alone; its trees are chosen from twice as many.
-    `set_aside` is the share of training rows that chooses the ridge and calibrates.
+    path if there was one before it. `set_aside` is the share of training rows that chooses the ridge and calibrates.
     """
 
     ramps: int = 16
     candidates: tuple[int, int] = (400, 100)
-    trees: tuple[int, int] = (60, 50)
+    trees: int = 60
     depth: int = 2
     ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
     leaf_ridge: tuple[float, float] = (12.0, 4.0)
@@ -38,10 +36,3 @@ class ProtectedSettings:
     def as_config(self) -> dict[str, object]:
         """Plain values, for reports and manifests."""
         return asdict(self)
-
-    def most_trees(self, side: int, rows: int, basis: RandomLeaves) -> int:
-        """How many trees a side (0 = banks) may keep where `rows` rows are fitted."""
-        if side == 0:
-            return self.trees[0]
-        left = rows // self.rows_a_column - len(basis.ramps)
-        return min(self.trees[1], max(left, 0) // len(basis.leaves_of([0])))

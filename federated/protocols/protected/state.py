@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed, TrainingFailed
-from federated.models.encoding.ramps import FloatArray
+from federated.models.encoding.ramps import Float32Array, FloatArray
 from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.ring import encoded, stream
 from federated.privacy.vertical.channel import Channel, Introduction
@@ -30,8 +30,9 @@ from federated.protocols.core.rows import BankRows
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
 # Sums that both sides add shares to; all others are over nodes of one side, which alone have what is summed. A gain is
-# how much likelier a step makes the rows set aside, to first order.
+# how much likelier a step makes the rows set aside, to first order. Banks fit their own columns alone at first.
 GRADIENT, GAIN = "gradient", "gain"
+BANKS_GRADIENT, BANKS_GAIN = "banks' gradient", "banks' gain"
 SHARED = (GRADIENT, GAIN)
 Marks = NDArray[np.int64]
 Pair = tuple[str, str]
@@ -99,7 +100,7 @@ class ProtectedNode:
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
     products: dict[str, tuple[Triples, Products]] = field(default_factory=dict)
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
-    columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    columns: Float32Array = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     told: set[str] = field(default_factory=set)
     # Of a bank: whether banks together fit as many rows as it wants gradients and gains to be opened over.
@@ -178,6 +179,12 @@ class ProtectedNode:
         """Raise `TrainingFailed` at a bank that has not heard yet from all other banks how many rows they fit."""
         if self.is_bank and not self.enough:
             raise TrainingFailed(f"{self.node.rows.org_id}: nothing is opened before banks have counted their rows")
+
+    def require_counted(self) -> None:
+        """As `require_enough`, of what banks open by themselves; in a run without grid companies they count when a
+        session opens."""
+        if self.parties.theirs:
+            self.require_enough()
 
     def require_alone(self) -> None:
         """Raise `TrainingFailed` in a run with grid companies: nobody counts there what banks open by themselves."""

@@ -156,9 +156,17 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
 def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None:
     """Banks of one's own may open as many sets of customers as there are folds; others open `row_sets` of theirs."""
     limit = bank.training_limit
-    sets, least = max(limit.row_sets, folds), limit.least_rows if least_rows is None else least_rows
-    if (sets, least) != (limit.row_sets, limit.least_rows):
-        bank.set_training_limit(replace(limit, row_sets=sets, least_rows=least))
+    least = limit.least_rows if least_rows is None else least_rows
+    own = replace(
+        limit,
+        least_rows=least,
+        rows_a_column=min(limit.rows_a_column, least),
+        row_sets=max(limit.row_sets, folds),
+        # Sets of customers of several folds have most in common.
+        least_apart=limit.least_apart if folds == 1 else min(limit.least_apart, least),
+    )
+    if own != limit:
+        bank.set_training_limit(own)
 
 
 def _observers(result: RunResult, reporter: Reporter) -> Observers:

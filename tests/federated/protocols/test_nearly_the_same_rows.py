@@ -13,7 +13,7 @@ from federated.protocols.core.messages import Content
 from federated.protocols.protected.own_rows import OwnRows, told_of
 from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE
 
-QUICK = replace(FEW, ramps=2, candidates=(2, 2), trees=(0, 0), ridges=(20.0,))
+QUICK = replace(FEW, ramps=2, candidates=(2, 2), trees=0, ridges=(20.0,))
 NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
 
 
@@ -42,7 +42,7 @@ def remembering(world, memories, least=100, banks=BANKS):
 
         def node(opened=world.nodes[bank]._opened, bank=bank, digests=digests):
             found = opened()
-            found.rows = replace(found.rows, least_rows=least, digests=digests, row_sets=memories.of(bank))
+            found.rows = replace(found.rows, least_rows=least, least_apart=least, digests=digests, row_sets=memories.of(bank))
             return found
 
         world.nodes[bank]._opened = node
@@ -165,23 +165,34 @@ def test_who_is_set_aside_says_nothing_of_labels():
         state.purposes(0.2, FEW.seed)
 
 
-@pytest.mark.parametrize("action", ["logits", "count", "release", "multiply"])
+@pytest.mark.parametrize("action", ["clear", "clear_try", "logits", "count", "release", "multiply"])
 def test_nothing_is_counted_before_banks_have_counted_their_rows(action):
     training = World(rows=400).training(QUICK)
     training._introduce()
     training._mark()
-    told = Content({"beta": np.zeros(3)}, {"cells": 2, "aside": 1, "vectors": ["rows"], "groups": [], "below": 0})
+    many = {"cells": 2, "aside": 1, "vectors": ["rows"], "groups": [], "below": 0, "width": 3, **training.drawn}
+    told = Content({"beta": np.zeros(3), "step": np.zeros(3)}, many)
     with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
         training.ask(action, {"bank-a": told})
 
 
-@pytest.mark.parametrize("action", ["clear", "clear_try", "histogram"])
-def test_banks_open_nothing_by_themselves_in_a_run_with_grid_companies(action):
+def test_banks_release_no_scores_by_themselves_in_a_run_with_grid_companies():
     training = World(rows=400).training(QUICK)
     training.fit()
-    told = Content({"beta": np.zeros(3), "step": np.ones(3)}, {**training.drawn, "width": 1})
     with pytest.raises(TrainingFailed, match="trains with grid companies in this run"):
-        training.ask(action, {"bank-a": told})
+        training.ask("histogram", {"bank-a": Content({"beta": np.zeros(3)}, dict(training.drawn))})
+
+
+def test_what_banks_open_by_themselves_is_over_the_rows_that_were_counted():
+    """Customers whom no grid company serves are not in it, nor those set aside or held out."""
+    world = World(rows=400)
+    training = world.training(QUICK)
+    training.fit()
+    rows = marked(world, training, FIT)
+    beta = np.linspace(-0.5, 0.5, training.bases[0].width)
+    columns = training.bases[0].columns(world.bank).astype(np.float64)
+    residual = world.labels - 1.0 / (1.0 + np.exp(-(columns @ beta)))
+    assert training._gradient([beta])[0] == pytest.approx(columns[rows].T @ residual[rows], abs=1e-3)
 
 
 def test_a_session_has_one_run():
@@ -205,7 +216,7 @@ def test_a_few_customers_set_aside_open_no_gain():
     world = World(rows=400)
     remembering(world, Memories(), least=100)
     training = world.training(replace(QUICK, set_aside=0.004))
-    with pytest.raises(TooFewRows, match="opens gains over 5 customers set aside at least, not over"):
+    with pytest.raises(TooFewRows, match="opens gains over 10 customers set aside at least, not over"):
         training.fit()
 
 

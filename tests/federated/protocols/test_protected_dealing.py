@@ -89,9 +89,10 @@ def test_a_dealer_that_changes_a_correction_ends_the_run_and_nothing_is_opened(m
     told = Counter(action for action, _ in world.crossed)
     assert told["query.protected_cross"] == len(world.nodes)
     assert not told["query.protected_gradient"]
-    # The Gram matrices alone were summed.
-    assert told["query.protected_sum"] == len(world.nodes)
-    assert not seen
+    # The Gram matrices alone were summed, and what banks fit by themselves.
+    alone = told["query.protected_clear"] + told["query.protected_clear_try"]
+    assert told["query.protected_sum"] == len(world.nodes) + alone
+    assert set(seen) == {0}
     # Nor does a node go on: there is no second try.
     victim = next(name for name, node in world.nodes.items() if node._talk._state is None)
     with pytest.raises(TrainingFailed, match="no protected run was opened"):

@@ -72,7 +72,8 @@ def test_a_node_with_nothing_to_add_is_not_in_a_sum():
 
 
 def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
-    training = World(rows=400).training()
+    world = World(rows=400)
+    training = world.training()
     told = training.ask
 
     def starving(action, requests):
@@ -86,7 +87,7 @@ def test_a_bank_alone_with_customers_in_common_is_not_summed_alone():
     with pytest.raises(AggregationFailed, match="bank-a: a sum of gram bank over 1 node of its kind is its own"):
         training.fit()
     # Nor beside a bank whose numbers are all zeros.
-    width = training.bases[0].width
+    width = len(world.nodes["bank-b"]._talk.state.beta)
     asking = asked("gram bank", BANKS, width * (width + 1) // 2)
     with pytest.raises(AggregationFailed, match="bank-b has nothing to add to the sum of gram bank"):
         training.session.board.ask("query.protected_sum", {"bank-b": asking})

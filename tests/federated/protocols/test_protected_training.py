@@ -56,7 +56,7 @@ def test_a_gain_is_what_a_step_adds_to_the_likelihood_of_rows_set_aside(fitted):
 def test_the_ridge_that_does_best_on_rows_set_aside_is_taken():
     """A column of noise for every customer: with little ridge it is learnt by heart."""
     world = World(rows=900)
-    loose, path = replace(FEW, ridges=(0.05,), trees=(0, 0)), replace(FEW, ridges=(2_000.0, 20.0, 0.05), trees=(0, 0))
+    loose, path = replace(FEW, ridges=(0.05,), trees=0), replace(FEW, ridges=(2_000.0, 20.0, 0.05), trees=0)
     chosen = world.training(path)
     chosen.fit()
     learnt = world.training(loose)
@@ -97,8 +97,22 @@ def test_an_answer_that_the_operator_repeats_is_refused():
 def test_a_node_answers_no_more_often_than_a_run_needs(monkeypatch, what):
     """Every answer is an equation about labels: an operator that goes on asking is refused."""
     monkeypatch.setattr(node, f"MOST_{what.upper()}S", 1)
-    with pytest.raises(TrainingFailed, match=f"more than 1 of a run's {what}s were asked for"):
+    with pytest.raises(TrainingFailed, match=f"more than 1 of a run's banks' {what}s were asked for"):
         World(rows=600).training().fit()
+    training, joint = World(rows=600).training(), []
+    asked = training.ask
+
+    def only_joint(action, requests):
+        """An operator that leaves out what banks fit alone."""
+        joint.append(action)
+        return asked(action, requests)
+
+    training.ask = only_joint
+    training._path, path = (lambda r, g, s: None if len(s) == 1 else path(r, g, s)), training._path
+    training.betas = [np.zeros(1 + 3 * 5)]
+    with pytest.raises(TrainingFailed, match=f"more than 1 of a run's {what}s were asked for"):
+        training.fit()
+    assert "clear" not in joint
 
 
 def test_nothing_that_the_operator_handles_is_a_row_in_the_clear(fitted):
@@ -131,7 +145,7 @@ def test_banks_alone_fit_their_own_columns():
 
 def test_the_best_tree_is_the_one_that_explains_what_ramps_leave(fitted):
     _, training = fitted
-    basis = training.bases[1]
+    basis = training.bases[0]
     gradient = np.zeros(basis.width)
     gradient[basis.leaves_of([2])] = 5.0
     assert best_trees(basis, np.eye(basis.width), gradient, 1) == [2]
