@@ -76,22 +76,22 @@ class TrainingLimit:
     """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock.
 
     In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves,
-    and none in which a grid company has more than one column for `rows_a_column` of them: of fewer, an operator and a
-    grid company together tell labels from gradients (`privacy.attacks.label_inference`). Runs over at most `row_sets`
-    different sets of customers (`nodes.row_sets`), which differ by `least_apart` of those that are fitted, or by as
-    many as a run fits, if these are fewer.
+    and none in which a grid company has so many columns that with an operator it tells labels from gradients with an
+    AUC above `label_auc` (`privacy.vertical.columns`; None: there is no limit). Runs over at most `row_sets` different
+    sets of customers (`nodes.row_sets`), which differ by `least_apart` of those that are fitted, or by as many as a run
+    fits, if these are fewer.
     """
 
     window: timedelta
     runs: int
     least_rows: int
     row_sets: int
-    rows_a_column: int
     least_apart: int
+    label_auc: float | None
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        numbers = (self.runs, self.least_rows, self.row_sets, self.rows_a_column, self.least_apart)
+        numbers = (self.runs, self.least_rows, self.row_sets, self.least_apart, self.label_auc)
         return json.dumps((self.window.total_seconds(), *numbers)).encode()
 
     @staticmethod
@@ -99,7 +99,7 @@ class TrainingLimit:
         """The reverse of `to_bytes`. What an earlier version did not keep has the common default."""
         seconds, runs, *later = json.loads(raw)
         common = default_training_limit()
-        defaults = (common.least_rows, common.row_sets, common.rows_a_column, common.least_apart)
+        defaults = (common.least_rows, common.row_sets, common.least_apart, common.label_auc)
         return TrainingLimit(timedelta(seconds=seconds), runs, *later, *defaults[len(later) :])
 
 
@@ -111,8 +111,8 @@ def _defaults() -> dict[str, Any]:
 def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
-    numbers = (int(raw[of]) for of in ("runs", "least_rows", "row_sets", "rows_a_column", "least_apart"))
-    return TrainingLimit(timedelta(days=raw["window_days"]), *numbers)
+    runs, rows, sets, apart = (int(raw[of]) for of in ("runs", "least_rows", "row_sets", "least_apart"))
+    return TrainingLimit(timedelta(days=raw["window_days"]), runs, rows, sets, apart, float(raw["label_auc"]))
 
 
 @cache

@@ -4,7 +4,7 @@ several runs together, and what banks do there."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,6 +21,8 @@ from simulations.experiments.vertical_credit.pipeline import SPLITS, with_folds
 from simulations.worlds.credit_nodes import CreditTables
 
 QUICK, SIZES = (300, 600), (300, 600, 1_200, 2_400, 5_000, 10_000, 14_000)
+# What an attack says of few labels differs much between draws: so many at least are guessed at in all, in some draws.
+GUESSED, MOST_DRAWS = 5_000, 6
 CHANCE = 0.5
 # Of how many customers a label is asked for by the difference of two runs, which have so many in common at the most.
 ASKED_FOR, NEAR_ROWS = 3, 1_000
@@ -29,7 +31,9 @@ ASKED_FOR, NEAR_ROWS = 3, 1_000
 @dataclass(frozen=True, slots=True)
 class FewRows:
     """The attack on labels (see `vertical`, AUC beyond the own function) among so many customers in common, of whom
-    `fitted` are fitted: where banks have no limit, and as they are by default. A run that a bank refuses shows nothing.
+    `fitted` are fitted, the mean over some draws of customers. `with_limit` is as banks are by default, with as many
+    `columns` of the grid company as they let it have: a run that a bank refuses shows nothing. `without_limit` is of an
+    operator that takes all columns that there are, and a bank that lets it.
 
     `by_fold` is the attack on all rows with each of the folds held out, `folds_together` that of an operator and a grid
     company that put the gradients of all these runs together. `told_by_difference` is which share of the labels is read
@@ -39,8 +43,11 @@ class FewRows:
 
     data_origin: str
     least_rows: int
+    label_auc: float | None
     customers: tuple[int, ...]
+    draws: tuple[int, ...]
     fitted: tuple[int, ...]
+    columns: tuple[int, ...]
     without_limit: tuple[float, ...]
     with_limit: tuple[float, ...]
     refused: int
@@ -48,47 +55,71 @@ class FewRows:
     worst_with_limit: float
     by_fold: tuple[float, ...]
     by_fold_mean: float
+    by_fold_worst: float
     folds_together: float
     told_by_difference_unremembered: float
     told_by_difference: float
 
 
 def measure_few_rows(tables: CreditTables, seed: int, sizes: Sequence[int], folds: int = SPLITS) -> FewRows:
-    """One run of one bank and one grid company a size, with the limit that banks have by default and without; and one
+    """Runs of one bank and one grid company a size, with the limits that banks have by default and without; and one
     of all rows for each of the first `folds`."""
-    least, settings, folded = (
-        default_training_limit().least_rows,
-        ProtectedSettings(seed=seed),
-        with_folds(tables, seed),
-    )
-    bare, guarded = [], []
-    for size in sizes:
-        fewer = some(folded, seed, size)
-        bare.append(fitted(fewer, settings))
-        try:
-            guarded.append(_strongest(fitted(fewer, settings, least_rows=least)))
-        except TooFewRows:
-            guarded.append(CHANCE)
-    found = [_strongest(each) for each in bare]
-    runs = [fitted(folded, settings, fold) for fold in range(folds)]
+    settings, folded = ProtectedSettings(seed=seed), with_folds(tables, seed)
+    limit = default_training_limit()
+    found = [_at_size(folded, settings, size) for size in sizes]
+    runs = [fitted(folded, settings, fold, limit) for fold in range(folds)]
     by_fold = [_strongest(run) for run in runs]
     near = some(folded, seed, NEAR_ROWS)
     return FewRows(
         data_origin=tables.schema.data_origin,
-        least_rows=least,
+        least_rows=limit.least_rows,
+        label_auc=limit.label_auc,
         customers=tuple(sizes),
-        fitted=tuple(int((each.marks == FIT).sum()) for each in bare),
-        without_limit=tuple(found),
-        with_limit=tuple(guarded),
-        refused=guarded.count(CHANCE),
-        worst_without_limit=max(found),
-        worst_with_limit=max(guarded),
+        draws=tuple(_draws(size) for size in sizes),
+        fitted=tuple(each.fitted for each in found),
+        columns=tuple(each.columns for each in found),
+        without_limit=tuple(each.without_limit for each in found),
+        with_limit=tuple(each.with_limit for each in found),
+        refused=sum(not each.columns for each in found),
+        worst_without_limit=max(each.without_limit for each in found),
+        worst_with_limit=max(each.with_limit for each in found),
         by_fold=tuple(by_fold),
         by_fold_mean=float(np.mean(by_fold)),
+        by_fold_worst=max(by_fold),
         folds_together=_together(runs),
         told_by_difference_unremembered=_told(near, settings, remembered=False),
         told_by_difference=_told(near, settings, remembered=True),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    fitted: int
+    columns: int
+    without_limit: float
+    with_limit: float
+
+
+def _draws(size: int) -> int:
+    return min(MOST_DRAWS, -(-GUESSED // size))
+
+
+def _at_size(tables: CreditTables, settings: ProtectedSettings, size: int) -> _Size:
+    """Means over draws of so many customers; `columns` is 0 where banks refuse."""
+    bare, guarded, rows, columns = [], [], 0, 0
+    for draw in range(_draws(size)):
+        fewer = some(tables, settings.seed + draw, size)
+        every = fitted(fewer, replace(settings, label_auc=1.0 - 1e-9))
+        rows = int((every.marks == FIT).sum())
+        bare.append(_strongest(every))
+        try:
+            kept = fitted(fewer, settings, limit=default_training_limit())
+        except TooFewRows:
+            guarded.append(CHANCE)
+            continue
+        columns = kept.run.bases[1].width
+        guarded.append(_strongest(kept))
+    return _Size(rows, columns, float(np.mean(bare)), float(np.mean(guarded)))
 
 
 def _strongest(found: Fitted) -> float:
@@ -119,16 +150,16 @@ def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool
     """Which share of labels a grid company reads by withholding one customer from a second run."""
     memory = None
     if remembered:
-        limit = default_training_limit()
         now = datetime(2026, 11, 1, tzinfo=UTC)
-        memory = RowSets(None, lambda *_: True, now, timedelta(days=1), limit.row_sets)
-    # A limit of rows that this run passes, so that what refuses it is the memory alone.
-    whole = fitted(tables, settings, least_rows=100, memory=memory)
+        memory = RowSets(None, lambda *_: True, now, timedelta(days=1), default_training_limit().row_sets)
+    # Limits that this run passes, so that what refuses it is the memory alone.
+    limit = default_training_limit()
+    whole = fitted(tables, settings, limit=limit, memory=memory)
     told = 0
     asked = np.flatnonzero(whole.marks == FIT)[:ASKED_FOR]
     for at in asked.tolist():
         try:
-            without = fitted(tables, settings, least_rows=100, memory=memory, withheld=[at])
+            without = fitted(tables, settings, limit=limit, memory=memory, withheld=[at])
         except RowsTooAlike:
             continue
         # The first column of banks is 1 everywhere: what is left of it is the label less the rate.

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.categories import RawTable
 from federated.models.served.metrics import metrics_of
+from federated.nodes.budget import TrainingLimit
 from federated.nodes.identity import fresh_identities
 from federated.nodes.row_sets import RowSets, digests_of
 from federated.privacy.attacks import feature_inference, label_inference
@@ -122,14 +123,14 @@ def fitted(
     tables: CreditTables,
     settings: ProtectedSettings,
     fold: int = 0,
-    least_rows: int = 0,
+    limit: TrainingLimit | None = None,
     memory: RowSets | None = None,
     withheld: Sequence[int] = (),
 ) -> Fitted:
-    """Train with this fold held out. The bank has this `memory` of runs; the grid company says of the positions
-    `withheld` that it may not use them. Raises `TooFewRows`, `RowsTooAlike`."""
+    """Train with this fold held out. The bank has this `limit`, or none, and this `memory` of runs; the grid company
+    says of the positions `withheld` that it may not use them. Raises `TooFewRows`, `RowsTooAlike`."""
     seen: tuple[list[Matrix], list[Matrix]] = ([], [])
-    apps = _apps(tables, fold, least_rows, memory, withheld)
+    apps = _apps(tables, fold, limit, memory, withheld)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     started = time.perf_counter()
     session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
@@ -139,14 +140,13 @@ def fitted(
     return Fitted(run, board, seen, time.perf_counter() - started, _values(tables), labels)
 
 
-def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000, least_rows: int = 0) -> ProtectedVertical:
+def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> ProtectedVertical:
     """One fold, customers of both sides (at most `most`) as one bank and one grid company, protected columns left out.
 
-    With one of either side what a side's gradient says, it says to one party, which is the worst case for it. Raises
-    `TooFewRows` where the bank's limit is `least_rows`.
+    With one of either side what a side's gradient says, it says to one party, which is the worst case for it.
     """
     tables = some(with_folds(tables, seed), seed, most)
-    found = fitted(tables, ProtectedSettings(seed=seed), least_rows=least_rows)
+    found = fitted(tables, ProtectedSettings(seed=seed))
     run, board, seen, seconds = found.run, found.board, found.seen, found.seconds
     marks, labels, values, columns, logits = found.marks, found.labels, found.values, found.columns, found.logits
     fit, held_out = marks == FIT, marks == HELD_OUT
@@ -227,7 +227,7 @@ def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:
 
 
 def _apps(
-    tables: CreditTables, fold: int, least_rows: int, memory: RowSets | None, withheld: Sequence[int]
+    tables: CreditTables, fold: int, limit: TrainingLimit | None, memory: RowSets | None, withheld: Sequence[int]
 ) -> list[ClientApp]:
     """One bank and one grid company over all customers whom both know, in the same order."""
     bank, grid = _values(tables)
@@ -236,7 +236,10 @@ def _apps(
     folds = tables.folds[tables.joint]
     labels = tables.labels[tables.joint].astype(np.int64)
     raw = [RawTable(tuple(str(j) for j in range(v.shape[1])), v, {}) for v in (bank, grid)]
-    of_bank = BankRows(BANK, raw[0], labels, folds != fold, folds == fold, {GRID: here}, least_rows=least_rows)
+    of_bank = BankRows(BANK, raw[0], labels, folds != fold, folds == fold, {GRID: here})
+    if limit is not None:
+        own = {of: getattr(limit, of) for of in ("least_rows", "least_apart", "label_auc")}
+        of_bank = replace(of_bank, **own)
     if memory is not None:
         digests = digests_of([s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint])
         of_bank = replace(of_bank, digests=digests, row_sets=memory)

@@ -15,7 +15,7 @@ from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import HELD_OUT
 
-FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=4, depth=2, rows_a_column=20)
+FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=4, depth=2, label_auc=0.7)
 
 
 BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")

@@ -2,9 +2,9 @@
 
 Where coefficients have independent normal priors with precisions P, the function Xw varies over customers by the
 covariance of C = X P^(−1/2), and of all sets of k columns the first k principal components of C keep most of it
-(Jolliffe, Principal Component Analysis, 2nd ed. 2002, property A1; as regressors: section 8.1). They need the Gram matrix of X alone, which is a sum over customers. A gradient of k columns is k numbers about the labels, however
-many columns the components were made of: whoever knows all columns tells of one label the less, the fewer numbers there
-are for each row.
+(Jolliffe, Principal Component Analysis, 2nd ed. 2002, property A1; as regressors: section 8.1). They need the Gram
+matrix of X alone, which is a sum over customers. A gradient of k columns is k numbers about the labels, however many
+columns the components were made of (`privacy.vertical.columns`).
 """
 
 from __future__ import annotations

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, FloatArray, Ring, Tape, fixed, floating
+from federated.privacy.vertical.ring import (
+    COLUMN_BITS,
+    LOGIT_BITS,
+    RESIDUAL_BITS,
+    FloatArray,
+    Ring,
+    Tape,
+    fixed,
+    floating,
+)
 from federated.privacy.vertical.triples import TAG, Triples, dealt
 
 ZERO = np.uint64(0)

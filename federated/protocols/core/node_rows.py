@@ -77,8 +77,8 @@ class NodeSource:
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
         limit = self.node.training_limit
         return BankRows(
-            self.org_id, raw, table.labels, training, held_out, peers, groups, limit.least_rows, limit.rows_a_column,
-            limit.least_apart, digests, self.node.row_sets("fitted"),
+            self.org_id, raw, table.labels, training, held_out, peers, groups, limit.least_rows, limit.least_apart,
+            limit.label_auc, digests, self.node.row_sets("fitted"),
         )  # fmt: skip
 
     @staticmethod

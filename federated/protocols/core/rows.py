@@ -26,8 +26,8 @@ class BankRows:
 
     `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
     gives, for each segment that is audited, the row's group (−1 = unknown). `least_rows` is over how many customers of
-    all banks together this bank lets gradients be opened, `rows_a_column` for how many of them a grid company may have
-    one column; `digests` (rows,) say to `row_sets`, its memory of runs, who is who (without them it has none), and
+    all banks together this bank lets gradients be opened, `label_auc` how well labels may be told from them (None: of
+    no limit); `digests` (rows,) say to `row_sets`, its memory of runs, who is who (without them it has none), and
     `least_apart` how many of those that are fitted two runs have to differ by.
     """
 
@@ -39,8 +39,8 @@ class BankRows:
     peers: Mapping[str, Positions] = field(default_factory=dict)
     groups: Mapping[str, Positions] = field(default_factory=dict)
     least_rows: int = 0
-    rows_a_column: int = 0
     least_apart: int = 0
+    label_auc: float | None = None
     digests: Digests = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     row_sets: RowSets | None = None
 

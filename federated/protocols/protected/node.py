@@ -24,16 +24,7 @@ from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import (
-    BANKS_GAIN,
-    BANKS_GRADIENT,
-    FIT,
-    GAIN,
-    GRADIENT,
-    SET_ASIDE,
-    Marks,
-    Talk,
-)
+from federated.protocols.protected.state import BANKS_GAIN, BANKS_GRADIENT, FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
@@ -59,10 +50,11 @@ class ProtectedApp:
         judging = self._judging
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
-            "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep, "open": self._open, "cross": self._cross,
-            "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "try": self._try,
-            "clear_try": self._clear_try, "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal,
-            "count": judging.count, "sum": self._sum, "release": judging.release, "histogram": judging.histogram,
+            "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep,
+            "open": self._open, "cross": self._cross, "residual": self._residual, "gradient": self._gradient,
+            "clear": self._clear, "try": self._try, "clear_try": self._clear_try, "sum": self._sum,
+            "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal, "count": judging.count,
+            "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))
 
@@ -163,7 +155,9 @@ class ProtectedApp:
         state, directions = self._talk.state, content.floats("directions")
         state.tell_once("directions")
         if state.is_bank or state.sides:
-            raise TrainingFailed(f"{self.name}: only a grid company's columns are projected, and before they are hidden")
+            raise TrainingFailed(
+                f"{self.name}: only a grid company's columns are projected, and before they are hidden"
+            )
         if directions.ndim != 2 or len(directions) != state.columns.shape[1] or not np.isfinite(directions).all():
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
@@ -183,7 +177,8 @@ class ProtectedApp:
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             self._require_enough(content)
             return Content()
-        curve = Curve.around(content.number("rate"))
+        state.rate = content.number("rate")
+        curve = Curve.around(state.rate)
         # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
         own, together = self._fitted(), content.integer("rows")
         curve.check_rows(max(own, together))
@@ -212,16 +207,17 @@ class ProtectedApp:
         return sorted(state.parties.ours - {self.name}) if state.is_bank else []
 
     def _require_enough(self, content: Content) -> None:
-        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, or too
-        few for as many columns as grid companies hide, and `RowsTooAlike` where an earlier run was over nearly the
-        same."""
+        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, or
+        too few for as many columns as grid companies hide, and `RowsTooAlike` where an earlier run was over nearly
+        the same."""
         state = self._talk.state
         if not state.is_bank or state.enough:
             return
         others = {bank: told_of(self._talk.ring(content, "fitted", bank, -1)) for bank in self._other_banks()}
         if self._own_rows is None:
             raise TrainingFailed(f"{self.name}: no columns were hidden yet")
-        self._own_rows.begin_with(list(others.values()), max((s.others for s in state.sides.values()), default=0))
+        columns = max((side.others for side in state.sides.values()), default=0)
+        self._own_rows.begin_with(list(others.values()), columns, state.rate)
         everybody = others | {self.name: self._own_rows.told}
         for at, sums in enumerate(((GRADIENT, BANKS_GRADIENT), (GAIN, BANKS_GAIN))):
             counted = frozenset(bank for bank, told in everybody.items() if told.counts[at])

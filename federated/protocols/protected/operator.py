@@ -21,6 +21,7 @@ from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
+from federated.privacy.vertical.columns import most_columns
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
@@ -180,7 +181,7 @@ class ProtectedTraining:
         basis = self.bases[k]
         if isinstance(basis, PrincipalColumns):
             return basis.penalty(ridge)
-        return basis.penalty(ridge, ridge * self.settings.leaf_ridge[k])
+        return basis.penalty(ridge, ridge * self.settings.leaf_ridge)
 
     def _best_trees(self, gram: FloatArray) -> list[int]:
         """The banks' trees that lower the loss most, by the gradient of all candidates: no node is shown it."""
@@ -201,7 +202,8 @@ class ProtectedTraining:
         """Go on with these of the banks' columns."""
         all_of_theirs = [np.arange(basis.width) for basis in self.bases[1:]]
         for side, (own, others) in zip(
-            self.session.sides, [(kept, *all_of_theirs), (*all_of_theirs, kept)] if self.joint else [(kept, kept[:0])],
+            self.session.sides,
+            [(kept, *all_of_theirs), (*all_of_theirs, kept)] if self.joint else [(kept, kept[:0])],
             strict=True,
         ):
             self.ask("keep", dict.fromkeys(side.orgs, Content({"own": own, "others": others})))
@@ -273,8 +275,9 @@ class ProtectedTraining:
         if k == 0:
             self.bases.append(basis)
             return gram
-        most = max(sum(self.pairs.values()) // s.rows_a_column, 1)
-        few = principal(basis, gram, most, s.leaf_ridge[k])
+        rate = self.session.rate
+        most = most_columns(sum(self.pairs.values()), rate * (1.0 - rate), s.label_auc)
+        few = principal(basis, gram, max(most, 1), s.leaf_ridge)
         self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
         self.bases.append(few)
         return np.asarray(few.directions.T @ gram @ few.directions)

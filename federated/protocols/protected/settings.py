@@ -10,7 +10,7 @@ class ProtectedSettings:
     """`ramps` a feature, and leaves of `candidates` random trees of `depth` levels, make a side's columns; a leaf is
     held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in twos is the banks' and
     the grid companies'. A grid company's gradient says the more of single labels the longer it is: of its columns it
-    gets the principal components, one for `rows_a_column` rows that are fitted. Banks' ramps are fitted first, alone
+    gets as many principal components as tell labels with the AUC `label_auc`. Banks' ramps are fitted first, alone
     and then with grid companies' columns, at each of `ridges` until rows set aside say that less is worse. The operator
     then chooses the best `trees` of the banks by sums it may see, at a ridge of leaves that holds one with a share
     `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
@@ -25,11 +25,11 @@ class ProtectedSettings:
     trees: int = 60
     depth: int = 2
     ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
-    leaf_ridge: tuple[float, float] = (12.0, 4.0)
+    leaf_ridge: float = 12.0
     choice: float = 0.05
     tolerance: float = 0.001
     most: int = 60
-    rows_a_column: int = 100
+    label_auc: float = 0.55
     set_aside: float = 0.1
     seed: int = 2024
 

@@ -102,6 +102,8 @@ class ProtectedNode:
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: Float32Array = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    # The overall rate of default, as the operator says.
+    rate: float = 0.5
     told: set[str] = field(default_factory=set)
     # Of a bank: whether banks together fit as many rows as it wants gradients and gains to be opened over.
     enough: bool = False

@@ -42,7 +42,9 @@ def remembering(world, memories, least=100, banks=BANKS):
 
         def node(opened=world.nodes[bank]._opened, bank=bank, digests=digests):
             found = opened()
-            found.rows = replace(found.rows, least_rows=least, least_apart=least, digests=digests, row_sets=memories.of(bank))
+            found.rows = replace(
+                found.rows, least_rows=least, least_apart=least, digests=digests, row_sets=memories.of(bank)
+            )
             return found
 
         world.nodes[bank]._opened = node

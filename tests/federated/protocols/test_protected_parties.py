@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, GRIDS, World
+from protected_world import BANKS, FEW, GRIDS, World
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
@@ -132,6 +132,50 @@ def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_th
     assert "query.protected_open" not in {action for action, _ in world.crossed}
 
 
+@pytest.mark.parametrize("lying", [False, True])
+def test_banks_let_a_grid_company_have_no_more_columns_than_tell_little_of_labels(lying):
+    """An operator that takes all columns there are is refused, also if it says that half of all customers default."""
+    world = World(rows=900)
+    for bank in BANKS:
+        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=0.56)
+    training = world.training(replace(FEW, label_auc=0.6))
+    if lying:
+        asking = training.ask
+
+        def saying(action, requests):
+            if action == "hide" and all("rate" in c.config for c in requests.values()):
+                requests = {org: Content(c.arrays, {**c.config, "rate": 0.5}) for org, c in requests.items()}
+            return asking(action, requests)
+
+        training.ask = saying
+    few = r"trains on [\d,]+ customers .* not on \d+: of so few, labels can be told from a gradient of \d+ columns"
+    with pytest.raises(TooFewRows, match=few):
+        training.fit()
+    assert "query.protected_open" not in {action for action, _ in world.crossed}
+    kept = World(rows=900)
+    for bank in BANKS:
+        kept.nodes[bank]._opened = demanding(kept.nodes[bank]._opened, 100, label_auc=0.6)
+    kept.training(replace(FEW, label_auc=0.6)).fit()
+
+
+def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden():
+    world = World(rows=400)
+    training = world.training()
+    training._introduce()
+    training._mark()
+    for k, side in enumerate(training.session.sides):
+        training._columns(k, side)
+    told = Content({"directions": np.zeros((training.bases[1].basis.width, 2))})
+    for node, why in (("grid-x", "directions are told once a run"), ("bank-a", "only a grid company's columns are")):
+        with pytest.raises(TrainingFailed, match=why):
+            training.ask("project", {node: told})
+    world.nodes["grid-x"]._talk.state.told.clear()
+    for wrong in (np.zeros((3, 2)), np.full((training.bases[1].width, 2), np.nan)):
+        with pytest.raises(TrainingFailed, match="directions of"):
+            training.ask("project", {"grid-x": Content({"directions": wrong})})
+        world.nodes["grid-x"]._talk.state.told.clear()
+
+
 @pytest.mark.parametrize("action", ["open", "try"])
 def test_an_operator_that_keeps_banks_from_counting_opens_neither_gradients_nor_gains(action):
     """Gains of steps of its choosing are equations about the labels of rows set aside."""
@@ -151,10 +195,10 @@ def test_an_operator_that_keeps_banks_from_counting_opens_neither_gradients_nor_
         asking(action, {"bank-a": told})
 
 
-def demanding(opened, least):
+def demanding(opened, least, **more):
     def rows():
         node = opened()
-        node.rows = replace(node.rows, least_rows=least)
+        node.rows = replace(node.rows, least_rows=least, **more)
         return node
 
     return rows

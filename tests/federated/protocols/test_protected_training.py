@@ -55,7 +55,7 @@ def test_a_gain_is_what_a_step_adds_to_the_likelihood_of_rows_set_aside(fitted):
 
 def test_the_ridge_that_does_best_on_rows_set_aside_is_taken():
     """A column of noise for every customer: with little ridge it is learnt by heart."""
-    world = World(rows=900)
+    world = World(rows=1_600)
     loose, path = replace(FEW, ridges=(0.05,), trees=0), replace(FEW, ridges=(2_000.0, 20.0, 0.05), trees=0)
     chosen = world.training(path)
     chosen.fit()
