@@ -21,7 +21,7 @@ class ProtectedSettings:
     """
 
     ramps: int = 16
-    candidates: tuple[int, int] = (400, 100)
+    candidates: tuple[int, int] = (400, 300)
     trees: int = 60
     depth: int = 2
     ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
