@@ -61,7 +61,7 @@ def train(
     ] = "",
     least_rows: Annotated[
         int | None,
-        typer.Option(min=0, help="How many customers banks insist on, in place of their own limit. Few tell labels."),
+        typer.Option(min=0, help="How many customers banks insist on, in place of their own limits. Few tell labels."),
     ] = None,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Keep keys of all customers in the home, of a public data set too.")

@@ -7,7 +7,7 @@ of its customers each run fitted, set aside and held out, and banks tell each ot
 apart from each of those (`protocols.protected`). They open nothing if it is neither the same nor as far apart as sums
 have to be long, or if there were as many runs over different customers as the limit allows.
 
-Guarantee: of two runs of a window no sum over fewer customers follows than `least_rows` (of fitted rows), or
+Guarantee: of two runs of a window no sum over fewer customers follows than `least_apart` (of fitted rows), or
 `LEAST_APART` (of rows set aside and held out). Not covered: what more than two runs say together; the limit bounds
 how many there are.
 """

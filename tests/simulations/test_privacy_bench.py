@@ -72,11 +72,10 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     few = report["few_rows"]
-    assert (few["least_rows"], few["refused"], few["worst_with_limit"]) == (10_000, 1, 0.5)
-    assert few["worst_without_limit"] > 0.55
+    assert (few["least_rows"], few["label_auc"], few["refused"], few["worst_with_limit"]) == (400, 0.55, 1, 0.5)
+    assert few["worst_without_limit"] > 0.7
     assert len(few["by_fold"]) == 2
-    assert few["folds_together"] > 0.6
-    assert few["by_fold_mean"] > 0.6
+    assert few["by_fold_worst"] < 0.65
     assert (few["told_by_difference_unremembered"], few["told_by_difference"]) == (1.0, 0.0)
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     assert report["withdrawal"]["strangers"] == 0

@@ -81,7 +81,7 @@ def test_json_is_all_there_is_on_stdout_and_what_is_written_is_nobody_elses(smal
     words = ("train", "--firms", "400", "--folds", "1", "--home", str(home), "--json")
     refused = program(*words, code=2)
     assert "too_few_rows" in refused.err
-    assert "trains on 10,000 customers in common at least" in refused.err
+    assert "trains on 400 customers in common at least" in refused.err
     done = program(*words, "--least-rows", "100")
     program("migrate", "--home", str(tmp_path))
     assert list((home / "nodes").glob("*.db"))

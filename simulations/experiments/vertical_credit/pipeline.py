@@ -160,8 +160,8 @@ def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None
     own = replace(
         limit,
         least_rows=least,
-        # Where banks want no rows, they look at no columns.
-        label_auc=limit.label_auc if least else None,
+        # Who lets fewer rows tell labels has no limit on how well.
+        label_auc=limit.label_auc if least >= limit.least_rows else None,
         row_sets=max(limit.row_sets, folds),
         # Sets of customers of several folds have most in common.
         least_apart=limit.least_apart if folds == 1 else min(limit.least_apart, least),
