@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from federated.models.encoding.principal import PrincipalColumns
+from federated.models.encoding.ramps import FloatArray
+from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.calibration import NONE, isotonic, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.models.served.scaling import logit_of
@@ -15,17 +18,23 @@ from federated.protocols.protected.operator import ProtectedTraining
 LEARNER = "random_leaves"
 
 
+def scorer_of(columns: RandomLeaves | PrincipalColumns, beta: FloatArray, bands: FloatArray) -> PartyScorer:
+    """A side's function of its columns, written out as tables where it has exact reasons."""
+    basis = columns.basis if isinstance(columns, PrincipalColumns) else columns
+    ramps, trees = ((1.0, f) for f in columns.functions(beta))
+    tabled, rest = ([ramps, trees], ()) if basis.exact else ([ramps], (trees,))
+    return PartyScorer(tabulated(tabled, basis.binning, basis.encoder.reference), bands, rest)
+
+
 def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> FittedModel:
     """A fitted model's scorers, its calibration from rows set aside, and its figures on rows held out.
 
     Raises what a node refuses with, `AggregationFailed`.
     """
-    scorers = []
-    for basis, beta, side in zip(run.bases, run.betas, run.session.sides, strict=True):
-        ramps, trees = ((1.0, f) for f in basis.functions(beta))
-        tabled, rest = ([ramps, trees], ()) if basis.exact else ([ramps], (trees,))
-        tables = tabulated(tabled, side.binning, side.encoder.reference)
-        scorers.append(PartyScorer(tables, side.bands, rest))
+    scorers = [
+        scorer_of(basis, beta, side.bands)
+        for basis, beta, side in zip(run.bases, run.betas, run.session.sides, strict=True)
+    ]
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
