@@ -54,7 +54,7 @@ def invoke(*arguments):
 @pytest.fixture
 def small(monkeypatch):
     """What is asked for is what is trained: with how many trees is another matter, and costs a minute."""
-    few = {"open": BOTH_BLENDS, "protected": ProtectedProtocol(replace(FEW, ridges=(20.0,)))}
+    few = {"open": BOTH_BLENDS, "protected": ProtectedProtocol(replace(FEW, ridge=20.0, ridges=1))}
     monkeypatch.setattr(catalogue, "VERTICAL", tuple(few[each.name] for each in catalogue.VERTICAL))
 
 

@@ -22,14 +22,9 @@ from federated.protocols.protected.state import Pair, Talk
 
 # More rows than two nodes have in common would only exhaust the dealer.
 MOST_ROWS = 1 << 24
-# What triples are for: a fit, products of labels and members of groups, or a gain by its number.
+# What triples are for: a fit, and products of labels and members of groups.
 FITTING, GROUPS = "fit", "groups"
 ROLES = ("bank", "grid")
-
-
-def trial(number: int) -> str:
-    """What the triples of a run's gain of this number are for."""
-    return f"gain {number}"
 
 
 class Dealing:

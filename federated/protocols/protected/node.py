@@ -21,17 +21,15 @@ from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
-from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing, trial
+from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import BANKS_GAIN, BANKS_GRADIENT, FIT, GAIN, GRADIENT, SET_ASIDE, Marks, Talk
+from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
-# What a step may add to a logit and still be told apart in a gain.
-LONGEST_STEP = 2.0
 # Each answer is one more equation about labels: an operator that asks for more than a run needs is refused.
-MOST_GRADIENTS, MOST_GAINS = 400, 40
+MOST_GRADIENTS = 400
 
 
 class ProtectedApp:
@@ -52,9 +50,8 @@ class ProtectedApp:
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep,
             "open": self._open, "cross": self._cross, "residual": self._residual, "gradient": self._gradient,
-            "clear": self._clear, "try": self._try, "clear_try": self._clear_try, "sum": self._sum,
-            "logits": judging.logits, "multiply": judging.multiply, "deal": judging.deal, "count": judging.count,
-            "release": judging.release, "histogram": judging.histogram,
+            "clear": self._clear, "sum": self._sum, "logits": judging.logits, "multiply": judging.multiply,
+            "deal": judging.deal, "count": judging.count, "release": judging.release, "histogram": judging.histogram,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))
 
@@ -136,16 +133,15 @@ class ProtectedApp:
         columns = state.columns = basis.columns(node.values)
         if state.marks:
             rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
-            aside = sum(len(state.rows(peer, SET_ASIDE)) for peer in state.marks)
         else:
             purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-            rows, aside = np.flatnonzero(purposes == FIT), int((purposes == SET_ASIDE).sum())
+            rows = np.flatnonzero(purposes == FIT)
         part = columns[rows]
         if len(rows):
             gram = np.asarray(part.T @ part, dtype=np.float64)
             state.sums[f"gram {'bank' if state.is_bank else 'grid'}"] = gram[np.triu_indices(len(gram))]
         state.beta = np.zeros(columns.shape[1])
-        return Content(config={"rows": len(rows), "aside": aside})
+        return Content(config={"rows": len(rows)})
 
     def _project(self, content: Content) -> Content:
         """Of a grid company: go on with few columns, the own ones times `directions`. Once a run, before any is hidden.
@@ -219,9 +215,8 @@ class ProtectedApp:
         columns = max((side.others for side in state.sides.values()), default=0)
         self._own_rows.begin_with(list(others.values()), columns, state.rate)
         everybody = others | {self.name: self._own_rows.told}
-        for at, sums in enumerate(((GRADIENT, BANKS_GRADIENT), (GAIN, BANKS_GAIN))):
-            counted = frozenset(bank for bank, told in everybody.items() if told.counts[at])
-            state.adding |= dict.fromkeys(sums, counted)
+        counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
+        state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
         state.enough = True
 
     def _keep(self, content: Content) -> Content:
@@ -250,46 +245,21 @@ class ProtectedApp:
             out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(logits))
         return Content(out | self._dealing.step(FITTING, _widths(content)))
 
-    def _try(self, content: Content) -> Content:
-        """Begin a gain: over rows set aside, what `step` adds to the own logits is the one column, and its residuals
-        are those at `beta`. Both go across behind masks that are dealt for this gain alone."""
-        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
-        state.require_enough()
-        state.answer_again(GAIN, MOST_GAINS)
-        beta, step = content.floats("beta"), content.floats("step")
-        curve, purpose = Curve.around(content.number("rate")), trial(state.answered[GAIN])
-        state.trials = {}
-        for peer in sorted(state.marks):
-            rows = state.rows(peer, SET_ASIDE)
-            if not len(rows):
-                continue
-            labels = self._labels(rows)
-            added = np.clip(state.columns[rows] @ step / LONGEST_STEP, -1.0, 1.0)[:, None]
-            side = PairSide(added, *self._talk.tapes(content, peer, purpose), curve, labels)
-            hidden = side.hidden_columns()
-            out[f"opened/{peer}"] = self._talk.sealed(peer, hidden.T, side.open(state.columns[rows] @ beta))
-            state.trials[peer] = side
-        self._dealing.begin(purpose, self._dealing.rows(content), (1, 1))
-        return Content(out | self._dealing.step(purpose, (1, 1)))
-
     def _labels(self, rows: Marks) -> FloatArray | None:
         source = self._talk.state.node.rows
         return source.labels[rows].astype(np.float64) if isinstance(source, BankRows) else None
 
     def _cross(self, content: Content) -> Content:
         out: Arrays = {}
-        for peer, side in self._sides(content).items():
+        for peer, side in self._talk.state.sides.items():
             told = self._talk.ring(content, "opened", peer, -1)
-            if _is_trial(content):
-                hidden, told = np.split(told, [len(side.columns)])
-                side.take_hidden(hidden[:, None])
             out[f"opened/{peer}"] = self._talk.sealed(peer, side.cross(told, self._talk.dealt(content, peer)))
         return Content(out)
 
     def _residual(self, content: Content) -> Content:
         """Shares of the residual, which go to the other side masked for its gradient; what is owed to that is kept."""
         out, owed = dict[str, NDArray[np.generic]](), []
-        for peer, side in self._sides(content).items():
+        for peer, side in self._talk.state.sides.items():
             side.cube(self._talk.ring(content, "opened", peer, -1))
             masked_share, share = side.hand_over()
             out[f"masked/{peer}"] = self._talk.sealed(peer, masked_share)
@@ -298,22 +268,14 @@ class ProtectedApp:
         return Content(out)
 
     def _gradient(self, content: Content) -> Content:
-        """The own shares of both sides' gradients, banks' first, or of a gain, for the next secure sum."""
+        """The own shares of both sides' gradients, banks' first, for the next secure sum."""
         state, width = self._talk.state, content.integer("width")
-        sides = self._sides(content)
-        shares = [side.receive(self._talk.ring(content, "masked", peer, -1), width) for peer, side in sides.items()]
-        if not shares:
-            return Content()
-        received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
-        if _is_trial(content):
-            state.sums[GAIN] = received + state.owed
-        else:
-            parts = (received, state.owed) if state.is_bank else (state.owed, received)
-            state.sums[GRADIENT] = np.concatenate(parts)
+        sides = state.sides.items()
+        shares = [side.receive(self._talk.ring(content, "masked", peer, -1), width) for peer, side in sides]
+        if shares:
+            received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
+            state.sums[GRADIENT] = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
         return Content()
-
-    def _sides(self, content: Content) -> dict[str, PairSide]:
-        return self._talk.state.trials if _is_trial(content) else self._talk.state.sides
 
     def _clear(self, content: Content) -> Content:
         """Of a bank: the gradient of its columns where the other side says nothing, in numbers, for banks' sum."""
@@ -321,36 +283,17 @@ class ProtectedApp:
         state.require_counted()
         state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
-        fitted, residual = self._clear_residual(FIT, state.beta, content)
-        if len(fitted):
-            state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[fitted, :width], dtype=np.float64)
-        return Content()
-
-    def _clear_try(self, content: Content) -> Content:
-        """Of a bank: the gain of `step` at `beta` where the other side says nothing, for banks' sum."""
-        state = self._talk.state
-        state.require_counted()
-        state.answer_again(BANKS_GAIN, MOST_GAINS)
-        rows, residual = self._clear_residual(SET_ASIDE, content.floats("beta"), content)
-        if len(rows):
-            state.sums[BANKS_GAIN] = np.array([residual @ (state.columns[rows] @ content.floats("step"))])
-        return Content()
-
-    def _clear_residual(self, purpose: int, beta: FloatArray, content: Content) -> tuple[Marks, FloatArray]:
-        state, rows = self._talk.state, self._talk.state.node.rows
-        assert isinstance(rows, BankRows)
         if state.parties.theirs:
-            own = np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)])
+            own = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
         else:
-            own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == purpose)
-        p = 1.0 / (1.0 + np.exp(-(state.columns[own] @ beta)))
-        return own, np.asarray(rows.labels[own] - p, dtype=np.float64)
+            own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == FIT)
+        labels = self._labels(own)
+        if labels is not None and len(own):
+            residual = labels - 1.0 / (1.0 + np.exp(-(state.columns[own] @ state.beta)))
+            state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[own, :width], dtype=np.float64)
+        return Content()
 
 
 def _widths(content: Content) -> list[int]:
     """How many first columns of each side a dealer deals for, banks' first."""
     return [content.integer(f"width/{role}") for role in ROLES]
-
-
-def _is_trial(content: Content) -> bool:
-    return bool(content.config.get("trial"))

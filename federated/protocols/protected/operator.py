@@ -26,26 +26,15 @@ from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
-from federated.protocols.protected.dealing import FITTING, ROLES, Dealing, trial
-from federated.protocols.protected.node import LONGEST_STEP
+from federated.protocols.protected.dealing import FITTING, ROLES, Dealing
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.solver import Problem, ascend
-from federated.protocols.protected.state import (
-    BANKS_GAIN,
-    BANKS_GRADIENT,
-    FIT,
-    GAIN,
-    GRADIENT,
-    HELD_OUT,
-    SET_ASIDE,
-    Marks,
-    Pair,
-)
+from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, HELD_OUT, SET_ASIDE, Marks, Pair
 
 # How many times the tolerance roundings may leave.
 ROUNDED = 10.0
-# How many ridges in a row may do worse than the best before the path ends.
-WORSE = 2
+# Between which the ridge is, how near the one that is wanted has to be, in its logarithm, and no coefficients at all.
+RIDGES, CLOSE, TINY = (0.2, 1e4), 0.15, 1e-9
 
 
 @dataclass
@@ -62,12 +51,10 @@ class ProtectedTraining:
     bases: list[RandomLeaves | PrincipalColumns] = field(default_factory=list)
     betas: list[FloatArray] = field(default_factory=list)
     ridge: float = 0.0
-    aside: tuple[str, ...] = ()
     marks: dict[Pair, Marks] = field(default_factory=dict)
     watch: Callable[[int, FloatArray], None] = lambda *_: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
-    gains: int = 0
 
     @property
     def joint(self) -> bool:
@@ -85,9 +72,8 @@ class ProtectedTraining:
         return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
-        """Agree on columns, fit ramps at the ridge that does best on rows set aside, choose trees, and fit all that is
-        kept. Raises `TrainingFailed` where the fit does not come to rest."""
-        s = self.settings
+        """Agree on columns, fit banks' ramps alone and then with grid companies' columns, choose trees, and fit all
+        that is kept. Raises `TrainingFailed` where the fit does not come to rest."""
         self._introduce()
         if self.joint:
             self._mark()
@@ -97,9 +83,9 @@ class ProtectedTraining:
         if self.joint:
             self._hide()
             # From 0 the first gradient of a grid company would say what its columns say alone, of everybody.
-            self._path(s.ridges, grams[:1], start[:1])
+            self._fit(grams[:1], start[:1])
             start[0] = self.betas[0]
-        self._path(s.ridges, grams, start)
+        self._fit(grams, start)
         trees = self._best_trees(grams[0])
         kept = np.concatenate([self.banks.ramps, self.banks.leaves_of(trees)])
         self._keep(kept)
@@ -107,7 +93,7 @@ class ProtectedTraining:
         self.betas = self._padded(self.betas)
         grams[0] = grams[0][np.ix_(kept, kept)]
         if trees:
-            self._path(s.ridges, grams, self.betas)
+            self._fit(grams, self.betas)
 
     @property
     def banks(self) -> RandomLeaves:
@@ -122,20 +108,22 @@ class ProtectedTraining:
         rate, rows = self.session.rate, sum(self.pairs.values()) if self.joint else self.session.training_rows
         return rate * (1.0 - rate) * rows
 
-    def _path(self, ridges: Sequence[float], grams: list[FloatArray], start: list[FloatArray]) -> None:
-        """Fit the first columns of each side that `start` has, as many as it has, at each of `ridges` in descending
-        order, until two in a row do worse on rows set aside than the best; `betas` and `ridge` are then the best's.
+    def _fit(self, grams: list[FloatArray], start: list[FloatArray]) -> None:
+        """Fit the first columns of each side that `start` has, as many as it has; `betas` and `ridge` are then the
+        fit's.
 
-        How much likelier the rows set aside become from one ridge to the next is one number, to second order the slope
-        halfway: it is all that is opened of them here.
+        The ridge is the one at which labels are likeliest where coefficients are drawn from its prior (the evidence),
+        to second order: there ridge · Σ penalty · beta² is the number of coefficients that rows determine (MacKay,
+        "Bayesian Interpolation", Neural Computation 1992, equation 4.9). It takes Gram matrices, of each side by
+        itself, and coefficients: no row has to be set aside for it, and nothing more is opened.
         """
         widths, tolerance = [len(beta) for beta in start], self.settings.tolerance * sum(map(len, start))
         ends = np.cumsum(widths)[:-1]
-        here, raw, gained, best, worse = np.concatenate(start), None, 0.0, -np.inf, 0
-        for number, ridge in enumerate(ridges):
-            before, problem = here, self._problem(ridge, grams, widths)
+        spectra = [self._spectrum(k, gram, width) for k, (gram, width) in enumerate(zip(grams, widths, strict=True))]
+        here, raw, ridge = np.concatenate(start), None, self.settings.ridge
+        for number in range(self.settings.ridges):
             found = ascend(
-                problem, here, tolerance=tolerance, most=self.settings.most, gradient=raw,
+                self._problem(ridge, grams, widths), here, tolerance=tolerance, most=self.settings.most, gradient=raw,
                 watch=lambda spent, left: self.session.progress("protected", spent, left),
             )  # fmt: skip
             if found.left > ROUNDED * tolerance:
@@ -145,16 +133,31 @@ class ProtectedTraining:
                 detail = f"{found.evaluations} gradients, and a step would add {found.left:g} to the log-likelihood"
                 raise TrainingFailed(f"the fit at ridge {ridge:g} does not come to rest: {detail}")
             here, raw = found.point, found.gradient
-            if number:
-                middle, step = (np.split(part, ends) for part in ((before + here) / 2.0, here - before))
-                gained += self._gain(middle, step)
-            if gained > best:
-                best, worse, self.ridge = gained, 0, ridge
-                self.betas = np.split(here, ends)
-            else:
-                worse += 1
-            if worse == WORSE:
+            self.ridge, self.betas = ridge, np.split(here, ends)
+            determined = sum(float((own / (own + ridge)).sum()) for own in spectra)
+            size = sum(float(self._relative(k)[: len(beta)] @ np.square(beta)) for k, beta in enumerate(self.betas))
+            wanted = float(np.clip(determined / max(size, TINY), *RIDGES))
+            if abs(np.log(wanted / ridge)) < CLOSE:
                 break
+            ridge = wanted
+
+    def _relative(self, k: int) -> FloatArray:
+        """Ridge of every column (width,) of side `k` where that of ramps is 1, and 0 of the constant."""
+        relative = self.penalty(k, 1.0).copy()
+        if k == 0:
+            relative[0] = 0.0
+        return relative
+
+    def _spectrum(self, k: int, gram: FloatArray, width: int) -> FloatArray:
+        """How much an average row's curvature, of all rows, says of each direction of side `k`'s first columns beside
+        the prior's unit, (directions,); of the banks' the constant, which is free, is taken out."""
+        own = gram[:width, :width]
+        if k == 0:
+            own = own[1:, 1:] - np.outer(own[0, 1:], own[0, 1:]) / own[0, 0]
+        relative = self._relative(k)[:width][1 if k == 0 else 0 :]
+        scaled = own / np.sqrt(np.outer(relative, relative))
+        rate = self.session.rate
+        return np.asarray(rate * (1.0 - rate) * np.maximum(scipy.linalg.eigvalsh(scaled), 0.0))
 
     def _problem(self, ridge: float, grams: list[FloatArray], widths: Sequence[int]) -> Problem:
         """Penalised log-likelihood of the first columns; its metric takes the curvature of an average row for all."""
@@ -267,7 +270,6 @@ class ProtectedTraining:
         basis = RandomLeaves(side.encoder, side.binning, trees)
         told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), self.drawn)))
         self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
-        self.aside = tuple(org for org in side.orgs if told[org].integer("aside")) if k == 0 else self.aside
         upper = np.triu_indices(basis.width)
         gram = np.zeros((basis.width, basis.width))
         gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
@@ -360,7 +362,12 @@ class ProtectedTraining:
             org: Content({"beta": padded[k]}, config) for k, side in enumerate(self.session.sides) for org in side.orgs
         }
         opened = self.ask("open", opening)
-        self._shared(opened, self.dealing.step(FITTING, widths), self.pairs, widths, {})
+        dealt = self.dealt(opened, self.dealing.step(FITTING, widths), self.pairs)
+        crossed = self.ask("cross", self.across(opened, "opened", self.pairs, dealt))
+        handed = self.ask("residual", self.across(crossed, "opened", self.pairs))
+        masked = self.across(handed, "masked", self.pairs)
+        width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
+        self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
         total = self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
         return [np.asarray(part) for part in np.split(total, [widths[0]])]
 
@@ -370,44 +377,6 @@ class ProtectedTraining:
             np.concatenate([beta, np.zeros(basis.width - len(beta))])
             for beta, basis in zip(betas, self.bases, strict=False)
         ]
-
-    def _gain(self, betas: Sequence[FloatArray], step: Sequence[FloatArray]) -> float:
-        """How much likelier `step` makes the rows set aside, by the slope at `betas`."""
-        padded = [
-            {"beta": beta, "step": added} for beta, added in zip(self._padded(betas), self._padded(step), strict=True)
-        ]
-        if len(betas) == 1:
-            self.ask("clear_try", dict.fromkeys(self.session.banks.orgs, Content(padded[0], dict(self.drawn))))
-            return float(self.summed(BANKS_GAIN, self.aside, 1, BITS)[0])
-        rows = {pair: int((marks == SET_ASIDE).sum()) for pair, marks in self.marks.items()}
-        rows = {pair: count for pair, count in rows.items() if count}
-        self.gains += 1
-        config = self.begun(trial(self.gains), rows, (1, 1))
-        asked = {
-            org: Content(padded[k], {"rate": self.session.rate} | config[org])
-            for k, side in enumerate(self.session.sides)
-            for org in side.orgs
-        }
-        opened = self.ask("try", asked)
-        self._shared(opened, self.dealing.step(trial(self.gains), (1, 1)), rows, (1, 1), {"trial": 1})
-        over = sorted({org for pair in rows for org in pair})
-        return float(self.summed(GAIN, over, 1, GRADIENT_BITS)[0]) * LONGEST_STEP
-
-    def _shared(
-        self,
-        opened: dict[str, Content],
-        own: Arrays,
-        pairs: Iterable[Pair],
-        widths: Sequence[int],
-        config: dict[str, Values],
-    ) -> None:
-        """From opened logits to shares of both sides' gradients, which nodes keep for the next secure sum."""
-        dealt = self.dealt(opened, own, pairs)
-        crossed = self.ask("cross", self.across(opened, "opened", pairs, dealt, config))
-        handed = self.ask("residual", self.across(crossed, "opened", pairs, config=config))
-        masked = self.across(handed, "masked", pairs, config=config)
-        width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
-        self.ask("gradient", {org: Content(c.arrays, {**c.config, "width": width[org]}) for org, c in masked.items()})
 
     def evaluated(self, pair: Pair) -> Marks:
         """Marks of the pair's positions that are set aside or held out, in order."""

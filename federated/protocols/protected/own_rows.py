@@ -22,8 +22,6 @@ from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Protec
 
 # How many times the spread of its own labels a bank takes that of all to be, if the operator says so.
 MOST_BELIEVED = 2.0
-# More rows set aside than gains are opened in a run (`node.MOST_GAINS`), by far.
-LEAST_GAINED = 200
 PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
 _HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
 
@@ -97,10 +95,6 @@ class OwnRows:
                 least = least_rows(columns, spread, self.rows.label_auc)
                 of = f"of so few, labels can be told from a gradient of {columns} columns of a grid company"
                 raise TooFewRows(f"{why.format(least)}: {of}", least=least)
-        aside = sum(told.counts[1] for told in everybody)
-        if aside < (most := min(LEAST_GAINED, self.rows.least_rows // 10)):
-            detail = f"{self.rows.org_id} opens gains over {most} customers set aside at least, not over {aside}"
-            raise TooFewRows(detail, least=most)
         if self.rows.row_sets is None:
             return
         # Drawn by all banks, so that no run can be given the number of another.

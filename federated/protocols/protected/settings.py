@@ -11,20 +11,22 @@ class ProtectedSettings:
     held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in twos is the banks' and
     the grid companies'. A grid company's gradient says the more of single labels the longer it is: of its columns it
     gets as many principal components as tell labels with the AUC `label_auc`. Banks' ramps are fitted first, alone
-    and then with grid companies' columns, at each of `ridges` until rows set aside say that less is worse. The operator
-    then chooses the best `trees` of the banks by sums it may see, at a ridge of leaves that holds one with a share
-    `choice` of the rows at half of what its rows say; and all that is kept is fitted in the same way.
+    and then with grid companies' columns, beginning with `ridge` and at `ridges` at the most, until it is the one at
+    which labels are likeliest. The operator then chooses the best `trees` of the banks by sums it may see, at a ridge
+    of leaves that holds one with a share `choice` of the rows at half of what its rows say; and all that is kept is
+    fitted in the same way.
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
-    (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or the
-    path if there was one before it. `set_aside` is the share of training rows that chooses the ridge and calibrates.
+    (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or is not
+    taken if there was one before it. `set_aside` is the share of training rows that calibrates.
     """
 
     ramps: int = 16
     candidates: tuple[int, int] = (400, 300)
     trees: int = 60
     depth: int = 2
-    ridges: tuple[float, ...] = (180.0, 60.0, 20.0, 6.0, 2.0, 0.6, 0.2)
+    ridge: float = 180.0
+    ridges: int = 8
     leaf_ridge: float = 12.0
     choice: float = 0.05
     tolerance: float = 0.001

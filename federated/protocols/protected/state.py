@@ -29,11 +29,9 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
-# Sums that both sides add shares to; all others are over nodes of one side, which alone have what is summed. A gain is
-# how much likelier a step makes the rows set aside, to first order. Banks fit their own columns alone at first.
-GRADIENT, GAIN = "gradient", "gain"
-BANKS_GRADIENT, BANKS_GAIN = "banks' gradient", "banks' gain"
-SHARED = (GRADIENT, GAIN)
+# The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed. Banks
+# fit their own columns alone at first.
+GRADIENT, BANKS_GRADIENT = "gradient", "banks' gradient"
 Marks = NDArray[np.int64]
 Pair = tuple[str, str]
 
@@ -95,7 +93,6 @@ class ProtectedNode:
     parties: Parties
     marks: dict[str, Marks] = field(default_factory=dict)
     sides: dict[str, PairSide] = field(default_factory=dict)
-    trials: dict[str, PairSide] = field(default_factory=dict)
     owed: Ring = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
     products: dict[str, tuple[Triples, Products]] = field(default_factory=dict)
@@ -105,7 +102,7 @@ class ProtectedNode:
     # The overall rate of default, as the operator says.
     rate: float = 0.5
     told: set[str] = field(default_factory=set)
-    # Of a bank: whether banks together fit as many rows as it wants gradients and gains to be opened over.
+    # Of a bank: whether banks together fit as many rows as it wants gradients to be opened over.
     enough: bool = False
     # Of a bank: the banks that have rows of their own in a shared sum, and how rows were set aside.
     adding: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -157,14 +154,14 @@ class ProtectedNode:
         sum over fewer.
         """
         own, parties = self.node.rows.org_id, self.parties
-        idle = sorted(names - (parties.ours | parties.theirs if of in SHARED else parties.ours))
+        idle = sorted(names - (parties.ours | parties.theirs if of == GRADIENT else parties.ours))
         if idle:
             raise AggregationFailed(f"{own}: {', '.join(idle)} have nothing to add to the sum of {of}")
         if len(names & parties.ours) < parties.least:
             raise AggregationFailed(
                 f"{own}: a sum of {of} over {len(names & parties.ours)} node of its kind is its own"
             )
-        own_pairs = {GRADIENT: self.sides, GAIN: self.trials}.get(of, {}).keys()
+        own_pairs = self.sides.keys() if of == GRADIENT else set()
         missing = sorted((own_pairs | self.adding.get(of, frozenset())) - names)
         if missing or own not in names:
             raise AggregationFailed(f"{own}: {', '.join(missing) or own} would be missing from the sum of {of}")
