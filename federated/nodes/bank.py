@@ -61,7 +61,9 @@ class BankNode(Node):
             self.store.change_state(change)
             return same[0]
 
-        return RowSets(self.store.state(key), swap, self._clock(), limit.window, limit.row_sets)
+        # What counts labels is counted by the bank's own ledger; what fits them says other things with other columns.
+        runs = limit.runs if of.startswith("counted") else limit.runs_a_set
+        return RowSets(self.store.state(key), swap, self._clock(), limit.window, limit.row_sets, runs)
 
     def now(self) -> datetime:
         """This node's own time."""

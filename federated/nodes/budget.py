@@ -79,7 +79,7 @@ class TrainingLimit:
     and none in which a grid company has so many columns that with an operator it tells labels from gradients with an
     AUC above `label_auc` (`privacy.vertical.columns`; None: there is no limit). Runs over at most `row_sets` different
     sets of customers (`nodes.row_sets`), which differ by `least_apart` of those that are fitted, or by as many as a run
-    fits, if these are fewer.
+    fits, if these are fewer, and `runs_a_set` over each.
     """
 
     window: timedelta
@@ -88,10 +88,11 @@ class TrainingLimit:
     row_sets: int
     least_apart: int
     label_auc: float | None
+    runs_a_set: int
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        numbers = (self.runs, self.least_rows, self.row_sets, self.least_apart, self.label_auc)
+        numbers = (self.runs, self.least_rows, self.row_sets, self.least_apart, self.label_auc, self.runs_a_set)
         return json.dumps((self.window.total_seconds(), *numbers)).encode()
 
     @staticmethod
@@ -99,7 +100,7 @@ class TrainingLimit:
         """The reverse of `to_bytes`. What an earlier version did not keep has the common default."""
         seconds, runs, *later = json.loads(raw)
         common = default_training_limit()
-        defaults = (common.least_rows, common.row_sets, common.least_apart, common.label_auc)
+        defaults = (common.least_rows, common.row_sets, common.least_apart, common.label_auc, common.runs_a_set)
         return TrainingLimit(timedelta(seconds=seconds), runs, *later, *defaults[len(later) :])
 
 
@@ -112,7 +113,8 @@ def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
     runs, rows, sets, apart = (int(raw[of]) for of in ("runs", "least_rows", "row_sets", "least_apart"))
-    return TrainingLimit(timedelta(days=raw["window_days"]), runs, rows, sets, apart, float(raw["label_auc"]))
+    auc, again = float(raw["label_auc"]), int(raw["runs_a_set"])
+    return TrainingLimit(timedelta(days=raw["window_days"]), runs, rows, sets, apart, auc, again)
 
 
 @cache

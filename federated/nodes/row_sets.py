@@ -8,8 +8,8 @@ apart from each of those (`protocols.protected`). They open nothing if it is nei
 have to be long, or if there were as many runs over different customers as the limit allows.
 
 Guarantee: of two runs of a window no sum over fewer customers follows than `least_apart` (of fitted rows), or
-`LEAST_APART` (of rows set aside and held out). Not covered: what more than two runs say together; the limit bounds
-how many there are.
+`LEAST_APART` (of rows set aside and held out; of all, where one of the runs is of banks alone). Not covered: what more
+than two runs say together; the limit bounds how many there are, over different customers and over the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -40,11 +40,12 @@ def digests_of(subjects: Sequence[str]) -> Digests:
 
 @dataclass(frozen=True, slots=True)
 class RowSet:
-    """One run: its `number`, which all banks drew together, when it was, how many rows of each purpose all banks had
-    together, and the digests of a bank's own."""
+    """A set of rows: the `number` of its first run, which all banks drew together, when that was, how many `runs` there
+    were over it, how many rows of each purpose all banks had together, and the digests of a bank's own."""
 
     number: int
     at: int
+    runs: int
     together: tuple[int, ...]
     own: tuple[Digests, ...]
 
@@ -61,7 +62,7 @@ class Apart:
 
 class RowSets:
     """A bank's memory of runs, as `raw` says that it is kept. `swap` puts another in its place if it is still that one,
-    and answers whether it was. `sets` is how many different runs a window allows."""
+    and answers whether it was. A window allows runs over `sets` different sets of rows, and `runs` over each."""
 
     def __init__(
         self,
@@ -70,8 +71,9 @@ class RowSets:
         now: datetime,
         window: timedelta,
         sets: int,
+        runs: int,
     ) -> None:
-        self._raw, self._swap, self._now, self._most = raw, swap, to_micros(now), sets
+        self._raw, self._swap, self._now, self._most, self._most_runs = raw, swap, to_micros(now), sets, runs
         since = to_micros(now - window)
         self._kept = [kept for kept in _read(raw) if kept.at > since] if raw else []
 
@@ -107,17 +109,37 @@ class RowSets:
                     # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
                     detail = "an earlier run was over nearly the same customers: the difference tells of the others"
                     raise RowsTooAlike(detail, apart=n, least=most)
-        if any(not any(apart) for apart in distances):
-            return
+        for earlier, apart in zip(numbers, distances, strict=True):
+            if not any(apart):
+                self._run_again(earlier)
+                return
         if len(self._kept) >= self._most:
             detail = f"as many as {self._most} runs were opened over different customers: train on those of one of them"
             raise RowsTooAlike(detail, runs=self._most)
         together = tuple(int(n) for n in np.sum(np.asarray(counts, dtype=np.int64), axis=0))
-        here = RowSet(number, self._now, together, tuple(np.sort(part) for part in own))
-        raw = _written([*self._kept, here])
+        self._keep([*self._kept, RowSet(number, self._now, 1, together, tuple(np.sort(part) for part in own))])
+
+    def require_far(self, own: Digests, least: int) -> None:
+        """Raise `RowsTooAlike` where these rows are those of the first purpose of an earlier run, but for fewer than
+        `least`."""
+        for kept in self._kept:
+            if 0 < (n := len(np.setxor1d(own, kept.own[0]))) < least:
+                detail = "an earlier run was over nearly the same customers: the difference tells of the others"
+                raise RowsTooAlike(detail, apart=n, least=least)
+
+    def _run_again(self, number: int) -> None:
+        """Count one run more over a set. Each draws other columns if the operator wants: they add up."""
+        runs = next((kept.runs for kept in self._kept if kept.number == number), 0)
+        if runs >= self._most_runs:
+            detail = f"as many as {self._most_runs} runs were opened over these very customers"
+            raise RowsTooAlike(detail, runs=self._most_runs)
+        self._keep([replace(kept, runs=kept.runs + (kept.number == number)) for kept in self._kept])
+
+    def _keep(self, kept: list[RowSet]) -> None:
+        raw = _written(kept)
         if not self._swap(self._raw, raw):
             raise RowsTooAlike("another run began meanwhile: open this one again", runs=self._most)
-        self._raw, self._kept = raw, [*self._kept, here]
+        self._raw, self._kept = raw, kept
 
 
 def _together(earlier: int, counts: Sequence[Sequence[int]], told: Sequence[Mapping[int, Apart]]) -> list[int]:
@@ -139,6 +161,7 @@ def _written(kept: Sequence[RowSet]) -> bytes:
     for i, each in enumerate(kept):
         arrays[f"{i:04d}/number"] = np.array([each.number], dtype=np.uint64)
         arrays[f"{i:04d}/about"] = np.array([each.at, *each.together], dtype=np.int64)
+        arrays[f"{i:04d}/runs"] = np.array([each.runs], dtype=np.int64)
         arrays |= {f"{i:04d}/own/{p}": part for p, part in enumerate(each.own)}
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
@@ -159,6 +182,7 @@ def _sets(raw: bytes) -> list[RowSet]:
             RowSet(
                 int(arrays[f"{name}/number"][0]),
                 int(arrays[f"{name}/about"][0]),
+                int(arrays[f"{name}/runs"][0]) if f"{name}/runs" in arrays.files else 1,
                 tuple(int(n) for n in arrays[f"{name}/about"][1:]),
                 tuple(
                     np.asarray(arrays[f"{name}/own/{p}"], dtype=np.uint64)

@@ -148,12 +148,11 @@ def _together(runs: Sequence[Fitted]) -> float:
 
 def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool) -> float:
     """Which share of labels a grid company reads by withholding one customer from a second run."""
-    memory = None
-    if remembered:
-        now = datetime(2026, 11, 1, tzinfo=UTC)
-        memory = RowSets(None, lambda *_: True, now, timedelta(days=1), default_training_limit().row_sets)
     # Limits that this run passes, so that what refuses it is the memory alone.
-    limit = default_training_limit()
+    memory, limit = None, default_training_limit()
+    if remembered:
+        now, sets, runs = datetime(2026, 11, 1, tzinfo=UTC), limit.row_sets, limit.runs_a_set
+        memory = RowSets(None, lambda *_: True, now, timedelta(days=1), sets, runs)
     whole = fitted(tables, settings, limit=limit, memory=memory)
     told = 0
     asked = np.flatnonzero(whole.marks == FIT)[:ASKED_FOR]

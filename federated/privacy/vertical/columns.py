@@ -17,6 +17,15 @@ import sys
 
 from scipy.stats import norm
 
+# Gradients at coefficients of somebody's choosing are equations about the banks' columns too, and who has solved them
+# reads labels off banks' gradients. Honest runs took 18 to 58 of them on four public sets.
+FEWEST, MOST, ROWS_A_GRADIENT = 40, 120, 10
+
+
+def most_gradients(rows: int) -> int:
+    """How many gradients of both sides a run over so many rows may open."""
+    return min(MOST, max(FEWEST, rows // ROWS_A_GRADIENT))
+
 
 def most_columns(rows: int, spread: float, auc: float) -> int:
     """For how many columns labels of so many rows, of variance `spread` each, are guessed with this AUC on average."""

@@ -78,7 +78,7 @@ class NodeSource:
         limit = self.node.training_limit
         return BankRows(
             self.org_id, raw, table.labels, training, held_out, peers, groups, limit.least_rows, limit.least_apart,
-            limit.label_auc, digests, self.node.row_sets("fitted"),
+            limit.label_auc, digests, self.node.row_sets("fitted"), self.node.row_sets("fitted alone"),
         )  # fmt: skip
 
     @staticmethod

@@ -27,7 +27,8 @@ class BankRows:
     `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
     gives, for each segment that is audited, the row's group (−1 = unknown). `least_rows` is over how many customers of
     all banks together this bank lets gradients be opened, `label_auc` how well labels may be told from them (None: of
-    no limit); `digests` (rows,) say to `row_sets`, its memory of runs, who is who (without them it has none), and
+    no limit); `digests` (rows,) say to `row_sets`, its memory of runs, and to `alone_sets`, that of runs of
+    banks alone, who is who (without them it has none), and
     `least_apart` how many of those that are fitted two runs have to differ by.
     """
 
@@ -43,6 +44,7 @@ class BankRows:
     label_auc: float | None = None
     digests: Digests = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     row_sets: RowSets | None = None
+    alone_sets: RowSets | None = None
 
 
 @dataclass(frozen=True, slots=True)

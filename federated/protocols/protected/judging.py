@@ -17,6 +17,7 @@ from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
+from federated.protocols.protected.own_rows import alone
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Pair, Talk
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
@@ -275,7 +276,7 @@ class Judging:
         state.tell_once("histograms")
         assert isinstance(rows, BankRows)
         state.beta = content.floats("beta")
-        purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
+        purposes = alone(state, content)
         counts = []
         for wanted in (SET_ASIDE, HELD_OUT):
             own = np.flatnonzero(purposes == wanted)

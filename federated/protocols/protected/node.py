@@ -10,11 +10,13 @@ from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed, TrainingFailed
+from federated.models.encoding.principal import FARTHEST as FARTHEST_COLUMN
 from federated.models.encoding.principal import projected
 from federated.models.encoding.ramps import FloatArray
-from federated.models.encoding.random_leaves import RandomLeaves
+from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.nodes.identity import Identity
+from federated.privacy.vertical.columns import most_gradients
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring
@@ -23,13 +25,17 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing
 from federated.protocols.protected.judging import Judging
-from federated.protocols.protected.own_rows import OwnRows, told_of
+from federated.protocols.protected.own_rows import OwnRows, alone, told_of
 from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
-# Each answer is one more equation about labels: an operator that asks for more than a run needs is refused.
+# Each answer is one more equation about labels: an operator that asks for more than a run needs is refused. Of banks'
+# own columns: no grid company knows them.
 MOST_GRADIENTS = 400
+MOST_TREES = 400
+# How much less a grid company's own customers may differ in its columns than all customers do.
+LEAST_SPREAD = 0.25
 
 
 class ProtectedApp:
@@ -128,7 +134,11 @@ class ProtectedApp:
     def _columns(self, content: Content) -> Content:
         """Compute the own columns, and keep their Gram matrix over rows that are fitted for the next secure sum."""
         state, node = self._talk.state, self._talk.state.node
+        state.tell_once("columns")
         trees = Trees.from_arrays(content.under("trees"))
+        if trees.depth > EXACT_DEPTH or len(trees.feature) > MOST_TREES:
+            detail = f"more than {MOST_TREES} trees, or than {EXACT_DEPTH} levels"
+            raise TrainingFailed(f"{self.name}: {detail}: leaves of deep trees hold single customers")
         basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = state.columns = basis.columns(node.values)
         if state.marks:
@@ -157,6 +167,10 @@ class ProtectedApp:
         if directions.ndim != 2 or len(directions) != state.columns.shape[1] or not np.isfinite(directions).all():
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
+        rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
+        if len(rows) and np.square(state.columns[rows]).mean() < LEAST_SPREAD / FARTHEST_COLUMN**2:
+            # Directions in which the own customers do not differ leave all that is opened to those of others.
+            raise TrainingFailed(f"{self.name}: the directions keep next to nothing of its own customers")
         state.beta = np.zeros(directions.shape[1])
         return Content()
 
@@ -169,6 +183,8 @@ class ProtectedApp:
         """
         state = self._talk.state
         if content.under("hidden") or content.under("fitted"):
+            # What is counted is what is hidden: another time there could be more columns.
+            state.tell_once("hidden columns")
             for peer, side in state.sides.items():
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             self._require_enough(content)
@@ -214,6 +230,7 @@ class ProtectedApp:
             raise TrainingFailed(f"{self.name}: no columns were hidden yet")
         columns = max((side.others for side in state.sides.values()), default=0)
         self._own_rows.begin_with(list(others.values()), columns, state.rate)
+        state.fitted = sum(told.counts[0] for told in (*others.values(), self._own_rows.told))
         everybody = others | {self.name: self._own_rows.told}
         counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
@@ -236,7 +253,7 @@ class ProtectedApp:
         """
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
         state.require_enough()
-        state.answer_again(GRADIENT, MOST_GRADIENTS)
+        state.answer_again(GRADIENT, most_gradients(state.fitted))
         state.beta = content.floats("beta")
         for peer, side in state.sides.items():
             logits = side.seen_columns @ state.beta
@@ -280,13 +297,13 @@ class ProtectedApp:
     def _clear(self, content: Content) -> Content:
         """Of a bank: the gradient of its columns where the other side says nothing, in numbers, for banks' sum."""
         state, width = self._talk.state, content.integer("width")
-        state.require_counted()
-        state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
-        state.beta = content.floats("beta")
         if state.parties.theirs:
+            state.require_enough()
             own = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
         else:
-            own = np.flatnonzero(state.purposes(content.number("set_aside"), content.integer("seed")) == FIT)
+            own = np.flatnonzero(alone(state, content) == FIT)
+        state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
+        state.beta = content.floats("beta")
         labels = self._labels(own)
         if labels is not None and len(own):
             residual = labels - 1.0 / (1.0 + np.exp(-(state.columns[own] @ state.beta)))

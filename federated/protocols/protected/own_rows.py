@@ -17,8 +17,9 @@ from federated.errors import TooFewRows, TrainingFailed
 from federated.nodes.row_sets import LEAST_APART, Apart, Digests
 from federated.privacy.vertical.columns import least_rows, most_columns
 from federated.privacy.vertical.ring import Ring
+from federated.protocols.core.messages import Content
 from federated.protocols.core.rows import BankRows, Positions
-from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, ProtectedNode
+from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks, ProtectedNode
 
 # How many times the spread of its own labels a bank takes that of all to be, if the operator says so.
 MOST_BELIEVED = 2.0
@@ -97,6 +98,9 @@ class OwnRows:
                 raise TooFewRows(f"{why.format(least)}: {of}", least=least)
         if self.rows.row_sets is None:
             return
+        least_of_banks = min(LEAST_APART, self.rows.least_rows)
+        if self.rows.alone_sets is not None:
+            self.rows.alone_sets.require_far(self.own[0], least_of_banks)
         # Drawn by all banks, so that no run can be given the number of another.
         drawn = b"".join(each.to_bytes(8, "big") for each in sorted(told.drawn for told in everybody))
         self.rows.row_sets.begin(
@@ -104,5 +108,27 @@ class OwnRows:
             self.own,
             [told.counts for told in everybody],
             [told.apart for told in everybody],
-            (min(self.rows.least_apart, together), *[min(LEAST_APART, self.rows.least_rows)] * 2),
+            (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
         )
+
+
+def alone(state: ProtectedNode, content: Content) -> Marks:
+    """Of a bank in a run of banks alone: what each row is for, (rows,), remembered before anything is opened.
+
+    Raises `RowsTooAlike` where it is nearly an earlier run, of banks alone or with grid companies, or one too many.
+    """
+    purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
+    if not state.enough and isinstance(state.node.rows, BankRows):
+        _begin_alone(state.node.rows, purposes)
+        state.enough = True
+    return purposes
+
+
+def _begin_alone(rows: BankRows, purposes: Marks) -> None:
+    if rows.alone_sets is None:
+        return
+    own, least = tuple(rows.digests[purposes == purpose] for purpose in PURPOSES), min(LEAST_APART, rows.least_rows)
+    if rows.row_sets is not None:
+        rows.row_sets.require_far(own[0], least)
+    counts = [len(part) for part in own]
+    rows.alone_sets.begin(secrets.randbits(64), own, [counts], [rows.alone_sets.apart(own)], [least] * len(own))

@@ -101,6 +101,8 @@ class ProtectedNode:
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     # The overall rate of default, as the operator says.
     rate: float = 0.5
+    # Of a bank: over how many rows of all banks together gradients are opened. A grid company is not told.
+    fitted: int = 1 << 24
     told: set[str] = field(default_factory=set)
     # Of a bank: whether banks together fit as many rows as it wants gradients to be opened over.
     enough: bool = False
@@ -178,12 +180,6 @@ class ProtectedNode:
         """Raise `TrainingFailed` at a bank that has not heard yet from all other banks how many rows they fit."""
         if self.is_bank and not self.enough:
             raise TrainingFailed(f"{self.node.rows.org_id}: nothing is opened before banks have counted their rows")
-
-    def require_counted(self) -> None:
-        """As `require_enough`, of what banks open by themselves; in a run without grid companies they count when a
-        session opens."""
-        if self.parties.theirs:
-            self.require_enough()
 
     def require_alone(self) -> None:
         """Raise `TrainingFailed` in a run with grid companies: nobody counts there what banks open by themselves."""

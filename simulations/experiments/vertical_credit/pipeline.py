@@ -154,7 +154,8 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
 
 
 def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None:
-    """Banks of one's own may open as many sets of customers as there are folds; others open `row_sets` of theirs."""
+    """Banks of one's own may open as many sets of customers as there are folds, and each as often as the ledger lets
+    them; others open `row_sets` of theirs, `runs_a_set` times."""
     limit = bank.training_limit
     least = limit.least_rows if least_rows is None else least_rows
     own = replace(
@@ -163,6 +164,7 @@ def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None
         # Who lets fewer rows tell labels has no limit on how well.
         label_auc=limit.label_auc if least >= limit.least_rows else None,
         row_sets=max(limit.row_sets, folds),
+        runs_a_set=limit.runs,
         # Sets of customers of several folds have most in common.
         least_apart=limit.least_apart if folds == 1 else min(limit.least_apart, least),
     )

@@ -20,8 +20,8 @@ NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
 class Memories:
     """What banks remember, each of its own, with a clock that tests can set."""
 
-    def __init__(self, sets=9):
-        self.kept, self.now, self.sets = {}, NOW, sets
+    def __init__(self, sets=9, runs=99):
+        self.kept, self.now, self.sets, self.runs = {}, NOW, sets, runs
 
     def of(self, bank, of="fitted"):
         key = (bank, of)
@@ -31,7 +31,7 @@ class Memories:
             self.kept.update({key: after} if same else {})
             return same
 
-        return RowSets(self.kept.get(key), swap, self.now, YEAR, self.sets)
+        return RowSets(self.kept.get(key), swap, self.now, YEAR, self.sets, self.runs)
 
 
 def remembering(world, memories, least=100, banks=BANKS):
@@ -43,8 +43,9 @@ def remembering(world, memories, least=100, banks=BANKS):
         def node(opened=world.nodes[bank]._opened, bank=bank, digests=digests):
             found = opened()
             found.rows = replace(
-                found.rows, least_rows=least, least_apart=least, digests=digests, row_sets=memories.of(bank)
-            )
+                found.rows, least_rows=least, least_apart=least, digests=digests, row_sets=memories.of(bank),
+                alone_sets=memories.of(bank, "fitted alone"),
+            )  # fmt: skip
             return found
 
         world.nodes[bank]._opened = node
@@ -225,3 +226,51 @@ def test_a_memory_that_is_spoilt_or_changed_meanwhile_opens_nothing():
     one.begin(1, own, [(2,)], [one.apart(own)], (1,))
     with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
         other.begin(2, own, [(2,)], [other.apart(own)], (1,))
+
+
+def test_a_set_of_customers_is_trained_on_only_so_often():
+    """An operator that has each run draw other columns adds up what they say of the same labels."""
+    world, memories = World(rows=400), Memories(runs=2)
+    remembering(world, memories)
+    for _ in range(2):
+        fit(world)
+    with pytest.raises(RowsTooAlike, match="as many as 2 runs were opened over these very customers"):
+        fit(world)
+    memories.now += YEAR + timedelta(days=1)
+    fit(world)
+
+
+def test_runs_of_banks_alone_are_remembered_too():
+    """A share set aside that is one customer more, or a run with grid companies that leaves one out, told its label."""
+    world, memories = World(rows=400), Memories()
+    remembering(world, memories)
+
+    def fit_alone(share):
+        world.training(replace(QUICK, set_aside=share), joint=0).fit()
+
+    fit_alone(QUICK.set_aside)
+    fit_alone(QUICK.set_aside)
+    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+        fit_alone(QUICK.set_aside + 0.01)
+    world.crossed.clear()
+    # All customers are fitted by both kinds, but for one that grid-x leaves out.
+    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+        fit(world, [positions_of(world, FIT)[0]])
+    assert not {"query.protected_open", "query.protected_clear"} & {action for action, _ in world.crossed}
+
+
+def positions_of(world, purpose):
+    """Where bank-a and grid-x have customers for this purpose, by a world of its own that remembers nothing."""
+    return positions(World(rows=400), purpose)
+
+
+def test_banks_release_no_scores_of_a_run_that_they_would_not_fit():
+    world, memories = World(rows=400), Memories()
+    remembering(world, memories)
+    world.training(QUICK, joint=0).fit()
+    training = world.training(replace(QUICK, set_aside=0.11), joint=0)
+    training._introduce()
+    training._columns(0, training.session.sides[0])
+    told = Content({"beta": np.zeros(training.bases[0].width)}, dict(training.drawn))
+    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+        training.ask("histogram", {"bank-a": told})

@@ -176,6 +176,46 @@ def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden
         world.nodes["grid-x"]._talk.state.told.clear()
 
 
+def test_columns_are_made_and_hidden_once_and_of_shallow_trees():
+    """Columns that are hidden after banks counted, or made anew, were one for every customer."""
+    world = World(rows=400)
+    training, hidden = world.training(), []
+    asked = training.ask
+
+    def listening(action, requests):
+        if action == "hide" and any("hidden/" in name for c in requests.values() for name in c.arrays):
+            hidden.append(requests)
+        return asked(action, requests)
+
+    training.ask = listening
+    training.fit()
+    with pytest.raises(TrainingFailed, match="hidden columns are told once a run"):
+        asked("hide", {"bank-a": hidden[0]["bank-a"]})
+    with pytest.raises(TrainingFailed, match="columns are told once a run"):
+        training._columns(0, training.session.sides[0])
+    deep = World(rows=400).training(replace(FEW, depth=3))
+    with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
+        deep.fit()
+    with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
+        World(rows=400).training(replace(FEW, candidates=(401, 12))).fit()
+
+
+def test_a_grid_company_refuses_directions_in_which_its_own_customers_do_not_differ():
+    """All columns would be the other grid company's, over its few customers."""
+    training = World(rows=400).training()
+    asked = training.ask
+
+    def singling_out(action, requests):
+        if action == "project":
+            none = np.zeros_like(requests["grid-y"].arrays["directions"])
+            requests = {**requests, "grid-y": Content({"directions": none})}
+        return asked(action, requests)
+
+    training.ask = singling_out
+    with pytest.raises(TrainingFailed, match="grid-y: the directions keep next to nothing of its own customers"):
+        training.fit()
+
+
 def test_an_operator_that_keeps_banks_from_counting_opens_no_gradients():
     training = World(rows=400).training()
     asking = training.ask

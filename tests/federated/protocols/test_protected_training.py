@@ -100,6 +100,7 @@ def test_an_answer_that_the_operator_repeats_is_refused():
 def test_a_node_answers_no_more_often_than_a_run_needs(monkeypatch):
     """Every answer is an equation about labels: an operator that goes on asking is refused."""
     monkeypatch.setattr(node, "MOST_GRADIENTS", 1)
+    monkeypatch.setattr(node, "most_gradients", lambda _: 1)
     with pytest.raises(TrainingFailed, match="more than 1 of a run's banks' gradients were asked for"):
         World(rows=600).training().fit()
     training = World(rows=600).training(replace(FEW, trees=0))
