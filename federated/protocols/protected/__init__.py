@@ -1,7 +1,7 @@
 """Training in which nobody reads a row of anybody else: vertical steps on shares, all sums under secure aggregation.
 
-The model is linear in columns that are chosen without labels (`models.encoding.random_leaves`). For the grid companies'
-and the banks' columns in turn, residuals are computed on shares between each bank and each grid company
+The model is linear in columns that are chosen without labels (`models.encoding.random_leaves`), a grid company's few of
+them (`models.encoding.principal`, `privacy.vertical.columns`). Banks fit theirs alone first; then residuals are computed on shares between each bank and each grid company
 (`privacy.vertical`), and what all parties add up to is the gradient of a side, which alone is opened. A third node
 deals what that takes, and learns of a pair how many rows it has. Guarantee against semi-honest parties of whom no two
 collude:
@@ -13,7 +13,8 @@ collude:
 - the first bank by name learns counts of defaults by cell of about 20 customers, also of other banks, but not whose.
 
 Beyond that: whoever deals or passes on wrong corrections ends the run and reads nothing; and in a run of at least three
-nodes the operator and one other node read nothing more of rows that are fitted, nor of labels that are counted. Of rows
+nodes the operator and one other node read nothing more of rows that are fitted, nor of labels that are counted, from what
+passes by (what an operator learns by coefficients of its own choosing is bounded by their number alone: ADR 0012). Of rows
 set aside and held out the operator is told the sum of two logits, so with a bank it knows the grid company's. In a run
 of one bank and one grid company the operator deals, and with either of them reads the other.
 

@@ -21,7 +21,7 @@ from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
-from federated.privacy.vertical.columns import most_columns
+from federated.privacy.vertical.columns import most_columns, most_gradients
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
@@ -55,6 +55,8 @@ class ProtectedTraining:
     watch: Callable[[int, FloatArray], None] = lambda *_: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
+    gradients: int = 0
+    chosen: bool = False
 
     @property
     def joint(self) -> bool:
@@ -89,7 +91,7 @@ class ProtectedTraining:
         trees = self._best_trees(grams[0])
         kept = np.concatenate([self.banks.ramps, self.banks.leaves_of(trees)])
         self._keep(kept)
-        self.bases[0] = self.banks.with_trees(trees)
+        self.bases[0], self.chosen = self.banks.with_trees(trees), True
         self.betas = self._padded(self.betas)
         grams[0] = grams[0][np.ix_(kept, kept)]
         if trees:
@@ -122,8 +124,11 @@ class ProtectedTraining:
         spectra = [self._spectrum(k, gram, width) for k, (gram, width) in enumerate(zip(grams, widths, strict=True))]
         here, raw, ridge = np.concatenate(start), None, self.settings.ridge
         for number in range(self.settings.ridges):
+            most = min(self.settings.most, self._left(len(start)))
+            if number and most <= 0:
+                break
             found = ascend(
-                self._problem(ridge, grams, widths), here, tolerance=tolerance, most=self.settings.most, gradient=raw,
+                self._problem(ridge, grams, widths), here, tolerance=tolerance, most=most, gradient=raw,
                 watch=lambda spent, left: self.session.progress("protected", spent, left),
             )  # fmt: skip
             if found.left > ROUNDED * tolerance:
@@ -140,6 +145,14 @@ class ProtectedTraining:
             if abs(np.log(wanted / ridge)) < CLOSE:
                 break
             ridge = wanted
+
+    def _left(self, sides: int) -> int:
+        """How many gradients may still be opened for a fit of so many sides. Of both, nodes answer no more than
+        `most_gradients`: half are for the fit before trees are chosen, and one chooses them."""
+        if sides == 1:
+            return self.settings.most
+        most = most_gradients(sum(self.pairs.values()))
+        return (most if self.chosen else most // 2) - self.gradients - 1
 
     def _relative(self, k: int) -> FloatArray:
         """Ridge of every column (width,) of side `k` where that of ramps is 1, and 0 of the constant."""
@@ -361,6 +374,7 @@ class ProtectedTraining:
         opening = {
             org: Content({"beta": padded[k]}, config) for k, side in enumerate(self.session.sides) for org in side.orgs
         }
+        self.gradients += 1
         opened = self.ask("open", opening)
         dealt = self.dealt(opened, self.dealing.step(FITTING, widths), self.pairs)
         crossed = self.ask("cross", self.across(opened, "opened", self.pairs, dealt))

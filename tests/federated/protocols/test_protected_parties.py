@@ -176,6 +176,19 @@ def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden
         world.nodes["grid-x"]._talk.state.told.clear()
 
 
+def test_a_run_asks_for_no_more_gradients_than_nodes_answer(monkeypatch):
+    monkeypatch.setattr("federated.privacy.vertical.columns.FEWEST", 12)
+    monkeypatch.setattr("federated.privacy.vertical.columns.MOST", 12)
+    world = World(rows=600)
+    training = world.training()
+    training.fit()
+    assert 6 < training.gradients <= 12
+    for _ in range(training.gradients, 12):
+        training._gradient(training.betas)
+    with pytest.raises(TrainingFailed, match="more than 12 of a run's gradients were asked for"):
+        training._gradient(training.betas)
+
+
 def test_columns_are_made_and_hidden_once_and_of_shallow_trees():
     """Columns that are hidden after banks counted, or made anew, were one for every customer."""
     world = World(rows=400)
