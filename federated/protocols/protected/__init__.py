@@ -1,7 +1,7 @@
 """Training in which nobody reads a row of anybody else: vertical steps on shares, all sums under secure aggregation.
 
-The model is linear in columns that are chosen without labels (`models.encoding.random_leaves`), of a grid company in few
-of them (`models.encoding.principal`, `privacy.vertical.columns`). Banks fit theirs alone first; then residuals are
+The model is linear in columns that are chosen without labels (`models.encoding.random_leaves`), of a grid company in
+few of them (`models.encoding.principal`, `privacy.vertical.columns`). Banks fit theirs alone first; then residuals are
 computed on shares between each bank and each grid company (`privacy.vertical`), and what all parties add up to is the
 gradient, which alone is opened. A third node deals what that takes, and learns of a pair how many rows it has.
 Guarantee against semi-honest parties of whom no two collude:
