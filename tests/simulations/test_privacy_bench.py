@@ -35,6 +35,8 @@ def small(monkeypatch, tmp_path):
     smaller("measure_membership", 10, 60)
     smaller("measure_extraction", 300, 8)
     monkeypatch.setattr(privacy, "QUICK", (400,))
+    monkeypatch.setattr("simulations.benchmarks.few_rows.MOST_DRAWS", 1)
+    monkeypatch.setattr("simulations.benchmarks.few_rows.ASKED_FOR", 1)
     monkeypatch.setattr("federated.privacy.attacks.leakage.STEPS", 20)
     monkeypatch.setattr(scored_network, "ZooSettings", lambda **_: SMALL)
     tables, rows = privacy.load_tables, privacy.load_table
