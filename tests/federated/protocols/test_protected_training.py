@@ -227,3 +227,24 @@ def scorer(level):
         np.zeros((0, 2), dtype=np.int64), np.zeros((0, 1, 1)), np.zeros(2),
     )  # fmt: skip
     return PartyScorer(tables, np.zeros((2, 4)))
+
+
+def test_the_joint_fit_begins_where_banks_alone_came_to_rest():
+    """From 0 the first gradient of a grid company says what its columns say by themselves, of everybody."""
+    training, asked = World(rows=900).training(replace(FEW, trees=0)), []
+    gradient, fit, rest = training._gradient, training._fit, []
+
+    def asking(betas):
+        asked.append(betas)
+        return gradient(betas)
+
+    def fitting(grams, start):
+        fit(grams, start)
+        rest.append(training.betas)
+
+    training._gradient, training._fit = asking, fitting
+    training.fit()
+    first = next(betas for betas in asked if len(betas) == 2)
+    assert np.array_equal(first[0], rest[0][0])
+    assert np.abs(first[0][1:]).max() > 0.3
+    assert not first[1].any()
