@@ -90,6 +90,10 @@ class TrainingLimit:
     label_auc: float | None
     runs_a_set: int
 
+    def __post_init__(self) -> None:
+        if self.label_auc is not None and not 0.5 <= self.label_auc < 1.0:
+            raise ValueError(f"labels are told with an AUC from 0.5 to below 1, not {self.label_auc}")
+
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
         numbers = (self.runs, self.least_rows, self.row_sets, self.least_apart, self.label_auc, self.runs_a_set)

@@ -105,10 +105,7 @@ class RowSets:
         distances = [_together(earlier, counts, told) for earlier in numbers]
         for apart in distances:
             for n, most in zip(apart, least, strict=True):
-                if 0 < n < most:
-                    # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
-                    detail = "an earlier run was over nearly the same customers: the difference tells of the others"
-                    raise RowsTooAlike(detail, apart=n, least=most)
+                _require_far(n, most)
         for earlier, apart in zip(numbers, distances, strict=True):
             if not any(apart):
                 self._run_again(earlier)
@@ -123,9 +120,7 @@ class RowSets:
         """Raise `RowsTooAlike` where these rows are those of the first purpose of an earlier run, but for fewer than
         `least`."""
         for kept in self._kept:
-            if 0 < (n := len(np.setxor1d(own, kept.own[0]))) < least:
-                detail = "an earlier run was over nearly the same customers: the difference tells of the others"
-                raise RowsTooAlike(detail, apart=n, least=least)
+            _require_far(len(np.setxor1d(own, kept.own[0])), least)
 
     def _run_again(self, number: int) -> None:
         """Count one run more over a set. Each draws other columns if the operator wants: they add up."""
@@ -140,6 +135,13 @@ class RowSets:
         if not self._swap(self._raw, raw):
             raise RowsTooAlike("another run began meanwhile: open this one again", runs=self._most)
         self._raw, self._kept = raw, kept
+
+
+def _require_far(apart: int, least: int) -> None:
+    if 0 < apart < least:
+        # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
+        detail = "an earlier run was over nearly the same customers: the difference tells of the others"
+        raise RowsTooAlike(detail, apart=apart, least=least)
 
 
 def _together(earlier: int, counts: Sequence[Sequence[int]], told: Sequence[Mapping[int, Apart]]) -> list[int]:

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 
 from scipy.stats import norm
 
 # Gradients at coefficients of somebody's choosing are equations about the banks' columns too, and who has solved them
 # reads labels off banks' gradients. Honest runs took 18 to 58 of them on four public sets.
 FEWEST, MOST, ROWS_A_GRADIENT = 40, 120, 10
+# How many times the spread of its own labels a bank takes that of all to be, if the operator says so.
+MOST_BELIEVED = 2.0
 
 
 def most_gradients(rows: int) -> int:
@@ -27,11 +30,25 @@ def most_gradients(rows: int) -> int:
     return min(MOST, max(FEWEST, rows // ROWS_A_GRADIENT))
 
 
+def spread_of(rate: float, own: Iterable[float]) -> float:
+    """The variance of a label at the overall `rate` of default; of banks with these `own` rates no more than
+    `MOST_BELIEVED` times theirs, so that who says what the overall one is does not decide alone."""
+    return min(rate * (1.0 - rate), MOST_BELIEVED * min(p * (1.0 - p) for p in own))
+
+
 def most_columns(rows: int, spread: float, auc: float) -> int:
     """For how many columns labels of so many rows, of variance `spread` each, are guessed with this AUC on average."""
-    return int(2.0 * float(norm.ppf(auc)) ** 2 * rows * spread)
+    return int(_apart(auc) * rows * spread)
 
 
 def least_rows(columns: int, spread: float, auc: float) -> int:
     """Over how many rows, of whose labels each has the variance `spread`, so many columns may have a gradient."""
-    return math.ceil(columns / (2.0 * float(norm.ppf(auc)) ** 2 * spread)) if spread else sys.maxsize
+    determined = _apart(auc) * spread
+    return math.ceil(columns / determined) if determined else sys.maxsize
+
+
+def _apart(auc: float) -> float:
+    """How many columns a row's unit of variance may have. An AUC below 0.5 is none: labels are told by the reverse."""
+    if not 0.5 <= auc < 1.0:
+        raise ValueError(f"labels are told with an AUC from 0.5 to below 1, not {auc}")
+    return 2.0 * float(norm.ppf(auc)) ** 2

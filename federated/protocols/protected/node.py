@@ -164,7 +164,8 @@ class ProtectedApp:
             raise TrainingFailed(
                 f"{self.name}: only a grid company's columns are projected, and before they are hidden"
             )
-        if directions.ndim != 2 or len(directions) != state.columns.shape[1] or not np.isfinite(directions).all():
+        known = directions.ndim == 2 and len(directions) == state.columns.shape[1] >= directions.shape[1] > 0
+        if not known or not np.isfinite(directions).all():
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
         rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])

@@ -21,7 +21,7 @@ from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
-from federated.privacy.vertical.columns import most_columns, most_gradients
+from federated.privacy.vertical.columns import most_columns, most_gradients, spread_of
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import GRADIENT_BITS
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
@@ -290,8 +290,8 @@ class ProtectedTraining:
         if k == 0:
             self.bases.append(basis)
             return gram
-        rate = self.session.rate
-        most = most_columns(sum(self.pairs.values()), rate * (1.0 - rate), s.label_auc)
+        spread = spread_of(self.session.rate, self.session.rates)
+        most = most_columns(sum(self.pairs.values()), spread, s.label_auc)
         few = principal(basis, gram, max(most, 1), s.leaf_ridge)
         self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
         self.bases.append(few)

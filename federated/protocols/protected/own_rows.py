@@ -15,14 +15,12 @@ import numpy as np
 
 from federated.errors import TooFewRows, TrainingFailed
 from federated.nodes.row_sets import LEAST_APART, Apart, Digests
-from federated.privacy.vertical.columns import least_rows, most_columns
+from federated.privacy.vertical.columns import least_rows, most_columns, spread_of
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Content
-from federated.protocols.core.rows import BankRows, Positions
+from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks, ProtectedNode
 
-# How many times the spread of its own labels a bank takes that of all to be, if the operator says so.
-MOST_BELIEVED = 2.0
 PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
 _HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
 
@@ -59,7 +57,6 @@ class OwnRows:
     """One bank's rows of a run, and what it tells the others of them."""
 
     rows: BankRows
-    at: tuple[Positions, ...]
     own: tuple[Digests, ...]
     told: Told
 
@@ -71,16 +68,16 @@ class OwnRows:
             raise TrainingFailed(f"{rows.org_id} is no bank")
         if not state.marks:
             raise TrainingFailed(f"{rows.org_id} was not told what its customers are for")
-        at = tuple(np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)]) for purpose in PURPOSES)
+        at = [np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)]) for purpose in PURPOSES]
         counts = tuple(len(each) for each in at)
         if rows.row_sets is None:
-            return OwnRows(rows, at, (), Told(secrets.randbits(64), counts, {}))
+            return OwnRows(rows, (), Told(secrets.randbits(64), counts, {}))
         own = tuple(rows.digests[each] for each in at)
-        return OwnRows(rows, at, own, Told(secrets.randbits(64), counts, rows.row_sets.apart(own)))
+        return OwnRows(rows, own, Told(secrets.randbits(64), counts, rows.row_sets.apart(own)))
 
     def begin_with(self, others: Sequence[Told], columns: int, rate: float) -> None:
         """Agree to open sums, gradients of so many `columns` of grid companies among them. `rate` is the overall rate
-        of default, as the operator says; of one that is far from the own only so much is believed (`MOST_BELIEVED`).
+        of default, as the operator says; of one that is far from the own only so much is believed (`spread_of`).
 
         Raises `TooFewRows` where all banks fit fewer rows than this one allows, or fewer than it allows for so many
         columns, `RowsTooAlike` where the run is nearly an earlier one, or one too many.
@@ -91,7 +88,7 @@ class OwnRows:
         if together < least:
             raise TooFewRows(f"{why.format(least)}: of fewer, labels can be told from what is opened", least=least)
         if self.rows.label_auc is not None:
-            spread = min(rate * (1.0 - rate), MOST_BELIEVED * float(self.rows.labels[self.at[0]].var()))
+            spread = spread_of(rate, [self.rows.labels[self.rows.training].sum() / self.rows.training.sum()])
             if columns > most_columns(together, spread, self.rows.label_auc):
                 least = least_rows(columns, spread, self.rows.label_auc)
                 of = f"of so few, labels can be told from a gradient of {columns} columns of a grid company"

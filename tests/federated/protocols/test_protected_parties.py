@@ -161,6 +161,21 @@ def test_banks_let_a_grid_company_have_no_more_columns_than_tell_little_of_label
     kept.training(replace(FEW, label_auc=0.6)).fit()
 
 
+def test_a_bank_whose_customers_seldom_default_trains_with_others():
+    """It takes all labels to be at most twice as uncertain as its own, and the operator asks for no more columns."""
+    world = World(rows=1_600)
+    rare = np.random.default_rng(3).random(1_600) < 0.05
+    world.labels = np.where(world.of_bank == 1, rare, world.labels).astype(np.int64)
+    world.apps = world._apps()
+    for bank in BANKS:
+        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=FEW.label_auc)
+    training = world.training()
+    training.fit()
+    rates = [world.labels[(world.of_bank == k) & ~world.held_out].mean() for k in range(2)]
+    assert training.session.rates == pytest.approx(rates)
+    assert 2 * rates[1] * (1 - rates[1]) < training.session.rate * (1 - training.session.rate)
+
+
 def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden():
     world = World(rows=400)
     training = world.training()
@@ -173,7 +188,8 @@ def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden
         with pytest.raises(TrainingFailed, match=why):
             training.ask("project", {node: told})
     world.nodes["grid-x"]._talk.state.told.clear()
-    for wrong in (np.zeros((3, 2)), np.full((training.bases[1].width, 2), np.nan)):
+    wide = training.bases[1].width
+    for wrong in (np.zeros((3, 2)), np.full((wide, 2), np.nan), np.zeros((wide, 0)), np.ones((wide, wide + 1))):
         with pytest.raises(TrainingFailed, match="directions of"):
             training.ask("project", {"grid-x": Content({"directions": wrong})})
         world.nodes["grid-x"]._talk.state.told.clear()
