@@ -84,15 +84,14 @@ class OwnRows:
         """
         everybody, least = [self.told, *others], self.rows.least_rows
         together = sum(told.counts[0] for told in everybody)
-        why = f"{self.rows.org_id} trains on {{:,}} customers in common at least, not on {together:,}"
         if together < least:
-            raise TooFewRows(f"{why.format(least)}: of fewer, labels can be told from what is opened", least=least)
+            raise self._too_few(least, together, "of fewer, labels can be told from what is opened")
         if self.rows.label_auc is not None:
             spread = spread_of(rate, [self.rows.labels[self.rows.training].sum() / self.rows.training.sum()])
             if columns > most_columns(together, spread, self.rows.label_auc):
                 least = least_rows(columns, spread, self.rows.label_auc)
-                of = f"of so few, labels can be told from a gradient of {columns} columns of a grid company"
-                raise TooFewRows(f"{why.format(least)}: {of}", least=least)
+                why = f"of so few, labels can be told from a gradient of {columns} columns of a grid company"
+                raise self._too_few(least, together, why)
         if self.rows.row_sets is None:
             return
         least_of_banks = min(LEAST_APART, self.rows.least_rows)
@@ -107,6 +106,10 @@ class OwnRows:
             [told.apart for told in everybody],
             (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
         )
+
+    def _too_few(self, least: int, together: int, why: str) -> TooFewRows:
+        customers = f"trains on {least:,} customers in common at least, not on {together:,}"
+        return TooFewRows(f"{self.rows.org_id} {customers}: {why}", least=least)
 
 
 def alone(state: ProtectedNode, content: Content) -> Marks:

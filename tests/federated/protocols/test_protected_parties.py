@@ -168,8 +168,8 @@ def test_a_bank_whose_customers_seldom_default_trains_with_others():
     world.labels = np.where(world.of_bank == 1, rare, world.labels).astype(np.int64)
     world.apps = world._apps()
     for bank in BANKS:
-        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=FEW.label_auc)
-    training = world.training()
+        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=0.6)
+    training = world.training(replace(FEW, label_auc=0.6))
     training.fit()
     rates = [world.labels[(world.of_bank == k) & ~world.held_out].mean() for k in range(2)]
     assert training.session.rates == pytest.approx(rates)
