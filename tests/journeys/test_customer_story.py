@@ -47,7 +47,6 @@ def test_from_consent_to_refusal(tmp_path):
         home=home,
         reporter=reporter,
         sandbox=True,
-        least_rows=1_000,
     )
 
     assert sum(result.alignment.rows.values()) == int(tables.joint.sum())
