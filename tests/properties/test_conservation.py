@@ -38,7 +38,7 @@ from financing.registry.retirement.commands import CancelCredits, RetireCredits,
 from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
 
 # The rules are the same on both; a server asked over a socket takes longer for each command.
-COMMANDS = {"sqlite": sized(250, 10_000), "postgresql": sized(100, 10_000)}
+COMMANDS = {"sqlite": sized(400, 10_000), "postgresql": sized(100, 10_000)}
 # Each can be claimed and issued once by each of two owners.
 DAYS = sized(12, 40)
 HOLDERS = {"dev-a": "developer", "dev-b": "developer", "buyer-a": "buyer", "buyer-b": "buyer"}
@@ -47,7 +47,10 @@ PURPOSE = {"beneficiary": "somebody", "purpose": "something"}
 
 
 class Machine:
-    """Draws a command, runs it at the desk, and tells the auditor what came of it."""
+    """Draws a command, runs it at the desk, and tells the auditor what came of it.
+
+    Ids differ from run to run, so things are drawn in the order in which they came: a seed is one run.
+    """
 
     def __init__(self, desk, seed):
         self.desk, self.rng, self.auditor = desk, Random(seed), CreditAuditor()
@@ -117,11 +120,11 @@ class Machine:
 
     def draw(self):
         owner = self.rng.choice(sorted(HOLDERS))
-        issuances = sorted(self.auditor.where)
+        issuances = list(self.auditor.where)
         own = [each for each in issuances if self.auditor.at(each, "holding", owner, "")[0]]
         issuance = self.rng.choice(own if own and self.rng.random() < 0.9 else issuances)
         held, _ = self.auditor.at(issuance, "holding", owner, "")
-        small = (1, 7, 100, 999, 1_000, 1_000, 2_000)
+        small = (1, 7, 100, 999, 1_000, 1_000, 2_000, max(1, held))
         quantity = held + 1 if self.rng.random() < 0.1 else self.rng.choice((*small, max(1, held // 2)))
         return owner, issuance, quantity
 
@@ -177,7 +180,7 @@ class Machine:
         """Some of a listing, or all of it, by the buyer that it names or by anyone."""
         if not self.listed:
             return False
-        listing_id = self.rng.choice(sorted(self.listed))
+        listing_id = self.rng.choice(list(self.listed))
         owner, named, issuance, left = self.listed[listing_id]
         buyer = named or self.rng.choice([name for name in sorted(HOLDERS) if name != owner])
         quantity = self.rng.choice((1_000, left))
@@ -192,7 +195,7 @@ class Machine:
     def withdraw(self):
         if not self.listed:
             return False
-        listing_id = self.rng.choice(sorted(self.listed))
+        listing_id = self.rng.choice(list(self.listed))
         owner, _, _, left = self.listed[listing_id]
         head = self.head()
         self.run(owner, end_listing, listing_id)
@@ -218,7 +221,7 @@ class Machine:
     def post(self):
         if not self.reserved:
             return False
-        pledge_id = self.rng.choice(sorted(self.reserved))
+        pledge_id = self.rng.choice(list(self.reserved))
         issuance, quantity = self.reserved[pledge_id]
         if self.rng.random() < 0.3:
             self.run("bank-gusu", void_pledge, pledge_id)
@@ -239,7 +242,7 @@ class Machine:
     def release(self):
         if len(self.posted) < 2:
             return False
-        pledge_id = self.rng.choice(sorted(self.posted))
+        pledge_id = self.rng.choice(list(self.posted))
         issuance, quantity = self.posted[pledge_id]
         part = self.rng.choice((1, quantity))
         head = self.head()
@@ -252,7 +255,7 @@ class Machine:
         return None
 
     def freeze(self):
-        issuance = self.rng.choice(sorted(self.auditor.where))
+        issuance = self.rng.choice(list(self.auditor.where))
         total = len(self.auditor.where[issuance])
         first = self.rng.randint(1, total)
         last = min(total, first + self.rng.choice((0, 500, 5_000)))
@@ -271,7 +274,7 @@ class Machine:
     def thaw(self):
         if not self.freezes:
             return False
-        freeze_id = self.rng.choice(sorted(self.freezes))
+        freeze_id = self.rng.choice(list(self.freezes))
         registry, issuance, first, last = self.freezes[freeze_id]
         span = slice(first - 1, last)
         if self.rng.random() < 0.7:
@@ -341,7 +344,7 @@ class Machine:
     def arrive(self):
         if not self.sent:
             return False
-        sent = self.sent[self.rng.choice(sorted(self.sent))]
+        sent = self.sent[self.rng.choice(list(self.sent))]
         locked = ("escrow", sent.owner_id, sent.transfer_id)
         if self.rng.random() < 0.5:
             self.run(sent.to_registry, refuse_transfer, sent.transfer_id)
@@ -366,14 +369,11 @@ REACHED = {*STEPS, "refused credits_frozen", "refused insufficient_balance", "re
 @pytest.mark.timeout(900)
 def test_random_commands_conserve_every_kilogram(desk, kind):
     machine, most = Machine(desk, seed=2026), COMMANDS[kind]
-    for number in range(1, 5 * most + 1):
+    for number in range(1, most + 1):
         while machine.step() is False:
             pass
         if number % 250 == 0:
             assert machine.auditor.agrees(desk.look(lambda unit: unit.ledger.balances()))
-        # Ids differ from run to run, and so does when the rarest refusal comes.
-        if number >= most and (set(machine.counts) >= REACHED or kind == "postgresql"):
-            break
     desk.verify()
     assert kind == "postgresql" or set(machine.counts) >= REACHED, machine.counts
     assert machine.auditor.agrees(desk.look(lambda unit: unit.ledger.balances()))
