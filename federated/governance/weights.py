@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from federated.models.served.calibration import NONE, Calibration
 from federated.models.served.functions import Arrays
+from federated.models.served.hidden import HiddenFunction
 from federated.models.served.scorer import PartyScorer
 
 SCORERS = ("joint_bank", "joint_grid", "bank_only")
@@ -20,11 +21,12 @@ OWN = "own/"
 class ScoringModel:
     """Two scorers that are summed, one for want of a grid side, the calibration of either, and banks' own on top.
 
-    A bank is in `own` only if its customers differ significantly from the network's.
+    The grid side is a function that its node computes, or one whose weights banks alone know. A bank is in `own` only
+    if its customers differ significantly from the network's.
     """
 
     joint_bank: PartyScorer
-    joint_grid: PartyScorer
+    joint_grid: PartyScorer | HiddenFunction
     bank_only: PartyScorer
     joint: Calibration = NONE
     alone: Calibration = NONE
@@ -49,10 +51,13 @@ class ScoringModel:
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> ScoringModel:
         """Read back what `to_arrays` wrote. Raises `ModelCorrupt`."""
-        scorers = {name: PartyScorer.from_arrays(name, arrays) for name in SCORERS}
+        bank, alone = (PartyScorer.from_arrays(name, arrays) for name in ("joint_bank", "bank_only"))
+        is_hidden = HiddenFunction.is_in("joint_grid", arrays)
         banks = sorted({name[len(OWN) :].rsplit("/", 1)[0] for name in arrays if name.startswith(OWN)})
         return ScoringModel(
-            **scorers,
+            bank,
+            (HiddenFunction if is_hidden else PartyScorer).from_arrays("joint_grid", arrays),
+            alone,
             joint=Calibration.from_arrays("joint", arrays),
             alone=Calibration.from_arrays("alone", arrays),
             own={bank: Calibration.from_arrays(f"{OWN}{bank}", arrays) for bank in banks},

@@ -22,6 +22,11 @@ from federated.models.served.tables import AdditiveTables, Part
 BAND_RANKS = np.array([0.2, 0.4, 0.6, 0.8])
 
 
+def band_of(cuts: FloatArray, value: float) -> tuple[int, int]:
+    """Between which hundredths a value lies of those customers whose quantiles by fifths are `cuts` (4,)."""
+    return 20 * int(np.searchsorted(cuts, value, "left")), 20 * (int(np.searchsorted(cuts, value, "right")) + 1)
+
+
 @dataclass(frozen=True)
 class PartyScorer:
     """`tables` plus Σ weight · (mean of members) over `rest`. `bands` (features, 4): quantiles of the training rows."""
@@ -57,8 +62,7 @@ class PartyScorer:
 
     def band(self, feature: int, value: float) -> tuple[int, int]:
         """Between which hundredths of the training customers a value lies: multiples of 20, such as (80, 100)."""
-        cuts = self.bands[feature]
-        return 20 * int(np.searchsorted(cuts, value, "left")), 20 * (int(np.searchsorted(cuts, value, "right")) + 1)
+        return band_of(self.bands[feature], value)
 
     def silent(self) -> PartyScorer:
         """A scorer of the same features that says the same of everybody: a logit of 0."""
