@@ -11,12 +11,13 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from federated.errors import VersionNotApproved
+from federated.errors import NotPermitted, VersionNotApproved
 from federated.governance.lifecycle import Status
 from federated.governance.manifest import Manifest
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
+from federated.models.served.hidden import HiddenFunction
 from federated.models.served.scorer import PartyScorer
 
 LOADED_MAX = 4
@@ -33,15 +34,34 @@ class ApprovedModels:
     def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
         """The function of a `bank` or a `grid` in a version that is approved at `at`; a bank's alone unless `joint`.
 
+        Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, and `NotPermitted` for a joint score by a hidden
+        function: that one comes about between nodes (`serving.hidden`), and no party has a share of it to hand over.
+        """
+        model = self.approved(version, at)
+        if not joint:
+            return model.bank_only
+        if isinstance(model.joint_grid, HiddenFunction):
+            raise NotPermitted(
+                f"{version} hides its function of electricity data: no node computes it", version=version
+            )
+        return model.joint_grid if role == "grid" else model.joint_bank
+
+    def approved(self, version: str, at: datetime) -> ScoringModel:
+        """All functions of a version that is approved at `at`.
+
         Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`.
         """
         status = self._governance.lifecycle().status(version, at)
         if status is not Status.APPROVED:
             raise VersionNotApproved(f"{version} is {status}: nothing is computed with it", version=version)
-        model = self.load(self._governance.manifest(version))
-        if role == "grid":
-            return model.joint_grid
-        return model.joint_bank if joint else model.bank_only
+        return self.load(self._governance.manifest(version))
+
+    def hidden_in_use(self) -> frozenset[str]:
+        """Ids of the hidden functions of versions that score, or may come to. Raises `ModelCorrupt`."""
+        records = self._governance.lifecycle().versions.values()
+        open_ones = [r.version for r in records if r.rejected_at is None and r.retired_at is None]
+        models = [self.load(self._governance.manifest(version)) for version in open_ones]
+        return frozenset(m.joint_grid.function_id for m in models if isinstance(m.joint_grid, HiddenFunction))
 
     def load(self, manifest: Manifest) -> ScoringModel:
         """A version's functions. Raises `ModelNotFound` or `ModelCorrupt`."""

@@ -12,6 +12,7 @@ from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
 from federated.models.served.reasons import RankedReason, Reason, top_reasons
+from federated.nodes import functions
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
 from federated.nodes.row_sets import RowSets
@@ -46,6 +47,14 @@ class BankNode(Node):
         """Allow so many runs from now on; earlier ones count."""
         self.store.put_state({TRAINING_STATE: limit.to_bytes()})
 
+    def keep_function(self, function_id: str, secret: bytes) -> None:
+        """Keep the weights of a hidden function and the key of their masks (`hidden_weights.BankWeights`).
+
+        Raises `NotPermitted` if others are kept under this id, `NodeUnavailable`.
+        """
+        functions.keep_secret(self.store, function_id, secret)
+        self.forget_functions()
+
     def row_sets(self, of: str) -> RowSets:
         """Its memory of runs: of what they opened (`of`) over its customers."""
         key, limit = f"row sets {of}", self.training_limit
@@ -64,10 +73,6 @@ class BankNode(Node):
         # What counts labels is counted by the bank's own ledger; what fits them says other things with other columns.
         runs = limit.runs if of.startswith("counted") else limit.runs_a_set
         return RowSets(self.store.state(key), swap, self._clock(), limit.window, limit.row_sets, runs)
-
-    def now(self) -> datetime:
-        """This node's own time."""
-        return self._clock()
 
     def customers(self, limit: int, after: str = "") -> list[str]:
         """Own customers' subject ids in order, those after `after`, at most `limit`."""
@@ -181,6 +186,5 @@ class BankNode(Node):
         try:
             return opened(self.mask_key(beside.org_id), request.text(), beside.sealed)
         except FederatedError as error:
-            with self.store.consents(write=True) as consents:
-                self._log(consents, request, Action.SCORE, self._clock(), error.code)
+            self.log_refusal(request, error)
             raise

@@ -26,6 +26,10 @@ class ConsentingNode:
         self.org_id = store.org_id
         self._clock = clock
 
+    def now(self) -> datetime:
+        """This node's own time."""
+        return self._clock()
+
     def _now(self, at: datetime) -> datetime:
         """This node's own time, at which a question that says it is asked `at` counts. Raises `InvalidTime`."""
         now = self._clock()

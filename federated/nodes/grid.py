@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from federated.consent.record import ConsentRecord
 from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
 from federated.errors import NotPermitted
+from federated.nodes import functions
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.node import Node, PartialRequest, PartialScore
 from federated.nodes.seals import seal
@@ -37,6 +41,18 @@ class GridNode(Node):
     def set_budget(self, budget: QueryBudget) -> None:
         """Let this node answer so often from now on; earlier answers count."""
         self.store.put_state({BUDGET_STATE: budget.to_bytes()})
+
+    def keep_function(self, function_id: str, masked: NDArray[np.uint64]) -> None:
+        """Keep this grid company's masked weights (entries,) of a hidden function.
+
+        Raises `NotPermitted` if others are kept under this id, `NodeUnavailable`.
+        """
+        functions.keep_secret(self.store, function_id, masked.astype("<u8").tobytes())
+        self.forget_functions()
+
+    def masked_weights(self, function_id: str) -> NDArray[np.uint64]:
+        """What `keep_function` kept. Raises `NodeUnavailable` if nothing was."""
+        return np.frombuffer(self.kept_function(function_id), dtype="<u8").astype(np.uint64)
 
     def partial(self, request: PartialRequest, *, explained: bool = True) -> PartialScore | None:
         """This node's share of a customer's logit, None without a file, masked towards the bank that asks.

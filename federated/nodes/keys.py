@@ -1,8 +1,9 @@
 """A node's private keys at rest: they lie in its store sealed, under a key that lies outside it.
 
-Sealed are the key that a node signs with, its key for masks, and its secret of an alignment that is under way. The
-sealing key (ChaCha20-Poly1305; the node's name and the key's are bound in) is derived with scrypt from the passphrase
-in `TANXIN_NODE_PASSPHRASE`, or without one lies in a file (mode 0600) in `node-keys/`, beside the folder of the stores.
+Sealed are the key that a node signs with, its key for masks, its secret of an alignment that is under way, and what it
+keeps of hidden functions (`nodes.functions`). The sealing key (ChaCha20-Poly1305; the node's name and the key's are
+bound in) is derived with scrypt from the passphrase in `TANXIN_NODE_PASSPHRASE`, or without one lies in a file (mode
+0600) in `node-keys/`, beside the folder of the stores.
 
 Guarantee: whoever has a copy of a store, or of the whole folder of stores with `-wal` and `-shm`, has no private key of
 a node, and can put none of its choosing into a store. Threat model: stolen copies and backups of stores. Whoever reads
@@ -44,6 +45,16 @@ SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 17, 8, 1
 def alignment_secret(peer: str) -> str:
     """What a node's secret of an alignment with a peer is called in its store."""
     return f"psi/{peer}/secret"
+
+
+def function_secret(function_id: str) -> str:
+    """What a node's secret of a hidden function is called in its store."""
+    return f"function/{function_id}/secret"
+
+
+def dealing_key(function_id: str, grid_id: str) -> str:
+    """What the key of a grid company's mask in a hidden function is called in its dealer's store."""
+    return f"function/{function_id}/deals to {grid_id}"
 
 
 def first_key(store: NodeStore, name: str, fresh: Callable[[], bytes]) -> bytes:
@@ -117,7 +128,9 @@ def _sealed_anew(store: NodeStore, rows: Mapping[str, bytes]) -> dict[str, bytes
 
 
 def _is_key(name: str) -> bool:
-    return name in {SIGNING, MASK} or (name.startswith("psi/") and name == alignment_secret(name.split("/")[1]))
+    if name in {SIGNING, MASK} or name.startswith("function/"):
+        return True
+    return name.startswith("psi/") and name == alignment_secret(name.split("/")[1])
 
 
 def _sealing_key(store: NodeStore, sealed_by: bytes) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -21,12 +21,16 @@ from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.served.scorer import PartyScorer
+from federated.nodes import functions
 from federated.nodes.consenting import ConsentingNode
 from federated.nodes.keys import MASK, first_key
 from federated.nodes.masks import mask_of, masked, new_secret, public_of, shared_key
 from federated.nodes.store import NodeStore
+from federated.nodes.wording import kind_of, reason_of
 
 PEER_STATE = "peer mask key "
+# No node is called so: it stands for a network's operator where that deals.
+OPERATOR = "\0operator"
 COUNTED_IN = 10
 
 
@@ -50,7 +54,7 @@ class PartialRequest:
         return "\0".join(parts)
 
 
-Admitted = tuple[FloatArray, PartyScorer, int]
+Prepared = TypeVar("Prepared")
 
 
 class Models(Protocol):
@@ -59,8 +63,13 @@ class Models(Protocol):
     def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
         """The function of a `role` in a version whose approval holds at `at`.
 
-        Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`.
+        Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, and `NotPermitted` for a joint score by a hidden
+        function, which no node computes alone.
         """
+        ...
+
+    def hidden_in_use(self) -> frozenset[str]:
+        """Ids of the hidden functions of versions that score, or may come to. Raises `ModelCorrupt`."""
         ...
 
 
@@ -102,34 +111,52 @@ class Node(ConsentingNode):
             at=now,
         )
 
-    def _admit(self, request: PartialRequest, peer: str | None, action: Action) -> Admitted | None:
-        """The subject's values, the function and the mask, None without a file; consent is checked, the use logged.
+    def admitted(
+        self, request: PartialRequest, action: Action, prepared: Callable[[datetime], Prepared]
+    ) -> tuple[FloatArray, Prepared] | None:
+        """The subject's values that a model reads, and what is `prepared` at this node's own time; None without a file.
 
-        One transaction: what is answered was logged before, and a withdrawal comes before it or after it. Raises
-        consent errors, `InvalidTime`, `NotPermitted`, of an unapproved version, and `QueryBudgetSpent`: they are logged
-        as well, at this node's own time.
+        Consent is checked and the use logged in one transaction: what is answered was logged before, and a withdrawal
+        comes before it or after it. Raises consent errors, `InvalidTime`, what `prepared` raises, and
+        `QueryBudgetSpent`: they are logged as well.
         """
-        admitted: Admitted | None = None
+        found: tuple[FloatArray, Prepared] | None = None
         refusal: FederatedError | None = None
         with self.store.consents(write=True) as consents:
             now = self._clock()
             try:
                 require_near(request.at, now)
                 self._allowed(consents, request, now)
-                scorer = self._scorer(request.model, now, joint=peer is not None)
-                mask = 0 if peer is None else self._mask(request, peer)
+                ready = prepared(now)
                 values = self.store.values_of(request.subject_id)
                 if values is not None:
                     action = self._counted_as(consents, request, action, now)
                     self._require_budget(consents, request, action, now)
-                    admitted = values, scorer, mask
+                    found = values[self._lending], ready
             except FederatedError as error:
                 refusal = error
-            outcome = NO_FILE if admitted is None else ANSWERED
+            outcome = NO_FILE if found is None else ANSWERED
             self._log(consents, request, action, now, outcome if refusal is None else refusal.code)
         if refusal is not None:
             raise refusal
-        return admitted
+        return found
+
+    def require_allowed_still(self, request: PartialRequest) -> None:
+        """Check consent once more in a query that was admitted. Raises consent errors and logs them."""
+        with self.store.consents() as consents:
+            now = self._clock()
+            try:
+                self._allowed(consents, request, now)
+                return
+            except FederatedError as error:
+                refusal = error
+        self.log_refusal(request, refusal)
+        raise refusal
+
+    def log_refusal(self, request: PartialRequest, refusal: FederatedError) -> None:
+        """Note that a query that was admitted was refused after all."""
+        with self.store.consents(write=True) as consents:
+            self._log(consents, request, Action.SCORE, self._clock(), refusal.code)
 
     def _scorer(self, version: str, now: datetime, *, joint: bool) -> PartyScorer:
         if self._models is None:
@@ -187,6 +214,36 @@ class Node(ConsentingNode):
             self._keys[peer] = shared_key(self._secret(), pinned, "|".join(sorted((self.org_id, peer))))
         return self._keys[peer]
 
+    def dealt_key(self, operator: bytes) -> bytes:
+        """The key in common with an operator that deals, 32 bytes, by its public key: for a network of two alone."""
+        name = OPERATOR + operator.hex()
+        if name not in self._keys:
+            # An operator has a new key whenever it begins anew.
+            self._keys = {peer: key for peer, key in self._keys.items() if not peer.startswith(OPERATOR)}
+            self._keys[name] = shared_key(self._secret(), operator, f"{OPERATOR}|{self.org_id}")
+        return self._keys[name]
+
+    def keep_dealing(self, function_id: str, grid_id: str, key: bytes) -> None:
+        """Keep the key (32 bytes) of a grid company's mask in a hidden function that this node deals for.
+
+        Raises `NotPermitted` if another is kept, `NodeUnavailable`.
+        """
+        functions.keep_dealing(self.store, function_id, grid_id, key)
+        self.forget_functions()
+
+    def kept_dealing(self, function_id: str, grid_id: str) -> bytes:
+        """The key of a grid company's mask. Raises `NodeUnavailable` if this node was not told to deal for it."""
+        return functions.kept_dealing(self.store, function_id, grid_id)
+
+    def kept_function(self, function_id: str) -> bytes:
+        """This node's part of a hidden function. Raises `NodeUnavailable` if it was given none."""
+        return functions.kept_secret(self.store, function_id)
+
+    def forget_functions(self) -> None:
+        """Forget parts of hidden functions of no version in use, but the latest; a node without models forgets none."""
+        if self._models is not None:
+            functions.forget_unused(self.store, self._models.hidden_in_use)
+
     def _mask(self, request: PartialRequest, peer: str) -> int:
         """What this node adds to its logit: the pair's mask at the bank, its negative at the grid company."""
         mask = mask_of(self.mask_key(peer), request.text())
@@ -201,16 +258,27 @@ class Node(ConsentingNode):
         and the use logged first. Masked towards `peer`; a bank without a peer computes the whole score, which is not
         masked. A version that runs in the shadow of another is not `explained`.
         """
-        admitted = self._admit(request, peer, Action.SCORE if explained else Action.SHADOW_SCORE)
-        if admitted is None:
+
+        def prepared(now: datetime) -> tuple[PartyScorer, int]:
+            scorer = self._scorer(request.model, now, joint=peer is not None)
+            return scorer, 0 if peer is None else self._mask(request, peer)
+
+        found = self.admitted(request, Action.SCORE if explained else Action.SHADOW_SCORE, prepared)
+        if found is None:
             return None
-        values, scorer, mask = admitted
-        read = values[self._lending]
+        values, (scorer, mask) = found
+        logit, ranked = self.evaluated(scorer, values, explained=explained)
+        return masked(logit, mask), ranked
+
+    def evaluated(
+        self, scorer: PartyScorer, values: FloatArray, *, explained: bool
+    ) -> tuple[float, tuple[RankedReason, ...]]:
+        """A customer's logit by a function of this node's, and the strongest reasons."""
         if not explained:
-            return masked(float(scorer.logits(read[None, :])[0]), mask), ()
-        seed = 0 if scorer.exact else int.from_bytes(hashlib.sha256(read.tobytes()).digest()[:8], "big")
-        logit, contributions = scorer.explain(read, seed)
-        return masked(logit, mask), self._ranked(scorer, read, contributions)
+            return float(scorer.logits(values[None, :])[0]), ()
+        seed = 0 if scorer.exact else int.from_bytes(hashlib.sha256(values.tobytes()).digest()[:8], "big")
+        logit, contributions = scorer.explain(values, seed)
+        return logit, self._ranked(scorer, values, contributions)
 
     def column_counts(self, cuts: Mapping[str, Sequence[float]], at: datetime) -> dict[str, IntArray]:
         """How this node's customers fall into bins of each column at `at`, missing last: (cuts + 2,) a column.
@@ -245,16 +313,5 @@ class Node(ConsentingNode):
         )
 
     def _reason(self, scorer: PartyScorer, j: int, value: float) -> Reason:
-        number = int(self._lending[j])
-        feature = self.party.features[number]
-        stem = f"{self.party.code_prefix}{number + 1:02d}"
-        if np.isnan(value):
-            return Reason(f"{stem}M", f"缺少数据：{feature.zh}", f"no data on: {feature.en}")
-        low, high = scorer.band(j, value)
-        band_zh, band_en = (
-            f"（在客户中处于 {low}%–{high}% 分位）",
-            f" (between the {low} % and {high} % marks of customers)",
-        )
-        if value >= scorer.tables.reference[j]:
-            return Reason(f"{stem}H", feature.high_zh + band_zh, feature.high_en + band_en)
-        return Reason(f"{stem}L", feature.low_zh + band_zh, feature.low_en + band_en)
+        kind = kind_of(value, float(scorer.tables.reference[j]))
+        return reason_of(self.party, int(self._lending[j]), kind, scorer.band(j, value))

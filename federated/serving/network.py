@@ -6,17 +6,21 @@ the grid company's reasons to the bank's node as they came, sealed (`nodes.seals
 The bank is told the score in whole points, the probability of that point, and reasons: no share, no value of the other
 party. A bank that evaluates its own share can subtract it from the score and knows the grid company's to half a point;
 the score itself says that. A grid company learns that a bank asked about a subject who consented to it.
+
+Where a version hides its function of electricity data, the parties make the score between them (`serving.hidden`):
+what passes the operator is sealed, and the bank's node calibrates.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from federated.consent.instants import Clock, from_micros, system_clock, to_micros
 from federated.consent.record import ConsentRecord, Purpose, utc
@@ -26,6 +30,7 @@ from federated.errors import (
     CorruptData,
     DataMissing,
     FederatedError,
+    ModelCorrupt,
     NodeUnavailable,
     NotPermitted,
     SchemaMismatch,
@@ -42,6 +47,7 @@ from federated.governance.oversight import Monitoring, Oversight
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
+from federated.models.served.hidden import HiddenFunction
 from federated.models.served.reasons import Reason
 from federated.models.served.scaling import grade_of, logit_of, probability_of, score_of
 from federated.nodes.bank import BankNode
@@ -50,10 +56,13 @@ from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore
 from federated.nodes.store import NodeStore
 from federated.serving import consents
+from federated.serving.hidden.bank import Answer
+from federated.serving.hidden.conversation import Conversations
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder
 from federated.words import Language
 
+Told = TypeVar("Told")
 PAGE = 100
 # How long a grid company may take for its share before the bank is answered without it.
 GRID_DEADLINE_S = 2.0
@@ -72,7 +81,7 @@ class _Evaluated:
 
 
 def _introduce(nodes: Iterable[BankNode | GridNode]) -> dict[str, FederatedError]:
-    """Let banks and grid companies of one machine, who meet here for the first time, pin each other's keys.
+    """Let the nodes of one machine, who meet here for the first time, pin each other's keys: each may deal to others.
 
     Between organisations a register or certificates do that. Returns the nodes that cannot say their key, or say
     another than the one that somebody knows them by: their masks would not cancel.
@@ -86,7 +95,7 @@ def _introduce(nodes: Iterable[BankNode | GridNode]) -> dict[str, FederatedError
             strange[node.org_id] = error
     for node in keys:
         for peer, key in keys.items():
-            if node.role != peer.role:
+            if node is not peer:
                 try:
                     node.pin_peer(peer.org_id, key)
                 except NotPermitted as error:
@@ -112,6 +121,7 @@ class Network:
         self._recorder = Recorder(oversight)
         self._models = models
         self._fitting: ScoringModel | None = None
+        self._conversations = Conversations((*self._banks.values(), *self._grids.values()), models)
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
         # Counting takes a node much longer than a share, and must not take a score's turn.
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
@@ -157,6 +167,10 @@ class Network:
         for bank in banks.values():
             with suppress(NodeUnavailable):
                 consents.deliver(bank, grids)
+        for node in (*banks.values(), *grids.values()):
+            # What cannot be forgotten now is once the network is opened again.
+            with suppress(NodeUnavailable, ModelCorrupt):
+                node.forget_functions()
         return network
 
     def close(self) -> None:
@@ -374,7 +388,22 @@ class Network:
         """What a version makes of a query, asking these grid companies in turn; None if the bank has no file."""
         request = replace(request, model=manifest.version)
         bank, model = self._banks[request.bank_id], self._model(manifest)
-        grid, electricity = self._grid_partial(request, grids, explained=explained)
+        if isinstance(model.joint_grid, HiddenFunction):
+
+            def hidden(grid_id: str) -> tuple[str, Answer] | None:
+                answer = self._conversations.score(request, model, grid_id, explained=explained)
+                return None if answer is None else (grid_id, answer)
+
+            told, electricity = self._first_of(grids, hidden)
+            if told is not None:
+                return _Evaluated(told[1].score, told[1].reasons, electricity, told[0])
+            grid = None
+        else:
+
+            def partial(grid_id: str) -> PartialScore | None:
+                return self._grids[grid_id].partial(request, explained=explained)
+
+            grid, electricity = self._first_of(grids, partial)
         alone = grid is None
         own = bank.partial(request, grid, explained=explained)
         if own is None:
@@ -383,27 +412,26 @@ class Network:
         score = score_of(model.calibrated(logit, request.bank_id, alone=alone))
         return _Evaluated(score, own.reasons, electricity, None if grid is None else grid.org_id)
 
-    def _grid_partial(
-        self, request: PartialRequest, grids: Sequence[str], *, explained: bool
-    ) -> tuple[PartialScore | None, Electricity]:
-        """The share of the first grid company that has a file and consent for it, else why there is none.
+    def _first_of(self, grids: Sequence[str], ask: Callable[[str], Told | None]) -> tuple[Told | None, Electricity]:
+        """What the first grid company answers that has a file and consent for it, else why there is none.
 
         Only a scope, a copy that never reached the grid company, or silence falls back to the bank. A withdrawn or
         expired consent there is an inconsistency between nodes and refuses the query.
         """
         silent = not set(grids) <= set(self._grids)
         denied = not grids
-        for grid in (self._grids[org_id] for org_id in grids if org_id in self._grids):
+        for org_id in grids:
+            if org_id not in self._grids:
+                continue
             try:
-                asked = self._pool.submit(grid.partial, request, explained=explained)
-                partial = asked.result(timeout=GRID_DEADLINE_S)
+                found = self._pool.submit(ask, org_id).result(timeout=GRID_DEADLINE_S)
             except (ScopeNotCovered, ConsentMissing):
                 denied = True
             except (NodeUnavailable, CorruptData, TimeoutError):
                 silent = True
             else:
-                if partial is not None:
-                    return partial, Electricity.INCLUDED
+                if found is not None:
+                    return found, Electricity.INCLUDED
         if denied:
             return None, Electricity.NOT_CONSENTED
         return None, Electricity.UNAVAILABLE if silent else Electricity.NO_FILE

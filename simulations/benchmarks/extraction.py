@@ -19,6 +19,7 @@ from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
 from federated.models.served.reasons import strength_of, strongest
 from federated.models.served.scaling import PDO, score_of
+from federated.models.served.scorer import PartyScorer
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.masks import mask_of, unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore
@@ -198,11 +199,14 @@ class _Insider:
         manifest = network.champion(AT)
         self._version = manifest.version
         self._model: ScoringModel = ModelRegistry(home).load(manifest.model, manifest.version)
+        if not isinstance(self._model.joint_grid, PartyScorer):
+            raise TypeError(f"{manifest.version} hides the function that is to be extracted")
+        self._grid = self._model.joint_grid
         self._file = home / "nodes" / f"{BANK}.db"
         self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
         self._first: dict[int, float] = {}
         registry = ModelRegistry(home)
-        reads = replace(self._model, joint_grid=reading_scorer(self._model.joint_grid.n_features, 0))
+        reads = replace(self._model, joint_grid=reading_scorer(self._grid.n_features, 0))
         made_up = registry.publish(replace(manifest, version="v0666"), reads)
         Governance(home, registry).register(made_up, self.clock.at)
         self._made_up = made_up.version
@@ -257,7 +261,7 @@ class _Insider:
         told = {}
         for role, scorer, values in (
             ("bank", self._model.joint_bank, self.tables.bank_values[row]),
-            ("grid", self._model.joint_grid, self.tables.grid_values[row]),
+            ("grid", self._grid, self.tables.grid_values[row]),
         ):
             read = self._lending(values[None, :], role)[0]
             _, contributions = scorer.explain(read)
@@ -272,7 +276,7 @@ class _Insider:
 
     def true_shares(self, rows: NDArray[np.int64]) -> Values:
         """What the insider is after: the grid company's logits of customers."""
-        return self._model.joint_grid.logits(self.grid_values(rows))
+        return self._grid.logits(self.grid_values(rows))
 
     def grid_values(self, rows: NDArray[np.int64]) -> Values:
         """The grid company's columns of customers."""

@@ -1,0 +1,231 @@
+"""A bank's side of a query: it knows the weights, is told the score, and opens four reasons."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from federated.consent.uses import Action
+from federated.errors import FederatedError, NodeUnavailable, NotPermitted
+from federated.governance.served import ApprovedModels
+from federated.governance.weights import ScoringModel
+from federated.models.served.hidden import HiddenFunction
+from federated.models.served.reasons import (
+    MAX_REASONS,
+    MIN_CONTRIBUTION,
+    POINT,
+    RankedReason,
+    Reason,
+    strength_of,
+    top_reasons,
+)
+from federated.models.served.scaling import score_of
+from federated.nodes.bank import BankNode
+from federated.nodes.node import PartialRequest
+from federated.privacy.vertical.hidden_function import OPENED, BankSide, IntArray
+from federated.privacy.vertical.hidden_weights import BankWeights, ServedWeights
+from federated.privacy.vertical.ring import Ring
+from federated.serving.hidden.common import (
+    ANSWERED,
+    ASKED,
+    DEALT,
+    FIRST,
+    MASK_KEY,
+    SHUFFLED,
+    TAPE,
+    TOLD,
+    Once,
+    Ready,
+    dealer_for,
+    dealers_key,
+    hidden_of,
+    shape_of,
+)
+from federated.serving.hidden.said import reason_said
+from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a bank begins: its nonce, and who deals (None: the operator)."""
+
+    nonce: bytes
+    function_id: str
+    dealer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a bank's own systems are told: whole points, and at most four reasons of both parties, strongest first."""
+
+    score: int
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    request: PartialRequest
+    grid: str
+    function: HiddenFunction
+    weights: ServedWeights
+    operator: bytes | None
+    explained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A query whose value was told: with the score, the own reasons, and by which strengths others are named."""
+
+    request: PartialRequest
+    side: BankSide
+    link: Link
+    dealt: Ring
+    score: int
+    own: tuple[RankedReason, ...]
+    strengths: tuple[int, ...] = ()
+
+
+class HiddenBank:
+    """Answers `begin`, then `scored`, or for reasons `told`, `asked` and `finished`, each once a query."""
+
+    def __init__(self, node: BankNode, models: ApprovedModels) -> None:
+        self.node, self._models, self._weights = node, models, Ready[ServedWeights]()
+        self._begun, self._told, self._asked = Once[_Begun](), Once[_UnderWay](), Once[_UnderWay]()
+
+    def begin(
+        self, request: PartialRequest, grid: str, operator: bytes | None = None, *, explained: bool = True
+    ) -> Opening:
+        """Begin a query at a grid company. `operator` is the public key of one that deals to a pair alone.
+
+        Raises `NotPermitted` for another bank's request, `NodeUnavailable` if this bank or the grid company has no part
+        in the function, `ModelCorrupt` for weights that are not the version's, and what `ApprovedModels.approved` does.
+        """
+        if request.bank_id != self.node.org_id:
+            raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
+        function = hidden_of(self._models.approved(request.model, self.node.now()))
+        of, bank = function.function_id, self.node.org_id
+        if bank not in function.banks or grid not in function.committed:
+            raise NodeUnavailable(f"{bank} and {grid} have no part in the function of {request.model}", node=bank)
+        weights = self._weights.get(
+            f"{of} {grid}", lambda: ServedWeights.of(function, self.node.kept_function(of), grid)
+        )
+        nonce = fresh_nonce()
+        self._begun.put(nonce, _Begun(request, grid, function, weights, operator, explained))
+        return Opening(nonce, of, dealer_for(function, bank, grid))
+
+    def mask_key(self, nonce: bytes, grid_nonce: bytes) -> bytes:
+        """The key of the mask of weights, sealed for an operator that deals. Raises `NotPermitted` if none does."""
+        begun = self._begun.take(nonce)
+        self._begun.put(nonce, begun)
+        function, grid = begun.function, begun.grid
+        if dealer_for(function, self.node.org_id, grid) is not None or begun.operator is None:
+            raise NotPermitted("a node deals to this pair")
+        key = BankWeights.from_bytes(self.node.kept_function(function.function_id)).mask_key(grid)
+        link = Link(self.node.dealt_key(begun.operator), self._query(begun, nonce, grid_nonce))
+        return link.seal(MASK_KEY, np.frombuffer(key, dtype="<u8").astype(np.uint64))
+
+    def scored(self, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> Answer | None:
+        """The score without reasons; None without a file. Raises as `told`."""
+        found = self._received(self._begun.take(nonce), nonce, grid_nonce, first, dealt)
+        return None if found is None else Answer(found.score, ())
+
+    def told(self, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> bytes | None:
+        """What the bank says of its shares, sealed for the grid company; None without a file.
+
+        Raises consent errors and `InvalidTime`, `SealBroken`, `AggregationFailed`, `NotPermitted`.
+        """
+        begun = self._begun.take(nonce)
+        if not begun.explained:
+            raise NotPermitted("no reasons were asked for in this query")
+        found = self._received(begun, nonce, grid_nonce, first, dealt)
+        if found is None:
+            return None
+        self._told.put(nonce, found)
+        return found.link.seal(TOLD, found.side.told())
+
+    def asked(self, nonce: bytes, shuffled: bytes) -> bytes:
+        """What the bank asks by for four reasons, always, sealed for the grid company. Raises as `told`."""
+        query = self._told.take(nonce)
+        with _Logged(self.node, query.request):
+            contributions = query.side.contributions(query.link.open(SHUFFLED, shuffled))
+        named = _named(contributions, query.own, self.node.schema.grid.code_prefix)
+        strengths = tuple(strength_of(float(contributions[place]) * POINT) for place in named)
+        asked = query.side.asked(_filled(named, len(contributions)))
+        self._asked.put(nonce, replace(query, strengths=strengths))
+        return query.link.seal(ASKED, asked)
+
+    def finished(self, nonce: bytes, answered: bytes) -> Answer:
+        """The score and the reasons. Raises as `told`."""
+        query = self._asked.take(nonce)
+        self.node.require_allowed_still(query.request)
+        party = self.node.schema.grid
+        with _Logged(self.node, query.request):
+            said = query.side.opened(query.link.open(ANSWERED, answered), query.dealt)
+            theirs = [
+                RankedReason(reason_said(each, party), strength)
+                for each, strength in zip(said[: len(query.strengths)], query.strengths, strict=True)
+            ]
+        return Answer(query.score, top_reasons([*query.own, *theirs]))
+
+    def _query(self, begun: _Begun, nonce: bytes, grid_nonce: bytes) -> bytes:
+        of, explained = begun.function.function_id, begun.explained
+        return query_hash(begun.request.text(), nonce, grid_nonce, of, explained=explained)
+
+    def _received(self, begun: _Begun, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> _UnderWay | None:
+        """The query with its value: from the own columns, and what the grid company said first."""
+        request, function, bank = begun.request, begun.function, self.node.org_id
+        query = self._query(begun, nonce, grid_nonce)
+
+        def prepared(now: datetime) -> tuple[ScoringModel, BankSide, Link, float, Ring]:
+            model = self._models.approved(request.model, now)
+            dealer = Link(dealers_key(self.node, function, bank, begun.grid, begun.operator), query)
+            link = Link(self.node.mask_key(begun.grid), query)
+            side = BankSide(shape_of(function), dealer.key_for(TAPE), begun.weights.weights)
+            return model, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
+
+        found = self.node.admitted(request, Action.SCORE if begun.explained else Action.SHADOW_SCORE, prepared)
+        if found is None:
+            return None
+        values, (model, side, link, points, told) = found
+        own, ranked = self.node.evaluated(model.joint_bank, values, explained=begun.explained)
+        logit = own + begun.weights.at_reference + POINT * points
+        score = score_of(model.calibrated(logit, bank, alone=False))
+        return _UnderWay(request, side, link, told, score, ranked)
+
+
+class _Logged:
+    """Notes a refusal that happens within, in a query that was admitted."""
+
+    def __init__(self, node: BankNode, request: PartialRequest) -> None:
+        self._node, self._request = node, request
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, FederatedError):
+            self._node.log_refusal(self._request, error)
+
+
+def _named(contributions: IntArray, own: Sequence[RankedReason], prefix: str) -> list[int]:
+    """Places of those contributions that are among the four strongest of both parties, by their rule."""
+    strongest = np.argsort(-contributions, kind="stable")[:MAX_REASONS]
+    ranked: list[tuple[int, str, int, int | None]] = [(-r.strength, r.reason.code, 0, None) for r in own]
+    for place in strongest.tolist():
+        points = int(contributions[place])
+        if points * POINT >= MIN_CONTRIBUTION:
+            ranked.append((-strength_of(points * POINT), prefix, -points, place))
+    ranked.sort(key=lambda each: each[:3])
+    return [place for *_, place in ranked[:MAX_REASONS] if place is not None]
+
+
+def _filled(named: Sequence[int], features: int) -> list[int]:
+    """These places and others, drawn at random, up to `OPENED`: how many are named is nobody's to know."""
+    others = [place for place in range(features) if place not in named]
+    drawn = secrets.SystemRandom().sample(others, min(len(others), OPENED - len(named)))
+    places = [*named, *drawn]
+    return [*places, *(places[:1] * (OPENED - len(places)))]

@@ -1,0 +1,78 @@
+"""The third node of a query: it deals to a pair of others, and sees nothing that they say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from federated.errors import NotPermitted
+from federated.governance.served import ApprovedModels
+from federated.models.served.hidden import HiddenFunction
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.nodes.masks import new_secret, public_of, shared_key
+from federated.nodes.node import OPERATOR
+from federated.privacy.vertical.hidden_function import deal
+from federated.privacy.vertical.hidden_weights import mask_of_weights, require_key
+from federated.privacy.vertical.ring import Ring
+from federated.serving.hidden.common import DEALT, MASK_KEY, TAPE, Ready, dealer_for, hidden_of, shape_of
+from federated.serving.hidden.seals import Link
+
+
+@dataclass(frozen=True, slots=True)
+class Dealt:
+    """What a dealer sends: sealed for either side."""
+
+    grid: bytes
+    bank: bytes
+
+
+class NodeDealer:
+    """A bank's or a grid company's node as the dealer of a pair of others."""
+
+    def __init__(self, node: BankNode | GridNode, models: ApprovedModels) -> None:
+        self._node, self._models, self._masks = node, models, Ready[Ring]()
+
+    def deal(self, version: str, bank: str, grid: str, query: bytes, *, explained: bool) -> Dealt:
+        """For the query of this hash, by a version whose approval holds.
+
+        Raises `NotPermitted` unless this node deals to the pair, `NodeUnavailable` without the mask's key,
+        `ModelCorrupt` for a key that is another's, and of the version what `ApprovedModels.approved` does.
+        """
+        function = hidden_of(self._models.approved(version, self._node.now()))
+        if dealer_for(function, bank, grid) != self._node.org_id:
+            raise NotPermitted(f"{self._node.org_id} does not deal to {bank} and {grid}", node=self._node.org_id)
+        of = function.function_id
+
+        def mask() -> Ring:
+            key = require_key(function, grid, self._node.kept_dealing(of, grid))
+            return mask_of_weights(key, len(function.row))
+
+        links = [Link(self._node.mask_key(peer), query) for peer in (bank, grid)]
+        return _dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained)
+
+
+class OperatorDealer:
+    """The operator as the dealer of a network of two, all of which it could read: with a new key a process."""
+
+    def __init__(self) -> None:
+        self._secret = new_secret()
+        self.public = public_of(self._secret)
+
+    def deal(
+        self, function: HiddenFunction, bank: BankNode, grid: GridNode, query: bytes, key: bytes, *, explained: bool
+    ) -> Dealt:
+        """As `NodeDealer.deal`, with the `key` of the mask that the bank sealed for it."""
+        links = [self._link(node, query) for node in (bank, grid)]
+        mask_key = links[0].open(MASK_KEY, key).astype("<u8").tobytes()
+        mask = mask_of_weights(require_key(function, grid.org_id, mask_key), len(function.row))
+        return _dealt(function, mask, *links, explained=explained)
+
+    def _link(self, node: BankNode | GridNode, query: bytes) -> Link:
+        return Link(shared_key(self._secret, node.public_key(), f"{OPERATOR}|{node.org_id}"), query)
+
+
+def _dealt(function: HiddenFunction, mask: Ring, bank: Link, grid: Link, *, explained: bool) -> Dealt:
+    to_grid, to_bank = deal(shape_of(function), mask, grid.key_for(TAPE), bank.key_for(TAPE), explained=explained)
+    return Dealt(grid.seal(DEALT, to_grid), bank.seal(DEALT, np.asarray(to_bank)))

@@ -1,0 +1,118 @@
+"""A grid company's side of a query: it knows the customer's columns and masked weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from federated.consent.uses import Action
+from federated.errors import FederatedError
+from federated.governance.served import ApprovedModels
+from federated.models.served.hidden import HiddenFunction
+from federated.nodes.grid import GridNode
+from federated.nodes.node import PartialRequest
+from federated.privacy.vertical.hidden_function import GridSide
+from federated.privacy.vertical.hidden_weights import require_weights
+from federated.privacy.vertical.ring import Ring
+from federated.serving.hidden.common import (
+    ANSWERED,
+    ASKED,
+    DEALT,
+    FIRST,
+    SHUFFLED,
+    TAPE,
+    TOLD,
+    Once,
+    Ready,
+    dealers_key,
+    hidden_of,
+    shape_of,
+)
+from federated.serving.hidden.said import said_of
+from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    request: PartialRequest
+    explained: bool
+    operator: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    request: PartialRequest
+    side: GridSide
+    link: Link
+    said: Ring
+
+
+class HiddenGrid:
+    """Answers `begin`, `first` and, for reasons, `shuffled` and `answered`, each once a query."""
+
+    def __init__(self, node: GridNode, models: ApprovedModels) -> None:
+        self.node, self._models, self._weights = node, models, Ready[Ring]()
+        self._begun, self._told, self._asked = Once[_Begun](), Once[_UnderWay](), Once[_UnderWay]()
+
+    def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
+        """A nonce for a query; nothing is looked at. `operator` is the public key of one that deals to a pair alone."""
+        nonce = fresh_nonce()
+        self._begun.put(nonce, _Begun(request, explained, operator))
+        return nonce
+
+    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes) -> bytes | None:
+        """The customer's entries behind a mask and the share of the value, sealed for the bank; None without a file.
+
+        Raises as `GridNode.partial`, and `SealBroken`, `ModelCorrupt` for masked weights that are not the version's,
+        `NodeUnavailable` without any, `NotPermitted` for a query that was not begun or was answered.
+        """
+        begun = self._begun.take(nonce)
+        request, explained = begun.request, begun.explained
+
+        def prepared(now: datetime) -> tuple[HiddenFunction, GridSide, Link]:
+            function = hidden_of(self._models.approved(request.model, now))
+            query = query_hash(request.text(), bank_nonce, nonce, function.function_id, explained=explained)
+            bank, grid = request.bank_id, self.node.org_id
+            dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query)
+            told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
+            side = GridSide(shape_of(function), dealer.key_for(TAPE), weights, told, explained=explained)
+            return function, side, Link(self.node.mask_key(bank), query)
+
+        found = self.node.admitted(request, Action.SCORE if explained else Action.SHADOW_SCORE, prepared)
+        if found is None:
+            return None
+        values, (function, side, link) = found
+        first = side.first(function.row.of(values))
+        if explained:
+            self._told.put(nonce, _UnderWay(request, side, link, said_of(function, values)))
+        return link.seal(FIRST, first)
+
+    def shuffled(self, nonce: bytes, told: bytes) -> bytes:
+        """All contributions in an order of this query, behind the bank's mask, sealed for it.
+
+        Raises consent errors, `SealBroken`, `NotPermitted`, and `AggregationFailed` for shares of other weights.
+        """
+        query = self._told.take(nonce)
+        self.node.require_allowed_still(query.request)
+        try:
+            answer = query.side.shuffled(query.link.open(TOLD, told))
+        except FederatedError as error:
+            self.node.log_refusal(query.request, error)
+            raise
+        self._asked.put(nonce, query)
+        return query.link.seal(SHUFFLED, answer)
+
+    def answered(self, nonce: bytes, asked: bytes) -> bytes:
+        """What is said of each feature, of which the bank can open four, sealed for it. Raises as `shuffled`."""
+        query = self._asked.take(nonce)
+        self.node.require_allowed_still(query.request)
+        try:
+            answer = query.side.answered(query.link.open(ASKED, asked), query.said)
+        except FederatedError as error:
+            self.node.log_refusal(query.request, error)
+            raise
+        return query.link.seal(ANSWERED, answer)
+
+    def _weights_of(self, function: HiddenFunction) -> Ring:
+        of, name = function.function_id, self.node.org_id
+        return self._weights.get(of, lambda: require_weights(function, name, self.node.masked_weights(of)))
