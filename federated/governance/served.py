@@ -38,12 +38,10 @@ class ApprovedModels:
         function: that one comes about between nodes (`serving.hidden`), and no party has a share of it to hand over.
         """
         model = self.approved(version, at)
-        if not joint:
+        if role == "bank" and not joint:
             return model.bank_only
         if isinstance(model.joint_grid, HiddenFunction):
-            raise NotPermitted(
-                f"{version} hides its function of electricity data: no node computes it", version=version
-            )
+            raise NotPermitted(f"no node computes the hidden function of {version} by itself", version=version)
         return model.joint_grid if role == "grid" else model.joint_bank
 
     def approved(self, version: str, at: datetime) -> ScoringModel:

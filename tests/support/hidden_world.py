@@ -1,12 +1,23 @@
 """Functions of grid companies' columns made by hand and split, so that banks know the weights and nobody else."""
 
-import numpy as np
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
+from hand_made import appointed, approved
+
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
+from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import merge_bins
 from federated.models.encoding.random_leaves import RandomLeaves, random_trees
 from federated.models.encoding.sketch import sketch
-from federated.models.served.scorer import BAND_RANKS
-from federated.privacy.vertical.hidden_weights import split
+from federated.models.served.scorer import BAND_RANKS, PartyScorer
+from federated.models.served.tables import tabulated
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.nodes.store import NodeStore
+from federated.privacy.vertical.hidden_weights import Split, split
 
 FEATURES = 7
 
@@ -33,3 +44,62 @@ def made_split(seed, sign=1.0, key=b"\x07" * 32, grids=("grid-g", "grid-h"), ban
     gamma = sign * weights_of(basis, seed)
     bands = np.nanquantile(values, BAND_RANKS, axis=0).T
     return split(basis, gamma, basis.encoder.reference, bands, banks, grids, key), gamma, values
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A home whose champion `version` hides its function of electricity data, and the same function in clear."""
+
+    home: Path
+    version: str
+    split: Split
+    plain: PartyScorer
+    model: ScoringModel
+
+
+def reference_and_bands(values):
+    """The typical customer and the bands of a table (rows, features) with missing values."""
+    return np.nanmedian(values, axis=0), np.nanquantile(values, BAND_RANKS, axis=0).T
+
+
+def hide(home, tables, at, version="v0003", banks=None, grids=None, *, seed=3, champion=True, kept=True, trees=40):
+    """Register a version like v0001 but for a hidden function of these parties' columns, and give each node its part.
+
+    Named `<version>-plain` is the same with the function in clear.
+    """
+    registry = ModelRegistry(home)
+    manifest, like = registry.manifest("credit", "v0001"), registry.load("credit", "v0001")
+    banks = tuple(org for org in manifest.participants if org.startswith("bank")) if banks is None else banks
+    grids = tuple(org for org in manifest.participants if org.startswith("grid")) if grids is None else grids
+    values = tables.grid_values[tables.joint][:, list(tables.schema.grid.lending)]
+    basis = basis_of(values, seed, trees=trees)
+    gamma, (reference, bands) = weights_of(basis, seed, 0.15), reference_and_bands(values)
+    made = split(basis, gamma, reference, bands, banks, grids, bytes([seed]) * 32)
+    plain = PartyScorer(tabulated([(1.0, f) for f in basis.functions(gamma)], basis.binning, reference), bands)
+    governance = Governance(home, registry)
+    model = replace(like, joint_grid=made.function)
+    for name, each in ((version, model), (f"{version}-plain", replace(like, joint_grid=plain))):
+        governance.register(registry.publish(replace(manifest, version=name), each), at)
+        approved(governance, name, at)
+    if champion:
+        appointed(governance, version, at)
+    if kept:
+        give(home, made)
+    return Hidden(home, version, made, plain, model)
+
+
+def give(home, made):
+    """Give every node its part of a split function, as training does at its end."""
+    of = made.function.function_id
+    nodes = {}
+    for path in (home / "nodes").glob("*.db"):
+        store = NodeStore(path)
+        nodes[store.org_id] = BankNode(store) if store.role == "bank" else GridNode(store)
+    for bank in made.function.banks:
+        nodes[bank].keep_function(of, made.secret)
+    for grid, masked in made.masked.items():
+        nodes[grid].keep_function(of, masked)
+    for (dealer, grid), key in made.dealing().items():
+        nodes[dealer].keep_dealing(of, grid, key)
+    for node in nodes.values():
+        node.store.close()

@@ -28,6 +28,7 @@ from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.hidden import Committed, HiddenFunction
 from federated.models.served.reasons import POINT
+from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_function import MOST_POINTS, WEIGHT_BITS
 from federated.privacy.vertical.ring import Ring, Tape, fixed
 
@@ -109,6 +110,12 @@ class Split:
     secret: bytes
     masked: Mapping[str, Ring]
     keys: Mapping[str, bytes]
+
+    def dealing(self) -> dict[tuple[str, str], bytes]:
+        """What dealers are given: by dealer and grid company, the key of its mask. None in a network of two."""
+        parts = self.function
+        dealers = {(dealer_of(bank, grid, parts.parties), grid) for bank in parts.banks for grid in parts.committed}
+        return {(dealer, grid): self.keys[grid] for dealer, grid in sorted(dealers, key=str) if dealer is not None}
 
 
 def split(
