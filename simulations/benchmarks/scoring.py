@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from federated.consent.record import DataScope
 from federated.models.encoding.binning import merge_bins
 from federated.models.encoding.principal import principal
 from federated.models.encoding.ramps import FloatArray, RampEncoder
@@ -17,6 +18,7 @@ from federated.models.encoding.sketch import sketch
 from federated.models.learners.networks import PartyNetwork, initial_weights
 from federated.models.served.functions import NetworkFunction
 from federated.models.served.reasons import (
+    POINT,
     RankedReason,
     Reason,
     sampled_contributions,
@@ -25,9 +27,15 @@ from federated.models.served.reasons import (
     top_reasons,
 )
 from federated.models.served.scaling import score_of
-from federated.models.served.scorer import BAND_RANKS
+from federated.models.served.scorer import BAND_RANKS, PartyScorer
+from federated.nodes.schema import Feature, PartySchema
+from federated.privacy.vertical.hidden_function import BankSide, GridSide, deal
+from federated.privacy.vertical.hidden_weights import ServedWeights, Split, split
 from federated.protocols.protected.candidate import scorer_of
 from federated.protocols.protected.settings import ProtectedSettings
+from federated.serving.hidden.common import shape_of
+from federated.serving.hidden.naming import filled, named_places, reason_said, said_of
+from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
 
 FEATURES, BINS, HIDDEN, MEMBERS = 13, 32, 64, 4
 ROWS, ENOUGH = 5_000, 111
@@ -37,8 +45,8 @@ ROWS, ENOUGH = 5_000, 111
 class ScoringSpeed:
     """Microseconds a row, medians, and torch's time over numpy's. `reasons_us` is the sampled Shapley attribution.
 
-    `protected_us` is a score of the default, trained on shares: both sides' parts with exact reasons and their ranking,
-    as nodes do it, without what they say to each other.
+    `protected_us` is a score of the default, trained on shares, with exact reasons of both sides: all that bank, grid
+    company and dealer reckon and seal, in one process and without their stores.
     """
 
     protected_us: float
@@ -79,7 +87,11 @@ def measure_scoring(queries: int = 2_000) -> ScoringSpeed:
 
 
 def protected_score(table: FloatArray) -> Callable[[FloatArray], object]:
-    """A score with reasons by two scorers of the shape that the default makes, one a side, both of the same columns."""
+    """A score with reasons by two functions of the shape that the default makes, one a side, both of the same columns.
+
+    The grid company's is hidden: bank, grid company and dealer are three sides, and what they say is sealed. Their
+    stores, in which consent is looked up and the query noted, are left out.
+    """
     settings, names = ProtectedSettings(), [str(j) for j in range(table.shape[1])]
     rng = np.random.default_rng(1)
     binning, encoder = merge_bins([sketch(table)], 256, settings.ramps, names, "bank")
@@ -91,20 +103,57 @@ def protected_score(table: FloatArray) -> Callable[[FloatArray], object]:
     columns = of_grid.columns(table).astype(np.float64)
     few = principal(of_grid, columns.T @ columns, ENOUGH, settings.leaf_ridge)
     bands = np.quantile(table, BAND_RANKS, axis=0).T
-    scorers = [scorer_of(each, rng.normal(size=each.width), bands) for each in (of_bank, few)]
+    own = scorer_of(of_bank, rng.normal(size=of_bank.width), bands)
+    gamma = few.directions @ rng.normal(size=few.width)
+    made = split(of_grid, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",))
+    return HiddenScore(own, made, rng.bytes)
 
-    def scored(row: FloatArray) -> object:
-        logit, ranked = 0.0, list[RankedReason]()
-        for role, scorer in zip(("BANK", "GRID"), scorers, strict=True):
-            part, contributions = scorer.explain(row[0])
-            logit += part
-            for j in strongest(contributions):
-                low, high = scorer.band(j, float(row[0, j]))
-                strength = strength_of(float(contributions[j]))
-                ranked.append(RankedReason(Reason(f"{role}_{j}", f"{low} {high}", ""), strength))
-        return score_of(logit), top_reasons(ranked)
 
-    return scored
+class HiddenScore:
+    """All three sides of queries, one after the other."""
+
+    def __init__(self, own: PartyScorer, made: Split, drawn: Callable[[int], bytes]) -> None:
+        self._own, self._function, self._masked = own, made.function, made.masked["grid"]
+        self._weights = ServedWeights.of(made.function, made.secret, "grid")
+        self._shape, self._keys = shape_of(made.function), [drawn(32) for _ in range(3)]
+        features = tuple(Feature(str(j), str(j), "", "", "", "", "", "") for j in range(made.function.n_features))
+        self._party = PartySchema("grid", "G", DataScope.ELECTRICITY, features)
+
+    def __call__(self, row: FloatArray) -> object:
+        """One customer's score and reasons."""
+        values, shape = row[0], self._shape
+        query = query_hash("query", fresh_nonce(), fresh_nonce(), self._function.function_id, explained=True)
+        pair, with_bank, with_grid = (Link(key, query) for key in self._keys)
+        tapes = [each.tape for each in (with_grid, with_bank)]
+        dealt = [with_.seal("dealt", numbers) for with_, numbers in zip(
+            (with_grid, with_bank), deal(shape, self._weights.mask, *tapes, explained=True), strict=True
+        )]  # fmt: skip
+        grid_key, bank_key = with_grid.tape, with_bank.tape
+        grid = GridSide(shape, grid_key, self._masked, with_grid.open("dealt", dealt[0]), explained=True)
+        first = pair.seal("first", grid.first(self._function.row.of(values)))
+        said = said_of(self._function, values)
+
+        bank = BankSide(shape, bank_key, self._weights.weights)
+        points = bank.points(pair.open("first", first))
+        logit, contributions = self._own.explain(values)
+        score = score_of(logit + self._weights.at_reference + POINT * points)
+        ranked = [self._ranked(values, contributions, j) for j in strongest(contributions)]
+        told = pair.seal("told", bank.told())
+        shuffled = pair.seal("shuffled", grid.shuffled(pair.open("told", told)))
+        theirs = bank.contributions(pair.open("shuffled", shuffled))
+        named = named_places(theirs, ranked, "G")
+        asked = pair.seal("asked", bank.asked(filled(named, len(theirs))))
+        answered = pair.seal("answered", grid.answered(pair.open("asked", asked), said))
+        opened = bank.opened(pair.open("answered", answered), with_bank.open("dealt", dealt[1]))
+        for each, place in zip(opened, named, strict=False):
+            reason = reason_said(each, self._party)
+            if reason is not None:
+                ranked.append(RankedReason(reason, strength_of(float(theirs[place]) * POINT)))
+        return score, top_reasons(ranked)
+
+    def _ranked(self, values: FloatArray, contributions: FloatArray, j: int) -> RankedReason:
+        low, high = self._own.band(j, float(values[j]))
+        return RankedReason(Reason(f"B{j}", f"{low} {high}", ""), strength_of(float(contributions[j])))
 
 
 def _median_us(

@@ -143,7 +143,7 @@ class GridSide:
         shift = (self._shape.whole(shifts, OPENED) % np.uint64(d)).astype(np.int64)
         pads = (np.arange(d) - shift[:, None]) % d
         shuffled = self._shape.whole(messages, d)[self._draws.order]
-        return np.asarray(shuffled + np.take_along_axis(self._draws.pads, pads, axis=1)).ravel()
+        return np.asarray(shuffled + self._draws.pads[np.arange(OPENED)[:, None], pads]).ravel()
 
 
 class BankSide:

@@ -8,6 +8,8 @@ allows, from the exact extremes of the cubic: 370,800 at the least, at a rate of
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,4 +46,4 @@ class Tape:
     def draw(self, *shape: int) -> Ring:
         """The next elements, of this shape."""
         self._drawn += 1
-        return stream(self._key, int(np.prod(shape)), self._drawn).reshape(shape)
+        return stream(self._key, math.prod(shape), self._drawn).reshape(shape)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,19 +12,11 @@ from federated.errors import FederatedError, NodeUnavailable, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
-from federated.models.served.reasons import (
-    MAX_REASONS,
-    MIN_CONTRIBUTION,
-    POINT,
-    RankedReason,
-    Reason,
-    strength_of,
-    top_reasons,
-)
+from federated.models.served.reasons import POINT, RankedReason, Reason, strength_of, top_reasons
 from federated.models.served.scaling import score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.node import PartialRequest
-from federated.privacy.vertical.hidden_function import OPENED, BankSide, IntArray
+from federated.privacy.vertical.hidden_function import BankSide
 from federated.privacy.vertical.hidden_weights import BankWeights, ServedWeights
 from federated.privacy.vertical.ring import Ring
 from federated.serving.hidden.common import (
@@ -36,7 +26,6 @@ from federated.serving.hidden.common import (
     FIRST,
     MASK_KEY,
     SHUFFLED,
-    TAPE,
     TOLD,
     Once,
     Ready,
@@ -45,7 +34,7 @@ from federated.serving.hidden.common import (
     hidden_of,
     shape_of,
 )
-from federated.serving.hidden.said import reason_said
+from federated.serving.hidden.naming import filled, named_places, reason_said
 from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
 
 
@@ -152,9 +141,9 @@ class HiddenBank:
         query = self._told.take(nonce)
         with _Logged(self.node, query.request):
             contributions = query.side.contributions(query.link.open(SHUFFLED, shuffled))
-        named = _named(contributions, query.own, self.node.schema.grid.code_prefix)
+        named = named_places(contributions, query.own, self.node.schema.grid.code_prefix)
         strengths = tuple(strength_of(float(contributions[place]) * POINT) for place in named)
-        asked = query.side.asked(_filled(named, len(contributions)))
+        asked = query.side.asked(filled(named, len(contributions)))
         self._asked.put(nonce, replace(query, strengths=strengths))
         return query.link.seal(ASKED, asked)
 
@@ -165,10 +154,8 @@ class HiddenBank:
         party = self.node.schema.grid
         with _Logged(self.node, query.request):
             said = query.side.opened(query.link.open(ANSWERED, answered), query.dealt)
-            theirs = [
-                RankedReason(reason_said(each, party), strength)
-                for each, strength in zip(said[: len(query.strengths)], query.strengths, strict=True)
-            ]
+        named = zip((reason_said(each, party) for each in said), query.strengths, strict=False)
+        theirs = [RankedReason(reason, strength) for reason, strength in named if reason is not None]
         return Answer(query.score, top_reasons([*query.own, *theirs]))
 
     def _query(self, begun: _Begun, nonce: bytes, grid_nonce: bytes) -> bytes:
@@ -184,7 +171,7 @@ class HiddenBank:
             model = self._models.approved(request.model, now)
             dealer = Link(dealers_key(self.node, function, bank, begun.grid, begun.operator), query)
             link = Link(self.node.mask_key(begun.grid), query)
-            side = BankSide(shape_of(function), dealer.key_for(TAPE), begun.weights.weights)
+            side = BankSide(shape_of(function), dealer.tape, begun.weights.weights)
             return model, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
 
         found = self.node.admitted(request, Action.SCORE if begun.explained else Action.SHADOW_SCORE, prepared)
@@ -209,23 +196,3 @@ class _Logged:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, FederatedError):
             self._node.log_refusal(self._request, error)
-
-
-def _named(contributions: IntArray, own: Sequence[RankedReason], prefix: str) -> list[int]:
-    """Places of those contributions that are among the four strongest of both parties, by their rule."""
-    strongest = np.argsort(-contributions, kind="stable")[:MAX_REASONS]
-    ranked: list[tuple[int, str, int, int | None]] = [(-r.strength, r.reason.code, 0, None) for r in own]
-    for place in strongest.tolist():
-        points = int(contributions[place])
-        if points * POINT >= MIN_CONTRIBUTION:
-            ranked.append((-strength_of(points * POINT), prefix, -points, place))
-    ranked.sort(key=lambda each: each[:3])
-    return [place for *_, place in ranked[:MAX_REASONS] if place is not None]
-
-
-def _filled(named: Sequence[int], features: int) -> list[int]:
-    """These places and others, drawn at random, up to `OPENED`: how many are named is nobody's to know."""
-    others = [place for place in range(features) if place not in named]
-    drawn = secrets.SystemRandom().sample(others, min(len(others), OPENED - len(named)))
-    places = [*named, *drawn]
-    return [*places, *(places[:1] * (OPENED - len(places)))]

@@ -21,7 +21,6 @@ READY = 16
 # Names of messages, each sealed with a key of its own.
 DEALT, MASK_KEY = "dealt", "key of the mask of weights"
 FIRST, TOLD, SHUFFLED, ASKED, ANSWERED = "first", "told", "shuffled", "asked", "answered"
-TAPE = "tape"
 T = TypeVar("T")
 
 

@@ -16,7 +16,7 @@ from federated.nodes.node import OPERATOR
 from federated.privacy.vertical.hidden_function import deal
 from federated.privacy.vertical.hidden_weights import mask_of_weights, require_key
 from federated.privacy.vertical.ring import Ring
-from federated.serving.hidden.common import DEALT, MASK_KEY, TAPE, Ready, dealer_for, hidden_of, shape_of
+from federated.serving.hidden.common import DEALT, MASK_KEY, Ready, dealer_for, hidden_of, shape_of
 from federated.serving.hidden.seals import Link
 
 
@@ -59,6 +59,7 @@ class OperatorDealer:
     def __init__(self) -> None:
         self._secret = new_secret()
         self.public = public_of(self._secret)
+        self._keys = Ready[bytes]()
 
     def deal(
         self, function: HiddenFunction, bank: BankNode, grid: GridNode, query: bytes, key: bytes, *, explained: bool
@@ -70,9 +71,11 @@ class OperatorDealer:
         return _dealt(function, mask, *links, explained=explained)
 
     def _link(self, node: BankNode | GridNode, query: bytes) -> Link:
-        return Link(shared_key(self._secret, node.public_key(), f"{OPERATOR}|{node.org_id}"), query)
+        public, name = node.public_key(), node.org_id
+        key = self._keys.get(public.hex(), lambda: shared_key(self._secret, public, f"{OPERATOR}|{name}"))
+        return Link(key, query)
 
 
 def _dealt(function: HiddenFunction, mask: Ring, bank: Link, grid: Link, *, explained: bool) -> Dealt:
-    to_grid, to_bank = deal(shape_of(function), mask, grid.key_for(TAPE), bank.key_for(TAPE), explained=explained)
+    to_grid, to_bank = deal(shape_of(function), mask, grid.tape, bank.tape, explained=explained)
     return Dealt(grid.seal(DEALT, to_grid), bank.seal(DEALT, np.asarray(to_bank)))

@@ -20,7 +20,6 @@ from federated.serving.hidden.common import (
     DEALT,
     FIRST,
     SHUFFLED,
-    TAPE,
     TOLD,
     Once,
     Ready,
@@ -28,7 +27,7 @@ from federated.serving.hidden.common import (
     hidden_of,
     shape_of,
 )
-from federated.serving.hidden.said import said_of
+from federated.serving.hidden.naming import said_of
 from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
 
 
@@ -75,7 +74,7 @@ class HiddenGrid:
             bank, grid = request.bank_id, self.node.org_id
             dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query)
             told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
-            side = GridSide(shape_of(function), dealer.key_for(TAPE), weights, told, explained=explained)
+            side = GridSide(shape_of(function), dealer.tape, weights, told, explained=explained)
             return function, side, Link(self.node.mask_key(bank), query)
 
         found = self.node.admitted(request, Action.SCORE if explained else Action.SHADOW_SCORE, prepared)

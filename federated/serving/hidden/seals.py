@@ -1,10 +1,10 @@
 """What two nodes say to each other in one query of a hidden function, past an operator who passes it on.
 
 A query is known by a hash of all that it says, of a fresh nonce of the bank and one of the grid company, and of the
-function (`query_hash`). From a pair's key (`nodes.masks`) and that hash follow a key for each message, by its name, and
-the key of a tape (HMAC-SHA256 as a pseudorandom function). Guarantee: whoever lacks the pair's key learns sizes, and
-changes, repeats or exchanges no message unnoticed: the nonce of each side is in the key of whatever it opens. Sealed
-with ChaCha20-Poly1305 under a random nonce (RFC 8439).
+function (`query_hash`). From a pair's key (`nodes.masks`) and that hash follow the key of a tape and one that messages
+are sealed with (HMAC-SHA512 as a pseudorandom function; ChaCha20-Poly1305 under a random nonce, RFC 8439, with the
+message's name bound in). Guarantee: whoever lacks the pair's key learns sizes, and changes, repeats or exchanges no
+message unnoticed: the nonce of each side is in the key of whatever it opens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from federated.errors import SealBroken
 from federated.privacy.vertical.ring import Ring
 
-NONCE_BYTES, SEAL_NONCE = 16, 12
+NONCE_BYTES, SEAL_NONCE, TAPE_BYTES = 16, 12, 32
 PURPOSE = b"tanxin hidden function\0"
 
 
@@ -36,25 +36,22 @@ def query_hash(text: str, bank_nonce: bytes, grid_nonce: bytes, function_id: str
 
 
 class Link:
-    """One query between two nodes that have `key` (32 bytes) in common."""
+    """One query between two nodes that have `key` (32 bytes) in common; `tape` (32 bytes) is for what both draw."""
 
     def __init__(self, key: bytes, query: bytes) -> None:
-        self._key, self._query = key, query
-
-    def key_for(self, purpose: str) -> bytes:
-        """A key (32 bytes) of this query."""
-        return hmac.digest(self._key, PURPOSE + self._query + purpose.encode(), hashlib.sha256)
+        both = hmac.digest(key, PURPOSE + query, hashlib.sha512)
+        self.tape, self._cipher = both[:TAPE_BYTES], ChaCha20Poly1305(both[TAPE_BYTES:])
 
     def seal(self, message: str, numbers: Ring) -> bytes:
-        """Numbers behind the key of a message of this name."""
+        """Numbers of a message of this name."""
         nonce = os.urandom(SEAL_NONCE)
         plain = numbers.astype("<u8", copy=False).tobytes()
-        return nonce + ChaCha20Poly1305(self.key_for(message)).encrypt(nonce, plain, None)
+        return nonce + self._cipher.encrypt(nonce, plain, message.encode())
 
     def open(self, message: str, sealed: bytes) -> Ring:
         """The numbers of a message. Raises `SealBroken` for any that was not sealed so for this query."""
         try:
-            plain = ChaCha20Poly1305(self.key_for(message)).decrypt(sealed[:SEAL_NONCE], sealed[SEAL_NONCE:], None)
+            plain = self._cipher.decrypt(sealed[:SEAL_NONCE], sealed[SEAL_NONCE:], message.encode())
             return np.frombuffer(plain, dtype="<u8").astype(np.uint64, copy=False)
         except (InvalidTag, ValueError):
             raise SealBroken(f"the message {message!r} was not sealed for this query by the other party") from None

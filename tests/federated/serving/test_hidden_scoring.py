@@ -32,13 +32,13 @@ from federated.models.served.reasons import POINT, RankedReason, Reason, strengt
 from federated.models.served.scaling import score_of
 from federated.nodes.budget import QueryBudget
 from federated.nodes.functions import KEPT, UNUSED_MAX
-from federated.nodes.keys import function_secret
+from federated.nodes.keys import dealing_key, function_secret
 from federated.nodes.node import PartialRequest
 from federated.nodes.store import NodeStore
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.serving import Basis, Electricity, Network, ScoreQuery
-from federated.serving.hidden.bank import _named
+from federated.serving.hidden.naming import named_places
 from federated.serving.hidden.seals import Link
 from simulations.worlds.wallet import Wallet
 
@@ -470,6 +470,41 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
         steps.grid.first(steps.grid_nonce, steps.opening.nonce, forged.grid)
 
 
+def test_a_dealer_that_was_given_another_mask_deals_nothing(network, hidden, trained):
+    subject, _ = customers(trained)[12]
+    name, of = dealer(hidden), hidden.split.function.function_id
+    node = (network._banks | network._grids)[name]
+    with pytest.raises(NotPermitted, match="keeps another"):
+        node.keep_dealing(of, GRID, b"w" * 32)
+    node.store.drop_state([dealing_key(of, GRID)])
+    node.keep_dealing(of, GRID, b"w" * 32)
+    with pytest.raises(ModelCorrupt, match="key of"):
+        network.score(query(subject))
+    assert not score_uses(network.grid_node(GRID), subject)
+
+
+def test_a_grid_company_learns_from_no_refusal_which_features_are_named(network, hidden, trained):
+    """It says nonsense of every feature in turn: the query is answered all the same, with its other reasons."""
+    subject, _ = customers(trained)[1]
+    features = hidden.plain.n_features
+    network.grid_node(GRID).set_budget(QueryBudget(timedelta(days=30), 2 * features, 1_000, 1.0))
+    right = Steps(network, hidden, subject).all()
+    left = []
+    for j in range(features):
+        steps = Steps(network, hidden, subject)
+        steps.first()
+        shuffled = steps.shuffled(steps.told())
+        waiting = steps.grid._asked._waiting[steps.grid_nonce]
+        said = waiting.said.copy()
+        said[j] = np.uint64(2**60 + j)
+        steps.grid._asked.put(steps.grid_nonce, replace(waiting, said=said))
+        left.append(steps.finished(steps.answered(steps.asked(shuffled))))
+    assert {answer.score for answer in left} == {right.score}
+    of_grid = {reason.code for reason in right.reasons if reason.code[0] == "G"}
+    gone = {code for code in of_grid if any(code not in {r.code for r in answer.reasons} for answer in left)}
+    assert gone == of_grid != set()
+
+
 def test_one_bank_and_one_grid_company_have_the_operator_deal(trained, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(trained[0], home)
@@ -605,6 +640,6 @@ def test_four_are_named_by_the_rule_for_both_parties():
     own = [RankedReason(Reason(f"B0{k}H", "", ""), strength) for k, strength in ((1, 4), (2, 2), (3, 1))]
     points = np.array([2, 30, -50, 3, 10, 9])
     # 30 is 6 steps, 10 and 9 are 2 like B02, which comes first; 3 is one step like B03, 2 is none.
-    assert _named(points, own, "G") == [1, 4]
-    assert _named(points, [], "G") == [1, 4, 5, 3]
-    assert _named(np.array([2, -1]), own, "G") == []
+    assert named_places(points, own, "G") == [1, 4]
+    assert named_places(points, [], "G") == [1, 4, 5, 3]
+    assert named_places(np.array([2, -1]), own, "G") == []
