@@ -35,7 +35,7 @@ from federated.protocols.protected.candidate import scorer_of
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving.hidden.common import shape_of
 from federated.serving.hidden.naming import filled, named_places, reason_said, said_of
-from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
+from federated.serving.hidden.seals import PAIR, Link, fresh_nonce, query_hash
 
 FEATURES, BINS, HIDDEN, MEMBERS = 13, 32, 64, 4
 ROWS, ENOUGH = 5_000, 111
@@ -123,7 +123,7 @@ class HiddenScore:
         """One customer's score and reasons."""
         values, shape = row[0], self._shape
         query = query_hash("query", fresh_nonce(), fresh_nonce(), self._function.function_id, explained=True)
-        pair, with_bank, with_grid = (Link(key, query) for key in self._keys)
+        pair, with_bank, with_grid = (Link(key, query, PAIR) for key in self._keys)
         tapes = [each.tape for each in (with_grid, with_bank)]
         dealt = [with_.seal("dealt", numbers) for with_, numbers in zip(
             (with_grid, with_bank), deal(shape, self._weights.mask, *tapes, explained=True), strict=True

@@ -184,7 +184,11 @@ def _require_sound(function: HiddenFunction) -> None:
     if not np.all((trees.feature >= -1) & (trees.feature < p) & (trees.cut >= 0)):
         raise ValueError("trees ask what no feature is")
     bands = function.bands
-    if bands.shape != (p, len(BAND_RANKS)) or np.isnan(bands).any() or not np.isfinite(function.reference).all():
+    if (
+        bands.shape != (p, len(BAND_RANKS))
+        or not np.all(np.diff(bands) >= 0)
+        or not np.isfinite(function.reference).all()
+    ):
         raise ValueError("bands or reference do not fit")
     if not function.banks or not function.committed or len(set(function.parties)) != len(function.parties):
         raise ValueError("a party is missing or named twice")

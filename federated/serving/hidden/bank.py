@@ -35,7 +35,7 @@ from federated.serving.hidden.common import (
     shape_of,
 )
 from federated.serving.hidden.naming import filled, named_places, reason_said
-from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
+from federated.serving.hidden.seals import PAIR, Link, dealt_to, fresh_nonce, query_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ class HiddenBank:
         if dealer_for(function, self.node.org_id, grid) is not None or begun.operator is None:
             raise NotPermitted("a node deals to this pair")
         key = BankWeights.from_bytes(self.node.kept_function(function.function_id)).mask_key(grid)
-        link = Link(self.node.dealt_key(begun.operator), self._query(begun, nonce, grid_nonce))
+        query = self._query(begun, nonce, grid_nonce)
+        link = Link(self.node.dealt_key(begun.operator), query, dealt_to(self.node.org_id))
         return link.seal(MASK_KEY, np.frombuffer(key, dtype="<u8").astype(np.uint64))
 
     def scored(self, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> Answer | None:
@@ -169,8 +170,8 @@ class HiddenBank:
 
         def prepared(now: datetime) -> tuple[ScoringModel, BankSide, Link, float, Ring]:
             model = self._models.approved(request.model, now)
-            dealer = Link(dealers_key(self.node, function, bank, begun.grid, begun.operator), query)
-            link = Link(self.node.mask_key(begun.grid), query)
+            dealer = Link(dealers_key(self.node, function, bank, begun.grid, begun.operator), query, dealt_to(bank))
+            link = Link(self.node.mask_key(begun.grid), query, PAIR)
             side = BankSide(shape_of(function), dealer.tape, begun.weights.weights)
             return model, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
 

@@ -15,7 +15,7 @@ from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_function import Shape
 
 # Queries that may be under way at a node; the oldest make room.
-UNDER_WAY = 1_000
+UNDER_WAY = 256
 # Functions that a side keeps ready: a champion and a challenger, of several grid companies.
 READY = 16
 # Names of messages, each sealed with a key of its own.

@@ -17,7 +17,7 @@ from federated.privacy.vertical.hidden_function import deal
 from federated.privacy.vertical.hidden_weights import mask_of_weights, require_key
 from federated.privacy.vertical.ring import Ring
 from federated.serving.hidden.common import DEALT, MASK_KEY, Ready, dealer_for, hidden_of, shape_of
-from federated.serving.hidden.seals import Link
+from federated.serving.hidden.seals import Link, dealt_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class NodeDealer:
             key = require_key(function, grid, self._node.kept_dealing(of, grid))
             return mask_of_weights(key, len(function.row))
 
-        links = [Link(self._node.mask_key(peer), query) for peer in (bank, grid)]
+        links = [Link(self._node.mask_key(peer), query, dealt_to(peer)) for peer in (bank, grid)]
         return _dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained)
 
 
@@ -73,7 +73,7 @@ class OperatorDealer:
     def _link(self, node: BankNode | GridNode, query: bytes) -> Link:
         public, name = node.public_key(), node.org_id
         key = self._keys.get(public.hex(), lambda: shared_key(self._secret, public, f"{OPERATOR}|{name}"))
-        return Link(key, query)
+        return Link(key, query, dealt_to(name))
 
 
 def _dealt(function: HiddenFunction, mask: Ring, bank: Link, grid: Link, *, explained: bool) -> Dealt:

@@ -28,7 +28,7 @@ from federated.serving.hidden.common import (
     shape_of,
 )
 from federated.serving.hidden.naming import said_of
-from federated.serving.hidden.seals import Link, fresh_nonce, query_hash
+from federated.serving.hidden.seals import PAIR, Link, dealt_to, fresh_nonce, query_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class HiddenGrid:
             function = hidden_of(self._models.approved(request.model, now))
             query = query_hash(request.text(), bank_nonce, nonce, function.function_id, explained=explained)
             bank, grid = request.bank_id, self.node.org_id
-            dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query)
+            dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query, dealt_to(grid))
             told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
             side = GridSide(shape_of(function), dealer.tape, weights, told, explained=explained)
-            return function, side, Link(self.node.mask_key(bank), query)
+            return function, side, Link(self.node.mask_key(bank), query, PAIR)
 
         found = self.node.admitted(request, Action.SCORE if explained else Action.SHADOW_SCORE, prepared)
         if found is None:

@@ -22,6 +22,7 @@ from federated.privacy.vertical.ring import Ring
 
 NONCE_BYTES, SEAL_NONCE, TAPE_BYTES = 16, 12, 32
 PURPOSE = b"tanxin hidden function\0"
+PAIR = "pair"
 
 
 def fresh_nonce() -> bytes:
@@ -30,16 +31,29 @@ def fresh_nonce() -> bytes:
 
 
 def query_hash(text: str, bank_nonce: bytes, grid_nonce: bytes, function_id: str, *, explained: bool) -> bytes:
-    """What a query is known by to all three nodes: 32 bytes, which say nothing of the customer to the dealer."""
+    """What a query is known by to all three nodes: 32 bytes, which say nothing of the customer to the dealer.
+
+    Raises `SealBroken` for what is no nonce.
+    """
+    if len(bank_nonce) != NONCE_BYTES or len(grid_nonce) != NONCE_BYTES:
+        raise SealBroken("a query was begun with what is no nonce")
     said = "\0".join((function_id, "explained" if explained else "not explained", text))
     return hashlib.sha256(PURPOSE + bank_nonce + grid_nonce + said.encode()).digest()
 
 
-class Link:
-    """One query between two nodes that have `key` (32 bytes) in common; `tape` (32 bytes) is for what both draw."""
+def dealt_to(node: str) -> str:
+    """The purpose of a link between a dealer and one of the pair."""
+    return f"dealt to {node}"
 
-    def __init__(self, key: bytes, query: bytes) -> None:
-        both = hmac.digest(key, PURPOSE + query, hashlib.sha512)
+
+class Link:
+    """One query between two nodes that have `key` (32 bytes) in common; `tape` (32 bytes) is for what both draw.
+
+    `purpose` is `PAIR`, or says to whom is dealt: the same two nodes may deal to each other in other queries.
+    """
+
+    def __init__(self, key: bytes, query: bytes, purpose: str) -> None:
+        both = hmac.digest(key, PURPOSE + query + purpose.encode(), hashlib.sha512)
         self.tape, self._cipher = both[:TAPE_BYTES], ChaCha20Poly1305(both[TAPE_BYTES:])
 
     def seal(self, message: str, numbers: Ring) -> bytes:

@@ -39,7 +39,7 @@ from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.serving import Basis, Electricity, Network, ScoreQuery
 from federated.serving.hidden.naming import named_places
-from federated.serving.hidden.seals import Link
+from federated.serving.hidden.seals import Link, dealt_to
 from simulations.worlds.wallet import Wallet
 
 NOW = AT + timedelta(days=1)
@@ -312,6 +312,13 @@ def test_a_message_that_was_changed_or_exchanged_on_the_way_is_found(network, hi
         receive(message)
 
 
+def test_what_is_no_nonce_begins_nothing(network, hidden, trained):
+    """Two nonces of other lengths could be one query's to one side and another's to the other."""
+    steps = Steps(network, hidden, customers(trained)[4][0])
+    with pytest.raises(SealBroken, match="no nonce"):
+        steps.grid.first(steps.grid_nonce, steps.opening.nonce + b"more", steps.dealt.grid)
+
+
 def test_a_message_of_one_customer_is_none_of_another(network, hidden, trained):
     (first, _), (second, _) = customers(trained)[4:6]
     steps, others = Steps(network, hidden, first), Steps(network, hidden, second)
@@ -459,7 +466,7 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
         sides.banks[BANK].mask_key(opening.nonce, b"n" * 16)
     # An operator that deals where a node should is not listened to: what it seals is sealed by another key.
     steps = Steps(network, hidden, subject)
-    key = Link(network.bank_node(BANK).dealt_key(sides.operator.public), b"q" * 32).seal(
+    key = Link(network.bank_node(BANK).dealt_key(sides.operator.public), b"q" * 32, dealt_to(BANK)).seal(
         "key of the mask of weights",
         np.frombuffer(hidden.split.keys[GRID], dtype="<u8").astype(np.uint64),
     )
