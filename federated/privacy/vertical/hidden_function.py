@@ -8,7 +8,7 @@ says the sum alone, cut off at 2⁻⁸ of a point, so the bank has the function'
 
 Reasons. Contributions are shuffled by an order σ of the grid company's (permutation on shares: Chase, Ghosh and
 Poburinnaya, ASIACRYPT 2020): the bank says a − A, the dealer Δ = σ(A) − B, the grid company w = σ(a − A + g) + Δ, whole
-points of it modulo 2^12, and w + B are all contributions in an order unknown to the bank, each less than a point off.
+points of it modulo 2^12, and w + B are all contributions in an order unknown to the bank, each at most a point off.
 (A share cut off at a bit and reduced loses a carry and nothing else: truncate-and-reduce, Rathee et al., IEEE S&P 2021;
 shares cut off in the whole ring, as in SecureML, fail now and then.) At four places, always, the bank reads what
 stands there, a feature's number and band, by oblivious transfers from random ones of the dealer (Beaver, CRYPTO 1995).
@@ -167,7 +167,7 @@ class BankSide:
         return np.concatenate([self._shares - self._draws.before, tags])
 
     def contributions(self, shuffled: Ring) -> IntArray:
-        """All contributions (features,) in points, in the grid company's order, each less than a point off."""
+        """All contributions (features,) in points, in the grid company's order, each at most a point off."""
         cut = self._shape.whole(shuffled, self._shape.features) + _points(self._draws.after)
         return (cut + LOST + np.uint64(MOST_POINTS)).astype(np.int64) % RANGE - MOST_POINTS
 
