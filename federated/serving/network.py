@@ -8,7 +8,8 @@ party. A bank that evaluates its own share can subtract it from the score and kn
 the score itself says that. A grid company learns that a bank asked about a subject who consented to it.
 
 Where a version hides its function of electricity data, the parties make the score between them (`serving.hidden`):
-what passes the operator is sealed, and the bank's node calibrates.
+what passes the operator is sealed, and the bank's node calibrates; that node has the function's value for the customer
+to 2⁻¹² of a point (`privacy.vertical.hidden_function`), where otherwise it had half a point.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_the_value_the_contributions_and_what_is_opened_are_right(made):
     for i, each in enumerate(values[:200]):
         query = Query(parts, i)
         logit, contributions = scorer.explain(each)
-        assert query.first(each) == pytest.approx(logit, abs=POINT * 2**-7)
+        assert query.first(each) == pytest.approx(logit, abs=POINT * 2**-10)
         got, order = query.contributions(), GridDraws(query.shape, query.grid_key).order
         assert np.abs(got - contributions[order] / POINT).max() <= 1.01
         places = np.random.default_rng(i).permutation(FEATURES)[:OPENED]
@@ -86,7 +86,7 @@ def test_the_value_the_contributions_and_what_is_opened_are_right(made):
 def test_a_query_without_reasons_needs_one_step_and_no_more_can_be_had_of_it(made):
     parts, _, values = made
     query = Query(parts, explained=False)
-    assert query.first(values[0]) == pytest.approx(plain(made).explain(values[0])[0], abs=POINT * 2**-7)
+    assert query.first(values[0]) == pytest.approx(plain(made).explain(values[0])[0], abs=POINT * 2**-10)
     assert len(query.dealt) == 1
     assert not len(query.dealt_bank)
     with pytest.raises(ValueError, match="operands could not"):

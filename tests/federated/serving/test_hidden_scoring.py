@@ -137,7 +137,7 @@ def test_scores_and_reasons_are_those_of_the_function_in_clear(network, hidden, 
                 assert (score.basis, score.electricity) == (Basis.JOINT, Electricity.INCLUDED)
                 request = replace(request_of(subject, "v0003-plain", bank), at=NOW)
                 plain = network._evaluate(request, manifest, (grid,))
-                assert score.score == plain.score
+                assert as_near(score.score, clear_logit(hidden, trained, i, bank))
                 asked, grid_reasons = asked + 1, grid_reasons + any(r.code[0] == "G" for r in score.reasons)
                 if score.reasons != plain.reasons:
                     other_reasons += 1
@@ -145,6 +145,19 @@ def test_scores_and_reasons_are_those_of_the_function_in_clear(network, hidden, 
     assert asked >= 100
     assert grid_reasons > asked / 2
     assert other_reasons < asked / 4
+
+
+def clear_logit(hidden, trained, row, bank):
+    """The calibrated logit of a customer by the function in clear."""
+    tables, model = trained[1].tables, hidden.model
+    logit = model.joint_bank.logits(tables.bank_values[row][None, list(tables.schema.bank.lending)])[0]
+    logit += hidden.plain.logits(tables.grid_values[row][None, list(tables.schema.grid.lending)])[0]
+    return model.calibrated(logit, bank, alone=False)
+
+
+def as_near(score, logit):
+    """Whether this is the score of the logit; one that is as good as half a point may come out on either side."""
+    return score in {score_of(logit + POINT * 2**-9), score_of(logit - POINT * 2**-9)}
 
 
 def only_ties(hidden, trained, row, got, expected):
@@ -361,7 +374,7 @@ def test_a_query_without_reasons_opens_nothing_more(network, hidden, trained):
     first = steps.first()
     answer = steps.bank.scored(steps.opening.nonce, steps.grid_nonce, first, steps.dealt.bank)
     assert answer.reasons == ()
-    assert answer.score == network.score(query(subject)).score
+    assert abs(answer.score - network.score(query(subject)).score) <= 1
     with pytest.raises(NotPermitted):
         steps.grid.shuffled(steps.grid_nonce, b"")
     # A query that was begun without reasons is none with reasons to the other side.
@@ -506,7 +519,7 @@ def test_a_grid_company_learns_from_no_refusal_which_features_are_named(network,
         said[j] = np.uint64(2**60 + j)
         steps.grid._asked.put(steps.grid_nonce, replace(waiting, said=said))
         left.append(steps.finished(steps.answered(steps.asked(shuffled))))
-    assert {answer.score for answer in left} == {right.score}
+    assert all(abs(answer.score - right.score) <= 1 for answer in left)
     of_grid = {reason.code for reason in right.reasons if reason.code[0] == "G"}
     gone = {code for code in of_grid if any(code not in {r.code for r in answer.reasons} for answer in left)}
     assert gone == of_grid != set()
@@ -518,14 +531,9 @@ def test_one_bank_and_one_grid_company_have_the_operator_deal(trained, tmp_path)
     made = hide(home, trained[1].tables, AT, banks=(BANK,), grids=(GRID,))
     assert made.split.dealing() == {}
     network = Network.open(home, lambda: NOW)
-    model = ModelRegistry(home).load("credit", "v0003-plain")
-    tables = trained[1].tables
     for subject, i in customers(trained)[:10]:
         score = network.score(query(subject))
-        values = tables.grid_values[i][list(tables.schema.grid.lending)]
-        logit = model.joint_bank.logits(tables.bank_values[i][None, list(tables.schema.bank.lending)])[0]
-        logit += made.plain.logits(values[None])[0]
-        assert score.score == score_of(model.calibrated(logit, BANK, alone=False))
+        assert as_near(score.score, clear_logit(made, trained, i, BANK))
         assert score.electricity is Electricity.INCLUDED
     # A pair that has no part in it is answered by the bank alone.
     outside = customers(trained, "bank-taihu", GRID)[0][0]
