@@ -59,9 +59,7 @@ def test_nodes_that_are_not_split_or_ask_the_same_again_are_explained_too():
     tables = tabulated([(1.0, each) for each in basis.functions(gamma)], basis.binning, reference)
     row = ExplanatoryRow(basis, reference)
     for each in values[:40]:
-        np.testing.assert_allclose(
-            row.by_feature(row.of(each) * gamma[row.column]), tables.explain(each)[1], atol=1e-9
-        )
+        np.testing.assert_allclose(row.by_feature(row.of(each) * gamma[row.column]), tables.explain(each)[1], atol=1e-9)
 
 
 def test_deeper_trees_and_another_reference_are_refused():
