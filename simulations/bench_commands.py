@@ -39,12 +39,6 @@ def credit(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")] = False,
     data: Annotated[Path, typer.Option(help="Folder with the public sets.")] = DATA,
     zoo: Annotated[bool, typer.Option(help="Train the open zoo too, which takes longest.")] = True,
-    label_auc: Annotated[
-        float | None,
-        typer.Option(
-            min=0.501, max=0.999, help="How well the protected model's gradients may tell labels, if not as it ships."
-        ),
-    ] = None,
     horizontal: Annotated[bool, typer.Option("--horizontal", help="Ten banks with the same columns instead.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of torch, XGBoost and LightGBM.")] = os.cpu_count() or 1,
     cache: Annotated[Path, typer.Option(help="Finished folds are kept here and not run again.")] = CACHE,
@@ -62,7 +56,6 @@ def credit(
             progress,
             horizontal,
             zoo,
-            label_auc,
         )
     except FederatedError as error:
         _refuse(error, progress)
@@ -199,7 +192,6 @@ def _reports(
     progress: Console,
     horizontal: bool,
     zoo: bool,
-    label_auc: float | None,
 ) -> list[dict[str, Any]]:
     # Torch, Flower and the rivals take seconds to load; other commands of the same script do not pay for them.
     from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
@@ -208,8 +200,7 @@ def _reports(
     from simulations.experiments.credit_zoo.datasets import FILES, load_dataset  # noqa: PLC0415
     from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
 
-    shares = ProtectedSettings() if label_auc is None else ProtectedSettings(label_auc=label_auc)
-    plan = BenchPlan(folds, threads, cache, ZooSettings(), shares, zoo)
+    plan = BenchPlan(folds, threads, cache, ZooSettings(), ProtectedSettings(), zoo)
     if csv is not None:
         tables = [csv.load()]
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -71,15 +71,17 @@ class QueryBudget:
         return QueryBudgetSpent(detail, retry_at=(oldest + self.window).isoformat())
 
 
+# What an earlier version kept without names, in this order.
+EARLIER = ("window", "runs", "least_rows", "row_sets", "least_apart", "label_auc", "runs_a_set")
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingLimit:
     """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock.
 
-    In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves,
-    and none in which a grid company has so many columns that with an operator it tells labels from gradients with an
-    AUC above `label_auc` (`privacy.vertical.columns`; None: there is no limit). Runs over at most `row_sets` different
-    sets of customers (`nodes.row_sets`), which differ by `least_apart` of those that are fitted, or by as many as a run
-    fits, if these are fewer, and `runs_a_set` over each.
+    In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves.
+    Runs over at most `row_sets` different sets of customers (`nodes.row_sets`), which differ by `least_apart` of those
+    that are fitted, or by as many as a run fits, if these are fewer, and `runs_a_set` over each.
     """
 
     window: timedelta
@@ -87,25 +89,20 @@ class TrainingLimit:
     least_rows: int
     row_sets: int
     least_apart: int
-    label_auc: float | None
     runs_a_set: int
-
-    def __post_init__(self) -> None:
-        if self.label_auc is not None and not 0.5 <= self.label_auc < 1.0:
-            raise ValueError(f"labels are told with an AUC from 0.5 to below 1, not {self.label_auc}")
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        numbers = (self.runs, self.least_rows, self.row_sets, self.least_apart, self.label_auc, self.runs_a_set)
-        return json.dumps((self.window.total_seconds(), *numbers)).encode()
+        return json.dumps(asdict(self) | {"window": self.window.total_seconds()}).encode()
 
     @staticmethod
     def from_bytes(raw: bytes) -> TrainingLimit:
         """The reverse of `to_bytes`. What an earlier version did not keep has the common default."""
-        seconds, runs, *later = json.loads(raw)
-        common = default_training_limit()
-        defaults = (common.least_rows, common.row_sets, common.least_apart, common.label_auc, common.runs_a_set)
-        return TrainingLimit(timedelta(seconds=seconds), runs, *later, *defaults[len(later) :])
+        kept = json.loads(raw)
+        if isinstance(kept, list):
+            kept = dict(zip(EARLIER, kept, strict=False))
+        own = {of: int(kept[of]) for of in EARLIER if of in kept and of not in ("window", "label_auc")}
+        return replace(default_training_limit(), window=timedelta(seconds=kept["window"]), **own)
 
 
 def _defaults() -> dict[str, Any]:
@@ -117,8 +114,7 @@ def default_training_limit() -> TrainingLimit:
     """The limit of `budget.toml`, for banks that set none of their own."""
     raw = _defaults()["training"]
     runs, rows, sets, apart = (int(raw[of]) for of in ("runs", "least_rows", "row_sets", "least_apart"))
-    auc, again = float(raw["label_auc"]), int(raw["runs_a_set"])
-    return TrainingLimit(timedelta(days=raw["window_days"]), runs, rows, sets, apart, auc, again)
+    return TrainingLimit(timedelta(days=raw["window_days"]), runs, rows, sets, apart, int(raw["runs_a_set"]))
 
 
 @cache

@@ -27,11 +27,10 @@ from federated.protocols.protected.dealing import FITTING
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
 from simulations.benchmarks.named_sets import FEW, made_up_nodes
 
 BANK, OTHER, GRID = "bank-a", "bank-b", "grid-x"
-ROWS, WIDTH, ERROR = 200, 6, 1 << 14
+ROWS, WIDTH, ERROR = 200, 6, 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class _Telling(ProtectedApp):
         answer = super()._hide(content)
         side = self._talk.state.sides.get(GRID if self.name == BANK else BANK)
         if side is not None and content.under("hidden"):
-            self.own = np.rint(side.seen_columns * (1 << COLUMN_BITS)).astype(np.int64).astype(np.uint64)
+            self.own = np.rint(side.seen_columns() * (1 << COLUMN_BITS)).astype(np.int64).astype(np.uint64)
             self.theirs = side._others
         return answer
 
@@ -72,7 +71,8 @@ class _Telling(ProtectedApp):
 
     def labels(self, peer: str) -> Ring:
         """Those that are counted, in order."""
-        rows, source = self._talk.state.rows(peer, SET_ASIDE, HELD_OUT), self._talk.state.node.rows
+        state, source = self._talk.state, self._talk.state.node.rows
+        rows = state.judged(peer)[state.shuffled[peer].order]
         assert isinstance(source, BankRows)
         return source.labels[rows].astype(np.uint64)
 
@@ -123,7 +123,7 @@ def read_together(banks: tuple[str, ...]) -> ReadTogether:
 
 
 def row_read(*, checked: bool) -> float:
-    """Whether (1 or 0) a dealer that makes one correction wrong by 2^14 reads a customer's row on both sides."""
+    """Whether (1 or 0) a dealer that makes one correction wrong by 2^40 reads a customer's row on both sides."""
     rng = np.random.default_rng(6)
     values = {"bank": rng.random((ROWS, WIDTH)), "grid": rng.random((ROWS, WIDTH))}
     dealer, labels, common = Dealer(ROWS), rng.integers(0, 2, ROWS).astype(np.float64), rng.bytes(32)
@@ -132,6 +132,6 @@ def row_read(*, checked: bool) -> float:
         role: kind(own, Tape(dealer.keys[role]), Tape(common), Curve.around(0.2), labels if role == "bank" else None)
         for role, own in values.items()
     }
-    found = row_by_wrong_correction(sides, dealer, {role: rng.normal(size=ROWS) for role in sides}, ERROR, rng)
-    rows = np.hstack([sides[role].seen_columns for role in ("bank", "grid")])
+    found = row_by_wrong_correction(sides, dealer, (rng.normal(size=ROWS), rng.normal(size=WIDTH)), ERROR, rng)
+    rows = np.hstack([sides[role].seen_columns() for role in ("bank", "grid")])
     return float(found is not None and np.all(rows == found, axis=1).any())

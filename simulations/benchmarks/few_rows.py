@@ -4,7 +4,7 @@ several runs together, and what banks do there."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -31,30 +31,29 @@ ASKED_FOR, NEAR_ROWS = 3, 1_000
 @dataclass(frozen=True, slots=True)
 class FewRows:
     """The attack on labels (see `vertical`, AUC beyond the own function) among so many customers in common, of whom
-    `fitted` are fitted, the mean over some draws of customers. `with_limit` is as banks are by default, with as many
-    `columns` of the grid company as they let it have: a run that a bank refuses shows nothing. `without_limit` is of an
-    operator that takes all columns that there are, and a bank that lets it.
+    `fitted` are fitted, the mean over some draws of customers, by gradients of as many `columns` of a grid company.
+    `opened` is as if the operator opened them, `passed` as they pass it; a run that a bank `refused` shows nothing.
 
     `by_fold` is the attack on all rows with each of the folds held out, `folds_together` that of an operator and a grid
-    company that put the gradients of all these runs together. `told_by_difference` is which share of the labels is read
-    that the grid company asks for, by leaving one customer out of a second run (`…_unremembered`: where the bank does
-    not remember the first).
+    company that put the gradients of all these runs together, as they pass. `told_by_difference` is which share of the
+    labels is read that the grid company asks for, by leaving one customer out of a second run (`…_unremembered`: where
+    the bank does not remember the first).
     """
 
     data_origin: str
     least_rows: int
-    label_auc: float | None
     customers: tuple[int, ...]
     draws: tuple[int, ...]
     fitted: tuple[int, ...]
     columns: tuple[int, ...]
-    without_limit: tuple[float, ...]
-    with_limit: tuple[float, ...]
+    opened: tuple[float, ...]
+    passed: tuple[float, ...]
     refused: int
-    worst_without_limit: float
-    worst_with_limit: float
+    worst_opened: float
+    worst_passed: float
     by_fold: tuple[float, ...]
     by_fold_mean: float
+    by_fold_opened_mean: float
     by_fold_worst: float
     folds_together: float
     told_by_difference_unremembered: float
@@ -68,23 +67,23 @@ def measure_few_rows(tables: CreditTables, seed: int, sizes: Sequence[int], fold
     limit = default_training_limit()
     found = [_at_size(folded, settings, size) for size in sizes]
     runs = [fitted(folded, settings, fold, limit) for fold in range(folds)]
-    by_fold = [_strongest(run) for run in runs]
+    by_fold = [run.told(hidden=True) for run in runs]
     near = some(folded, seed, NEAR_ROWS)
     return FewRows(
         data_origin=tables.schema.data_origin,
         least_rows=limit.least_rows,
-        label_auc=limit.label_auc,
         customers=tuple(sizes),
         draws=tuple(_draws(size) for size in sizes),
         fitted=tuple(each.fitted for each in found),
         columns=tuple(each.columns for each in found),
-        without_limit=tuple(each.without_limit for each in found),
-        with_limit=tuple(each.with_limit for each in found),
-        refused=sum(not each.columns for each in found),
-        worst_without_limit=max(each.without_limit for each in found),
-        worst_with_limit=max(each.with_limit for each in found),
+        opened=tuple(each.opened for each in found),
+        passed=tuple(each.passed for each in found),
+        refused=sum(each.refused for each in found),
+        worst_opened=max(each.opened for each in found),
+        worst_passed=max(each.passed for each in found),
         by_fold=tuple(by_fold),
         by_fold_mean=float(np.mean(by_fold)),
+        by_fold_opened_mean=float(np.mean([run.told(hidden=False) for run in runs])),
         by_fold_worst=max(by_fold),
         folds_together=_together(runs),
         told_by_difference_unremembered=_told(near, settings, remembered=False),
@@ -96,8 +95,9 @@ def measure_few_rows(tables: CreditTables, seed: int, sizes: Sequence[int], fold
 class _Size:
     fitted: int
     columns: int
-    without_limit: float
-    with_limit: float
+    opened: float
+    passed: float
+    refused: bool
 
 
 def _draws(size: int) -> int:
@@ -105,33 +105,26 @@ def _draws(size: int) -> int:
 
 
 def _at_size(tables: CreditTables, settings: ProtectedSettings, size: int) -> _Size:
-    """Means over draws of so many customers; `columns` is 0 where banks refuse."""
-    bare, guarded, rows, columns = [], [], 0, 0
+    """Means over draws of so many customers. What banks refuse is looked at all the same, with a bank that does not."""
+    opened, passed, rows, columns, refused = [], [], 0, 0, False
     for draw in range(_draws(size)):
         fewer = some(tables, settings.seed + draw, size)
-        every = fitted(fewer, replace(settings, label_auc=1.0 - 1e-9))
-        rows = int((every.marks == FIT).sum())
-        bare.append(_strongest(every))
         try:
-            kept = fitted(fewer, settings, limit=default_training_limit())
+            run = fitted(fewer, settings, limit=default_training_limit())
+            passed.append(run.told(hidden=True))
         except TooFewRows:
-            guarded.append(CHANCE)
-            continue
-        columns = kept.run.bases[1].width
-        guarded.append(_strongest(kept))
-    return _Size(rows, columns, float(np.mean(bare)), float(np.mean(guarded)))
-
-
-def _strongest(found: Fitted) -> float:
-    fit = found.marks == FIT
-    return label_inference.strongest(found.guesses, found.labels[fit], found.logits[1][fit]).beyond
+            run, refused = fitted(fewer, settings), True
+            passed.append(CHANCE)
+        rows, columns = int((run.marks == FIT).sum()), run.run.bases[1].width
+        opened.append(run.told(hidden=False))
+    return _Size(rows, columns, float(np.mean(opened)), float(np.mean(passed)), refused)
 
 
 def _together(runs: Sequence[Fitted]) -> float:
     """The attack with one system of equations for all runs: each row is in the gradients of those that fitted it."""
     parts: list[tuple[Fitted, NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]] = []
     for each in runs:
-        parts.append((each, each.marks == FIT, each.columns[1], each.seen[1][-1]))
+        parts.append((each, each.marks == FIT, each.columns[1], each.node.passed[-1]))
     stacked = np.hstack([np.where(fit[:, None], columns, 0.0) for _, fit, columns, _ in parts])
     own = np.asarray(np.mean([each.logits[1] for each in runs], axis=0))
     best = CHANCE
@@ -162,6 +155,6 @@ def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool
         except RowsTooAlike:
             continue
         # The first column of banks is 1 everywhere: what is left of it is the label less the rate.
-        left = float(whole.seen[0][0][0] - without.seen[0][0][0])
+        left = float(whole.seen[0][0] - without.seen[0][0])
         told += int((left > 0.0) == (whole.labels[at] == 1))
     return told / len(asked)

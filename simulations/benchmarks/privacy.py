@@ -12,6 +12,7 @@ from simulations.benchmarks.alignment import measure_alignment
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.extraction import measure_extraction
 from simulations.benchmarks.few_rows import QUICK, SIZES, measure_few_rows
+from simulations.benchmarks.hidden_scores import measure_hidden_scores
 from simulations.benchmarks.inversion import measure_inversion
 from simulations.benchmarks.membership import measure_membership
 from simulations.benchmarks.probing import measure_probing
@@ -49,6 +50,7 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
             "withdrawal": lambda: measure_withdrawal(100),
             "probing": lambda: measure_probing(1_000),
             "extraction": lambda: measure_extraction(600, 20),
+            "hidden_scores": lambda: measure_hidden_scores(300, SEED),
             "differential": lambda: measure_differential(rows(), 1, 40),
             "membership": lambda: measure_membership(rows(), 12, 400),
             "robustness": lambda: measure_robustness(rows(), 1, 1, ("sign ×10", "backdoor ×10")),
@@ -62,6 +64,7 @@ def parts_of(data: Path | None, peer: Path, *, quick: bool) -> Mapping[str, Part
         "withdrawal": lambda: measure_withdrawal(10_000),
         "probing": lambda: measure_probing(10_000),
         "extraction": lambda: measure_extraction(3_000, 60),
+        "hidden_scores": lambda: measure_hidden_scores(4_000, SEED),
         "differential": lambda: measure_differential(rows(), 5, 150),
         "membership": lambda: measure_membership(rows(), 96, 6_000),
         "robustness": lambda: measure_robustness(rows(), 5, 10),

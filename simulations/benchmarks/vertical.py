@@ -15,16 +15,17 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.categories import RawTable
 from federated.models.served.metrics import metrics_of
 from federated.nodes.budget import TrainingLimit
-from federated.nodes.identity import fresh_identities
+from federated.nodes.identity import Identity, fresh_identities
 from federated.nodes.row_sets import RowSets, digests_of
 from federated.privacy.attacks import feature_inference, label_inference
 from federated.privacy.attacks.cell_counts import certain_labels, largest_chance
-from federated.protocols.core.messages import Switchboard
+from federated.privacy.vertical.ring import GRADIENT_BITS, floating
+from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
-from federated.protocols.core.session_app import session_app
+from federated.protocols.core.session_app import Opened, session_app
 from federated.protocols.core.settings import SessionSettings
-from federated.protocols.protected.evaluation import judged
+from federated.protocols.protected.evaluation import Judged, judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
@@ -45,10 +46,13 @@ Mask = NDArray[np.bool_]
 class ProtectedVertical:
     """Held-out AUC of one protected model, and of the same columns fitted in one place by logistic regression.
 
-    Attacks on labels are AUC by the sole grid company (`…_raw` counts what its own function says anyway, `…_beyond`
-    does not: 0.5 is nothing), attacks on electricity columns the gain in R² of the bank, each in the clear and
-    protected. Of `labels_counted` rows set aside or held out the operator knows `labels_certain` labels for sure by all
-    counts that it is told, taken together; `label_chance` is the largest share of one class in a set that is counted.
+    Attacks on labels are AUC by the sole grid company with the operator (`…_raw` counts what its function says,
+    `…_beyond` does not: 0.5 is nothing), from residuals in the clear, from gradients of its columns as they would be
+    opened, and as they pass. `function_read` is the R² of its function, on fitted rows, by least squares from scores
+    of held-out rows that the operator sorts, and `…_in_order` the same where these come in the pair's order. Attacks on
+    electricity columns are the gain in R² of the bank, in the clear and protected. Of `labels_counted` rows set aside
+    or held out the operator knows `labels_certain` labels for sure by all counts that it is told, taken together;
+    `label_chance` is the largest share of one class in a set that is counted.
 
     Attacks on dealing, on made-up rows, each beside the run that has no guard (`dealt_pairs`): whether a dealer that
     makes one correction wrong reads a customer's row (`…_believed`: of sides that check no triples), and which share of
@@ -64,8 +68,10 @@ class ProtectedVertical:
     shares_cost: float
     label_attack_in_clear_beyond: float
     label_attack_in_clear_raw: float
+    label_attack_opened_beyond: float
     label_attack_protected_beyond: float
-    label_attack_protected_raw: float
+    function_read_in_order: float
+    function_read: float
     own_function_auc: float
     feature_attack_in_clear_gain: float
     feature_attack_protected_gain: float
@@ -83,16 +89,40 @@ class ProtectedVertical:
     bytes: int
 
 
+class Watched(ProtectedApp):
+    """A bank's node as it ships, which also writes down the gradients of grid companies' columns that come to it:
+    `passed` as they pass the operator, `read` as the bank reads them."""
+
+    def __init__(self, identity: Identity, opened: Opened) -> None:
+        super().__init__(identity, opened)
+        self.passed: list[Matrix] = []
+        self.read: list[Matrix] = []
+        reading = self._lead.read
+
+        def read(content: Content) -> Matrix:
+            hidden = np.asarray(content.array("gradient/grid"), dtype=np.uint64)
+            gradient = reading(content)
+            self.passed.append(floating(hidden, GRADIENT_BITS))
+            self.read.append(gradient[len(gradient) - len(hidden) :])
+            return gradient
+
+        self._lead.read = read  # type: ignore[method-assign]
+
+
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A run over one bank and one grid company, the gradients that were opened a side, and what each position is for.
+    """A run over one bank and one grid company, and what each position is for.
 
-    `values`, `columns` and `logits` are a side's, banks first, over all positions.
+    `seen` are the gradients of banks' columns, which the operator opens, `of_grid` those of the grid company's columns,
+    which the bank alone reads, and `passed` what the operator passes on of these. `weights` (width,) are the
+    coefficients of these columns, `order` is the bank's of rows that are judged. `values`, `columns` and `logits` are a
+    side's, banks first, over all positions.
     """
 
     run: ProtectedTraining
+    node: Watched
     board: Switchboard
-    seen: tuple[list[Matrix], list[Matrix]]
+    seen: list[Matrix]
     seconds: float
     values: tuple[Matrix, Matrix]
     labels: Labels
@@ -110,13 +140,30 @@ class Fitted:
     @property
     def logits(self) -> list[Matrix]:
         """Parts of the logit (rows,)."""
-        return [c @ beta for c, beta in zip(self.columns, self.run.betas, strict=True)]
+        return [c @ beta for c, beta in zip(self.columns, (self.run.beta, self.node.weights), strict=True)]
 
-    @property
-    def guesses(self) -> dict[str, Matrix]:
-        """The grid company's and the operator's guesses at labels of fitted rows, by name."""
-        fit = self.marks == FIT
-        return _guesses(self.run, self.values[1], self.seen[1], self.logits[1][fit], fit)
+    def solved(self, counted: Judged) -> tuple[float, float]:
+        """R² of the grid company's function of fitted rows, by least squares from held-out scores: in the pair's order,
+        and as the operator gets them."""
+        held, fit = np.flatnonzero(self.marks == HELD_OUT), self.marks == FIT
+        columns, whole, scores = self.columns[1], self.logits[0] + self.logits[1], counted.held_out.logit
+        truth = self.logits[1][fit]
+        found = []
+        for told in (whole[held], scores):
+            design = np.column_stack([np.ones(len(held)), columns[held]])
+            ridge = len(held) / 1_000 * np.eye(design.shape[1])
+            solved = np.linalg.solve(design.T @ design + ridge, design.T @ told)
+            guess = columns[fit] @ solved[1:]
+            found.append(float(np.corrcoef(guess, truth)[0, 1] ** 2))
+        return found[0], found[1]
+
+    def told(self, *, hidden: bool) -> float:
+        """What the grid company and the operator tell of fitted rows' labels by gradients of the grid company's
+        columns, beyond its own function: as they pass, or as the bank reads them."""
+        fit, own = self.marks == FIT, self.logits[1][self.marks == FIT]
+        gradients = self.node.passed if hidden else self.node.read
+        guesses = label_inference.from_gradients(self.columns[1][fit], np.array(gradients), own, self.run.session.rate)
+        return label_inference.strongest(guesses, self.labels[fit], own).beyond
 
 
 def fitted(
@@ -129,32 +176,31 @@ def fitted(
 ) -> Fitted:
     """Train with this fold held out. The bank has this `limit`, or none, and this `memory` of runs; the grid company
     says of the positions `withheld` that it may not use them. Raises `TooFewRows`, `RowsTooAlike`."""
-    seen: tuple[list[Matrix], list[Matrix]] = ([], [])
-    apps = _apps(tables, fold, limit, memory, withheld)
+    seen: list[Matrix] = []
+    apps, bank = _apps(tables, fold, limit, memory, withheld)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     started = time.perf_counter()
     session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
-    run = ProtectedTraining(session, settings, watch=lambda k, gradient: seen[k].append(gradient))
+    run = ProtectedTraining(session, settings, watch=seen.append)
     run.fit()
     labels = tables.labels[tables.joint].astype(np.int64)
-    return Fitted(run, board, seen, time.perf_counter() - started, _values(tables), labels)
+    return Fitted(run, bank, board, seen, time.perf_counter() - started, _values(tables), labels)
 
 
 def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> ProtectedVertical:
     """One fold, customers of both sides (at most `most`) as one bank and one grid company, protected columns left out.
 
-    With one of either side what a side's gradient says, it says to one party, which is the worst case for it.
+    With one of either side what a side's gradient says, it says of one party's rows, which is the worst case for it.
     """
     tables = some(with_folds(tables, seed), seed, most)
     found = fitted(tables, ProtectedSettings(seed=seed))
-    run, board, seen, seconds = found.run, found.board, found.seen, found.seconds
+    run, board, seconds = found.run, found.board, found.seconds
     marks, labels, values, columns, logits = found.marks, found.labels, found.values, found.columns, found.logits
     fit, held_out = marks == FIT, marks == HELD_OUT
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    hidden = label_inference.strongest(found.guesses, labels[fit], own)
-    of_bank = _of_width(seen[0], run.bases[0].width)
+    of_bank = _of_width(found.seen, run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
     known = np.hstack([values[0], labels[:, None].astype(np.float64)])[fit]
@@ -165,6 +211,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
     exchanges, sent = board.traffic.exchanges, board.traffic.bytes
     counted = judged(run, [], 0.0)
+    solved = found.solved(counted)
     parts = [part for part in (counted.set_aside, counted.held_out) if part is not None]
     sums = [part.sums([BANK]) for part in parts]
     together, alone = read_together((dealt_pairs.BANK, dealt_pairs.OTHER)), read_together((dealt_pairs.BANK,))
@@ -177,8 +224,10 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         shares_cost=same - protected,
         label_attack_in_clear_beyond=clear.beyond,
         label_attack_in_clear_raw=clear.raw,
-        label_attack_protected_beyond=hidden.beyond,
-        label_attack_protected_raw=hidden.raw,
+        label_attack_opened_beyond=found.told(hidden=False),
+        label_attack_protected_beyond=found.told(hidden=True),
+        function_read_in_order=solved[0],
+        function_read=solved[1],
         own_function_auc=metrics_of(own, labels[fit]).auc,
         feature_attack_in_clear_gain=features[0].gain,
         feature_attack_protected_gain=features[1].gain,
@@ -195,11 +244,6 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         exchanges=exchanges,
         bytes=sent,
     )
-
-
-def _guesses(run: ProtectedTraining, values: Matrix, seen: list[Matrix], own: Matrix, fit: Mask) -> dict[str, Matrix]:
-    """Guesses at labels from the gradients of the grid company's columns."""
-    return dict(label_inference.from_gradients(_columns_of(run, 1, values)[fit], np.array(seen), own, run.session.rate))
 
 
 def _of_width(seen: list[Matrix], width: int) -> Matrix:
@@ -228,7 +272,7 @@ def _values(tables: CreditTables) -> tuple[Matrix, Matrix]:
 
 def _apps(
     tables: CreditTables, fold: int, limit: TrainingLimit | None, memory: RowSets | None, withheld: Sequence[int]
-) -> list[ClientApp]:
+) -> tuple[list[ClientApp], Watched]:
     """One bank and one grid company over all customers whom both know, in the same order."""
     bank, grid = _values(tables)
     here, usable = np.arange(len(bank)), np.arange(len(bank))
@@ -238,7 +282,7 @@ def _apps(
     raw = [RawTable(tuple(str(j) for j in range(v.shape[1])), v, {}) for v in (bank, grid)]
     of_bank = BankRows(BANK, raw[0], labels, folds != fold, folds == fold, {GRID: here})
     if limit is not None:
-        own = {of: getattr(limit, of) for of in ("least_rows", "least_apart", "label_auc")}
+        own = {of: getattr(limit, of) for of in ("least_rows", "least_apart")}
         of_bank = replace(of_bank, **own)
     if memory is not None:
         digests = digests_of([s for s, joint in zip(tables.subjects, tables.joint, strict=True) if joint])
@@ -246,12 +290,11 @@ def _apps(
     rows: dict[str, BankRows | GridRows] = {BANK: of_bank, GRID: GridRows(GRID, raw[1], {BANK: usable})}
     known = fresh_identities(rows, {BANK: BANK, GRID: GRID})
 
-    def app(name: str) -> ClientApp:
-        made, opened = session_app(rows[name])
-        ProtectedApp(known[name], opened).add_to(made)
-        return made
-
-    return [app(name) for name in rows]
+    (bank_app, bank_opened), (grid_app, grid_opened) = (session_app(rows[name]) for name in (BANK, GRID))
+    watched = Watched(known[BANK], bank_opened)
+    watched.add_to(bank_app)
+    ProtectedApp(known[GRID], grid_opened).add_to(grid_app)
+    return [bank_app, grid_app], watched
 
 
 def _same_columns(run: ProtectedTraining, columns: list[Matrix], labels: Labels, training: Mask, held: Mask) -> float:

@@ -72,12 +72,15 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert sums["ground_neighbours_by_choice"] > 3
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
+    assert report["vertical"]["label_attack_protected_beyond"] < 0.56
+    assert report["vertical"]["function_read"] < 0.1 < report["vertical"]["function_read_in_order"]
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     few = report["few_rows"]
-    assert (few["least_rows"], few["label_auc"], few["refused"], few["worst_with_limit"]) == (400, 0.55, 1, 0.5)
-    assert few["worst_without_limit"] > 0.7
+    assert (few["least_rows"], few["refused"]) == (400, 1)
+    assert few["worst_passed"] < 0.6
+    assert few["worst_opened"] > 0.7
     assert len(few["by_fold"]) == 2
-    assert few["by_fold_worst"] < 0.65
+    assert few["by_fold_worst"] < 0.6 < few["by_fold_opened_mean"]
     assert (few["told_by_difference_unremembered"], few["told_by_difference"]) == (1.0, 0.0)
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     assert report["withdrawal"]["strangers"] == 0
@@ -94,6 +97,10 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert extraction["reasons_gain_sealed"] < 0.05 < extraction["reasons_gain_in_clear"]
     assert (extraction["columns_asked"] > 10, extraction["columns_read"]) == (True, 0)
     assert (extraction["asked_in_one_sitting"], extraction["answered_in_one_sitting"]) == (72, 6)
+    hidden = report["hidden_scores"]
+    assert max(hidden["contributions_read"], hidden["column_read"]) < 0.2
+    assert min(hidden["contributions_read_bare"], hidden["column_read_bare"]) > 0.99
+    assert (hidden["orders_read"], hidden["orders_read_untagged"] > 0.8) == (0.0, True)
 
 
 def test_one_part_is_printed_line_by_line():

@@ -78,7 +78,8 @@ def test_page_picture_and_json_of_a_home(home, tmp_path):
     ]
     assert kept(home)[1]["label_attack"].verdict == "missed"
     html = (out / "report.html").read_text("utf-8")
-    for said in ("谁看到什么", "Who sees what", "few rows a column", "not measured", "未测量", "height_m", "generated"):
+    page = ("谁看到什么", "Who sees what", "read by banks alone", "not measured", "未测量", "height_m", "generated")
+    for said in page:
         assert said in html
     assert "&lt;b&gt;unforeseen" in html
     assert "<b>unforeseen" not in html

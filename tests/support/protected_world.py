@@ -13,9 +13,9 @@ from federated.protocols.core.settings import SessionSettings
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import HELD_OUT
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
 
-FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=4, depth=2, label_auc=0.7)
+FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=4, depth=2, components=28)
 
 
 BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")
@@ -72,9 +72,13 @@ class World:
         session = Session(board, SessionSettings(bins=16, ramps=settings.ramps), lambda *_: None, opening)
         return ProtectedTraining(session, settings)
 
+    def betas(self, training):
+        """Coefficients of both sides: those of grid companies' columns are the lead's, which no operator is told."""
+        return [training.beta, *([self.nodes[training.lead].weights] if training.joint else [])]
+
     def logits(self, training):
         columns = (b.columns(v) for b, v in zip(training.bases, (self.bank, self.grid), strict=False))
-        return sum(c @ beta for c, beta in zip(columns, training.betas, strict=True))
+        return sum(c @ beta for c, beta in zip(columns, self.betas(training), strict=False))
 
 
 class Listening(Switchboard):
@@ -115,9 +119,11 @@ def marked(world, training, purpose):
 
 
 def held_rows(world, training):
-    """Held-out rows of the world, in the order of the operator's."""
-    order = []
+    """Held-out rows of the world, in the order of the operator's: after `judged`, that of their banks."""
+    found = []
     for (bank, grid), marks in training.marks.items():
         shared = np.flatnonzero((world.of_bank == BANKS.index(bank)) & (world.of_grid == GRIDS.index(grid)))
-        order.append(shared[marks == HELD_OUT])
-    return np.concatenate(order)
+        both = np.concatenate([shared[marks == SET_ASIDE], shared[marks == HELD_OUT]])
+        order = world.nodes[bank]._talk.state.shuffled[grid].order
+        found.append(both[order][int((marks == SET_ASIDE).sum()) :])
+    return np.concatenate(found)

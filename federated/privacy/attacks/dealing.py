@@ -18,8 +18,13 @@ from federated.errors import AggregationFailed
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import PRODUCTS, PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS, FloatArray, Ring, Tape
+from federated.privacy.vertical.weighing import GridStock, Stock
 
 ROLES = ("bank", "grid")
+# How near to a whole step of a column a shift has to be.
+BLURRED = 0.3
+# The bank's part of logits (rows,), and coefficients of the grid company's columns.
+Point = tuple[FloatArray, FloatArray]
 
 
 class Trusting(PairSide):
@@ -28,24 +33,36 @@ class Trusting(PairSide):
     def _check(self, tag: Ring) -> None:
         del tag
 
+    def _checked_stock(self, dealt_to: Ring, told: Ring) -> GridStock:
+        return BelievedStock(self._mask, dealt_to, told, self.common)
+
+
+class BelievedStock(GridStock):
+    """A stock of products that is held against nothing."""
+
+    def __init__(self, mask: Ring, dealt_to: Ring, told: Ring, common: Tape) -> None:
+        del told
+        Stock.__init__(self, len(mask), common)
+        self._shares = dealt_to.reshape(-1, len(mask))
+
 
 def hidden_from_each_other(sides: Mapping[str, PairSide], dealer: Dealer) -> None:
     """Begin a run of the pair, as its nodes do."""
-    dealer.columns({role: side.seen_columns.shape[1] for role, side in sides.items()})
+    dealer.columns({role: side.seen_columns().shape[1] for role, side in sides.items()})
     hidden = {role: side.hidden_columns() for role, side in sides.items()}
     sides["bank"].take_hidden(hidden["grid"])
     sides["grid"].take_hidden(hidden["bank"])
 
 
-def opened_gradients(
-    sides: Mapping[str, PairSide], dealer: Dealer, logits: Mapping[str, FloatArray], error: int, at: int
-) -> Ring:
+def opened_gradients(sides: Mapping[str, PairSide], dealer: Dealer, point: Point, error: int, at: int) -> Ring:
     """Both sides' gradients (width,), banks' first, as they are opened, where the correction `at` is wrong by `error`.
 
     Raises what sides refuse with.
     """
-    widths = {role: side.seen_columns.shape[1] for role, side in sides.items()}
-    opened = {role: side.open(logits[role]) for role, side in sides.items()}
+    logits, weights = point
+    widths = {role: side.seen_columns().shape[1] for role, side in sides.items()}
+    sides["grid"].take_weights(sides["bank"].weigh(weights), dealer.weighed())
+    opened = {"bank": sides["bank"].open(logits), "grid": sides["grid"].open()}
     corrections, owed = dealer.products(PRODUCTS), dealer.gradients(widths)
     corrections[[at % len(corrections)]] += np.uint64(error)
     dealt = {"bank": owed["grid"], "grid": np.concatenate([corrections, owed["bank"]])}
@@ -59,7 +76,7 @@ def opened_gradients(
 def row_by_wrong_correction(
     sides: Mapping[str, PairSide],
     dealer: Dealer,
-    logits: Mapping[str, FloatArray],
+    point: Point,
     error: int,
     rng: np.random.Generator,
     tries: int = 60,
@@ -73,12 +90,15 @@ def row_by_wrong_correction(
     zero, one = np.zeros(1, dtype=np.uint64), np.ones(1, dtype=np.uint64)
     unit = int(sides["bank"].curve.share(zero, zero, one, constant=False).astype(np.int64)[0]) * error
     try:
-        right = opened_gradients(sides, dealer, logits, 0, 0)
+        right = opened_gradients(sides, dealer, point, 0, 0)
         for _ in range(tries):
-            wrong = opened_gradients(sides, dealer, logits, error, int(rng.integers(1 << 62)))
+            wrong = opened_gradients(sides, dealer, point, error, int(rng.integers(1 << 62)))
             shift = (right - wrong).astype(np.int64)
-            found = shift // unit
-            if shift.any() and np.all(found * unit == shift) and np.all(np.abs(found) <= 1 << COLUMN_BITS):
+            shares = shift / unit
+            found = np.rint(shares)
+            # Roundings of shares blur what is not the row's.
+            clear = np.abs(shares - found).max() < BLURRED and np.abs(found).max() <= 1 << COLUMN_BITS
+            if found.any() and clear:
                 return np.asarray(found / 2.0**COLUMN_BITS, dtype=np.float64)
     except AggregationFailed:
         return None

@@ -11,7 +11,8 @@ not see keys. In a run of one bank and one grid company the operator deals, and 
 A dealer may send wrong corrections. Those of `products` are checked (`privacy.vertical.triples`), because a wrong one
 is multiplied by what a row holds. Those of `gradients` are not: each is added once to a sum, after all multiplications,
 so that a correction that is wrong by δ makes the opened sum wrong by δ, a number that whoever chose it knew without the
-sum. It learns nothing by it; what it can do is spoil the model, as an operator can that opens the sum.
+sum. It learns nothing by it; what it can do is spoil the model, as an operator can that opens the sum. Products of
+masks and coefficients are multiplied by more, and are checked (`privacy.vertical.weighing`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.privacy.vertical.ring import Ring, Tape
+from federated.privacy.vertical.shuffle import deal
 from federated.privacy.vertical.triples import dealt
+from federated.privacy.vertical.weighing import STOCK
+from federated.privacy.vertical.weighing import deal as deal_stock
 
 KEY_BYTES = 32
 IntArray = NDArray[np.int64]
@@ -53,22 +57,35 @@ class Dealer:
     def __post_init__(self) -> None:
         self._tapes = {role: Tape(key) for role, key in self.keys.items()}
         self._masks: dict[str, Ring] = {}
+        self._weighed = 0
 
     def columns(self, widths: dict[str, int]) -> None:
         """Masks of both parties' columns, drawn once: the same columns enter every step."""
         for role, width in widths.items():
-            self._masks[role] = self._tapes[role].draw(self.rows, width)
+            self._masks[role] = np.asfortranarray(self._tapes[role].draw(self.rows, width))
 
     def keep(self, columns: dict[str, IntArray]) -> None:
         """Go on with these columns of either side."""
         for role, kept in columns.items():
-            self._masks[role] = self._masks[role][:, kept]
+            self._masks[role] = np.asfortranarray(self._masks[role][:, kept])
 
     def products(self, count: int) -> Ring:
         """The grid company's corrections of the triples that `count` products of a vector of each side take."""
         total = dealt(count * self.rows)
         a, share = (self._tapes["bank"].draw(total) for _ in range(2))
         return np.asarray(a * self._tapes["grid"].draw(total) - share)
+
+    def weighed(self) -> Ring | None:
+        """A stock of products for the grid company (`weighing`): its columns' mask times vectors of the bank's, in a
+        row. None as long as it has some."""
+        self._weighed += 1
+        if (self._weighed - 1) % STOCK:
+            return None
+        return deal_stock(self._masks["grid"], self._tapes["bank"]).ravel()
+
+    def shuffled(self, aside: int, columns: int, vectors: int) -> dict[str, Ring]:
+        """What the pair needs for scores in the bank's order, by party (`privacy.vertical.shuffle`)."""
+        return deal(self._tapes["bank"], self._tapes["grid"], (self.rows, aside, columns, vectors))
 
     def gradients(self, widths: dict[str, int]) -> dict[str, Ring]:
         """By owner of a gradient, the other party's correction (width,): of (the owner's first columns)ᵀ · (a vector of

@@ -14,17 +14,24 @@ from federated.privacy.vertical.ring import (
     COLUMN_BITS,
     LOGIT_BITS,
     RESIDUAL_BITS,
+    WEIGHT_BITS,
     FloatArray,
     Ring,
     Tape,
     fixed,
     floating,
+    shifted,
 )
 from federated.privacy.vertical.triples import TAG, Triples, dealt
+from federated.privacy.vertical.weighing import BankStock, GridStock
 
 ZERO = np.uint64(0)
 # Of a bank's vector and a grid company's, in a step: one in u², two in u³.
 PRODUCTS = 3
+# A grid company's part of a scaled logit comes with the bits of a column and of a coefficient.
+TOO_MANY_BITS = COLUMN_BITS + WEIGHT_BITS - LOGIT_BITS
+# No coefficient of a column in [−1, 1] is beyond this many logits but where a fit diverges.
+FARTHEST_COEFFICIENT = 4_096.0
 IntArray = NDArray[np.int64]
 
 
@@ -32,8 +39,9 @@ IntArray = NDArray[np.int64]
 class PairSide:
     """`columns` (rows, width) in [−1, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
 
-    `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. A step is `open` → `cross`
-    → `cube` → `hand_over` → `receive`; what `open`, `cross` and `hand_over` return goes to the other side, sealed,
+    `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. The bank holds all
+    coefficients. A step is `weigh` at the bank → `take_weights` at the grid company → `open` → `cross` → `cube` →
+    `hand_over` → `receive`; what `weigh`, `open`, `cross` and `hand_over` return goes to the other side, sealed,
     because the dealer could unmask it. Triples are checked in `cube`: what crossed until then is uniform to the other
     side whatever the dealer sent, and nothing is opened. Raises `AggregationFailed` for rows or shapes that do not fit,
     and for triples that are wrong.
@@ -44,33 +52,38 @@ class PairSide:
     common: Tape
     curve: Curve
     labels: FloatArray | None = None
+    _mask: Ring = field(init=False)
+    _bank_stock: BankStock | None = field(init=False, default=None)
+    _grid_stock: GridStock | None = field(init=False, default=None)
     _others: Ring = field(init=False)
+    _theirs: Ring = field(init=False)
     _residual: Ring = field(init=False)
     _owed: Ring = field(init=False)
 
     def __post_init__(self) -> None:
         self.curve.check_rows(len(self.columns))
-        self._ring = fixed(self.columns, COLUMN_BITS, 1.0)
+        # Sums over rows are five times as fast where a column's rows lie side by side.
+        self._ring = np.asfortranarray(fixed(self.columns, COLUMN_BITS, 1.0))
 
     @property
     def is_bank(self) -> bool:
         """Whether this side holds the labels."""
         return self.labels is not None
 
-    @property
-    def seen_columns(self) -> FloatArray:
-        """The columns (rows, width) as they enter products, in steps of 2^-7."""
-        return floating(self._ring, COLUMN_BITS)
+    def seen_columns(self, width: int | None = None) -> FloatArray:
+        """The first columns (rows, width), or all, as they enter products, in steps of 2^-7."""
+        return floating(self._ring[:, :width], COLUMN_BITS)
 
     def hidden_columns(self) -> Ring:
         """The own columns behind a mask that is drawn once: (rows, width), for the other side."""
-        return self._ring - self.tape.draw(*self._ring.shape)
+        self._mask = np.asfortranarray(self.tape.draw(*self._ring.shape))
+        return self._ring - self._mask
 
     def take_hidden(self, hidden: Ring) -> None:
         """Keep the other side's hidden columns."""
         if hidden.ndim != 2 or len(hidden) != len(self._ring):
             raise AggregationFailed(f"hidden columns of {hidden.shape} came for {len(self._ring)} rows")
-        self._others = hidden
+        self._others = np.asfortranarray(hidden)
 
     @property
     def others(self) -> int:
@@ -79,14 +92,45 @@ class PairSide:
 
     def keep(self, own: IntArray, others: IntArray) -> None:
         """Go on with these own columns and these of the other side; what was hidden stays as it was."""
-        self._ring, self._others = self._ring[:, own], self._others[:, others]
+        kept = (self._ring[:, own], self._mask[:, own], self._others[:, others])
+        self._ring, self._mask, self._others = (np.asfortranarray(part) for part in kept)
 
-    def open(self, logits: FloatArray) -> Ring:
-        """Start a step at the own part of the logits (rows,): the first factor behind a mask, and what the step's
-        triples are compared by, in a row."""
-        # The bank's share holds the centre; both are cut, which bounds the cubic (`Curve.largest_residual`).
-        centre = self.curve.centre if self.is_bank else 0.0
-        self._u = fixed(np.clip((logits - centre) / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
+    def weigh(self, weights: FloatArray) -> Ring:
+        """As the bank: coefficients (others,) of the other side's columns behind a mask, for the other side.
+
+        Kept is the own share of what they make of these columns: the grid company's part of scaled logits.
+        """
+        whole, told = fixed(weights / REACH, WEIGHT_BITS, FARTHEST_COEFFICIENT / REACH), np.zeros(0, dtype=np.uint64)
+        if self._bank_stock is None or self._bank_stock.empty:
+            self._bank_stock = BankStock(len(self._ring), len(whole), self.tape, self.common)
+            told = self._bank_stock.told
+        vector, share = self._bank_stock.take()
+        self._theirs = shifted(self._others @ whole + share, TOO_MANY_BITS, first=True)
+        return np.concatenate([whole - vector, told])
+
+    @property
+    def wants_stock(self) -> bool:
+        """Of a grid company: whether the dealer's next stock of products is due."""
+        return self._grid_stock is None or self._grid_stock.empty
+
+    def take_weights(self, told: Ring, dealt_to: Ring | None) -> None:
+        """As the grid company: from what the bank told, and the dealer's stock where it is due, its share."""
+        width = self._mask.shape[1]
+        if dealt_to is not None:
+            self._grid_stock = self._checked_stock(dealt_to, told[width:])
+        if self._grid_stock is None or len(told) < width:
+            raise AggregationFailed(f"{told.size} numbers came for {width} coefficients")
+        self._theirs = shifted(self._mask @ told[:width] + self._grid_stock.take(), TOO_MANY_BITS, first=False)
+
+    def _checked_stock(self, dealt_to: Ring, told: Ring) -> GridStock:
+        return GridStock(self._mask, dealt_to, told, self.common)
+
+    def open(self, logits: FloatArray | None = None) -> Ring:
+        """The first factor behind a mask, and what the step's triples are compared by, in a row. `logits` (rows,) are
+        the bank's own part."""
+        # The bank's part holds the centre, and is cut: beyond, the cubic follows σ no longer.
+        own = np.zeros(len(self._ring)) if logits is None else (logits - self.curve.centre) / REACH
+        self._u = self._theirs + fixed(np.clip(own, -1.0, 1.0), LOGIT_BITS, 1.0)
         self._triples = Triples(PRODUCTS * len(self._u), self.tape, self.common, is_bank=self.is_bank)
         return np.concatenate([self._multiply([self._u]), self._triples.told])
 

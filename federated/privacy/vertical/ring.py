@@ -1,9 +1,10 @@
-"""Exact arithmetic on shares: numbers as 64-bit integers, never shifted down, so nothing is rounded by chance.
+"""Arithmetic on shares: numbers as 64-bit integers.
 
-Bits after the point add up in products. A scaled logit u has 10, its cube times a coefficient 36, a column value 7, a
-gradient 43. On the way everything is right modulo 2^64, whatever its size; what has to fit is the opened sum alone, as
-an integer of magnitude below 2^63. `Curve.most_rows` says how many rows that
-allows, from the exact extremes of the cubic: 370,800 at the least, at a rate of 9 %.
+Bits after the point add up in products. A column value has 7, a coefficient 14, and their sum, a grid company's part of
+a scaled logit u, is shifted down to 10, by each side on its own share: the only rounding by chance (`shifted`). From
+there on nothing is: a cube of u times a coefficient has 36, a gradient 43. On the way everything is right modulo 2^64,
+whatever its size; what has to fit is the opened sum alone, as an integer of magnitude below 2^63. `Curve.most_rows`
+says how many rows that allows, from the exact extremes of the cubic: 370,800 at the least, at a rate of 9 %.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from federated.privacy.secure_aggregation.ring import stream
 
 Ring = NDArray[np.uint64]
 FloatArray = NDArray[np.float64]
-LOGIT_BITS, COLUMN_BITS = 10, 7
+LOGIT_BITS, COLUMN_BITS, WEIGHT_BITS = 10, 7, 14
 RESIDUAL_BITS = 3 * LOGIT_BITS + 6
 GRADIENT_BITS = RESIDUAL_BITS + COLUMN_BITS
 # Magnitudes that an opened sum may have, so that its sign can be told.
@@ -30,6 +31,16 @@ def fixed(values: FloatArray, bits: int, limit: float) -> Ring:
     if not np.all(np.abs(values) <= limit):
         raise AggregationFailed(f"a number is not finite or beyond {limit:g}")
     return np.rint(np.asarray(values, dtype=np.float64) * 2.0**bits).astype(np.int64).astype(np.uint64)
+
+
+def shifted(share: Ring, bits: int, *, first: bool) -> Ring:
+    """One side's share of numbers, from its share of them times 2^`bits`; one side is the `first`.
+
+    What both sides' add up to is off by less than one unit, either way and 0 on the average; of a number of magnitude
+    2^m before, it is something else altogether with a chance of 2^(m − 64) (Mohassel, Zhang, "SecureML", IEEE S&P 2017,
+    theorem 1).
+    """
+    return np.asarray(share >> np.uint64(bits) if first else np.uint64(0) - ((np.uint64(0) - share) >> np.uint64(bits)))
 
 
 def floating(values: Ring, bits: int) -> FloatArray:

@@ -12,6 +12,7 @@ from federated.errors import CorruptData
 from federated.governance.manifest import SegmentFigures
 from federated.governance.weights import ScoringModel
 from federated.models.served.calibration import Calibration
+from federated.models.served.hidden import HiddenFunction
 from federated.models.served.metrics import CELLS, LOGIT_BOUND, Metrics, ScoreHistogram
 from federated.models.served.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.served.scorer import PartyScorer
@@ -32,10 +33,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """What one session came to: a scorer a side (banks first), its calibrations, and what was measured of it."""
+    """What one session came to: banks' function, that of grid companies' columns unless banks fitted alone, its
+    calibrations, and what was measured of it."""
 
     learners: tuple[str, ...]
-    scorers: tuple[PartyScorer, ...]
+    bank: PartyScorer
+    grid: PartyScorer | HiddenFunction | None
     calibration: Calibration
     own: dict[str, Calibration]
     measured: Measured
@@ -101,14 +104,15 @@ def candidate_of(joint: FittedModel, alone: FittedModel) -> Candidate:
     A joint model that is worse on held-out customers than its companion is not offered: the version then scores with
     the companion alone, whatever a grid company says, and `offered` tells why.
     """
-    bank, grid = joint.scorers
+    grid = joint.grid
+    assert grid is not None
     losses = joint.measured.metrics.brier, alone.measured.metrics.brier
     if losses[0] > losses[1]:
-        only = alone.scorers[0]
+        only = alone.bank
         model = ScoringModel(only, grid.silent(), only, alone.calibration, alone.calibration, alone.own)
         why = f"bank_only: held-out Brier {losses[0]:.5f} with grid companies, {losses[1]:.5f} without"
         return Candidate(alone.learners, model, alone.measured, alone.measured.score_bands, why)
-    model = ScoringModel(bank, grid, alone.scorers[0], joint.calibration, alone.calibration, joint.own)
+    model = ScoringModel(joint.bank, grid, alone.bank, joint.calibration, alone.calibration, joint.own)
     return Candidate(joint.learners, model, joint.measured, alone.measured.score_bands)
 
 

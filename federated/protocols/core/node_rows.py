@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ class NodeSource:
         groups = _groups(self.node, table.values)
         row = {subject: i for i, subject in enumerate(table.subjects)}
         if isinstance(self.node, GridNode):
-            return GridRows(self.org_id, raw, self._of_banks(row, at), groups)
+            return GridRows(self.org_id, raw, self._of_banks(row, at), groups, self._keep)
         allowed = self._allowed(self.org_id, at)
         peers = self._peers(row, at)
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
@@ -78,8 +79,17 @@ class NodeSource:
         limit = self.node.training_limit
         return BankRows(
             self.org_id, raw, table.labels, training, held_out, peers, groups, limit.least_rows, limit.least_apart,
-            limit.label_auc, digests, self.node.row_sets("fitted"), self.node.row_sets("fitted alone"),
+            digests, self.node.row_sets("fitted"), self.node.row_sets("fitted alone"),
+            self._keep,
         )  # fmt: skip
+
+    def _keep(self, function_id: str, part: bytes, dealing: Mapping[str, bytes]) -> None:
+        if isinstance(self.node, BankNode):
+            self.node.keep_function(function_id, part)
+        else:
+            self.node.keep_function(function_id, np.frombuffer(part, dtype="<u8").astype(np.uint64))
+        for grid, key in dealing.items():
+            self.node.keep_dealing(function_id, grid, key)
 
     @staticmethod
     def _remember(bank: BankNode, training: Digests, counted: str) -> None:

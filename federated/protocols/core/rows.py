@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,8 @@ from federated.nodes.row_sets import Digests, RowSets
 from federated.protocols.core.messages import Arrays, Content
 
 Positions = NDArray[np.int64]
+# Keeps a node's part of a hidden function by its id, and keys of masks that it deals by, by grid company.
+Keep = Callable[[str, bytes, Mapping[str, bytes]], None]
 # A group of fewer held-out rows at one bank is not reported by it.
 LEAST_AUDITED = 10
 
@@ -26,10 +28,10 @@ class BankRows:
 
     `peers` gives, for each grid company, the own row behind each aligned position (−1 = not taking part). `groups`
     gives, for each segment that is audited, the row's group (−1 = unknown). `least_rows` is over how many customers of
-    all banks together this bank lets gradients be opened, `label_auc` how well labels may be told from them (None: of
-    no limit); `digests` (rows,) say to `row_sets`, its memory of runs, and to `alone_sets`, that of runs of
-    banks alone, who is who (without them it has none), and
-    `least_apart` how many of those that are fitted two runs have to differ by.
+    all banks together this bank lets gradients be opened; `digests` (rows,) say to `row_sets`, its memory of runs, and
+    to `alone_sets`, that of runs of banks alone, who is who (without them it has none), and `least_apart` how many of
+    those that are fitted two runs have to differ by. What a run leaves with this node is given to `keep` (None: nothing
+    is kept).
     """
 
     org_id: str
@@ -41,20 +43,22 @@ class BankRows:
     groups: Mapping[str, Positions] = field(default_factory=dict)
     least_rows: int = 0
     least_apart: int = 0
-    label_auc: float | None = None
     digests: Digests = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     row_sets: RowSets | None = None
     alone_sets: RowSets | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GridRows:
-    """A grid company's rows. `peers`: for each bank, the own row behind each aligned position; `groups` as above."""
+    """A grid company's rows. `peers`: for each bank, the own row behind each aligned position; `groups` and `keep` as
+    above."""
 
     org_id: str
     table: RawTable
     peers: Mapping[str, Positions]
     groups: Mapping[str, Positions] = field(default_factory=dict)
+    keep: Keep | None = None
 
 
 class RowSource(Protocol):

@@ -76,7 +76,6 @@ class Session:
         self.repeats = s.repeats_for(rows)
         self.members = s.folds * self.repeats
         self.rate = defaults / rows
-        self.rates = [c.integer("defaults") / c.integer("rows") for c in opened.values() if c.integer("rows")]
         self.prior = float(np.log(self.rate / (1.0 - self.rate)))
         if len(self.sides) > 1:
             marks = turned("training", {org: c.under("training") for org, c in opened.items()}, self.sides[1].orgs)

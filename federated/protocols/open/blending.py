@@ -30,7 +30,8 @@ class Blender:
         """Scorers, calibration and held-out figures of one of the blends."""
         weights, names = self.result.blends[name], list(self.result.functions)
         learners = tuple(n for n, w in zip(names, weights, strict=False) if w > SMALLEST_WEIGHT)
-        scorers = tuple(self._scorer(weights, side) for side in range(len(self.session.sides)))
+        sides = len(self.session.sides)
+        bank, grid = self._scorer(weights, 0), self._scorer(weights, 1) if sides > 1 else None
         asked = Evaluation(self.session)
         parts = asked.out_of_fold(names, weights)
         calibration = chosen(parts)
@@ -43,7 +44,7 @@ class Blender:
         }
         figures = {"method": calibration.method, "own": sorted(own), "ece": eces}
         return FittedModel(
-            learners, scorers, calibration, own, measured_of(self.schema, self.cut_off, audited, figures)
+            learners, bank, grid, calibration, own, measured_of(self.schema, self.cut_off, audited, figures)
         )
 
     def _scorer(self, weights: FloatArray, side: int) -> PartyScorer:

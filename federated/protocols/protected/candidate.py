@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from federated.models.encoding.principal import PrincipalColumns
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.calibration import NONE, isotonic, platt
@@ -18,10 +17,9 @@ from federated.protocols.protected.operator import ProtectedTraining
 LEARNER = "random_leaves"
 
 
-def scorer_of(columns: RandomLeaves | PrincipalColumns, beta: FloatArray, bands: FloatArray) -> PartyScorer:
-    """A side's function of its columns, written out as tables where it has exact reasons."""
-    basis = columns.basis if isinstance(columns, PrincipalColumns) else columns
-    ramps, trees = ((1.0, f) for f in columns.functions(beta))
+def scorer_of(basis: RandomLeaves, beta: FloatArray, bands: FloatArray) -> PartyScorer:
+    """A function of a side's columns, written out as tables where it has exact reasons."""
+    ramps, trees = ((1.0, f) for f in basis.functions(beta))
     tabled, rest = ([ramps, trees], ()) if basis.exact else ([ramps], (trees,))
     return PartyScorer(tabulated(tabled, basis.binning, basis.encoder.reference), bands, rest)
 
@@ -31,10 +29,7 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
 
     Raises what a node refuses with, `AggregationFailed`.
     """
-    scorers = [
-        scorer_of(basis, beta, side.bands)
-        for basis, beta, side in zip(run.bases, run.betas, run.session.sides, strict=True)
-    ]
+    own = scorer_of(run.banks, run.beta, run.session.banks.bands)
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
@@ -49,4 +44,5 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
         eces = {method: ScoreHistogram.of(fitted(held_out.logit), labels).ece() for method, fitted in fits.items()}
         figures = {"method": calibration.method, "own": [], "ece": eces}
         drawn.append(measured_of(schema, cut_off, held_out.histograms(calibration, labels, odds, draw), figures))
-    return FittedModel((LEARNER,), tuple(scorers), calibration, {}, mean_measured(drawn))
+    theirs = run.concealed() if run.joint else None
+    return FittedModel((LEARNER,), own, theirs, calibration, {}, mean_measured(drawn))

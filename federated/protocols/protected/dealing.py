@@ -23,7 +23,7 @@ from federated.protocols.protected.state import Pair, Talk
 # More rows than two nodes have in common would only exhaust the dealer.
 MOST_ROWS = 1 << 24
 # What triples are for: a fit, and products of labels and members of groups.
-FITTING, GROUPS = "fit", "groups"
+FITTING, GROUPS, JUDGING = "fit", "groups", "judging"
 ROLES = ("bank", "grid")
 
 
@@ -54,6 +54,25 @@ class Dealing:
         """Go on fitting with these columns of either side, banks' first."""
         for dealer in self._dealers.get(FITTING, {}).values():
             dealer.keep(dict(zip(ROLES, columns, strict=True)))
+
+    def weighed(self, purpose: str = FITTING) -> Arrays:
+        """What grid companies need for their columns times coefficients that banks hold."""
+        out: Arrays = {}
+        for (bank, grid), dealer in self._dealers.get(purpose, {}).items():
+            stock = dealer.weighed()
+            if stock is not None:
+                out[f"dealt/{grid}/{bank}"] = self._handed((bank, grid), grid, stock)
+        return out
+
+    def shuffled(self, aside: Mapping[Pair, int], columns: int, vectors: int) -> Arrays:
+        """What pairs need for scores of rows that are judged, in an order of the bank's, and `vectors` − 1 numbers more
+        of each row; `aside` says how many rows of each are set aside."""
+        out: Arrays = {}
+        for (bank, grid), dealer in self._dealers.get(JUDGING, {}).items():
+            dealt = dealer.shuffled(aside[bank, grid], columns, vectors)
+            out[f"dealt/{grid}/{bank}"] = self._handed((bank, grid), grid, dealt["grid"])
+            out[f"dealt/{bank}/{grid}"] = self._handed((bank, grid), bank, dealt["bank"])
+        return out
 
     def step(self, purpose: str, widths: Sequence[int]) -> Arrays:
         """What pairs need for a step up to gradients of each side's first columns, as many as `widths` say."""

@@ -21,19 +21,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.errors import AggregationFailed
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
 from federated.models.served.calibration import NONE, Calibration, own_of, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.privacy.vertical.counting import Counter, Layout
+from federated.privacy.vertical.curve import REACH
 from federated.privacy.vertical.dealer import KEY_BYTES, dealer_of
 from federated.privacy.vertical.ring import Ring, floating
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, Blocks, rungs_of, scarce
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.protected import judging
-from federated.protocols.protected.dealing import GROUPS
-from federated.protocols.protected.judging import SUM_BITS
+from federated.protocols.protected.dealing import GROUPS, JUDGING
 from federated.protocols.protected.operator import ProtectedTraining
+from federated.protocols.protected.shuffling import SCORE_BITS
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair
 
 LEAST_CELL = 20
@@ -227,7 +229,8 @@ def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut
     """
     if not run.joint:
         return _alone(run)
-    logits = _summed_logits(run)
+    theirs = [f"{segment}/{group}" for segment, group, role in segments if role == "grid"]
+    logits = _shuffled(run, theirs)
     aside, held = (_Scored.of(run, logits, mark, cut_off) for mark in (SET_ASIDE, HELD_OUT))
     below = int(held.cell(np.array([cut_off]))[0]) if cut_off in held.edges else 0
     places = {
@@ -266,19 +269,18 @@ def _released(
 ) -> Content:
     """What the reader releases. `sizes` are cells set aside and held out, `below` the latter's below the cut-off.
 
-    Who defaulted is known to banks, who is in a group of a grid company's column to grid companies: their product is
-    computed on shares, and each side's shares are counted.
+    Who defaulted is known to banks. Who is in a group of a grid company's column came to both sides on shares, with
+    scores; its product with defaults is computed on shares too, and each side's shares are counted.
     """
     banks, grids = run.session.banks.orgs, run.session.sides[1].orgs
     ours = [(s, g) for s, g, role in segments if role == "bank"] + [("bank", bank) for bank in banks]
     theirs = [(s, g) for s, g, role in segments if role == "grid"]
     products = [f"{s}/{g}/product" for s, g in theirs]
-    names = ["rows", "defaults", *(f"{s}/{g}/{what}" for s, g in ours for what in ("rows", "defaults")), *products]
-    if theirs:
-        _multiply(run, {pair: len(at) for pair, at in places.items()}, [f"{s}/{g}" for s, g in theirs])
+    shared = [*(f"{s}/{g}/rows" for s, g in theirs), *products]
+    names = ["rows", "defaults", *(f"{s}/{g}/{what}" for s, g in ours for what in ("rows", "defaults")), *shared]
     totals = {"bank": _counted(run, places, Layout(sum(sizes), sizes[0], tuple(names)), banks, grids)}
     if theirs:
-        layout = Layout(sum(sizes), sizes[0], (*(f"{s}/{g}/rows" for s, g in theirs), *products))
+        layout = Layout(sum(sizes), sizes[0], tuple(shared))
         totals["grid"] = _counted(run, places, layout, grids, banks)
     arrays: Arrays = {f"total/{held_by}": total for held_by, total in totals.items()}
     request = Content(arrays, {"below": below, "masked": sorted({grid for _, grid in places})})
@@ -307,15 +309,32 @@ def _edges(logits: FloatArray, cut_off: float) -> FloatArray:
     return np.unique(np.concatenate([edges[0], apart, edges[1]]))
 
 
-def _summed_logits(run: ProtectedTraining) -> dict[Pair, FloatArray]:
-    requests = {org: Content({"beta": run.betas[k]}) for k, s in enumerate(run.session.sides) for org in s.orgs}
-    answers = run.ask("logits", requests)
+def _shuffled(run: ProtectedTraining, groups: list[str]) -> dict[Pair, FloatArray]:
+    """Logits of rows set aside, then of those held out, of each pair, in an order of its bank's; members of groups of
+    grid companies' columns, and defaults among them, come into that order too, on shares."""
+    rows = {pair: len(run.evaluated(pair)) for pair in run.marks}
+    rows = {pair: count for pair, count in rows.items() if count}
+    if groups:
+        _multiply(run, rows, groups)
+    aside = {pair: int((run.evaluated(pair) == SET_ASIDE).sum()) for pair in rows}
+    told = run.begun(JUDGING, rows)
+    config: dict[str, Values] = {"groups": list(groups), "width": run.bases[1].width}
+    config |= {f"aside/{'/'.join(pair)}": count for pair, count in aside.items()}
+    points = run.resting()
+    hidden = run.ask("shuffle", {org: Content(points.get(org, {}), config | told[org]) for org in run.orgs})
+    dealt = run.dealt(hidden, run.dealing.shuffled(aside, run.bases[1].width, 1 + 2 * len(groups)), rows)
+    banks, grids = (side.orgs for side in run.session.sides)
+    asked = run.across(hidden, "hidden", rows, dealt)
+    passed = run.ask("pass_on", {org: content for org, content in asked.items() if org in grids})
+    masked = run.across(passed, "masked", rows)
+    both = {org: Content({**asked[org].arrays, **masked[org].arrays}) for org in asked if org in banks}
+    answers = passed | run.ask("tell", both)
     logits = {}
-    for bank, grid in run.marks:
-        ours, theirs = (answers[a].arrays.get(f"logits/{b}") for a, b in ((bank, grid), (grid, bank)))
-        if ours is not None and theirs is not None:
-            total = np.asarray(ours, dtype=np.uint64) + np.asarray(theirs, dtype=np.uint64)
-            logits[bank, grid] = floating(np.asarray(total), SUM_BITS)
+    for bank, grid in rows:
+        ours, theirs = (np.asarray(answers[a].array(f"scores/{b}")) for a, b in ((bank, grid), (grid, bank)))
+        if ours.shape != theirs.shape != (rows[bank, grid],):
+            raise AggregationFailed(f"{bank} and {grid} gave scores of {ours.shape} and {theirs.shape} rows")
+        logits[bank, grid] = REACH * floating(ours.astype(np.uint64) + theirs.astype(np.uint64), SCORE_BITS)
     return logits
 
 
@@ -366,7 +385,7 @@ def _alone(run: ProtectedTraining) -> Judged:
 
     Nobody but a bank knows whose logits they are, so no cell is joined to another.
     """
-    request = Content({"beta": run.betas[0]}, dict(run.drawn))
+    request = Content({"beta": run.beta}, dict(run.drawn))
     told = run.ask("histogram", dict.fromkeys(run.orgs, request))
     adding = [org for org in run.orgs if told[org].integer("rows")]
     counts = run.summed("histogram", adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)

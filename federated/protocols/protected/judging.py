@@ -1,4 +1,4 @@
-"""What a node answers about scores of rows set aside and held out: its part of logits, and counts that nobody reads."""
+"""What a node answers about rows set aside and held out in the order of their scores: counts that nobody reads."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from federated.errors import TrainingFailed
 from federated.privacy.vertical.channel import Channel
 from federated.privacy.vertical.counting import Layout, answer, counted, deal, tagged
 from federated.privacy.vertical.products import Products
-from federated.privacy.vertical.ring import Ring, Tape, fixed
+from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS, Group, joined, of_segment, rungs_of
 from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
-from federated.protocols.core.rows import LEAST_AUDITED, BankRows
+from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
 from federated.protocols.protected.own_rows import alone
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Marks, Pair, Talk
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair, Talk
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
-# The sum of a row's two logits, as the operator gets it.
-SUM_BITS, MOST_LOGIT = 32, 1_000.0
 # Of the key of tags of counts.
 TAG_BYTES = 8
 
@@ -33,26 +31,6 @@ class Judging:
 
     def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
         self._talk, self._dealing = talk, dealing
-
-    def logits(self, content: Content) -> Content:
-        """The own part of the logits of rows set aside and held out, behind the pair's masks, once a run.
-
-        A second answer under the same masks would give the operator the difference of two logits of one side.
-        """
-        state = self._talk.state
-        state.require_enough()
-        state.tell_once("logits")
-        state.beta = content.floats("beta")
-        out: Arrays = {}
-        for peer in sorted(state.marks):
-            rows = state.rows(peer, SET_ASIDE, HELD_OUT)
-            if not len(rows):
-                continue
-            logits = state.columns[rows] @ state.beta
-            mask = Tape(self._talk.channel(peer).key_for("logits")).draw(len(rows))
-            plain = fixed(logits, SUM_BITS, MOST_LOGIT)
-            out[f"logits/{peer}"] = plain + mask if state.is_bank else plain - mask
-        return Content(out)
 
     def multiply(self, content: Content) -> Content:
         """Defaults by groups of grid companies' columns, on shares: a bank's labels times a grid company's members.
@@ -69,12 +47,12 @@ class Judging:
                 triples.check(self._talk.ring(content, "tag", peer, -1))
             return Content()
         out: Arrays = {}
-        for peer in self._evaluated():
-            rows = state.rows(peer, SET_ASIDE, HELD_OUT)
+        for peer in state.judged_with():
+            rows = state.judged(peer)
             if state.is_bank:
-                factors = [self._vector(peer, rows, "defaults")] * len(names)
+                factors = [self._labels(rows)] * len(names)
             else:
-                factors = [self._vector(peer, rows, f"{name}/rows") for name in names]
+                factors = [state.members(name)[rows] for name in names]
             tapes = self._talk.tapes(content, peer, GROUPS)
             triples = Triples(len(names) * len(rows), *tapes, is_bank=state.is_bank)
             products = Products(np.array(factors), triples, is_bank=state.is_bank)
@@ -92,12 +70,6 @@ class Judging:
             out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
             state.shares[peer] = dict(zip(names, products.shares(opened), strict=True))
         return Content(out)
-
-    def _evaluated(self) -> list[str]:
-        """Peers with whom this node shares rows set aside or held out."""
-        return [
-            peer for peer in sorted(self._talk.state.marks) if len(self._talk.state.rows(peer, SET_ASIDE, HELD_OUT))
-        ]
 
     def deal(self, content: Content) -> Content:
         """Deal for counts of what one side holds, between the operator and the nodes of that side, once a run.
@@ -119,8 +91,8 @@ class Judging:
                 for peer in sorted(state.parties.theirs):
                     out[f"tag/{peer}"] = self._talk.sealed(peer, np.frombuffer(key, dtype=np.uint8))
             mask = self._mask("dealt", layout)
-            for peer in self._evaluated():
-                rows = len(state.rows(peer, SET_ASIDE, HELD_OUT))
+            for peer in state.judged_with():
+                rows = len(state.judged(peer))
                 out |= self._dealt_counts(content, layout, held_by, self._talk.pair(peer), rows, 0, mask)
                 mask = np.zeros_like(mask)
         for pair, rows in self._dealing.rows(content).items():
@@ -165,10 +137,9 @@ class Judging:
         state.layouts[own] = layout
         tag = int.from_bytes(self._talk.unsealed(content, "tag", min(state.parties.theirs)), "little")
         state.tags[own] = tag
-        for peer in self._evaluated():
-            rows = state.rows(peer, SET_ASIDE, HELD_OUT)
+        for peer in state.judged_with():
             hidden = np.asarray(content.array(f"hidden/{peer}"), dtype=np.uint64)
-            vectors = np.stack([self._vector(peer, rows, name) for name in layout.names], axis=1)
+            vectors = np.stack([self._vector(peer, name) for name in layout.names], axis=1)
             keys, correction = self._dealt_to(content, peer, own, layout)
             opened, share = answer(tagged(vectors, tag), keys, correction, hidden)
             out[f"opened/{peer}"] = opened
@@ -239,35 +210,27 @@ class Judging:
                 read[name] = np.asarray(read[name] + counts) if name in read else counts
         return read
 
-    def _vector(self, peer: str, rows: Marks, name: str) -> Ring:
-        """One column (rows,) of a count: `rows`, `defaults`, or `<segment>/<group>/` and one of them or `product`.
-
-        A product is the own share of a group's defaults that neither side knows. A group of few held-out customers at
-        one node is not reported by it.
-        """
+    def _labels(self, rows: NDArray[np.int64]) -> Ring:
         source = self._talk.state.node.rows
-        labels = source.labels[rows] if isinstance(source, BankRows) else np.zeros(len(rows), dtype=np.int64)
+        return (source.labels[rows] if isinstance(source, BankRows) else np.zeros(len(rows))).astype(np.uint64)
+
+    def _vector(self, peer: str, name: str) -> Ring:
+        """One column (rows,) of a count, in the bank's order: `rows`, `defaults`, or `<segment>/<group>/` and `rows`,
+        `defaults` or `product`: of groups of a grid company's columns both sides have shares."""
+        state = self._talk.state
+        shared = state.shuffled[peer].shares.get(name)
+        if shared is not None:
+            return shared
+        rows = state.judged(peer)[state.shuffled[peer].order]
+        labels = self._labels(rows)
         if name in ("rows", "defaults"):
-            return np.asarray(labels if name == "defaults" else np.ones(len(rows)), dtype=np.uint64)
+            return labels if name == "defaults" else np.ones_like(labels)
         segment, group, what = name.split("/")
-        if what == "product":
-            return self._talk.state.shares[peer][f"{segment}/{group}"]
-        member = self._members(segment, group)
-        if self._held_out(member) < LEAST_AUDITED:
-            return np.zeros(len(rows), dtype=np.uint64)
-        return np.asarray(member[rows] & ((labels > 0) | (what == "rows")), dtype=np.uint64)
-
-    def _members(self, segment: str, group: str) -> NDArray[np.bool_]:
-        source = self._talk.state.node.rows
         if segment == "bank":
-            return np.full(self._talk.state.node.count, source.org_id == group)
-        codes = source.groups.get(segment)
-        if codes is None:
-            return np.zeros(self._talk.state.node.count, dtype=np.bool_)
-        return np.asarray(codes == int(group), dtype=np.bool_)
-
-    def _held_out(self, member: NDArray[np.bool_]) -> int:
-        return sum(int(member[self._talk.state.rows(peer, HELD_OUT)].sum()) for peer in self._talk.state.marks)
+            member = np.full(len(rows), state.node.rows.org_id == group).astype(np.uint64)
+        else:
+            member = state.members(f"{segment}/{group}")[rows]
+        return member * labels if what == "defaults" else member
 
     def histogram(self, content: Content) -> Content:
         """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum."""

@@ -16,16 +16,19 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.nodes.identity import Identity
-from federated.privacy.vertical.columns import most_gradients
 from federated.privacy.vertical.curve import REACH, Curve
+from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
+from federated.protocols.protected.concealing import Concealing
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing
 from federated.protocols.protected.judging import Judging
+from federated.protocols.protected.lead import Lead
 from federated.protocols.protected.own_rows import OwnRows, alone, told_of
+from federated.protocols.protected.shuffling import Shuffling
 from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, Marks, Talk
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
@@ -46,20 +49,31 @@ class ProtectedApp:
         self._talk = Talk(identity)
         self._dealing = NodeDealing(self._talk)
         self._judging = Judging(self._talk, self._dealing)
+        self._lead = Lead(self._talk)
+        self._shuffling = Shuffling(self._talk, self._dealing, self._follow)
+        self._concealing = Concealing(self._talk)
         self._own_rows: OwnRows | None = None
         self._begun: SessionNode | None = None
 
     def add_to(self, app: ClientApp) -> None:
         """Let the app answer protected training's messages, and take part in secure sums."""
-        judging = self._judging
+        judging, shuffling, concealing = self._judging, self._shuffling, self._concealing
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep,
-            "open": self._open, "cross": self._cross, "residual": self._residual, "gradient": self._gradient,
-            "clear": self._clear, "sum": self._sum, "logits": judging.logits, "multiply": judging.multiply,
-            "deal": judging.deal, "count": judging.count, "release": judging.release, "histogram": judging.histogram,
+            "step": self._lead.step, "point": self._point, "open": self._open, "cross": self._cross,
+            "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "sum": self._sum,
+            "shuffle": shuffling.hide, "pass_on": shuffling.pass_on, "tell": shuffling.tell,
+            "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "release": judging.release,
+            "histogram": judging.histogram, "conceal": concealing.conceal, "keep_part": concealing.keep,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))
+
+    @property
+    def weights(self) -> FloatArray:
+        """Of a bank: coefficients of grid companies' columns, which no message tells an operator: for who measures and
+        has all nodes in one process."""
+        return self._talk.state.weights
 
     def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
         """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try."""
@@ -70,6 +84,7 @@ class ProtectedApp:
             except AggregationFailed:
                 self._talk.end()
                 self._dealing.forget()
+                self._lead.forget()
                 raise
 
         return handle
@@ -99,6 +114,7 @@ class ProtectedApp:
         self._begun = node
         met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
         self._dealing.forget()
+        self._lead.forget()
         self._own_rows = None
         return Content(config={"key": met.public, "signature": met.signature})
 
@@ -189,7 +205,7 @@ class ProtectedApp:
             for peer, side in state.sides.items():
                 side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
             self._require_enough(content)
-            return Content()
+            return Content(config={"lead": state.lead} if state.is_bank else {})
         state.rate = content.number("rate")
         curve = Curve.around(state.rate)
         # A gradient is opened as the sum over all pairs, of which the operator knows the rows and a node its own.
@@ -220,21 +236,20 @@ class ProtectedApp:
         return sorted(state.parties.ours - {self.name}) if state.is_bank else []
 
     def _require_enough(self, content: Content) -> None:
-        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, or
-        too few for as many columns as grid companies hide, and `RowsTooAlike` where an earlier run was over nearly
-        the same."""
+        """Raise `TooFewRows` where banks together fit fewer rows than this bank allows gradients to be opened over, and
+        `RowsTooAlike` where an earlier run was over nearly the same."""
         state = self._talk.state
         if not state.is_bank or state.enough:
             return
         others = {bank: told_of(self._talk.ring(content, "fitted", bank, -1)) for bank in self._other_banks()}
         if self._own_rows is None:
             raise TrainingFailed(f"{self.name}: no columns were hidden yet")
-        columns = max((side.others for side in state.sides.values()), default=0)
-        self._own_rows.begin_with(list(others.values()), columns, state.rate)
+        self._own_rows.begin_with(list(others.values()))
         state.fitted = sum(told.counts[0] for told in (*others.values(), self._own_rows.told))
         everybody = others | {self.name: self._own_rows.told}
         counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
+        state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))
         state.enough = True
 
     def _keep(self, content: Content) -> Content:
@@ -246,22 +261,54 @@ class ProtectedApp:
         self._dealing.keep([kept[of] for of in (("own", "others") if state.is_bank else ("others", "own"))])
         return Content()
 
-    def _open(self, content: Content) -> Content:
-        """The own part of the logits at `beta` behind a mask, for every peer, and what this node deals for the step.
+    def _point(self, content: Content) -> Content:
+        """Go to a point of the fit, if the lead says another, and begin a step: of a bank, coefficients of the other
+        side's columns behind a mask for every peer, and of any node what it deals for that."""
+        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        state.require_enough()
+        if not state.is_bank:
+            return Content(self._dealing.weighed())
+        self._follow(content)
+        for peer, side in state.sides.items():
+            out[f"weights/{peer}"] = self._talk.sealed(peer, side.weigh(state.weights))
+        return Content(out | self._dealing.weighed())
 
-        Raises `TrainingFailed` for a part that lies where the cubic no longer tells logits apart: training has left
-        what its curve was made for.
+    def _follow(self, content: Content) -> None:
+        """Of a bank: go to the point that the lead sealed, if it comes with this message."""
+        state = self._talk.state
+        if f"point/{state.lead}" not in content.arrays:
+            return
+        point = self._talk.floats(content, "point", state.lead)
+        others = max((side.others for side in state.sides.values()), default=0)
+        if not 0 < len(point) - others <= state.columns.shape[1]:
+            raise TrainingFailed(f"{self.name}: {state.lead} sent {len(point)} coefficients")
+        state.beta, state.weights = point[: len(point) - others], point[len(point) - others :]
+
+    def _open(self, content: Content) -> Content:
+        """The own part of scaled logits behind a mask, for every peer, and what this node deals for the step.
+
+        Raises `TrainingFailed` for a bank's part that lies where the cubic no longer tells logits apart: training has
+        left what its curve was made for.
         """
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()
         state.require_enough()
         state.answer_again(GRADIENT, most_gradients(state.fitted))
-        state.beta = content.floats("beta")
         for peer, side in state.sides.items():
-            logits = side.seen_columns @ state.beta
-            if not np.all(np.abs(logits) <= FARTHEST):
-                raise TrainingFailed(f"{self.name}: a logit is not finite or beyond {FARTHEST:g}: training diverges")
-            out[f"opened/{peer}"] = self._talk.sealed(peer, side.open(logits))
+            if state.is_bank:
+                opened = side.open(self._logits(side))
+            else:
+                stock = self._talk.dealt(content, peer) if side.wants_stock else None
+                side.take_weights(self._talk.ring(content, "weights", peer, -1), stock)
+                opened = side.open()
+            out[f"opened/{peer}"] = self._talk.sealed(peer, opened)
         return Content(out | self._dealing.step(FITTING, _widths(content)))
+
+    def _logits(self, side: PairSide) -> FloatArray:
+        beta = self._talk.state.beta
+        logits = np.asarray(side.seen_columns(len(beta)) @ beta)
+        if not np.all(np.abs(logits) <= FARTHEST):
+            raise TrainingFailed(f"{self.name}: a logit is not finite or beyond {FARTHEST:g}: training diverges")
+        return logits
 
     def _labels(self, rows: Marks) -> FloatArray | None:
         source = self._talk.state.node.rows
@@ -286,13 +333,15 @@ class ProtectedApp:
         return Content(out)
 
     def _gradient(self, content: Content) -> Content:
-        """The own shares of both sides' gradients, banks' first, for the next secure sum."""
+        """The own shares of both sides' gradients, banks' first, for the next secure sum: at the lead that of grid
+        companies' behind a mask that nobody else can take off."""
         state, width = self._talk.state, content.integer("width")
         sides = state.sides.items()
         shares = [side.receive(self._talk.ring(content, "masked", peer, -1), width) for peer, side in sides]
         if shares:
             received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
-            state.sums[GRADIENT] = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
+            both = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
+            state.sums[GRADIENT] = self._lead.hide(both, width) if state.is_bank else both
         return Content()
 
     def _clear(self, content: Content) -> Content:

@@ -9,54 +9,54 @@ among others who add zeros.
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg
 
-from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
+from federated.errors import AggregationFailed, NoOverlap
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
+from federated.models.served.hidden import HiddenFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
-from federated.privacy.vertical.columns import most_columns, most_gradients, spread_of
 from federated.privacy.vertical.dealer import dealer_of
-from federated.privacy.vertical.ring import GRADIENT_BITS
+from federated.privacy.vertical.gradients import most_gradients
+from federated.privacy.vertical.ring import GRADIENT_BITS, Ring
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
+from federated.protocols.protected.concealing import PUBLIC, columns_told
 from federated.protocols.protected.dealing import FITTING, ROLES, Dealing
+from federated.protocols.protected.evidence import Block, Effort, fit
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.solver import Problem, ascend
+from federated.protocols.protected.solver import answered
 from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, HELD_OUT, SET_ASIDE, Marks, Pair
-
-# How many times the tolerance roundings may leave.
-ROUNDED = 10.0
-# Between which the ridge is, how near the one that is wanted has to be, in its logarithm, and no coefficients at all.
-RIDGES, CLOSE, TINY = (0.2, 1e4), 0.15, 1e-9
 
 
 @dataclass
 class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
-    After `fit`: a basis, coefficients (width,) and the nodes that fit rows, a side, banks first. `watch` is shown each
-    gradient that is opened, with the number of its side.
+    After `fit`: a basis and the nodes that fit rows, a side, banks first, and coefficients (width,) of banks' columns
+    (`beta`). `watch` is shown each gradient of these that is opened.
     Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
     session: Session
     settings: ProtectedSettings
     bases: list[RandomLeaves | PrincipalColumns] = field(default_factory=list)
-    betas: list[FloatArray] = field(default_factory=list)
+    beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     ridge: float = 0.0
     marks: dict[Pair, Marks] = field(default_factory=dict)
-    watch: Callable[[int, FloatArray], None] = lambda *_: None
+    watch: Callable[[FloatArray], None] = lambda _: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
     gradients: int = 0
     chosen: bool = False
+    lead: str = ""
+    rest: Content = field(default_factory=Content)
 
     @property
     def joint(self) -> bool:
@@ -80,22 +80,24 @@ class ProtectedTraining:
         if self.joint:
             self._mark()
         grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
-        start = [np.zeros(len(basis.ramps)) for basis in self.bases]
-        start[0][0] = self.session.prior
+        start = np.zeros(len(self.banks.ramps))
+        start[0] = self.session.prior
         if self.joint:
             self._hide()
-            # From 0 the first gradient of a grid company would say what its columns say alone, of everybody.
-            self._fit(grams[:1], start[:1])
-            start[0] = self.betas[0]
-        self._fit(grams, start)
+        # From 0 the first gradient of grid companies' columns would say what these say alone, of everybody.
+        self._fit_alone(grams[0], start)
+        if self.joint:
+            self._fit_jointly(grams)
         trees = self._best_trees(grams[0])
         kept = np.concatenate([self.banks.ramps, self.banks.leaves_of(trees)])
         self._keep(kept)
         self.bases[0], self.chosen = self.banks.with_trees(trees), True
-        self.betas = self._padded(self.betas)
+        self.beta = self._padded(self.beta)
         grams[0] = grams[0][np.ix_(kept, kept)]
-        if trees:
-            self._fit(grams, self.betas)
+        if trees and self.joint:
+            self._fit_jointly(grams)
+        elif trees:
+            self._fit_alone(grams[0], self.beta)
 
     @property
     def banks(self) -> RandomLeaves:
@@ -110,49 +112,43 @@ class ProtectedTraining:
         rate, rows = self.session.rate, sum(self.pairs.values()) if self.joint else self.session.training_rows
         return rate * (1.0 - rate) * rows
 
-    def _fit(self, grams: list[FloatArray], start: list[FloatArray]) -> None:
-        """Fit the first columns of each side that `start` has, as many as it has; `betas` and `ridge` are then the
-        fit's.
+    def _fit_alone(self, gram: FloatArray, start: FloatArray) -> None:
+        """Fit banks' first columns, as many as `start` has, by gradients of banks alone, which the operator opens."""
+        effort = Effort(self.settings.tolerance, self.settings.most, self.settings.ridges, sys.maxsize)
+        ridge = self.ridge if self.chosen else self.settings.ridge
+        asking = fit([self._block(0, gram, len(start))], start, ridge, effort, self._watch)
+        found = answered(asking, self._clear_gradient)
+        self.beta, self.ridge = found.point, found.ridge
 
-        The ridge is the one at which labels are likeliest where coefficients are drawn from its prior (the evidence),
-        to second order: there ridge · Σ penalty · beta² is the number of coefficients that rows determine (MacKay,
-        "Bayesian Interpolation", Neural Computation 1992, equation 4.9). It takes Gram matrices, of each side by
-        itself, and coefficients: no row has to be set aside for it, and nothing more is opened.
+    def _fit_jointly(self, grams: list[FloatArray]) -> None:
+        """Have the lead fit all of grid companies' columns and the first of banks', as many as these have coefficients.
+
+        Half of the gradients that nodes answer are for the fit before trees are chosen, and one chooses them.
         """
-        widths, tolerance = [len(beta) for beta in start], self.settings.tolerance * sum(map(len, start))
-        ends = np.cumsum(widths)[:-1]
-        spectra = [self._spectrum(k, gram, width) for k, (gram, width) in enumerate(zip(grams, widths, strict=True))]
-        here, raw, ridge = np.concatenate(start), None, self.settings.ridge
-        for number in range(self.settings.ridges):
-            most = min(self.settings.most, self._left(len(start)))
-            if number and most <= 0:
-                break
-            found = ascend(
-                self._problem(ridge, grams, widths), here, tolerance=tolerance, most=most, gradient=raw,
-                watch=lambda spent, left: self.session.progress("protected", spent, left),
-            )  # fmt: skip
-            if found.left > ROUNDED * tolerance:
-                # Less ridge takes logits to where the cubic is cut, and what is fitted there is no maximum.
-                if number:
-                    break
-                detail = f"{found.evaluations} gradients, and a step would add {found.left:g} to the log-likelihood"
-                raise TrainingFailed(f"the fit at ridge {ridge:g} does not come to rest: {detail}")
-            here, raw = found.point, found.gradient
-            self.ridge, self.betas = ridge, np.split(here, ends)
-            determined = sum(float((own / (own + ridge)).sum()) for own in spectra)
-            size = sum(float(self._relative(k)[: len(beta)] @ np.square(beta)) for k, beta in enumerate(self.betas))
-            wanted = float(np.clip(determined / max(size, TINY), *RIDGES))
-            if abs(np.log(wanted / ridge)) < CLOSE:
-                break
-            ridge = wanted
+        ours, theirs = self._block(0, grams[0], len(self.beta)), self._relative(1)
+        most, settings = most_gradients(sum(self.pairs.values())), self.settings
+        left = (most if self.chosen else most // 2) - self.gradients - 1
+        arrays: Arrays = {
+            "start": self.beta, "relative/bank": ours.relative, "spectrum/bank": ours.spectrum,
+            "relative/grid": theirs, "gram/grid": grams[1],
+        }  # fmt: skip
+        config: dict[str, Values] = {
+            "ridge": self.ridge, "tolerance": settings.tolerance, "most": settings.most,
+            "ridges": settings.ridges, "left": left,
+        }  # fmt: skip
+        told = self._step(Content(arrays, config))
+        while not told.integer("at_rest"):
+            self._watch(self.gradients, 0.0)
+            ours_of, theirs_of = self._gradient(len(self.beta), self._to_banks(told))
+            told = self._step(Content({"gradient/bank": ours_of, "gradient/grid": theirs_of}))
+        # What the lead came to is where banks are, with the masks of another step.
+        self.rest, self.beta, self.ridge = told, told.floats("beta"), told.number("ridge")
 
-    def _left(self, sides: int) -> int:
-        """How many gradients may still be opened for a fit of so many sides. Of both, nodes answer no more than
-        `most_gradients`: half are for the fit before trees are chosen, and one chooses them."""
-        if sides == 1:
-            return self.settings.most
-        most = most_gradients(sum(self.pairs.values()))
-        return (most if self.chosen else most // 2) - self.gradients - 1
+    def _step(self, content: Content) -> Content:
+        return self.ask("step", {self.lead: content})[self.lead]
+
+    def _watch(self, spent: int, left: float) -> None:
+        self.session.progress("protected", spent, left)
 
     def _relative(self, k: int) -> FloatArray:
         """Ridge of every column (width,) of side `k` where that of ramps is 1, and 0 of the constant."""
@@ -161,36 +157,10 @@ class ProtectedTraining:
             relative[0] = 0.0
         return relative
 
-    def _spectrum(self, k: int, gram: FloatArray, width: int) -> FloatArray:
-        """How much an average row's curvature, of all rows, says of each direction of side `k`'s first columns beside
-        the prior's unit, (directions,); of the banks' the constant, which is free, is taken out."""
-        own = gram[:width, :width]
-        if k == 0:
-            own = own[1:, 1:] - np.outer(own[0, 1:], own[0, 1:]) / own[0, 0]
-        relative = self._relative(k)[:width][1 if k == 0 else 0 :]
-        scaled = own / np.sqrt(np.outer(relative, relative))
+    def _block(self, k: int, gram: FloatArray, width: int) -> Block:
+        """Side `k`'s first columns, of whose curvature an average row's is taken for all."""
         rate = self.session.rate
-        return np.asarray(rate * (1.0 - rate) * np.maximum(scipy.linalg.eigvalsh(scaled), 0.0))
-
-    def _problem(self, ridge: float, grams: list[FloatArray], widths: Sequence[int]) -> Problem:
-        """Penalised log-likelihood of the first columns; its metric takes the curvature of an average row for all."""
-        rate, penalties, factors = self.session.rate, [], []
-        for k, (gram, width) in enumerate(zip(grams, widths, strict=True)):
-            penalties.append(self.penalty(k, ridge)[:width])
-            metric = rate * (1.0 - rate) * gram[:width, :width] + np.diag(penalties[-1])
-            try:
-                factors.append(scipy.linalg.cho_factor(metric))
-            except np.linalg.LinAlgError as error:
-                raise TrainingFailed(f"a side's columns have no solvable system: {error}") from error
-        ends = np.cumsum(widths)[:-1]
-
-        def gradient(point: FloatArray) -> FloatArray:
-            parts = self._gradient(np.split(point, ends))
-            for k, part in enumerate(parts):
-                self.watch(k, part)
-            return np.concatenate(parts)
-
-        return Problem(gradient, np.concatenate(penalties), factors)
+        return Block.of(self._relative(k)[:width], rate * (1.0 - rate) * gram[:width, :width])
 
     def penalty(self, k: int, ridge: float) -> FloatArray:
         """Ridge of every column (width,) of side `k`, where that of ramps is `ridge`."""
@@ -206,13 +176,11 @@ class ProtectedTraining:
         most = min(self.settings.trees, len(basis.trees.feature))
         if not most:
             return []
-        padded = self._padded(self.betas)
-        gradients = self._gradient(padded)
-        for k, part in enumerate(gradients):
-            self.watch(k, part)
+        padded = self._padded(self.beta)
+        gradient = self._gradient(basis.width, self.resting())[0] if self.joint else self._clear_gradient(padded)
         penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
         curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
-        return best_trees(basis, curvature, gradients[0] - penalty * padded[0], most)
+        return best_trees(basis, curvature, gradient - penalty * padded, most)
 
     def _keep(self, kept: IntArray) -> None:
         """Go on with these of the banks' columns."""
@@ -290,9 +258,7 @@ class ProtectedTraining:
         if k == 0:
             self.bases.append(basis)
             return gram
-        spread = spread_of(self.session.rate, self.session.rates)
-        most = most_columns(sum(self.pairs.values()), spread, s.label_auc)
-        few = principal(basis, gram, max(most, 1), s.leaf_ridge)
+        few = principal(basis, gram, s.components, s.leaf_ridge)
         self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
         self.bases.append(few)
         return np.asarray(few.directions.T @ gram @ few.directions)
@@ -312,7 +278,9 @@ class ProtectedTraining:
         for bank in self.session.banks.orgs:
             for name, sealed in hidden[bank].under("fitted").items():
                 counted[name][f"fitted/{bank}"] = sealed
-        self.ask("hide", self.across(hidden, "hidden", self.pairs, counted))
+        told_by = self.ask("hide", self.across(hidden, "hidden", self.pairs, counted))
+        # Banks alone know how many customers each of them fits.
+        self.lead = next((c.text("lead") for org, c in told_by.items() if org in self.session.banks.orgs), "")
 
     def begun(self, purpose: str, rows: Mapping[Pair, int], widths: Sequence[int] = ()) -> dict[str, dict[str, Values]]:
         """What nodes are told for triples of this purpose: dealers the rows of their pairs; where a run has no third
@@ -360,42 +328,72 @@ class ProtectedTraining:
                     requests[receiver][f"{name}/{sender}"] = sealed
         return {org: Content(arrays, dict(config or {})) for org, arrays in requests.items() if arrays}
 
-    def _gradient(self, betas: Sequence[FloatArray]) -> list[FloatArray]:
-        """Each side's gradient of its first columns, as many as `betas` has of it: shares of all parties, opened as
-        their sum alone. Of banks' columns alone: banks' sums."""
-        widths = [len(beta) for beta in betas]
+    def _clear_gradient(self, beta: FloatArray) -> FloatArray:
+        """The gradient of banks' first columns, as many as `beta` has, of banks alone: the sum of theirs."""
+        request = Content({"beta": self._padded(beta)}, self.drawn | {"width": len(beta)})
+        self.ask("clear", dict.fromkeys(self.session.banks.orgs, request))
+        found = self.summed(BANKS_GRADIENT, self.fitting[0], len(beta), BITS)
+        self.watch(found)
+        return found
+
+    def _gradient(self, ours: int, points: Mapping[str, Arrays]) -> tuple[FloatArray, Ring]:
+        """Both sides' gradients at the point that the lead tells banks by `points`, or where they are: of the first
+        `ours` columns of banks, opened as the sum over all, and of grid companies' columns behind the lead's mask."""
+        widths = [ours, self.bases[1].width]
         length = sum(widths)
-        padded = self._padded(betas)
-        if len(betas) == 1:
-            request = Content({"beta": padded[0]}, self.drawn | {"width": length})
-            self.ask("clear", dict.fromkeys(self.session.banks.orgs, request))
-            return [self.summed(BANKS_GRADIENT, self.fitting[0], length, BITS)]
         config = _widths(widths)
-        opening = {
-            org: Content({"beta": padded[k]}, config) for k, side in enumerate(self.session.sides) for org in side.orgs
-        }
         self.gradients += 1
-        opened = self.ask("open", opening)
+        weighed = self.ask("point", {org: Content(points.get(org, {})) for org in self.orgs})
+        dealt = self.dealt(weighed, self.dealing.weighed(), self.pairs)
+        passed = self.across(weighed, "weights", self.pairs, dealt, config)
+        opened = self.ask("open", {org: Content(config=config) for org in self.orgs} | passed)
         dealt = self.dealt(opened, self.dealing.step(FITTING, widths), self.pairs)
         crossed = self.ask("cross", self.across(opened, "opened", self.pairs, dealt))
         handed = self.ask("residual", self.across(crossed, "opened", self.pairs))
         masked = self.across(handed, "masked", self.pairs)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
-        total = self.summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
-        return [np.asarray(part) for part in np.split(total, [widths[0]])]
+        total = self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
+        found = decoded(total[:ours], GRADIENT_BITS)
+        self.watch(found)
+        return found, np.asarray(total[ours:])
 
-    def _padded(self, betas: Sequence[FloatArray]) -> list[FloatArray]:
-        """Coefficients (width,) of all columns of each side: zero after those of the first that are given."""
-        return [
-            np.concatenate([beta, np.zeros(basis.width - len(beta))])
-            for beta, basis in zip(betas, self.bases, strict=False)
-        ]
+    def concealed(self) -> HiddenFunction:
+        """Have the lead split the function of grid companies' columns, and everybody keep its part: what is public."""
+        columns, lead = self.bases[1], self.lead
+        assert isinstance(columns, PrincipalColumns)
+        told = columns_told(columns, self.session.sides[1].bands)
+        arrays = self.ask("conceal", {lead: Content(told)})[lead].arrays
+        public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
+        requests = {}
+        for org in self.orgs:
+            own: Arrays = {f"part/{lead}": arrays[f"part/{org}"]} if f"part/{org}" in arrays else {}
+            dealt = [grid for grid in self.session.sides[1].orgs if f"dealing/{grid}/{org}" in arrays]
+            own |= {f"dealing/{grid}/{lead}": arrays[f"dealing/{grid}/{org}"] for grid in dealt}
+            requests[org] = Content(public | own, {"lead": lead, "deals_for": dealt})
+        self.ask("keep_part", requests)
+        return HiddenFunction.from_arrays(PUBLIC, public)
+
+    def resting(self) -> dict[str, Arrays]:
+        """What brings banks to where the fit came to rest, for each but the lead; they are told it once."""
+        at, self.rest = self.rest, Content()
+        return self._to_banks(at)
+
+    def _to_banks(self, at: Content) -> dict[str, Arrays]:
+        return {
+            bank: {f"point/{self.lead}": at.arrays[f"point/{bank}"]}
+            for bank in self.session.banks.orgs
+            if f"point/{bank}" in at.arrays
+        }
+
+    def _padded(self, beta: FloatArray) -> FloatArray:
+        """Coefficients (width,) of all of banks' columns: zero after those of the first that are given."""
+        return np.concatenate([beta, np.zeros(self.banks.width - len(beta))])
 
     def evaluated(self, pair: Pair) -> Marks:
-        """Marks of the pair's positions that are set aside or held out, in order."""
+        """Marks of the pair's rows that are judged: those set aside, then those held out."""
         marks = self.marks[pair]
-        return np.asarray(marks[np.isin(marks, (SET_ASIDE, HELD_OUT))])
+        return np.sort(marks[np.isin(marks, (SET_ASIDE, HELD_OUT))])
 
 
 def _widths(widths: Sequence[int]) -> dict[str, Values]:

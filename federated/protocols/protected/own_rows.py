@@ -15,7 +15,6 @@ import numpy as np
 
 from federated.errors import TooFewRows, TrainingFailed
 from federated.nodes.row_sets import LEAST_APART, Apart, Digests
-from federated.privacy.vertical.columns import least_rows, most_columns, spread_of
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Content
 from federated.protocols.core.rows import BankRows
@@ -75,23 +74,15 @@ class OwnRows:
         own = tuple(rows.digests[each] for each in at)
         return OwnRows(rows, own, Told(secrets.randbits(64), counts, rows.row_sets.apart(own)))
 
-    def begin_with(self, others: Sequence[Told], columns: int, rate: float) -> None:
-        """Agree to open sums, gradients of so many `columns` of grid companies among them. `rate` is the overall rate
-        of default, as the operator says; of one that is far from the own only so much is believed (`spread_of`).
-
-        Raises `TooFewRows` where all banks fit fewer rows than this one allows, or fewer than it allows for so many
-        columns, `RowsTooAlike` where the run is nearly an earlier one, or one too many.
-        """
+    def begin_with(self, others: Sequence[Told]) -> None:
+        """Agree to open sums. Raises `TooFewRows` where all banks fit fewer rows than this one allows, `RowsTooAlike`
+        where the run is nearly an earlier one, or one too many."""
         everybody, least = [self.told, *others], self.rows.least_rows
         together = sum(told.counts[0] for told in everybody)
         if together < least:
-            raise self._too_few(least, together, "of fewer, labels can be told from what is opened")
-        if self.rows.label_auc is not None:
-            spread = spread_of(rate, [self.rows.labels[self.rows.training].sum() / self.rows.training.sum()])
-            if columns > most_columns(together, spread, self.rows.label_auc):
-                least = least_rows(columns, spread, self.rows.label_auc)
-                why = f"of so few, labels can be told from a gradient of {columns} columns of a grid company"
-                raise self._too_few(least, together, why)
+            customers = f"trains on {least:,} customers in common at least, not on {together:,}"
+            why = "of fewer, labels can be told from what is opened"
+            raise TooFewRows(f"{self.rows.org_id} {customers}: {why}", least=least)
         if self.rows.row_sets is None:
             return
         least_of_banks = min(LEAST_APART, self.rows.least_rows)
@@ -106,10 +97,6 @@ class OwnRows:
             [told.apart for told in everybody],
             (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
         )
-
-    def _too_few(self, least: int, together: int, why: str) -> TooFewRows:
-        customers = f"trains on {least:,} customers in common at least, not on {together:,}"
-        return TooFewRows(f"{self.rows.org_id} {customers}: {why}", least=least)
 
 
 def alone(state: ProtectedNode, content: Content) -> Marks:

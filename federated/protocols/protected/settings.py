@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass
 class ProtectedSettings:
     """`ramps` a feature, and leaves of `candidates` random trees of `depth` levels, make a side's columns; a leaf is
     held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in twos is the banks' and
-    the grid companies'. A grid company's gradient says the more of single labels the longer it is: of its columns it
-    gets as many principal components as tell labels with the AUC `label_auc`. Banks' ramps are fitted first, alone
-    and then with grid companies' columns, beginning with `ridge` and at `ridges` at the most, until it is the one at
-    which labels are likeliest. The operator then chooses the best `trees` of the banks by sums it may see, at a ridge
-    of leaves that holds one with a share `choice` of the rows at half of what its rows say; and all that is kept is
-    fitted in the same way.
+    the grid companies'; of these, the first `components` principal components train. Banks' ramps are fitted first,
+    alone and then with grid companies' columns, beginning with `ridge` and at `ridges` at the most, until it is the one
+    at which labels are likeliest. The operator then chooses the best `trees` of the banks by sums it may see, at a
+    ridge of leaves that holds one with a share `choice` of the rows at half of what its rows say; and all that is kept
+    is fitted in the same way.
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
     (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or is not
@@ -31,7 +30,7 @@ class ProtectedSettings:
     choice: float = 0.05
     tolerance: float = 0.001
     most: int = 60
-    label_auc: float = 0.55
+    components: int = 300
     set_aside: float = 0.1
     seed: int = 2024
 

@@ -26,7 +26,7 @@ from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node import SessionNode
-from federated.protocols.core.rows import BankRows
+from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
 # The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed. Banks
@@ -85,6 +85,16 @@ class Parties:
         return hashlib.sha256(json.dumps([run_id.hex(), *sides]).encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Shuffled:
+    """Rows of a pair that are judged, in the bank's `order` (rows,) of its own, which a grid company does not know and
+    has as it is; `shares` are the own ones of members of groups of the grid company's columns (`…/rows`) and of their
+    defaults (`…/product`)."""
+
+    order: Marks
+    shares: dict[str, Ring]
+
+
 @dataclass
 class ProtectedNode:
     """One node's state while a protected model is trained. `peers` hold the pairs it is in."""
@@ -98,12 +108,19 @@ class ProtectedNode:
     products: dict[str, tuple[Triples, Products]] = field(default_factory=dict)
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: Float32Array = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    # Coefficients of the own columns, and at a bank those of grid companies' columns, which no grid company is told.
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0))
+    # What this bank keeps of the function that grid companies' columns have in the end.
+    part: bytes = b""
+    # Of a bank: who takes the steps of a joint fit, known once banks have counted.
+    lead: str = ""
     # The overall rate of default, as the operator says.
     rate: float = 0.5
     # Of a bank: over how many rows of all banks together gradients are opened. A grid company is not told.
     fitted: int = 1 << 24
     told: set[str] = field(default_factory=set)
+    shuffled: dict[str, Shuffled] = field(default_factory=dict)
     # Of a bank: whether banks together fit as many rows as it wants gradients to be opened over.
     enough: bool = False
     # Of a bank: the banks that have rows of their own in a shared sum, and how rows were set aside.
@@ -129,6 +146,27 @@ class ProtectedNode:
         """Own rows behind the positions shared with `peer` that are marked so, in order of position."""
         at = np.isin(self.marks[peer], wanted)
         return np.asarray(self.node.rows.peers[peer][at], dtype=np.int64)
+
+    def judged(self, peer: str) -> Marks:
+        """Own rows shared with `peer` that are set aside, then those held out."""
+        return np.concatenate([self.rows(peer, SET_ASIDE), self.rows(peer, HELD_OUT)])
+
+    def judged_with(self) -> list[str]:
+        """Peers with whom this node shares rows set aside or held out."""
+        return [peer for peer in sorted(self.marks) if len(self.judged(peer))]
+
+    def members(self, name: str) -> Ring:
+        """Members (rows,) of a group of the own columns, `<segment>/<number>`; of few held-out customers nobody is one.
+
+        Raises `TrainingFailed` for a segment of other columns.
+        """
+        segment, _, group = name.partition("/")
+        codes = self.node.rows.groups.get(segment)
+        if codes is None:
+            raise TrainingFailed(f"{self.node.rows.org_id} has no groups of {segment}")
+        member = codes == int(group)
+        held = sum(int(member[self.rows(peer, HELD_OUT)].sum()) for peer in self.marks)
+        return np.asarray(member & (held >= LEAST_AUDITED), dtype=np.uint64)
 
     def purposes(self, share: float, seed: int) -> Marks:
         """What each own row is for: a `share` of the training rows is set aside, whatever their labels.
@@ -295,6 +333,13 @@ class Talk:
         """Arrays one after the other, for a peer alone."""
         plain = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
         return np.frombuffer(self.channel(peer).seal(plain), dtype=np.uint8)
+
+    def floats(self, content: Content, name: str, peer: str) -> FloatArray:
+        """Finite numbers that a peer sealed under `name`. Raises `TrainingFailed` for anything else."""
+        numbers = np.frombuffer(self.unsealed(content, name, peer), dtype="<f8").astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise TrainingFailed(f"{self.name}: {peer} sent numbers that are not finite")
+        return numbers
 
     def unsealed(self, content: Content, name: str, peer: str) -> bytes:
         """What a peer sealed under `name`. Raises `TrainingFailed` if it is missing, `AggregationFailed` if changed."""

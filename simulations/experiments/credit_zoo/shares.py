@@ -38,14 +38,15 @@ def protected_figures(table: BenchTable, held_out: Mask, settings: ProtectedSett
     here holds all rows, so the model's own logits are ranked, calibrated by the line that the protocol fitted on rows
     set aside. Raises `FederatedError`.
     """
-    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(_apps(table, held_out), start=2)}))
+    apps, nodes = _apps(table, held_out)
+    board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     return {
-        name: _fitted(board, table, held_out, settings, progress, joint)
+        name: _fitted(board, nodes, table, held_out, settings, progress, joint)
         for name, joint in (("protected", 1), ("protected_bank_only", 0))
     }
 
 
-def _apps(table: BenchTable, held_out: Mask) -> list[ClientApp]:
+def _apps(table: BenchTable, held_out: Mask) -> tuple[list[ClientApp], dict[str, ProtectedApp]]:
     rng, rows = np.random.default_rng(SEED), len(table.labels)
     of_bank, of_grid = (rng.permutation(rows) % count for count in (BANKS, GRIDS))
     own = [np.flatnonzero(of_bank == b) for b in range(BANKS)]
@@ -63,12 +64,13 @@ def _apps(table: BenchTable, held_out: Mask) -> list[ClientApp]:
         back = {f"bank-{b}": order[sorted_bank == b] for b in range(BANKS)}
         sources[f"grid-{g}"] = GridRows(f"grid-{g}", _taken(table.other, mine), back)
     roles = {name: "bank" if isinstance(source, BankRows) else "grid" for name, source in sources.items()}
-    known, apps = fresh_identities(sources, roles), []
+    known, apps, nodes = fresh_identities(sources, roles), [], {}
     for name, source in sources.items():
         app, opened = session_app(source)
-        ProtectedApp(known[name], opened).add_to(app)
+        nodes[name] = ProtectedApp(known[name], opened)
+        nodes[name].add_to(app)
         apps.append(app)
-    return apps
+    return apps, nodes
 
 
 def _taken(table: RawTable, rows: NDArray[np.int64]) -> RawTable:
@@ -76,7 +78,13 @@ def _taken(table: RawTable, rows: NDArray[np.int64]) -> RawTable:
 
 
 def _fitted(
-    board: Switchboard, table: BenchTable, held_out: Mask, settings: ProtectedSettings, progress: Progress, joint: int
+    board: Switchboard,
+    nodes: dict[str, ProtectedApp],
+    table: BenchTable,
+    held_out: Mask,
+    settings: ProtectedSettings,
+    progress: Progress,
+    joint: int,
 ) -> Json:
     meter = Meter(board)
     session = Session(board, SessionSettings(ramps=settings.ramps), progress, {"joint": joint})
@@ -84,18 +92,19 @@ def _fitted(
     run.fit()
     calibration = judged(run, (), CUT_OFF).calibration()
     cost = meter.cost()
-    metrics = metrics_of(calibration(_logits(run, table))[held_out], table.labels[held_out])
+    coefficients = [run.beta, *([nodes[run.lead].weights] if joint else [])]
+    metrics = metrics_of(calibration(_logits(run, table, coefficients))[held_out], table.labels[held_out])
     return {
         "auc": metrics.auc, "ks": metrics.ks, "brier": metrics.brier, "ece": metrics.ece, "rows": metrics.rows,
         "seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes,
     }  # fmt: skip
 
 
-def _logits(run: ProtectedTraining, table: BenchTable) -> FloatArray:
+def _logits(run: ProtectedTraining, table: BenchTable, coefficients: list[FloatArray]) -> FloatArray:
     parts = [
         basis.columns(side.categories.expand(raw)).astype(np.float64) @ beta
         for basis, beta, side, raw in zip(
-            run.bases, run.betas, run.session.sides, (table.holder, table.other), strict=False
+            run.bases, coefficients, run.session.sides, (table.holder, table.other), strict=False
         )
     ]
     return np.asarray(np.sum(parts, axis=0))

@@ -161,8 +161,6 @@ def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None
     own = replace(
         limit,
         least_rows=least,
-        # Who lets fewer rows tell labels has no limit on how well.
-        label_auc=limit.label_auc if least >= limit.least_rows else None,
         row_sets=max(limit.row_sets, folds),
         runs_a_set=limit.runs,
         # Sets of customers of several folds have most in common.

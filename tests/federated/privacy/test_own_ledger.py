@@ -113,7 +113,7 @@ def test_a_ledger_that_is_gone_or_shorter_opens_nothing(home, bank, tmp_path, ho
 
 
 def test_training_without_noise_is_counted_and_ends_at_the_banks_own_limit(bank, clock):
-    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3, 0, 9, 0, None, 300))
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 3, 0, 9, 0, 300))
     assert bank.training_limit.runs < default_training_limit().runs
     for _ in range(3):
         assert len(NodeSource(bank).open(OPENING).labels)
@@ -150,7 +150,7 @@ def test_how_many_of_nearly_the_same_customers_defaulted_is_told_once(bank, cloc
     with pytest.raises(RowsTooAlike, match="as many as 2 runs were opened over different customers"):
         opened(len(everybody[grid]))
     clock[0] = AT + timedelta(days=366)
-    bank.set_training_limit(TrainingLimit(timedelta(days=30), 300, 0, 9, 0, None, 300))
+    bank.set_training_limit(TrainingLimit(timedelta(days=30), 300, 0, 9, 0, 300))
     # Without a limit of rows of its own a bank asks for no distance.
     assert opened(gone) == whole - 1
 

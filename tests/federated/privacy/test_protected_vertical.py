@@ -43,11 +43,14 @@ class Pair:
         self.sides["grid"].take_hidden(hidden["bank"])
         self.curve, self.crossed = curve, list(hidden.values())
 
-    def gradient(self, owner, betas):
-        """One step up to both gradients; the owner's."""
+    def gradient(self, owner, betas, widths=None):
+        """One step up to both gradients, of the first columns if `widths` are fewer; the owner's."""
         bank, grid = self.sides["bank"], self.sides["grid"]
-        opened = {role: side.open(self.columns[role] @ betas[role]) for role, side in self.sides.items()}
-        widths = {role: len(beta) for role, beta in betas.items()}
+        hidden, weighed = bank.weigh(betas["grid"]), self.dealer.weighed()
+        grid.take_weights(hidden, weighed)
+        self.crossed += [hidden, *([weighed] if weighed is not None else [])]
+        opened = {"bank": bank.open(self.columns["bank"] @ betas["bank"]), "grid": grid.open()}
+        widths = widths or {role: len(beta) for role, beta in betas.items()}
         corrections, owed = self.dealer.products(PRODUCTS), self.dealer.gradients(widths)
         twice = {
             "bank": bank.cross(opened["grid"], owed["grid"]),
@@ -95,11 +98,8 @@ def test_a_gradient_of_the_first_columns_is_a_part_of_that_of_all():
     pair = Pair(rows=400)
     betas = {role: RNG.normal(size=c.shape[1]) for role, c in pair.columns.items()}
     exact = pair.columns["grid"].T @ (pair.labels - pair.curve.of(sum(pair.columns[r] @ b for r, b in betas.items())))
-    whole, columns = pair.gradient("grid", betas), pair.columns
-    logits = {role: columns[role] @ betas[role] for role in betas}
-    # The same logits by one column a side, and gradients of as many columns as there are numbers in `betas`.
-    pair.columns = {role: logits[role][:, None] for role in betas}
-    first = pair.gradient("grid", {role: np.ones(1) for role in betas})
+    whole = pair.gradient("grid", betas)
+    first = pair.gradient("grid", betas, dict.fromkeys(betas, 1))
     assert np.abs(whole - exact).max() < 2.0
     assert np.abs(first - exact[:1]).max() < 2.0
 

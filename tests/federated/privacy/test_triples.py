@@ -165,15 +165,15 @@ def a_pair(kind, seed=3):
         role: kind(columns[role], Tape(dealer.keys[role]), Tape(b"c" * 32), curve, labels if role == "bank" else None)
         for role in columns
     }
-    return sides, dealer, {role: rng.normal(size=60) for role in columns}
+    return sides, dealer, (rng.normal(size=60), rng.normal(size=5))
 
 
 def test_a_wrong_correction_reads_a_whole_row_of_sides_that_believe_it_and_ends_the_run_of_those_that_check():
     sides, *rest = a_pair(Trusting)
-    rows = np.hstack([sides[role].seen_columns for role in ("bank", "grid")])
-    found = row_by_wrong_correction(sides, *rest, 1 << 14, np.random.default_rng(1))
+    rows = np.hstack([sides[role].seen_columns() for role in ("bank", "grid")])
+    found = row_by_wrong_correction(sides, *rest, 1 << 40, np.random.default_rng(1))
     assert np.all(rows == found, axis=1).sum() == 1
-    for error in (1 << 14, 1 << 63):
+    for error in (1 << 14, 1 << 40, 1 << 63):
         assert row_by_wrong_correction(*a_pair(PairSide), error, np.random.default_rng(1)) is None
 
 

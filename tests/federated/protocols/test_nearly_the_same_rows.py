@@ -65,7 +65,7 @@ def fit(world, without=(), watched=None):
 
     training.ask = withholding
     if watched is not None:
-        training.watch = lambda k, gradient: watched[k].append(gradient)
+        training.watch = watched.append
     training.fit()
     return training
 
@@ -78,12 +78,12 @@ def positions(world, purpose):
 def test_without_a_memory_the_first_gradients_of_two_runs_give_one_label_away():
     world = World(rows=400)
     for at in positions(world, FIT)[:3]:
-        seen = ([], []), ([], [])
+        seen = [], []
         fit(world, watched=seen[0])
         fit(world, [at], watched=seen[1])
         shared = np.flatnonzero((world.of_bank == 0) & (world.of_grid == 0))
         # The first column of banks is 1 everywhere, so what is left is the label less the rate.
-        left = seen[0][0][0][0] - seen[1][0][0][0]
+        left = seen[0][0][0] - seen[1][0][0]
         assert abs(left) > 0.1
         assert (left > 0) == (world.labels[shared[at]] == 1)
 
@@ -168,7 +168,7 @@ def test_who_is_set_aside_says_nothing_of_labels():
         state.purposes(0.2, FEW.seed)
 
 
-@pytest.mark.parametrize("action", ["clear", "logits", "count", "release", "multiply"])
+@pytest.mark.parametrize("action", ["clear", "shuffle", "point", "step", "count", "release", "multiply"])
 def test_nothing_is_counted_before_banks_have_counted_their_rows(action):
     training = World(rows=400).training(QUICK)
     training._introduce()
@@ -195,7 +195,7 @@ def test_what_banks_open_by_themselves_is_over_the_rows_that_were_counted():
     beta = np.linspace(-0.5, 0.5, training.bases[0].width)
     columns = training.bases[0].columns(world.bank).astype(np.float64)
     residual = world.labels - 1.0 / (1.0 + np.exp(-(columns @ beta)))
-    assert training._gradient([beta])[0] == pytest.approx(columns[rows].T @ residual[rows], abs=1e-3)
+    assert training._clear_gradient(beta) == pytest.approx(columns[rows].T @ residual[rows], abs=1e-3)
 
 
 def test_a_session_has_one_run():

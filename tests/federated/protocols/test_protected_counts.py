@@ -37,7 +37,7 @@ def test_counts_on_shares_are_those_of_the_rows(fitted, found):
         assert group.defaults.tolist() == np.bincount(group.band[own], labels[own], len(group.rows)).tolist()
     aside = found.set_aside
     assert aside.defaults.sum() > 0
-    with pytest.raises(TrainingFailed, match="logits are told once a run"):
+    with pytest.raises(TrainingFailed, match=r"masks for groups with grid-. are told once a run"):
         judged(training, SEGMENTS, -1.0)
 
 

@@ -83,7 +83,7 @@ def test_a_dealer_that_changes_a_correction_ends_the_run_and_nothing_is_opened(m
     dealing_wrongly(monkeypatch, error, "gradient")
     world, seen = made(700), []
     training = world.training()
-    training.watch = lambda side, gradient: seen.append(side)
+    training.watch = seen.append
     with pytest.raises(AggregationFailed, match="triples do not agree with one another: the run is over"):
         training.fit()
     told = Counter(action for action, _ in world.crossed)
@@ -91,11 +91,11 @@ def test_a_dealer_that_changes_a_correction_ends_the_run_and_nothing_is_opened(m
     assert not told["query.protected_gradient"]
     # The Gram matrices alone were summed, and what banks fit by themselves.
     assert told["query.protected_sum"] == len(world.nodes) + told["query.protected_clear"]
-    assert set(seen) == {0}
+    assert len(seen) * len(world.banks) == told["query.protected_clear"]
     # Nor does a node go on: there is no second try.
     victim = next(name for name, node in world.nodes.items() if node._talk._state is None)
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
-        training.ask("open", {victim: Content({"beta": np.zeros(training.bases[0].width)}, {})})
+        training.ask("open", {victim: Content()})
     with pytest.raises(TrainingFailed, match="no protected run was opened"):
         training.summed(GRADIENT, world.nodes, 4, 0)
 
@@ -183,7 +183,7 @@ def test_an_operator_that_tells_a_dealer_other_numbers_of_rows_ends_the_run():
     training = World(rows=700).training()
     told = training.rows_told
     training.rows_told = lambda rows: told({pair: count - 1 for pair, count in rows.items()})
-    with pytest.raises(AggregationFailed, match=r"triples do not agree|corrections came for"):
+    with pytest.raises(AggregationFailed, match=r"triples do not agree|corrections"):
         training.fit()
 
 

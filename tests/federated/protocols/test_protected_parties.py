@@ -132,50 +132,6 @@ def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_th
     assert "query.protected_open" not in {action for action, _ in world.crossed}
 
 
-@pytest.mark.parametrize("lying", [False, True])
-def test_banks_let_a_grid_company_have_no_more_columns_than_tell_little_of_labels(lying):
-    """An operator that takes all columns there are is refused, also if it says that half of all customers default."""
-    world = World(rows=900)
-    # One in seventeen defaults: where banks believe that half do, four columns are few enough.
-    world.labels = (np.random.default_rng(3).random(900) < 0.06).astype(np.int64)
-    world.apps = world._apps()
-    for bank in BANKS:
-        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=0.56)
-    training = world.training(replace(FEW, label_auc=0.603))
-    if lying:
-        asking = training.ask
-
-        def saying(action, requests):
-            if action == "hide" and all("rate" in c.config for c in requests.values()):
-                requests = {org: Content(c.arrays, {**c.config, "rate": 0.5}) for org, c in requests.items()}
-            return asking(action, requests)
-
-        training.ask = saying
-    few = r"trains on [\d,]+ customers .* not on \d+: of so few, labels can be told from a gradient of \d+ columns"
-    with pytest.raises(TooFewRows, match=few):
-        training.fit()
-    assert "query.protected_open" not in {action for action, _ in world.crossed}
-    kept = World(rows=900)
-    for bank in BANKS:
-        kept.nodes[bank]._opened = demanding(kept.nodes[bank]._opened, 100, label_auc=0.6)
-    kept.training(replace(FEW, label_auc=0.6)).fit()
-
-
-def test_a_bank_whose_customers_seldom_default_trains_with_others():
-    """It takes all labels to be at most twice as uncertain as its own, and the operator asks for no more columns."""
-    world = World(rows=1_600)
-    rare = np.random.default_rng(3).random(1_600) < 0.05
-    world.labels = np.where(world.of_bank == 1, rare, world.labels).astype(np.int64)
-    world.apps = world._apps()
-    for bank in BANKS:
-        world.nodes[bank]._opened = demanding(world.nodes[bank]._opened, 100, label_auc=0.6)
-    training = world.training(replace(FEW, label_auc=0.6))
-    training.fit()
-    rates = [world.labels[(world.of_bank == k) & ~world.held_out].mean() for k in range(2)]
-    assert training.session.rates == pytest.approx(rates)
-    assert 2 * rates[1] * (1 - rates[1]) < training.session.rate * (1 - training.session.rate)
-
-
 def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden():
     world = World(rows=400)
     training = world.training()
@@ -196,16 +152,16 @@ def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden
 
 
 def test_a_run_asks_for_no_more_gradients_than_nodes_answer(monkeypatch):
-    monkeypatch.setattr("federated.privacy.vertical.columns.FEWEST", 12)
-    monkeypatch.setattr("federated.privacy.vertical.columns.MOST", 12)
+    monkeypatch.setattr("federated.privacy.vertical.gradients.FEWEST", 12)
+    monkeypatch.setattr("federated.privacy.vertical.gradients.MOST", 12)
     world = World(rows=600)
     training = world.training()
     training.fit()
     assert 6 < training.gradients <= 12
     for _ in range(training.gradients, 12):
-        training._gradient(training.betas)
+        training._gradient(3, {})
     with pytest.raises(TrainingFailed, match="more than 12 of a run's gradients were asked for"):
-        training._gradient(training.betas)
+        training._gradient(3, {})
 
 
 def test_columns_are_made_and_hidden_once_and_of_shallow_trees():
@@ -259,9 +215,9 @@ def test_an_operator_that_keeps_banks_from_counting_opens_no_gradients():
     training.ask = silent
     with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
         training.fit()
-    width = training.bases[0].width
-    with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
-        asking("open", {"bank-a": Content({"beta": np.zeros(width)}, {"rate": 0.3})})
+    for action in ("clear", "point", "step", "open"):
+        with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
+            asking(action, {"bank-a": Content({"beta": np.zeros(3)}, {"width": 3})})
 
 
 def demanding(opened, least, **more):

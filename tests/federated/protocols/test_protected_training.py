@@ -1,12 +1,15 @@
 """Protected training over Flower messages: several banks and grid companies fit what one table would, and see sums."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
+from hand_made import in_use
 from protected_world import FEW, World, marked
 from small_network import AT, SMALL
 
+from federated.consent.record import Purpose
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.governance.cards.texts import offered_text
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
@@ -14,15 +17,18 @@ from federated.governance.model_registry import ModelRegistry
 from federated.models.encoding.random_leaves import best_trees
 from federated.models.served.calibration import NONE
 from federated.models.served.metrics import Metrics, metrics_of
+from federated.models.served.scaling import score_of
 from federated.models.served.scorer import PartyScorer
-from federated.models.served.tables import AdditiveTables
+from federated.models.served.tables import AdditiveTables, tabulated
 from federated.privacy.vertical.curve import Curve
+from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.protocols.core.candidates import FittedModel, Measured, candidate_of
 from federated.protocols.core.messages import Content
 from federated.protocols.protected import node
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.protocol import PROTECTED, PROTECTED_COMPANION, ProtectedProtocol
 from federated.protocols.protected.state import FIT
+from federated.serving import Basis, Network, ScoreQuery
 from simulations.benchmarks.vertical import measure_vertical
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
 from simulations.worlds.credit_population import generate_population
@@ -35,7 +41,7 @@ def test_several_nodes_fit_what_one_table_would(fitted):
     assert 0.85 < rows.sum() / (~world.held_out).sum() < 1.0
     residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
     for k, (basis, beta, values) in enumerate(
-        zip(training.bases, training.betas, (world.bank, world.grid), strict=True)
+        zip(training.bases, world.betas(training), (world.bank, world.grid), strict=True)
     ):
         columns = basis.columns(values)
         gradient = columns[rows].T @ residual[rows] - training.penalty(k, training.ridge) * beta
@@ -104,16 +110,12 @@ def test_a_node_answers_no_more_often_than_a_run_needs(monkeypatch):
     with pytest.raises(TrainingFailed, match="more than 1 of a run's banks' gradients were asked for"):
         World(rows=600).training().fit()
     training = World(rows=600).training(replace(FEW, trees=0))
-    fit = training._fit
 
-    def only_joint(grams, start):
+    def nothing(gram, start):
         """An operator that leaves out what banks fit alone."""
-        if len(start) == 1:
-            training.betas = start
-        else:
-            fit(grams, start)
+        training.beta = start
 
-    training._fit = only_joint
+    training._fit_alone = nothing
     with pytest.raises(TrainingFailed, match="more than 1 of a run's gradients were asked for"):
         training.fit()
 
@@ -174,6 +176,36 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
         model = registry.load("credit", manifest.version)
         assert np.isfinite(model.joint_bank.logits(tables.bank_values[:5, list(tables.schema.bank.lending)])).all()
     assert result.manifests[0].explanation is Explanation.EXACT
+    scored_as_trained(tmp_path, tables, registry)
+
+
+def scored_as_trained(home, tables, registry):
+    """What a run registers is what a score is computed with, of parts that no node but a bank can put together."""
+    in_use(home, AT)
+    now = AT + timedelta(days=1)
+    network, model = Network.open(home, lambda: now), registry.load("credit", "v0001")
+    function = model.joint_grid
+    try:
+        kept = {org: network.grid_node(org).kept_function(function.function_id) for org in network.grid_ids}
+        secrets = {network.bank_node(org).kept_function(function.function_id) for org in network.bank_ids}
+        assert (len(secrets), len(set(kept.values()))) == (1, len(kept))
+        gamma = BankWeights.from_bytes(secrets.pop()).gamma
+        plain = tabulated(
+            [(1.0, f) for f in function.basis.functions(gamma)], function.basis.binning, function.reference
+        )
+        asked = 0
+        for i in np.flatnonzero(tables.opens_electricity & tables.joint)[:40]:
+            bank, subject = tables.bank_of[i], tables.subjects[i]
+            score = network.score(ScoreQuery(bank, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, now))
+            logit = model.joint_bank.logits(tables.bank_values[i][None, list(tables.schema.bank.lending)])[0]
+            logit += plain.logits(tables.grid_values[i][None, list(tables.schema.grid.lending)])[0]
+            expected = model.calibrated(logit, bank, alone=False)
+            assert score.basis is Basis.JOINT
+            assert score.score in {score_of(expected + near) for near in (-1e-4, 1e-4)}
+            asked += 1
+        assert asked == 40
+    finally:
+        network.close()
 
 
 def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms(monkeypatch):
@@ -205,7 +237,7 @@ def test_a_joint_model_that_is_worse_than_its_companion_is_not_offered():
     candidate = candidate_of(joint, alone)
     assert candidate.offered == "bank_only: held-out Brier 0.12000 with grid companies, 0.11000 without"
     assert "Brier 含供电公司列为 0.12000，不含为 0.11000" in offered_text(candidate.offered, "zh")
-    assert candidate.model.joint_bank is alone.scorers[0]
+    assert candidate.model.joint_bank is alone.bank
     values = np.array([[1.0, 2.0], [np.nan, -3.0]])
     assert candidate.model.joint_grid.logits(values).tolist() == [0.0, 0.0]
     assert candidate.model.joint_grid.explain(values[0])[1].tolist() == [0.0, 0.0]
@@ -215,7 +247,7 @@ def test_a_joint_model_that_is_worse_than_its_companion_is_not_offered():
 
 def gated_pair(*losses):
     """A joint model and its companion with these held-out Brier scores."""
-    return [FittedModel(("it",), tuple(scorer(1.0 + k) for k in range(2 - number)), NONE, {},
+    return [FittedModel(("it",), scorer(1.0), scorer(2.0) if not number else None, NONE, {},
                         Measured(Metrics(0.7, 0.3, loss, 0.01, 100), {}, (), (1, 2)))
             for number, loss in enumerate(losses)]  # fmt: skip
 
@@ -231,20 +263,25 @@ def scorer(level):
 
 def test_the_joint_fit_begins_where_banks_alone_came_to_rest():
     """From 0 the first gradient of a grid company says what its columns say by themselves, of everybody."""
-    training, asked = World(rows=900).training(replace(FEW, trees=0)), []
-    gradient, fit, rest = training._gradient, training._fit, []
+    world = World(rows=900)
+    training, began = world.training(replace(FEW, trees=0)), []
+    step, alone = training._step, []
+    fit = training._fit_alone
 
-    def asking(betas):
-        asked.append(betas)
-        return gradient(betas)
+    def stepping(content):
+        told = step(content)
+        if "start" in content.arrays:
+            began.append(content.floats("start"))
+            state = world.nodes[training.lead]._talk.state
+            assert np.array_equal(state.beta, began[0])
+            assert not state.weights.any()
+        return told
 
-    def fitting(grams, start):
-        fit(grams, start)
-        rest.append(training.betas)
+    def fitting(gram, start):
+        fit(gram, start)
+        alone.append(training.beta)
 
-    training._gradient, training._fit = asking, fitting
+    training._step, training._fit_alone = stepping, fitting
     training.fit()
-    first = next(betas for betas in asked if len(betas) == 2)
-    assert np.array_equal(first[0], rest[0][0])
-    assert np.abs(first[0][1:]).max() > 0.3
-    assert not first[1].any()
+    assert np.array_equal(began[0], alone[0])
+    assert np.abs(began[0][1:]).max() > 0.3

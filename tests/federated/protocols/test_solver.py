@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from federated.errors import TrainingFailed
-from federated.protocols.protected.solver import Problem, ascend
+from federated.protocols.protected.solver import Metric, answered, ascend
 
 
 class Logistic:
@@ -23,7 +23,7 @@ class Logistic:
         metric = wrong * (0.25 * self.x.T @ self.x + np.diag(self.penalty))
         half = width // 2
         blocks = (metric[:half, :half], metric[half:, half:])
-        self.problem = Problem(self.gradient, self.penalty, [scipy.linalg.cho_factor(block) for block in blocks])
+        self.metric = Metric(self.penalty, [scipy.linalg.cho_factor(block) for block in blocks])
 
     def value(self, beta):
         z = self.x @ beta
@@ -41,7 +41,7 @@ class Logistic:
 def test_it_comes_to_the_top_whatever_the_metric_is_wrong_by(seed, ridge, wrong):
     f = Logistic(seed, ridge, wrong)
     start = np.random.default_rng(seed).normal(size=8)
-    found = ascend(f.problem, start, tolerance=1e-8, most=400)
+    found = answered(ascend(f.metric, start, tolerance=1e-8, most=400), f.gradient)
     best = scipy.optimize.minimize(lambda b: -f.value(b), np.zeros(8), method="BFGS", options={"gtol": 1e-9})
     assert found.converged
     assert f.value(found.point) == pytest.approx(-best.fun, abs=1e-4)
@@ -54,33 +54,34 @@ def test_it_comes_to_the_top_whatever_the_metric_is_wrong_by(seed, ridge, wrong)
 def test_however_soon_it_is_stopped_f_is_no_lower_than_at_the_start(seed, wrong, most):
     f = Logistic(seed, 1.0, wrong)
     start = np.random.default_rng(seed).normal(size=8)
-    assert f.value(ascend(f.problem, start, tolerance=1e-9, most=most).point) >= f.value(start) - 1e-9
+    assert (
+        f.value(answered(ascend(f.metric, start, tolerance=1e-9, most=most), f.gradient).point) >= f.value(start) - 1e-9
+    )
 
 
 def test_few_gradients_do_where_the_metric_is_near():
     f = Logistic(3, 2.0)
-    assert ascend(f.problem, np.zeros(8), tolerance=0.01, most=60).evaluations <= 12
+    assert answered(ascend(f.metric, np.zeros(8), tolerance=0.01, most=60), f.gradient).evaluations <= 12
 
 
 def test_what_is_known_at_the_start_is_not_asked_again():
     f = Logistic(3, 2.0)
-    found = ascend(f.problem, np.zeros(8), tolerance=0.01, most=60)
+    found = answered(ascend(f.metric, np.zeros(8), tolerance=0.01, most=60), f.gradient)
     asked = f.asked
-    again = ascend(f.problem, found.point, tolerance=0.01, most=60, gradient=found.gradient)
+    again = answered(ascend(f.metric, found.point, tolerance=0.01, most=60, gradient=found.gradient), f.gradient)
     assert (again.evaluations, f.asked) == (0, asked)
 
 
 def test_roundings_end_it_near_the_top_and_it_says_how_much_is_left():
     f = Logistic(5, 0.1, grid=0.5)
-    found = ascend(f.problem, np.zeros(8), tolerance=1e-12, most=200)
+    found = answered(ascend(f.metric, np.zeros(8), tolerance=1e-12, most=200), f.gradient)
     assert not found.converged
     exact = Logistic(5, 0.1)
-    best = ascend(exact.problem, np.zeros(8), tolerance=1e-10, most=400)
+    best = answered(ascend(exact.metric, np.zeros(8), tolerance=1e-10, most=400), exact.gradient)
     assert exact.value(best.point) - exact.value(found.point) < 1.0
 
 
 def test_a_gradient_that_is_not_finite_ends_the_run():
     f = Logistic(1, 1.0)
-    broken = Problem(lambda _: np.full(8, np.nan), f.penalty, f.problem.factors)
     with pytest.raises(TrainingFailed, match="not finite"):
-        ascend(broken, np.zeros(8), tolerance=1e-3, most=10)
+        answered(ascend(f.metric, np.zeros(8), tolerance=1e-3, most=10), lambda _: np.full(8, np.nan))

@@ -1,0 +1,110 @@
+"""How a fitted function of grid companies' columns is split when a run ends: its weights stay with banks.
+
+The lead splits it (`privacy.vertical.hidden_weights`): banks get the weights, each grid company its masked weights,
+dealers keys of masks, all sealed; what is public comes to the operator, which registers it. Whoever gets a part holds
+it against what is public, and keeps it under the public function's id, where a score finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federated.errors import ModelCorrupt, TrainingFailed
+from federated.models.encoding.binning import Binning
+from federated.models.encoding.principal import PrincipalColumns
+from federated.models.encoding.random_leaves import RandomLeaves
+from federated.models.learners.boosting import Trees
+from federated.models.served.hidden import HiddenFunction
+from federated.privacy.vertical.dealer import dealer_of
+from federated.privacy.vertical.hidden_weights import (
+    BankWeights,
+    ServedWeights,
+    Split,
+    require_key,
+    require_weights,
+    split,
+)
+from federated.protocols.core.encoders import encoder_arrays, encoder_of
+from federated.protocols.core.messages import Arrays, Content, prefixed
+from federated.protocols.protected.state import Talk
+
+PUBLIC = "function"
+
+
+def columns_told(columns: PrincipalColumns, bands: NDArray[np.float64]) -> Arrays:
+    """What a lead is told of grid companies' columns."""
+    basis = columns.basis
+    cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(basis.binning.cuts)}
+    own: Arrays = {"directions": columns.directions, "bands": bands}
+    trees = prefixed("trees", basis.trees.to_arrays())
+    return own | cuts | trees | prefixed("encoder", encoder_arrays(basis.encoder))
+
+
+class Concealing:
+    """The handlers of one node."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def conceal(self, content: Content) -> Content:
+        """Of the lead: split the function that the fit came to, once a run; what is public, and everybody's part."""
+        state, talk = self._talk.state, self._talk
+        if talk.name != state.lead or not len(state.weights):
+            raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
+        state.tell_once("parts of a function")
+        cuts = content.under("cuts")
+        binning = Binning(tuple(np.asarray(cuts[name], dtype=np.float64) for name in sorted(cuts)))
+        basis = RandomLeaves(encoder_of(content.under("encoder")), binning, Trees.from_arrays(content.under("trees")))
+        banks, grids = state.parties.ours, state.parties.theirs
+        gamma = content.floats("directions") @ state.weights
+        found = split(basis, gamma, basis.encoder.reference, content.floats("bands"), banks, grids)
+        return Content({**found.function.to_arrays(PUBLIC), **self._sealed(found)})
+
+    def _sealed(self, found: Split) -> Arrays:
+        talk, out = self._talk, dict[str, NDArray[np.generic]]()
+        banks, grids = sorted(talk.state.parties.ours), sorted(talk.state.parties.theirs)
+        for bank in banks:
+            if bank != talk.name:
+                out[f"part/{bank}"] = talk.sealed(bank, np.frombuffer(found.secret, dtype=np.uint8))
+        for grid in grids:
+            out[f"part/{grid}"] = talk.sealed(grid, found.masked[grid].astype("<u8"))
+        # Banks that deal have all keys of masks.
+        for (dealer, grid), key in found.dealing().items():
+            if dealer in grids:
+                out[f"dealing/{grid}/{dealer}"] = talk.sealed(dealer, np.frombuffer(key, dtype=np.uint8))
+        talk.state.part = found.secret
+        return out
+
+    def keep(self, content: Content) -> Content:
+        """Keep the own part of what the lead split. Raises `ModelCorrupt` for one of another function."""
+        state, talk = self._talk.state, self._talk
+        state.tell_once("a part of a function")
+        function = HiddenFunction.from_arrays(PUBLIC, content.arrays)
+        lead = content.text("lead")
+        if state.is_bank:
+            own = state.part if talk.name == state.lead else talk.unsealed(content, "part", state.lead)
+            for grid in state.parties.theirs:
+                ServedWeights.of(function, own, grid)
+            state.part, dealing = own, self._of_bank(function, own)
+        else:
+            own = talk.unsealed(content, "part", lead)
+            require_weights(function, talk.name, np.frombuffer(own, dtype="<u8").astype(np.uint64))
+            keys = {grid: talk.unsealed(content, f"dealing/{grid}", lead) for grid in content.texts("deals_for")}
+            dealing = {grid: require_key(function, grid, key) for grid, key in keys.items()}
+        if {*function.banks, *function.committed} != state.parties.ours | state.parties.theirs:
+            raise ModelCorrupt("a function is of other parties than this run", part=function.function_id)
+        if state.node.rows.keep is not None:
+            state.node.rows.keep(function.function_id, own, dealing)
+        return Content()
+
+    def _of_bank(self, function: HiddenFunction, secret: bytes) -> Mapping[str, bytes]:
+        """Keys of masks that this bank deals by: it has them all."""
+        held, name = BankWeights.from_bytes(secret), self._talk.name
+        return {
+            grid: held.mask_key(grid)
+            for grid in function.committed
+            if any(dealer_of(bank, grid, function.parties) == name for bank in function.banks)
+        }
