@@ -9,6 +9,7 @@ for Suzhou. Power is PVWatts (Dobos 2014, NREL/TP-6A20-62641): plane-of-array ir
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -38,12 +39,8 @@ class HourlyOutput:
 
 def generate_hourly(capacity_w: int, first: str, last: str, *, tilt_deg: float = 15.0, seed: int) -> HourlyOutput:
     """Hourly output of a south-facing plant from `first` up to, not including, `last` (dates, China time)."""
-    hours = pd.date_range(first, last, freq="h", inclusive="left", tz="Asia/Shanghai")
+    hours, month, sun, clear = _sky(first, last)
     middle = hours + pd.Timedelta(minutes=30)
-    month = np.asarray(middle.month) - 1
-    site = pvlib.location.Location(LATITUDE_DEG, LONGITUDE_DEG, tz="Asia/Shanghai", altitude=ALTITUDE_M)
-    sun = site.get_solarposition(middle)
-    clear = site.get_clearsky(middle, solar_position=sun, linke_turbidity=np.array(LINKE_TURBIDITY)[month])
     share = _clearness(middle, seed)
     # A cloudy day has little beam and relatively more diffuse light.
     dni = clear["dni"] * share**1.6
@@ -58,6 +55,19 @@ def generate_hourly(capacity_w: int, first: str, last: str, *, tilt_deg: float =
     output = np.clip(power * (1 - SYSTEM_LOSSES) * INVERTER_EFFICIENCY, 0.0, capacity_w)
     starts = hours.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[s]")
     return HourlyOutput(starts, np.floor(output).astype(np.int64))
+
+
+@lru_cache(maxsize=4)
+def _sky(first: str, last: str) -> tuple[pd.DatetimeIndex, NDArray[np.int64], pd.DataFrame, pd.DataFrame]:
+    """Hours, their months from 0, and where the sun stands and how bright a clear sky is in the middle of each: the
+    same for all plants, and most of the work."""
+    hours = pd.date_range(first, last, freq="h", inclusive="left", tz="Asia/Shanghai")
+    middle = hours + pd.Timedelta(minutes=30)
+    month = np.asarray(middle.month) - 1
+    site = pvlib.location.Location(LATITUDE_DEG, LONGITUDE_DEG, tz="Asia/Shanghai", altitude=ALTITUDE_M)
+    sun = site.get_solarposition(middle)
+    clear = site.get_clearsky(middle, solar_position=sun, linke_turbidity=np.array(LINKE_TURBIDITY)[month])
+    return hours, month, sun, clear
 
 
 def _clearness(times: pd.DatetimeIndex, seed: int) -> NDArray[np.float64]:
