@@ -2,7 +2,9 @@
 
 import gc
 import os
+import sqlite3
 import tempfile
+from contextlib import closing
 
 import pytest
 from kinds import BOTH
@@ -72,6 +74,39 @@ def statements_are_compiled_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "create_engine", opened)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_books_are_made_once(tmp_path_factory):
+    """Whoever opens books on SQLite that are not there yet finds them as the migrations leave them, which run once in a
+    run: a test that begins with an empty home waits a second for them, and there are many."""
+    from databases import migrated
+    from worker_shared import made_once_in_a_run
+
+    from credit_api.app import database
+
+    revision, made = database._revision, []
+
+    def found(engine):
+        at = revision(engine)
+        if at is not None or engine.dialect.name != "sqlite" or not made:
+            return at
+        with engine.connect() as connection:
+            if connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one():
+                return None
+            connection.rollback()
+            with closing(sqlite3.connect(made[0])) as books:
+                books.backup(connection.connection.driver_connection)
+        return revision(engine)
+
+    def make(folder):
+        folder.mkdir()
+        migrated(f"sqlite:///{folder / 'books.db'}")
+
+    made.append(made_once_in_a_run(tmp_path_factory, "empty-books", make) / "books.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_revision", found)
         yield
 
 

@@ -1,5 +1,7 @@
-"""Worlds, and desks without one, where something happened already: once a worker, and every test gets a copy."""
+"""Worlds, and desks without one, where something happened already: what is asked for in many files once in a run, all
+else once a worker, and every test gets a copy."""
 
+import pickle
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import count
@@ -7,6 +9,7 @@ from itertools import count
 import pytest
 from desk import Desk
 from postgres import WORKER
+from worker_shared import made_once_in_a_run
 from world import World
 
 
@@ -53,7 +56,19 @@ class ReadyWorlds:
             yield opened, deepcopy(known)
 
     def _make(self, kind, make):
-        name, home = self._name("ready"), self._folder / self._name("home")
+        if make.__module__ != __name__:
+            return self._fill(kind, make, self._name("ready"), self._folder / self._name("home"))
+        name = f"{self.template}_{make.__name__}"
+
+        def fill(folder):
+            folder.mkdir()
+            made = self._fill(kind, make, name, folder / "home")
+            (folder / "made.pickle").write_bytes(pickle.dumps(made))
+
+        factory = self._request.getfixturevalue("tmp_path_factory")
+        return pickle.loads((made_once_in_a_run(factory, f"{kind}-{name}", fill) / "made.pickle").read_bytes())
+
+    def _fill(self, kind, make, name, home):
         founded = self._request.getfixturevalue(self.founded[kind])
         if kind == "postgresql":
             self._server.create(name, self.template)

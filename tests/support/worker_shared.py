@@ -9,14 +9,20 @@ from filelock import FileLock
 
 def made_once(tmp_path_factory, name, make):
     """A copy of the folder that `make(folder)` fills, which it does once in a run of all workers."""
+    own = tmp_path_factory.mktemp(name) / "home"
+    shutil.copytree(made_once_in_a_run(tmp_path_factory, name, make), own)
+    return own
+
+
+def made_once_in_a_run(tmp_path_factory, name, make):
+    """The folder itself, which whoever asks for it leaves as it is."""
     shared = run_folder(tmp_path_factory) / f"shared-{name}"
-    done, own = shared.with_suffix(".made"), tmp_path_factory.mktemp(name) / "home"
+    done = shared.with_suffix(".made")
     with FileLock(shared.with_suffix(".lock")):
         if not done.exists():
             make(shared)
             done.touch()
-        shutil.copytree(shared, own)
-    return own
+    return shared
 
 
 def run_folder(tmp_path_factory):
