@@ -40,5 +40,4 @@ def to_micros(at: datetime) -> int:
 
 def from_micros(value: int) -> datetime:
     """The UTC datetime `value` microseconds after 1970."""
-    seconds, micros = divmod(value, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+    return _EPOCH + timedelta(microseconds=value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from federated.errors import ConsentConflict, InvalidConsent, InvalidTime
 
@@ -30,6 +31,8 @@ class DataScope(StrEnum):
 
 def utc(at: datetime, name: str = "at") -> datetime:
     """Return `at` in UTC. Raises `InvalidTime` for a naive datetime, whose instant would be a guess."""
+    if at.tzinfo is UTC:
+        return at
     if at.tzinfo is None or at.utcoffset() is None:
         raise InvalidTime(f"{name} has no time zone", field=name)
     return at.astimezone(UTC)
@@ -86,8 +89,8 @@ class ConsentRecord:
             raise InvalidConsent("a consent names at least one purpose and one kind of data source")
         if self.grid_id and DataScope.ELECTRICITY not in self.scope:
             raise InvalidConsent("a grid company is named where no electricity data are opened", field="grid_id")
-        object.__setattr__(self, "purposes", frozenset(Purpose(p) for p in self.purposes))
-        object.__setattr__(self, "scope", frozenset(DataScope(s) for s in self.scope))
+        object.__setattr__(self, "purposes", _purposes(frozenset(self.purposes)))
+        object.__setattr__(self, "scope", _scope(frozenset(self.scope)))
         object.__setattr__(self, "valid_from", utc(self.valid_from, "valid_from"))
         object.__setattr__(self, "valid_until", utc(self.valid_until, "valid_until"))
         if self.valid_until <= self.valid_from:
@@ -111,6 +114,17 @@ class ConsentRecord:
     def terms(self) -> ConsentRecord:
         """The terms alone: without signature, key and withdrawal."""
         return replace(self, signature=b"", key=None, withdrawn_at=None, withdrawn_by="")
+
+
+# Nearly all consents of a store name the same few.
+@lru_cache(maxsize=64)
+def _purposes(named: frozenset[str]) -> frozenset[Purpose]:
+    return frozenset(map(Purpose, named))
+
+
+@lru_cache(maxsize=64)
+def _scope(named: frozenset[str]) -> frozenset[DataScope]:
+    return frozenset(map(DataScope, named))
 
 
 def require_same_terms(known: ConsentRecord, offered: ConsentRecord) -> None:

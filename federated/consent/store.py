@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Set
 from contextlib import suppress
 from datetime import datetime
+from typing import cast
 
 from federated.consent.instants import from_micros, to_micros
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose, require_same_terms, utc
@@ -73,8 +74,9 @@ def _from_row(row: Row) -> ConsentRecord:
             consent_id=row[0],
             subject_id=row[1],
             bank_id=row[2],
-            purposes=frozenset(Purpose(p) for p in row[3].split()),
-            scope=frozenset(DataScope(s) for s in row[4].split()),
+            # The record makes what they are called into what they are.
+            purposes=cast(frozenset[Purpose], frozenset(row[3].split())),
+            scope=cast(frozenset[DataScope], frozenset(row[4].split())),
             valid_from=from_micros(row[5]),
             valid_until=from_micros(row[6]),
             signature=row[7],

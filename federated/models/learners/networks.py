@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from federated.models.learners.adam import Adam
 from federated.models.learners.members import N_LAYERS, Weights
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -78,8 +79,8 @@ def fit(
     """
     network = PartyNetwork(weights, settings.dropout)
     network.train()
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
+    optimiser = Adam(
+        network.parameters(), rate=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
     )
     generator = torch.Generator().manual_seed(settings.seed)
     members = weights["w0"].shape[0]
@@ -87,7 +88,7 @@ def fit(
         torch.manual_seed(settings.seed)
         for _ in range(settings.epochs):
             for rows in torch.split(torch.randperm(len(encoded), generator=generator), settings.batch):
-                optimiser.zero_grad(set_to_none=True)
+                optimiser.zero_grad()
                 # The members share no weights, so scaling by their number gives each the step it would take alone.
                 objective = loss(network(encoded[rows]), rows) * members
                 (objective if penalty is None else objective + penalty(network)).backward()

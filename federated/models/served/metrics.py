@@ -91,24 +91,33 @@ class ScoreHistogram:
 
     def metrics(self) -> Metrics:
         """Metrics of everything counted. Raises `CorruptData` if one class has no rows."""
+        auc = self.auc()
+        good, bad = self.counts
+        n_good, n_bad = good.sum(), bad.sum()
+        ks = float(np.max(np.abs(np.cumsum(good) / n_good - np.cumsum(bad) / n_bad)))
+        rows = int(n_good + n_bad)
+        return Metrics(auc, ks, self.squared / rows, self.ece(), rows)
+
+    def auc(self) -> float:
+        """The area under the curve of good against bad rows. Raises `CorruptData` if one class has no rows."""
         good, bad = self.counts
         n_good, n_bad = good.sum(), bad.sum()
         if not n_good or not n_bad:
             raise CorruptData("held-out rows have one class only, so ranking is undefined")
         below = np.cumsum(good) - good
-        auc = float(np.sum(bad * (below + 0.5 * good)) / (n_good * n_bad))
-        ks = float(np.max(np.abs(np.cumsum(good) / n_good - np.cumsum(bad) / n_bad)))
-        rows = int(n_good + n_bad)
-        return Metrics(auc, ks, self.squared / rows, self.ece(), rows)
+        return float(np.sum(bad * (below + 0.5 * good)) / (n_good * n_bad))
 
     def ece(self) -> float:
         """Expected calibration error over `ECE_BINS` bins of equal mass; needs rows, but not of both classes."""
         total = self.counts.sum(axis=0)
         rows = int(total.sum())
+        # Of the many cells few are occupied.
+        cells = np.flatnonzero(self.counts.any(axis=0) | (self.probability != 0.0))
+        total, bad, probability = total[cells], self.counts[1, cells], self.probability[cells]
         midpoint = np.cumsum(total) - 0.5 * total
         bins = np.minimum((midpoint / rows * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        observed = np.bincount(bins, weights=self.counts[1], minlength=ECE_BINS)
-        predicted = np.bincount(bins, weights=self.probability, minlength=ECE_BINS)
+        observed = np.bincount(bins, weights=bad, minlength=ECE_BINS)
+        predicted = np.bincount(bins, weights=probability, minlength=ECE_BINS)
         return float(np.sum(np.abs(observed - predicted)) / rows)
 
 

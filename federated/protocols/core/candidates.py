@@ -133,7 +133,7 @@ def segment_figures(segment: str, group: str, histogram: ScoreHistogram, cut_off
         ece=histogram.ece(),
     )
     try:
-        return replace(figures, auc=histogram.metrics().auc)
+        return replace(figures, auc=histogram.auc())
     except CorruptData:
         return figures
 

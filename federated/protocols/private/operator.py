@@ -14,6 +14,7 @@ from federated.errors import AggregationFailed, FederatedError
 from federated.models.encoding.hats import HatBasis
 from federated.models.encoding.public_ranges import PublicTable
 from federated.models.encoding.ramps import FloatArray
+from federated.models.learners.adam import Adam
 from federated.privacy.differential.accountant import Release, epsilon_of, multiplier_for, steps_multiplier
 from federated.privacy.differential.counts import calibrated
 from federated.privacy.differential.edges import knots_from
@@ -147,7 +148,7 @@ def train_network(
     sums = proposed(board, plan)
     torch.manual_seed(seed)
     weights = torch.from_numpy(flat(network(public, plan.hidden))).requires_grad_()
-    optimiser = torch.optim.Adam([weights], lr=rate)
+    optimiser = Adam([weights], rate=rate)
     (stage,) = plan.stages(public)
     kept = np.zeros(stage.length)
     for step in range(plan.steps):
