@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Engine
 
@@ -26,7 +26,6 @@ from credit_api.http.auth.principal import Principal
 from credit_api.http.feeds import Feeds
 from credit_api.http.rates import Rates
 from federated.consent.record import ConsentRecord
-from federated.serving import Network
 from financing.base.context import Actor, Context
 from financing.base.parameters import Parameters, load_parameters
 from financing.base.signing import Signer
@@ -36,6 +35,9 @@ from financing.lending.unit import UnitOfWork
 from financing.market.order_book.cache import OrderBooks
 from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.definition import compiled
+
+if TYPE_CHECKING:
+    from federated.serving import Network
 
 
 def system_clock() -> datetime:
@@ -88,6 +90,9 @@ class Parts:
         """The federated network, opened at first use. Raises `DataMissing` while no node store exists yet."""
         with self._gate:
             if self._network is None:
+                # Most commands ask no federated network, which takes longer to load than they do.
+                from federated.serving import Network  # noqa: PLC0415
+
                 self._network = Network.open(self.settings.network_home, self._now)
             return self._network
 
