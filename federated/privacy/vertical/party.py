@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class PairSide:
     and for triples that are wrong.
     """
 
-    columns: FloatArray
+    columns: InitVar[FloatArray]
     tape: Tape
     common: Tape
     curve: Curve
@@ -60,10 +60,15 @@ class PairSide:
     _residual: Ring = field(init=False)
     _owed: Ring = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.curve.check_rows(len(self.columns))
+    def __post_init__(self, columns: FloatArray) -> None:
+        self.curve.check_rows(len(columns))
         # Sums over rows are five times as fast where a column's rows lie side by side.
-        self._ring = np.asfortranarray(fixed(self.columns, COLUMN_BITS, 1.0))
+        self._ring = np.asfortranarray(fixed(columns, COLUMN_BITS, 1.0))
+
+    @property
+    def rows(self) -> int:
+        """How many rows the pair has in common."""
+        return len(self._ring)
 
     @property
     def is_bank(self) -> bool:
@@ -76,8 +81,10 @@ class PairSide:
 
     def hidden_columns(self) -> Ring:
         """The own columns behind a mask that is drawn once: (rows, width), for the other side."""
-        self._mask = np.asfortranarray(self.tape.draw(*self._ring.shape))
-        return self._ring - self._mask
+        mask = self.tape.draw(*self._ring.shape)
+        if not self.is_bank:
+            self._mask = np.asfortranarray(mask)
+        return self._ring - mask
 
     def take_hidden(self, hidden: Ring) -> None:
         """Keep the other side's hidden columns."""
@@ -92,8 +99,9 @@ class PairSide:
 
     def keep(self, own: IntArray, others: IntArray) -> None:
         """Go on with these own columns and these of the other side; what was hidden stays as it was."""
-        kept = (self._ring[:, own], self._mask[:, own], self._others[:, others])
-        self._ring, self._mask, self._others = (np.asfortranarray(part) for part in kept)
+        self._ring, self._others = (np.asfortranarray(a[:, b]) for a, b in ((self._ring, own), (self._others, others)))
+        if not self.is_bank:
+            self._mask = np.asfortranarray(self._mask[:, own])
 
     def weigh(self, weights: FloatArray) -> Ring:
         """As the bank: coefficients (others,) of the other side's columns behind a mask, for the other side.

@@ -203,7 +203,7 @@ class ProtectedApp:
             # What is counted is what is hidden: another time there could be more columns.
             state.tell_once("hidden columns")
             for peer, side in state.sides.items():
-                side.take_hidden(self._talk.ring(content, "hidden", peer, len(side.columns), -1))
+                side.take_hidden(self._talk.ring(content, "hidden", peer, side.rows, -1))
             self._require_enough(content)
             return Content(config={"lead": state.lead} if state.is_bank else {})
         state.rate = content.number("rate")
