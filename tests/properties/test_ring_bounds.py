@@ -10,7 +10,7 @@ from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.dealer import Dealer
 from federated.privacy.vertical.party import PRODUCTS, PairSide
-from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, Tape
+from federated.privacy.vertical.ring import COLUMN_BITS, LOGIT_BITS, RESIDUAL_BITS, Tape, fixed
 
 FAR = 99.0
 RATES = st.floats(0.001, 0.999)
@@ -26,7 +26,11 @@ def opened(curve, labels, columns, bank_logits, grid_logits):
     hidden = bank.hidden_columns(), grid.hidden_columns()
     bank.take_hidden(hidden[1])
     grid.take_hidden(hidden[0])
-    first = bank.open(bank_logits), grid.open(grid_logits)
+    # No coefficient of the grid company's columns: each side's part of a logit is its own.
+    bank._theirs = np.zeros(len(labels), dtype=np.uint64)
+    grid._theirs = fixed(np.clip(grid_logits / REACH, -1.0, 1.0), LOGIT_BITS, 1.0)
+    bank._next = grid._next = "open"
+    first = bank.open(bank_logits), grid.open()
     width = columns.shape[1]
     corrections, owed = dealer.products(PRODUCTS), dealer.gradients({"bank": width, "grid": width})
     second = bank.cross(first[1], owed["grid"]), grid.cross(first[0], np.concatenate([corrections, owed["bank"]]))

@@ -24,13 +24,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from federated.errors import AggregationFailed
 from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.shuffle import deal
-from federated.privacy.vertical.triples import dealt
+from federated.privacy.vertical.triples import PURPOSE, dealt
 from federated.privacy.vertical.weighing import STOCK
 from federated.privacy.vertical.weighing import deal as deal_stock
 
 KEY_BYTES = 32
+# What masks of residuals, and shares of gradients, are drawn for.
+RESIDUAL, GRADIENT = "residual", "gradient"
 IntArray = NDArray[np.int64]
 
 
@@ -72,8 +75,9 @@ class Dealer:
     def products(self, count: int) -> Ring:
         """The grid company's corrections of the triples that `count` products of a vector of each side take."""
         total = dealt(count * self.rows)
-        a, share = (self._tapes["bank"].draw(total) for _ in range(2))
-        return np.asarray(a * self._tapes["grid"].draw(total) - share)
+        bank, grid = (self._tapes[role].apart(PURPOSE) for role in ("bank", "grid"))
+        a, share = (bank.draw(total) for _ in range(2))
+        return np.asarray(a * grid.draw(total) - share)
 
     def weighed(self) -> Ring | None:
         """A stock of products for the grid company (`weighing`): its columns' mask times vectors of the bank's, in a
@@ -89,9 +93,12 @@ class Dealer:
 
     def gradients(self, widths: dict[str, int]) -> dict[str, Ring]:
         """By owner of a gradient, the other party's correction (width,): of (the owner's first columns)ᵀ · (a vector of
-        the other party's)."""
-        vectors = {role: tape.draw(self.rows) for role, tape in self._tapes.items()}
-        shares = {role: tape.draw(widths[role]) for role, tape in self._tapes.items()}
+        the other party's). Raises `AggregationFailed` for more columns than it masked."""
+        for role, masks in self._masks.items():
+            if not 0 < widths[role] <= masks.shape[1]:
+                raise AggregationFailed(f"nobody deals for {widths[role]} of {masks.shape[1]} columns of a {role}")
+        vectors = {role: tape.apart(RESIDUAL).draw(self.rows) for role, tape in self._tapes.items()}
+        shares = {role: tape.apart(GRADIENT).draw(widths[role]) for role, tape in self._tapes.items()}
         return {
             owner: np.asarray(vectors[other] @ self._masks[owner][:, : widths[owner]] - shares[owner])
             for owner, other in (("bank", "grid"), ("grid", "bank"))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
+from federated.privacy.vertical.dealer import GRADIENT, RESIDUAL
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import (
     COLUMN_BITS,
@@ -33,6 +34,8 @@ TOO_MANY_BITS = COLUMN_BITS + WEIGHT_BITS - LOGIT_BITS
 # No coefficient of a column in [−1, 1] is beyond this many logits but where a fit diverges.
 FARTHEST_COEFFICIENT = 4_096.0
 IntArray = NDArray[np.int64]
+# What is asked of a side in a step, in order, and then from the first on.
+STEP = ("weigh", "open", "cross", "cube", "hand_over", "receive")
 
 
 @dataclass
@@ -41,10 +44,11 @@ class PairSide:
 
     `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. The bank holds all
     coefficients. A step is `weigh` at the bank → `take_weights` at the grid company → `open` → `cross` → `cube` →
-    `hand_over` → `receive`; what `weigh`, `open`, `cross` and `hand_over` return goes to the other side, sealed,
-    because the dealer could unmask it. Triples are checked in `cube`: what crossed until then is uniform to the other
-    side whatever the dealer sent, and nothing is opened. Raises `AggregationFailed` for rows or shapes that do not fit,
-    and for triples that are wrong.
+    `hand_over` → `receive`, each once and in this order: so a step makes one gradient of either side. What `weigh`,
+    `open`, `cross` and `hand_over` return goes to the other side, sealed, because the dealer could unmask it. Triples
+    are checked in `cube`: what crossed until then is uniform to the other side whatever the dealer sent, and nothing is
+    opened. Raises `AggregationFailed` for what is out of order, for rows or shapes that do not fit, and for triples
+    that are wrong.
     """
 
     columns: InitVar[FloatArray]
@@ -59,6 +63,7 @@ class PairSide:
     _theirs: Ring = field(init=False)
     _residual: Ring = field(init=False)
     _owed: Ring = field(init=False)
+    _next: str = field(init=False, default=STEP[0])
 
     def __post_init__(self, columns: FloatArray) -> None:
         self.curve.check_rows(len(columns))
@@ -69,6 +74,11 @@ class PairSide:
     def rows(self) -> int:
         """How many rows the pair has in common."""
         return len(self._ring)
+
+    def _take(self, step: str) -> None:
+        if step != self._next:
+            raise AggregationFailed(f"{step} was asked for where {self._next} is next: the run is over")
+        self._next = STEP[(STEP.index(step) + 1) % len(STEP)]
 
     @property
     def is_bank(self) -> bool:
@@ -108,6 +118,7 @@ class PairSide:
 
         Kept is the own share of what they make of these columns: the grid company's part of scaled logits.
         """
+        self._take("weigh")
         whole, told = fixed(weights / REACH, WEIGHT_BITS, FARTHEST_COEFFICIENT / REACH), np.zeros(0, dtype=np.uint64)
         if self._bank_stock is None or self._bank_stock.empty:
             self._bank_stock = BankStock(len(self._ring), len(whole), self.tape, self.common)
@@ -123,6 +134,7 @@ class PairSide:
 
     def take_weights(self, told: Ring, dealt_to: Ring | None) -> None:
         """As the grid company: from what the bank told, and the dealer's stock where it is due, its share."""
+        self._take("weigh")
         width = self._mask.shape[1]
         if dealt_to is not None:
             self._grid_stock = self._checked_stock(dealt_to, told[width:])
@@ -136,6 +148,7 @@ class PairSide:
     def open(self, logits: FloatArray | None = None) -> Ring:
         """The first factor behind a mask, and what the step's triples are compared by, in a row. `logits` (rows,) are
         the bank's own part."""
+        self._take("open")
         # The bank's part holds the centre, and is cut: beyond, the cubic follows σ no longer.
         own = np.zeros(len(self._ring)) if logits is None else (logits - self.curve.centre) / REACH
         self._u = self._theirs + fixed(np.clip(own, -1.0, 1.0), LOGIT_BITS, 1.0)
@@ -148,6 +161,7 @@ class PairSide:
 
         The dealer sends corrections of triples, to the grid company, and one of the other side's gradient (width,).
         """
+        self._take("cross")
         rows, corrections = len(self._u), 0 if self.is_bank else dealt(PRODUCTS * len(self._u))
         self._owed = dealt_to[corrections:]
         tag = self._triples.compare(told[rows:], None if self.is_bank else dealt_to[:corrections])
@@ -159,6 +173,7 @@ class PairSide:
 
     def cube(self, told: Ring) -> None:
         """From what the other side sent then: the own share of the residual y − σ(z), by triples that are right."""
+        self._take("cube")
         self._check(told[-TAG:])
         parts = self._products.shares(told[:-TAG])
         cube = self._u * self._square + parts[0] + parts[1]
@@ -179,19 +194,21 @@ class PairSide:
     def hand_over(self) -> tuple[Ring, Ring]:
         """For the other side's gradient of its first columns, as many as the dealer dealt for: the own residual share
         behind a mask, and the own share of that gradient."""
+        self._take("hand_over")
         width = len(self._owed)
         if not 0 < width <= self._others.shape[1]:
             raise AggregationFailed(f"a correction of {width} numbers came for {self._others.shape[1]} columns")
-        mask = self.tape.draw(len(self._residual))
+        mask = self.tape.apart(RESIDUAL).draw(len(self._residual))
         return np.asarray(self._residual - mask), np.asarray(self._owed + mask @ self._others[:, :width])
 
     def receive(self, masked: Ring, width: int) -> Ring:
         """The own share (width,) of the gradient of the first own columns, from the other side's masked residual share.
 
-        Both sides `hand_over` before either receives: that is the order in which the dealer draws.
+        Both sides `hand_over` before either receives.
         """
+        self._take("receive")
         if not 0 < width <= self._ring.shape[1]:
             raise AggregationFailed(f"a gradient of {width} numbers was asked of {self._ring.shape[1]} columns")
         if masked.shape != self._residual.shape:
             raise AggregationFailed(f"a masked residual of {masked.shape} came for {len(self._residual)} rows")
-        return np.asarray(self.tape.draw(width) + (masked + self._residual) @ self._ring[:, :width])
+        return np.asarray(self.tape.apart(GRADIENT).draw(width) + (masked + self._residual) @ self._ring[:, :width])

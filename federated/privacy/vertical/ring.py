@@ -9,6 +9,8 @@ says how many rows that allows, from the exact extremes of the cubic: 370,800 at
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 
 import numpy as np
@@ -49,10 +51,21 @@ def floating(values: Ring, bits: int) -> FloatArray:
 
 
 class Tape:
-    """Uniform ring elements from one key (32 bytes), in order: whoever holds the key and draws alike has the same."""
+    """Uniform ring elements from one key (32 bytes), in order: whoever holds the key and draws alike has the same.
+
+    What is drawn for one purpose comes from a tape `apart`: so whoever draws more or less often than the other end, or
+    in another order, draws what it would have drawn for that purpose, and never what the other end has as something
+    else.
+    """
 
     def __init__(self, key: bytes) -> None:
-        self._key, self._drawn = key, 0
+        self._key, self._drawn, self._apart = key, 0, dict[str, Tape]()
+
+    def apart(self, purpose: str) -> Tape:
+        """The tape of one purpose, with a key and an order of its own."""
+        if purpose not in self._apart:
+            self._apart[purpose] = Tape(hmac.digest(self._key, purpose.encode(), hashlib.sha256))
+        return self._apart[purpose]
 
     def draw(self, *shape: int) -> Ring:
         """The next elements, of this shape."""

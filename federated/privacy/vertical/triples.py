@@ -34,6 +34,8 @@ from federated.privacy.vertical.ring import Ring, Tape
 CHANCE_BITS = 40
 # Numbers in a tag: SHA-256.
 TAG = 4
+# What factors and shares are drawn for, of the dealer's tape.
+PURPOSE = "triples"
 
 
 @cache
@@ -61,8 +63,9 @@ class Triples:
         self._count, self._size, self._is_bank, self._taken = count, bucket_size(count), is_bank, 0
         # Numbers that are equal would stay as they were dealt: two of 64 bits are so rarely.
         self._order = np.argsort(common.draw(dealt(count)), kind="stable")
-        self._first, self._rest = self._held(tape.draw(dealt(count)))
-        self._shares = self._held(tape.draw(dealt(count))) if is_bank else None
+        own = tape.apart(PURPOSE)
+        self._first, self._rest = self._held(own.draw(dealt(count)))
+        self._shares = self._held(own.draw(dealt(count))) if is_bank else None
         self._expected = b""
 
     @property

@@ -21,6 +21,8 @@ from federated.privacy.vertical.triples import bucket_size, dealt
 
 # How many are used of one stock, and by how many numbers a row vectors are compared.
 STOCK, CHECKS = 20, 48
+# What vectors and shares are drawn for, of the bank's tape.
+PURPOSE = "weights"
 # A factor of 22 bits times another adds up exactly in a double, so many times.
 LIMB, INNER = 22, 256
 
@@ -43,8 +45,8 @@ def _limbs(values: Ring) -> list[np.ndarray[tuple[int, int], np.dtype[np.float64
 
 def deal(mask: Ring, bank: Tape) -> Ring:
     """As the dealer, who knows U (rows, width): what the grid company is sent, (vectors, rows)."""
-    total, (rows, width) = dealt(STOCK), mask.shape
-    vectors, shares = bank.draw(total, width), bank.draw(total, rows)
+    total, (rows, width), tape = dealt(STOCK), mask.shape, bank.apart(PURPOSE)
+    vectors, shares = tape.draw(total, width), tape.draw(total, rows)
     return np.asarray(multiplied(vectors, np.asarray(mask.T)) - shares)
 
 
@@ -75,8 +77,8 @@ class BankStock(Stock):
 
     def __init__(self, rows: int, width: int, tape: Tape, common: Tape) -> None:
         super().__init__(rows, common)
-        total = dealt(STOCK)
-        self._vectors, self._shares = tape.draw(total, width), tape.draw(total, rows)
+        total, own = dealt(STOCK), tape.apart(PURPOSE)
+        self._vectors, self._shares = own.draw(total, width), own.draw(total, rows)
         held = [self._held(self._vectors), multiplied(self._held(self._shares), self._project)]
         self.told: Ring = np.concatenate([part.ravel() for part in held])
 

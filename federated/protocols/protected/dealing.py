@@ -114,6 +114,12 @@ class NodeDealing(Dealing):
         super().__init__()
         self._talk = talk
 
+    def begin(self, purpose: str, rows: Mapping[Pair, int], widths: Sequence[int] = ()) -> None:
+        """As `Dealing.begin`, once a run for one purpose: the same masks, dealt for other rows or columns, would tell
+        themselves by the difference. Raises `TrainingFailed` for a second time."""
+        self._talk.state.tell_once(f"what is dealt for {purpose}")
+        super().begin(purpose, rows, widths)
+
     def rows(self, content: Content) -> dict[Pair, int]:
         """How many rows the operator says that each pair has to which this node deals, of those that it names."""
         state = self._talk.state

@@ -104,6 +104,47 @@ def test_a_gradient_of_the_first_columns_is_a_part_of_that_of_all():
     assert np.abs(first - exact[:1]).max() < 2.0
 
 
+@pytest.mark.parametrize("again", ["weigh", "cube", "hand_over", "receive"])
+def test_a_step_is_taken_once_and_in_order(again, monkeypatch):
+    """Another residual, or gradient, of one step would be one more than nodes count."""
+    pair = Pair(rows=60)
+    taken = getattr(PairSide, again)
+
+    def twice(side, *told):
+        answer = taken(side, *told)
+        taken(side, *told)
+        return answer
+
+    monkeypatch.setattr(PairSide, again, twice)
+    with pytest.raises(AggregationFailed, match=f"{again} was asked for where"):
+        pair.gradient("bank", {role: np.zeros(c.shape[1]) for role, c in pair.columns.items()})
+
+
+def test_what_is_drawn_for_one_purpose_is_never_dealt_as_another():
+    """A bank whose residual was asked for more often than its dealer dealt had its masks dealt as triples: labels."""
+    whole, purposes = Tape(COMMON), ("triples", "weights", "residual", "gradient")
+    drawn = [tape.draw(50).tolist() for _ in range(2) for tape in (whole, *map(whole.apart, purposes))]
+    assert len({tuple(numbers) for numbers in drawn}) == len(drawn)
+    other = Tape(COMMON)
+    assert [other.apart("triples").draw(50).tolist() for _ in range(2)] == [drawn[1], drawn[6]]
+
+
+def test_each_purpose_of_a_step_has_its_tape(monkeypatch):
+    used = []
+    draw = Tape.draw
+
+    def listed(tape, *shape):
+        used.append((tape._key, tape._drawn))
+        return draw(tape, *shape)
+
+    pair = Pair(rows=60)
+    monkeypatch.setattr(Tape, "draw", listed)
+    pair.gradient("bank", {role: np.zeros(c.shape[1]) for role, c in pair.columns.items()})
+    for key in pair.dealer.keys.values():
+        assert (key, 1) not in used
+        assert all((Tape(key).apart(of)._key, 0) in used for of in ("triples", "residual", "gradient"))
+
+
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.22, 0.5, 0.9])
 def test_the_cubic_is_near_the_logistic_function_and_rises_wherever_two_parties_can_be(rate):
     """The cubic that is nearest falls beyond six logits, and what is trained on it diverges."""

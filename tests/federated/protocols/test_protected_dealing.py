@@ -179,6 +179,24 @@ def test_a_node_deals_to_no_pair_but_its_own_and_for_as_many_rows_as_there_can_b
             Dealing().begin(FITTING, {("bank-a", "grid-x"): rows})
 
 
+def test_a_node_deals_once_a_run_for_one_purpose():
+    """The same masks dealt for other widths too gave coefficients away, by a node that was told it fits nobody."""
+    world = World(rows=300)
+    world.training()._introduce()
+    dealer = next(n for n in world.nodes.values() if n._talk.state.parties.dealer("bank-a", "grid-x") == n.name)
+    dealer._dealing.begin(FITTING, {("bank-a", "grid-x"): 9}, (3, 4))
+    with pytest.raises(TrainingFailed, match="what is dealt for fit are told once a run"):
+        dealer._dealing.begin(FITTING, {("bank-a", "grid-x"): 9}, (3, 5))
+
+
+def test_a_dealer_deals_for_no_more_columns_than_it_masked():
+    dealer = Dealer(9)
+    dealer.columns({"bank": 3, "grid": 4})
+    for widths in ({"bank": 0, "grid": 4}, {"bank": 3, "grid": 5}):
+        with pytest.raises(AggregationFailed, match="nobody deals for"):
+            dealer.gradients(widths)
+
+
 def test_an_operator_that_tells_a_dealer_other_numbers_of_rows_ends_the_run():
     training = World(rows=700).training()
     told = training.rows_told

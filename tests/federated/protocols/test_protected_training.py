@@ -113,7 +113,7 @@ def test_a_node_answers_no_more_often_than_a_run_needs(monkeypatch):
 
     def nothing(gram, start):
         """An operator that leaves out what banks fit alone."""
-        training.beta = start
+        training.beta, training.ridge = start, 180.0
 
     training._fit_alone = nothing
     with pytest.raises(TrainingFailed, match="more than 1 of a run's gradients were asked for"):
