@@ -119,6 +119,8 @@ class PairSide:
         Kept is the own share of what they make of these columns: the grid company's part of scaled logits.
         """
         self._take("weigh")
+        if weights.shape != (self.others,) or not self.others:
+            raise AggregationFailed(f"{weights.size} coefficients came for {self.others} columns of the other side")
         whole, told = fixed(weights / REACH, WEIGHT_BITS, FARTHEST_COEFFICIENT / REACH), np.zeros(0, dtype=np.uint64)
         if self._bank_stock is None or self._bank_stock.empty:
             self._bank_stock = BankStock(len(self._ring), len(whole), self.tape, self.common)

@@ -23,6 +23,7 @@ from federated.protocols.protected.solver import Asking, Metric, ascend
 ROUNDED = 10.0
 # Between which the ridge is, how near the one that is wanted has to be, in its logarithm, and no coefficients at all.
 RIDGES, CLOSE, TINY = (0.2, 1e4), 0.15, 1e-9
+CLOSER = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,24 @@ def fit(
             # Less ridge takes logits to where the cubic is cut, and what is fitted there is no maximum.
             if number:
                 break
-            detail = f"{found.evaluations} gradients, and a step would add {found.left:g} to the log-likelihood"
-            raise TrainingFailed(f"the fit at ridge {ridge:g} does not come to rest: {detail}")
+            raise TrainingFailed(f"the fit at ridge {ridge:g} does not come to rest in {found.evaluations} gradients")
         here, raw = found.point, found.gradient
         best = Fit(here, ridge)
         determined = sum(float((block.spectrum / (block.spectrum + ridge)).sum()) for block in blocks)
-        wanted = float(np.clip(determined / max(float(relative @ np.square(here)), TINY), *RIDGES))
+        wanted = rounded(determined / max(float(relative @ np.square(here)), TINY))
         if abs(np.log(wanted / ridge)) < CLOSE:
             break
         ridge = wanted
     return best
+
+
+def rounded(ridge: float) -> float:
+    """The nearest of about a hundred ridges, each `CLOSER` times the one before: which one it is says little of the
+    coefficients that it follows from. Raises `TrainingFailed` for a ridge that is no positive number."""
+    if not 0.0 < ridge < np.inf:
+        raise TrainingFailed(f"{ridge:g} is no ridge")
+    steps = np.rint(np.log(np.clip(ridge, *RIDGES) / RIDGES[0]) / np.log(CLOSER))
+    return float(RIDGES[0] * CLOSER**steps)
 
 
 def _metric(blocks: Sequence[Block], ridge: float) -> Metric:

@@ -18,7 +18,7 @@ from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
 from federated.protocols.protected.own_rows import alone
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair, Talk
+from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair, Talk, digest_of
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
@@ -135,6 +135,7 @@ class Judging:
         state.tell_once("counts")
         own = "bank" if state.is_bank else "grid"
         state.layouts[own] = layout
+        state.alike["counts"] = digest_of(layout.cells, layout.aside, np.array(layout.names))
         tag = int.from_bytes(self._talk.unsealed(content, "tag", min(state.parties.theirs)), "little")
         state.tags[own] = tag
         for peer in state.judged_with():
@@ -239,6 +240,7 @@ class Judging:
         state.tell_once("histograms")
         assert isinstance(rows, BankRows)
         state.beta = content.floats("beta")
+        state.alike["histogram"] = digest_of(state.beta)
         purposes = alone(state, content)
         counts = []
         for wanted in (SET_ASIDE, HELD_OUT):

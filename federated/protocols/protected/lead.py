@@ -19,12 +19,16 @@ from typing import Any
 import numpy as np
 
 from federated.errors import TrainingFailed
+from federated.models.encoding.principal import FARTHEST
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.protected.evidence import Block, Effort, Fit, fit
+from federated.protocols.protected.evidence import Block, Effort, Fit, fit, rounded
 from federated.protocols.protected.solver import Asking
 from federated.protocols.protected.state import FIT, Talk
+
+# Fits of a run: before banks' trees are chosen, and after.
+FITS = 2
 
 
 class Lead:
@@ -37,15 +41,15 @@ class Lead:
     def forget(self) -> None:
         """Begin no fit that was begun."""
         self._fit: Asking[Fit] | None = None
-        self._mask: Ring = np.zeros(0, dtype=np.uint64)
+        self._mask: Ring | None = None
 
     def hide(self, gradient: Ring, ours: int) -> Ring:
         """The own part of a gradient, of which all but the first `ours` numbers are of grid companies' columns: these
         behind a mask drawn anew, which is taken off their sum."""
         if self._talk.name != self._talk.state.lead:
             return gradient
-        self._mask = Tape(secrets.token_bytes(32)).draw(len(gradient) - ours)
-        return np.concatenate([gradient[:ours], gradient[ours:] + self._mask])
+        mask = self._mask = Tape(secrets.token_bytes(32)).draw(len(gradient) - ours)
+        return np.concatenate([gradient[:ours], gradient[ours:] + mask])
 
     def step(self, content: Content) -> Content:
         """Begin a fit, or go on with one by the gradient at its last point; then the next point, sealed for each other
@@ -62,6 +66,9 @@ class Lead:
                 raise TrainingFailed(f"{self._talk.name}: no fit was begun")
             else:
                 point = self._fit.send(self.read(content))
+        except TrainingFailed:
+            self._fit = None
+            raise
         except StopIteration as end:
             found: Fit = end.value
             self._fit = None
@@ -72,25 +79,48 @@ class Lead:
     def _begun(self, content: Content) -> Asking[Fit]:
         """From `start` (first columns of banks), and where grid companies' coefficients were left."""
         state, rate = self._talk.state, self._talk.state.rate
-        start = content.floats("start")
+        state.answer_again("fit", FITS)
+        start, relative, own_relative, spectrum = (
+            content.floats(name) for name in ("start", "relative/grid", "relative/bank", "spectrum/bank")
+        )
+        self._require_sound(start, relative, own_relative, spectrum)
         rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
         own = state.columns[rows, : len(start)]
         # The own customers' columns stand for those of all banks: steps need no more than a metric that is near.
         metric = np.asarray(own.T @ own, dtype=np.float64) * (rate * (1.0 - rate) * state.fitted / len(own))
-        ours = Block(content.floats("relative/bank"), metric, content.floats("spectrum/bank"))
-        theirs = Block.of(content.floats("relative/grid"), rate * (1.0 - rate) * content.floats("gram/grid"))
+        ours = Block(own_relative, metric, spectrum)
+        # Principal components, all of one variance: no operator chooses what of their coefficients a step shows.
+        spread = rate * (1.0 - rate) * state.fitted / FARTHEST**2
+        theirs = Block.of(relative, spread * np.eye(len(relative)))
         self._ours = len(start)
         if len(state.weights) != len(theirs.relative):
             state.weights = np.zeros(len(theirs.relative))
         effort = Effort(content.number("tolerance"), *(content.integer(of) for of in ("most", "ridges", "left")))
-        return fit([ours, theirs], np.concatenate([start, state.weights]), content.number("ridge"), effort)
+        return fit([ours, theirs], np.concatenate([start, state.weights]), rounded(content.number("ridge")), effort)
+
+    def _require_sound(self, start: FloatArray, theirs: FloatArray, ours: FloatArray, spectrum: FloatArray) -> None:
+        """Raise `TrainingFailed` for a beginning that does not fit columns. A prior of principal components becomes no
+        wider from one to the next."""
+        state = self._talk.state
+        width = max((side.others for side in state.sides.values()), default=0)
+        shapes = start.ndim == 1 and 0 < len(start) <= state.columns.shape[1] and ours.shape == start.shape
+        ordered = theirs.shape == (width,) and width and theirs[0] > 0 and bool(np.all(np.diff(theirs) >= 0))
+        if not (shapes and ordered and np.all(ours >= 0) and spectrum.ndim == 1 and np.all(spectrum >= 0)):
+            raise TrainingFailed(f"{self._talk.name}: a fit that begins so is none of these columns")
 
     def read(self, content: Content) -> FloatArray:
-        """Both sides' gradients in a row, from those of banks' columns and those of the others behind the own mask."""
-        hidden = np.asarray(content.array("gradient/grid"), dtype=np.uint64)
-        if hidden.shape != self._mask.shape:
-            raise TrainingFailed(f"{self._talk.name}: a gradient of {hidden.size} numbers came for {self._mask.size}")
-        return np.concatenate([content.floats("gradient/bank"), floating(hidden - self._mask, GRADIENT_BITS)])
+        """Both sides' gradients in a row, from those of banks' columns and those of the others behind the own mask.
+
+        One answer for a gradient that this node took part in: what is made up shows by how the fit goes on.
+        """
+        mask, self._mask = self._mask, None
+        if mask is None:
+            raise TrainingFailed(f"{self._talk.name}: no gradient was computed at this point")
+        ours, hidden = content.floats("gradient/bank"), np.asarray(content.array("gradient/grid"), dtype=np.uint64)
+        if hidden.shape != mask.shape or ours.shape != (self._ours,):
+            detail = f"gradients of {ours.size} and {hidden.size} numbers came for {self._ours} and {mask.size}"
+            raise TrainingFailed(f"{self._talk.name}: {detail}")
+        return np.concatenate([ours, floating(hidden - mask, GRADIENT_BITS)])
 
     def _told(self, point: FloatArray) -> Content:
         state, out = self._talk.state, dict[str, Any]()

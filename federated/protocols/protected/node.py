@@ -20,6 +20,7 @@ from federated.privacy.vertical.curve import REACH, Curve
 from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring
+from federated.protocols.core.encoders import encoder_arrays
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
@@ -29,7 +30,7 @@ from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.lead import Lead
 from federated.protocols.protected.own_rows import OwnRows, alone, told_of
 from federated.protocols.protected.shuffling import Shuffling
-from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, Marks, Talk
+from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, Marks, Talk, digest_of
 
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
@@ -94,7 +95,7 @@ class ProtectedApp:
         of, names = content.text("of"), frozenset(content.texts("names"))
         self._agree(of, names)
         part = self._part(of, content.integer("length"))
-        return Content({"masked": self._talk.masked(of, part, names, content.integer("bits"))})
+        return Content({"masked": self._talk.masked(of, part, names)})
 
     def _agree(self, of: str, names: frozenset[str]) -> None:
         self._talk.state.agree(of, names)
@@ -157,6 +158,8 @@ class ProtectedApp:
             raise TrainingFailed(f"{self.name}: {detail}: leaves of deep trees hold single customers")
         basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = state.columns = basis.columns(node.values)
+        cuts: Arrays = {str(j): cut for j, cut in enumerate(node.binning.cuts)}
+        state.made_of = digest_of(trees.to_arrays(), encoder_arrays(node.encoder), cuts)
         if state.marks:
             rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
         else:
@@ -184,6 +187,7 @@ class ProtectedApp:
         if not known or not np.isfinite(directions).all():
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
+        state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), directions)
         rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
         if len(rows) and np.square(state.columns[rows]).mean() < LEAST_SPREAD / FARTHEST_COLUMN**2:
             # Directions in which the own customers do not differ leave all that is opened to those of others.
@@ -256,6 +260,7 @@ class ProtectedApp:
         """Go on with fewer columns: `own` are this side's, `others` the other side's."""
         state, kept = self._talk.state, {n: np.asarray(content.arrays[n], dtype=np.int64) for n in ("own", "others")}
         state.columns = state.columns[:, kept["own"]]
+        state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), kept["own"])
         for side in state.sides.values():
             side.keep(kept["own"], kept["others"])
         self._dealing.keep([kept[of] for of in (("own", "others") if state.is_bank else ("others", "own"))])
@@ -341,6 +346,8 @@ class ProtectedApp:
         if shares:
             received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
             both = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
+            # Where grid companies' columns begin: else they would come to lie where the lead hides nothing.
+            state.alike[GRADIENT] = digest_of(width if state.is_bank else len(state.owed))
             state.sums[GRADIENT] = self._lead.hide(both, width) if state.is_bank else both
         return Content()
 
@@ -354,6 +361,7 @@ class ProtectedApp:
             own = np.flatnonzero(alone(state, content) == FIT)
         state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
+        state.alike[BANKS_GRADIENT] = digest_of(state.beta, width)
         labels = self._labels(own)
         if labels is not None and len(own):
             residual = labels - 1.0 / (1.0 + np.exp(-(state.columns[own] @ state.beta)))

@@ -130,7 +130,7 @@ class ProtectedTraining:
         left = (most if self.chosen else most // 2) - self.gradients - 1
         arrays: Arrays = {
             "start": self.beta, "relative/bank": ours.relative, "spectrum/bank": ours.spectrum,
-            "relative/grid": theirs, "gram/grid": grams[1],
+            "relative/grid": theirs,
         }  # fmt: skip
         config: dict[str, Values] = {
             "ridge": self.ridge, "tolerance": settings.tolerance, "most": settings.most,
@@ -199,12 +199,12 @@ class ProtectedTraining:
 
     def summed(self, of: str, over: Iterable[str], length: int, bits: int) -> FloatArray:
         """Secure sum of what the nodes `over` keep under `of`. Raises `AggregationFailed` unless all are in it."""
-        return decoded(self.ring_summed(of, over, length, bits), bits)
+        return decoded(self.ring_summed(of, over, length), bits)
 
-    def ring_summed(self, of: str, over: Iterable[str], length: int, bits: int = 0) -> RingArray:
+    def ring_summed(self, of: str, over: Iterable[str], length: int) -> RingArray:
         """As `summed`, as integers modulo 2^64: where the operator adds a share of its own."""
         names = sorted(over)
-        request = Content(config={"of": of, "names": names, "length": length, "bits": bits})
+        request = Content(config={"of": of, "names": names, "length": length})
         total = np.zeros(length, dtype=np.uint64)
         for org, answer in self.ask("sum", dict.fromkeys(names, request)).items():
             part = answer.array("masked")
@@ -353,7 +353,7 @@ class ProtectedTraining:
         masked = self.across(handed, "masked", self.pairs)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
-        total = self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length, GRADIENT_BITS)
+        total = self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length)
         found = decoded(total[:ours], GRADIENT_BITS)
         self.watch(found)
         return found, np.asarray(total[ours:])

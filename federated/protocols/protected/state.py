@@ -24,7 +24,7 @@ from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.triples import Triples
-from federated.protocols.core.messages import Content
+from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 
@@ -85,6 +85,17 @@ class Parties:
         return hashlib.sha256(json.dumps([run_id.hex(), *sides]).encode()).digest()
 
 
+def digest_of(*told: NDArray[np.generic] | Arrays | int) -> bytes:
+    """Of what a node was told: two that were told something else have another one."""
+    digest = hashlib.sha256()
+    for one in told:
+        for name, array in sorted(one.items() if isinstance(one, dict) else [("", np.asarray(one))]):
+            digest.update(
+                f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + np.ascontiguousarray(array).tobytes()
+            )
+    return digest.digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Shuffled:
     """Rows of a pair that are judged, in the bank's `order` (rows,) of its own, which a grid company does not know and
@@ -128,6 +139,9 @@ class ProtectedNode:
     drawn: tuple[float, int] | None = None
     answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
+    # What all nodes of a sum have to be told alike, by sum, and all of this side: what its columns are made of.
+    alike: dict[str, bytes] = field(default_factory=dict)
+    made_of: bytes = b""
     # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
     layouts: dict[str, Layout] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
@@ -313,19 +327,22 @@ class Talk:
             return np.asarray(numbers, dtype=np.uint64).ravel()
         return np.frombuffer(dealer.open(numbers.tobytes()), dtype="<u8").astype(np.uint64)
 
-    def masked(self, of: str, part: FloatArray | Ring, names: frozenset[str], bits: int) -> Ring:
+    def masked(self, of: str, part: FloatArray | Ring, names: frozenset[str]) -> Ring:
         """This node's part of a sum over `names`, itself among them, in the ring, behind a mask with each other node.
 
-        Numbers get `bits` after the point, integers modulo 2^64 are added as they are. Guarantee: of parts of the same
+        Numbers get `BITS` after the point, integers modulo 2^64 are added as they are. Guarantee: of parts of the same
         `names` for the same sum all masks cancel, so that their total is known to whoever has all parts; from anything
-        less, and from nodes that were told other names, nothing follows: each mask is uniform to all but its two
-        nodes, and is drawn for one sum. Nobody can drop out, which shares of a threshold would be for (Bonawitz et al.,
-        CCS 2017, section 4, the first of its protocols).
+        less, and from nodes that were told other names, or other things of what is summed (`alike`, `made_of`), nothing
+        follows: each mask is uniform to all but its two nodes, and is drawn for one sum. Nobody can drop out, which
+        shares of a threshold would be for (Bonawitz et al., CCS 2017, section 4, the first of its protocols).
         """
-        total = part if part.dtype == np.uint64 else encoded(np.asarray(part, dtype=np.float64), len(names), bits)
+        total = part if part.dtype == np.uint64 else encoded(np.asarray(part, dtype=np.float64), len(names))
+        state, about = self.state, f"{len(total)} {self.state.alike.get(of, b'').hex()}"
         self._sums[of] += 1
         for other in names - {self.name}:
-            mask = stream(self.channel(other).key_for(f"sum {self._sums[of]} of {of}"), len(total))
+            made_of = state.made_of.hex() if other in state.parties.ours else ""
+            purpose = f"sum {self._sums[of]} of {of}: {about} {made_of}"
+            mask = stream(self.channel(other).key_for(purpose), len(total))
             total = total + mask if self.name < other else total - mask
         return np.asarray(total, dtype=np.uint64)
 

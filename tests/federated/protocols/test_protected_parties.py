@@ -15,7 +15,7 @@ from federated.protocols.protected.state import Parties, ProtectedNode
 
 
 def asked(of, names, length):
-    return Content(config={"of": of, "names": sorted(names), "length": length, "bits": 24})
+    return Content(config={"of": of, "names": sorted(names), "length": length})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""An operator that tells the lead, or nodes of a sum, what an honest one would not reads nothing by it."""
+
+import numpy as np
+import pytest
+from protected_world import BANKS, World
+
+from federated.errors import AggregationFailed, TrainingFailed
+from federated.privacy.secure_aggregation.ring import BITS
+from federated.protocols.core.messages import Content
+from federated.protocols.protected.evidence import CLOSER, RIDGES, rounded
+from federated.protocols.protected.state import BANKS_GRADIENT, GRADIENT, digest_of
+
+
+class Stopped(Exception):
+    """Where a test has seen what it wanted."""
+
+
+def beginning(world, training, **other):
+    """A message by which a fit begins, with `other` arrays instead."""
+    width, ours = training.bases[1].width, len(training.banks.ramps)
+    arrays = {
+        "start": np.zeros(ours), "relative/bank": np.ones(ours), "spectrum/bank": np.ones(ours),
+        "relative/grid": np.ones(width),
+    }  # fmt: skip
+    config = {"ridge": 180.0, "tolerance": 1e30, "most": 50, "ridges": 2, "left": 50}
+    return Content({**arrays, **other}, config)
+
+
+@pytest.fixture
+def hidden():
+    """A world whose nodes have hidden their columns, and its operator."""
+    world = World(rows=500)
+    training = world.training()
+
+    def stop(grams):
+        raise Stopped
+
+    training._fit_jointly = stop
+    with pytest.raises(Stopped):
+        training.fit()
+    return world, training
+
+
+def test_a_gradient_that_nobody_computed_is_not_taken_for_one(hidden):
+    """By the ridges of made-up fits an operator read every coefficient of grid companies' columns, to nine digits."""
+    world, training = hidden
+    assert not training._step(beginning(world, training)).integer("at_rest")
+    ours, width = len(training.banks.ramps), training.bases[1].width
+    made_up = {"gradient/bank": np.zeros(ours), "gradient/grid": np.zeros(width, dtype=np.uint64)}
+    with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
+        training._step(Content(made_up))
+
+
+def test_a_gradient_is_answered_once(hidden):
+    world, training = hidden
+    ours = len(training.banks.ramps)
+    begun = beginning(world, training)
+    point = training._to_banks(training._step(Content(begun.arrays, {**begun.config, "tolerance": 1e-9})))
+    found = dict(zip(("gradient/bank", "gradient/grid"), training._gradient(ours, point), strict=True))
+    assert not training._step(Content(found)).integer("at_rest")
+    with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
+        training._step(Content(found))
+
+
+def test_a_lead_fits_twice_a_run(hidden):
+    world, training = hidden
+    for _ in range(2):
+        training._step(beginning(world, training))
+    with pytest.raises(TrainingFailed, match="more than 2 of a run's fits were asked for"):
+        training._step(beginning(world, training))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"relative/grid": np.r_[1e9, np.full(27, 1e-9)]},
+        {"relative/grid": np.ones(3)},
+        {"relative/grid": np.zeros(28)},
+        {"relative/bank": np.ones(2)},
+        {"relative/bank": -np.ones(13)},
+        {"start": np.zeros((13, 1))},
+        {"start": np.zeros(500)},
+        {"spectrum/bank": np.ones((2, 2))},
+    ],
+)
+def test_a_lead_begins_no_fit_of_other_columns_or_of_a_prior_that_picks_out_one(hidden, other):
+    world, training = hidden
+    with pytest.raises(TrainingFailed, match="a fit that begins so is none of these columns"):
+        training._step(beginning(world, training, **other))
+
+
+def test_a_ridge_says_which_of_a_hundred_it_is():
+    told = {rounded(ridge) for ridge in np.geomspace(1e-3, 1e7, 5_000).tolist()}
+    assert len(told) == 1 + round(np.log(RIDGES[1] / RIDGES[0]) / np.log(CLOSER)) < 120
+    for wrong in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(TrainingFailed, match="is no ridge"):
+            rounded(wrong)
+
+
+def test_parts_of_a_sum_cancel_only_where_nodes_were_told_alike():
+    world = World(rows=300)
+    world.training()._introduce()
+    talks = [world.nodes[bank]._talk for bank in BANKS]
+
+    def total():
+        return sum(talk.masked("gradient", np.zeros(5, dtype=np.uint64), frozenset(BANKS)) for talk in talks)
+
+    assert not total().any()
+    for what in ("alike", "made_of"):
+        told = digest_of(np.arange(3)) if what == "made_of" else {GRADIENT: digest_of(3)}
+        setattr(talks[0].state, what, told)
+        assert total().min() > 1 << 40
+        setattr(talks[1].state, what, told)
+        assert not total().any()
+
+
+def test_an_operator_that_tells_banks_different_things_opens_no_sum_of_theirs():
+    """It had each bank's own sums by other bits of each, and by columns in which one bank's customers do not differ."""
+    for action, name in (("columns", "trees/cut"), ("clear", "beta")):
+        training = World(rows=500).training()
+        asking = training.ask
+
+        def telling(asked, requests, action=action, name=name, asking=asking):
+            if asked == action and "bank-b" in requests:
+                own = requests["bank-b"]
+                arrays = {n: a + (n == name) for n, a in own.arrays.items()}
+                requests = {**requests, "bank-b": Content(arrays, own.config)}
+            return asking(asked, requests)
+
+        training.ask = telling
+        opened, summed, last = [], training.summed, "gram bank" if action == "columns" else BANKS_GRADIENT
+
+        def keep(of, over, length, bits, summed=summed, opened=opened, last=last):
+            opened.append(summed(of, over, length, bits))
+            if of == last:
+                raise Stopped
+            return opened[-1]
+
+        training.summed = keep
+        with pytest.raises(Stopped):
+            training.fit()
+        assert np.median(np.abs(opened[-1])) > 2.0 ** (50 - BITS)
+
+
+def test_banks_that_were_told_no_point_weigh_nothing(hidden):
+    _, training = hidden
+    with pytest.raises(AggregationFailed, match="0 coefficients came for 28 columns"):
+        training._gradient(len(training.banks.ramps), {})
+
+
+def test_nodes_agree_on_where_grid_companies_columns_begin(hidden):
+    """Else a gradient of theirs could be put where the lead hides nothing."""
+    world, training = hidden
+    point = training._to_banks(training._step(beginning(world, training)))
+    training._gradient(len(training.banks.ramps), point)
+    assert len({node._talk.state.alike[GRADIENT] for node in world.nodes.values()}) == 1
+    assert world.nodes["grid-x"]._talk.state.alike[GRADIENT] != digest_of(len(training.banks.ramps) + 1)
