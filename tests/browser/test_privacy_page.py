@@ -54,7 +54,7 @@ def test_the_report_stands_alone_and_fits_a_phone(person, report, tmp_path):
     for size in (WIDE, PHONE, NARROWEST):
         person.size(size)
         assert not person.browser.execute_script(OVERFLOW), size
-    assert "few rows a column" in person.text("#en")
+    assert "read by banks alone" in person.text("#en")
     assert "未达标" in person.text("#zh")
     assert (
         person.browser.execute_script("return document.scripts.length + document.querySelectorAll('link').length") == 0
