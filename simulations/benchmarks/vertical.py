@@ -90,20 +90,22 @@ class ProtectedVertical:
 
 
 class Watched(ProtectedApp):
-    """A bank's node as it ships, which also writes down the gradients of grid companies' columns that come to it:
-    `passed` as they pass the operator, `read` as the bank reads them."""
+    """A bank's node as it ships, which also writes down the gradients that come to it: of grid companies' columns
+    `passed` as they pass the operator and `read` as the bank reads them, and of banks' columns `ours`."""
 
     def __init__(self, identity: Identity, opened: Opened) -> None:
         super().__init__(identity, opened)
         self.passed: list[Matrix] = []
         self.read: list[Matrix] = []
+        self.ours: list[Matrix] = []
         reading = self._lead.read
 
-        def read(content: Content) -> Matrix:
-            hidden = np.asarray(content.array("gradient/grid"), dtype=np.uint64)
-            gradient = reading(content)
-            self.passed.append(floating(hidden, GRADIENT_BITS))
-            self.read.append(gradient[len(gradient) - len(hidden) :])
+        def read(content: Content, width: int) -> Matrix:
+            hidden = np.asarray(content.array("gradient"), dtype=np.uint64)
+            gradient, ours = reading(content, width), width - len(self.weights)
+            self.passed.append(floating(hidden[ours:], GRADIENT_BITS))
+            self.read.append(gradient[ours:])
+            self.ours.append(gradient[:ours])
             return gradient
 
         self._lead.read = read  # type: ignore[method-assign]
@@ -113,10 +115,8 @@ class Watched(ProtectedApp):
 class Fitted:
     """A run over one bank and one grid company, and what each position is for.
 
-    `seen` are the gradients of banks' columns, which the operator opens, `of_grid` those of the grid company's columns,
-    which the bank alone reads, and `passed` what the operator passes on of these. `weights` (width,) are the
-    coefficients of these columns, `order` is the bank's of rows that are judged. `values`, `columns` and `logits` are a
-    side's, banks first, over all positions.
+    `seen` are the gradients that the operator opens, where the bank fits alone, and `node` is the bank's. `values`,
+    `columns` and `logits` are a side's, banks first, over all positions.
     """
 
     run: ProtectedTraining
@@ -200,7 +200,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     same = _same_columns(run, columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
-    of_bank = _of_width(found.seen, run.bases[0].width)
+    of_bank = _of_width(found.node.ours, run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
     # Labels are the bank's own: what they say of electricity is no news to it.
     known = np.hstack([values[0], labels[:, None].astype(np.float64)])[fit]

@@ -62,7 +62,8 @@ class ProtectedApp:
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
             "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep,
-            "step": self._lead.step, "point": self._point, "open": self._open, "cross": self._cross,
+            "step": self._lead.step, "choose": self._lead.choose, "point": self._point, "open": self._open,
+            "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "sum": self._sum,
             "shuffle": shuffling.hide, "pass_on": shuffling.pass_on, "tell": shuffling.tell,
             "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "release": judging.release,
@@ -156,7 +157,7 @@ class ProtectedApp:
         if trees.depth > EXACT_DEPTH or len(trees.feature) > MOST_TREES:
             detail = f"more than {MOST_TREES} trees, or than {EXACT_DEPTH} levels"
             raise TrainingFailed(f"{self.name}: {detail}: leaves of deep trees hold single customers")
-        basis = RandomLeaves(node.encoder, node.binning, trees)
+        basis = state.basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = state.columns = basis.columns(node.values)
         cuts: Arrays = {str(j): cut for j, cut in enumerate(node.binning.cuts)}
         state.made_of = digest_of(trees.to_arrays(), encoder_arrays(node.encoder), cuts)
@@ -338,17 +339,17 @@ class ProtectedApp:
         return Content(out)
 
     def _gradient(self, content: Content) -> Content:
-        """The own shares of both sides' gradients, banks' first, for the next secure sum: at the lead that of grid
-        companies' behind a mask that nobody else can take off."""
+        """The own shares of both sides' gradients, banks' first, for the next secure sum: at the lead behind a mask
+        that nobody else can take off."""
         state, width = self._talk.state, content.integer("width")
         sides = state.sides.items()
         shares = [side.receive(self._talk.ring(content, "masked", peer, -1), width) for peer, side in sides]
         if shares:
             received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
             both = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
-            # Where grid companies' columns begin: else they would come to lie where the lead hides nothing.
+            # Where grid companies' columns begin: else those of one side would be added to those of the other.
             state.alike[GRADIENT] = digest_of(width if state.is_bank else len(state.owed))
-            state.sums[GRADIENT] = self._lead.hide(both, width) if state.is_bank else both
+            state.sums[GRADIENT] = self._lead.hide(both) if state.is_bank else both
         return Content()
 
     def _clear(self, content: Content) -> Content:

@@ -24,7 +24,7 @@ from federated.models.served.hidden import HiddenFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.gradients import most_gradients
-from federated.privacy.vertical.ring import GRADIENT_BITS, Ring
+from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.concealing import PUBLIC, columns_told
@@ -40,7 +40,7 @@ class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
     After `fit`: a basis and the nodes that fit rows, a side, banks first, and coefficients (width,) of banks' columns
-    (`beta`). `watch` is shown each gradient of these that is opened.
+    (`beta`). `watch` is shown each gradient that is opened: of these columns, where banks fit alone.
     Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
@@ -139,8 +139,7 @@ class ProtectedTraining:
         told = self._step(Content(arrays, config))
         while not told.integer("at_rest"):
             self._watch(self.gradients, 0.0)
-            ours_of, theirs_of = self._gradient(len(self.beta), self._to_banks(told))
-            told = self._step(Content({"gradient/bank": ours_of, "gradient/grid": theirs_of}))
+            told = self._step(Content({"gradient": self._gradient(len(self.beta), self._to_banks(told))}))
         # What the lead came to is where banks are, with the masks of another step.
         self.rest, self.beta, self.ridge = told, told.floats("beta"), told.number("ridge")
 
@@ -170,17 +169,21 @@ class ProtectedTraining:
         return basis.penalty(ridge, ridge * self.settings.leaf_ridge)
 
     def _best_trees(self, gram: FloatArray) -> list[int]:
-        """The banks' trees that lower the loss most, by the gradient of all candidates: no node is shown it."""
+        """The banks' trees that lower the loss most, by the gradient of all candidates, which the lead alone sees."""
         basis, rate = self.banks, self.session.rate
         # A side with one feature that can be split has no trees at all.
-        most = min(self.settings.trees, len(basis.trees.feature))
+        most, leaf_ridge = min(self.settings.trees, len(basis.trees.feature)), self.settings.choice * self._weight
         if not most:
             return []
+        if self.joint:
+            found = self._gradient(basis.width, self.resting())
+            asked = Content({"gradient": found}, {"ridge": self.ridge, "leaf_ridge": leaf_ridge, "most": most})
+            chosen = self.ask("choose", {self.lead: asked})[self.lead]
+            return [int(tree) for tree in chosen.array("trees").astype(np.int64)]
         padded = self._padded(self.beta)
-        gradient = self._gradient(basis.width, self.resting())[0] if self.joint else self._clear_gradient(padded)
-        penalty = basis.penalty(self.ridge, self.settings.choice * self._weight)
+        penalty = basis.penalty(self.ridge, leaf_ridge)
         curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
-        return best_trees(basis, curvature, gradient - penalty * padded, most)
+        return best_trees(basis, curvature, self._clear_gradient(padded) - penalty * padded, most)
 
     def _keep(self, kept: IntArray) -> None:
         """Go on with these of the banks' columns."""
@@ -336,9 +339,9 @@ class ProtectedTraining:
         self.watch(found)
         return found
 
-    def _gradient(self, ours: int, points: Mapping[str, Arrays]) -> tuple[FloatArray, Ring]:
-        """Both sides' gradients at the point that the lead tells banks by `points`, or where they are: of the first
-        `ours` columns of banks, opened as the sum over all, and of grid companies' columns behind the lead's mask."""
+    def _gradient(self, ours: int, points: Mapping[str, Arrays]) -> Ring:
+        """Both sides' gradients, of the first `ours` columns of banks, behind the lead's mask: at the point that it
+        tells banks by `points`, or where they are."""
         widths = [ours, self.bases[1].width]
         length = sum(widths)
         config = _widths(widths)
@@ -353,10 +356,7 @@ class ProtectedTraining:
         masked = self.across(handed, "masked", self.pairs)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
-        total = self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length)
-        found = decoded(total[:ours], GRADIENT_BITS)
-        self.watch(found)
-        return found, np.asarray(total[ours:])
+        return self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length)
 
     def concealed(self) -> HiddenFunction:
         """Have the lead split the function of grid companies' columns, and everybody keep its part: what is public."""

@@ -6,6 +6,8 @@ from protected_world import BANKS, World
 
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.privacy.secure_aggregation.ring import BITS
+from federated.privacy.vertical.party import PairSide
+from federated.privacy.vertical.ring import COLUMN_BITS
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.evidence import CLOSER, RIDGES, rounded
 from federated.protocols.protected.state import BANKS_GRADIENT, GRADIENT, digest_of
@@ -46,7 +48,7 @@ def test_a_gradient_that_nobody_computed_is_not_taken_for_one(hidden):
     world, training = hidden
     assert not training._step(beginning(world, training)).integer("at_rest")
     ours, width = len(training.banks.ramps), training.bases[1].width
-    made_up = {"gradient/bank": np.zeros(ours), "gradient/grid": np.zeros(width, dtype=np.uint64)}
+    made_up = {"gradient": np.zeros(ours + width, dtype=np.uint64)}
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
         training._step(Content(made_up))
 
@@ -56,7 +58,7 @@ def test_a_gradient_is_answered_once(hidden):
     ours = len(training.banks.ramps)
     begun = beginning(world, training)
     point = training._to_banks(training._step(Content(begun.arrays, {**begun.config, "tolerance": 1e-9})))
-    found = dict(zip(("gradient/bank", "gradient/grid"), training._gradient(ours, point), strict=True))
+    found = {"gradient": training._gradient(ours, point)}
     assert not training._step(Content(found)).integer("at_rest")
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
         training._step(Content(found))
@@ -155,3 +157,40 @@ def test_nodes_agree_on_where_grid_companies_columns_begin(hidden):
     training._gradient(len(training.banks.ramps), point)
     assert len({node._talk.state.alike[GRADIENT] for node in world.nodes.values()}) == 1
     assert world.nodes["grid-x"]._talk.state.alike[GRADIENT] != digest_of(len(training.banks.ramps) + 1)
+
+
+def test_a_grid_company_that_shifts_residuals_shows_an_operator_no_row_of_a_bank(monkeypatch):
+    """By 2^(9·j) for customer j it read seven rows of banks' columns a gradient, and by these all labels of a fit."""
+    world = World(rows=500, grids=("grid-x",))
+    training = world.training()
+    training._fit_jointly = lambda _: (_ for _ in ()).throw(Stopped)
+    with pytest.raises(Stopped):
+        training.fit()
+    side = world.nodes["grid-x"]._talk.state.sides["bank-a"]
+    shift, handed = np.zeros(len(side.columns), dtype=np.uint64), PairSide.hand_over
+
+    def shifting(own):
+        masked, share = handed(own)
+        return (masked + shift if own is side else masked), share
+
+    monkeypatch.setattr(PairSide, "hand_over", shifting)
+    ours = len(training.banks.ramps)
+    before = training._gradient(ours, training._to_banks(training._step(beginning(world, training))))
+    shift[4] = 1
+    row = (training._gradient(ours, {}) - before)[:ours].astype(np.int64)
+    columns = world.nodes["bank-a"]._talk.state.sides["grid-x"].seen_columns(ours)
+    assert not np.array_equal(row, np.rint(columns[4] * (1 << COLUMN_BITS)))
+    assert np.median(np.abs(row)) > 2.0**50
+
+
+def test_a_lead_chooses_trees_once_a_run_and_no_other_node_does(hidden):
+    _world, training = hidden
+    asked = Content({"gradient": np.zeros(4, dtype=np.uint64)}, {"ridge": 1.0, "leaf_ridge": 1.0, "most": 1})
+    other = next(bank for bank in BANKS if bank != training.lead)
+    for name in (other, "grid-x"):
+        with pytest.raises(TrainingFailed, match="chooses no trees in this run"):
+            training.ask("choose", {name: asked})
+    with pytest.raises(TrainingFailed, match="no gradient was computed"):
+        training.ask("choose", {training.lead: asked})
+    with pytest.raises(TrainingFailed, match="chosen trees are told once a run"):
+        training.ask("choose", {training.lead: asked})
