@@ -12,7 +12,7 @@ from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed
 from federated.models.encoding.categories import RawTable
 from federated.nodes.identity import fresh_identities
-from federated.privacy.secure_aggregation.ring import RingArray, decoded
+from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
@@ -55,9 +55,9 @@ class _Naming(ProtectedTraining):
 
     found: NDArray[np.float64] = np.zeros(0)
 
-    def ring_summed(self, of: str, over: Iterable[str], length: int, bits: int = 0) -> RingArray:
+    def ring_summed(self, of: str, over: Iterable[str], length: int) -> RingArray:
         del over
-        self.found = decoded(super().ring_summed(of, (VICTIM, IDLE), length, bits), bits)
+        self.found = decoded(super().ring_summed(of, (VICTIM, IDLE), length), BITS)
         raise AggregationFailed("the operator has what it wanted")
 
 

@@ -167,7 +167,7 @@ def test_a_grid_company_that_shifts_residuals_shows_an_operator_no_row_of_a_bank
     with pytest.raises(Stopped):
         training.fit()
     side = world.nodes["grid-x"]._talk.state.sides["bank-a"]
-    shift, handed = np.zeros(len(side.columns), dtype=np.uint64), PairSide.hand_over
+    shift, handed = np.zeros(len(side.seen_columns()), dtype=np.uint64), PairSide.hand_over
 
     def shifting(own):
         masked, share = handed(own)
