@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from io import BytesIO
+from typing import TypeVar
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, RecordDict
@@ -29,6 +30,7 @@ Arrays = dict[str, NDArray[np.generic]]
 Scalar = int | float | str | bytes | bool
 Values = int | float | str | bytes | bool | list[int] | list[float] | list[str] | list[bytes] | list[bool]
 Handler = Callable[[Message, Context], Message]
+T = TypeVar("T")
 Answer = Callable[["Content", Context], "Content"]
 
 
@@ -40,12 +42,12 @@ class Content:
     config: Mapping[str, Values] = field(default_factory=dict)
 
     def integer(self, key: str) -> int:
-        """An integer of the config. Raises `TrainingFailed` if it is absent."""
-        return int(self._scalar(key))
+        """An integer of the config. Raises `TrainingFailed` if it is absent or something else."""
+        return self._read(key, int)
 
     def number(self, key: str) -> float:
-        """A float of the config. Raises `TrainingFailed` if it is absent."""
-        return float(self._scalar(key))
+        """A float of the config. Raises `TrainingFailed` if it is absent or something else."""
+        return self._read(key, float)
 
     def text(self, key: str) -> str:
         """A string of the config. Raises `TrainingFailed` if it is absent."""
@@ -80,6 +82,12 @@ class Content:
         """A list of byte strings of the config, empty if it is absent."""
         value = self.config.get(key)
         return [v for v in value if isinstance(v, bytes)] if isinstance(value, list) else []
+
+    def _read(self, key: str, kind: Callable[[Scalar], T]) -> T:
+        try:
+            return kind(self._scalar(key))
+        except (ValueError, OverflowError):
+            raise TrainingFailed(f"message field {key} is no number") from None
 
     def _scalar(self, key: str) -> Scalar:
         value = self.config.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -40,6 +41,9 @@ MOST_GRADIENTS = 400
 MOST_TREES = 400
 # How much less a grid company's own customers may differ in its columns than all customers do.
 LEAST_SPREAD = 0.25
+# What numbers of a wrong kind or shape end in.
+UNFIT = (ValueError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, AssertionError)
+log = logging.getLogger(__name__)
 
 
 class ProtectedApp:
@@ -78,7 +82,10 @@ class ProtectedApp:
         return self._talk.state.weights
 
     def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
-        """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try."""
+        """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try.
+
+        What is of another kind or shape than the code reads is refused, whoever made it up.
+        """
 
         def handle(content: Content, _: Context) -> Content:
             try:
@@ -88,6 +95,9 @@ class ProtectedApp:
                 self._dealing.forget()
                 self._lead.forget()
                 raise
+            except UNFIT as error:
+                log.warning("a message does not fit", exc_info=True)
+                raise TrainingFailed(f"{self.name}: a message does not fit what was asked before it") from error
 
         return handle
 
@@ -258,8 +268,20 @@ class ProtectedApp:
         state.enough = True
 
     def _keep(self, content: Content) -> Content:
-        """Go on with fewer columns: `own` are this side's, `others` the other side's."""
-        state, kept = self._talk.state, {n: np.asarray(content.arrays[n], dtype=np.int64) for n in ("own", "others")}
+        """Go on with fewer columns, once a run: `own` are this side's, `others` the other side's, in order.
+
+        Raises `TrainingFailed` for columns that are none, or named twice.
+        """
+        state, kept = self._talk.state, {n: content.floats(n).astype(np.int64) for n in ("own", "others")}
+        state.tell_once("columns that are kept")
+        there = {
+            "own": state.columns.shape[1],
+            "others": max((s.others for s in state.sides.values()), default=1 << 20),
+        }
+        for of, columns in kept.items():
+            ends = np.concatenate([[-1], columns, [there[of]]]) if columns.ndim == 1 else np.zeros(2)
+            if not np.all(np.diff(ends) > 0):
+                raise TrainingFailed(f"{self.name}: of {there[of]} columns these cannot be kept")
         state.columns = state.columns[:, kept["own"]]
         state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), kept["own"])
         for side in state.sides.values():

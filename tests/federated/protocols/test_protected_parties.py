@@ -227,3 +227,35 @@ def demanding(opened, least, **more):
         return node
 
     return rows
+
+
+@pytest.mark.parametrize(
+    ("action", "arrays", "config"),
+    [
+        ("keep", {"own": np.array([0, 0]), "others": np.arange(28)}, {}),
+        ("keep", {"own": np.array([0, 999]), "others": np.arange(28)}, {}),
+        ("keep", {"own": np.array([0]), "others": np.arange(29)}, {}),
+        ("keep", {"own": np.array([["x"]])}, {}),
+        ("point", {"point/bank-b": np.zeros(3, dtype=np.uint8), "point/bank-a": np.zeros(3, dtype=np.uint8)}, {}),
+        ("clear", {"beta": np.zeros(3)}, {"width": 3}),
+        ("clear", {"beta": np.zeros(3)}, {"width": "three"}),
+        ("step", {"start": np.zeros(0)}, {}),
+        ("sum", {}, {"of": "gradient", "names": ["bank-a"], "length": -1}),
+        ("mark", {"available/grid-x": np.zeros(1)}, {"set_aside": 0.2, "seed": 1}),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
+    training = World(rows=400).training()
+    training._fit_alone = lambda *_: (_ for _ in ()).throw(InterruptedError)
+    with pytest.raises(InterruptedError):
+        training.fit()
+    with pytest.raises((TrainingFailed, AggregationFailed)) as refused:
+        training.ask(action, {"bank-a": Content(arrays, config)})
+    assert "could not be answered" not in str(refused.value)
+
+
+def test_columns_are_kept_once():
+    training = World(rows=400).training()
+    training.fit()
+    with pytest.raises(TrainingFailed, match="columns that are kept are told once a run"):
+        training._keep(np.arange(2))
