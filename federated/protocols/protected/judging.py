@@ -31,6 +31,7 @@ class Judging:
 
     def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
         self._talk, self._dealing = talk, dealing
+        self._unchecked: dict[str, dict[str, Ring]] = {}
 
     def multiply(self, content: Content) -> Content:
         """Defaults by groups of grid companies' columns, on shares: a bank's labels times a grid company's members.
@@ -41,10 +42,12 @@ class Judging:
         state, names = self._talk.state, content.texts("groups")
         state.require_enough()
         if content.under("opened"):
+            state.tell_once("products")
             return self._crossed(content, names)
         if content.under("tag"):
             for peer, (triples, _) in state.products.items():
                 triples.check(self._talk.ring(content, "tag", peer, -1))
+                state.shares[peer] = self._unchecked.pop(peer)
             return Content()
         out: Arrays = {}
         for peer in state.judged_with():
@@ -68,7 +71,7 @@ class Judging:
             corrections = None if state.is_bank else self._talk.dealt(content, peer)
             opened, compared = np.split(told, [products.opened.size])
             out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
-            state.shares[peer] = dict(zip(names, products.shares(opened), strict=True))
+            self._unchecked[peer] = dict(zip(names, products.shares(opened), strict=True))
         return Content(out)
 
     def deal(self, content: Content) -> Content:

@@ -58,8 +58,10 @@ class Shuffling:
 
     def pass_on(self, content: Content) -> Content:
         """Of a grid company: its shares of scores, and of groups, masked for banks, and its shares of scores in their
-        order for the operator."""
+        order for the operator. Once a run: the same mask over other coefficients would give columns by the difference.
+        """
         state, out = self._talk.state, dict[str, Any]()
+        state.tell_once("masked scores")
         for peer, pair in self._pairs.items():
             assert isinstance(pair, ShuffledGrid)
             rows = state.judged(peer)
@@ -72,8 +74,9 @@ class Shuffling:
         return Content(out)
 
     def tell(self, content: Content) -> Content:
-        """Of a bank: its shares of scores in its own order."""
+        """Of a bank: its shares of scores in its own order, once a run."""
         state, out = self._talk.state, dict[str, Any]()
+        state.tell_once("scores")
         for peer, pair in self._pairs.items():
             assert isinstance(pair, ShuffledBank)
             rows = state.judged(peer)

@@ -1,0 +1,133 @@
+"""What is judged is shuffled once, in an order that a grid company has no part in, and a function is split once."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from protected_world import BANKS, FEW, SEGMENTS, World
+
+from federated.errors import AggregationFailed, ModelCorrupt, TrainingFailed
+from federated.models.served.hidden import HiddenFunction
+from federated.privacy.vertical.ring import Tape
+from federated.privacy.vertical.shuffle import ShuffledBank
+from federated.protocols.core.messages import Content
+from federated.protocols.protected.evaluation import judged
+
+
+def fitted():
+    world = World(rows=900)
+    training = world.training(replace(FEW, trees=0))
+    training.fit()
+    return world, training
+
+
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [("shuffle", "judged rows"), ("pass_on", "masked scores"), ("tell", "scores"), ("multiply", "products")],
+)
+def test_nothing_that_is_judged_is_told_twice_under_one_mask(action, why):
+    """A bank whose coefficients a grid company put behind one mask twice read its columns off the difference."""
+    world, training = fitted()
+    asking = training.ask
+
+    def twice(asked, requests):
+        answers = asking(asked, requests)
+        again = asked == action and (action != "multiply" or any(c.under("opened") for c in requests.values()))
+        return asking(asked, requests) if again else answers
+
+    training.ask = twice
+    with pytest.raises(TrainingFailed, match=f"{why} are told once a run"):
+        judged(training, SEGMENTS, -1.0)
+    assert world.nodes
+
+
+def test_an_operator_that_leaves_out_tags_of_products_counts_nothing_of_them():
+    _, training = fitted()
+    asking = training.ask
+
+    def leaving_out(asked, requests):
+        tags = asked == "multiply" and any(c.under("tag") for c in requests.values())
+        return {} if tags else asking(asked, requests)
+
+    training.ask = leaving_out
+    with pytest.raises(AggregationFailed, match="was changed on the way"):
+        judged(training, SEGMENTS, -1.0)
+
+
+def test_an_order_is_drawn_and_keeps_rows_set_aside_apart():
+    drawn = [ShuffledBank(np.zeros(2, dtype=np.uint64), (400, 150), 1, Tape(bytes([k]) * 32)).order for k in range(3)]
+    for order in drawn:
+        assert sorted(order[:150].tolist()) == list(range(150))
+        assert sorted(order[150:].tolist()) == list(range(150, 400))
+        # As far from where they were as places drawn by chance are: a third of all of them.
+        assert np.abs(order[150:] - np.arange(150, 400)).mean() > 250 / 5
+    assert len({tuple(order.tolist()) for order in drawn}) == 3
+
+
+@pytest.fixture(scope="module")
+def split():
+    """A fitted run, and what its lead and others were asked when the function was split."""
+    world, training = fitted()
+    asked, asking = {}, training.ask
+
+    def listed(action, requests):
+        asked[action] = requests
+        return {} if action == "keep_part" else asking(action, requests)
+
+    training.ask = listed
+    training.concealed()
+    return world, training, asked
+
+
+def test_a_function_is_split_by_the_lead_and_once(split):
+    _, training, asked = split
+    (told,) = asked["conceal"].values()
+    other = next(bank for bank in BANKS if bank != training.lead)
+    for name in (other, "grid-x"):
+        with pytest.raises(TrainingFailed, match="has no function of grid companies' columns to split"):
+            training.session.board.ask("query.protected_conceal", {name: told})
+    with pytest.raises(TrainingFailed, match="parts of a function are told once a run"):
+        training.session.board.ask("query.protected_conceal", {training.lead: told})
+
+
+@pytest.mark.parametrize("of", ["weights", "key"])
+@pytest.mark.parametrize("name", ["lead", "grid-x", "grid-y"])
+def test_nobody_keeps_a_part_of_another_function_and_each_keeps_one_once(split, name, of):
+    """Whatever the operator changes of what is public, who was given a part for it finds out."""
+    world, training, asked = split
+    node = training.lead if name == "lead" else name
+    state, request = world.nodes[node]._talk.state, asked["keep_part"][node]
+    channel = world.nodes[node]._talk._channels.get(training.lead)
+    received = channel._received if channel else 0
+    right = HiddenFunction.from_arrays("function", request.arrays)
+    for grid, committed in right.committed.items():
+        changed = replace(committed, **{of: bytes(32)})
+        if of == "key" and name != "lead" and f"dealing/{grid}/{training.lead}" not in request.arrays:
+            continue
+        if of == "weights" and name not in ("lead", grid):
+            continue
+        wrong = HiddenFunction(
+            right.basis, right.reference, right.bands, right.banks, {**right.committed, grid: changed}
+        )
+        own = {n: a for n, a in request.arrays.items() if not n.startswith("function/")}
+        state.told.discard("a part of a function")
+        if channel:
+            channel._received = received
+        with pytest.raises(ModelCorrupt, match=r"not (those|that) of this function"):
+            training.session.board.ask(
+                "query.protected_keep_part", {node: Content({**own, **wrong.to_arrays("function")}, request.config)}
+            )
+        with pytest.raises(TrainingFailed, match="a part of a function are told once a run"):
+            training.session.board.ask("query.protected_keep_part", {node: request})
+    state.told.discard("a part of a function")
+    if channel:
+        channel._received = received
+    others = replace(right, banks=("bank-z",))
+    own = {n: a for n, a in request.arrays.items() if not n.startswith("function/")}
+    with pytest.raises(ModelCorrupt, match="is of other parties than this run"):
+        training.session.board.ask(
+            "query.protected_keep_part", {node: Content({**own, **others.to_arrays("function")}, request.config)}
+        )
+    state.told.discard("a part of a function")
+    if channel:
+        channel._received = received
