@@ -7,7 +7,7 @@ import secrets
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.errors import TrainingFailed
+from federated.errors import AggregationFailed, TrainingFailed
 from federated.privacy.vertical.channel import Channel
 from federated.privacy.vertical.counting import Layout, answer, counted, deal, tagged
 from federated.privacy.vertical.products import Products
@@ -180,6 +180,7 @@ class Judging:
         state.tell_once("released counts")
         aside, read, out = state.layouts["bank"].aside, self._read(content), dict[str, NDArray[np.generic]]()
         rows, defaults, below = counted(read["rows"]), counted(read["defaults"]), content.integer("below")
+        self._require_all(int(rows[:aside].sum()), int(rows[aside:].sum()))
         kept = joined(rows[:aside], defaults[:aside])
         if kept is not None:
             out |= {"aside/block": kept.block, "aside/defaults": kept.defaults}
@@ -198,6 +199,15 @@ class Judging:
                 lower = np.bincount(rungs[told.rung][:below], groups[name].rows[:below], len(count)).astype(np.int64)
                 out[f"group/{segment}/{name}"] = np.stack([count, bad, lower])
         return Content(out, config)
+
+    def _require_all(self, aside: int, held: int) -> None:
+        """Raise `AggregationFailed` unless as many rows were counted as banks told each other. An operator that counts
+        one row of a cell once, one twice, one four times reads all their labels off the count of defaults."""
+        if (aside, held) != self._talk.state.to_judge:
+            wanted = " and ".join(f"{count:,}" for count in self._talk.state.to_judge)
+            raise AggregationFailed(
+                f"{self._talk.name}: other rows are counted where banks hold out or set aside {wanted}"
+            )
 
     def _read(self, content: Content) -> dict[str, Ring]:
         """Counts by name, from masked sums of what banks and what grid companies hold; shares are added up."""

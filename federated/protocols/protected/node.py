@@ -262,6 +262,8 @@ class ProtectedApp:
         self._own_rows.begin_with(list(others.values()))
         state.fitted = sum(told.counts[0] for told in (*others.values(), self._own_rows.told))
         everybody = others | {self.name: self._own_rows.told}
+        aside, held = (sum(told.counts[of] for told in everybody.values()) for of in (1, 2))
+        state.to_judge = aside, held
         counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))

@@ -131,6 +131,8 @@ class ProtectedNode:
     rate: float = 0.5
     # Of a bank: over how many rows of all banks together gradients are opened. A grid company is not told.
     fitted: int = 1 << 24
+    # Of a bank: how many rows of all banks together are set aside, and held out.
+    to_judge: tuple[int, int] = (0, 0)
     told: set[str] = field(default_factory=set)
     shuffled: dict[str, Shuffled] = field(default_factory=dict)
     # Of a bank: whether banks together fit as many rows as it wants gradients to be opened over.

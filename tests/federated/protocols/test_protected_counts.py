@@ -1,15 +1,19 @@
 """Counts of a protected model: exact, in blocks that give no label away, and masked on the way to who reads them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from protected_world import BANKS, SEGMENTS, World, held_rows
+from protected_world import BANKS, FEW, SEGMENTS, World, held_rows
 
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.served.calibration import NONE
 from federated.models.served.metrics import metrics_of
 from federated.privacy.attacks.cell_counts import certain_labels, largest_chance
+from federated.privacy.vertical.counting import Counter
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS
 from federated.protocols.core.messages import Content
+from federated.protocols.protected import evaluation
 from federated.protocols.protected.evaluation import LEAST_CELL, judged
 
 
@@ -119,3 +123,23 @@ def test_too_few_held_out_defaults_are_not_counted_at_all():
     training.fit()
     with pytest.raises(TrainingFailed, match="fewer than 20 rows with 3 defaults and 3 that paid are held out"):
         judged(training, SEGMENTS, -1.0)
+
+
+def test_an_operator_whose_cells_are_no_cells_is_told_nothing(monkeypatch):
+    """Where a row counts 2^j times in its cell, the count of a cell's defaults is all of their labels."""
+
+    class Weighing(Counter):
+        def __init__(self, cell, cells, vectors, key, dealers):
+            super().__init__(cell, cells, vectors, key, dealers)
+            place = np.arange(len(cell)) - np.searchsorted(np.sort(cell), np.sort(cell))
+            weight = np.zeros(len(cell), dtype=np.uint64)
+            weight[np.argsort(cell, kind="stable")] = np.uint64(1) << np.minimum(place, 20).astype(np.uint64)
+            mask = self._one_hot - self.hidden
+            self._one_hot = self._one_hot * weight[:, None]
+            self.hidden = self._one_hot - mask
+
+    monkeypatch.setattr(evaluation, "Counter", Weighing)
+    training = World(rows=900).training(replace(FEW, trees=0))
+    training.fit()
+    with pytest.raises(AggregationFailed, match="other rows are counted where banks hold out"):
+        judged(training, [], -1.0)
