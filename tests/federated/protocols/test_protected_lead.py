@@ -194,3 +194,11 @@ def test_a_lead_chooses_trees_once_a_run_and_no_other_node_does(hidden):
         training.ask("choose", {training.lead: asked})
     with pytest.raises(TrainingFailed, match="chosen trees are told once a run"):
         training.ask("choose", {training.lead: asked})
+
+
+def test_no_node_but_the_lead_fits(hidden):
+    world, training = hidden
+    other = next(bank for bank in BANKS if bank != training.lead)
+    for name in (other, "grid-x"):
+        with pytest.raises(TrainingFailed, match=f"{name} does not fit in this run"):
+            training.ask("step", {name: beginning(world, training)})
