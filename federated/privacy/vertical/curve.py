@@ -4,10 +4,11 @@
 weighted by a normal density of standard deviation √2 · `DEVIATION` logits, among cubics that rise on all of [−2, 2].
 The rate is public to both parties; nothing else enters.
 
-Each party's part of u is cut to [−1, 1], so u lies in [−2, 2] and reaches where the cubic follows σ no longer. Because
-it rises there too, what training ascends is concave: no row pulls a coefficient the wrong way, however far its logit
-is. (The cubic that follows σ best near the middle falls beyond 6 logits, and training on it diverged.) Sums have to
-have room for the cubic, not for σ.
+A bank's part of u is cut to [−1, 1]; a grid company's, which nobody sees, is not, and lies there for customers whose
+electricity moves their logit by no more than `REACH`. Then u lies in [−2, 2] and reaches where the cubic follows σ no
+longer. Because it rises there too, what training ascends is concave: no row pulls a coefficient the wrong way. A fit
+that takes many customers farther does not come to rest. (The cubic that follows σ best near the middle falls beyond 6
+logits, and training on it diverged.) Sums have to have room for the cubic, not for σ.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Curve:
 
     @property
     def largest_residual(self) -> int:
-        """The largest magnitude of y − σ(z), in units of 2^−36, for y in {0, 1} and any u that two parties can hold.
+        """The largest magnitude of y − σ(z), in units of 2^−36, for y in {0, 1} and any u in [−2, 2].
 
         Exact: a u held on shares is one of 4,097 integers, and the cubic's own integers are evaluated at all of them.
         """
@@ -72,7 +73,8 @@ class Curve:
 
     @property
     def most_rows(self) -> int:
-        """How many rows' gradient is below 2^63 in magnitude, whatever their labels, logits and columns in [−1, 1]."""
+        """How many rows' gradient is below 2^63 in magnitude, whatever their labels, columns in [−1, 1], logits within
+        reach."""
         return LARGEST_SUM // (self.largest_residual << COLUMN_BITS)
 
     def check_rows(self, rows: int) -> None:
