@@ -1,6 +1,6 @@
-"""The operator's side of protected training: it passes on what nodes seal, adds up, and takes a side's steps.
+"""The operator's side of protected training: it passes on what nodes seal, adds up, and takes the steps of banks alone.
 
-Steps are `solver`'s: no row's curvature has to be known. Every node's share of a sum is needed, so nobody could drop
+Those of the joint fit the lead takes (`lead`). Every node's share of a sum is needed, so nobody could drop
 out of one anyway: a sum is one message of each node, behind masks that cancel (`state.Talk.masked`), and a node that is
 gone ends the run. A sum is over the nodes that have something to add: a node refuses one in which it would stand alone
 among others who add zeros.

@@ -46,8 +46,7 @@ class Parties:
     side that have something to add, over the same nodes throughout a run, none of which may drop out. Nodes of its
     side that collude with the operator do not count. `least` is 2, or 1 for a side on which the register knows this
     node alone: then there is no other vector to hide in, and its Gram matrix, its gradients and its counts are opened
-    to the operator as they are. (The operator needs them: it chooses trees and takes steps by them, and gradients of
-    trees that are not kept would tell this node more of labels.)
+    to the operator as they are. (Gradients are those by which banks fit alone: the joint fit's pass behind a mask.)
 
     A third node of the run deals to each pair (`privacy.vertical.dealer`); the operator does so only where the register
     knows no third node, so that no operator can leave it out. All nodes sign the parties with their keys of the run:
