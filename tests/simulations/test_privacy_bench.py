@@ -72,15 +72,14 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert sums["ground_neighbours_by_choice"] > 3
     assert report["vertical"]["data_origin"] == "generated"
     assert report["vertical"]["label_attack_in_clear_beyond"] == 1.0
-    assert report["vertical"]["label_attack_protected_beyond"] < 0.56
     assert report["vertical"]["function_read"] < 0.1 < report["vertical"]["function_read_in_order"]
     assert 0 <= report["vertical"]["labels_certain"] <= report["vertical"]["labels_counted"] > 100
     few = report["few_rows"]
     assert (few["least_rows"], few["refused"]) == (400, 1)
-    assert few["worst_passed"] < 0.6
-    assert few["worst_opened"] > 0.7
+    # The best of thirty guesses at some sixty defaults: masks are drawn anew each time, and a coin's spread is 0.04.
+    assert max(few["worst_passed"], few["by_fold_worst"], report["vertical"]["label_attack_protected_beyond"]) < 0.7
+    assert min(few["worst_opened"], few["by_fold_opened_mean"]) > 0.75
     assert len(few["by_fold"]) == 2
-    assert few["by_fold_worst"] < 0.6 < few["by_fold_opened_mean"]
     assert (few["told_by_difference_unremembered"], few["told_by_difference"]) == (1.0, 0.0)
     assert (report["withdrawal"]["races"], report["withdrawal"]["leaks"]) == (3, 0)
     assert report["withdrawal"]["strangers"] == 0

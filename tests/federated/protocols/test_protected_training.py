@@ -215,7 +215,8 @@ def test_the_bench_finds_little_cost_and_little_leak_on_generated_firms(monkeypa
     assert found.data_origin == "generated"
     assert found.shares_cost < 0.003
     assert found.label_attack_in_clear_beyond == 1.0
-    assert found.label_attack_protected_beyond < 0.55
+    # A coin's, the best of thirty guesses at some 500 defaults.
+    assert found.label_attack_protected_beyond < 0.57
     assert found.feature_attack_protected_gain < 0.1 < found.feature_attack_in_clear_gain
 
 
