@@ -183,8 +183,5 @@ class BankNode(Node):
         return OwnPartial(PartialScore(self.org_id, share), top_reasons([*ranked, *theirs]))
 
     def _opened(self, request: PartialRequest, beside: PartialScore) -> tuple[RankedReason, ...]:
-        try:
+        with self.refusals_logged(request):
             return opened(self.mask_key(beside.org_id), request.text(), beside.sealed)
-        except FederatedError as error:
-            self.log_refusal(request, error)
-            raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -143,18 +144,19 @@ class Node(ConsentingNode):
 
     def require_allowed_still(self, request: PartialRequest) -> None:
         """Check consent once more in a query that was admitted. Raises consent errors and logs them."""
-        with self.store.consents() as consents:
-            now = self._clock()
-            try:
-                self._allowed(consents, request, now)
-                return
-            except FederatedError as error:
-                refusal = error
-        self.log_refusal(request, refusal)
-        raise refusal
+        with self.refusals_logged(request), self.store.consents() as consents:
+            self._allowed(consents, request, self._clock())
 
-    def log_refusal(self, request: PartialRequest, refusal: FederatedError) -> None:
-        """Note that a query that was admitted was refused after all."""
+    @contextmanager
+    def refusals_logged(self, request: PartialRequest) -> Iterator[None]:
+        """Notes a refusal that happens within, in a query that was admitted."""
+        try:
+            yield
+        except FederatedError as refusal:
+            self._log_refusal(request, refusal)
+            raise
+
+    def _log_refusal(self, request: PartialRequest, refusal: FederatedError) -> None:
         with self.store.consents(write=True) as consents:
             self._log(consents, request, Action.SCORE, self._clock(), refusal.code)
 

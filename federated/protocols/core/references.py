@@ -6,6 +6,7 @@ import numpy as np
 
 from federated.errors import TrainingFailed
 from federated.governance.manifest import FeatureReference
+from federated.protocols.core.encoders import binning_arrays
 from federated.protocols.core.messages import Content
 from federated.protocols.core.session import Session, Side, added
 
@@ -21,7 +22,7 @@ def references(session: Session) -> References:
 
 def _side(session: Session, side: Side) -> dict[str, FeatureReference]:
     coarse = side.binning.coarse(BINS)
-    content = Content({f"cuts/{j:04d}": c for j, c in enumerate(coarse.cuts)})
+    content = Content(binning_arrays(coarse))
     answers = session.board.ask("query.reference", dict.fromkeys(side.orgs, content))
     counts = added(answers, "counts").astype(np.int64)
     columns = side.categories.names

@@ -17,7 +17,7 @@ from federated.models.encoding.categories import CategoryMap, merge_levels
 from federated.models.encoding.ramps import FloatArray, RampEncoder
 from federated.models.encoding.sketch import QuantileSketch
 from federated.models.served.scorer import BAND_RANKS
-from federated.protocols.core.encoders import encoder_arrays
+from federated.protocols.core.encoders import binning_arrays, encoder_arrays
 from federated.protocols.core.messages import Arrays, Content, Switchboard, Values, prefixed
 from federated.protocols.core.session_app import levels_in
 from federated.protocols.core.settings import SessionSettings
@@ -101,8 +101,7 @@ class Session:
         side.binning, side.encoder = merge_bins(sketches, bins, ramps, side.categories.names, side.role)
         side.bands = merged_quantiles(sketches, BAND_RANKS)
         side.quantiles = merged_quantiles(sketches, (np.arange(SPLITS) + 0.5) / SPLITS)
-        cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(side.binning.cuts)}
-        agreed = Content(cuts | prefixed("encoder", encoder_arrays(side.encoder)))
+        agreed = Content(binning_arrays(side.binning) | prefixed("encoder", encoder_arrays(side.encoder)))
         self.board.ask("query.prepare", dict.fromkeys(side.orgs, agreed))
 
 

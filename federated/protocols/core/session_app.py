@@ -13,10 +13,9 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 
 from federated.errors import CorruptData, TrainingFailed
-from federated.models.encoding.binning import Binning
 from federated.models.encoding.categories import CategoryMap
 from federated.models.encoding.sketch import sketch
-from federated.protocols.core.encoders import encoder_of
+from federated.protocols.core.encoders import binning_of, encoder_of
 from federated.protocols.core.messages import Answer, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows, GivenRows, GridRows, RowSource, gathered, inner_folds, spread
@@ -111,15 +110,13 @@ def _sketch(node: SessionNode, content: Content) -> Content:
 
 
 def _prepare(node: SessionNode, content: Content) -> Content:
-    cuts = content.under("cuts")
-    node.prepare(Binning(tuple(np.asarray(cuts[n], float) for n in sorted(cuts))), encoder_of(content.under("encoder")))
+    node.prepare(binning_of(content), encoder_of(content.under("encoder")))
     return Content()
 
 
 def _reference(node: SessionNode, content: Content) -> Content:
     """How many training rows fall into each bin of every column, missing last: (columns, bins)."""
-    cuts = content.under("cuts")
-    binning = Binning(tuple(np.asarray(cuts[name], dtype=np.float64) for name in sorted(cuts)))
+    binning = binning_of(content)
     codes = binning.codes(node.values[node.training])
     counts = [np.bincount(codes[:, j], minlength=binning.size) for j in range(codes.shape[1])]
     return Content({"counts": np.array(counts)})

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import ModelCorrupt, TrainingFailed
-from federated.models.encoding.binning import Binning
 from federated.models.encoding.principal import PrincipalColumns
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
@@ -27,7 +26,7 @@ from federated.privacy.vertical.hidden_weights import (
     require_weights,
     split,
 )
-from federated.protocols.core.encoders import encoder_arrays, encoder_of
+from federated.protocols.core.encoders import binning_arrays, binning_of, encoder_arrays, encoder_of
 from federated.protocols.core.messages import Arrays, Content, prefixed
 from federated.protocols.protected.state import Talk
 
@@ -37,10 +36,9 @@ PUBLIC = "function"
 def columns_told(columns: PrincipalColumns, bands: NDArray[np.float64]) -> Arrays:
     """What a lead is told of grid companies' columns."""
     basis = columns.basis
-    cuts: Arrays = {f"cuts/{j:04d}": c for j, c in enumerate(basis.binning.cuts)}
     own: Arrays = {"directions": columns.directions, "bands": bands}
     trees = prefixed("trees", basis.trees.to_arrays())
-    return own | cuts | trees | prefixed("encoder", encoder_arrays(basis.encoder))
+    return own | binning_arrays(basis.binning) | trees | prefixed("encoder", encoder_arrays(basis.encoder))
 
 
 class Concealing:
@@ -55,9 +53,8 @@ class Concealing:
         if talk.name != state.lead or not len(state.weights):
             raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
         state.tell_once("parts of a function")
-        cuts = content.under("cuts")
-        binning = Binning(tuple(np.asarray(cuts[name], dtype=np.float64) for name in sorted(cuts)))
-        basis = RandomLeaves(encoder_of(content.under("encoder")), binning, Trees.from_arrays(content.under("trees")))
+        encoder, trees = encoder_of(content.under("encoder")), Trees.from_arrays(content.under("trees"))
+        basis = RandomLeaves(encoder, binning_of(content), trees)
         banks, grids = state.parties.ours, state.parties.theirs
         gamma = content.floats("directions") @ state.weights
         found = split(basis, gamma, basis.encoder.reference, content.floats("bands"), banks, grids)

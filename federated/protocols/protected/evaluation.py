@@ -332,7 +332,7 @@ def _shuffled(run: ProtectedTraining, groups: list[str]) -> dict[Pair, FloatArra
     logits = {}
     for bank, grid in rows:
         ours, theirs = (np.asarray(answers[a].array(f"scores/{b}")) for a, b in ((bank, grid), (grid, bank)))
-        if ours.shape != theirs.shape != (rows[bank, grid],):
+        if not ours.shape == theirs.shape == (rows[bank, grid],):
             raise AggregationFailed(f"{bank} and {grid} gave scores of {ours.shape} and {theirs.shape} rows")
         logits[bank, grid] = REACH * floating(ours.astype(np.uint64) + theirs.astype(np.uint64), SCORE_BITS)
     return logits

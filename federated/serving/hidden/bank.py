@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 
 from federated.consent.uses import Action
-from federated.errors import FederatedError, NodeUnavailable, NotPermitted
+from federated.errors import NodeUnavailable, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
@@ -140,7 +140,7 @@ class HiddenBank:
     def asked(self, nonce: bytes, shuffled: bytes) -> bytes:
         """What the bank asks by for four reasons, always, sealed for the grid company. Raises as `told`."""
         query = self._told.take(nonce)
-        with _Logged(self.node, query.request):
+        with self.node.refusals_logged(query.request):
             contributions = query.side.contributions(query.link.open(SHUFFLED, shuffled))
         named = named_places(contributions, query.own, self.node.schema.grid.code_prefix)
         strengths = tuple(strength_of(float(contributions[place]) * POINT) for place in named)
@@ -153,7 +153,7 @@ class HiddenBank:
         query = self._asked.take(nonce)
         self.node.require_allowed_still(query.request)
         party = self.node.schema.grid
-        with _Logged(self.node, query.request):
+        with self.node.refusals_logged(query.request):
             said = query.side.opened(query.link.open(ANSWERED, answered), query.dealt)
         named = zip((reason_said(each, party) for each in said), query.strengths, strict=False)
         theirs = [RankedReason(reason, strength) for reason, strength in named if reason is not None]
@@ -183,17 +183,3 @@ class HiddenBank:
         logit = own + begun.weights.at_reference + POINT * points
         score = score_of(model.calibrated(logit, bank, alone=False))
         return _UnderWay(request, side, link, told, score, ranked)
-
-
-class _Logged:
-    """Notes a refusal that happens within, in a query that was admitted."""
-
-    def __init__(self, node: BankNode, request: PartialRequest) -> None:
-        self._node, self._request = node, request
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, FederatedError):
-            self._node.log_refusal(self._request, error)

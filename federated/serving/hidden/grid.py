@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federated.consent.uses import Action
-from federated.errors import FederatedError
 from federated.governance.served import ApprovedModels
 from federated.models.served.hidden import HiddenFunction
 from federated.nodes.grid import GridNode
@@ -93,11 +92,8 @@ class HiddenGrid:
         """
         query = self._told.take(nonce)
         self.node.require_allowed_still(query.request)
-        try:
+        with self.node.refusals_logged(query.request):
             answer = query.side.shuffled(query.link.open(TOLD, told))
-        except FederatedError as error:
-            self.node.log_refusal(query.request, error)
-            raise
         self._asked.put(nonce, query)
         return query.link.seal(SHUFFLED, answer)
 
@@ -105,11 +101,8 @@ class HiddenGrid:
         """What is said of each feature, of which the bank can open four, sealed for it. Raises as `shuffled`."""
         query = self._asked.take(nonce)
         self.node.require_allowed_still(query.request)
-        try:
+        with self.node.refusals_logged(query.request):
             answer = query.side.answered(query.link.open(ASKED, asked), query.said)
-        except FederatedError as error:
-            self.node.log_refusal(query.request, error)
-            raise
         return query.link.seal(ANSWERED, answer)
 
     def _weights_of(self, function: HiddenFunction) -> Ring:

@@ -131,3 +131,20 @@ def test_nobody_keeps_a_part_of_another_function_and_each_keeps_one_once(split, 
     state.told.discard("a part of a function")
     if channel:
         channel._received = received
+
+
+@pytest.mark.parametrize("short", [("pass_on",), ("tell",), ("pass_on", "tell")], ids=["grid", "bank", "both"])
+def test_scores_of_other_rows_than_are_judged_are_refused(short):
+    _, training = fitted()
+    asking = training.ask
+
+    def cutting(asked, requests):
+        answers = asking(asked, requests)
+        for content in answers.values() if asked in short else ():
+            for name in [name for name in content.arrays if name.startswith("scores/")]:
+                content.arrays[name] = content.arrays[name][:-1]
+        return answers
+
+    training.ask = cutting
+    with pytest.raises(AggregationFailed, match="gave scores of"):
+        judged(training, SEGMENTS, -1.0)
