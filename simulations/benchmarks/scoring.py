@@ -13,7 +13,7 @@ from federated.consent.record import DataScope
 from federated.models.encoding.binning import merge_bins
 from federated.models.encoding.principal import principal
 from federated.models.encoding.ramps import FloatArray, RampEncoder
-from federated.models.encoding.random_leaves import RandomLeaves, random_trees
+from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
 from federated.models.encoding.sketch import sketch
 from federated.models.learners.networks import PartyNetwork, initial_weights
 from federated.models.served.functions import NetworkFunction
@@ -96,16 +96,15 @@ def protected_score(table: FloatArray) -> Callable[[FloatArray], object]:
     rng = np.random.default_rng(1)
     binning, encoder = merge_bins([sketch(table)], 256, settings.ramps, names, "bank")
     quantiles = np.quantile(table, np.linspace(0.01, 0.99, 99), axis=0).T
-    of_bank, of_grid = (
-        RandomLeaves(encoder, binning, random_trees(binning, quantiles, count, settings.depth, 0))
-        for count in (settings.trees, settings.candidates[1])
-    )
-    columns = of_grid.columns(table).astype(np.float64)
-    few = principal(of_grid, columns.T @ columns, ENOUGH, settings.leaf_ridge)
+    pairs = random_trees(binning, quantiles, settings.trees, EXACT_DEPTH, 0)
+    basis = RandomLeaves(encoder, binning, joined(pairs, interval_trees(binning, settings.cells)))
+    columns = basis.columns(table).astype(np.float64)
+    precision = basis.precision(settings.cell_ridge, settings.leaf_ridge)
+    few = principal(basis, columns.T @ columns, precision, settings.components, constant=False)
     bands = np.quantile(table, BAND_RANKS, axis=0).T
-    own = scorer_of(of_bank, rng.normal(size=of_bank.width), bands)
+    own = scorer_of(few, rng.normal(size=few.width), bands)
     gamma = few.directions @ rng.normal(size=few.width)
-    made = split(of_grid, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",))
+    made = split(basis, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",))
     return HiddenScore(own, made, rng.bytes)
 
 

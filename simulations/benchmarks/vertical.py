@@ -197,7 +197,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     run, board, seconds = found.run, found.board, found.seconds
     marks, labels, values, columns, logits = found.marks, found.labels, found.values, found.columns, found.logits
     fit, held_out = marks == FIT, marks == HELD_OUT
-    same = _same_columns(run, columns, labels, fit, held_out)
+    same = _same_columns(run.penalty(found.node.ridges), columns, labels, fit, held_out)
     own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
     of_bank = _of_width(found.node.ours, run.bases[0].width)
@@ -297,9 +297,9 @@ def _apps(
     return [bank_app, grid_app], watched
 
 
-def _same_columns(run: ProtectedTraining, columns: list[Matrix], labels: Labels, training: Mask, held: Mask) -> float:
+def _same_columns(ridges: Matrix, columns: list[Matrix], labels: Labels, training: Mask, held: Mask) -> float:
     """Held-out AUC of the same columns and ridges fitted in one place."""
-    root = np.sqrt(np.concatenate([run.penalty(k, run.ridge) for k in range(2)]))
+    root = np.sqrt(ridges)
     scaled = np.hstack(columns) / root
     pooled = LogisticRegression(C=1.0, fit_intercept=False, max_iter=2_000).fit(scaled[training], labels[training])
     return metrics_of(np.asarray(scaled[held] @ pooled.coef_[0]), labels[held]).auc

@@ -15,8 +15,7 @@ from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
 
-FEW = ProtectedSettings(ramps=4, candidates=(12, 12), trees=4, depth=2, components=28)
-
+FEW = ProtectedSettings(ramps=4, trees=12, cells=8, components=(20, 8))
 
 BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")
 

@@ -3,15 +3,16 @@
 Where coefficients have independent normal priors with precisions P, the function Xw varies over customers by the
 covariance of C = X P^(−1/2), and of all sets of k columns the first k principal components of C keep most of it
 (Jolliffe, Principal Component Analysis, 2nd ed. 2002, property A1; as regressors: section 8.1). They need the Gram
-matrix of X alone, which is a sum over customers. A gradient of k columns is k numbers about the labels, however many
-columns the components were made of (`privacy.vertical.columns`).
+matrix of X alone, which is a sum over customers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import Float32Array, FloatArray
@@ -27,11 +28,15 @@ LEAST_VARIANCE = 1e-6
 @dataclass(frozen=True, slots=True)
 class PrincipalColumns:
     """Columns in [−1, 1]: those of `basis` times `directions` (basis.width, width), cut. `scale` (width,) is
-    what each was divided by: times it, all coefficients have one prior."""
+    what each was divided by: times it, all coefficients of a part have one prior, but that of a `constant`, which is
+    the first. `parts` are how many columns each has: components of ramps and leaves of pairs, then of intervals.
+    """
 
     basis: RandomLeaves
     directions: FloatArray
     scale: FloatArray
+    parts: tuple[int, ...]
+    constant: bool = False
 
     @property
     def width(self) -> int:
@@ -39,18 +44,12 @@ class PrincipalColumns:
         return int(self.directions.shape[1])
 
     @property
-    def exact(self) -> bool:
-        """Whether the function is a sum of functions of at most two features."""
-        return self.basis.exact
-
-    @property
-    def ramps(self) -> IntArray:
-        """Numbers of all columns: none is a tree's leaf."""
-        return np.arange(self.width)
-
-    def penalty(self, ridge: float) -> FloatArray:
-        """Ridge (width,) of every column, where that of a ramp is `ridge`."""
-        return np.asarray(ridge / self.scale**2)
+    def relative(self) -> FloatArray:
+        """Ridge (width,) of every column, where that of a ramp is 1, and 0 of a constant."""
+        relative = 1.0 / self.scale**2
+        if self.constant:
+            relative[0] = 0.0
+        return np.asarray(relative)
 
     def columns(self, values: FloatArray) -> Float32Array:
         """Design matrix (rows, width) of `values` (rows, features)."""
@@ -66,18 +65,42 @@ def projected(columns: Float32Array, directions: FloatArray) -> Float32Array:
     return np.asarray(np.clip(columns @ directions.astype(np.float32), -1.0, 1.0), dtype=np.float32)
 
 
-def principal(basis: RandomLeaves, gram: FloatArray, most: int, leaf_ridge: float) -> PrincipalColumns:
-    """At most `most` columns of `basis`, of whose columns `gram` (width, width) is the Gram matrix.
+def principal(
+    basis: RandomLeaves, gram: FloatArray, precision: FloatArray, most: Sequence[int], *, constant: bool
+) -> PrincipalColumns:
+    """Components of `basis`, of whose columns `gram` (width, width) is the Gram matrix: at the `most` so many of each
+    part, of which there are components at all.
 
-    A leaf's prior is `leaf_ridge` times as tight as a ramp's; the constant, the first column, is taken out.
+    A column's prior is `precision` (width,) times as tight as a ramp's. The constant, the first column, is taken out of
+    all components, and comes before them if there is to be one.
     """
-    precision = basis.penalty(1.0, leaf_ridge)[1:]
-    rows, mean = gram[0, 0], gram[0, 1:] / gram[0, 0]
-    spread = (gram[1:, 1:] / rows - np.outer(mean, mean)) / np.sqrt(np.outer(precision, precision))
-    variance, vectors = np.linalg.eigh(spread)
-    variance, vectors = variance[::-1][:most], vectors[:, ::-1][:, :most]
+    intervals = basis.intervals
+    found = []
+    for columns, few in zip((np.setdiff1d(np.arange(1, basis.width), intervals), intervals), most, strict=True):
+        if len(columns) and few:
+            found.append(_components(gram, columns, precision[columns], few))
+    parts = tuple(len(scale) for _, scale in found)
+    directions, scale = np.hstack([d for d, _ in found]), np.concatenate([s for _, s in found])
+    if constant:
+        first = np.zeros((basis.width, 1))
+        first[0] = 1.0
+        directions, scale = np.hstack([first, directions]), np.concatenate([[1.0], scale])
+        parts = (parts[0] + 1, *parts[1:])
+    return PrincipalColumns(basis, directions, scale, parts, constant)
+
+
+def _components(gram: FloatArray, columns: IntArray, precision: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
+    """Directions (gram's width, components) and scale (components,) of some columns, less their mean."""
+    tight = np.sqrt(precision)
+    rows, mean = gram[0, 0], gram[0, columns] / gram[0, 0]
+    spread = (gram[np.ix_(columns, columns)] / rows - np.outer(mean, mean)) / np.outer(tight, tight)
+    few = (max(len(spread) - most, 0), len(spread) - 1)
+    variance, vectors = scipy.linalg.eigh(spread, subset_by_index=few, overwrite_a=True)
+    variance, vectors = variance[::-1], vectors[:, ::-1]
     # Columns that are all constant have one component still, which says nothing.
     kept = variance >= LEAST_VARIANCE * max(variance[0], 0.0)
     scale = FARTHEST * np.sqrt(np.maximum(variance[kept], LEAST_VARIANCE))
-    own = vectors[:, kept] / np.sqrt(precision)[:, None] / scale
-    return PrincipalColumns(basis, np.vstack([-mean @ own, own]), scale)
+    own = vectors[:, kept] / tight[:, None] / scale
+    directions = np.zeros((len(gram), own.shape[1]))
+    directions[0], directions[columns] = -mean @ own, own
+    return directions, np.asarray(scale)

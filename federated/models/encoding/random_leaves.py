@@ -1,7 +1,9 @@
-"""Columns for a linear model that are chosen without looking at labels: ramps, and leaves of random trees.
+"""Columns for a linear model that are chosen without looking at labels: ramps, and leaves of trees.
 
 A tree of random splits, no two on the same feature in a row, cuts its rows into leaves; their indicators are columns
 (extremely randomised trees: Geurts, Ernst, Wehenkel, Machine Learning 2006; random features: Rahimi, Recht, NIPS 2008).
+Trees on one feature (`interval_trees`) do so with its intervals: what a single value or a narrow range says, which
+ramps smooth away.
 Because nothing is chosen by residuals nobody has to show any. With trees of two levels no path uses more than two
 features, so the fitted function is a sum of functions of one and of two features with exact reasons; deeper trees rank
 a little better and are explained by sampling.
@@ -9,8 +11,7 @@ a little better and are explained by sampling.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import Float32Array, FloatArray, RampEncoder
 from federated.models.learners.boosting import Trees
-from federated.models.learners.convex import CONSTANT_RIDGE, Basis
+from federated.models.learners.convex import Basis
 from federated.models.served.functions import ConvexFunction, TreeFunction
 
 EXACT_DEPTH = 2
@@ -49,6 +50,29 @@ def random_trees(binning: Binning, quantiles: FloatArray, count: int, depth: int
     return Trees(feature, cut, missing_left, np.zeros((count, 2**depth)))
 
 
+def interval_trees(binning: Binning, cells: int) -> Trees:
+    """Trees of two levels, each on one feature alone, whose leaves set neighbours of about `cells` cells a feature
+    apart: two of them, and what lies below and above. Values 0.
+
+    A value that many customers share has a bin of its own (`binning`), so what it alone says is a leaf.
+    """
+    feature, cut = list[list[int]](), list[list[int]]()
+    for j, (few, all_cuts) in enumerate(zip(binning.coarse(cells).cuts, binning.cuts, strict=True)):
+        at = np.searchsorted(all_cuts, few).tolist()
+        # A tree on every other cut sets the cells on both sides of it apart from what is beyond its neighbours.
+        for middle in range(int(len(at) > 1), len(at), 2):
+            feature.append([j, j, j])
+            cut.append([at[middle], at[max(middle - 1, 0)], at[min(middle + 1, len(at) - 1)]])
+    of, at_cut = (np.array(each, dtype=np.int64).reshape(-1, 3) for each in (feature, cut))
+    return Trees(of, at_cut, np.ones(of.shape, dtype=np.bool_), np.zeros((len(of), 4)))
+
+
+def joined(first: Trees, then: Trees) -> Trees:
+    """Both trees, which are of as many levels."""
+    parts = ((a.feature, a.cut, a.missing_left, a.value) for a in (first, then))
+    return Trees(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+
+
 class _Deck:
     """Numbers drawn in random order, each once before any comes again."""
 
@@ -65,7 +89,7 @@ class _Deck:
 
 @dataclass(frozen=True, slots=True)
 class RandomLeaves:
-    """A constant, quantile ramps and missing indicators, and all leaves but the last of every random tree.
+    """A constant, quantile ramps and missing indicators, and all leaves but the last of every tree.
 
     The last leaf of a tree is what the constant and the others leave.
     """
@@ -89,26 +113,18 @@ class RandomLeaves:
         return self.trees.depth <= EXACT_DEPTH
 
     @property
-    def ramps(self) -> IntArray:
-        """Numbers of the columns that are no leaves."""
-        return np.arange(1 + self.encoder.width)
+    def intervals(self) -> IntArray:
+        """Numbers of the columns that are leaves of trees on one feature."""
+        one = np.all(self.trees.feature == self.trees.feature[:, :1], axis=1)
+        leaves = 1 + self.encoder.width + np.flatnonzero(np.repeat(one, self._a_tree))
+        return np.asarray(leaves, dtype=np.int64)
 
-    def leaves_of(self, trees: Sequence[int]) -> IntArray:
-        """Numbers of the columns of these trees, in their order."""
-        starts = 1 + self.encoder.width + self._a_tree * np.asarray(trees, dtype=np.int64)
-        return np.asarray((starts[:, None] + np.arange(self._a_tree)).ravel(), dtype=np.int64)
-
-    def with_trees(self, trees: Sequence[int]) -> RandomLeaves:
-        """The same columns with these trees only."""
-        chosen = np.asarray(trees, dtype=np.int64)
-        t = self.trees
-        return replace(self, trees=Trees(t.feature[chosen], t.cut[chosen], t.missing_left[chosen], t.value[chosen]))
-
-    def penalty(self, ridge: float, leaf_ridge: float) -> FloatArray:
-        """Ridge of every column, (width,): of ramps, and of leaves."""
-        out = np.full(self.width, ridge)
-        out[0] = CONSTANT_RIDGE
-        out[1 + self.encoder.width :] = leaf_ridge
+    def precision(self, interval: float, leaf: float) -> FloatArray:
+        """How many times as tightly as a ramp each column (width,) is held: a leaf of a tree on one feature, and of
+        another."""
+        out = np.ones(self.width)
+        out[1 + self.encoder.width :] = leaf
+        out[self.intervals] = interval
         return out
 
     def columns(self, values: FloatArray) -> Float32Array:
@@ -131,28 +147,3 @@ class RandomLeaves:
         value[:, :-1] = beta[start:].reshape(len(value), self._a_tree)
         trees = Trees(self.trees.feature, self.trees.cut, self.trees.missing_left, value)
         return ramps, TreeFunction(self.binning, trees, np.zeros(len(value), dtype=np.int64), 1, 0.0)
-
-
-def best_trees(basis: RandomLeaves, curvature: FloatArray, gradient: FloatArray, most: int) -> list[int]:
-    """At most `most` trees of `basis`, chosen one after the other: the one whose leaves lower the quadratic loss most.
-
-    `curvature` (width, width), with the ridge on its diagonal, and `gradient` (width,) at the ramps' optimum are sums
-    over rows; given those taken before, a tree is worth gᵀH⁻¹g of its leaves (block orthogonal matching pursuit: Pati,
-    Rezaiifar, Krishnaprasad, 1993; Eldar, Kuppinger, Bölcskei, 2010).
-    """
-    trees = len(basis.trees.feature)
-    blocks = basis.leaves_of(range(trees)).reshape(trees, -1)
-    own = curvature[blocks[:, :, None], blocks[:, None, :]]
-    chosen: list[int] = []
-    taken = basis.ramps
-    left = gradient
-    for _ in range(min(most, trees)):
-        # All trees are weighed in one call: one call a tree was a quarter of a protected training.
-        slopes = left[blocks][:, :, None]
-        gains = (slopes * np.linalg.solve(own, slopes)).sum(axis=(1, 2))
-        gains[chosen] = -np.inf
-        chosen.append(int(np.argmax(gains)))
-        taken = np.concatenate([taken, blocks[chosen[-1]]])
-        step = np.linalg.solve(curvature[np.ix_(taken, taken)], gradient[taken])
-        left = gradient - curvature[:, taken] @ step
-    return sorted(chosen)

@@ -61,6 +61,18 @@ class Curve:
         u = (logits - self.centre) / REACH
         return np.asarray(np.polynomial.polynomial.polyval(u, self.coefficients), dtype=np.float64)
 
+    def mean_slope(self, mean: float, variance: float) -> float:
+        """How much the cubic rises with a logit, on the average over logits of a normal density."""
+        u, spread = (mean - self.centre) / REACH, variance / REACH**2
+        _, c1, c2, c3 = self.coefficients
+        return (c1 + 2.0 * c2 * u + 3.0 * c3 * (u * u + spread)) / REACH
+
+    @property
+    def slope_of_rate(self) -> float:
+        """p(1 − p) at the overall rate p: how much the logistic function rises there."""
+        p = 1.0 / (1.0 + np.exp(-self.centre))
+        return float(p * (1.0 - p))
+
     @property
     def largest_residual(self) -> int:
         """The largest magnitude of y − σ(z), in units of 2^−36, for y in {0, 1} and any u in [−2, 2].

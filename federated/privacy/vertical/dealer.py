@@ -67,11 +67,6 @@ class Dealer:
         for role, width in widths.items():
             self._masks[role] = np.asfortranarray(self._tapes[role].draw(self.rows, width))
 
-    def keep(self, columns: dict[str, IntArray]) -> None:
-        """Go on with these columns of either side."""
-        for role, kept in columns.items():
-            self._masks[role] = np.asfortranarray(self._masks[role][:, kept])
-
     def products(self, count: int) -> Ring:
         """The grid company's corrections of the triples that `count` products of a vector of each side take."""
         total = dealt(count * self.rows)

@@ -107,12 +107,6 @@ class PairSide:
         """How many columns the other side hid."""
         return int(self._others.shape[1])
 
-    def keep(self, own: IntArray, others: IntArray) -> None:
-        """Go on with these own columns and these of the other side; what was hidden stays as it was."""
-        self._ring, self._others = (np.asfortranarray(a[:, b]) for a, b in ((self._ring, own), (self._others, others)))
-        if not self.is_bank:
-            self._mask = np.asfortranarray(self._mask[:, own])
-
     def weigh(self, weights: FloatArray) -> Ring:
         """As the bank: coefficients (others,) of the other side's columns behind a mask, for the other side.
 

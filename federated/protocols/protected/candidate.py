@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from federated.models.encoding.principal import PrincipalColumns
 from federated.models.encoding.ramps import FloatArray
-from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.calibration import NONE, isotonic, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.models.served.scaling import logit_of
@@ -17,11 +17,10 @@ from federated.protocols.protected.operator import ProtectedTraining
 LEARNER = "random_leaves"
 
 
-def scorer_of(basis: RandomLeaves, beta: FloatArray, bands: FloatArray) -> PartyScorer:
-    """A function of a side's columns, written out as tables where it has exact reasons."""
-    ramps, trees = ((1.0, f) for f in basis.functions(beta))
-    tabled, rest = ([ramps, trees], ()) if basis.exact else ([ramps], (trees,))
-    return PartyScorer(tabulated(tabled, basis.binning, basis.encoder.reference), bands, rest)
+def scorer_of(columns: PrincipalColumns, beta: FloatArray, bands: FloatArray) -> PartyScorer:
+    """A function of a side's columns, written out as tables."""
+    basis, parts = columns.basis, [(1.0, function) for function in columns.functions(beta)]
+    return PartyScorer(tabulated(parts, basis.binning, basis.encoder.reference), bands)
 
 
 def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int) -> FittedModel:
@@ -29,7 +28,7 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
 
     Raises what a node refuses with, `AggregationFailed`.
     """
-    own = scorer_of(run.banks, run.beta, run.session.banks.bands)
+    own = scorer_of(run.bases[0], run.beta, run.session.banks.bands)
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.

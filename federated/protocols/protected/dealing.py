@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
-from federated.privacy.vertical.dealer import KEY_BYTES, Dealer, IntArray
+from federated.privacy.vertical.dealer import KEY_BYTES, Dealer
 from federated.privacy.vertical.party import PRODUCTS
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, Values
@@ -49,11 +49,6 @@ class Dealing:
     def forget(self) -> None:
         """Deal for nothing more: a new run begins."""
         self._dealers = {}
-
-    def keep(self, columns: Sequence[IntArray]) -> None:
-        """Go on fitting with these columns of either side, banks' first."""
-        for dealer in self._dealers.get(FITTING, {}).values():
-            dealer.keep(dict(zip(ROLES, columns, strict=True)))
 
     def weighed(self, purpose: str = FITTING) -> Arrays:
         """What grid companies need for their columns times coefficients that banks hold."""

@@ -9,9 +9,9 @@ residual of customer j shifts them by rows of banks' columns, of seven customers
 known the gradient itself tells labels.
 
 Guarantee: an operator, a grid company, or both together learn nothing of the coefficients of grid companies' columns
-but which of a hundred ridges they lead to, and nothing of gradients but what coefficients of banks' columns and chosen
-trees say, each told once a fit. The lead learns gradients, sums over all customers: of another bank or a grid company
-alone only where there is one other.
+but how many gradients they took, and nothing of gradients but what coefficients of banks' columns say, told once a run.
+The lead learns gradients, sums over all customers: of another bank or a grid company alone only where there is one
+other.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from typing import Any
 import numpy as np
 
 from federated.errors import TrainingFailed
-from federated.models.encoding.principal import FARTHEST
+from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
-from federated.models.encoding.random_leaves import RandomLeaves, best_trees
+from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.protected.evidence import Block, Effort, Fit, fit, rounded
+from federated.protocols.protected.dealing import ROLES
+from federated.protocols.protected.evidence import Block, Effort, Fit, fit
 from federated.protocols.protected.solver import Asking
-from federated.protocols.protected.state import FIT, Talk
+from federated.protocols.protected.state import Talk
 
-# Fits of a run: before banks' trees are chosen, and after.
-FITS = 2
+# Parts of a side's columns, at the most, each with a ridge of its own: of many, a prior could pick out one.
+PARTS = 2
 
 
 class Lead:
@@ -46,6 +47,7 @@ class Lead:
         """Begin no fit that was begun."""
         self._fit: Asking[Fit] | None = None
         self._mask: Ring | None = None
+        self.ridges: tuple[float, ...] = ()
 
     def hide(self, gradient: Ring) -> Ring:
         """The own part of a gradient, at the lead behind a mask drawn anew, which it takes off the sum of all."""
@@ -74,38 +76,50 @@ class Lead:
             raise
         except StopIteration as end:
             found: Fit = end.value
-            self._fit = None
+            self._fit, self.ridges = None, found.ridges
             told = self._told(found.point)
-            return Content({**told.arrays, "beta": state.beta}, {"at_rest": True, "ridge": found.ridge})
+            return Content({**told.arrays, "beta": state.beta}, {"at_rest": True})
         return self._told(point)
 
     def _begun(self, content: Content) -> Asking[Fit]:
-        """From `start` (first columns of banks), and where grid companies' coefficients were left."""
-        state, rate = self._talk.state, self._talk.state.rate
-        state.answer_again("fit", FITS)
-        start, relative, own_relative, spectrum = (
-            content.floats(name) for name in ("start", "relative/grid", "relative/bank", "spectrum/bank")
-        )
-        self._require_sound(start, relative, own_relative, spectrum)
-        ours = Block(own_relative, self._metric(len(start)), spectrum)
-        # Principal components, all of one variance: no operator chooses what of their coefficients a step shows.
-        spread = rate * (1.0 - rate) * state.fitted / FARTHEST**2
-        theirs = Block.of(relative, spread * np.eye(len(relative)))
-        self._ours = len(start)
-        if len(state.weights) != len(theirs.relative):
-            state.weights = np.zeros(len(theirs.relative))
-        effort = Effort(content.number("tolerance"), *(content.integer(of) for of in ("most", "ridges", "left")))
-        return fit([ours, theirs], np.concatenate([start, state.weights]), rounded(content.number("ridge")), effort)
+        """From `start` (coefficients of banks' columns), and 0 of grid companies'; a ridge for each part of a side.
 
-    def _require_sound(self, start: FloatArray, theirs: FloatArray, ours: FloatArray, spectrum: FloatArray) -> None:
-        """Raise `TrainingFailed` for a beginning that does not fit columns. A prior of principal components becomes no
-        wider from one to the next."""
+        Principal components all have one variance: no operator chooses what of their coefficients a step shows.
+        """
         state = self._talk.state
-        width = max((side.others for side in state.sides.values()), default=0)
-        shapes = start.ndim == 1 and 0 < len(start) <= state.columns.shape[1] and ours.shape == start.shape
-        ordered = theirs.shape == (width,) and width and theirs[0] > 0 and bool(np.all(np.diff(theirs) >= 0))
-        if not (shapes and ordered and np.all(ours >= 0) and spectrum.ndim == 1 and np.all(spectrum >= 0)):
+        state.tell_once("steps of a fit")
+        start, ridges = content.floats("start"), content.floats("ridges")
+        relative = {of: content.floats(f"relative/{of}") for of in ROLES}
+        parts = {of: content.floats(f"parts/{of}").astype(np.int64) for of in ROLES}
+        held = self._sound(start, relative, parts)
+        if ridges.shape != (len(held),):
+            raise TrainingFailed(f"{self._talk.name}: {ridges.size} ridges came for {len(held)} parts of columns")
+        blocks = [Block.of(each, state.fitted, state.rate) for each in held]
+        self._ours, state.weights = len(start), np.zeros(len(relative["grid"]))
+        effort = Effort(content.number("tolerance"), *(content.integer(of) for of in ("most", "ridges", "left")))
+        curve = Curve.around(state.rate)
+        return fit(blocks, np.concatenate([start, state.weights]), ridges.tolist(), effort, curve)
+
+    def _sound(
+        self, start: FloatArray, relative: dict[str, FloatArray], parts: dict[str, IntArray]
+    ) -> list[FloatArray]:
+        """Priors by part, banks' first. Raises `TrainingFailed` for a beginning that does not fit columns.
+
+        A prior of principal components becomes no wider from one to the next of its part; of banks' columns the first
+        is a constant.
+        """
+        state, held = self._talk.state, list[FloatArray]()
+        others = max((side.others for side in state.sides.values()), default=0)
+        sound = start.shape == relative["bank"].shape and relative["bank"][:1].tolist() == [0.0]
+        for of, width in (("bank", state.columns.shape[1]), ("grid", others)):
+            sound = sound and relative[of].shape == (width,) and parts[of].ndim == 1 and parts[of].size <= PARTS
+            sound = sound and bool(np.all(parts[of] > 0)) and int(parts[of].sum()) == width > 0
+            if sound:
+                held += np.split(relative[of], np.cumsum(parts[of])[:-1])
+        free = [each[1:] if number == 0 else each for number, each in enumerate(held)]
+        if not sound or not all(np.all(each > 0.0) and np.all(np.diff(each) >= 0.0) for each in free):
             raise TrainingFailed(f"{self._talk.name}: a fit that begins so is none of these columns")
+        return held
 
     def read(self, content: Content, width: int) -> FloatArray:
         """Both sides' gradients in a row, `width` numbers, from those behind the own mask.
@@ -119,35 +133,6 @@ class Lead:
         if hidden.shape != mask.shape or len(hidden) != width:
             raise TrainingFailed(f"{self._talk.name}: a gradient of {hidden.size} numbers came for {width}")
         return floating(hidden - mask, GRADIENT_BITS)
-
-    def choose(self, content: Content) -> Content:
-        """Of candidates, the trees of banks' columns that lower the loss most, where the fit came to rest: once a run.
-
-        `ridge` is that of ramps, `leaf_ridge` that of leaves for this choice.
-        """
-        state = self._talk.state
-        state.require_enough()
-        if self._talk.name != state.lead or not isinstance(state.basis, RandomLeaves):
-            raise TrainingFailed(f"{self._talk.name} chooses no trees in this run")
-        state.tell_once("chosen trees")
-        basis, beta = state.basis, state.beta
-        gradient = self.read(content, basis.width + len(state.weights))[: basis.width]
-        ridges = content.number("ridge"), content.number("leaf_ridge")
-        if not all(0.0 < ridge < np.inf for ridge in ridges) or not content.integer("most") > 0:
-            raise TrainingFailed(f"{self._talk.name}: no trees are chosen by ridges of {ridges}")
-        penalty = basis.penalty(*ridges)
-        padded = np.concatenate([beta, np.zeros(basis.width - len(beta))])
-        curvature = self._metric(basis.width) + np.diag(penalty)
-        chosen = best_trees(basis, curvature, gradient - penalty * padded, content.integer("most"))
-        return Content({"trees": np.array(chosen, dtype=np.int64)})
-
-    def _metric(self, width: int) -> FloatArray:
-        """Curvature of banks' first columns if all customers were as the own ones: steps, and a choice of trees, need
-        no more than what is near."""
-        state, rate = self._talk.state, self._talk.state.rate
-        rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
-        own = state.columns[rows, :width]
-        return np.asarray(own.T @ own, dtype=np.float64) * (rate * (1.0 - rate) * state.fitted / len(own))
 
     def _told(self, point: FloatArray) -> Content:
         state, out = self._talk.state, dict[str, Any]()

@@ -38,8 +38,8 @@ FARTHEST = 4.0 * REACH
 # Each answer is one more equation about labels: an operator that asks for more than a run needs is refused. Of banks'
 # own columns: no grid company knows them.
 MOST_GRADIENTS = 400
-MOST_TREES = 400
-# How much less a grid company's own customers may differ in its columns than all customers do.
+MOST_TREES = 4_000
+# How much less a node's own customers may differ in its columns than all customers do.
 LEAST_SPREAD = 0.25
 # What numbers of a wrong kind or shape end in.
 UNFIT = (ValueError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, AssertionError)
@@ -65,8 +65,8 @@ class ProtectedApp:
         judging, shuffling, concealing = self._judging, self._shuffling, self._concealing
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
-            "columns": self._columns, "project": self._project, "hide": self._hide, "keep": self._keep,
-            "step": self._lead.step, "choose": self._lead.choose, "point": self._point, "open": self._open,
+            "columns": self._columns, "project": self._project, "hide": self._hide,
+            "step": self._lead.step, "point": self._point, "open": self._open,
             "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "sum": self._sum,
             "shuffle": shuffling.hide, "pass_on": shuffling.pass_on, "tell": shuffling.tell,
@@ -80,6 +80,11 @@ class ProtectedApp:
         """Of a bank: coefficients of grid companies' columns, which no message tells an operator: for who measures and
         has all nodes in one process."""
         return self._talk.state.weights
+
+    @property
+    def ridges(self) -> tuple[float, ...]:
+        """Of the lead: those that the fit came to, which no message tells either."""
+        return self._lead.ridges
 
     def _ending(self, handler: Callable[[Content], Content]) -> Callable[[Content, Context], Content]:
         """The handler; what was changed on the way, or does not agree, ends the run here: there is no second try.
@@ -171,11 +176,9 @@ class ProtectedApp:
         columns = state.columns = basis.columns(node.values)
         cuts: Arrays = {str(j): cut for j, cut in enumerate(node.binning.cuts)}
         state.made_of = digest_of(trees.to_arrays(), encoder_arrays(node.encoder), cuts)
-        if state.marks:
-            rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
-        else:
-            purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-            rows = np.flatnonzero(purposes == FIT)
+        if not state.marks:
+            state.purposes(content.number("set_aside"), content.integer("seed"))
+        rows = self._fitted_rows()
         part = columns[rows]
         if len(rows):
             gram = np.asarray(part.T @ part, dtype=np.float64)
@@ -183,24 +186,32 @@ class ProtectedApp:
         state.beta = np.zeros(columns.shape[1])
         return Content(config={"rows": len(rows)})
 
+    def _fitted_rows(self) -> Marks:
+        """Own rows that are fitted: those that peers have in common, or in a run of banks alone all that were drawn."""
+        state = self._talk.state
+        if state.marks:
+            return np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
+        if state.drawn is None:
+            raise TrainingFailed(f"{self.name}: no rows were set aside yet")
+        return np.asarray(np.flatnonzero(state.purposes(*state.drawn) == FIT), dtype=np.int64)
+
     def _project(self, content: Content) -> Content:
-        """Of a grid company: go on with few columns, the own ones times `directions`. Once a run, before any is hidden.
+        """Go on with few columns, the own ones times `directions`. Once a run, before any is hidden.
 
         Raises `TrainingFailed` for directions of other columns than these.
         """
         state, directions = self._talk.state, content.floats("directions")
         state.tell_once("directions")
-        if state.is_bank or state.sides:
-            raise TrainingFailed(
-                f"{self.name}: only a grid company's columns are projected, and before they are hidden"
-            )
+        if state.sides:
+            raise TrainingFailed(f"{self.name}: columns are projected before they are hidden")
         known = directions.ndim == 2 and len(directions) == state.columns.shape[1] >= directions.shape[1] > 0
         if not known or not np.isfinite(directions).all():
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
         state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), directions)
-        rows = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
-        if len(rows) and np.square(state.columns[rows]).mean() < LEAST_SPREAD / FARTHEST_COLUMN**2:
+        # A bank's first column is the constant.
+        own = state.columns[self._fitted_rows(), int(state.is_bank) :]
+        if own.size and np.square(own).mean() < LEAST_SPREAD / FARTHEST_COLUMN**2:
             # Directions in which the own customers do not differ leave all that is opened to those of others.
             raise TrainingFailed(f"{self.name}: the directions keep next to nothing of its own customers")
         state.beta = np.zeros(directions.shape[1])
@@ -268,28 +279,6 @@ class ProtectedApp:
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))
         state.enough = True
-
-    def _keep(self, content: Content) -> Content:
-        """Go on with fewer columns, once a run: `own` are this side's, `others` the other side's, in order.
-
-        Raises `TrainingFailed` for columns that are none, or named twice.
-        """
-        state, kept = self._talk.state, {n: content.floats(n).astype(np.int64) for n in ("own", "others")}
-        state.tell_once("columns that are kept")
-        there = {
-            "own": state.columns.shape[1],
-            "others": max((s.others for s in state.sides.values()), default=1 << 20),
-        }
-        for of, columns in kept.items():
-            ends = np.concatenate([[-1], columns, [there[of]]]) if columns.ndim == 1 else np.zeros(2)
-            if not np.all(np.diff(ends) > 0):
-                raise TrainingFailed(f"{self.name}: of {there[of]} columns these cannot be kept")
-        state.columns = state.columns[:, kept["own"]]
-        state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), kept["own"])
-        for side in state.sides.values():
-            side.keep(kept["own"], kept["others"])
-        self._dealing.keep([kept[of] for of in (("own", "others") if state.is_bank else ("others", "own"))])
-        return Content()
 
     def _point(self, content: Content) -> Content:
         """Go to a point of the fit, if the lead says another, and begin a step: of a bank, coefficients of the other
@@ -378,7 +367,7 @@ class ProtectedApp:
 
     def _clear(self, content: Content) -> Content:
         """Of a bank: the gradient of its columns where the other side says nothing, in numbers, for banks' sum."""
-        state, width = self._talk.state, content.integer("width")
+        state = self._talk.state
         if state.parties.theirs:
             state.require_enough()
             own = np.concatenate([state.rows(peer, FIT) for peer in sorted(state.marks)])
@@ -386,11 +375,11 @@ class ProtectedApp:
             own = np.flatnonzero(alone(state, content) == FIT)
         state.answer_again(BANKS_GRADIENT, MOST_GRADIENTS)
         state.beta = content.floats("beta")
-        state.alike[BANKS_GRADIENT] = digest_of(state.beta, width)
+        state.alike[BANKS_GRADIENT] = digest_of(state.beta)
         labels = self._labels(own)
         if labels is not None and len(own):
             residual = labels - 1.0 / (1.0 + np.exp(-(state.columns[own] @ state.beta)))
-            state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[own, :width], dtype=np.float64)
+            state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[own], dtype=np.float64)
         return Content()
 
 

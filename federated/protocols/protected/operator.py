@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federated.errors import AggregationFailed, NoOverlap
-from federated.models.encoding.binning import IntArray
 from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
-from federated.models.encoding.random_leaves import RandomLeaves, best_trees, random_trees
+from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
 from federated.models.served.hidden import HiddenFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
+from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.ring import Ring
@@ -46,15 +46,13 @@ class ProtectedTraining:
 
     session: Session
     settings: ProtectedSettings
-    bases: list[RandomLeaves | PrincipalColumns] = field(default_factory=list)
+    bases: list[PrincipalColumns] = field(default_factory=list)
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
-    ridge: float = 0.0
     marks: dict[Pair, Marks] = field(default_factory=dict)
     watch: Callable[[FloatArray], None] = lambda _: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
     gradients: int = 0
-    chosen: bool = False
     lead: str = ""
     rest: Content = field(default_factory=Content)
 
@@ -74,127 +72,65 @@ class ProtectedTraining:
         return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
-        """Agree on columns, fit banks' ramps alone and then with grid companies' columns, choose trees, and fit all
-        that is kept. Raises `TrainingFailed` where the fit does not come to rest."""
+        """Agree on columns, fit banks' alone, then all. Raises `TrainingFailed` where a fit does not come to rest."""
         self._introduce()
         if self.joint:
             self._mark()
-        grams = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
-        start = np.zeros(len(self.banks.ramps))
-        start[0] = self.session.prior
+        for k, side in enumerate(self.session.sides):
+            self._columns(k, side)
         if self.joint:
             self._hide()
         # From 0 the first gradient of grid companies' columns would say what these say alone, of everybody.
-        self._fit_alone(grams[0], start)
+        ridges = self._fit_alone()
         if self.joint:
-            self._fit_jointly(grams)
-        trees = self._best_trees(grams[0])
-        kept = np.concatenate([self.banks.ramps, self.banks.leaves_of(trees)])
-        self._keep(kept)
-        self.bases[0], self.chosen = self.banks.with_trees(trees), True
-        self.beta = self._padded(self.beta)
-        grams[0] = grams[0][np.ix_(kept, kept)]
-        if trees and self.joint:
-            self._fit_jointly(grams)
-        elif trees:
-            self._fit_alone(grams[0], self.beta)
+            self._fit_jointly(ridges)
 
-    @property
-    def banks(self) -> RandomLeaves:
-        """The banks' basis."""
-        basis = self.bases[0]
-        assert isinstance(basis, RandomLeaves)
-        return basis
-
-    @property
-    def _weight(self) -> float:
-        """Curvature of the log-likelihood along the constant, before anything is known of anybody."""
-        rate, rows = self.session.rate, sum(self.pairs.values()) if self.joint else self.session.training_rows
-        return rate * (1.0 - rate) * rows
-
-    def _fit_alone(self, gram: FloatArray, start: FloatArray) -> None:
-        """Fit banks' first columns, as many as `start` has, by gradients of banks alone, which the operator opens."""
-        effort = Effort(self.settings.tolerance, self.settings.most, self.settings.ridges, sys.maxsize)
-        ridge = self.ridge if self.chosen else self.settings.ridge
-        asking = fit([self._block(0, gram, len(start))], start, ridge, effort, self._watch)
+    def _fit_alone(self) -> Sequence[float]:
+        """Fit banks' columns by gradients of banks alone, which the operator opens; the ridges that it came to."""
+        settings, blocks = self.settings, self.blocks(0)
+        start = np.zeros(self.bases[0].width)
+        start[0] = self.session.prior
+        effort = Effort(settings.tolerance, settings.most, settings.ridges, sys.maxsize)
+        curve = Curve.around(self.session.rate)
+        asking = fit(blocks, start, [settings.ridge] * len(blocks), effort, curve, self._watch)
         found = answered(asking, self._clear_gradient)
-        self.beta, self.ridge = found.point, found.ridge
+        self.beta = found.point
+        return found.ridges
 
-    def _fit_jointly(self, grams: list[FloatArray]) -> None:
-        """Have the lead fit all of grid companies' columns and the first of banks', as many as these have coefficients.
-
-        Half of the gradients that nodes answer are for the fit before trees are chosen, and one chooses them.
-        """
-        ours, theirs = self._block(0, grams[0], len(self.beta)), self._relative(1)
-        most, settings = most_gradients(sum(self.pairs.values())), self.settings
-        left = (most if self.chosen else most // 2) - self.gradients - 1
-        arrays: Arrays = {
-            "start": self.beta, "relative/bank": ours.relative, "spectrum/bank": ours.spectrum,
-            "relative/grid": theirs,
-        }  # fmt: skip
+    def _fit_jointly(self, ridges: Sequence[float]) -> None:
+        """Have the lead fit both sides' columns. It begins with these ridges of banks'."""
+        settings = self.settings
+        told: Arrays = {"start": self.beta}
+        for role, basis in zip(ROLES, self.bases, strict=True):
+            told |= {f"relative/{role}": basis.relative, f"parts/{role}": np.array(basis.parts)}
+        told["ridges"] = np.array([*ridges, *[settings.ridge] * len(self.bases[1].parts)])
         config: dict[str, Values] = {
-            "ridge": self.ridge, "tolerance": settings.tolerance, "most": settings.most,
-            "ridges": settings.ridges, "left": left,
+            "tolerance": settings.tolerance, "most": settings.most, "ridges": settings.ridges,
+            "left": most_gradients(sum(self.pairs.values())) - 1,
         }  # fmt: skip
-        told = self._step(Content(arrays, config))
-        while not told.integer("at_rest"):
+        step = self._step(Content(told, config))
+        while not step.integer("at_rest"):
             self._watch(self.gradients, 0.0)
-            told = self._step(Content({"gradient": self._gradient(len(self.beta), self._to_banks(told))}))
+            step = self._step(Content({"gradient": self._gradient(self._to_banks(step))}))
         # What the lead came to is where banks are, with the masks of another step.
-        self.rest, self.beta, self.ridge = told, told.floats("beta"), told.number("ridge")
+        self.rest, self.beta = step, step.floats("beta")
+
+    def blocks(self, k: int) -> list[Block]:
+        """Parts of side `k`'s columns."""
+        rows = sum(self.pairs.values()) if self.joint else self.session.training_rows
+        parts = np.split(self.bases[k].relative, np.cumsum(self.bases[k].parts)[:-1])
+        return [Block.of(part, rows, self.session.rate) for part in parts]
+
+    def penalty(self, ridges: Sequence[float]) -> FloatArray:
+        """Ridge (width,) of all columns, banks' first, where each part has one of `ridges`."""
+        blocks = [block for k in range(len(self.bases)) for block in self.blocks(k)]
+        return np.concatenate([block.penalty(ridge) for block, ridge in zip(blocks, ridges, strict=True)])
 
     def _step(self, content: Content) -> Content:
         return self.ask("step", {self.lead: content})[self.lead]
 
     def _watch(self, spent: int, left: float) -> None:
         self.session.progress("protected", spent, left)
-
-    def _relative(self, k: int) -> FloatArray:
-        """Ridge of every column (width,) of side `k` where that of ramps is 1, and 0 of the constant."""
-        relative = self.penalty(k, 1.0).copy()
-        if k == 0:
-            relative[0] = 0.0
-        return relative
-
-    def _block(self, k: int, gram: FloatArray, width: int) -> Block:
-        """Side `k`'s first columns, of whose curvature an average row's is taken for all."""
-        rate = self.session.rate
-        return Block.of(self._relative(k)[:width], rate * (1.0 - rate) * gram[:width, :width])
-
-    def penalty(self, k: int, ridge: float) -> FloatArray:
-        """Ridge of every column (width,) of side `k`, where that of ramps is `ridge`."""
-        basis = self.bases[k]
-        if isinstance(basis, PrincipalColumns):
-            return basis.penalty(ridge)
-        return basis.penalty(ridge, ridge * self.settings.leaf_ridge)
-
-    def _best_trees(self, gram: FloatArray) -> list[int]:
-        """The banks' trees that lower the loss most, by the gradient of all candidates, which the lead alone sees."""
-        basis, rate = self.banks, self.session.rate
-        # A side with one feature that can be split has no trees at all.
-        most, leaf_ridge = min(self.settings.trees, len(basis.trees.feature)), self.settings.choice * self._weight
-        if not most:
-            return []
-        if self.joint:
-            found = self._gradient(basis.width, self.resting())
-            asked = Content({"gradient": found}, {"ridge": self.ridge, "leaf_ridge": leaf_ridge, "most": most})
-            chosen = self.ask("choose", {self.lead: asked})[self.lead]
-            return [int(tree) for tree in chosen.array("trees").astype(np.int64)]
-        padded = self._padded(self.beta)
-        penalty = basis.penalty(self.ridge, leaf_ridge)
-        curvature = rate * (1.0 - rate) * gram + np.diag(penalty)
-        return best_trees(basis, curvature, self._clear_gradient(padded) - penalty * padded, most)
-
-    def _keep(self, kept: IntArray) -> None:
-        """Go on with these of the banks' columns."""
-        all_of_theirs = [np.arange(basis.width) for basis in self.bases[1:]]
-        for side, (own, others) in zip(
-            self.session.sides,
-            [(kept, *all_of_theirs), (*all_of_theirs, kept)] if self.joint else [(kept, kept[:0])],
-            strict=True,
-        ):
-            self.ask("keep", dict.fromkeys(side.orgs, Content({"own": own, "others": others})))
-        self.dealing.keep([kept, *all_of_theirs])
 
     def ask(self, action: str, requests: dict[str, Content]) -> dict[str, Content]:
         """One message to each of these nodes."""
@@ -247,10 +183,11 @@ class ProtectedTraining:
         }
         self.ask("mark", {grid: Content(dict(arrays)) for grid, arrays in told.items()})
 
-    def _columns(self, k: int, side: Side) -> FloatArray:
-        """Agree on a side's columns, and sum up their Gram matrix; grid companies' are their principal components."""
+    def _columns(self, k: int, side: Side) -> None:
+        """Agree on a side's columns, sum up their Gram matrix, and go on with their principal components."""
         s = self.settings
-        trees = random_trees(side.binning, side.quantiles, s.candidates[k], s.depth, s.seed * 10 + k)
+        pairs = random_trees(side.binning, side.quantiles, s.trees, EXACT_DEPTH, s.seed * 10 + k)
+        trees = joined(pairs, interval_trees(side.binning, s.cells))
         basis = RandomLeaves(side.encoder, side.binning, trees)
         told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), self.drawn)))
         self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
@@ -258,13 +195,9 @@ class ProtectedTraining:
         gram = np.zeros((basis.width, basis.width))
         gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
         gram = gram + gram.T - np.diag(np.diag(gram))
-        if k == 0:
-            self.bases.append(basis)
-            return gram
-        few = principal(basis, gram, s.components, s.leaf_ridge)
+        few = principal(basis, gram, basis.precision(s.cell_ridge, s.leaf_ridge), s.components, constant=k == 0)
         self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
         self.bases.append(few)
-        return np.asarray(few.directions.T @ gram @ few.directions)
 
     @property
     def pairs(self) -> dict[Pair, int]:
@@ -332,18 +265,16 @@ class ProtectedTraining:
         return {org: Content(arrays, dict(config or {})) for org, arrays in requests.items() if arrays}
 
     def _clear_gradient(self, beta: FloatArray) -> FloatArray:
-        """The gradient of banks' first columns, as many as `beta` has, of banks alone: the sum of theirs."""
-        request = Content({"beta": self._padded(beta)}, self.drawn | {"width": len(beta)})
-        self.ask("clear", dict.fromkeys(self.session.banks.orgs, request))
+        """The gradient of banks' columns, of banks alone: the sum of theirs."""
+        self.ask("clear", dict.fromkeys(self.session.banks.orgs, Content({"beta": beta}, self.drawn)))
         found = self.summed(BANKS_GRADIENT, self.fitting[0], len(beta), BITS)
         self.watch(found)
         return found
 
-    def _gradient(self, ours: int, points: Mapping[str, Arrays]) -> Ring:
-        """Both sides' gradients, of the first `ours` columns of banks, behind the lead's mask: at the point that it
-        tells banks by `points`, or where they are."""
-        widths = [ours, self.bases[1].width]
-        length = sum(widths)
+    def _gradient(self, points: Mapping[str, Arrays]) -> Ring:
+        """Both sides' gradients behind the lead's mask: at the point that it tells banks by `points`, or where they
+        are."""
+        widths = [basis.width for basis in self.bases]
         config = _widths(widths)
         self.gradients += 1
         weighed = self.ask("point", {org: Content(points.get(org, {})) for org in self.orgs})
@@ -356,13 +287,12 @@ class ProtectedTraining:
         masked = self.across(handed, "masked", self.pairs)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
-        return self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), length)
+        return self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), sum(widths))
 
     def concealed(self) -> HiddenFunction:
         """Have the lead split the function of grid companies' columns, and everybody keep its part: what is public."""
-        columns, lead = self.bases[1], self.lead
-        assert isinstance(columns, PrincipalColumns)
-        told = columns_told(columns, self.session.sides[1].bands)
+        lead = self.lead
+        told = columns_told(self.bases[1], self.session.sides[1].bands)
         arrays = self.ask("conceal", {lead: Content(told)})[lead].arrays
         public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
         requests = {}
@@ -385,10 +315,6 @@ class ProtectedTraining:
             for bank in self.session.banks.orgs
             if f"point/{bank}" in at.arrays
         }
-
-    def _padded(self, beta: FloatArray) -> FloatArray:
-        """Coefficients (width,) of all of banks' columns: zero after those of the first that are given."""
-        return np.concatenate([beta, np.zeros(self.banks.width - len(beta))])
 
     def evaluated(self, pair: Pair) -> Marks:
         """Marks of the pair's rows that are judged: those set aside, then those held out."""

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProtectedSettings:
-    """`ramps` a feature, and leaves of `candidates` random trees of `depth` levels, make a side's columns; a leaf is
-    held `leaf_ridge` times as tightly as a ramp (tuned on the Taiwan set's folds). What comes in twos is the banks' and
-    the grid companies'; of these, the first `components` principal components train. Banks' ramps are fitted first,
-    alone and then with grid companies' columns, beginning with `ridge` and at `ridges` at the most, until it is the one
-    at which labels are likeliest. The operator then chooses the best `trees` of the banks by sums it may see, at a
-    ridge of leaves that holds one with a share `choice` of the rows at half of what its rows say; and all that is kept
-    is fitted in the same way.
+    """`ramps` a feature, leaves of `trees` random trees on two features, and leaves that set about `cells` cells of a
+    feature apart make a side's columns; a leaf is held `leaf_ridge` times as tightly as a ramp, one of a feature
+    `cell_ridge` times. Of these the first principal components train: `components` of ramps and leaves of pairs, and of
+    intervals. A ridge of a side's part begins at `ridge` and is another one at `ridges` fits at the most, until labels
+    are likeliest. Banks' columns are fitted alone first, then all.
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
     (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or is not
@@ -21,16 +19,15 @@ class ProtectedSettings:
     """
 
     ramps: int = 16
-    candidates: tuple[int, int] = (400, 300)
-    trees: int = 60
-    depth: int = 2
+    trees: int = 200
+    cells: int = 64
     ridge: float = 180.0
     ridges: int = 8
-    leaf_ridge: float = 12.0
-    choice: float = 0.05
+    leaf_ridge: float = 8.0
+    cell_ridge: float = 2.0
     tolerance: float = 0.001
     most: int = 60
-    components: int = 300
+    components: tuple[int, int] = (200, 150)
     set_aside: float = 0.1
     seed: int = 2024
 

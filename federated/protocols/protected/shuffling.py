@@ -80,7 +80,7 @@ class Shuffling:
         for peer, pair in self._pairs.items():
             assert isinstance(pair, ShuffledBank)
             rows = state.judged(peer)
-            logits = np.asarray(state.columns[rows][:, : len(state.beta)] @ state.beta, dtype=np.float64)
+            logits = np.asarray(state.columns[rows] @ state.beta, dtype=np.float64)
             columns, masked = (self._talk.ring(content, name, peer, -1) for name in ("hidden", "masked"))
             none = [np.zeros(len(rows), dtype=np.uint64)] * len(self._names)
             own = np.column_stack([fixed(logits / REACH, SCORE_BITS, MOST_SCORES / REACH), self._beside(peer, none)])

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-import scipy.linalg
 
 from federated.errors import TrainingFailed
 from federated.models.encoding.ramps import FloatArray
@@ -29,17 +28,15 @@ Asking = Generator[FloatArray, FloatArray, T]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A concave f has the gradient that is told less `penalty` · x. `factors` are Cholesky factors of the metric's
-    diagonal blocks, in order of the coordinates."""
+    """A concave f has the gradient that is told less `penalty` · x, and bends about as `curvature` says; both (width,).
+    Steps are taken in the metric of their sum."""
 
     penalty: FloatArray
-    factors: Sequence[tuple[FloatArray, bool]]
+    curvature: FloatArray
 
     def solved(self, vector: FloatArray) -> FloatArray:
         """The metric's inverse times `vector`."""
-        ends = np.cumsum([len(factor[0]) for factor in self.factors])[:-1]
-        parts = np.split(vector, ends)
-        return np.concatenate([scipy.linalg.cho_solve(f, part) for f, part in zip(self.factors, parts, strict=True)])
+        return np.asarray(vector / (self.curvature + self.penalty))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import pytest
 
 from federated.models.encoding.binning import merge_bins
 from federated.models.encoding.principal import FARTHEST, principal
-from federated.models.encoding.random_leaves import RandomLeaves, random_trees
+from federated.models.encoding.random_leaves import RandomLeaves, interval_trees, joined, random_trees
 from federated.models.encoding.sketch import sketch
 
 ROWS, FEATURES = 900, 4
@@ -22,7 +22,12 @@ def made():
     ranks = np.nanquantile(values, np.linspace(0.05, 0.95, 19), axis=0).T
     basis = RandomLeaves(encoder, binning, random_trees(binning, ranks, 20, 2, 1))
     columns = basis.columns(values).astype(np.float64)
-    return values, basis, columns, principal(basis, columns.T @ columns, 9, LEAF_RIDGE)
+    return (
+        values,
+        basis,
+        columns,
+        principal(basis, columns.T @ columns, basis.precision(2.0, LEAF_RIDGE), (9, 0), constant=False),
+    )
 
 
 def test_columns_are_uncorrelated_and_of_one_spread(made):
@@ -41,13 +46,13 @@ def test_the_function_is_one_of_the_basis_with_the_same_penalty(made):
     of_functions = (ramps.member_logits(values) + trees.member_logits(values)).mean(axis=0)
     assert of_functions == pytest.approx(few.columns(values) @ beta, abs=1e-4)
     coefficients = few.directions @ beta
-    whole = basis.penalty(3.0, 3.0 * LEAF_RIDGE)[1:] @ coefficients[1:] ** 2
-    assert few.penalty(3.0) @ beta**2 == pytest.approx(whole, rel=1e-6)
+    whole = basis.precision(2.0, LEAF_RIDGE)[1:] @ coefficients[1:] ** 2
+    assert few.relative @ beta**2 == pytest.approx(whole, rel=1e-6)
 
 
 def test_no_other_columns_of_as_many_keep_more_of_what_the_prior_lets_vary(made):
     _, basis, columns, few = made
-    scaled = columns[:, 1:] / np.sqrt(basis.penalty(1.0, LEAF_RIDGE)[1:])
+    scaled = columns[:, 1:] / np.sqrt(basis.precision(2.0, LEAF_RIDGE)[1:])
     scaled -= scaled.mean(axis=0)
 
     def left(kept):
@@ -66,7 +71,34 @@ def test_columns_that_are_all_constant_have_one_that_says_nothing(made):
     values, basis, _, _ = made
     same = np.repeat(values[:1], 50, axis=0)
     columns = basis.columns(same).astype(np.float64)
-    few = principal(basis, columns.T @ columns, 3, LEAF_RIDGE)
+    few = principal(basis, columns.T @ columns, basis.precision(2.0, LEAF_RIDGE), (3, 0), constant=False)
     assert 1 <= few.width <= 3
     assert np.isfinite(few.directions).all()
     assert few.columns(same) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_intervals_have_components_of_their_own_and_a_constant_comes_first(made):
+    values, basis, _, _ = made
+    both = RandomLeaves(basis.encoder, basis.binning, joined(basis.trees, interval_trees(basis.binning, 8)))
+    columns = both.columns(values).astype(np.float64)
+    found = principal(both, columns.T @ columns, both.precision(2.0, LEAF_RIDGE), (9, 5), constant=True)
+    assert (found.parts, found.width, found.relative[0]) == ((10, 5), 15, 0.0)
+    assert (found.columns(values)[:, 0] == 1.0).all()
+    smooth, narrow = found.directions[:, 1:10], found.directions[:, 10:]
+    assert not smooth[both.intervals].any()
+    assert not np.delete(narrow, [0, *both.intervals], axis=0).any()
+
+
+def test_trees_on_one_feature_set_neighbouring_cells_apart(made):
+    values, basis, _, _ = made
+    for cells in (1, 2, 3, 8):
+        trees = interval_trees(basis.binning, cells)
+        alone = RandomLeaves(basis.encoder, basis.binning, trees)
+        assert len(alone.intervals) == 3 * len(trees.feature)
+        for j in range(FEATURES):
+            own = alone.columns(values)[:, alone.intervals][:, np.repeat(trees.feature[:, 0] == j, 3)]
+            seen = basis.binning.coarse(cells).codes(values)[:, j]
+            missing = np.isnan(values[:, j])
+            told = {tuple(row) for row in own[~missing].astype(int).tolist()}
+            # Whatever coarse cell somebody is in can be read off the leaves.
+            assert len(told) == len(set(seen[~missing].tolist()))

@@ -13,7 +13,7 @@ from federated.protocols.core.messages import Content
 from federated.protocols.protected.own_rows import OwnRows, told_of
 from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE
 
-QUICK = replace(FEW, ramps=2, candidates=(2, 2), trees=0, ridge=20.0, ridges=1)
+QUICK = replace(FEW, ramps=2, trees=2, cells=1, ridge=20.0, ridges=1)
 NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
 
 

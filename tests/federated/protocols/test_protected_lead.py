@@ -19,12 +19,12 @@ class Stopped(Exception):
 
 def beginning(world, training, **other):
     """A message by which a fit begins, with `other` arrays instead."""
-    width, ours = training.bases[1].width, len(training.banks.ramps)
+    width, ours = (basis.width for basis in training.bases[::-1])
     arrays = {
-        "start": np.zeros(ours), "relative/bank": np.ones(ours), "spectrum/bank": np.ones(ours),
-        "relative/grid": np.ones(width),
+        "start": np.zeros(ours), "relative/bank": np.r_[0.0, np.ones(ours - 1)], "relative/grid": np.ones(width),
+        "parts/bank": np.array([ours]), "parts/grid": np.array([width]), "ridges": np.full(2, 180.0),
     }  # fmt: skip
-    config = {"ridge": 180.0, "tolerance": 1e30, "most": 50, "ridges": 2, "left": 50}
+    config = {"tolerance": 1e30, "most": 50, "ridges": 2, "left": 50}
     return Content({**arrays, **other}, config)
 
 
@@ -34,7 +34,7 @@ def hidden():
     world = World(rows=500)
     training = world.training()
 
-    def stop(grams):
+    def stop(ridges):
         raise Stopped
 
     training._fit_jointly = stop
@@ -47,7 +47,7 @@ def test_a_gradient_that_nobody_computed_is_not_taken_for_one(hidden):
     """By the ridges of made-up fits an operator read every coefficient of grid companies' columns, to nine digits."""
     world, training = hidden
     assert not training._step(beginning(world, training)).integer("at_rest")
-    ours, width = len(training.banks.ramps), training.bases[1].width
+    ours, width = (basis.width for basis in training.bases)
     made_up = {"gradient": np.zeros(ours + width, dtype=np.uint64)}
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
         training._step(Content(made_up))
@@ -55,20 +55,18 @@ def test_a_gradient_that_nobody_computed_is_not_taken_for_one(hidden):
 
 def test_a_gradient_is_answered_once(hidden):
     world, training = hidden
-    ours = len(training.banks.ramps)
     begun = beginning(world, training)
     point = training._to_banks(training._step(Content(begun.arrays, {**begun.config, "tolerance": 1e-9})))
-    found = {"gradient": training._gradient(ours, point)}
+    found = {"gradient": training._gradient(point)}
     assert not training._step(Content(found)).integer("at_rest")
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
         training._step(Content(found))
 
 
-def test_a_lead_fits_twice_a_run(hidden):
+def test_a_lead_fits_once_a_run(hidden):
     world, training = hidden
-    for _ in range(2):
-        training._step(beginning(world, training))
-    with pytest.raises(TrainingFailed, match="more than 2 of a run's fits were asked for"):
+    training._step(beginning(world, training))
+    with pytest.raises(TrainingFailed, match="steps of a fit are told once a run"):
         training._step(beginning(world, training))
 
 
@@ -79,10 +77,14 @@ def test_a_lead_fits_twice_a_run(hidden):
         {"relative/grid": np.ones(3)},
         {"relative/grid": np.zeros(28)},
         {"relative/bank": np.ones(2)},
-        {"relative/bank": -np.ones(13)},
-        {"start": np.zeros((13, 1))},
+        {"relative/bank": np.ones(29)},
+        {"relative/bank": np.r_[0.0, -np.ones(28)]},
+        {"relative/bank": np.r_[0.0, 2.0, np.ones(27)]},
+        {"start": np.zeros((29, 1))},
         {"start": np.zeros(500)},
-        {"spectrum/bank": np.ones((2, 2))},
+        {"parts/grid": np.array([27])},
+        {"parts/grid": np.array([29, -1])},
+        {"parts/grid": np.ones(28, dtype=np.int64), "ridges": np.full(29, 180.0)},
     ],
 )
 def test_a_lead_begins_no_fit_of_other_columns_or_of_a_prior_that_picks_out_one(hidden, other):
@@ -147,16 +149,16 @@ def test_an_operator_that_tells_banks_different_things_opens_no_sum_of_theirs():
 def test_banks_that_were_told_no_point_weigh_nothing(hidden):
     _, training = hidden
     with pytest.raises(AggregationFailed, match="0 coefficients came for 28 columns"):
-        training._gradient(len(training.banks.ramps), {})
+        training._gradient({})
 
 
 def test_nodes_agree_on_where_grid_companies_columns_begin(hidden):
     """Else a gradient of theirs could be put where the lead hides nothing."""
     world, training = hidden
     point = training._to_banks(training._step(beginning(world, training)))
-    training._gradient(len(training.banks.ramps), point)
+    training._gradient(point)
     assert len({node._talk.state.alike[GRADIENT] for node in world.nodes.values()}) == 1
-    assert world.nodes["grid-x"]._talk.state.alike[GRADIENT] != digest_of(len(training.banks.ramps) + 1)
+    assert world.nodes["grid-x"]._talk.state.alike[GRADIENT] != digest_of(training.bases[0].width + 1)
 
 
 def test_a_grid_company_that_shifts_residuals_shows_an_operator_no_row_of_a_bank(monkeypatch):
@@ -174,26 +176,13 @@ def test_a_grid_company_that_shifts_residuals_shows_an_operator_no_row_of_a_bank
         return (masked + shift if own is side else masked), share
 
     monkeypatch.setattr(PairSide, "hand_over", shifting)
-    ours = len(training.banks.ramps)
-    before = training._gradient(ours, training._to_banks(training._step(beginning(world, training))))
+    ours = training.bases[0].width
+    before = training._gradient(training._to_banks(training._step(beginning(world, training))))
     shift[4] = 1
-    row = (training._gradient(ours, {}) - before)[:ours].astype(np.int64)
+    row = (training._gradient({}) - before)[:ours].astype(np.int64)
     columns = world.nodes["bank-a"]._talk.state.sides["grid-x"].seen_columns(ours)
     assert not np.array_equal(row, np.rint(columns[4] * (1 << COLUMN_BITS)))
     assert np.median(np.abs(row)) > 2.0**50
-
-
-def test_a_lead_chooses_trees_once_a_run_and_no_other_node_does(hidden):
-    _world, training = hidden
-    asked = Content({"gradient": np.zeros(4, dtype=np.uint64)}, {"ridge": 1.0, "leaf_ridge": 1.0, "most": 1})
-    other = next(bank for bank in BANKS if bank != training.lead)
-    for name in (other, "grid-x"):
-        with pytest.raises(TrainingFailed, match="chooses no trees in this run"):
-            training.ask("choose", {name: asked})
-    with pytest.raises(TrainingFailed, match="no gradient was computed"):
-        training.ask("choose", {training.lead: asked})
-    with pytest.raises(TrainingFailed, match="chosen trees are told once a run"):
-        training.ask("choose", {training.lead: asked})
 
 
 def test_no_node_but_the_lead_fits(hidden):

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, FEW, GRIDS, World
+from protected_world import BANKS, GRIDS, World
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.messages import Content, Switchboard
+from federated.protocols.protected import node, operator
 from federated.protocols.protected.state import Parties, ProtectedNode
 
 
@@ -132,7 +133,7 @@ def test_banks_open_no_gradient_over_fewer_customers_than_they_allow_whatever_th
     assert "query.protected_open" not in {action for action, _ in world.crossed}
 
 
-def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden():
+def test_columns_are_projected_once_and_before_they_are_hidden():
     world = World(rows=400)
     training = world.training()
     training._introduce()
@@ -140,9 +141,9 @@ def test_columns_are_projected_once_by_a_grid_company_and_before_they_are_hidden
     for k, side in enumerate(training.session.sides):
         training._columns(k, side)
     told = Content({"directions": np.zeros((training.bases[1].basis.width, 2))})
-    for node, why in (("grid-x", "directions are told once a run"), ("bank-a", "only a grid company's columns are")):
-        with pytest.raises(TrainingFailed, match=why):
-            training.ask("project", {node: told})
+    for name in ("grid-x", "bank-a"):
+        with pytest.raises(TrainingFailed, match="directions are told once a run"):
+            training.ask("project", {name: told})
     world.nodes["grid-x"]._talk.state.told.clear()
     wide = training.bases[1].width
     for wrong in (np.zeros((3, 2)), np.full((wide, 2), np.nan), np.zeros((wide, 0)), np.ones((wide, wide + 1))):
@@ -159,12 +160,12 @@ def test_a_run_asks_for_no_more_gradients_than_nodes_answer(monkeypatch):
     training.fit()
     assert 6 < training.gradients <= 12
     for _ in range(training.gradients, 12):
-        training._gradient(3, {})
+        training._gradient({})
     with pytest.raises(TrainingFailed, match="more than 12 of a run's gradients were asked for"):
-        training._gradient(3, {})
+        training._gradient({})
 
 
-def test_columns_are_made_and_hidden_once_and_of_shallow_trees():
+def test_columns_are_made_and_hidden_once_and_of_shallow_trees(monkeypatch):
     """Columns that are hidden after banks counted, or made anew, were one for every customer."""
     world = World(rows=400)
     training, hidden = world.training(), []
@@ -181,26 +182,32 @@ def test_columns_are_made_and_hidden_once_and_of_shallow_trees():
         asked("hide", {"bank-a": hidden[0]["bank-a"]})
     with pytest.raises(TrainingFailed, match="columns are told once a run"):
         training._columns(0, training.session.sides[0])
-    deep = World(rows=400).training(replace(FEW, depth=3))
+    monkeypatch.setattr(operator, "EXACT_DEPTH", 3)
+    monkeypatch.setattr(operator, "joined", lambda pairs, _: pairs)
     with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
-        deep.fit()
+        World(rows=400).training().fit()
+    monkeypatch.undo()
+    monkeypatch.setattr(node, "MOST_TREES", 20)
     with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
-        World(rows=400).training(replace(FEW, candidates=(401, 12))).fit()
+        World(rows=400).training().fit()
 
 
-def test_a_grid_company_refuses_directions_in_which_its_own_customers_do_not_differ():
-    """All columns would be the other grid company's, over its few customers."""
+@pytest.mark.parametrize("name", ["grid-y", "bank-b"])
+def test_a_node_refuses_directions_in_which_its_own_customers_do_not_differ(name):
+    """All columns would be the other node's, over its few customers."""
     training = World(rows=400).training()
     asked = training.ask
 
     def singling_out(action, requests):
-        if action == "project":
-            none = np.zeros_like(requests["grid-y"].arrays["directions"])
-            requests = {**requests, "grid-y": Content({"directions": none})}
+        if action == "project" and name in requests:
+            directions = requests[name].arrays["directions"].copy()
+            # A bank's constant stays: only what sets its customers apart is gone.
+            directions[:, int(name == "bank-b") :] = 0.0
+            requests = {**requests, name: Content({"directions": directions})}
         return asked(action, requests)
 
     training.ask = singling_out
-    with pytest.raises(TrainingFailed, match="grid-y: the directions keep next to nothing of its own customers"):
+    with pytest.raises(TrainingFailed, match=f"{name}: the directions keep next to nothing of its own customers"):
         training.fit()
 
 
@@ -217,7 +224,7 @@ def test_an_operator_that_keeps_banks_from_counting_opens_no_gradients():
         training.fit()
     for action in ("clear", "point", "step", "open"):
         with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
-            asking(action, {"bank-a": Content({"beta": np.zeros(3)}, {"width": 3})})
+            asking(action, {"bank-a": Content({"beta": np.zeros(3)})})
 
 
 def demanding(opened, least, **more):
@@ -232,13 +239,11 @@ def demanding(opened, least, **more):
 @pytest.mark.parametrize(
     ("action", "arrays", "config"),
     [
-        ("keep", {"own": np.array([0, 0]), "others": np.arange(28)}, {}),
-        ("keep", {"own": np.array([0, 999]), "others": np.arange(28)}, {}),
-        ("keep", {"own": np.array([0]), "others": np.arange(29)}, {}),
-        ("keep", {"own": np.array([["x"]])}, {}),
+        ("project", {"directions": np.zeros((3, 2))}, {}),
+        ("project", {"directions": np.array([["x"]])}, {}),
         ("point", {"point/bank-b": np.zeros(3, dtype=np.uint8), "point/bank-a": np.zeros(3, dtype=np.uint8)}, {}),
-        ("clear", {"beta": np.zeros(3)}, {"width": 3}),
-        ("clear", {"beta": np.zeros(3)}, {"width": "three"}),
+        ("clear", {"beta": np.zeros(3)}, {}),
+        ("clear", {"beta": np.array(["three"])}, {}),
         ("step", {"start": np.zeros(0)}, {}),
         ("sum", {}, {"of": "gradient", "names": ["bank-a"], "length": -1}),
         ("mark", {"available/grid-x": np.zeros(1)}, {"set_aside": 0.2, "seed": 1}),
@@ -252,10 +257,3 @@ def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
     with pytest.raises((TrainingFailed, AggregationFailed)) as refused:
         training.ask(action, {"bank-a": Content(arrays, config)})
     assert "could not be answered" not in str(refused.value)
-
-
-def test_columns_are_kept_once():
-    training = World(rows=400).training()
-    training.fit()
-    with pytest.raises(TrainingFailed, match="columns that are kept are told once a run"):
-        training._keep(np.arange(2))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, FEW, SEGMENTS, World
+from protected_world import BANKS, SEGMENTS, World
 
 from federated.errors import AggregationFailed, ModelCorrupt, TrainingFailed
 from federated.models.served.hidden import HiddenFunction
@@ -16,7 +16,7 @@ from federated.protocols.protected.evaluation import judged
 
 def fitted():
     world = World(rows=900)
-    training = world.training(replace(FEW, trees=0))
+    training = world.training()
     training.fit()
     return world, training
 

@@ -14,7 +14,6 @@ from federated.errors import AggregationFailed, TrainingFailed
 from federated.governance.cards.texts import offered_text
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
 from federated.governance.model_registry import ModelRegistry
-from federated.models.encoding.random_leaves import best_trees
 from federated.models.served.calibration import NONE
 from federated.models.served.metrics import Metrics, metrics_of
 from federated.models.served.scaling import score_of
@@ -39,42 +38,46 @@ def test_several_nodes_fit_what_one_table_would(fitted):
     rows = marked(world, training, FIT)
     assert not (rows & world.held_out).any()
     assert 0.85 < rows.sum() / (~world.held_out).sum() < 1.0
+    penalties = np.split(training.penalty(world.nodes[training.lead].ridges), [training.bases[0].width])
     residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
-    for k, (basis, beta, values) in enumerate(
-        zip(training.bases, world.betas(training), (world.bank, world.grid), strict=True)
+    for basis, beta, values, penalty in zip(
+        training.bases, world.betas(training), (world.bank, world.grid), penalties, strict=True
     ):
         columns = basis.columns(values)
-        gradient = columns[rows].T @ residual[rows] - training.penalty(k, training.ridge) * beta
+        gradient = columns[rows].T @ residual[rows] - penalty * beta
         # At the optimum the gradient is 0; what is left are roundings of columns and logits over 1,150 rows.
         assert np.abs(gradient).max() < 3.0
 
 
-def test_the_ridge_is_the_one_at_which_labels_are_likeliest():
-    """By a table in one place: the evidence of coefficients drawn from the prior, to second order (Laplace)."""
+def test_the_ridges_are_those_at_which_labels_are_likeliest():
+    """By a table in one place: the evidence of coefficients drawn from the priors, to second order (Laplace)."""
     world = World(rows=1_600)
-    training = world.training(replace(FEW, trees=0))
+    training = world.training()
     training.fit()
     rows = marked(world, training, FIT)
     columns = np.hstack([b.columns(v) for b, v in zip(training.bases, (world.bank, world.grid), strict=True)])[rows]
-    relative = np.concatenate([training.penalty(k, 1.0) for k in range(2)])
-    relative[0] = 1e-9
+    found = np.array(world.nodes[training.lead].ridges)
 
-    def evidence(ridge):
-        beta = np.zeros(len(relative))
+    def evidence(ridges):
+        penalty = training.penalty(ridges)
+        beta = np.zeros(len(penalty))
         for _ in range(12):
             p = 1 / (1 + np.exp(-(columns @ beta)))
-            curvature = (columns * (p * (1 - p))[:, None]).T @ columns + np.diag(ridge * relative)
-            beta += np.linalg.solve(curvature, columns.T @ (world.labels[rows] - p) - ridge * relative * beta)
+            curvature = (columns * (p * (1 - p))[:, None]).T @ columns + np.diag(penalty)
+            beta += np.linalg.solve(curvature, columns.T @ (world.labels[rows] - p) - penalty * beta)
         logits = columns @ beta
         likelihood = (world.labels[rows] * logits - np.logaddexp(0, logits)).sum()
-        size = len(relative) * np.log(ridge) - ridge * relative @ beta**2
+        size = np.log(penalty[1:]).sum() - penalty @ beta**2
         return likelihood + 0.5 * (size - np.linalg.slogdet(curvature)[1])
 
-    grid = np.geomspace(0.2, 2_000.0, 30)
-    best = max(map(evidence, grid))
-    assert evidence(training.ridge) > best - 0.5
-    # That says something: a third and thrice as much are worse by more.
-    assert max(evidence(grid[0]), evidence(grid[-1])) < best - 5.0
+    here = evidence(found)
+    common = [evidence(np.full(4, ridge)) for ridge in np.geomspace(0.2, 2_000.0, 30)]
+    # Up to what draws all ridges together, and a curvature that is known on the average.
+    assert here > max(common) - 2.0
+    assert min(common) < here - 5.0
+    for k in range(4):
+        for times in (0.1, 10.0):
+            assert evidence(found * np.where(np.arange(4) == k, times, 1.0)) < here + 2.0
 
 
 def test_training_comes_to_rest_where_labels_are_nearly_certain():
@@ -109,11 +112,12 @@ def test_a_node_answers_no_more_often_than_a_run_needs(monkeypatch):
     monkeypatch.setattr(node, "most_gradients", lambda _: 1)
     with pytest.raises(TrainingFailed, match="more than 1 of a run's banks' gradients were asked for"):
         World(rows=600).training().fit()
-    training = World(rows=600).training(replace(FEW, trees=0))
+    training = World(rows=600).training()
 
-    def nothing(gram, start):
+    def nothing():
         """An operator that leaves out what banks fit alone."""
-        training.beta, training.ridge = start, 180.0
+        training.beta = np.zeros(training.bases[0].width)
+        return [180.0, 180.0]
 
     training._fit_alone = nothing
     with pytest.raises(TrainingFailed, match="more than 1 of a run's gradients were asked for"):
@@ -146,15 +150,6 @@ def test_banks_alone_fit_their_own_columns():
     assert found.held_out.defaults.sum() == world.labels[world.held_out].sum()
     exact = metrics_of(world.logits(training)[world.held_out], world.labels[world.held_out])
     assert found.held_out.expected().metrics().auc == pytest.approx(exact.auc, abs=0.002)
-
-
-def test_the_best_tree_is_the_one_that_explains_what_ramps_leave(fitted):
-    _, training = fitted
-    basis = training.bases[0]
-    gradient = np.zeros(basis.width)
-    gradient[basis.leaves_of([2])] = 5.0
-    assert best_trees(basis, np.eye(basis.width), gradient, 1) == [2]
-    assert best_trees(basis, np.eye(basis.width), gradient, 9) == [0, 1, 2, 3]
 
 
 def test_protected_versions_are_registered_and_say_so(tmp_path):
@@ -265,7 +260,7 @@ def scorer(level):
 def test_the_joint_fit_begins_where_banks_alone_came_to_rest():
     """From 0 the first gradient of a grid company says what its columns say by themselves, of everybody."""
     world = World(rows=900)
-    training, began = world.training(replace(FEW, trees=0)), []
+    training, began = world.training(), []
     step, alone = training._step, []
     fit = training._fit_alone
 
@@ -278,9 +273,10 @@ def test_the_joint_fit_begins_where_banks_alone_came_to_rest():
             assert not state.weights.any()
         return told
 
-    def fitting(gram, start):
-        fit(gram, start)
+    def fitting():
+        ridges = fit()
         alone.append(training.beta)
+        return ridges
 
     training._step, training._fit_alone = stepping, fitting
     training.fit()
