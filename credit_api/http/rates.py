@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from credit_api.app.errors import OauthRefused, Overloaded, TooManyRequests, Unauthenticated
 from credit_api.app.settings import Limits
+from credit_api.http.windows import Windows
 
 
 class Rates:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._windows = FixedWindowRateLimiter(Windows())
         self._per_key, self._per_address = parse(limits.requests_per_key), parse(limits.requests_per_address)
         self._wrong_keys = parse(limits.wrong_keys_per_address)
         self._wrong_passwords = parse(limits.wrong_passwords_per_login)
