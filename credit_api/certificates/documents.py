@@ -9,7 +9,6 @@ from pathlib import Path
 from credit_api.app.wiring import Parts
 from credit_api.certificates.compose import green_sheet, neutrality_sheet, retirement_sheet
 from credit_api.certificates.sheet import Sheet, draw
-from credit_api.certificates.signing import sign_document
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import require_neutrality_number
 from financing.registry.retirement.model import require_certificate_number
@@ -72,6 +71,9 @@ def _kept(parts: Parts, signer_id: str, sheet: Sheet, signer: str, at: datetime)
 
 
 def _signed(parts: Parts, signer_id: str, sheet: Sheet, signer: str, at: datetime) -> bytes:
+    # pyHanko takes a second to load, and a service that starts signs nothing.
+    from credit_api.certificates.signing import sign_document  # noqa: PLC0415
+
     credential = parts.authority.credential(signer_id, signer, at)
     return sign_document(draw(sheet), credential, reason=f"{sheet.title_en} {sheet.number}")
 

@@ -1,4 +1,7 @@
-"""Rows as CSV or XLSX bytes, and back. Text that a spreadsheet would run as a formula is written as text."""
+"""Rows as CSV or XLSX bytes, and back. Text that a spreadsheet would run as a formula is written as text.
+
+openpyxl is loaded by the first workbook: a service that starts needs none.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,6 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-from openpyxl import Workbook, load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
 
 from financing.base.errors import CorruptData
 
@@ -28,6 +28,8 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def as_xlsx(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    from openpyxl import Workbook  # noqa: PLC0415
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title)
     sheet.append(list(columns))
@@ -51,6 +53,9 @@ def read_csv(content: bytes) -> list[dict[str, Any]]:
 
 def read_xlsx(content: bytes) -> list[dict[str, Any]]:
     """Rows of the first sheet by column name. Raises `CorruptData`."""
+    from openpyxl import load_workbook  # noqa: PLC0415
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         lines = [list(line) for line in book.worksheets[0].iter_rows(values_only=True)]

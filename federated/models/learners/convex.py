@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from federated.errors import TrainingFailed
 from federated.models.encoding.binning import Binning

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from financing.valuation.portfolio.loan_book import IntArray, LoanBook
 from financing.valuation.price_models.series import FloatArray
@@ -34,7 +34,7 @@ class DefaultSampler:
     @classmethod
     def of(cls, book: LoanBook, bands: int = BANDS) -> DefaultSampler:
         rest = np.sqrt(1.0 - book.loading**2)
-        u, v = special.ndtri(book.pd) / rest, book.loading / rest
+        u, v = scipy.special.ndtri(book.pd) / rest, book.loading / rest
         order = np.lexsort((u, v))
         bounds = np.unique(np.linspace(0, len(book), min(bands, len(book)) + 1).astype(np.int64))
         return cls(order.astype(np.int64), bounds, u[order], v[order])
@@ -62,4 +62,4 @@ class DefaultSampler:
 
 def _mean(score: FloatArray) -> FloatArray:
     """−ln(1 − Φ(score)), without cancellation."""
-    return np.asarray(-special.log_ndtr(-score))
+    return np.asarray(-scipy.special.log_ndtr(-score))

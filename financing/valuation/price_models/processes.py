@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from financing.base.errors import RiskInputInvalid, SeriesInvalid
 from financing.base.parameters.risk import PriceProcess
@@ -160,10 +160,10 @@ def fit_by_likelihood(series: PriceSeries) -> tuple[JumpDiffusion, float]:
     spread = float(returns.std()) * sqrt(TRADING_DAYS)
     low = [-5.0, log(spread / 20), log(0.5), -0.3, log(0.002)]
     high = [5.0, log(spread * 1.5), log(JUMPS_A_YEAR_MAX), 0.3, log(0.6)]
-    best: optimize.OptimizeResult | None = None
+    best: scipy.optimize.OptimizeResult | None = None
     for rate in (5.0, 25.0, 80.0):
         start = np.clip([0.0, log(spread * 0.6), log(rate), 0.0, log(spread / 8)], low, high)
-        fit = optimize.minimize(
+        fit = scipy.optimize.minimize(
             lambda values: -_log_likelihood(returns, values),
             start,
             method="L-BFGS-B",
@@ -195,7 +195,7 @@ def _log_likelihood(returns: FloatArray, values: FloatArray) -> float:
     drift, log_sigma, log_rate, mean, log_sd = values
     counts = np.arange(JUMPS_A_DAY_MAX + 1)[:, None]
     a_day = log_rate + log(DAY)
-    weights = counts * a_day - exp(a_day) - special.gammaln(counts + 1)
+    weights = counts * a_day - exp(a_day) - scipy.special.gammaln(counts + 1)
     variance = exp(2 * log_sigma) * DAY + counts * exp(2 * log_sd)
     gaps = returns - drift * DAY - counts * mean
     parts = weights - 0.5 * (np.log(2 * np.pi * variance) + gaps**2 / variance)

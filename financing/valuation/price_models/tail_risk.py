@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy
 
 from financing.base.errors import RiskInputInvalid
 from financing.valuation.price_models.processes import JumpDiffusion, MeanReverting
@@ -40,17 +40,17 @@ class NormalMixture:
     sds: FloatArray
 
     def cdf(self, x: float) -> float:
-        return float(self.weights @ special.ndtr((x - self.means) / self.sds))
+        return float(self.weights @ scipy.special.ndtr((x - self.means) / self.sds))
 
     def quantile(self, share: float) -> float:
         """The x with cdf(x) = share."""
         reach = 12.0 * float(self.sds.max())
         low, high = float(self.means.min()) - reach, float(self.means.max()) + reach
-        return float(optimize.brentq(lambda x: self.cdf(x) - share, low, high, xtol=1e-13))
+        return float(scipy.optimize.brentq(lambda x: self.cdf(x) - share, low, high, xtol=1e-13))
 
     def partial_growth(self, x: float) -> float:
         """E[e^R; R ≤ x]: what is left in the cases at or below x."""
-        shifted = special.ndtr((x - self.means) / self.sds - self.sds)
+        shifted = scipy.special.ndtr((x - self.means) / self.sds - self.sds)
         return float(self.weights @ (np.exp(self.means + self.sds**2 / 2) * shifted))
 
     def tail(self, level: float) -> TailRisk:
@@ -64,7 +64,7 @@ def jump_mixture(model: JumpDiffusion, years: float) -> NormalMixture:
     """The log return of a jump-diffusion after `years`. Raises `RiskInputInvalid` unless `years` is positive."""
     mean_count = model.jump_rate * _positive(years)
     counts = np.arange(int(mean_count + COUNT_DEVIATIONS * (1 + sqrt(mean_count))) + 1)
-    weights = stats.poisson.pmf(counts, mean_count)
+    weights = scipy.stats.poisson.pmf(counts, mean_count)
     drift = (model.drift - model.sigma**2 / 2 - model.compensator) * years
     return NormalMixture(
         weights / weights.sum(),

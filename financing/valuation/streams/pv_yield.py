@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from math import exp, expm1, log, sqrt
 
 import numpy as np
-import pandas as pd
-from pvlib import atmosphere, clearsky, irradiance, solarposition
 
 from financing.base.errors import RiskInputInvalid
 from financing.base.parameters.risk import StreamRule
@@ -74,6 +72,10 @@ def calibrated(rule: StreamRule) -> YieldModel:
 
 def clear_sky_months(rule: StreamRule) -> FloatArray:
     """Irradiation of the tilted plane under a clear sky, kWh/m² for each month (12,), in the hours of China."""
+    # They take a second to load, and a service that starts needs no sun.
+    import pandas as pd  # noqa: PLC0415
+    from pvlib import atmosphere, clearsky, irradiance, solarposition  # noqa: PLC0415
+
     # The middle of each hour stands for it.
     times = pd.date_range(f"{CLEAR_YEAR}-01-01 00:30", f"{CLEAR_YEAR}-12-31 23:30", freq="h", tz="Etc/GMT-8")
     sun = solarposition.get_solarposition(times, rule.latitude_deg, rule.longitude_deg, method="nrel_numpy")
