@@ -8,12 +8,11 @@ over all parameters together, and the sum of the clipped integers leaves the ban
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, vmap
 
 from federated.errors import CorruptData, PrivacyPlanRefused
 from federated.models.encoding.hats import IntArray
@@ -107,15 +106,18 @@ def gradient_sum(
     """Sum (parameters,) over records of their clipped integer gradients; zeros if no record was drawn."""
     if not len(labels):
         return np.zeros(parameter_count(public, hidden), dtype=np.int64)
-    model = network(public, hidden)
-    named = _named(model, weights)
+    model, count = network(public, hidden), len(labels)
+    # Parameters once for each record: the gradient of the sum by a record's own is that record's. `torch.func.grad`
+    # gives the same, and loads torch's compiler for it, which takes two seconds.
+    each = {name: part.expand(count, *part.shape).requires_grad_() for name, part in _named(model, weights).items()}
+    x, y = torch.from_numpy(inputs(public, values)), torch.from_numpy(labels.astype(np.float64))
 
-    def loss(parameters: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        logit = functional_call(model, parameters, (x[None, :],))[0, 0]
-        return torch.nn.functional.binary_cross_entropy_with_logits(logit, y)
+    def logit(parameters: dict[str, torch.Tensor], row: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = functional_call(model, parameters, (row[None, :],))
+        return outputs[0, 0]
 
-    one: Callable[..., Any] = grad(loss)
-    x = torch.from_numpy(inputs(public, values))
-    gradients = vmap(one, in_dims=(None, 0, 0))(named, x, torch.from_numpy(labels.astype(np.float64)))
-    vectors = torch.cat([gradients[name].reshape(len(labels), -1) for name in named], dim=1).numpy()
+    alone: Callable[..., torch.Tensor] = vmap(logit)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(alone(each, x), y, reduction="sum")
+    gradients = torch.autograd.grad(loss, list(each.values()))
+    vectors = torch.cat([gradient.reshape(count, -1) for gradient in gradients], dim=1).numpy()
     return np.asarray(clipped(vectors, clip).sum(axis=0), dtype=np.int64)
