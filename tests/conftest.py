@@ -1,17 +1,20 @@
 """Databases of both kinds, a trained network of generated firms, and a running service on top of them."""
 
+import atexit
 import gc
 import os
 import sqlite3
 import tempfile
 from contextlib import closing
 
+import hypothesis  # noqa: F401 - it looks for garbage as it is loaded: first, as long as there is little to look at
 import pytest
 from kinds import BOTH
 from scratch import IN_MEMORY
 
-# What is imported stays: to look for garbage in it while it is loaded takes a third of the time that loading takes.
+# What is imported stays: to look for garbage in it while it is loaded, and at the end, takes as long as loading it.
 gc.disable()
+atexit.register(gc.freeze)
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 # Workers are as many as processors: a second thread of theirs finds no processor, and waits for one at full speed.
@@ -46,6 +49,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
+    gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
 
