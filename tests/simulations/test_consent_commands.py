@@ -2,9 +2,7 @@
 
 import json
 
-from typer.testing import CliRunner
-
-from simulations.cli import app
+from command_line import CliRunner, app
 
 
 def tanxin(home, *arguments):

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import CliRunner, app
 
 import simulations.bench_commands as commands
 from federated.models.learners.boosting import GrowSettings
 from federated.protocols.open.settings import ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
-from simulations.cli import app
 from simulations.experiments.credit_zoo import horizontal
 from simulations.experiments.credit_zoo.bench import BenchPlan
 from simulations.experiments.credit_zoo.datasets import load_csv

@@ -3,11 +3,10 @@
 import json
 from datetime import date
 
-from typer.testing import CliRunner
+from command_line import CliRunner, app
 
 from financing.base.parameters import load_parameters
 from financing.valuation.portfolio.joint import simulate
-from simulations.cli import app
 from simulations.experiments.carbon_risk.book import portfolio_report
 from simulations.experiments.carbon_risk.report import tables_of
 from simulations.experiments.carbon_risk.run import carbon_risk

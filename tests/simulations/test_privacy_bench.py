@@ -5,14 +5,13 @@ import shutil
 from datetime import UTC, datetime
 
 import pytest
+from command_line import CliRunner, app
 from small_network import SMALL
-from typer.testing import CliRunner
 
 from federated.serving import Network
 from simulations.benchmarks import extraction, privacy, scored_network, withdrawal
 from simulations.benchmarks.alignment import measure_alignment
 from simulations.benchmarks.secure_aggregation import measure_aggregation
-from simulations.cli import app
 
 
 @pytest.fixture(autouse=True)

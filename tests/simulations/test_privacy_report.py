@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from typer.testing import CliRunner
+from command_line import CliRunner, app
 
 from federated.errors import CorruptData
 from federated.governance.manifest import PRIVACY_SHARES
@@ -17,7 +17,6 @@ from federated.privacy.claims import Phase, load_claims
 from federated.privacy.differential.accountant import Release
 from federated.privacy.findings import kept
 from federated.privacy.ledgers import ledger_of
-from simulations.cli import app
 from simulations.privacy_report.page import page, shown
 from simulations.privacy_report.picture import margin
 from simulations.privacy_report.report import report_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import CliRunner, app
 
 from federated.errors import PrivacyPlanRefused
 from federated.nodes.bank import BankNode
@@ -15,7 +15,6 @@ from federated.privacy.attacks.canaries import Audit
 from federated.protocols.private.stored import stored_rows
 from simulations.benchmarks.differential import measure_differential
 from simulations.benchmarks.membership import measure_membership
-from simulations.cli import app
 from simulations.experiments.private_credit.report import draw, run_experiment, table_text
 from simulations.experiments.private_credit.world import load_table
 from simulations.experiments.vertical_credit.pipeline import with_folds

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import CliRunner, app
 from protected_world import FEW
 from small_network import BOTH_BLENDS
-from typer.testing import CliRunner
 
 from credit_api.cli.main import main
 from federated.governance.model_registry import ModelRegistry
@@ -20,7 +20,6 @@ from federated.protocols import catalogue
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
 from federated.protocols.protected.protocol import ProtectedProtocol
-from simulations.cli import app
 from simulations.experiments.vertical_credit.baselines import fold_rows
 from simulations.experiments.vertical_credit.pipeline import with_folds
 from simulations.report import table_of, update_readme

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from command_line import CliRunner, app
 from hand_made import in_use
-from typer.testing import CliRunner
 
 from federated.consent.record import Purpose
 from federated.governance.model_registry import ModelRegistry
@@ -16,7 +16,6 @@ from federated.protocols import catalogue
 from federated.protocols.protected.protocol import ProtectedProtocol
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving import Basis, Network, Score, ScoreQuery
-from simulations.cli import app
 from simulations.csv_options import LabelledCsv
 from simulations.experiments.credit_zoo.datasets import load_csv
 from simulations.experiments.vertical_credit.labelled_csv import read_labelled

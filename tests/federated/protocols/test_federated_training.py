@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from command_line import CliRunner, app
 from small_network import AT, EXPLAINABLE
-from typer.testing import CliRunner
 
 from federated.consent.instants import to_micros
 from federated.engines.in_process import InProcessGrid, Seat
@@ -20,7 +20,6 @@ from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.node_app import node_app
 from federated.serving import Network
-from simulations.cli import app
 from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
 from simulations.worlds.columns import load_schema, load_schemas
 from simulations.worlds.credit_nodes import build_nodes, standing_consents
