@@ -7,7 +7,6 @@ import sqlite3
 import tempfile
 from contextlib import closing
 
-import hypothesis  # noqa: F401 - it looks for garbage as it is loaded: first, as long as there is little to look at
 import pytest
 from kinds import BOTH
 from scratch import IN_MEMORY
@@ -15,6 +14,10 @@ from scratch import IN_MEMORY
 # What is imported stays: to look for garbage in it while it is loaded, and at the end, takes as long as loading it.
 gc.disable()
 atexit.register(gc.freeze)
+# It looks for garbage as it is loaded: so early, as long as there is little to look at. Its plugins are trio's alone.
+os.environ.setdefault("HYPOTHESIS_NO_PLUGINS", "1")
+import hypothesis  # noqa: E402, F401
+
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 # Workers are as many as processors: a second thread of theirs finds no processor, and waits for one at full speed.

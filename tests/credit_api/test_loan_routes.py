@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from kinds import one_kind  # noqa: F401
-from openpyxl import load_workbook
 
 BANK, BORROWER = "bank-gusu", "dev-a"
 EVIDENCE = "ab" * 32
@@ -124,6 +123,8 @@ def test_reports_come_as_csv_and_xlsx_with_the_same_rows(lent, name):
     plain = world.client.get(path, headers=headers)
     assert plain.status_code == 200
     lines = plain.content.decode("utf-8-sig").strip().splitlines()
+    from openpyxl import load_workbook
+
     book = load_workbook(io.BytesIO(world.client.get(f"{path}&format=xlsx", headers=headers).content))
     rows = list(book.active.iter_rows(values_only=True))
     assert len(rows) == len(lines) > 1

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 
-import openpyxl
 import pytest
 
 SUMS = (
@@ -49,7 +48,9 @@ def test_statistics_reconcile_in_every_format(registry):
     text = w.client.get("/v1/statistics?table=csv").content.decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(text))
     assert row == {name: str(value) for name, value in cell.items()}
-    book = openpyxl.load_workbook(io.BytesIO(w.client.get("/v1/statistics?table=xlsx").content))
+    from openpyxl import load_workbook
+
+    book = load_workbook(io.BytesIO(w.client.get("/v1/statistics?table=xlsx").content))
     lines = list(book.active.values)
     assert dict(zip(*lines, strict=True)) == cell
 

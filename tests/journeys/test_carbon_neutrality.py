@@ -8,10 +8,6 @@ import pypdfium2
 import pytest
 from desk import GRID, VERIFIER
 from kinds import on_both, one_kind  # noqa: F401
-from pyhanko.keys.pemder import load_certs_from_pemder_data
-from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.validation import validate_pdf_signature
-from pyhanko_certvalidator import ValidationContext
 
 from credit_api.certificates.documents import green_document, neutrality_document, retirement_document
 from financing.base.errors import CorruptData, NotFound
@@ -34,6 +30,11 @@ from financing.registry.retirement.commands import RetireCredits, retire_credits
 
 
 def check_signature(document, root_pem):
+    from pyhanko.keys.pemder import load_certs_from_pemder_data
+    from pyhanko.pdf_utils.reader import PdfFileReader
+    from pyhanko.sign.validation import validate_pdf_signature
+    from pyhanko_certvalidator import ValidationContext
+
     reader = PdfFileReader(io.BytesIO(document))
     (signature,) = reader.embedded_signatures
     context = ValidationContext(trust_roots=list(load_certs_from_pemder_data(root_pem)))
