@@ -223,6 +223,9 @@ def _print(report: dict[str, Any]) -> None:
         table.add_row(name, auc, *metrics, f"{model['seconds']:.1f}", *wire)
     console = Console()
     console.print(table)
+    pooled = {name: model for name, model in report["models"].items() if "ece_pooled" in model}
+    errors = "; ".join(f"{m['ece_pooled']:.4f} ({m['ece_by_chance']:.4f}) {name}" for name, m in pooled.items())
+    console.print(f"ECE of all folds in one (by chance alone): {errors}", soft_wrap=True, highlight=False)
     for ours, rivals in report["paired"].items():
         gaps = "; ".join(f"{g['difference']:+.4f} (s.e. {g['standard_error']:.4f}) {r}" for r, g in rivals.items())
         console.print(f"{ours} against: {gaps}", soft_wrap=True, highlight=False)

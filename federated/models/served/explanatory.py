@@ -2,9 +2,10 @@
 
 A column of `RandomLeaves` is a product A(x_a)·B(x_b) of functions of at most two features: a ramp or a missing
 indicator of one, a leaf of a tree of two levels of two. Its Shapley values against the reference customer r are
-½(A(x) − A(r))·(B(x) + B(r)) for a and ½(B(x) − B(r))·(A(x) + A(r)) for b (and add up to A(x)B(x) − A(r)B(r) where a is
-b). So with `entries` e(x), each of one column and one feature, f has φ_j = Σ of e_k·γ_column(k) over the entries of
-feature j, and f(x) = f(r) + Σ φ_j, whatever γ is: the same numbers as those of `tables.AdditiveTables.explain`.
+½(A(x) − A(r))·(B(x) + B(r)) for a and ½(B(x) − B(r))·(A(x) + A(r)) for b, which add up to A(x)B(x) − A(r)B(r): the
+one entry of a leaf of a tree on one feature. So with `entries` e(x), each of one column and one feature, f has
+φ_j = Σ of e_k·γ_column(k) over the entries of feature j, and f(x) = f(r) + Σ φ_j, whatever γ is: the same numbers as
+those of `tables.AdditiveTables.explain`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ class ExplanatoryRow:
         self._place_ramps(basis)
         self._place_leaves(basis)
         features = np.arange(basis.encoder.n_features)
-        feature = np.concatenate([self._of_ramp, features, self._one, self._other])
+        self._pairs = np.flatnonzero(self._one != self._other)
+        feature = np.concatenate([self._of_ramp, features, self._one, self._other[self._pairs]])
         leaves = 1 + basis.encoder.width + np.arange(len(self._one))
-        column = np.concatenate([self._ramp_columns, self._missing_columns, leaves, leaves])
+        column = np.concatenate([self._ramp_columns, self._missing_columns, leaves, leaves[self._pairs]])
         self._order = np.argsort(feature, kind="stable")
         self.column, self.feature = column[self._order], feature[self._order]
         self.starts: IntArray = np.searchsorted(self.feature, features).astype(np.int64)
@@ -99,8 +101,9 @@ class ExplanatoryRow:
     def of(self, values: FloatArray) -> FloatArray:
         """Entries (entries,) in [−1, 1] of one customer's raw `values` (features,), NaN = missing."""
         singles, a, b = self._parts(values)
-        one = 0.5 * (a - self._a) * (b + self._b)
-        other = 0.5 * (b - self._b) * (a + self._a)
+        one, pairs = a * b - self._a * self._b, self._pairs
+        other = 0.5 * (b - self._b)[pairs] * (a + self._a)[pairs]
+        one[pairs] -= other
         return np.asarray(np.concatenate([singles - self._singles, one, other])[self._order], dtype=np.float64)
 
     def by_feature(self, products: FloatArray) -> FloatArray:

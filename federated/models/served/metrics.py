@@ -109,6 +109,10 @@ class ScoreHistogram:
 
     def ece(self) -> float:
         """Expected calibration error over `ECE_BINS` bins of equal mass; needs rows, but not of both classes."""
+        return calibration_error(self.by_mass())
+
+    def by_mass(self) -> FloatArray:
+        """Rows, defaults and summed probability (3, ECE_BINS) in bins of equal mass, in the order of scores."""
         total = self.counts.sum(axis=0)
         rows = int(total.sum())
         # Of the many cells few are occupied.
@@ -116,9 +120,20 @@ class ScoreHistogram:
         total, bad, probability = total[cells], self.counts[1, cells], self.probability[cells]
         midpoint = np.cumsum(total) - 0.5 * total
         bins = np.minimum((midpoint / rows * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        observed = np.bincount(bins, weights=bad, minlength=ECE_BINS)
-        predicted = np.bincount(bins, weights=probability, minlength=ECE_BINS)
-        return float(np.sum(np.abs(observed - predicted)) / rows)
+        return np.array([np.bincount(bins, weights=of, minlength=ECE_BINS) for of in (total, bad, probability)])
+
+
+def calibration_error(bins: FloatArray) -> float:
+    """Expected calibration error of `bins` (3, bins): rows, defaults and summed probability."""
+    rows, observed, predicted = bins
+    return float(np.sum(np.abs(observed - predicted)) / rows.sum())
+
+
+def error_by_chance(bins: FloatArray) -> float:
+    """What `calibration_error` is on the average if each row defaults with just the probability that is said of it."""
+    rows, _, predicted = bins
+    variance = predicted * (1.0 - predicted / np.maximum(rows, 1.0))
+    return float(np.sum(np.sqrt(2.0 / np.pi * variance)) / rows.sum())
 
 
 def metrics_of(logits: FloatArray, labels: NDArray[np.int64]) -> Metrics:

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.metrics import Metrics, metrics_of
+from federated.models.served.metrics import Metrics, calibration_error, error_by_chance
 from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.open.apps import zoo_app
 from federated.protocols.open.run import train_zoo
@@ -26,13 +26,15 @@ from federated.protocols.open.settings import ZooSettings
 from federated.protocols.protected.settings import ProtectedSettings
 from simulations.experiments.credit_zoo import baselines
 from simulations.experiments.credit_zoo.datasets import BenchTable, enough_of_each
-from simulations.experiments.credit_zoo.shares import protected_figures
+from simulations.experiments.credit_zoo.shares import judged_figures, protected_figures
 
 SPLITS = 5
 SEED = 2024
 Say = Callable[[str], None]
 OURS = ("protected", "federated", "federated_additive")
 Json = dict[str, Any]
+# Of a kept fold: another one is run anew.
+FORM = 2
 POOLED = ("xgboost", "lightgbm", "catboost", "fate_settings")
 RIVALS: dict[str, Callable[..., tuple[FloatArray, float]]] = {
     "label_holder_only": baselines.xgboost_logits,
@@ -83,7 +85,7 @@ def _key(table: BenchTable, fold: int, plan: BenchPlan) -> str:
     trees = [baselines.FATE_TREES, baselines.PATIENCE]
     rivals = [baselines.XGBOOST, baselines.FATE, baselines.LIGHTGBM, baselines.CATBOOST, *trees]
     ours = [plan.settings.as_config() if plan.zoo else {}, plan.shares.as_config()]
-    text = json.dumps([table.data_sha256, fold, SEED, *ours, rivals], sort_keys=True, default=str)
+    text = json.dumps([FORM, table.data_sha256, fold, SEED, *ours, rivals], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -150,8 +152,8 @@ def _rivals(table: BenchTable, held_out: NDArray[np.bool_], plan: BenchPlan) -> 
         x = own if name == "label_holder_only" else both
         options = {"first_party": own.shape[1]} if name == "xgboost_by_party" else {}
         logits, seconds = learner(x, table.labels, training, SEED, plan.threads, **options)
-        metrics = metrics_of(logits[held_out], table.labels[held_out])
-        figures[name] = _figures(metrics) | {"seconds": seconds, "exchanges": 0, "bytes": 0}
+        figures[name] = judged_figures(logits[held_out], table.labels[held_out])
+        figures[name] |= {"seconds": seconds, "exchanges": 0, "bytes": 0}
     return figures
 
 
@@ -169,6 +171,10 @@ def summary(table: BenchTable, folds: Sequence[Json], plan: BenchPlan) -> Json:
             "bytes": round(float(np.mean([p["bytes"] for p in parts]))),
             "auc_folds": aucs,
         }
+        if all("bins" in p for p in parts):
+            # One fold of a small set has so few rows that chance alone makes an error of several hundredths.
+            bins = np.sum([p["bins"] for p in parts], axis=0)
+            models[name] |= {"ece_pooled": calibration_error(bins), "ece_by_chance": error_by_chance(bins)}
         if "weights" in parts[0]:
             models[name]["weights"] = [float(np.mean(w)) for w in zip(*(p["weights"] for p in parts), strict=True)]
     return {

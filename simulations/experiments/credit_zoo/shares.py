@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.categories import RawTable
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.metrics import metrics_of
+from federated.models.served.metrics import ScoreHistogram
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.cost import Meter
 from federated.protocols.core.messages import Switchboard
@@ -93,11 +94,14 @@ def _fitted(
     calibration = judged(run, (), CUT_OFF).calibration()
     cost = meter.cost()
     coefficients = [run.beta, *([nodes[run.lead].weights] if joint else [])]
-    metrics = metrics_of(calibration(_logits(run, table, coefficients))[held_out], table.labels[held_out])
-    return {
-        "auc": metrics.auc, "ks": metrics.ks, "brier": metrics.brier, "ece": metrics.ece, "rows": metrics.rows,
-        "seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes,
-    }  # fmt: skip
+    figures = judged_figures(calibration(_logits(run, table, coefficients))[held_out], table.labels[held_out])
+    return figures | {"seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes}
+
+
+def judged_figures(logits: FloatArray, labels: NDArray[np.int64]) -> Json:
+    """Figures of held-out rows, and rows, defaults and summed probability in `bins`, which are added up over folds."""
+    counted = ScoreHistogram.of(logits, labels)
+    return asdict(counted.metrics()) | {"bins": counted.by_mass().tolist()}
 
 
 def _logits(run: ProtectedTraining, table: BenchTable, coefficients: list[FloatArray]) -> FloatArray:

@@ -60,7 +60,7 @@ def overview(reports: list[Json]) -> str:
 def protected_overview(reports: list[Json]) -> str:
     """The protected default on all sets against the best pooled model of each, paired by fold."""
     lines = [
-        "| set | rows | protected AUC | banks only | best pooled | its AUC | difference (s.e.) | ECE | s | MB |",
+        "| set | rows | protected AUC | banks only | best pooled | its AUC | gap (s.e.) | ECE (chance) | s | MB |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     gaps = []
@@ -71,7 +71,8 @@ def protected_overview(reports: list[Json]) -> str:
         lines.append(
             f"| {r['dataset']} | {r['rows']:,} | {ours['auc']:.4f} ±{ours['auc_sd']:.4f} | "
             f"{r['models']['protected_bank_only']['auc']:.4f} | {best} | {r['models'][best]['auc']:.4f} | "
-            f"{gap['difference']:+.4f} ({gap['standard_error']:.4f}) | {ours['ece']:.4f} | {ours['seconds']:.0f} | "
+            f"{gap['difference']:+.4f} ({gap['standard_error']:.4f}) | "
+            f"{ours['ece_pooled']:.4f} ({ours['ece_by_chance']:.4f}) | {ours['seconds']:.0f} | "
             f"{ours['bytes'] / 1e6:.0f} |"
         )
     return "\n".join(

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from federated.errors import ModelCorrupt
 from federated.models.served.calibration import NONE, Calibration, chosen, isotonic, loss, own_of, platt
-from federated.models.served.metrics import ScoreHistogram, metrics_of
+from federated.models.served.metrics import ScoreHistogram, calibration_error, error_by_chance, metrics_of
 
 
 def drawn(rows, seed, bend=lambda x: x):
@@ -74,3 +74,17 @@ def test_a_calibration_survives_its_arrays_and_refuses_broken_ones():
     arrays["c/meant"] = arrays["c/meant"][::-1].copy()
     with pytest.raises(ModelCorrupt, match="increasing"):
         Calibration.from_arrays("c", arrays)
+
+
+def test_what_chance_alone_makes_of_the_error_is_what_it_is_of_labels_drawn_from_probabilities():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(-1.0, 1.5, size=600)
+    chances = 1.0 / (1.0 + np.exp(-logits))
+    drawn = [ScoreHistogram.of(logits, (rng.random(600) < chances).astype(np.int64)) for _ in range(200)]
+    found = np.mean([each.ece() for each in drawn])
+    assert error_by_chance(drawn[0].by_mass()) == pytest.approx(found, rel=0.06)
+    assert calibration_error(drawn[0].by_mass()) == drawn[0].ece()
+    # Folds are added up bin by bin.
+    both = drawn[0].by_mass() + drawn[1].by_mass()
+    assert calibration_error(both) < max(drawn[0].ece(), drawn[1].ece())
+    assert error_by_chance(both) == pytest.approx(error_by_chance(drawn[0].by_mass()) / np.sqrt(2.0), rel=1e-6)

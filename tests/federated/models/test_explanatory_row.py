@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federated.models.encoding.binning import merge_bins
-from federated.models.encoding.random_leaves import RandomLeaves, random_trees
+from federated.models.encoding.random_leaves import RandomLeaves, interval_trees, joined, random_trees
 from federated.models.encoding.sketch import sketch
 from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.tables import tabulated
@@ -48,6 +48,21 @@ def test_weights_times_entries_are_the_contributions_of_the_tables(seed, depth, 
         logit, expected = tables.explain(each)
         np.testing.assert_allclose(contributions, expected, atol=1e-9)
         assert at_reference + contributions.sum() == pytest.approx(logit, abs=1e-9)
+
+
+def test_a_leaf_of_a_tree_on_one_feature_has_one_entry():
+    values, basis = basis_of(4)
+    trees = interval_trees(basis.binning, 8)
+    alone = RandomLeaves(basis.encoder, basis.binning, trees)
+    both = RandomLeaves(basis.encoder, basis.binning, joined(basis.trees, trees))
+    reference = np.nan_to_num(values[3])
+    ramps = sum(len(edges) for edges in basis.encoder.edges)
+    assert len(ExplanatoryRow(alone, reference)) == ramps + 3 * len(trees.feature)
+    gamma = np.random.default_rng(1).normal(size=both.width)
+    tables = tabulated([(1.0, each) for each in both.functions(gamma)], both.binning, reference)
+    row = ExplanatoryRow(both, reference)
+    for each in values[:40]:
+        np.testing.assert_allclose(row.by_feature(row.of(each) * gamma[row.column]), tables.explain(each)[1], atol=1e-9)
 
 
 def test_nodes_that_are_not_split_or_ask_the_same_again_are_explained_too():
