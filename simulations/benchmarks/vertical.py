@@ -158,12 +158,16 @@ class Fitted:
         return found[0], found[1]
 
     def told(self, *, hidden: bool) -> float:
+        """By the guess that turns out the best one, what `guessed` says."""
+        return max(self.guessed(hidden=hidden).values())
+
+    def guessed(self, *, hidden: bool) -> dict[str, float]:
         """What the grid company and the operator tell of fitted rows' labels by gradients of the grid company's
-        columns, beyond its own function: as they pass, or as the bank reads them."""
+        columns, beyond its own function, by guess: as they pass, or as the bank reads them."""
         fit, own = self.marks == FIT, self.logits[1][self.marks == FIT]
         gradients = self.node.passed if hidden else self.node.read
         guesses = label_inference.from_gradients(self.columns[1][fit], np.array(gradients), own, self.run.session.rate)
-        return label_inference.strongest(guesses, self.labels[fit], own).beyond
+        return {name: label_inference.inferred(guess, self.labels[fit], own).beyond for name, guess in guesses.items()}
 
 
 def fitted(
