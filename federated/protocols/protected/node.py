@@ -10,7 +10,7 @@ from flwr.app import Context
 from flwr.clientapp import ClientApp
 from numpy.typing import NDArray
 
-from federated.errors import AggregationFailed, TrainingFailed
+from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
 from federated.models.encoding.principal import FARTHEST as FARTHEST_COLUMN
 from federated.models.encoding.principal import projected
 from federated.models.encoding.ramps import FloatArray
@@ -36,11 +36,15 @@ from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, M
 # A part of a logit beyond this is no credit risk, but a fit that diverges.
 FARTHEST = 4.0 * REACH
 # Each answer is one more equation about labels: an operator that asks for more than a run needs is refused. Of banks'
-# own columns: no grid company knows them.
-MOST_GRADIENTS = 400
+# own columns: no grid company knows them. Honest runs on six public sets take 8 to 30.
+MOST_GRADIENTS = 100
 MOST_TREES = 4_000
 # How much less a node's own customers may differ in its columns than all customers do.
 LEAST_SPREAD = 0.25
+# Beyond it a column is no number any more.
+FARTHEST_DIRECTION = 1e9
+# A bank that fits fewer is nobody to hide among.
+LEAST_OF_A_BANK = 20
 # What numbers of a wrong kind or shape end in.
 UNFIT = (ValueError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError, AssertionError)
 log = logging.getLogger(__name__)
@@ -205,15 +209,17 @@ class ProtectedApp:
         if state.sides:
             raise TrainingFailed(f"{self.name}: columns are projected before they are hidden")
         known = directions.ndim == 2 and len(directions) == state.columns.shape[1] >= directions.shape[1] > 0
-        if not known or not np.isfinite(directions).all():
+        if not known or not np.all(np.abs(directions) <= FARTHEST_DIRECTION):
             raise TrainingFailed(f"{self.name}: directions of {directions.shape} for {state.columns.shape[1]} columns")
         state.columns = projected(state.columns, directions)
         state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), directions)
         # A bank's first column is the constant.
-        own = state.columns[self._fitted_rows(), int(state.is_bank) :]
-        if own.size and np.square(own).mean() < LEAST_SPREAD / FARTHEST_COLUMN**2:
+        own = state.columns[self._fitted_rows(), int(state.is_bank) :].astype(np.float64)
+        spread = np.minimum(own.var(axis=0) * FARTHEST_COLUMN**2, 1.0).mean() if own.size else 1.0
+        if spread < LEAST_SPREAD:
             # Directions in which the own customers do not differ leave all that is opened to those of others.
-            raise TrainingFailed(f"{self.name}: the directions keep next to nothing of its own customers")
+            told = "the directions keep next to nothing of its own customers, or these hardly differ in its columns"
+            raise TrainingFailed(f"{self.name}: {told}")
         state.beta = np.zeros(directions.shape[1])
         return Content()
 
@@ -276,6 +282,10 @@ class ProtectedApp:
         aside, held = (sum(told.counts[of] for told in everybody.values()) for of in (1, 2))
         state.to_judge = aside, held
         counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
+        few = min(everybody[bank].counts[0] for bank in counted) if counted else 0
+        if len(counted) > 1 and few < LEAST_OF_A_BANK:
+            detail = f"one of {len(counted)} banks fits {few} customers, and sums over them are the others'"
+            raise TooFewRows(f"{self.name}: {detail}", least=LEAST_OF_A_BANK)
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT), counted)
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))
         state.enough = True
@@ -324,7 +334,9 @@ class ProtectedApp:
 
     def _logits(self, side: PairSide) -> FloatArray:
         beta = self._talk.state.beta
-        logits = np.asarray(side.seen_columns(len(beta)) @ beta)
+        return self._bounded(np.asarray(side.seen_columns(len(beta)) @ beta))
+
+    def _bounded(self, logits: FloatArray) -> FloatArray:
         if not np.all(np.abs(logits) <= FARTHEST):
             raise TrainingFailed(f"{self.name}: a logit is not finite or beyond {FARTHEST:g}: training diverges")
         return logits
@@ -378,7 +390,8 @@ class ProtectedApp:
         state.alike[BANKS_GRADIENT] = digest_of(state.beta)
         labels = self._labels(own)
         if labels is not None and len(own):
-            residual = labels - 1.0 / (1.0 + np.exp(-(state.columns[own] @ state.beta)))
+            # Coefficients of millions make residuals of a threshold, and two thresholds tell the row between them.
+            residual = labels - 1.0 / (1.0 + np.exp(-self._bounded(state.columns[own] @ state.beta)))
             state.sums[BANKS_GRADIENT] = np.asarray(residual @ state.columns[own], dtype=np.float64)
         return Content()
 

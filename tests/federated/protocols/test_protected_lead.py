@@ -10,6 +10,7 @@ from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.evidence import CLOSER, RIDGES, rounded
+from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST
 from federated.protocols.protected.state import BANKS_GRADIENT, GRADIENT, digest_of
 
 
@@ -80,6 +81,7 @@ def test_a_lead_fits_once_a_run(hidden):
         {"relative/bank": np.ones(29)},
         {"relative/bank": np.r_[0.0, -np.ones(28)]},
         {"relative/bank": np.r_[0.0, 2.0, np.ones(27)]},
+        {"relative/bank": np.r_[0.0, np.full(28, 1e5)]},
         {"start": np.zeros((29, 1))},
         {"start": np.zeros(500)},
         {"parts/grid": np.array([27])},
@@ -191,3 +193,12 @@ def test_no_node_but_the_lead_fits(hidden):
     for name in (other, "grid-x"):
         with pytest.raises(TrainingFailed, match=f"{name} does not fit in this run"):
             training.ask("step", {name: beginning(world, training)})
+
+
+def test_a_fit_is_not_broken_off_where_its_coefficients_are_a_gradient(hidden):
+    """Over a ridge that the operator chose: with one step they were that of grid companies' shifted residuals."""
+    world, training = hidden
+    begun = beginning(world, training)
+    training.ask("step", {training.lead: Content(begun.arrays, {**begun.config, "ridges": 1, "tolerance": 1e30})})
+    effort = world.nodes[training.lead]._lead._fit.gi_frame.f_locals["effort"]
+    assert (effort.ridges, effort.tolerance) == (FEWEST_RIDGES, LOOSEST)

@@ -257,3 +257,54 @@ def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
     with pytest.raises((TrainingFailed, AggregationFailed)) as refused:
         training.ask(action, {"bank-a": Content(arrays, config)})
     assert "could not be answered" not in str(refused.value)
+
+
+def test_banks_open_no_gradient_at_coefficients_of_a_threshold():
+    """Two thresholds with one customer between them told that customer's row: 208 rows of 334 in one run."""
+    training = World(rows=400).training()
+    training._fit_alone = lambda *_: (_ for _ in ()).throw(InterruptedError)
+    with pytest.raises(InterruptedError):
+        training.fit()
+    steep = np.zeros(training.bases[0].width)
+    steep[1] = 1e7
+    with pytest.raises(TrainingFailed, match="a logit is not finite or beyond 16"):
+        training._clear_gradient(steep)
+
+
+def test_a_bank_hides_among_no_bank_of_few_customers():
+    """Of a bank with one customer the sum over both was the other one's."""
+    world = World(rows=500)
+    training = world.training()
+    asking = training.ask
+
+    def starving(action, requests):
+        answers = asking(action, requests)
+        if action == "available":
+            for content in answers.values():
+                own = content.arrays["available/bank-b"].copy()
+                own[10:] = 0
+                content.arrays["available/bank-b"] = own
+        return answers
+
+    training.ask = starving
+    with pytest.raises(TooFewRows, match="one of 2 banks fits"):
+        training.fit()
+
+
+@pytest.mark.parametrize("name", ["grid-y", "bank-b"])
+@pytest.mark.parametrize(("level", "why"), [(0.5, "keep next to nothing"), (1e39, "directions of")])
+def test_directions_in_which_all_customers_are_alike_or_none_are_refused(name, level, why):
+    """What is the same of everybody is large, and sets nobody apart."""
+    training = World(rows=400).training()
+    asked = training.ask
+
+    def levelling(action, requests):
+        if action == "project" and name in requests:
+            directions = np.zeros_like(requests[name].arrays["directions"])
+            directions[0] = level
+            requests = {**requests, name: Content({"directions": directions})}
+        return asked(action, requests)
+
+    training.ask = levelling
+    with pytest.raises(TrainingFailed, match=why):
+        training.fit()
