@@ -11,7 +11,9 @@ known the gradient itself tells labels.
 Guarantee: an operator, a grid company, or both together learn nothing of the coefficients of grid companies' columns
 but how many gradients they took, and nothing of gradients but what coefficients of banks' columns say, told once a run.
 The lead learns gradients, sums over all customers: of another bank or a grid company alone only where there is one
-other.
+other. Not covered are an operator and a grid company that both have other code: banks' coefficients at rest, which the
+operator is told, depend on residuals that a grid company may shift, and on priors that the operator names within
+bounds (ADR 0030, "What it does not cover").
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 
 from federated.errors import TrainingFailed
 from federated.models.encoding.binning import IntArray
+from federated.models.encoding.principal import LEAST_VARIANCE
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
@@ -126,9 +129,7 @@ class Lead:
             if sound:
                 held += np.split(relative[of], np.cumsum(parts[of])[:-1])
         free = [each[1:] if number == 0 else each for number, each in enumerate(held)]
-        if not sound or not all(
-            np.all(each > 0.0) and np.all(np.diff(each) >= 0.0) and np.all(each[:1] <= TIGHTEST) for each in free
-        ):
+        if not sound or not all(map(_of_components, free)):
             raise TrainingFailed(f"{self._talk.name}: a fit that begins so is none of these columns")
         return held
 
@@ -152,3 +153,12 @@ class Lead:
             out[f"point/{bank}"] = self._talk.sealed(bank, state.beta, state.weights)
         arrays: Arrays = out
         return Content(arrays, {"at_rest": False})
+
+
+def _of_components(relative: FloatArray) -> bool:
+    """Whether a part's priors may be those of principal components: tighter from one to the next, and bounded."""
+    ordered = bool(np.all(relative > 0.0) and np.all(np.diff(relative) >= 0.0))
+    # Components of less than a share `LEAST_VARIANCE` of the first one's variance are not kept.
+    return ordered and bool(
+        np.all(relative[:1] <= TIGHTEST) and np.all(relative * LEAST_VARIANCE <= 1.01 * relative[:1])
+    )

@@ -82,6 +82,7 @@ def test_a_lead_fits_once_a_run(hidden):
         {"relative/bank": np.r_[0.0, -np.ones(28)]},
         {"relative/bank": np.r_[0.0, 2.0, np.ones(27)]},
         {"relative/bank": np.r_[0.0, np.full(28, 1e5)]},
+        {"relative/grid": np.r_[1e-3, np.full(27, 1e15)]},
         {"start": np.zeros((29, 1))},
         {"start": np.zeros(500)},
         {"parts/grid": np.array([27])},
