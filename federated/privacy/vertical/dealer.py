@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.ring import Ring, Tape
@@ -34,7 +33,6 @@ from federated.privacy.vertical.weighing import deal as deal_stock
 KEY_BYTES = 32
 # What masks of residuals, and shares of gradients, are drawn for.
 RESIDUAL, GRADIENT = "residual", "gradient"
-IntArray = NDArray[np.int64]
 
 
 def dealer_of(bank: str, grid: str, parties: Iterable[str]) -> str | None:

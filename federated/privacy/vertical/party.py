@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.privacy.vertical.curve import REACH, Curve
@@ -33,7 +32,6 @@ PRODUCTS = 3
 TOO_MANY_BITS = COLUMN_BITS + WEIGHT_BITS - LOGIT_BITS
 # No coefficient of a column in [−1, 1] is beyond this many logits but where a fit diverges.
 FARTHEST_COEFFICIENT = 4_096.0
-IntArray = NDArray[np.int64]
 # What is asked of a side in a step, in order, and then from the first on.
 STEP = ("weigh", "open", "cross", "cube", "hand_over", "receive")
 

@@ -28,6 +28,7 @@ from federated.models.encoding.binning import IntArray
 from federated.models.encoding.principal import LEAST_VARIANCE
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.vertical.curve import Curve
+from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.protected.dealing import ROLES
@@ -40,6 +41,8 @@ PARTS = 2
 # How loose a fit, and of how few ridges, an operator may ask for; and how tight a part's widest prior, which of
 # principal components is that of a direction in which customers differ most (0.004 to 0.01 on six public sets).
 LOOSEST, FEWEST_RIDGES, TIGHTEST = 0.01, 3, 10.0
+# The ridge that a fit begins with, at the most.
+TIGHTEST_START = 200.0
 
 
 class Lead:
@@ -104,13 +107,17 @@ class Lead:
         self._ours, state.weights = len(start), np.zeros(len(relative["grid"]))
         effort = self._effort(content)
         curve = Curve.around(state.rate)
-        return fit(blocks, np.concatenate([start, state.weights]), ridges.tolist(), effort, curve)
+        first = np.minimum(ridges, TIGHTEST_START).tolist()
+        return fit(blocks, np.concatenate([start, state.weights]), first, effort, curve)
 
     def _effort(self, content: Content) -> Effort:
         """What the operator says, but a fit goes on until it rests, at ridges that labels choose: broken off early,
-        its coefficients are a gradient over a ridge that the operator chose."""
-        tolerance, ridges = min(content.number("tolerance"), LOOSEST), max(content.integer("ridges"), FEWEST_RIDGES)
-        return Effort(tolerance, content.integer("most"), ridges, content.integer("left"))
+        its coefficients are a gradient over a ridge that the operator chose. Raises `TrainingFailed`."""
+        tolerance, most = content.number("tolerance"), content.integer("most")
+        if not tolerance > 0.0 or most <= 0:
+            raise TrainingFailed(f"{self._talk.name}: no fit comes to rest within {tolerance:g} by {most} gradients")
+        ridges, left = max(content.integer("ridges"), FEWEST_RIDGES), most_gradients(self._talk.state.fitted) - 1
+        return Effort(min(tolerance, LOOSEST), most, ridges, left)
 
     def _sound(
         self, start: FloatArray, relative: dict[str, FloatArray], parts: dict[str, IntArray]

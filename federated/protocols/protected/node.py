@@ -176,7 +176,7 @@ class ProtectedApp:
         if trees.depth > EXACT_DEPTH or len(trees.feature) > MOST_TREES:
             detail = f"more than {MOST_TREES} trees, or than {EXACT_DEPTH} levels"
             raise TrainingFailed(f"{self.name}: {detail}: leaves of deep trees hold single customers")
-        basis = state.basis = RandomLeaves(node.encoder, node.binning, trees)
+        basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = state.columns = basis.columns(node.values)
         cuts: Arrays = {str(j): cut for j, cut in enumerate(node.binning.cuts)}
         state.made_of = digest_of(trees.to_arrays(), encoder_arrays(node.encoder), cuts)

@@ -23,7 +23,6 @@ from federated.models.served.hidden import HiddenFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.dealer import dealer_of
-from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
@@ -106,7 +105,6 @@ class ProtectedTraining:
         told["ridges"] = np.array([*ridges, *[settings.ridge] * len(self.bases[1].parts)])
         config: dict[str, Values] = {
             "tolerance": settings.tolerance, "most": settings.most, "ridges": settings.ridges,
-            "left": most_gradients(sum(self.pairs.values())) - 1,
         }  # fmt: skip
         step = self._step(Content(told, config))
         while not step.integer("at_rest"):

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import Float32Array, FloatArray
-from federated.models.encoding.random_leaves import RandomLeaves
 from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.ring import encoded, stream
 from federated.privacy.vertical.channel import Channel, Introduction
@@ -144,7 +143,6 @@ class ProtectedNode:
     # What all nodes of a sum have to be told alike, by sum, and all of this side: what its columns are made of.
     alike: dict[str, bytes] = field(default_factory=dict)
     made_of: bytes = b""
-    basis: RandomLeaves | None = None
     # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
     layouts: dict[str, Layout] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)

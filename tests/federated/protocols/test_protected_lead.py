@@ -6,11 +6,12 @@ from protected_world import BANKS, World
 
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.privacy.secure_aggregation.ring import BITS
+from federated.privacy.vertical.gradients import FEWEST
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.evidence import CLOSER, RIDGES, rounded
-from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST
+from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST, TIGHTEST_START
 from federated.protocols.protected.state import BANKS_GRADIENT, GRADIENT, digest_of
 
 
@@ -25,7 +26,7 @@ def beginning(world, training, **other):
         "start": np.zeros(ours), "relative/bank": np.r_[0.0, np.ones(ours - 1)], "relative/grid": np.ones(width),
         "parts/bank": np.array([ours]), "parts/grid": np.array([width]), "ridges": np.full(2, 180.0),
     }  # fmt: skip
-    config = {"tolerance": 1e30, "most": 50, "ridges": 2, "left": 50}
+    config = {"tolerance": 1e30, "most": 50, "ridges": 2}
     return Content({**arrays, **other}, config)
 
 
@@ -200,6 +201,17 @@ def test_a_fit_is_not_broken_off_where_its_coefficients_are_a_gradient(hidden):
     """Over a ridge that the operator chose: with one step they were that of grid companies' shifted residuals."""
     world, training = hidden
     begun = beginning(world, training)
-    training.ask("step", {training.lead: Content(begun.arrays, {**begun.config, "ridges": 1, "tolerance": 1e30})})
-    effort = world.nodes[training.lead]._lead._fit.gi_frame.f_locals["effort"]
-    assert (effort.ridges, effort.tolerance) == (FEWEST_RIDGES, LOOSEST)
+    hasty = {**begun.config, "ridges": 1, "tolerance": 1e30, "left": 1}
+    training.ask("step", {training.lead: Content({**begun.arrays, "ridges": np.full(2, 1e4)}, hasty)})
+    held = world.nodes[training.lead]._lead._fit.gi_frame.f_locals
+    effort = held["effort"]
+    assert (effort.ridges, effort.tolerance, effort.left) == (FEWEST_RIDGES, LOOSEST, FEWEST - 1)
+    assert max(held["ridges"]) == TIGHTEST_START
+
+
+@pytest.mark.parametrize("hasty", [{"tolerance": float("nan")}, {"tolerance": 0.0}, {"most": 0}])
+def test_a_fit_of_no_effort_is_not_begun(hidden, hasty):
+    world, training = hidden
+    begun = beginning(world, training)
+    with pytest.raises(TrainingFailed, match=r"no fit comes to rest|tolerance"):
+        training.ask("step", {training.lead: Content(begun.arrays, {**begun.config, **hasty})})
