@@ -142,6 +142,16 @@ class Node(ConsentingNode):
             raise refusal
         return found
 
+    def values_for(self, request: PartialRequest) -> FloatArray | None:
+        """The values that a query will read, before it is admitted; None without a file.
+
+        The use is logged where it is admitted: what is computed of them until then leaves this node behind masks, or
+        not at all. Raises consent errors and logs them.
+        """
+        self.require_allowed_still(request)
+        values = self.store.values_of(request.subject_id)
+        return None if values is None else np.asarray(values[self._lending])
+
     def require_allowed_still(self, request: PartialRequest) -> None:
         """Check consent once more in a query that was admitted. Raises consent errors and logs them."""
         with self.refusals_logged(request), self.store.consents() as consents:

@@ -17,6 +17,15 @@ def kind_of(value: float, reference: float) -> str:
     return HIGH if value >= reference else LOW
 
 
+def reason_together(bank: PartySchema, grid: PartySchema) -> Reason:
+    """The reason that both parties' columns give together, which neither of them gives alone."""
+    return Reason(
+        f"{bank.code_prefix}{grid.code_prefix}",
+        "银行数据与用电数据合看时风险高于典型客户（单看任何一方都看不出）",
+        "bank and electricity data taken together point to more risk than the typical customer's (neither alone does)",
+    )
+
+
 def reason_of(party: PartySchema, number: int, kind: str, band: tuple[int, int]) -> Reason:
     """The reason about a party's feature of this number in storage order, whose value lies in a `band` of customers."""
     feature = party.features[number]

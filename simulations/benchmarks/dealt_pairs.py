@@ -110,7 +110,7 @@ def read_together(banks: tuple[str, ...]) -> ReadTogether:
     known_to_two = [*run.own, *bank.keys(GRID)]
     known_to_three = known_to_two + [key for node in dealers if node is not grid for key in node.keys(GRID)]
     columns, by_three = (
-        unmasked(bank.theirs, keys, bank.theirs.shape[1], 1 << COLUMN_BITS) for keys in (known_to_two, known_to_three)
+        unmasked(bank.theirs, keys, grid.own.shape[1], 1 << COLUMN_BITS) for keys in (known_to_two, known_to_three)
     )
     labels = bank.labels(GRID)
     # Of what is counted the first two are 1 for everybody, and the label.

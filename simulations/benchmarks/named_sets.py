@@ -24,7 +24,7 @@ from federated.protocols.protected.settings import ProtectedSettings
 
 BANKS, GRIDS, ROWS = ("bank-a", "bank-b"), ("grid-x", "grid-y"), 400
 VICTIM, IDLE = BANKS[0], GRIDS[0]
-FEW = ProtectedSettings(ramps=4, trees=6, cells=4, components=(9, 3))
+FEW = ProtectedSettings(ramps=4, trees=6, cells=4, components=(9, 3), interactions=1)
 
 
 class _Watched(ProtectedApp):

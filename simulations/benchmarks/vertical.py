@@ -102,9 +102,11 @@ class Watched(ProtectedApp):
 
         def read(content: Content, width: int) -> Matrix:
             hidden = np.asarray(content.array("gradient"), dtype=np.uint64)
-            gradient, ours = reading(content, width), width - len(self.weights)
-            self.passed.append(floating(hidden[ours:], GRADIENT_BITS))
-            self.read.append(gradient[ours:])
+            gradient, products = reading(content, width), self._talk.state.appended
+            ours, theirs = len(gradient) - len(self.weights), len(self.weights) - products
+            # What passes has a share of gradients of products behind those of either side's columns.
+            self.passed.append(floating(hidden[ours + products :][:theirs], GRADIENT_BITS))
+            self.read.append(gradient[ours : ours + theirs])
             self.ours.append(gradient[:ours])
             return gradient
 
@@ -139,14 +141,16 @@ class Fitted:
 
     @property
     def logits(self) -> list[Matrix]:
-        """Parts of the logit (rows,)."""
-        return [c @ beta for c, beta in zip(self.columns, (self.run.beta, self.node.weights), strict=True)]
+        """Parts of the logit (rows,): a bank's, a grid company's, and what both say together."""
+        (ours, theirs), weights = self.columns, self.node.weights
+        own, products = np.split(weights, [len(weights) - self.run.products])
+        return [ours @ self.run.beta, theirs @ own, self.run.together(ours, theirs) @ products]
 
     def solved(self, counted: Judged) -> tuple[float, float]:
         """R² of the grid company's function of fitted rows, by least squares from held-out scores: in the pair's order,
         and as the operator gets them."""
         held, fit = np.flatnonzero(self.marks == HELD_OUT), self.marks == FIT
-        columns, whole, scores = self.columns[1], self.logits[0] + self.logits[1], counted.held_out.logit
+        columns, whole, scores = self.columns[1], np.sum(self.logits, axis=0), counted.held_out.logit
         truth = self.logits[1][fit]
         found = []
         for told in (whole[held], scores):
@@ -201,8 +205,9 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     run, board, seconds = found.run, found.board, found.seconds
     marks, labels, values, columns, logits = found.marks, found.labels, found.values, found.columns, found.logits
     fit, held_out = marks == FIT, marks == HELD_OUT
-    same = _same_columns(run.penalty(found.node.ridges), columns, labels, fit, held_out)
-    own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-(logits[0] + logits[1])[fit]))
+    every, whole = [*columns, run.together(columns[0], columns[1])], np.sum(logits, axis=0)
+    same = _same_columns(run.penalty(found.node.ridges), every, labels, fit, held_out)
+    own, p = logits[1][fit], 1.0 / (1.0 + np.exp(-whole[fit]))
     clear = label_inference.inferred(label_inference.from_residuals(labels[fit] - p), labels[fit], own)
     of_bank = _of_width(found.node.ours, run.bases[0].width)
     bank_sees = feature_inference.from_gradients(columns[0][fit], of_bank, labels[fit])
@@ -212,7 +217,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         feature_inference.reconstructed(known, given, values[1][fit], KNOWN_SHARE, seed)
         for given in (own[:, None], bank_sees)
     ]
-    protected = metrics_of((logits[0] + logits[1])[held_out], labels[held_out]).auc
+    protected = metrics_of(whole[held_out], labels[held_out]).auc
     exchanges, sent = board.traffic.exchanges, board.traffic.bytes
     counted = judged(run, [], 0.0)
     solved = found.solved(counted)

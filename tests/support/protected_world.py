@@ -15,7 +15,7 @@ from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
 
-FEW = ProtectedSettings(ramps=4, trees=12, cells=8, components=(20, 8))
+FEW = ProtectedSettings(ramps=4, trees=12, cells=8, components=(20, 8), interactions=2)
 
 BANKS, GRIDS = ("bank-a", "bank-b"), ("grid-x", "grid-y")
 
@@ -76,8 +76,12 @@ class World:
         return [training.beta, *([self.nodes[training.lead].weights] if training.joint else [])]
 
     def logits(self, training):
-        columns = (b.columns(v) for b, v in zip(training.bases, (self.bank, self.grid), strict=False))
-        return sum(c @ beta for c, beta in zip(columns, self.betas(training), strict=False))
+        return self.columns(training) @ np.concatenate(self.betas(training))
+
+    def columns(self, training):
+        """All columns (rows, width) of everybody, banks' first and products of both sides' last."""
+        columns = [b.columns(v) for b, v in zip(training.bases, (self.bank, self.grid), strict=False)]
+        return np.hstack([*columns, training.together(*columns)] if training.joint else columns)
 
 
 class Listening(Switchboard):

@@ -46,10 +46,9 @@ class ExplanatoryRow:
         self.column, self.feature = column[self._order], feature[self._order]
         self.starts: IntArray = np.searchsorted(self.feature, features).astype(np.int64)
         self._singles, self._a, self._b = self._parts(reference)
-        self.at_reference = np.zeros(basis.width)
-        self.at_reference[0] = 1.0
-        self.at_reference[np.concatenate([self._ramp_columns, self._missing_columns])] = self._singles
-        self.at_reference[leaves] = self._a * self._b
+        self._width, self._leaves = basis.width, leaves
+        self._single_columns = np.concatenate([self._ramp_columns, self._missing_columns])
+        self.at_reference = self.columns(reference)
 
     def __len__(self) -> int:
         return len(self.column)
@@ -105,6 +104,14 @@ class ExplanatoryRow:
         other = 0.5 * (b - self._b)[pairs] * (a + self._a)[pairs]
         one[pairs] -= other
         return np.asarray(np.concatenate([singles - self._singles, one, other])[self._order], dtype=np.float64)
+
+    def columns(self, values: FloatArray) -> FloatArray:
+        """Columns (basis.width,) of one customer's raw `values` (features,), as `RandomLeaves.columns` has them."""
+        singles, a, b = self._parts(values)
+        out = np.zeros(self._width)
+        out[0] = 1.0
+        out[self._single_columns], out[self._leaves] = singles, a * b
+        return out
 
     def by_feature(self, products: FloatArray) -> FloatArray:
         """Sums (features,) of what stands for each entry."""

@@ -1,11 +1,11 @@
 """A function of a grid company's columns whose weights banks alone know: what everybody may know of it.
 
-Public are the columns (`RandomLeaves`: chosen without labels), the reference customer and the bands of reasons, who
-takes part, and for each grid company a commitment to its masked weights and one to the dealer's key (`Committed`).
-Banks hold the weights and the key of all masks, a grid company its masked weights, which are uniform numbers, and the
-third node its key of the mask (`privacy.vertical.hidden_weights`); how a score comes about is in
-`privacy.vertical.hidden_function`. `function_id` is the hash of all that is public, so whoever keeps a secret under it
-uses it with these columns and commitments and no others.
+Public are the columns (`RandomLeaves`: chosen without labels), the components of both sides that are multiplied, the
+reference customer and the bands of reasons, who takes part, and for each grid company a commitment to its masked
+weights and one to the dealer's key (`Committed`). Banks hold the weights and the key of all masks, a grid company its
+masked weights, which are uniform numbers, and the third node its key of the mask (`privacy.vertical.hidden_weights`);
+how a score comes about is in `privacy.vertical.hidden_function`. `function_id` is the hash of all that is public, so
+whoever keeps a secret under it uses it with these columns and commitments and no others.
 """
 
 from __future__ import annotations
@@ -19,17 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import ModelCorrupt
-from federated.models.encoding.binning import Binning
+from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray, RampEncoder
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.functions import Arrays
+from federated.models.served.interacting import Components, Interactions
 from federated.models.served.scorer import BAND_RANKS, PartyScorer, band_of
 from federated.models.served.tables import AdditiveTables
 
 HASH_BYTES = 32
 PART = "hidden"
+INTERACTIONS = "interactions"
 NODE_ARRAYS = ("feature", "cut", "missing_left")
 
 
@@ -45,8 +47,8 @@ class Committed:
 class HiddenFunction:
     """`reference` (features,) is the typical customer, `bands` (features, 4) are quantiles of the training rows.
 
-    `banks` know the weights; `committed` is by grid company. Raises `ModelCorrupt` for parts that do not fit each
-    other.
+    `banks` know the weights; `committed` is by grid company. Of `interactions` with banks' columns the function has a
+    few factors, sums of grid companies' components. Raises `ModelCorrupt` for parts that do not fit each other.
     """
 
     basis: RandomLeaves
@@ -54,6 +56,7 @@ class HiddenFunction:
     bands: FloatArray
     banks: tuple[str, ...]
     committed: Mapping[str, Committed]
+    interactions: Interactions | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -81,6 +84,27 @@ class HiddenFunction:
     def row(self) -> ExplanatoryRow:
         """What a customer's score and reasons are but for the weights."""
         return ExplanatoryRow(self.basis, self.reference)
+
+    @property
+    def factors(self) -> int:
+        """How many sums of components are multiplied with a bank's."""
+        return 0 if self.interactions is None else self.interactions.factors
+
+    @cached_property
+    def shape(self) -> tuple[int, IntArray]:
+        """How many entries there are, and where those of each feature, then of each factor, begin (starts,)."""
+        if self.interactions is None:
+            return len(self.row), self.row.starts
+        each = self.interactions.grid.count
+        starts = len(self.row) + each * np.arange(self.factors)
+        return len(self.row) + each * self.factors, np.concatenate([self.row.starts, starts])
+
+    def entries(self, values: FloatArray) -> FloatArray:
+        """Entries in [−1, 1] of one customer's raw `values` (features,): those of reasons, then those of factors."""
+        own = self.row.of(values)
+        if self.interactions is None:
+            return own
+        return np.concatenate([own, np.tile(self.interactions.grid.of(values), self.factors)])
 
     @cached_property
     def function_id(self) -> str:
@@ -111,15 +135,20 @@ class HiddenFunction:
         return self._public(f"{prefix}/{PART}") | {f"{prefix}/{PART}/id": own}
 
     def _public(self, start: str) -> Arrays:
-        basis = self.basis
-        arrays: Arrays = {f"{start}/edges/{j:04d}": e for j, e in enumerate(basis.encoder.edges)}
-        arrays |= {f"{start}/cuts/{j:04d}": c for j, c in enumerate(basis.binning.cuts)}
-        arrays |= {f"{start}/trees/{name}": getattr(basis.trees, name) for name in NODE_ARRAYS}
-        arrays |= {f"{start}/reference": self.reference, f"{start}/bands": self.bands}
+        arrays = _basis_arrays(start, self.basis) | {f"{start}/reference": self.reference, f"{start}/bands": self.bands}
         arrays[f"{start}/banks"] = np.array(self.banks, dtype=np.str_)
         for grid, committed in self.committed.items():
             both = np.frombuffer(committed.weights + committed.key, dtype=np.uint8)
             arrays[f"{start}/committed/{grid}"] = both
+        if self.interactions is not None:
+            bank, between = self.interactions.bank, f"{start}/{INTERACTIONS}"
+            arrays |= _basis_arrays(f"{between}/bank", bank.basis)
+            arrays |= {
+                f"{between}/bank/reference": bank.basis.encoder.reference,
+                f"{between}/bank/directions": bank.directions,
+                f"{between}/directions": self.interactions.grid.directions,
+                f"{between}/factors": np.array([self.interactions.factors]),
+            }
         return arrays
 
     @staticmethod
@@ -133,30 +162,56 @@ class HiddenFunction:
         start = f"{prefix}/{PART}/"
         own = {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
 
-        def numbered(folder: str) -> tuple[FloatArray, ...]:
-            names = [name for name in sorted(own) if name.startswith(f"{folder}/")]
-            if names != [f"{folder}/{j:04d}" for j in range(len(names))]:
-                raise ValueError(f"{folder} are not all there")
-            return tuple(np.asarray(own[name], np.float64) for name in names)
-
         try:
-            reference = np.asarray(own["reference"], np.float64)
-            feature, cut = (np.asarray(own[f"trees/{name}"], np.int64) for name in NODE_ARRAYS[:2])
-            missing_left = np.asarray(own["trees/missing_left"], np.bool_)
-            trees = Trees(feature, cut, missing_left, np.zeros((len(feature), feature.shape[1] + 1)))
-            basis = RandomLeaves(RampEncoder(numbered("edges"), reference), Binning(numbered("cuts")), trees)
+            basis = _basis_of("", own)
+            reference = basis.encoder.reference
             committed = {
                 name.removeprefix("committed/"): _committed(np.asarray(array, np.uint8).tobytes())
                 for name, array in sorted(own.items())
                 if name.startswith("committed/")
             }
             banks = tuple(str(name) for name in np.asarray(own["banks"], np.str_).tolist())
-            function = HiddenFunction(basis, reference, np.asarray(own["bands"], np.float64), banks, committed)
+            bands, between = np.asarray(own["bands"], np.float64), _interactions_of(own, basis)
+            function = HiddenFunction(basis, reference, bands, banks, committed, between)
             if np.asarray(own["id"], np.uint8).tobytes().hex() != function.function_id:
                 raise ValueError("it is not the one that was hashed")
             return function
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ModelCorrupt(f"a hidden function cannot be read: {error}", part=prefix) from None
+
+
+def _basis_arrays(start: str, basis: RandomLeaves) -> Arrays:
+    arrays: Arrays = {f"{start}/edges/{j:04d}": e for j, e in enumerate(basis.encoder.edges)}
+    arrays |= {f"{start}/cuts/{j:04d}": c for j, c in enumerate(basis.binning.cuts)}
+    return arrays | {f"{start}/trees/{name}": getattr(basis.trees, name) for name in NODE_ARRAYS}
+
+
+def _basis_of(start: str, arrays: Mapping[str, NDArray[np.generic]]) -> RandomLeaves:
+    """Columns of the arrays whose names begin with `start`. Raises `KeyError` and `ValueError` if not all are there."""
+
+    def numbered(folder: str) -> tuple[FloatArray, ...]:
+        names = [name for name in sorted(arrays) if name.startswith(f"{start}{folder}/")]
+        if names != [f"{start}{folder}/{j:04d}" for j in range(len(names))]:
+            raise ValueError(f"{folder} are not all there")
+        return tuple(np.asarray(arrays[name], np.float64) for name in names)
+
+    reference = np.asarray(arrays[f"{start}reference"], np.float64)
+    feature, at = (np.asarray(arrays[f"{start}trees/{name}"], np.int64) for name in NODE_ARRAYS[:2])
+    missing_left = np.asarray(arrays[f"{start}trees/missing_left"], np.bool_)
+    trees = Trees(feature, at, missing_left, np.zeros((len(feature), feature.shape[1] + 1)))
+    basis = RandomLeaves(RampEncoder(numbered("edges"), reference), Binning(numbered("cuts")), trees)
+    _require_sound_basis(basis, reference)
+    return basis
+
+
+def _interactions_of(arrays: Mapping[str, NDArray[np.generic]], basis: RandomLeaves) -> Interactions | None:
+    if f"{INTERACTIONS}/factors" not in arrays:
+        return None
+    ours = np.asarray(arrays[f"{INTERACTIONS}/bank/directions"], np.float64)
+    theirs = np.asarray(arrays[f"{INTERACTIONS}/directions"], np.float64)
+    bank = Components(_basis_of(f"{INTERACTIONS}/bank/", arrays), ours)
+    (factors,) = np.asarray(arrays[f"{INTERACTIONS}/factors"], np.int64).tolist()
+    return Interactions(bank, Components(basis, theirs), factors)
 
 
 def _committed(both: bytes) -> Committed:
@@ -168,8 +223,18 @@ def _committed(both: bytes) -> Committed:
 def _require_sound(function: HiddenFunction) -> None:
     """Raise `ValueError` unless all parts fit each other and are finite."""
     basis, p = function.basis, function.basis.encoder.n_features
-    trees = basis.trees
-    if not p or basis.binning.n_features != p or function.reference.shape != (p,):
+    _require_sound_basis(basis, function.reference)
+    bands = function.bands
+    if bands.shape != (p, len(BAND_RANKS)) or not np.all(np.diff(bands) >= 0):
+        raise ValueError("bands do not fit")
+    if not function.banks or not function.committed or len(set(function.parties)) != len(function.parties):
+        raise ValueError("a party is missing or named twice")
+
+
+def _require_sound_basis(basis: RandomLeaves, reference: FloatArray) -> None:
+    """Raise `ValueError` unless columns fit each other and are finite."""
+    p, trees = basis.encoder.n_features, basis.trees
+    if not p or basis.binning.n_features != p or reference.shape != (p,) or not np.isfinite(reference).all():
         raise ValueError("edges, cuts and reference are of different features")
     for each in (*basis.encoder.edges, *basis.binning.cuts):
         if each.ndim != 1 or not np.isfinite(each).all() or not np.all(np.diff(each) > 0):
@@ -183,12 +248,3 @@ def _require_sound(function: HiddenFunction) -> None:
         raise ValueError("trees are not of at most two levels")
     if not np.all((trees.feature >= -1) & (trees.feature < p) & (trees.cut >= 0)):
         raise ValueError("trees ask what no feature is")
-    bands = function.bands
-    if (
-        bands.shape != (p, len(BAND_RANKS))
-        or not np.all(np.diff(bands) >= 0)
-        or not np.isfinite(function.reference).all()
-    ):
-        raise ValueError("bands or reference do not fit")
-    if not function.banks or not function.committed or len(set(function.parties)) != len(function.parties):
-        raise ValueError("a party is missing or named twice")

@@ -29,7 +29,8 @@ MIN_CONTRIBUTION = POINT * STRENGTH_POINTS / 2
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One adverse reason. `code` is stable: party letter, feature number, H (above), L (below) or M (missing).
+    """One adverse reason. `code` is stable: party letter, feature number, H (above), L (below) or M (missing), or both
+    parties' letters for what their columns say together.
 
     The text ends with the band of customers that the value lies in; the value itself is not in it.
     """

@@ -23,10 +23,12 @@ from functools import cached_property
 import numpy as np
 
 from federated.errors import AggregationFailed, ModelCorrupt
+from federated.models.encoding.interactions import GAIN
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.hidden import Committed, HiddenFunction
+from federated.models.served.interacting import Interactions
 from federated.models.served.reasons import POINT
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_function import MOST_POINTS, WEIGHT_BITS
@@ -37,21 +39,55 @@ KEY_BYTES = 32
 MOST_WEIGHT = 2.0**20
 
 
-def in_ring(gamma: FloatArray, row: ExplanatoryRow) -> Ring:
-    """Weights `gamma` (columns,), in logits, as M (entries,): points with `WEIGHT_BITS` after the point."""
-    return np.asarray(fixed(gamma / POINT, WEIGHT_BITS, MOST_WEIGHT)[row.column])
+def in_ring(gamma: FloatArray, row: ExplanatoryRow, theirs: FloatArray | None = None) -> Ring:
+    """Weights `gamma` (columns,), in logits, and those of grid companies' components by factor (factors, components) as
+    M (entries,): points with `WEIGHT_BITS` after the point."""
+    weights = [fixed(gamma / POINT, WEIGHT_BITS, MOST_WEIGHT)[row.column]]
+    if theirs is not None:
+        weights.append(fixed(GAIN * theirs.ravel() / POINT, WEIGHT_BITS, MOST_WEIGHT))
+    return np.concatenate(weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """Of interactions: `ours` (factors, components) of banks' columns and `theirs` of grid companies'."""
+
+    ours: FloatArray
+    theirs: FloatArray
+
+    def between(self, bank: FloatArray, grid: FloatArray) -> float:
+        """What components (components,) of a bank's columns and of a grid company's make together, in logits."""
+        return float(GAIN * (self.ours @ bank) @ (self.theirs @ grid))
 
 
 @dataclass(frozen=True)
 class BankWeights:
-    """What a bank knows of a function: the masks' `key` (32 bytes) and `gamma` (basis.width,), in logits."""
+    """What a bank knows of a function: the masks' `key` (32 bytes) and all `numbers`, in logits: weights of columns
+    (basis.width,), then of components in factors, grid companies' and banks'."""
 
     key: bytes
-    gamma: FloatArray
+    numbers: FloatArray
+
+    @staticmethod
+    def of(key: bytes, gamma: FloatArray, factors: Factors | None) -> BankWeights:
+        """Of weights `gamma` (basis.width,) and factors of interactions, if there are any."""
+        parts = [gamma] if factors is None else [gamma, factors.theirs.ravel(), factors.ours.ravel()]
+        return BankWeights(key, np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]))
+
+    def parted(self, function: HiddenFunction) -> tuple[FloatArray, Factors | None]:
+        """Weights (basis.width,), and factors. Raises `ModelCorrupt` where they do not fit the function."""
+        width, between = function.basis.width, function.interactions
+        components = 0 if between is None else between.grid.count + between.bank.count
+        if self.numbers.shape != (width + function.factors * components,):
+            raise ModelCorrupt("a bank's weights do not fit this function", part=function.function_id)
+        if between is None:
+            return self.numbers, None
+        gamma, theirs, ours = np.split(self.numbers, [width, width + between.factors * between.grid.count])
+        return gamma, Factors(ours.reshape(between.factors, -1), theirs.reshape(between.factors, -1))
 
     def to_bytes(self) -> bytes:
         """As a node keeps it."""
-        return self.key + self.gamma.astype("<f8").tobytes()
+        return self.key + self.numbers.astype("<f8").tobytes()
 
     @staticmethod
     def from_bytes(secret: bytes) -> BankWeights:
@@ -65,7 +101,7 @@ class BankWeights:
     @cached_property
     def _own(self) -> bytes:
         """The key of these weights: one that is used again for others makes other masks."""
-        return hmac.digest(self.key, b"tanxin hidden weights\0" + self.gamma.astype("<f8").tobytes(), hashlib.sha256)
+        return hmac.digest(self.key, b"tanxin hidden weights\0" + self.numbers.astype("<f8").tobytes(), hashlib.sha256)
 
 
 def mask_of_weights(key: bytes, entries: int) -> Ring:
@@ -86,7 +122,7 @@ def hash_of_key(key: bytes) -> bytes:
 def require_weights(function: HiddenFunction, grid: str, masked: Ring) -> Ring:
     """D (entries,) as the function commits to it. Raises `ModelCorrupt` for another, or for none of this grid."""
     committed = function.committed.get(grid)
-    if committed is None or hash_of_weights(masked) != committed.weights or masked.shape != (len(function.row),):
+    if committed is None or hash_of_weights(masked) != committed.weights or masked.shape != function.shape[:1]:
         raise ModelCorrupt(f"the masked weights of {grid} are not those of this function", part=function.function_id)
     return masked
 
@@ -126,23 +162,25 @@ def split(
     banks: Iterable[str],
     grids: Iterable[str],
     key: bytes | None = None,
+    interactions: tuple[Interactions, Factors] | None = None,
 ) -> Split:
     """Split weights `gamma` (basis.width,), in logits. Banks that have `key` (32 bytes) in common come to the same.
 
     Raises `ModelCorrupt` for columns without exact reasons, and `AggregationFailed` for weights that are not finite, or
     with which one feature could shift a score by `MOST_POINTS` points: contributions are opened modulo twice that.
     """
-    held = BankWeights(secrets.token_bytes(KEY_BYTES) if key is None else key, np.asarray(gamma, dtype=np.float64))
+    between, factors = (None, None) if interactions is None else interactions
+    held = BankWeights.of(secrets.token_bytes(KEY_BYTES) if key is None else key, gamma, factors)
     if not basis.exact:
         raise ModelCorrupt(f"leaves of {basis.trees.depth} levels have no exact reasons and cannot be hidden")
     row, names = ExplanatoryRow(basis, reference), tuple(sorted(grids))
-    weights = in_ring(held.gamma, row)
-    if np.any(_largest(basis, held.gamma, row) >= MOST_POINTS * POINT):
+    weights = in_ring(gamma, row, None if factors is None else factors.theirs)
+    if np.any(_largest(basis, gamma, row) >= MOST_POINTS * POINT):
         raise AggregationFailed(f"by these weights one feature could shift a score by {MOST_POINTS} points")
     keys = {grid: held.mask_key(grid) for grid in names}
-    masked = {grid: np.asarray(weights - mask_of_weights(own, len(row))) for grid, own in keys.items()}
+    masked = {grid: np.asarray(weights - mask_of_weights(own, len(weights))) for grid, own in keys.items()}
     committed = {grid: Committed(hash_of_weights(masked[grid]), hash_of_key(keys[grid])) for grid in names}
-    function = HiddenFunction(basis, reference, bands, tuple(sorted(banks)), committed)
+    function = HiddenFunction(basis, reference, bands, tuple(sorted(banks)), committed, between)
     return Split(function, held.to_bytes(), masked, keys)
 
 
@@ -160,19 +198,25 @@ def _largest(basis: RandomLeaves, gamma: FloatArray, row: ExplanatoryRow) -> Flo
 
 @dataclass(frozen=True)
 class ServedWeights:
-    """A bank's weights of one function for one grid company: M, V (entries,), and f(reference) in logits."""
+    """A bank's weights of one function for one grid company: M, V (entries,), f(reference) in logits, and factors of
+    interactions, if it has any, with what the typical customers of both sides make together, in logits."""
 
     weights: Ring
     mask: Ring
     at_reference: float
+    factors: Factors | None = None
+    together_at_reference: float = 0.0
 
     @staticmethod
     def of(function: HiddenFunction, secret: bytes, grid: str) -> ServedWeights:
         """From what a bank's node keeps. Raises `ModelCorrupt` unless the function commits to just these weights."""
         held, row = BankWeights.from_bytes(secret), function.row
-        if held.gamma.shape != (function.basis.width,):
-            raise ModelCorrupt("a bank's weights do not fit this function", part=function.function_id)
-        weights, key = in_ring(held.gamma, row), require_key(function, grid, held.mask_key(grid))
-        mask = mask_of_weights(key, len(row))
+        gamma, factors = held.parted(function)
+        weights = in_ring(gamma, row, None if factors is None else factors.theirs)
+        mask = mask_of_weights(require_key(function, grid, held.mask_key(grid)), len(weights))
         require_weights(function, grid, np.asarray(weights - mask))
-        return ServedWeights(weights, mask, float(row.at_reference @ held.gamma))
+        together = 0.0
+        if factors is not None and function.interactions is not None:
+            both = (function.interactions.bank, function.interactions.grid)
+            together = factors.between(*(each.of(each.basis.encoder.reference) for each in both))
+        return ServedWeights(weights, mask, float(row.at_reference @ gamma), factors, together)

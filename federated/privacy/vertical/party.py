@@ -40,13 +40,14 @@ STEP = ("weigh", "open", "cross", "cube", "hand_over", "receive")
 class PairSide:
     """`columns` (rows, width) in [−1, 1] of the rows in common, `labels` (rows,) at the bank, None at the grid company.
 
-    `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. The bank holds all
-    coefficients. A step is `weigh` at the bank → `take_weights` at the grid company → `open` → `cross` → `cube` →
-    `hand_over` → `receive`, each once and in this order: so a step makes one gradient of either side. What `weigh`,
-    `open`, `cross` and `hand_over` return goes to the other side, sealed, because the dealer could unmask it. Triples
-    are checked in `cube`: what crossed until then is uniform to the other side whatever the dealer sent, and nothing is
-    opened. Raises `AggregationFailed` for what is out of order, for rows or shapes that do not fit, and for triples
-    that are wrong.
+    `products` (rows, products) are shares of products of both sides' components, with the bits of columns, the last
+    columns of both. `tape` is this side's of the pair's dealer, `common` from a key that the pair alone has. The bank
+    holds all coefficients. A step is `weigh` at the bank → `take_weights` at the grid company → `open` → `cross` →
+    `cube` → `hand_over` → `receive`, each once and in this order: so a step makes one gradient of either side. What
+    `weigh`, `open`, `cross` and `hand_over` return goes to the other side, sealed, because the dealer could unmask
+    it. Triples are checked in `cube`: what crossed until then is uniform to the other side whatever the dealer
+    sent, and nothing is opened. Raises `AggregationFailed` for what is out of order, for rows or shapes that do not
+    fit, and for triples that are wrong.
     """
 
     columns: InitVar[FloatArray]
@@ -54,6 +55,7 @@ class PairSide:
     common: Tape
     curve: Curve
     labels: FloatArray | None = None
+    products: InitVar[Ring | None] = None
     _mask: Ring = field(init=False)
     _bank_stock: BankStock | None = field(init=False, default=None)
     _grid_stock: GridStock | None = field(init=False, default=None)
@@ -63,10 +65,14 @@ class PairSide:
     _owed: Ring = field(init=False)
     _next: str = field(init=False, default=STEP[0])
 
-    def __post_init__(self, columns: FloatArray) -> None:
+    def __post_init__(self, columns: FloatArray, products: Ring | None) -> None:
         self.curve.check_rows(len(columns))
+        shares = np.zeros((len(columns), 0), dtype=np.uint64) if products is None else products
+        if len(shares) != len(columns):
+            raise AggregationFailed(f"products of {len(shares)} rows came for {len(columns)}")
         # Sums over rows are five times as fast where a column's rows lie side by side.
-        self._ring = np.asfortranarray(fixed(columns, COLUMN_BITS, 1.0))
+        self._ring = np.asfortranarray(np.hstack([fixed(columns, COLUMN_BITS, 1.0), shares]))
+        self._own, self._shared = columns.shape[1], shares.shape[1]
 
     @property
     def rows(self) -> int:
@@ -84,8 +90,8 @@ class PairSide:
         return self.labels is not None
 
     def seen_columns(self, width: int | None = None) -> FloatArray:
-        """The first columns (rows, width), or all, as they enter products, in steps of 2^-7."""
-        return floating(self._ring[:, :width], COLUMN_BITS)
+        """The first own columns (rows, width), or all, as they enter products, in steps of 2^-7."""
+        return floating(self._ring[:, : self._own if width is None else width], COLUMN_BITS)
 
     def hidden_columns(self) -> Ring:
         """The own columns behind a mask that is drawn once: (rows, width), for the other side."""
@@ -106,7 +112,8 @@ class PairSide:
         return int(self._others.shape[1])
 
     def weigh(self, weights: FloatArray) -> Ring:
-        """As the bank: coefficients (others,) of the other side's columns behind a mask, for the other side.
+        """As the bank: coefficients (others,) of the other side's columns behind a mask, for the other side; the last
+        are those of products, of which the bank has a share too.
 
         Kept is the own share of what they make of these columns: the grid company's part of scaled logits.
         """
@@ -118,7 +125,9 @@ class PairSide:
             self._bank_stock = BankStock(len(self._ring), len(whole), self.tape, self.common)
             told = self._bank_stock.told
         vector, share = self._bank_stock.take()
-        self._theirs = shifted(self._others @ whole + share, TOO_MANY_BITS, first=True)
+        together = self._ring[:, self._own :] @ whole[self.others - self._shared :]
+        scaled = np.asarray(self._others @ whole + share + together, dtype=np.uint64)
+        self._theirs = shifted(scaled, TOO_MANY_BITS, first=True)
         return np.concatenate([whole - vector, told])
 
     @property

@@ -13,13 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import ModelCorrupt, TrainingFailed
+from federated.models.encoding.interactions import factored
 from federated.models.encoding.principal import PrincipalColumns
+from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.interacting import Components, Interactions
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_weights import (
     BankWeights,
+    Factors,
     ServedWeights,
     Split,
     require_key,
@@ -28,17 +32,25 @@ from federated.privacy.vertical.hidden_weights import (
 )
 from federated.protocols.core.encoders import binning_arrays, binning_of, encoder_arrays, encoder_of
 from federated.protocols.core.messages import Arrays, Content, prefixed
+from federated.protocols.protected.dealing import ROLES
+from federated.protocols.protected.interacting import FACTORS
 from federated.protocols.protected.state import Talk
 
 PUBLIC = "function"
 
 
-def columns_told(columns: PrincipalColumns, bands: NDArray[np.float64]) -> Arrays:
-    """What a lead is told of grid companies' columns."""
+def columns_told(columns: PrincipalColumns) -> Arrays:
+    """What a lead is told of a side's columns."""
     basis = columns.basis
-    own: Arrays = {"directions": columns.directions, "bands": bands}
+    own: Arrays = {"directions": columns.directions}
     trees = prefixed("trees", basis.trees.to_arrays())
     return own | binning_arrays(basis.binning) | trees | prefixed("encoder", encoder_arrays(basis.encoder))
+
+
+def _columns_of(content: Content) -> tuple[RandomLeaves, FloatArray]:
+    """What `columns_told` wrote: the columns, and directions (width, components)."""
+    encoder, trees = encoder_of(content.under("encoder")), Trees.from_arrays(content.under("trees"))
+    return RandomLeaves(encoder, binning_of(content), trees), content.floats("directions")
 
 
 class Concealing:
@@ -53,11 +65,16 @@ class Concealing:
         if talk.name != state.lead or not len(state.weights):
             raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
         state.tell_once("parts of a function")
-        encoder, trees = encoder_of(content.under("encoder")), Trees.from_arrays(content.under("trees"))
-        basis = RandomLeaves(encoder, binning_of(content), trees)
-        banks, grids = state.parties.ours, state.parties.theirs
-        gamma = content.floats("directions") @ state.weights
-        found = split(basis, gamma, basis.encoder.reference, content.floats("bands"), banks, grids)
+        (ours, first), (basis, directions) = (_columns_of(Content(content.under(role))) for role in ROLES)
+        banks, grids, width = state.parties.ours, state.parties.theirs, len(state.weights) - state.appended
+        between = None
+        if state.multiplied is not None:
+            k, n = state.multiplied
+            bank, grid = Components(ours, first[:, 1 : 1 + k]), Components(basis, directions[:, :n])
+            p, q = factored(state.weights[width:].reshape(k, n), FACTORS)
+            between = Interactions(bank, grid, len(p)), Factors(p, q)
+        gamma, reference = directions @ state.weights[:width], basis.encoder.reference
+        found = split(basis, gamma, reference, content.floats("bands"), banks, grids, interactions=between)
         return Content({**found.function.to_arrays(PUBLIC), **self._sealed(found)})
 
     def _sealed(self, found: Split) -> Arrays:

@@ -22,8 +22,8 @@ from federated.protocols.protected.state import Pair, Talk
 
 # More rows than two nodes have in common would only exhaust the dealer.
 MOST_ROWS = 1 << 24
-# What triples are for: a fit, and products of labels and members of groups.
-FITTING, GROUPS, JUDGING = "fit", "groups", "judging"
+# What triples are for: a fit, products of labels and members of groups, and of components of both sides.
+FITTING, GROUPS, JUDGING, INTERACTIONS = "fit", "groups", "judging", "interactions"
 ROLES = ("bank", "grid")
 
 
@@ -78,11 +78,11 @@ class Dealing:
             out[f"dealt/{bank}/{grid}"] = self._handed((bank, grid), bank, owed["grid"])
         return out
 
-    def groups(self, count: int) -> Arrays:
-        """What grid companies need for products of a bank's labels and their members of `count` groups."""
+    def vectors(self, purpose: str, count: int) -> Arrays:
+        """What grid companies need for products of `count` vectors of a bank's and theirs."""
         return {
             f"dealt/{grid}/{bank}": self._handed((bank, grid), grid, dealer.products(count))
-            for (bank, grid), dealer in self._dealers.get(GROUPS, {}).items()
+            for (bank, grid), dealer in self._dealers.get(purpose, {}).items()
         }
 
     def keys(self, purpose: str) -> dict[str, dict[str, Values]]:

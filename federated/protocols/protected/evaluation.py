@@ -293,7 +293,7 @@ def _multiply(run: ProtectedTraining, rows: Mapping[Pair, int], names: list[str]
     groups: dict[str, Values] = {"groups": list(names)}
     config = run.begun(GROUPS, rows)
     opened = run.ask("multiply", {org: Content(config=groups | told) for org, told in config.items()})
-    dealt = run.dealt(opened, run.dealing.groups(len(names)), rows)
+    dealt = run.dealt(opened, run.dealing.vectors(GROUPS, len(names)), rows)
     tags = run.ask("multiply", run.across(opened, "opened", rows, dealt, groups))
     run.ask("multiply", run.across(tags, "tag", rows, config=groups))
 
@@ -318,11 +318,11 @@ def _shuffled(run: ProtectedTraining, groups: list[str]) -> dict[Pair, FloatArra
         _multiply(run, rows, groups)
     aside = {pair: int((run.evaluated(pair) == SET_ASIDE).sum()) for pair in rows}
     told = run.begun(JUDGING, rows)
-    config: dict[str, Values] = {"groups": list(groups), "width": run.bases[1].width}
+    config: dict[str, Values] = {"groups": list(groups), "width": run.bases[1].width + run.products}
     config |= {f"aside/{'/'.join(pair)}": count for pair, count in aside.items()}
     points = run.resting()
     hidden = run.ask("shuffle", {org: Content(points.get(org, {}), config | told[org]) for org in run.orgs})
-    dealt = run.dealt(hidden, run.dealing.shuffled(aside, run.bases[1].width, 1 + 2 * len(groups)), rows)
+    dealt = run.dealt(hidden, run.dealing.shuffled(aside, run.bases[1].width + run.products, 1 + 2 * len(groups)), rows)
     banks, grids = (side.orgs for side in run.session.sides)
     asked = run.across(hidden, "hidden", rows, dealt)
     passed = run.ask("pass_on", {org: content for org, content in asked.items() if org in grids})

@@ -62,7 +62,7 @@ class Judging:
             state.products[peer] = triples, products
             out[f"opened/{peer}"] = self._talk.sealed(peer, products.opened, triples.told)
         self._dealing.begin(GROUPS, self._dealing.rows(content))
-        return Content(out | self._dealing.groups(len(names)))
+        return Content(out | self._dealing.vectors(GROUPS, len(names)))
 
     def _crossed(self, content: Content, names: list[str]) -> Content:
         state, out = self._talk.state, dict[str, NDArray[np.generic]]()

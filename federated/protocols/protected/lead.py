@@ -25,6 +25,7 @@ import numpy as np
 
 from federated.errors import TrainingFailed
 from federated.models.encoding.binning import IntArray
+from federated.models.encoding.interactions import prior
 from federated.models.encoding.principal import LEAST_VARIANCE
 from federated.models.encoding.ramps import FloatArray
 from federated.privacy.vertical.curve import Curve
@@ -33,6 +34,7 @@ from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.protected.dealing import ROLES
 from federated.protocols.protected.evidence import Block, Effort, Fit, fit
+from federated.protocols.protected.interacting import FACTORS, gathered, truncated
 from federated.protocols.protected.solver import Asking
 from federated.protocols.protected.state import Talk
 
@@ -79,14 +81,14 @@ class Lead:
             elif self._fit is None:
                 raise TrainingFailed(f"{self._talk.name}: no fit was begun")
             else:
-                point = self._fit.send(self.read(content, self._ours + len(state.weights)))
+                point = self._fit.send(self.read(content, self._ours + len(state.weights) + state.appended))
         except TrainingFailed:
             self._fit = None
             raise
         except StopIteration as end:
             found: Fit = end.value
             self._fit, self.ridges = None, found.ridges
-            told = self._told(found.point)
+            told = self._told(self._of_few_factors(found.point))
             return Content({**told.arrays, "beta": state.beta}, {"at_rest": True})
         return self._told(point)
 
@@ -103,8 +105,12 @@ class Lead:
         held = self._sound(start, relative, parts)
         if ridges.shape != (len(held),):
             raise TrainingFailed(f"{self._talk.name}: {ridges.size} ridges came for {len(held)} parts of columns")
+        if state.multiplied is not None:
+            ours, theirs = state.multiplied
+            held.append(prior(relative["bank"][1 : 1 + ours], relative["grid"][:theirs]))
+            ridges = np.append(ridges, ridges.max())
         blocks = [Block.of(each, state.fitted, state.rate) for each in held]
-        self._ours, state.weights = len(start), np.zeros(len(relative["grid"]))
+        self._ours, state.weights = len(start), np.zeros(len(relative["grid"]) + state.appended)
         effort = self._effort(content)
         curve = Curve.around(state.rate)
         first = np.minimum(ridges, TIGHTEST_START).tolist()
@@ -128,7 +134,7 @@ class Lead:
         is a constant.
         """
         state, held = self._talk.state, list[FloatArray]()
-        others = max((side.others for side in state.sides.values()), default=0)
+        others = max((side.others for side in state.sides.values()), default=0) - state.appended
         sound = start.shape == relative["bank"].shape and relative["bank"][:1].tolist() == [0.0]
         for of, width in (("bank", state.columns.shape[1]), ("grid", others)):
             sound = sound and relative[of].shape == (width,) and parts[of].ndim == 1 and parts[of].size <= PARTS
@@ -151,7 +157,16 @@ class Lead:
         hidden = np.asarray(content.array("gradient"), dtype=np.uint64)
         if hidden.shape != mask.shape or len(hidden) != width:
             raise TrainingFailed(f"{self._talk.name}: a gradient of {hidden.size} numbers came for {width}")
-        return floating(hidden - mask, GRADIENT_BITS)
+        state = self._talk.state
+        return floating(gathered(hidden - mask, self._ours, state.appended), GRADIENT_BITS)
+
+    def _of_few_factors(self, point: FloatArray) -> FloatArray:
+        """A point at which coefficients of products have few factors, the nearest."""
+        state = self._talk.state
+        if state.multiplied is None:
+            return point
+        rest, products = np.split(point, [len(point) - state.appended])
+        return np.concatenate([rest, truncated(products, state.multiplied, FACTORS)])
 
     def _told(self, point: FloatArray) -> Content:
         state, out = self._talk.state, dict[str, Any]()

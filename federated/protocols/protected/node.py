@@ -27,6 +27,7 @@ from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.concealing import Concealing
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing
+from federated.protocols.protected.interacting import Interacting, fitted_shares
 from federated.protocols.protected.judging import Judging
 from federated.protocols.protected.lead import Lead
 from federated.protocols.protected.own_rows import OwnRows, alone, told_of
@@ -61,6 +62,7 @@ class ProtectedApp:
         self._lead = Lead(self._talk)
         self._shuffling = Shuffling(self._talk, self._dealing, self._follow)
         self._concealing = Concealing(self._talk)
+        self._interacting = Interacting(self._talk, self._dealing)
         self._own_rows: OwnRows | None = None
         self._begun: SessionNode | None = None
 
@@ -69,7 +71,8 @@ class ProtectedApp:
         judging, shuffling, concealing = self._judging, self._shuffling, self._concealing
         for action, handler in {
             "introduce": self._introduce, "meet": self._meet, "available": self._available, "mark": self._mark,
-            "columns": self._columns, "project": self._project, "hide": self._hide,
+            "columns": self._columns, "project": self._project, "interact": self._interacting.multiply,
+            "hide": self._hide,
             "step": self._lead.step, "point": self._point, "open": self._open,
             "cross": self._cross,
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "sum": self._sum,
@@ -103,6 +106,7 @@ class ProtectedApp:
                 self._talk.end()
                 self._dealing.forget()
                 self._lead.forget()
+                self._interacting.forget()
                 raise
             except UNFIT as error:
                 log.warning("a message does not fit", exc_info=True)
@@ -136,6 +140,7 @@ class ProtectedApp:
         met = self._talk.introduce(node, content.points("run"), content.texts("banks"), content.texts("grids"))
         self._dealing.forget()
         self._lead.forget()
+        self._interacting.forget()
         self._own_rows = None
         return Content(config={"key": met.public, "signature": met.signature})
 
@@ -249,7 +254,8 @@ class ProtectedApp:
             if not len(rows):
                 continue
             tapes = self._talk.tapes(content, peer, FITTING)
-            state.sides[peer] = PairSide(state.columns[rows].astype(np.float64), *tapes, curve, self._labels(rows))
+            columns, products = state.columns[rows].astype(np.float64), fitted_shares(state, peer)
+            state.sides[peer] = PairSide(columns, *tapes, curve, self._labels(rows), products)
             out[f"hidden/{peer}"] = self._talk.sealed(peer, state.sides[peer].hidden_columns())
         if state.is_bank:
             self._own_rows = OwnRows.of(state)
@@ -373,7 +379,8 @@ class ProtectedApp:
             received = np.asarray(np.sum(shares, axis=0, dtype=np.uint64))
             both = np.concatenate((received, state.owed) if state.is_bank else (state.owed, received))
             # Where grid companies' columns begin: else those of one side would be added to those of the other.
-            state.alike[GRADIENT] = digest_of(width if state.is_bank else len(state.owed))
+            sizes = np.array(state.multiplied or ())
+            state.alike[GRADIENT] = digest_of(width if state.is_bank else len(state.owed), sizes)
             state.sums[GRADIENT] = self._lead.hide(both) if state.is_bank else both
         return Content()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federated.errors import AggregationFailed, NoOverlap
+from federated.models.encoding.interactions import prior, products
 from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
@@ -27,7 +28,7 @@ from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.concealing import PUBLIC, columns_told
-from federated.protocols.protected.dealing import FITTING, ROLES, Dealing
+from federated.protocols.protected.dealing import FITTING, INTERACTIONS, ROLES, Dealing
 from federated.protocols.protected.evidence import Block, Effort, fit
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.solver import answered
@@ -78,6 +79,7 @@ class ProtectedTraining:
         for k, side in enumerate(self.session.sides):
             self._columns(k, side)
         if self.joint:
+            self._multiply()
             self._hide()
         # From 0 the first gradient of grid companies' columns would say what these say alone, of everybody.
         ridges = self._fit_alone()
@@ -120,8 +122,12 @@ class ProtectedTraining:
         return [Block.of(part, rows, self.session.rate) for part in parts]
 
     def penalty(self, ridges: Sequence[float]) -> FloatArray:
-        """Ridge (width,) of all columns, banks' first, where each part has one of `ridges`."""
+        """Ridge (width,) of all columns, banks' first and products last, where each part has one of `ridges`."""
         blocks = [block for k in range(len(self.bases)) for block in self.blocks(k)]
+        if self.joint and self.products:
+            (ours, theirs), (k, n) = self.bases, self.multiplied
+            relative = prior(ours.relative[1 : 1 + k], theirs.relative[:n])
+            blocks.append(Block.of(relative, sum(self.pairs.values()), self.session.rate))
         return np.concatenate([block.penalty(ridge) for block, ridge in zip(blocks, ridges, strict=True)])
 
     def _step(self, content: Content) -> Content:
@@ -202,9 +208,43 @@ class ProtectedTraining:
         """Pairs of a bank and a grid company that fit rows in common, and how many."""
         return {pair: int((marks == FIT).sum()) for pair, marks in self.marks.items() if (marks == FIT).any()}
 
+    @property
+    def multiplied(self) -> tuple[int, int]:
+        """How many components of each side, banks first, are multiplied with the other's."""
+        ours, theirs = (basis.parts[0] - basis.constant for basis in self.bases)
+        return min(self.settings.interactions, ours), min(self.settings.interactions, theirs)
+
+    @property
+    def products(self) -> int:
+        """How many products of both sides' components there are."""
+        ours, theirs = self.multiplied
+        return ours * theirs
+
+    def together(self, ours: FloatArray, theirs: FloatArray) -> FloatArray:
+        """Products (rows, products) of both sides' columns (rows, width): for who measures and has both."""
+        k, n = self.multiplied
+        return products(ours[:, 1 : 1 + k], theirs[:, :n])
+
+    @property
+    def _widths(self) -> list[int]:
+        return [basis.width + self.products for basis in self.bases]
+
+    def _multiply(self) -> None:
+        """Have pairs multiply components of their columns, on shares: one of banks' at a time, of all their rows."""
+        rows = {pair: int((marks > 0).sum()) for pair, marks in self.marks.items() if (marks > 0).any()}
+        ours, theirs = self.multiplied if self.products else (0, 0)
+        for number in range(ours):
+            purpose = f"{INTERACTIONS} {number}"
+            config = self.begun(purpose, rows)
+            sizes: dict[str, Values] = {"components/bank": ours, "components/grid": theirs, "number": number}
+            opened = self.ask("interact", {org: Content(config=sizes | told) for org, told in config.items()})
+            dealt = self.dealt(opened, self.dealing.vectors(purpose, theirs), rows)
+            tags = self.ask("interact", self.across(opened, "opened", rows, dealt))
+            self.ask("interact", self.across(tags, "tag", rows))
+
     def _hide(self) -> None:
         """Have dealers begin, and both sides of each pair hide their columns from each other."""
-        widths = [basis.width for basis in self.bases]
+        widths = self._widths
         told: dict[str, Values] = {"rate": self.session.rate, "rows": sum(self.pairs.values()), **_widths(widths)}
         config = self.begun(FITTING, self.pairs, widths)
         hidden = self.ask("hide", {org: Content(config=told | config[org]) for org in self.orgs})
@@ -272,7 +312,7 @@ class ProtectedTraining:
     def _gradient(self, points: Mapping[str, Arrays]) -> Ring:
         """Both sides' gradients behind the lead's mask: at the point that it tells banks by `points`, or where they
         are."""
-        widths = [basis.width for basis in self.bases]
+        widths = self._widths
         config = _widths(widths)
         self.gradients += 1
         weighed = self.ask("point", {org: Content(points.get(org, {})) for org in self.orgs})
@@ -290,7 +330,9 @@ class ProtectedTraining:
     def concealed(self) -> HiddenFunction:
         """Have the lead split the function of grid companies' columns, and everybody keep its part: what is public."""
         lead = self.lead
-        told = columns_told(self.bases[1], self.session.sides[1].bands)
+        told: Arrays = {"bands": self.session.sides[1].bands}
+        for role, basis in zip(ROLES, self.bases, strict=True):
+            told |= prefixed(role, columns_told(basis))
         arrays = self.ask("conceal", {lead: Content(told)})[lead].arrays
         public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
         requests = {}

@@ -10,7 +10,8 @@ class ProtectedSettings:
     """`ramps` a feature, leaves of `trees` random trees on two features, and leaves that set about `cells` cells of a
     feature apart make a side's columns; a leaf is held `leaf_ridge` times as tightly as a ramp, one of a feature
     `cell_ridge` times. Of these the first principal components train: `components` of ramps and leaves of pairs, and of
-    intervals. A ridge of a side's part begins at `ridge` and is another one at `ridges` fits at the most, until labels
+    intervals. Of either side's ramps and leaves the first `interactions` components are multiplied with the other
+    side's. A ridge of a side's part begins at `ridge` and is another one at `ridges` fits at the most, until labels
     are likeliest. Banks' columns are fitted alone first, then all.
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
@@ -28,6 +29,7 @@ class ProtectedSettings:
     tolerance: float = 0.001
     most: int = 60
     components: tuple[int, int] = (200, 150)
+    interactions: int = 10
     set_aside: float = 0.1
     seed: int = 2024
 

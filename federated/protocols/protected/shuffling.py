@@ -9,10 +9,11 @@ import numpy as np
 
 from federated.privacy.vertical.curve import REACH
 from federated.privacy.vertical.party import FARTHEST_COEFFICIENT
-from federated.privacy.vertical.ring import Ring, Tape, fixed
+from federated.privacy.vertical.ring import FloatArray, Ring, Tape, fixed
 from federated.privacy.vertical.shuffle import ShuffledBank, ShuffledGrid
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.dealing import JUDGING, NodeDealing
+from federated.protocols.protected.interacting import judged_shares
 from federated.protocols.protected.state import SET_ASIDE, Marks, Shuffled, Talk
 
 # A score comes in units of `REACH` logits, with the bits of a column and of a coefficient: nothing is multiplied by it.
@@ -48,12 +49,12 @@ class Shuffling:
     def _bank(self, peer: str, tape: Tape) -> ShuffledBank:
         state = self._talk.state
         sizes = len(state.judged(peer)), len(state.rows(peer, SET_ASIDE))
-        whole = fixed(state.weights / REACH, WEIGHT_BITS, FARTHEST_COEFFICIENT / REACH)
-        return ShuffledBank(whole, sizes, 1 + 2 * len(self._names), tape)
+        return ShuffledBank(_whole(state.weights), sizes, 1 + 2 * len(self._names), tape)
 
     def _grid(self, peer: str, tape: Tape) -> ShuffledGrid:
         state = self._talk.state
         columns = fixed(state.columns[state.judged(peer)].astype(np.float64), COLUMN_BITS, 1.0)
+        columns = np.hstack([columns, judged_shares(state, peer, COLUMN_BITS)])
         return ShuffledGrid(columns, 1 + 2 * len(self._names), tape)
 
     def pass_on(self, content: Content) -> Content:
@@ -83,7 +84,10 @@ class Shuffling:
             logits = np.asarray(state.columns[rows] @ state.beta, dtype=np.float64)
             columns, masked = (self._talk.ring(content, name, peer, -1) for name in ("hidden", "masked"))
             none = [np.zeros(len(rows), dtype=np.uint64)] * len(self._names)
-            own = np.column_stack([fixed(logits / REACH, SCORE_BITS, MOST_SCORES / REACH), self._beside(peer, none)])
+            products = judged_shares(state, peer, COLUMN_BITS)
+            whole = _whole(state.weights)[len(state.weights) - state.appended :]
+            scores = fixed(logits / REACH, SCORE_BITS, MOST_SCORES / REACH) + products @ whole
+            own = np.column_stack([scores, self._beside(peer, none)])
             shares = pair.shares(columns, masked, self._talk.dealt(content, peer), own)
             out[f"scores/{peer}"] = shares[:, 0]
             self._keep(peer, pair.order, shares)
@@ -98,3 +102,7 @@ class Shuffling:
         products = self._talk.state.shares[peer] if self._names else {}
         rows = len(self._talk.state.judged(peer))
         return np.array([*members, *(products[name] for name in self._names)], dtype=np.uint64).reshape(-1, rows).T
+
+
+def _whole(weights: FloatArray) -> Ring:
+    return fixed(weights / REACH, WEIGHT_BITS, FARTHEST_COEFFICIENT / REACH)

@@ -143,6 +143,10 @@ class ProtectedNode:
     # What all nodes of a sum have to be told alike, by sum, and all of this side: what its columns are made of.
     alike: dict[str, bytes] = field(default_factory=dict)
     made_of: bytes = b""
+    # How many components of banks' and of grid companies' columns are multiplied, and by peer the own shares
+    # (rows, products) of products: of rows that are fitted, then of those that are judged.
+    multiplied: tuple[int, int] | None = None
+    interactions: dict[str, Ring] = field(default_factory=dict)
     # Of counts of what banks hold ("bank") and grid companies hold ("grid"): what is counted, and the key of tags.
     layouts: dict[str, Layout] = field(default_factory=dict)
     tags: dict[str, int] = field(default_factory=dict)
@@ -151,6 +155,11 @@ class ProtectedNode:
     def is_bank(self) -> bool:
         """Whether this node holds labels."""
         return isinstance(self.node.rows, BankRows)
+
+    @property
+    def appended(self) -> int:
+        """How many products of both sides' components are the last columns of both."""
+        return 0 if self.multiplied is None else self.multiplied[0] * self.multiplied[1]
 
     @property
     def reader(self) -> str:

@@ -16,13 +16,15 @@ from federated.models.served.reasons import POINT, RankedReason, Reason, strengt
 from federated.models.served.scaling import score_of
 from federated.nodes.bank import BankNode
 from federated.nodes.node import PartialRequest
-from federated.privacy.vertical.hidden_function import BankSide
+from federated.nodes.wording import reason_together
+from federated.privacy.vertical.hidden_function import BankSide, IntArray
 from federated.privacy.vertical.hidden_weights import BankWeights, ServedWeights
 from federated.privacy.vertical.ring import Ring
 from federated.serving.hidden.common import (
     ANSWERED,
     ASKED,
     DEALT,
+    FACTORS,
     FIRST,
     MASK_KEY,
     SHUFFLED,
@@ -34,7 +36,7 @@ from federated.serving.hidden.common import (
     hidden_of,
     shape_of,
 )
-from federated.serving.hidden.naming import filled, named_places, reason_said
+from federated.serving.hidden.naming import filled, named_places, reason_said, together
 from federated.serving.hidden.seals import PAIR, Link, dealt_to, fresh_nonce, query_hash
 
 
@@ -63,6 +65,7 @@ class _Begun:
     weights: ServedWeights
     operator: bytes | None
     explained: bool
+    side: BankSide | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,14 @@ class _UnderWay:
     dealt: Ring
     score: int
     own: tuple[RankedReason, ...]
+    # Of the grid company's function: points above the reference, and those of reference customers together.
+    points: float
+    together: float | None
     strengths: tuple[int, ...] = ()
 
 
 class HiddenBank:
-    """Answers `begin`, then `scored`, or for reasons `told`, `asked` and `finished`, each once a query."""
+    """Answers `begin`, `factors`, then `scored`, or for reasons `told`, `asked` and `finished`, each once a query."""
 
     def __init__(self, node: BankNode, models: ApprovedModels) -> None:
         self.node, self._models, self._weights = node, models, Ready[ServedWeights]()
@@ -118,6 +124,21 @@ class HiddenBank:
         link = Link(self.node.dealt_key(begun.operator), query, dealt_to(self.node.org_id))
         return link.seal(MASK_KEY, np.frombuffer(key, dtype="<u8").astype(np.uint64))
 
+    def factors(self, nonce: bytes, grid_nonce: bytes) -> bytes | None:
+        """What the own columns make of factors that are multiplied, behind masks, sealed for the grid company; None if
+        the function multiplies none, or without a file. Raises consent errors."""
+        begun = self._begun.take(nonce)
+        between, factors = begun.function.interactions, begun.weights.factors
+        values = None if between is None else self.node.values_for(begun.request)
+        if between is None or factors is None or values is None:
+            self._begun.put(nonce, begun)
+            return None
+        query = self._query(begun, nonce, grid_nonce)
+        side = BankSide(shape_of(begun.function), self._dealer(begun, query).tape, begun.weights.weights)
+        told = side.begun(factors.ours @ between.bank.of(values))
+        self._begun.put(nonce, replace(begun, side=side))
+        return Link(self.node.mask_key(begun.grid), query, PAIR).seal(FACTORS, told)
+
     def scored(self, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> Answer | None:
         """The score without reasons; None without a file. Raises as `told`."""
         found = self._received(self._begun.take(nonce), nonce, grid_nonce, first, dealt)
@@ -142,11 +163,19 @@ class HiddenBank:
         query = self._told.take(nonce)
         with self.node.refusals_logged(query.request):
             contributions = query.side.contributions(query.link.open(SHUFFLED, shuffled))
-        named = named_places(contributions, query.own, self.node.schema.grid.code_prefix)
+        own = (*query.own, *self._together(query, contributions))
+        named = named_places(contributions, own, self.node.schema.grid.code_prefix)
         strengths = tuple(strength_of(float(contributions[place]) * POINT) for place in named)
         asked = query.side.asked(filled(named, len(contributions)))
-        self._asked.put(nonce, replace(query, strengths=strengths))
+        self._asked.put(nonce, replace(query, own=own, strengths=strengths))
         return query.link.seal(ASKED, asked)
+
+    def _together(self, query: _UnderWay, contributions: IntArray) -> tuple[RankedReason, ...]:
+        if query.together is None:
+            return ()
+        strength = together(query.points, contributions, query.together)
+        schema = self.node.schema
+        return () if strength is None else (RankedReason(reason_together(schema.bank, schema.grid), strength),)
 
     def finished(self, nonce: bytes, answered: bytes) -> Answer:
         """The score and the reasons. Raises as `told`."""
@@ -163,6 +192,11 @@ class HiddenBank:
         of, explained = begun.function.function_id, begun.explained
         return query_hash(begun.request.text(), nonce, grid_nonce, of, explained=explained)
 
+    def _dealer(self, begun: _Begun, query: bytes) -> Link:
+        bank = self.node.org_id
+        key = dealers_key(self.node, begun.function, bank, begun.grid, begun.operator)
+        return Link(key, query, dealt_to(bank))
+
     def _received(self, begun: _Begun, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> _UnderWay | None:
         """The query with its value: from the own columns, and what the grid company said first."""
         request, function, bank = begun.request, begun.function, self.node.org_id
@@ -170,9 +204,8 @@ class HiddenBank:
 
         def prepared(now: datetime) -> tuple[ScoringModel, BankSide, Link, float, Ring]:
             model = self._models.approved(request.model, now)
-            dealer = Link(dealers_key(self.node, function, bank, begun.grid, begun.operator), query, dealt_to(bank))
-            link = Link(self.node.mask_key(begun.grid), query, PAIR)
-            side = BankSide(shape_of(function), dealer.tape, begun.weights.weights)
+            dealer, link = self._dealer(begun, query), Link(self.node.mask_key(begun.grid), query, PAIR)
+            side = begun.side or BankSide(shape_of(function), dealer.tape, begun.weights.weights)
             return model, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
 
         found = self.node.admitted(request, Action.SCORE if begun.explained else Action.SHADOW_SCORE, prepared)
@@ -182,4 +215,6 @@ class HiddenBank:
         own, ranked = self.node.evaluated(model.joint_bank, values, explained=begun.explained)
         logit = own + begun.weights.at_reference + POINT * points
         score = score_of(model.calibrated(logit, bank, alone=False))
-        return _UnderWay(request, side, link, told, score, ranked)
+        held = begun.weights
+        typical = None if held.factors is None else held.together_at_reference / POINT
+        return _UnderWay(request, side, link, told, score, ranked, points, typical)

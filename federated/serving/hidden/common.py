@@ -20,7 +20,7 @@ UNDER_WAY = 256
 READY = 16
 # Names of messages, each sealed with a key of its own.
 DEALT, MASK_KEY = "dealt", "key of the mask of weights"
-FIRST, TOLD, SHUFFLED, ASKED, ANSWERED = "first", "told", "shuffled", "asked", "answered"
+FACTORS, FIRST, TOLD, SHUFFLED, ASKED, ANSWERED = "factors", "first", "told", "shuffled", "asked", "answered"
 T = TypeVar("T")
 
 
@@ -70,7 +70,7 @@ def hidden_of(model: ScoringModel) -> HiddenFunction:
 
 def shape_of(function: HiddenFunction) -> Shape:
     """How many entries a function has, and of what."""
-    return Shape(len(function.row), function.row.starts)
+    return Shape(*function.shape, function.factors)
 
 
 def dealer_for(function: HiddenFunction, bank: str, grid: str) -> str | None:

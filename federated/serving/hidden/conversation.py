@@ -36,7 +36,8 @@ class Conversations:
         opening = bank.begin(request, grid_id, public, explained=explained)
         grid_nonce = grid.begin(request, public, explained=explained)
         dealt = self._dealt(request, model, grid, opening, grid_nonce, explained=explained)
-        first = grid.first(grid_nonce, opening.nonce, dealt.grid)
+        factors = bank.factors(opening.nonce, grid_nonce)
+        first = grid.first(grid_nonce, opening.nonce, dealt.grid, factors)
         if first is None:
             return None
         if not explained:

@@ -47,7 +47,7 @@ class NodeDealer:
 
         def mask() -> Ring:
             key = require_key(function, grid, self._node.kept_dealing(of, grid))
-            return mask_of_weights(key, len(function.row))
+            return mask_of_weights(key, function.shape[0])
 
         links = [Link(self._node.mask_key(peer), query, dealt_to(peer)) for peer in (bank, grid)]
         return _dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained)
@@ -67,7 +67,7 @@ class OperatorDealer:
         """As `NodeDealer.deal`, with the `key` of the mask that the bank sealed for it."""
         links = [self._link(node, query) for node in (bank, grid)]
         mask_key = links[0].open(MASK_KEY, key).astype("<u8").tobytes()
-        mask = mask_of_weights(require_key(function, grid.org_id, mask_key), len(function.row))
+        mask = mask_of_weights(require_key(function, grid.org_id, mask_key), function.shape[0])
         return _dealt(function, mask, *links, explained=explained)
 
     def _link(self, node: BankNode | GridNode, query: bytes) -> Link:

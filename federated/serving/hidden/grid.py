@@ -17,6 +17,7 @@ from federated.serving.hidden.common import (
     ANSWERED,
     ASKED,
     DEALT,
+    FACTORS,
     FIRST,
     SHUFFLED,
     TOLD,
@@ -58,8 +59,10 @@ class HiddenGrid:
         self._begun.put(nonce, _Begun(request, explained, operator))
         return nonce
 
-    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes) -> bytes | None:
+    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes, factors: bytes | None = None) -> bytes | None:
         """The customer's entries behind a mask and the share of the value, sealed for the bank; None without a file.
+
+        `factors` are what the bank said of its own, if the function multiplies any.
 
         Raises as `GridNode.partial`, and `SealBroken`, `ModelCorrupt` for masked weights that are not the version's,
         `NodeUnavailable` without any, `NotPermitted` for a query that was not begun or was answered.
@@ -67,20 +70,21 @@ class HiddenGrid:
         begun = self._begun.take(nonce)
         request, explained = begun.request, begun.explained
 
-        def prepared(now: datetime) -> tuple[HiddenFunction, GridSide, Link]:
+        def prepared(now: datetime) -> tuple[HiddenFunction, GridSide, Link, Ring | None]:
             function = hidden_of(self._models.approved(request.model, now))
             query = query_hash(request.text(), bank_nonce, nonce, function.function_id, explained=explained)
             bank, grid = request.bank_id, self.node.org_id
             dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query, dealt_to(grid))
             told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
             side = GridSide(shape_of(function), dealer.tape, weights, told, explained=explained)
-            return function, side, Link(self.node.mask_key(bank), query, PAIR)
+            pair = Link(self.node.mask_key(bank), query, PAIR)
+            return function, side, pair, None if factors is None else pair.open(FACTORS, factors)
 
         found = self.node.admitted(request, Action.SCORE if explained else Action.SHADOW_SCORE, prepared)
         if found is None:
             return None
-        values, (function, side, link) = found
-        first = side.first(function.row.of(values))
+        values, (function, side, link, multiplied) = found
+        first = side.first(function.entries(values), multiplied)
         if explained:
             self._told.put(nonce, _UnderWay(request, side, link, said_of(function, values)))
         return link.seal(FIRST, first)

@@ -17,6 +17,8 @@ from federated.privacy.vertical.ring import Ring
 KINDS = (HIGH, LOW, MISSING)
 # A band ends at whole fifths of the customers.
 FIFTH = 20
+# Standard deviation, in points, of a contribution that came in whole points from two shares.
+ROUNDED = 6.0**-0.5
 NUMBER_BITS, PART_BITS = 16, 4
 
 
@@ -41,6 +43,15 @@ def reason_said(said: int, party: PartySchema) -> Reason | None:
     if rest or number >= len(party.lending) or kind >= len(KINDS) or not low <= high <= 100 // FIFTH:
         return None
     return reason_of(party, party.lending[number], KINDS[kind], (FIFTH * low, FIFTH * high))
+
+
+def together(total: float, contributions: IntArray, at_reference: float) -> int | None:
+    """Strength of what both parties' columns say together: a function's value of `total` points less `contributions`
+    of the grid company's columns and what the reference customer has, in points. None where it does not lower the score
+    by half a step, beyond what contributions in whole points leave open."""
+    found = total - float(contributions.sum()) - at_reference
+    unsure = 2.0 * ROUNDED * len(contributions) ** 0.5
+    return strength_of(found * POINT) if found * POINT >= MIN_CONTRIBUTION + unsure * POINT else None
 
 
 def named_places(contributions: IntArray, own: Sequence[RankedReason], prefix: str) -> list[int]:

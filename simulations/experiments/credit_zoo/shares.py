@@ -105,10 +105,11 @@ def judged_figures(logits: FloatArray, labels: NDArray[np.int64]) -> Json:
 
 
 def _logits(run: ProtectedTraining, table: BenchTable, coefficients: list[FloatArray]) -> FloatArray:
-    parts = [
-        basis.columns(side.categories.expand(raw)).astype(np.float64) @ beta
-        for basis, beta, side, raw in zip(
-            run.bases, coefficients, run.session.sides, (table.holder, table.other), strict=False
-        )
+    columns = [
+        basis.columns(side.categories.expand(raw)).astype(np.float64)
+        for basis, side, raw in zip(run.bases, run.session.sides, (table.holder, table.other), strict=False)
     ]
+    parts = [own @ beta[: own.shape[1]] for own, beta in zip(columns, coefficients, strict=True)]
+    if run.joint and run.products:
+        parts.append(run.together(columns[0], columns[1]) @ coefficients[1][-run.products :])
     return np.asarray(np.sum(parts, axis=0))

@@ -242,7 +242,7 @@ def test_a_bank_with_weights_of_its_own_reads_no_column(made):
         own = np.zeros(query.shape.entries, dtype=np.uint64)
         own[query.shape.starts[0]] = np.uint64(1 << 16)
         query = Query(parts, i, weights=own)
-        read.append((query.first(each) - scorer.reference_logit) / POINT / 2.0**31)
+        read.append((query.first(each) - scorer.reference_logit) / POINT / 2.0**15)
         truth.append(parts.function.row.of(each)[query.shape.starts[0]])
         with pytest.raises(AggregationFailed, match="not those of the weights"):
             query.contributions()

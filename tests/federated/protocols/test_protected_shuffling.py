@@ -106,9 +106,7 @@ def test_nobody_keeps_a_part_of_another_function_and_each_keeps_one_once(split, 
             continue
         if of == "weights" and name not in ("lead", grid):
             continue
-        wrong = HiddenFunction(
-            right.basis, right.reference, right.bands, right.banks, {**right.committed, grid: changed}
-        )
+        wrong = replace(right, committed={**right.committed, grid: changed})
         own = {n: a for n, a in request.arrays.items() if not n.startswith("function/")}
         state.told.discard("a part of a function")
         if channel:

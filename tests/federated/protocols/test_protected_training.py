@@ -38,24 +38,21 @@ def test_several_nodes_fit_what_one_table_would(fitted):
     rows = marked(world, training, FIT)
     assert not (rows & world.held_out).any()
     assert 0.85 < rows.sum() / (~world.held_out).sum() < 1.0
-    penalties = np.split(training.penalty(world.nodes[training.lead].ridges), [training.bases[0].width])
+    penalty = training.penalty(world.nodes[training.lead].ridges)
     residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
-    for basis, beta, values, penalty in zip(
-        training.bases, world.betas(training), (world.bank, world.grid), penalties, strict=True
-    ):
-        columns = basis.columns(values)
-        gradient = columns[rows].T @ residual[rows] - penalty * beta
-        # At the optimum the gradient is 0; what is left are roundings of columns and logits over 1,150 rows.
-        assert np.abs(gradient).max() < 3.0
+    gradient = world.columns(training)[rows].T @ residual[rows] - penalty * np.concatenate(world.betas(training))
+    assert len(gradient) == sum(basis.width for basis in training.bases) + 4
+    # At the optimum the gradient is 0; what is left are roundings of columns and logits over 1,150 rows.
+    assert np.abs(gradient).max() < 3.0
 
 
 def test_the_ridges_are_those_at_which_labels_are_likeliest():
     """By a table in one place: the evidence of coefficients drawn from the priors, to second order (Laplace)."""
     world = World(rows=1_600)
-    training = world.training()
+    training = world.training(replace(FEW, interactions=4))
     training.fit()
     rows = marked(world, training, FIT)
-    columns = np.hstack([b.columns(v) for b, v in zip(training.bases, (world.bank, world.grid), strict=True)])[rows]
+    columns = world.columns(training)[rows]
     found = np.array(world.nodes[training.lead].ridges)
 
     def evidence(ridges):
@@ -71,13 +68,13 @@ def test_the_ridges_are_those_at_which_labels_are_likeliest():
         return likelihood + 0.5 * (size - np.linalg.slogdet(curvature)[1])
 
     here = evidence(found)
-    common = [evidence(np.full(4, ridge)) for ridge in np.geomspace(0.2, 2_000.0, 30)]
+    common = [evidence(np.full(5, ridge)) for ridge in np.geomspace(0.2, 2_000.0, 30)]
     # Up to what draws all ridges together, and a curvature that is known on the average.
     assert here > max(common) - 2.0
     assert min(common) < here - 5.0
-    for k in range(4):
+    for k in range(5):
         for times in (0.1, 10.0):
-            assert evidence(found * np.where(np.arange(4) == k, times, 1.0)) < here + 2.0
+            assert evidence(found * np.where(np.arange(5) == k, times, 1.0)) < here + 2.0
 
 
 def test_training_comes_to_rest_where_labels_are_nearly_certain():
@@ -184,7 +181,8 @@ def scored_as_trained(home, tables, registry):
         kept = {org: network.grid_node(org).kept_function(function.function_id) for org in network.grid_ids}
         secrets = {network.bank_node(org).kept_function(function.function_id) for org in network.bank_ids}
         assert (len(secrets), len(set(kept.values()))) == (1, len(kept))
-        gamma = BankWeights.from_bytes(secrets.pop()).gamma
+        gamma, factors = BankWeights.from_bytes(secrets.pop()).parted(function)
+        components = function.interactions
         plain = tabulated(
             [(1.0, f) for f in function.basis.functions(gamma)], function.basis.binning, function.reference
         )
@@ -194,6 +192,9 @@ def scored_as_trained(home, tables, registry):
             score = network.score(ScoreQuery(bank, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, now))
             logit = model.joint_bank.logits(tables.bank_values[i][None, list(tables.schema.bank.lending)])[0]
             logit += plain.logits(tables.grid_values[i][None, list(tables.schema.grid.lending)])[0]
+            ours, theirs = tables.bank_values[i], tables.grid_values[i]
+            bank_part = components.bank.of(ours[list(tables.schema.bank.lending)])
+            logit += factors.between(bank_part, components.grid.of(theirs[list(tables.schema.grid.lending)]))
             expected = model.calibrated(logit, bank, alone=False)
             assert score.basis is Basis.JOINT
             assert score.score in {score_of(expected + near) for near in (-1e-4, 1e-4)}

@@ -389,7 +389,7 @@ def test_a_bank_with_other_weights_is_refused_by_itself_and_reads_nothing(networ
     subject, _ = customers(trained)[8]
     side = network._conversations.banks[BANK]
     held = BankWeights.from_bytes(hidden.split.secret)
-    own = np.zeros_like(held.gamma)
+    own = np.zeros_like(held.numbers)
     own[1] = 1.0
     store = network.bank_node(BANK).store
     store.drop_state([function_secret(hidden.split.function.function_id)])
@@ -621,7 +621,7 @@ def test_stores_hold_no_secret_in_the_clear(home, hidden):
     held = BankWeights.from_bytes(hidden.split.secret)
     whole = b"".join(path.read_bytes() for path in sorted((home / "nodes").iterdir()))
     assert held.key not in whole
-    assert held.gamma.astype("<f8").tobytes()[:64] not in whole
+    assert held.numbers.astype("<f8").tobytes()[:64] not in whole
     for masked in hidden.split.masked.values():
         assert masked.astype("<u8").tobytes()[:64] not in whole
     for key in hidden.split.keys.values():

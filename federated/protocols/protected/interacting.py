@@ -1,0 +1,162 @@
+"""Products of components of a bank's and a grid company's columns, on shares: neither learns anything of the other's.
+
+Both sides multiply the first components of their columns, each bank's with each grid company's, for rows that are
+fitted and for those that are judged. What comes about is a share of every product at either side, uniform numbers that
+are appended to its columns: from then on products are columns of both, and a gradient of them is the sum of both
+sides'. Their coefficients are known to banks alone, as those of grid companies' columns are.
+
+The lead brings the coefficients to few factors when a fit rests (`truncated`): a bank that asks for a score with other
+code can have any combination of the factors that a grid company's columns make (`privacy.vertical.hidden_function`).
+
+Guarantee: what crosses is uniform to who sees it, whatever a dealer sends; wrong triples are found before any share is
+used (`privacy.vertical.triples`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from federated.errors import TrainingFailed
+from federated.models.encoding.interactions import FARTHEST, GAIN, cut, factored
+from federated.models.encoding.ramps import FloatArray
+from federated.privacy.vertical.products import Products
+from federated.privacy.vertical.ring import COLUMN_BITS, Ring, fixed, shifted
+from federated.privacy.vertical.triples import Triples
+from federated.protocols.core.messages import Content
+from federated.protocols.protected.dealing import INTERACTIONS, NodeDealing
+from federated.protocols.protected.state import FIT, Marks, ProtectedNode, Talk
+
+# Bits after the point of a component, and of a product on shares: `GAIN` is 2^3.
+FACTOR_BITS = 9
+PRODUCT_BITS = 2 * FACTOR_BITS - 3
+assert GAIN == 2.0 ** (2 * FACTOR_BITS - PRODUCT_BITS)
+# How many components a side multiplies, at the most.
+MOST_COMPONENTS = 16
+# How many factors coefficients of products have in the end: so many more sums of a grid company's columns than the
+# model's a bank with other code may have of a customer, one a query.
+FACTORS = 4
+
+
+class Interacting:
+    """The handlers of one node."""
+
+    def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
+        self._talk, self._dealing = talk, dealing
+        self.forget()
+
+    def forget(self) -> None:
+        """Multiply nothing that was begun."""
+        self._under_way: dict[str, tuple[Triples, Products]] = {}
+        self._unchecked: dict[str, Ring] = {}
+        self._parts: dict[str, list[Ring]] = {}
+
+    def multiply(self, content: Content) -> Content:
+        """Multiply one component of a bank's columns with all of a grid company's, the next `number` of `components`.
+
+        First factors behind masks go across, and what is dealt where this node deals; then tags of the triples; shares
+        are kept once the other side's tag says that these are right. Once a run, after columns are projected and
+        before any is hidden. Raises `TrainingFailed` for components that a side does not have.
+        """
+        if content.under("opened"):
+            return self._crossed(content)
+        if content.under("tag"):
+            return self._kept(content)
+        state, number, out = self._talk.state, content.integer("number"), dict[str, Any]()
+        sizes = self._sizes(content.integer("components/bank"), content.integer("components/grid"))
+        if number >= sizes[0]:
+            raise TrainingFailed(f"{self._talk.name}: {sizes[0]} components are multiplied, and no other")
+        purpose = f"{INTERACTIONS} {number}"
+        for peer, rows in multiplied_rows(state).items():
+            first = int(state.is_bank) + (number if state.is_bank else 0)
+            own = state.columns[rows, first : first + (1 if state.is_bank else sizes[1])].astype(np.float64)
+            factors = fixed(cut(own), FACTOR_BITS, FARTHEST).T
+            if state.is_bank:
+                factors = np.repeat(factors, sizes[1], axis=0)
+            tapes = self._talk.tapes(content, peer, purpose)
+            triples = Triples(factors.size, *tapes, is_bank=state.is_bank)
+            products = Products(factors, triples, is_bank=state.is_bank)
+            self._under_way[peer] = triples, products
+            out[f"opened/{peer}"] = self._talk.sealed(peer, products.opened, triples.told)
+        self._dealing.begin(purpose, self._dealing.rows(content))
+        return Content(out | self._dealing.vectors(purpose, sizes[1]))
+
+    def _sizes(self, ours: int, theirs: int) -> tuple[int, int]:
+        """How many components of banks and of grid companies are multiplied, the same throughout a run."""
+        state, name = self._talk.state, self._talk.name
+        sizes = ours, theirs
+        own = state.columns.shape[1] - 1 if state.is_bank else state.columns.shape[1]
+        if "directions" not in state.told or state.sides:
+            raise TrainingFailed(f"{name}: columns are multiplied once they are components, before they are hidden")
+        if not (min(sizes) > 0 and max(sizes) <= MOST_COMPONENTS and sizes[not state.is_bank] <= own):
+            raise TrainingFailed(f"{name} does not multiply {ours} with {theirs} components")
+        if state.multiplied not in (None, sizes):
+            raise TrainingFailed(f"{name}: other components were multiplied before in this run")
+        state.multiplied = sizes
+        return sizes
+
+    def _crossed(self, content: Content) -> Content:
+        out: dict[str, Any] = {}
+        for peer, (triples, products) in self._under_way.items():
+            told = self._talk.ring(content, "opened", peer, -1)
+            corrections = None if self._talk.state.is_bank else self._talk.dealt(content, peer)
+            opened, compared = np.split(told, [products.opened.size])
+            out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
+            self._unchecked[peer] = products.shares(opened)
+        return Content(out)
+
+    def _kept(self, content: Content) -> Content:
+        state = self._talk.state
+        for peer, (triples, _) in self._under_way.items():
+            triples.check(self._talk.ring(content, "tag", peer, -1))
+            self._parts.setdefault(peer, []).append(self._unchecked.pop(peer))
+        self._under_way = {}
+        for peer, parts in self._parts.items():
+            if state.multiplied is not None and len(parts) == state.multiplied[0]:
+                state.interactions[peer] = np.concatenate(parts).T
+        return Content()
+
+
+def multiplied_rows(state: ProtectedNode) -> dict[str, Marks]:
+    """By peer: own rows (rows,) of which products are computed, those that are fitted, then those that are judged."""
+    found = {peer: np.concatenate([state.rows(peer, FIT), state.judged(peer)]) for peer in sorted(state.marks)}
+    return {peer: rows for peer, rows in found.items() if len(rows)}
+
+
+def fitted_shares(state: ProtectedNode, peer: str) -> Ring:
+    """Own shares (rows, products) of products of rows that are fitted, with the bits of columns.
+
+    Raises `TrainingFailed` where products are not all there.
+    """
+    shares = _shares(state, peer)[: len(state.rows(peer, FIT))]
+    return shifted(shares, PRODUCT_BITS - COLUMN_BITS, first=state.is_bank)
+
+
+def judged_shares(state: ProtectedNode, peer: str, bits: int) -> Ring:
+    """As `fitted_shares`, of rows that are judged, with at least `PRODUCT_BITS` bits."""
+    return np.asarray(_shares(state, peer)[len(state.rows(peer, FIT)) :] << np.uint64(bits - PRODUCT_BITS))
+
+
+def _shares(state: ProtectedNode, peer: str) -> Ring:
+    if state.multiplied is None:
+        rows = len(state.rows(peer, FIT)) + len(state.judged(peer))
+        return np.zeros((rows, 0), dtype=np.uint64)
+    if peer not in state.interactions:
+        raise TrainingFailed(f"{state.node.rows.org_id}: products with {peer} are not all there")
+    return state.interactions[peer]
+
+
+def gathered(gradient: Ring, ours: int, products: int) -> Ring:
+    """Gradient of banks' columns, of grid companies', and of products, from that of banks' columns and products, and
+    that of grid companies' and products: of products it is the sum of both."""
+    banks, grids = np.split(gradient, [ours + products])
+    theirs = len(grids) - products
+    return np.concatenate([banks[:ours], grids[:theirs], banks[ours:] + grids[theirs:]])
+
+
+def truncated(weights: FloatArray, sizes: Sequence[int], most: int) -> FloatArray:
+    """Weights (products,) of few factors, nearest to these."""
+    p, q = factored(weights.reshape(*sizes), most)
+    return np.asarray((p.T @ q).ravel())
