@@ -52,6 +52,7 @@ class Concealing:
         state, talk = self._talk.state, self._talk
         if talk.name != state.lead or not len(state.weights):
             raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
+        state.require_rest()
         state.tell_once("parts of a function")
         encoder, trees = encoder_of(content.under("encoder")), Trees.from_arrays(content.under("trees"))
         basis = RandomLeaves(encoder, binning_of(content), trees)
