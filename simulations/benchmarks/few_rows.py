@@ -36,8 +36,8 @@ class FewRows:
 
     `by_fold` is the attack on all rows with each of the folds held out, `folds_together` that of an operator and a grid
     company that put the gradients of all these runs together, as they pass. `told_by_difference` is which share of the
-    labels is read that the grid company asks for, by leaving one customer out of a second run (`…_unremembered`: where
-    the bank does not remember the first).
+    labels is read that the grid company asks for, by leaving one customer out of a second run and by gradients of
+    banks' columns, if the operator opened these (`…_unremembered`: where the bank does not remember the first run).
     """
 
     data_origin: str
@@ -160,6 +160,6 @@ def _told(tables: CreditTables, settings: ProtectedSettings, *, remembered: bool
         except RowsTooAlike:
             continue
         # The first column of banks is 1 everywhere: what is left of it is the label less the rate.
-        left = float(whole.seen[0][0] - without.seen[0][0])
+        left = float(whole.node.alone[0][0] - without.node.alone[0][0])
         told += int((left > 0.0) == (whole.labels[at] == 1))
     return told / len(asked)

@@ -91,19 +91,24 @@ class ProtectedVertical:
 
 class Watched(ProtectedApp):
     """A bank's node as it ships, which also writes down the gradients that come to it: of grid companies' columns
-    `passed` as they pass the operator and `read` as the bank reads them, and of banks' columns `ours`."""
+    `passed` as they pass the operator and `read` as the bank reads them, of banks' columns `ours`, and `alone` those of
+    banks by themselves."""
 
     def __init__(self, identity: Identity, opened: Opened) -> None:
         super().__init__(identity, opened)
         self.passed: list[Matrix] = []
         self.read: list[Matrix] = []
         self.ours: list[Matrix] = []
+        self.alone: list[Matrix] = []
         reading = self._lead.read
 
         def read(content: Content, width: int) -> Matrix:
             hidden = np.asarray(content.array("gradient"), dtype=np.uint64)
             gradient, products = reading(content, width), self._talk.state.appended
             ours, theirs = len(gradient) - len(self.weights), len(self.weights) - products
+            if theirs <= 0:
+                self.alone.append(gradient)
+                return gradient
             # What passes has a share of gradients of products behind those of either side's columns.
             self.passed.append(floating(hidden[ours + products :][:theirs], GRADIENT_BITS))
             self.read.append(gradient[ours : ours + theirs])
@@ -117,14 +122,13 @@ class Watched(ProtectedApp):
 class Fitted:
     """A run over one bank and one grid company, and what each position is for.
 
-    `seen` are the gradients that the operator opens, where the bank fits alone, and `node` is the bank's. `values`,
+    `node` is the bank's. `values`,
     `columns` and `logits` are a side's, banks first, over all positions.
     """
 
     run: ProtectedTraining
     node: Watched
     board: Switchboard
-    seen: list[Matrix]
     seconds: float
     values: tuple[Matrix, Matrix]
     labels: Labels
@@ -184,15 +188,14 @@ def fitted(
 ) -> Fitted:
     """Train with this fold held out. The bank has this `limit`, or none, and this `memory` of runs; the grid company
     says of the positions `withheld` that it may not use them. Raises `TooFewRows`, `RowsTooAlike`."""
-    seen: list[Matrix] = []
     apps, bank = _apps(tables, fold, limit, memory, withheld)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     started = time.perf_counter()
     session = Session(board, SessionSettings(ramps=settings.ramps), lambda *_: None)
-    run = ProtectedTraining(session, settings, watch=seen.append)
+    run = ProtectedTraining(session, settings)
     run.fit()
     labels = tables.labels[tables.joint].astype(np.int64)
-    return Fitted(run, bank, board, seen, time.perf_counter() - started, _values(tables), labels)
+    return Fitted(run, bank, board, time.perf_counter() - started, _values(tables), labels)
 
 
 def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> ProtectedVertical:

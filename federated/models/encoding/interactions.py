@@ -15,6 +15,9 @@ from federated.models.encoding.ramps import FloatArray
 # As a multiple of a component's standard deviation 1/8: 2.8.
 GAIN = 8.0
 FARTHEST = GAIN**-0.5
+# How many times as tightly a product is held as a component: labels made it 1.6 to 4.8 times on six public sets, where
+# all ridges were drawn together.
+TIGHTER = 4.0
 
 
 def cut(components: FloatArray) -> FloatArray:
@@ -29,10 +32,10 @@ def products(ours: FloatArray, theirs: FloatArray) -> FloatArray:
 
 
 def prior(ours: FloatArray, theirs: FloatArray) -> FloatArray:
-    """Ridge (k · l,) of products where those of the components (k,) and (l,) are these, as many times those of the
-    first product as theirs are of the first components."""
-    both = np.outer(ours / ours[0], theirs / theirs[0]).ravel()
-    return np.asarray(both * min(ours[0], theirs[0]))
+    """Ridge (k · l,) of products where those of the components (k,) and (l,) are these: as many times that of the
+    first product as theirs are those of the first components, which is `TIGHTER` times the wider of these."""
+    both = np.outer(ours / ours.min(), theirs / theirs.min()).ravel()
+    return np.asarray(TIGHTER * both * min(ours.min(), theirs.min()))
 
 
 def factored(weights: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:

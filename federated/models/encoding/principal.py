@@ -65,6 +65,27 @@ def projected(columns: Float32Array, directions: FloatArray) -> Float32Array:
     return np.asarray(np.clip(columns @ directions.astype(np.float32), -1.0, 1.0), dtype=np.float32)
 
 
+def priors(
+    basis: RandomLeaves, directions: FloatArray, precision: FloatArray, *, constant: bool
+) -> tuple[FloatArray, tuple[int, ...]]:
+    """`relative` and `parts` of a basis's `directions`, as `principal` finds them: whoever is told directions need not
+    be told these. A column's prior is that of the coefficients that it stands for, `precision` (width,) times as tight
+    as a ramp's.
+
+    Raises `ValueError` for directions that are not a constant, if there is one, then columns of ramps and leaves of
+    pairs, then columns of intervals.
+    """
+    own, first = directions[1:], int(constant)
+    of_intervals = np.isin(np.arange(1, basis.width), basis.intervals)
+    intervals, others = ((own[kind, first:] != 0.0).any(axis=0) for kind in (of_intervals, ~of_intervals))
+    ordered = np.all(intervals != others) and np.all(np.diff(intervals.astype(np.int64)) >= 0)
+    if not ordered or (constant and (directions[0, 0] != 1.0 or own[:, 0].any())):
+        raise ValueError("directions are of intervals or of other columns, these first, and a constant is nothing else")
+    relative = np.asarray(precision[1:] @ np.square(own), dtype=np.float64)
+    counts = [int(kind.sum()) for kind in (others, intervals) if kind.any()]
+    return relative, (counts[0] + first, *counts[1:])
+
+
 def principal(
     basis: RandomLeaves, gram: FloatArray, precision: FloatArray, most: Sequence[int], *, constant: bool
 ) -> PrincipalColumns:

@@ -64,6 +64,7 @@ class Concealing:
         state, talk = self._talk.state, self._talk
         if talk.name != state.lead or not len(state.weights):
             raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
+        state.require_rest()
         state.tell_once("parts of a function")
         (ours, first), (basis, directions) = (_columns_of(Content(content.under(role))) for role in ROLES)
         banks, grids, width = state.parties.ours, state.parties.theirs, len(state.weights) - state.appended

@@ -36,7 +36,7 @@ from federated.protocols.protected import judging
 from federated.protocols.protected.dealing import GROUPS, JUDGING
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.shuffling import SCORE_BITS
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair
+from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, Pair
 
 LEAST_CELL = 20
 DRAWS = 40
@@ -385,10 +385,10 @@ def _alone(run: ProtectedTraining) -> Judged:
 
     Nobody but a bank knows whose logits they are, so no cell is joined to another.
     """
-    request = Content({"beta": run.beta}, dict(run.drawn))
-    told = run.ask("histogram", dict.fromkeys(run.orgs, request))
+    points = run.resting()
+    told = run.ask("histogram", {org: Content(points.get(org, {})) for org in run.orgs})
     adding = [org for org in run.orgs if told[org].integer("rows")]
-    counts = run.summed("histogram", adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
+    counts = run.summed(HISTOGRAM, adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
     parts = []
     for part in np.rint(counts).astype(np.int64):

@@ -87,9 +87,10 @@ class Interacting:
         """How many components of banks and of grid companies are multiplied, the same throughout a run."""
         state, name = self._talk.state, self._talk.name
         sizes = ours, theirs
-        own = state.columns.shape[1] - 1 if state.is_bank else state.columns.shape[1]
-        if "directions" not in state.told or state.sides:
+        if state.prior is None or state.sides:
             raise TrainingFailed(f"{name}: columns are multiplied once they are components, before they are hidden")
+        # Of ramps and leaves of pairs, without the constant of banks' columns.
+        own = state.prior.parts[0] - state.is_bank
         if not (min(sizes) > 0 and max(sizes) <= MOST_COMPONENTS and sizes[not state.is_bank] <= own):
             raise TrainingFailed(f"{name} does not multiply {ours} with {theirs} components")
         if state.multiplied not in (None, sizes):

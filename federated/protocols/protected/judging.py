@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,7 @@ from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
-from federated.protocols.protected.own_rows import alone
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE, Pair, Talk, digest_of
+from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, Pair, Talk, digest_of
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
@@ -27,10 +27,10 @@ TAG_BYTES = 8
 
 
 class Judging:
-    """The handlers of one node."""
+    """The handlers of one node. `follow` takes a point from the lead."""
 
-    def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
-        self._talk, self._dealing = talk, dealing
+    def __init__(self, talk: Talk, dealing: NodeDealing, follow: Callable[[Content], None]) -> None:
+        self._talk, self._dealing, self._follow = talk, dealing, follow
         self._unchecked: dict[str, dict[str, Ring]] = {}
 
     def multiply(self, content: Content) -> Content:
@@ -247,24 +247,26 @@ class Judging:
         return member * labels if what == "defaults" else member
 
     def histogram(self, content: Content) -> Content:
-        """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum."""
+        """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum, where
+        the lead says that the fit came to rest: at coefficients of an operator's they would be counts of a column."""
         state, rows = self._talk.state, self._talk.state.node.rows
         state.require_alone()
+        state.require_enough()
         state.tell_once("histograms")
         assert isinstance(rows, BankRows)
-        state.beta = content.floats("beta")
-        state.alike["histogram"] = digest_of(state.beta)
-        purposes = alone(state, content)
+        self._follow(content)
+        state.require_rest()
+        state.alike[HISTOGRAM] = digest_of(state.beta)
         counts = []
         for wanted in (SET_ASIDE, HELD_OUT):
-            own = np.flatnonzero(purposes == wanted)
+            own = state.of_purpose(wanted)
             logits = state.columns[own] @ state.beta
             cell = np.clip((logits + REACH) / (2 * REACH) * CELLS, 0, CELLS - 1).astype(np.int64)
             counts += [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
         histogram = np.concatenate(counts).astype(np.uint64)
         rows_counted = int(histogram.sum())
         if rows_counted:
-            state.sums["histogram"] = histogram
+            state.sums[HISTOGRAM] = histogram
         return Content(config={"rows": rows_counted})
 
 

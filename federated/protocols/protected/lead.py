@@ -1,50 +1,54 @@
-"""The bank that fits: coefficients of a joint model go up at one bank, and are told to banks alone.
+"""The bank that fits: coefficients of a model go up at one bank, and are told to banks alone.
 
 Who knows the coefficients of a grid company's columns, and the gradients that led to them, reads labels off them as
 soon as it knows these columns (`privacy.attacks.label_inference`): that is the grid company, and the operator with it.
-Banks know whose labels are whose already, and no column of a grid company. So the lead, the bank that fits most
-customers, takes the steps. Gradients the operator passes on behind a mask that the lead drew (`hide`), and points
-travel sealed. Nor does it open gradients of banks' columns: a grid company with other code that adds 2^(9·j) to the
-residual of customer j shifts them by rows of banks' columns, of seven customers a gradient, and with these columns
-known the gradient itself tells labels.
+Who chooses where banks take gradients of their own columns reads whole rows of these: at coefficients of millions a
+residual is a threshold. Banks know whose labels are whose already, and no column of a grid company. So the lead, the
+bank that fits most customers, takes all steps of a run: first those of banks' columns, which banks fit alone, then
+those of all, from where these came to rest. Gradients the operator passes on behind a mask that the lead drew (`hide`),
+and points travel sealed; other banks take one gradient at each, and none anywhere else. Nor does the operator open what
+a grid company with other code shifts by 2^(9·j) in the residual of customer j, which are rows of banks' columns, of
+seven customers a gradient.
 
 Guarantee: an operator, a grid company, or both together learn nothing of the coefficients of grid companies' columns
-but how many gradients they took, and nothing of gradients but what coefficients of banks' columns say, told once a run.
-The lead learns gradients, sums over all customers: of another bank or a grid company alone only where there is one
-other. Not covered are an operator and a grid company that both have other code: banks' coefficients at rest, which the
-operator is told, depend on residuals that a grid company may shift, and on priors that the operator names within
-bounds (ADR 0030, "What it does not cover").
+but how many gradients they took, and nothing of any gradient but what coefficients of banks' columns say, told once a
+run and in steps of at most a tenth of what labels leave them uncertain (`evidence.coarse`). The operator chooses
+neither a coefficient nor a prior: those follow from directions, as nodes compute them, and from labels. The lead learns
+gradients, sums over all customers: of another bank or a grid company alone only where there is one other. An operator
+that adds numbers to a gradient that it passes on shifts where the fit ends, and reads it no better. Not covered are an
+operator and a grid company that both have other code: coefficients of banks' columns at rest depend on residuals that a
+grid company may shift (ADR 0030, "What it does not cover").
 """
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from federated.errors import TrainingFailed
-from federated.models.encoding.binning import IntArray
 from federated.models.encoding.interactions import prior
-from federated.models.encoding.principal import LEAST_VARIANCE
 from federated.models.encoding.ramps import FloatArray
+from federated.privacy.secure_aggregation.ring import BITS
 from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.gradients import most_gradients
-from federated.privacy.vertical.ring import GRADIENT_BITS, Ring, Tape, floating
+from federated.privacy.vertical.ring import GRADIENT_BITS, RESIDUAL_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.protected.dealing import ROLES
-from federated.protocols.protected.evidence import Block, Effort, Fit, fit
+from federated.protocols.protected.evidence import Block, Effort, Fit, coarse, fit
 from federated.protocols.protected.interacting import FACTORS, gathered, truncated
 from federated.protocols.protected.solver import Asking
-from federated.protocols.protected.state import Talk
+from federated.protocols.protected.state import ALONE, AT_REST, TOGETHER, Prior, Talk
 
-# Parts of a side's columns, at the most, each with a ridge of its own: of many, a prior could pick out one.
-PARTS = 2
-# How loose a fit, and of how few ridges, an operator may ask for; and how tight a part's widest prior, which of
-# principal components is that of a direction in which customers differ most (0.004 to 0.01 on six public sets).
-LOOSEST, FEWEST_RIDGES, TIGHTEST = 0.01, 3, 10.0
+# How loose a fit, and of how few ridges, an operator may ask for.
+LOOSEST, FEWEST_RIDGES = 0.01, 3
 # The ridge that a fit begins with, at the most.
 TIGHTEST_START = 200.0
+# How many gradients of banks' columns alone a run takes at the most: honest ones on six public sets take 8 to 30.
+MOST_ALONE = 100
+# How many times what customers' residuals can add up to a gradient may be: what is passed on is no sum beyond it.
+FARTHEST_SUM = 2.0
 
 
 class Lead:
@@ -58,6 +62,8 @@ class Lead:
         """Begin no fit that was begun."""
         self._fit: Asking[Fit] | None = None
         self._mask: Ring | None = None
+        self._blocks: list[Block] = []
+        self._stage = ALONE
         self.ridges: tuple[float, ...] = ()
 
     def hide(self, gradient: Ring) -> Ring:
@@ -68,53 +74,66 @@ class Lead:
         return gradient + self._mask
 
     def step(self, content: Content) -> Content:
-        """Begin a fit, or go on with one by the gradient at its last point; then the next point, sealed for each other
-        bank, or what it came to. Raises `TrainingFailed` at a node that is not the lead, and where it diverges."""
+        """Begin a run's fit, or go on with it by the gradient at its last point; then the next point, sealed for each
+        other bank, or what it came to. Raises `TrainingFailed` at a node that is not the lead, and where it diverges.
+        """
         state = self._talk.state
         state.require_enough()
         if self._talk.name != state.lead:
             raise TrainingFailed(f"{self._talk.name} does not fit in this run")
         try:
-            if "start" in content.arrays:
+            if "gradient" not in content.arrays:
                 self._fit = self._begun(content)
                 point = next(self._fit)
             elif self._fit is None:
                 raise TrainingFailed(f"{self._talk.name}: no fit was begun")
             else:
-                point = self._fit.send(self.read(content, self._ours + len(state.weights) + state.appended))
+                # Gradients of products come in two parts.
+                twice = state.appended if self._stage == TOGETHER else 0
+                point = self._fit.send(self.read(content, len(state.beta) + len(state.weights) + twice))
         except TrainingFailed:
             self._fit = None
             raise
         except StopIteration as end:
-            found: Fit = end.value
-            self._fit, self.ridges = None, found.ridges
-            told = self._told(self._of_few_factors(found.point))
-            return Content({**told.arrays, "beta": state.beta}, {"at_rest": True})
-        return self._told(point)
+            return self._rested(end.value)
+        return self._told(point, self._stage)
 
     def _begun(self, content: Content) -> Asking[Fit]:
-        """From `start` (coefficients of banks' columns), and 0 of grid companies'; a ridge for each part of a side.
+        """The steps of the whole run, once: no operator has banks fit alone twice, or leaves it out. Of what it says,
+        the ridge that all parts begin with is bounded, and how much effort a fit takes."""
+        state = self._talk.state
+        if not state.approved or state.prior is None:
+            raise TrainingFailed(f"{self._talk.name}: no fit is begun of columns that banks did not approve")
+        state.tell_once("steps of a fit")
+        effort, ridge = self._effort(content), content.number("ridge")
+        return self._steps(state.prior, state.others_prior, effort, min(ridge, TIGHTEST_START))
 
-        Principal components all have one variance: no operator chooses what of their coefficients a step shows.
+    def _steps(self, ours: Prior, theirs: Prior | None, effort: Effort, ridge: float) -> Asking[Fit]:
+        """Banks' columns by gradients of banks alone, from the overall rate; then, where grid companies take part, all,
+        from where these came to rest and with the ridges that they came to.
+
+        From 0 the first gradient of grid companies' columns would say what these say alone, of everybody.
         """
         state = self._talk.state
-        state.tell_once("steps of a fit")
-        start, ridges = content.floats("start"), content.floats("ridges")
-        relative = {of: content.floats(f"relative/{of}") for of in ROLES}
-        parts = {of: content.floats(f"parts/{of}").astype(np.int64) for of in ROLES}
-        held = self._sound(start, relative, parts)
-        if ridges.shape != (len(held),):
-            raise TrainingFailed(f"{self._talk.name}: {ridges.size} ridges came for {len(held)} parts of columns")
+        self._stage, self._blocks = ALONE, self._of(ours)
+        curve, start = Curve.around(state.rate), np.zeros(len(ours.relative))
+        start[0] = curve.centre
+        found = yield from fit(self._blocks, start, [ridge] * len(self._blocks), effort, curve)
+        if theirs is None:
+            return found
+        others, ridges = self._of(theirs), [*found.ridges, *[ridge] * len(theirs.parts)]
         if state.multiplied is not None:
-            ours, theirs = state.multiplied
-            held.append(prior(relative["bank"][1 : 1 + ours], relative["grid"][:theirs]))
-            ridges = np.append(ridges, ridges.max())
-        blocks = [Block.of(each, state.fitted, state.rate) for each in held]
-        self._ours, state.weights = len(start), np.zeros(len(relative["grid"]) + state.appended)
-        effort = self._effort(content)
-        curve = Curve.around(state.rate)
-        first = np.minimum(ridges, TIGHTEST_START).tolist()
-        return fit(blocks, np.concatenate([start, state.weights]), first, effort, curve)
+            k, n = state.multiplied
+            others.append(Block.of(prior(ours.relative[1 : 1 + k], theirs.relative[:n]), state.fitted, state.rate))
+            ridges.append(max(ridges))
+        self._stage, self._blocks = TOGETHER, [*self._blocks, *others]
+        start = np.concatenate([found.point, np.zeros(len(theirs.relative) + state.appended)])
+        left = most_gradients(state.fitted) - 1
+        return (yield from fit(self._blocks, start, ridges, replace(effort, left=left), curve))
+
+    def _of(self, prior: Prior) -> list[Block]:
+        """Parts of a side's columns. Principal components all have one variance."""
+        return [Block.of(each, self._talk.state.fitted, self._talk.state.rate) for each in prior.by_part]
 
     def _effort(self, content: Content) -> Effort:
         """What the operator says, but a fit goes on until it rests, at ridges that labels choose: broken off early,
@@ -122,65 +141,57 @@ class Lead:
         tolerance, most = content.number("tolerance"), content.integer("most")
         if not tolerance > 0.0 or most <= 0:
             raise TrainingFailed(f"{self._talk.name}: no fit comes to rest within {tolerance:g} by {most} gradients")
-        ridges, left = max(content.integer("ridges"), FEWEST_RIDGES), most_gradients(self._talk.state.fitted) - 1
-        return Effort(min(tolerance, LOOSEST), most, ridges, left)
-
-    def _sound(
-        self, start: FloatArray, relative: dict[str, FloatArray], parts: dict[str, IntArray]
-    ) -> list[FloatArray]:
-        """Priors by part, banks' first. Raises `TrainingFailed` for a beginning that does not fit columns.
-
-        A prior of principal components becomes no wider from one to the next of its part; of banks' columns the first
-        is a constant.
-        """
-        state, held = self._talk.state, list[FloatArray]()
-        others = max((side.others for side in state.sides.values()), default=0) - state.appended
-        sound = start.shape == relative["bank"].shape and relative["bank"][:1].tolist() == [0.0]
-        for of, width in (("bank", state.columns.shape[1]), ("grid", others)):
-            sound = sound and relative[of].shape == (width,) and parts[of].ndim == 1 and parts[of].size <= PARTS
-            sound = sound and bool(np.all(parts[of] > 0)) and int(parts[of].sum()) == width > 0
-            if sound:
-                held += np.split(relative[of], np.cumsum(parts[of])[:-1])
-        free = [each[1:] if number == 0 else each for number, each in enumerate(held)]
-        if not sound or not all(map(_of_components, free)):
-            raise TrainingFailed(f"{self._talk.name}: a fit that begins so is none of these columns")
-        return held
+        return Effort(min(tolerance, LOOSEST), most, max(content.integer("ridges"), FEWEST_RIDGES), MOST_ALONE - 1)
 
     def read(self, content: Content, width: int) -> FloatArray:
-        """Both sides' gradients in a row, `width` numbers, from those behind the own mask.
+        """A gradient from that behind the own mask, `width` numbers, in which those of products come in two parts.
 
-        One answer for a gradient that this node took part in: what is made up shows by how the fit goes on.
+        One answer for a gradient that this node took part in, and only what customers can add up to: numbers that are
+        made up come out uniform.
         """
         mask, self._mask = self._mask, None
         if mask is None:
             raise TrainingFailed(f"{self._talk.name}: no gradient was computed at this point")
-        hidden = np.asarray(content.array("gradient"), dtype=np.uint64)
-        if hidden.shape != mask.shape or len(hidden) != width:
+        hidden = content.array("gradient")
+        if hidden.shape != mask.shape or len(hidden) != width or hidden.dtype != np.uint64:
             raise TrainingFailed(f"{self._talk.name}: a gradient of {hidden.size} numbers came for {width}")
-        state = self._talk.state
-        return floating(gathered(hidden - mask, self._ours, state.appended), GRADIENT_BITS)
+        alone, state, told = self._stage == ALONE, self._talk.state, hidden.astype(np.uint64) - mask
+        if not alone:
+            told = gathered(told, len(state.beta), state.appended)
+        found = floating(told, BITS if alone else GRADIENT_BITS)
+        # Of columns of too few customers banks add nothing: on shares what is left there is uniform.
+        found[state.left_out[: len(found)]] = 0.0
+        residual = 1.0 if alone else Curve.around(state.rate).largest_residual / 2.0**RESIDUAL_BITS
+        if not np.all(np.abs(found) <= FARTHEST_SUM * residual * state.fitted):
+            raise TrainingFailed(f"{self._talk.name}: a gradient came that no customers add up to")
+        return found
 
-    def _of_few_factors(self, point: FloatArray) -> FloatArray:
-        """A point at which coefficients of products have few factors, the nearest."""
+    def _of_few_factors(self, weights: FloatArray) -> FloatArray:
+        """Coefficients of grid companies' columns and of products, of which these have few factors, the nearest."""
         state = self._talk.state
         if state.multiplied is None:
-            return point
-        rest, products = np.split(point, [len(point) - state.appended])
+            return weights
+        rest, products = np.split(weights, [len(weights) - state.appended])
         return np.concatenate([rest, truncated(products, state.multiplied, FACTORS)])
 
-    def _told(self, point: FloatArray) -> Content:
-        state, out = self._talk.state, dict[str, Any]()
-        state.beta, state.weights = point[: self._ours], point[self._ours :]
+    def _told(self, point: FloatArray, stage: int) -> Content:
+        """A point, for every other bank: what it is for, coefficients of banks' columns, then of grid companies'."""
+        state, out = self._talk.state, Arrays()
+        assert state.prior is not None
+        ours = len(state.prior.relative)
+        state.go(stage, point[:ours], point[ours:])
         for bank in sorted(state.parties.ours - {self._talk.name}):
-            out[f"point/{bank}"] = self._talk.sealed(bank, state.beta, state.weights)
-        arrays: Arrays = out
-        return Content(arrays, {"at_rest": False})
+            out[f"point/{bank}"] = self._talk.sealed(bank, np.array([float(stage)]), point)
+        return Content(out, {"at_rest": stage == AT_REST, "together": stage == TOGETHER})
 
-
-def _of_components(relative: FloatArray) -> bool:
-    """Whether a part's priors may be those of principal components: tighter from one to the next, and bounded."""
-    ordered = bool(np.all(relative > 0.0) and np.all(np.diff(relative) >= 0.0))
-    # Components of less than a share `LEAST_VARIANCE` of the first one's variance are not kept.
-    return ordered and bool(
-        np.all(relative[:1] <= TIGHTEST) and np.all(relative * LEAST_VARIANCE <= 1.01 * relative[:1])
-    )
+    def _rested(self, found: Fit) -> Content:
+        """Where the fit came to rest; of banks' columns, whose coefficients the operator is told, coarsely."""
+        state = self._talk.state
+        self._fit, self.ridges = None, found.ridges
+        assert state.prior is not None
+        ours: Sequence[Block] = self._blocks[: len(state.prior.parts)]
+        width = len(state.prior.relative)
+        weights = self._of_few_factors(found.point[width:])
+        point = np.concatenate([coarse(found.point[:width], ours, found.ridges[: len(ours)]), weights])
+        told = self._told(point, AT_REST)
+        return Content({**told.arrays, "beta": state.beta}, told.config)

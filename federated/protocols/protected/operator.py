@@ -1,16 +1,15 @@
-"""The operator's side of protected training: it passes on what nodes seal, adds up, and takes the steps of banks alone.
+"""The operator's side of protected training: it passes on what nodes seal, and adds up.
 
-Those of the joint fit the lead takes (`lead`). Every node's share of a sum is needed, so nobody could drop
-out of one anyway: a sum is one message of each node, behind masks that cancel (`state.Talk.masked`), and a node that is
-gone ends the run. A sum is over the nodes that have something to add: a node refuses one in which it would stand alone
-among others who add zeros.
+Steps are the lead's (`lead`), of banks alone too: no gradient is opened here. Every node's share of a sum is needed, so
+nobody could drop out of one anyway: a sum is one message of each node, behind masks that cancel (`state.Talk.masked`),
+and a node that is gone ends the run. A sum is over the nodes that have something to add: a node refuses one in which it
+would stand alone among others who add zeros.
 """
 
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,17 +21,25 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
 from federated.models.served.hidden import HiddenFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
-from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, Values, prefixed
 from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.concealing import PUBLIC, columns_told
 from federated.protocols.protected.dealing import FITTING, INTERACTIONS, ROLES, Dealing
-from federated.protocols.protected.evidence import Block, Effort, fit
+from federated.protocols.protected.evidence import Block
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.solver import answered
-from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, HELD_OUT, SET_ASIDE, Marks, Pair
+from federated.protocols.protected.state import (
+    BANKS_GRADIENT,
+    FIT,
+    GRADIENT,
+    HELD_OUT,
+    SET_ASIDE,
+    Marks,
+    Pair,
+    Prior,
+    gram_of,
+)
 
 
 @dataclass
@@ -40,7 +47,7 @@ class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
     After `fit`: a basis and the nodes that fit rows, a side, banks first, and coefficients (width,) of banks' columns
-    (`beta`). `watch` is shown each gradient that is opened: of these columns, where banks fit alone.
+    (`beta`). `gradients` are those of both sides.
     Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
@@ -49,7 +56,6 @@ class ProtectedTraining:
     bases: list[PrincipalColumns] = field(default_factory=list)
     beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     marks: dict[Pair, Marks] = field(default_factory=dict)
-    watch: Callable[[FloatArray], None] = lambda _: None
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
     gradients: int = 0
@@ -72,69 +78,42 @@ class ProtectedTraining:
         return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
-        """Agree on columns, fit banks' alone, then all. Raises `TrainingFailed` where a fit does not come to rest."""
+        """Agree on customers and columns, and have the lead fit. Raises `TrainingFailed` where no fit comes to rest."""
         self._introduce()
         if self.joint:
             self._mark()
-        for k, side in enumerate(self.session.sides):
-            self._columns(k, side)
+        self._count()
+        told = [self._columns(k, side) for k, side in enumerate(self.session.sides)]
+        self._approve({org: content for side in told for org, content in side.items()})
         if self.joint:
             self._multiply()
             self._hide()
-        # From 0 the first gradient of grid companies' columns would say what these say alone, of everybody.
-        ridges = self._fit_alone()
-        if self.joint:
-            self._fit_jointly(ridges)
+        self._fit()
 
-    def _fit_alone(self) -> Sequence[float]:
-        """Fit banks' columns by gradients of banks alone, which the operator opens; the ridges that it came to."""
-        settings, blocks = self.settings, self.blocks(0)
-        start = np.zeros(self.bases[0].width)
-        start[0] = self.session.prior
-        effort = Effort(settings.tolerance, settings.most, settings.ridges, sys.maxsize)
-        curve = Curve.around(self.session.rate)
-        asking = fit(blocks, start, [settings.ridge] * len(blocks), effort, curve, self._watch)
-        found = answered(asking, self._clear_gradient)
-        self.beta = found.point
-        return found.ridges
-
-    def _fit_jointly(self, ridges: Sequence[float]) -> None:
-        """Have the lead fit both sides' columns. It begins with these ridges of banks'."""
-        settings = self.settings
-        told: Arrays = {"start": self.beta}
-        for role, basis in zip(ROLES, self.bases, strict=True):
-            told |= {f"relative/{role}": basis.relative, f"parts/{role}": np.array(basis.parts)}
-        told["ridges"] = np.array([*ridges, *[settings.ridge] * len(self.bases[1].parts)])
-        config: dict[str, Values] = {
-            "tolerance": settings.tolerance, "most": settings.most, "ridges": settings.ridges,
-        }  # fmt: skip
-        step = self._step(Content(told, config))
+    def _fit(self) -> None:
+        """Pass gradients on to the lead until it says that the fit is at rest."""
+        settings, spent = self.settings, 0
+        told: dict[str, Values] = {of: getattr(settings, of) for of in ("tolerance", "most", "ridges", "ridge")}
+        step = self._step(Content(config=told))
         while not step.integer("at_rest"):
-            self._watch(self.gradients, 0.0)
-            step = self._step(Content({"gradient": self._gradient(self._to_banks(step))}))
+            gradient = self._gradient if step.integer("together") else self._clear_gradient
+            step = self._step(Content({"gradient": gradient(self._to_banks(step))}))
+            spent += 1
+            self.session.progress("protected", spent, 0.0)
         # What the lead came to is where banks are, with the masks of another step.
         self.rest, self.beta = step, step.floats("beta")
 
-    def blocks(self, k: int) -> list[Block]:
-        """Parts of side `k`'s columns."""
-        rows = sum(self.pairs.values()) if self.joint else self.session.training_rows
-        parts = np.split(self.bases[k].relative, np.cumsum(self.bases[k].parts)[:-1])
-        return [Block.of(part, rows, self.session.rate) for part in parts]
-
     def penalty(self, ridges: Sequence[float]) -> FloatArray:
         """Ridge (width,) of all columns, banks' first and products last, where each part has one of `ridges`."""
-        blocks = [block for k in range(len(self.bases)) for block in self.blocks(k)]
+        parts = [part for basis in self.bases for part in Prior(basis.relative, basis.parts).by_part]
         if self.joint and self.products:
             (ours, theirs), (k, n) = self.bases, self.multiplied
-            relative = prior(ours.relative[1 : 1 + k], theirs.relative[:n])
-            blocks.append(Block.of(relative, sum(self.pairs.values()), self.session.rate))
-        return np.concatenate([block.penalty(ridge) for block, ridge in zip(blocks, ridges, strict=True)])
+            parts.append(prior(ours.relative[1 : 1 + k], theirs.relative[:n]))
+        held = zip(parts, ridges, strict=True)
+        return np.concatenate([Block.of(part, 1.0, self.session.rate).penalty(ridge) for part, ridge in held])
 
     def _step(self, content: Content) -> Content:
         return self.ask("step", {self.lead: content})[self.lead]
-
-    def _watch(self, spent: int, left: float) -> None:
-        self.session.progress("protected", spent, left)
 
     def ask(self, action: str, requests: dict[str, Content]) -> dict[str, Content]:
         """One message to each of these nodes."""
@@ -187,21 +166,39 @@ class ProtectedTraining:
         }
         self.ask("mark", {grid: Content(dict(arrays)) for grid, arrays in told.items()})
 
-    def _columns(self, k: int, side: Side) -> None:
-        """Agree on a side's columns, sum up their Gram matrix, and go on with their principal components."""
+    def _count(self) -> None:
+        """Have banks tell each other, sealed, of their customers, and agree to open sums over them."""
+        banks = self.session.banks.orgs
+        told = self.ask("rows", dict.fromkeys(banks, Content(config=self.drawn)))
+        agreed = self.ask("rows", {bank: Content(_sealed_for(bank, "fitted", told)) for bank in banks})
+        self.lead = agreed[banks[0]].text("lead")
+
+    def _approve(self, told: Mapping[str, Content]) -> None:
+        """Have banks approve of columns, by what all nodes seal for them."""
+        requests = {
+            bank: Content(_sealed_for(bank, "moments", told) | _sealed_for(bank, "prior", told))
+            for bank in self.session.banks.orgs
+        }
+        self.ask("approve", requests)
+
+    def _columns(self, k: int, side: Side) -> dict[str, Content]:
+        """Agree on a side's columns, sum up their Gram matrix, and go on with their principal components: what nodes
+        seal of these for banks."""
         s = self.settings
         pairs = random_trees(side.binning, side.quantiles, s.trees, EXACT_DEPTH, s.seed * 10 + k)
         trees = joined(pairs, interval_trees(side.binning, s.cells))
         basis = RandomLeaves(side.encoder, side.binning, trees)
-        told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), self.drawn)))
+        rate: dict[str, Values] = {"rate": self.session.rate}
+        told = self.ask("columns", dict.fromkeys(side.orgs, Content(prefixed("trees", trees.to_arrays()), rate)))
         self.fitting.append(tuple(org for org in side.orgs if told[org].integer("rows")))
         upper = np.triu_indices(basis.width)
         gram = np.zeros((basis.width, basis.width))
-        gram[upper] = self.summed(f"gram {side.role}", self.fitting[k], len(upper[0]), BITS)
+        gram[upper] = self.summed(gram_of(side.role), self.fitting[k], len(upper[0]), BITS)
         gram = gram + gram.T - np.diag(np.diag(gram))
         few = principal(basis, gram, basis.precision(s.cell_ridge, s.leaf_ridge), s.components, constant=k == 0)
-        self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions})))
         self.bases.append(few)
+        tight: dict[str, Values] = {"cell_ridge": s.cell_ridge, "leaf_ridge": s.leaf_ridge}
+        return self.ask("project", dict.fromkeys(side.orgs, Content({"directions": few.directions}, tight)))
 
     @property
     def pairs(self) -> dict[Pair, int]:
@@ -245,16 +242,10 @@ class ProtectedTraining:
     def _hide(self) -> None:
         """Have dealers begin, and both sides of each pair hide their columns from each other."""
         widths = self._widths
-        told: dict[str, Values] = {"rate": self.session.rate, "rows": sum(self.pairs.values()), **_widths(widths)}
+        told: dict[str, Values] = {"rows": sum(self.pairs.values()), **_widths(widths)}
         config = self.begun(FITTING, self.pairs, widths)
         hidden = self.ask("hide", {org: Content(config=told | config[org]) for org in self.orgs})
-        counted: dict[str, Arrays] = {org: {} for org in self.orgs}
-        for bank in self.session.banks.orgs:
-            for name, sealed in hidden[bank].under("fitted").items():
-                counted[name][f"fitted/{bank}"] = sealed
-        told_by = self.ask("hide", self.across(hidden, "hidden", self.pairs, counted))
-        # Banks alone know how many customers each of them fits.
-        self.lead = next((c.text("lead") for org, c in told_by.items() if org in self.session.banks.orgs), "")
+        self.ask("hide", self.across(hidden, "hidden", self.pairs))
 
     def begun(self, purpose: str, rows: Mapping[Pair, int], widths: Sequence[int] = ()) -> dict[str, dict[str, Values]]:
         """What nodes are told for triples of this purpose: dealers the rows of their pairs; where a run has no third
@@ -302,16 +293,15 @@ class ProtectedTraining:
                     requests[receiver][f"{name}/{sender}"] = sealed
         return {org: Content(arrays, dict(config or {})) for org, arrays in requests.items() if arrays}
 
-    def _clear_gradient(self, beta: FloatArray) -> FloatArray:
-        """The gradient of banks' columns, of banks alone: the sum of theirs."""
-        self.ask("clear", dict.fromkeys(self.session.banks.orgs, Content({"beta": beta}, self.drawn)))
-        found = self.summed(BANKS_GRADIENT, self.fitting[0], len(beta), BITS)
-        self.watch(found)
-        return found
+    def _clear_gradient(self, points: Mapping[str, Arrays]) -> RingArray:
+        """The gradient of banks' columns, of banks alone, behind the lead's mask: at the point that it tells banks by
+        `points`."""
+        banks = self.session.banks.orgs
+        self.ask("clear", {bank: Content(points.get(bank, {})) for bank in banks})
+        return self.ring_summed(BANKS_GRADIENT, self.fitting[0], self.bases[0].width)
 
     def _gradient(self, points: Mapping[str, Arrays]) -> Ring:
-        """Both sides' gradients behind the lead's mask: at the point that it tells banks by `points`, or where they
-        are."""
+        """Both sides' gradients behind the lead's mask, at the point that it tells banks by `points`."""
         widths = self._widths
         config = _widths(widths)
         self.gradients += 1
@@ -360,6 +350,12 @@ class ProtectedTraining:
         """Marks of the pair's rows that are judged: those set aside, then those held out."""
         marks = self.marks[pair]
         return np.sort(marks[np.isin(marks, (SET_ASIDE, HELD_OUT))])
+
+
+def _sealed_for(bank: str, name: str, answers: Mapping[str, Content]) -> Arrays:
+    """What nodes sealed under a name for this bank, by node."""
+    own = {org: content.arrays.get(f"{name}/{bank}") for org, content in answers.items()}
+    return {f"{name}/{org}": sealed for org, sealed in own.items() if sealed is not None}
 
 
 def _widths(widths: Sequence[int]) -> dict[str, Values]:

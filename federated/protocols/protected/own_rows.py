@@ -16,11 +16,23 @@ import numpy as np
 from federated.errors import TooFewRows, TrainingFailed
 from federated.nodes.row_sets import LEAST_APART, Apart, Digests
 from federated.privacy.vertical.ring import Ring
-from federated.protocols.core.messages import Content
+from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.rows import BankRows
-from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE, Marks, ProtectedNode
+from federated.protocols.protected.state import (
+    BANKS_GRADIENT,
+    FIT,
+    GRADIENT,
+    HELD_OUT,
+    HISTOGRAM,
+    SET_ASIDE,
+    ProtectedNode,
+    Talk,
+    gram_of,
+)
 
 PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
+# A bank that fits fewer is nobody to hide among, nor hides anybody.
+LEAST_OF_A_BANK = 20
 _HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
 
 
@@ -53,30 +65,33 @@ def told_of(numbers: Ring) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class OwnRows:
-    """One bank's rows of a run, and what it tells the others of them."""
+    """One bank's rows of a run, which is of banks `alone` or not, and what it tells the others of them."""
 
     rows: BankRows
     own: tuple[Digests, ...]
     told: Told
+    alone: bool
 
     @staticmethod
     def of(state: ProtectedNode) -> OwnRows:
-        """Of a bank, once marks are known."""
-        rows = state.node.rows
+        """Of a bank, once it knows what its rows are for."""
+        rows, alone = state.node.rows, not state.parties.theirs
         if not isinstance(rows, BankRows):
             raise TrainingFailed(f"{rows.org_id} is no bank")
-        if not state.marks:
-            raise TrainingFailed(f"{rows.org_id} was not told what its customers are for")
-        at = [np.concatenate([state.rows(peer, purpose) for peer in sorted(state.marks)]) for purpose in PURPOSES]
-        counts = tuple(len(each) for each in at)
-        if rows.row_sets is None:
-            return OwnRows(rows, (), Told(secrets.randbits(64), counts, {}))
-        own = tuple(rows.digests[each] for each in at)
-        return OwnRows(rows, own, Told(secrets.randbits(64), counts, rows.row_sets.apart(own)))
+        at = [state.of_purpose(purpose) for purpose in PURPOSES]
+        counts, memory = tuple(len(each) for each in at), rows.alone_sets if alone else rows.row_sets
+        own = () if memory is None else tuple(rows.digests[each] for each in at)
+        # In a run of banks alone each decides by its own rows how far it is from earlier ones.
+        apart = {} if memory is None or alone else memory.apart(own)
+        return OwnRows(rows, own, Told(secrets.randbits(64), counts, apart), alone)
 
     def begin_with(self, others: Sequence[Told]) -> None:
         """Agree to open sums. Raises `TooFewRows` where all banks fit fewer rows than this one allows, `RowsTooAlike`
         where the run is nearly an earlier one, or one too many."""
+        least_of_banks = min(LEAST_APART, self.rows.least_rows)
+        if self.alone:
+            self._begin_alone(least_of_banks)
+            return
         everybody, least = [self.told, *others], self.rows.least_rows
         together = sum(told.counts[0] for told in everybody)
         if together < least:
@@ -85,7 +100,6 @@ class OwnRows:
             raise TooFewRows(f"{self.rows.org_id} {customers}: {why}", least=least)
         if self.rows.row_sets is None:
             return
-        least_of_banks = min(LEAST_APART, self.rows.least_rows)
         if self.rows.alone_sets is not None:
             self.rows.alone_sets.require_far(self.own[0], least_of_banks)
         # Drawn by all banks, so that no run can be given the number of another.
@@ -98,24 +112,59 @@ class OwnRows:
             (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
         )
 
+    def _begin_alone(self, least: int) -> None:
+        """As `begin_with`, by the own rows: those of all customers, whom no grid company chooses."""
+        memory = self.rows.alone_sets
+        if memory is None:
+            return
+        if self.rows.row_sets is not None:
+            self.rows.row_sets.require_far(self.own[0], least)
+        memory.begin(self.told.drawn, self.own, [self.told.counts], [memory.apart(self.own)], [least] * len(self.own))
 
-def alone(state: ProtectedNode, content: Content) -> Marks:
-    """Of a bank in a run of banks alone: what each row is for, (rows,), remembered before anything is opened.
 
-    Raises `RowsTooAlike` where it is nearly an earlier run, of banks alone or with grid companies, or one too many.
-    """
-    purposes = state.purposes(content.number("set_aside"), content.integer("seed"))
-    if not state.enough and isinstance(state.node.rows, BankRows):
-        _begin_alone(state.node.rows, purposes)
+class Counting:
+    """The handler of one bank: nothing of a run is opened before it has heard from all others."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self.forget()
+
+    def forget(self) -> None:
+        """Know of no rows that were told."""
+        self.own_rows: OwnRows | None = None
+
+    def rows(self, content: Content) -> Content:
+        """Tell every other bank, sealed, of the own rows; then, by what all have told, agree to the run, know who leads
+        it, and say so. Raises `TooFewRows`, `RowsTooAlike`."""
+        talk, state = self._talk, self._talk.state
+        out: Arrays = {}
+        others = sorted(state.parties.ours - {talk.name})
+        if not state.is_bank:
+            raise TrainingFailed(f"{talk.name} is no bank")
+        if self.own_rows is None:
+            if not state.parties.theirs:
+                state.purposes(content.number("set_aside"), content.integer("seed"))
+            self.own_rows = OwnRows.of(state)
+            for bank in others:
+                out[f"fitted/{bank}"] = talk.sealed(bank, self.own_rows.told.numbers())
+            return Content(out)
+        state.tell_once("rows of banks")
+        told = {bank: told_of(talk.ring(content, "fitted", bank, -1)) for bank in others}
+        self._agree({**told, talk.name: self.own_rows.told}, list(told.values()))
+        return Content(config={"lead": state.lead})
+
+    def _agree(self, everybody: Mapping[str, Told], others: Sequence[Told]) -> None:
+        state = self._talk.state
+        counted = frozenset(bank for bank, told in everybody.items() if told.counts[0])
+        few = min((everybody[bank].counts[0] for bank in counted), default=0)
+        if few < LEAST_OF_A_BANK:
+            detail = f"one of {len(counted)} banks fits {few} customers, and sums over them are the others' or say who"
+            raise TooFewRows(f"{self._talk.name}: {detail}", least=LEAST_OF_A_BANK)
+        assert self.own_rows is not None
+        self.own_rows.begin_with(others)
+        state.fitted, *judged = (sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES)))
+        state.to_judge = judged[0], judged[1]
+        state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT, gram_of("bank")), counted)
+        state.adding[HISTOGRAM] = frozenset(bank for bank, told in everybody.items() if any(told.counts[1:]))
+        state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))
         state.enough = True
-    return purposes
-
-
-def _begin_alone(rows: BankRows, purposes: Marks) -> None:
-    if rows.alone_sets is None:
-        return
-    own, least = tuple(rows.digests[purposes == purpose] for purpose in PURPOSES), min(LEAST_APART, rows.least_rows)
-    if rows.row_sets is not None:
-        rows.row_sets.require_far(own[0], least)
-    counts = [len(part) for part in own]
-    rows.alone_sets.begin(secrets.randbits(64), own, [counts], [rows.alone_sets.apart(own)], [least] * len(own))

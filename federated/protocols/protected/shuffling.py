@@ -37,6 +37,7 @@ class Shuffling:
         self._names = content.texts("groups")
         if state.is_bank:
             self._follow(content)
+            state.require_rest()
         for peer in state.judged_with():
             tape, _ = self._talk.tapes(content, peer, JUDGING)
             pair = self._bank(peer, tape) if state.is_bank else self._grid(peer, tape)

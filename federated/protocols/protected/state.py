@@ -31,7 +31,12 @@ from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
 # The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed. Banks
 # fit their own columns alone at first.
-GRADIENT, BANKS_GRADIENT = "gradient", "banks' gradient"
+GRADIENT, BANKS_GRADIENT, HISTOGRAM = "gradient", "banks' gradient", "histogram"
+# What a point of the lead's is for: a gradient of banks' columns by banks alone, one of all columns, or scores.
+ALONE, TOGETHER, AT_REST = 0, 1, 2
+STAGES = {ALONE: "banks alone fit", TOGETHER: "all fit", AT_REST: "a fit has come to rest"}
+# How tightly a column of too few customers is held, beside a ramp: at 0.
+HELD = 1e12
 Marks = NDArray[np.int64]
 Pair = tuple[str, str]
 
@@ -41,11 +46,11 @@ class Parties:
     """Who takes part in a run: the nodes of this node's side, itself among them, and those of the other side.
 
     The operator names them, once, when a run begins; `checked` holds them against the register of keys. Guarantee: this
-    node's Gram matrix, gradients and counts are opened to the operator only as sums over at least `least` nodes of its
-    side that have something to add, over the same nodes throughout a run, none of which may drop out. Nodes of its
-    side that collude with the operator do not count. `least` is 2, or 1 for a side on which the register knows this
-    node alone: then there is no other vector to hide in, and its Gram matrix, its gradients and its counts are opened
-    to the operator as they are. (Gradients are those by which banks fit alone: the joint fit's pass behind a mask.)
+    node's Gram matrix and counts are opened to the operator, and its gradients to the lead, only as sums over at least
+    `least` nodes of its side that have something to add, over the same nodes throughout a run, none of which may drop
+    out. Nodes of its side that collude with who reads a sum do not count. `least` is 2, or 1 for a side on which the
+    register knows this node alone: then there is no other vector to hide in, and its Gram matrix and its counts are
+    opened to the operator as they are.
 
     A third node of the run deals to each pair (`privacy.vertical.dealer`); the operator does so only where the register
     knows no third node, so that no operator can leave it out. All nodes sign the parties with their keys of the run:
@@ -84,6 +89,11 @@ class Parties:
         return hashlib.sha256(json.dumps([run_id.hex(), *sides]).encode()).digest()
 
 
+def gram_of(role: str) -> str:
+    """The sum of Gram matrices of one side's columns."""
+    return f"gram {role}"
+
+
 def digest_of(*told: NDArray[np.generic] | Arrays | int) -> bytes:
     """Of what a node was told: two that were told something else have another one."""
     digest = hashlib.sha256()
@@ -105,6 +115,24 @@ class Shuffled:
     shares: dict[str, Ring]
 
 
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Of a side's principal columns: `relative` (width,) as `PrincipalColumns` says, and how many each part has."""
+
+    relative: FloatArray
+    parts: tuple[int, ...]
+
+    @property
+    def by_part(self) -> list[FloatArray]:
+        """`relative` of each part."""
+        return np.split(self.relative, np.cumsum(self.parts)[:-1])
+
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Which columns (width,) are of too few customers: nobody takes a gradient of them."""
+        return np.asarray(self.relative >= HELD)
+
+
 @dataclass
 class ProtectedNode:
     """One node's state while a protected model is trained. `peers` hold the pairs it is in."""
@@ -123,8 +151,16 @@ class ProtectedNode:
     weights: FloatArray = field(default_factory=lambda: np.zeros(0))
     # What this bank keeps of the function that grid companies' columns have in the end.
     part: bytes = b""
-    # Of a bank: who takes the steps of a joint fit, known once banks have counted.
+    # Of a bank: who takes the steps of a fit, known once banks have counted; what the last point that it told is for,
+    # and whether a gradient is due there.
     lead: str = ""
+    stage: int | None = None
+    due: bool = False
+    # How tightly the own columns are held, and at a bank what grid companies say of theirs.
+    prior: Prior | None = None
+    others_prior: Prior | None = None
+    # Of a bank: whether each column of either side is one of enough customers.
+    approved: bool = False
     # The overall rate of default, as the operator says.
     rate: float = 0.5
     # Of a bank: over how many rows of all banks together gradients are opened. A grid company is not told.
@@ -170,6 +206,15 @@ class ProtectedNode:
         """Own rows behind the positions shared with `peer` that are marked so, in order of position."""
         at = np.isin(self.marks[peer], wanted)
         return np.asarray(self.node.rows.peers[peer][at], dtype=np.int64)
+
+    def of_purpose(self, purpose: int) -> Marks:
+        """Own rows that a run has for this purpose: those in common with peers, or in a run of banks alone all
+        that were drawn. Raises `TrainingFailed` where this node was not told what its rows are for."""
+        if self.marks:
+            return np.concatenate([self.rows(peer, purpose) for peer in sorted(self.marks)])
+        if self.parties.theirs or self.drawn is None:
+            raise TrainingFailed(f"{self.node.rows.org_id} was not told what its customers are for")
+        return np.asarray(np.flatnonzero(self.purposes(*self.drawn) == purpose), dtype=np.int64)
 
     def judged(self, peer: str) -> Marks:
         """Own rows shared with `peer` that are set aside, then those held out."""
@@ -242,6 +287,46 @@ class ProtectedNode:
         """Raise `TrainingFailed` at a bank that has not heard yet from all other banks how many rows they fit."""
         if self.is_bank and not self.enough:
             raise TrainingFailed(f"{self.node.rows.org_id}: nothing is opened before banks have counted their rows")
+
+    def go(self, stage: int, beta: FloatArray, weights: FloatArray) -> None:
+        """Of a bank: go to a point of the lead's."""
+        self.stage, self.due, self.beta, self.weights = stage, stage != AT_REST, beta, weights
+
+    def take_gradient(self, stage: int) -> None:
+        """Compute the one gradient that is due at the lead's last point. Raises `TrainingFailed` where none is, or one
+        of another stage: no operator chooses where, or how often, a gradient is taken."""
+        if not self.approved:
+            raise TrainingFailed(f"{self.node.rows.org_id}: no gradient is taken of columns that banks did not approve")
+        if not self.due or self.stage != stage:
+            raise TrainingFailed(f"{self.node.rows.org_id}: the lead asks for no gradient here where {STAGES[stage]}")
+        self.due = False
+
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Of a bank: which columns of both sides, banks' first and products last, no gradient is taken of."""
+        priors = [prior for prior in (self.prior, self.others_prior) if prior is not None]
+        return np.concatenate([*(prior.left_out for prior in priors), self.products_left_out])
+
+    @property
+    def left_out_of_shares(self) -> NDArray[np.bool_]:
+        """As `left_out`, where products stand behind the columns of either side."""
+        assert self.prior is not None
+        assert self.others_prior is not None
+        products = self.products_left_out
+        return np.concatenate([self.prior.left_out, products, self.others_prior.left_out, products])
+
+    @property
+    def products_left_out(self) -> NDArray[np.bool_]:
+        """Of a bank: which products (products,) are of a component that is left out."""
+        if self.multiplied is None or self.prior is None or self.others_prior is None:
+            return np.zeros(0, dtype=np.bool_)
+        (k, n), ours, theirs = self.multiplied, self.prior.left_out, self.others_prior.left_out
+        return np.logical_or.outer(ours[1 : 1 + k], theirs[:n]).ravel()
+
+    def require_rest(self) -> None:
+        """Raise `TrainingFailed` at a bank that the lead did not tell where the fit came to rest."""
+        if self.is_bank and self.stage != AT_REST:
+            raise TrainingFailed(f"{self.node.rows.org_id}: nothing is scored before {STAGES[AT_REST]}")
 
     def require_alone(self) -> None:
         """Raise `TrainingFailed` in a run with grid companies: nobody counts there what banks open by themselves."""

@@ -9,9 +9,11 @@ from protected_world import BANKS, FEW, GRIDS, World, marked
 
 from federated.errors import AggregationFailed, CorruptData, RowsTooAlike, TrainingFailed
 from federated.nodes.row_sets import RowSets, digests_of
+from federated.privacy.secure_aggregation.ring import decoded
 from federated.protocols.core.messages import Content
+from federated.protocols.protected.lead import Lead
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import FIT, HELD_OUT, SET_ASIDE
+from federated.protocols.protected.state import ALONE, FIT, HELD_OUT, SET_ASIDE
 
 QUICK = replace(FEW, ramps=2, trees=2, cells=1, ridge=20.0, ridges=1)
 NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
@@ -52,7 +54,8 @@ def remembering(world, memories, least=100, banks=BANKS):
 
 
 def fit(world, without=(), watched=None):
-    """One run in which grid-x says that it may not use the customers at these of its positions with bank-a."""
+    """One run in which grid-x says that it may not use the customers at these of its positions with bank-a. What the
+    lead reads is `watched`."""
     training = world.training(QUICK)
     asking = training.ask
 
@@ -64,10 +67,20 @@ def fit(world, without=(), watched=None):
         return asking(action, requests)
 
     training.ask = withholding
-    if watched is not None:
-        training.watch = watched.append
+    for node in [] if watched is None else world.nodes.values():
+        watching(node._lead, watched)
     training.fit()
     return training
+
+
+def watching(lead, watched, reading=Lead.read):
+    """Have a lead write down the gradients that it reads."""
+
+    def read(content, width):
+        watched.append(reading(lead, content, width))
+        return watched[-1]
+
+    lead.read = read
 
 
 def positions(world, purpose):
@@ -75,7 +88,7 @@ def positions(world, purpose):
     return np.flatnonzero(fit(world).marks["bank-a", "grid-x"] == purpose)
 
 
-def test_without_a_memory_the_first_gradients_of_two_runs_give_one_label_away():
+def test_without_a_memory_the_first_gradients_of_two_runs_give_one_label_away_to_the_lead():
     world = World(rows=400)
     for at in positions(world, FIT)[:3]:
         seen = [], []
@@ -96,7 +109,8 @@ def test_a_second_run_over_all_but_one_opens_nothing(purpose):
     world.crossed.clear()
     with pytest.raises(RowsTooAlike, match="refused: an earlier run was over nearly the same customers: "):
         fit(world, [at])
-    assert "query.protected_open" not in {action for action, _ in world.crossed}
+    # Not even a Gram matrix is.
+    assert "query.protected_sum" not in {action for action, _ in world.crossed}
 
 
 def test_the_same_customers_are_trained_on_again_and_others_as_often_as_the_limit_says():
@@ -128,7 +142,7 @@ def test_what_is_between_two_runs_is_counted_over_all_banks():
         assert (earlier.together[0], earlier.apart) == (sum(of_bank.values()), (0, 0, 0))
     # A bank that leaves takes its rows with it, and one that was not there brings all of its own.
     alone = memories.of("bank-a")
-    own = world.nodes["bank-a"]._own_rows.own
+    own = world.nodes["bank-a"]._counting.own_rows.own
     with pytest.raises(RowsTooAlike) as left:
         alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].apart], (10_000, 0, 0))
     assert left.value.context["apart"] == of_bank["bank-b"]
@@ -195,7 +209,13 @@ def test_what_banks_open_by_themselves_is_over_the_rows_that_were_counted():
     beta = np.linspace(-0.5, 0.5, training.bases[0].width)
     columns = training.bases[0].columns(world.bank).astype(np.float64)
     residual = world.labels - 1.0 / (1.0 + np.exp(-(columns @ beta)))
-    assert training._clear_gradient(beta) == pytest.approx(columns[rows].T @ residual[rows], abs=1e-3)
+    for bank in BANKS:
+        world.nodes[bank]._talk.state.go(ALONE, beta, np.zeros(0))
+    hidden = training._clear_gradient({})
+    left_out = world.nodes[training.lead]._talk.state.prior.left_out
+    found = decoded(hidden - world.nodes[training.lead]._lead._mask)
+    expected = np.where(left_out, 0.0, columns[rows].T @ residual[rows])
+    assert found == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_session_has_one_run():
@@ -270,7 +290,8 @@ def test_banks_release_no_scores_of_a_run_that_they_would_not_fit():
     world.training(QUICK, joint=0).fit()
     training = world.training(replace(QUICK, set_aside=0.11), joint=0)
     training._introduce()
-    training._columns(0, training.session.sides[0])
-    told = Content({"beta": np.zeros(training.bases[0].width)}, dict(training.drawn))
     with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
-        training.ask("histogram", {"bank-a": told})
+        training._count()
+    for action in ("columns", "clear", "histogram"):
+        with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
+            training.ask(action, {"bank-a": Content()})

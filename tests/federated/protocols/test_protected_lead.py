@@ -5,41 +5,55 @@ import pytest
 from protected_world import BANKS, World
 
 from federated.errors import AggregationFailed, TrainingFailed
-from federated.privacy.secure_aggregation.ring import BITS
-from federated.privacy.vertical.gradients import FEWEST
+from federated.privacy.secure_aggregation.ring import BITS, decoded
 from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import COLUMN_BITS
 from federated.protocols.core.messages import Content
-from federated.protocols.protected.evidence import CLOSER, RIDGES, rounded
-from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST, TIGHTEST_START
-from federated.protocols.protected.state import BANKS_GRADIENT, GRADIENT, digest_of
+from federated.protocols.protected.evaluation import judged
+from federated.protocols.protected.evidence import CLOSER, GRAIN, RIDGES, Effort, rounded
+from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST, MOST_ALONE, TIGHTEST_START
+from federated.protocols.protected.state import AT_REST, GRADIENT, digest_of
 
 
 class Stopped(Exception):
     """Where a test has seen what it wanted."""
 
 
-def beginning(world, training, **other):
-    """A message by which a fit begins, with `other` arrays instead."""
-    width, ours = (basis.width for basis in training.bases[::-1])
-    arrays = {
-        "start": np.zeros(ours), "relative/bank": np.r_[0.0, np.ones(ours - 1)], "relative/grid": np.ones(width),
-        "parts/bank": np.array([ours]), "parts/grid": np.array([width]), "ridges": np.full(2, 180.0),
-    }  # fmt: skip
-    config = {"tolerance": 1e30, "most": 50, "ridges": 2}
-    return Content({**arrays, **other}, config)
+BEGUN = {"tolerance": 1e-3, "most": 50, "ridges": 2, "ridge": 180.0}
+
+
+def beginning(**other):
+    """A message by which a fit begins."""
+    return Content(config={**BEGUN, **other})
+
+
+def alone(training, step):
+    """The lead's next step from a gradient of banks alone."""
+    return training._step(Content({"gradient": training._clear_gradient(training._to_banks(step))}))
+
+
+def together(training):
+    """The first step at which a gradient of both sides is due."""
+    step = training._step(beginning())
+    while not step.integer("together"):
+        step = alone(training, step)
+    return step
 
 
 @pytest.fixture
 def hidden():
     """A world whose nodes have hidden their columns, and its operator."""
-    world = World(rows=500)
-    training = world.training()
+    return stopped(World(rows=500))
 
-    def stop(ridges):
+
+def stopped(world, **opening):
+    """The world, and its operator before the lead begins."""
+    training = world.training(**opening)
+
+    def stop():
         raise Stopped
 
-    training._fit_jointly = stop
+    training._fit = stop
     with pytest.raises(Stopped):
         training.fit()
     return world, training
@@ -47,18 +61,32 @@ def hidden():
 
 def test_a_gradient_that_nobody_computed_is_not_taken_for_one(hidden):
     """By the ridges of made-up fits an operator read every coefficient of grid companies' columns, to nine digits."""
-    world, training = hidden
-    assert not training._step(beginning(world, training)).integer("at_rest")
-    ours, width = (basis.width for basis in training.bases)
-    made_up = {"gradient": np.zeros(ours + width, dtype=np.uint64)}
+    _, training = hidden
+    assert not training._step(beginning()).integer("at_rest")
+    made_up = {"gradient": np.zeros(training.bases[0].width, dtype=np.uint64)}
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
         training._step(Content(made_up))
 
 
+@pytest.mark.parametrize("stage", ["alone", "together"])
+@pytest.mark.parametrize("made_up", ["zeros", "far", "numbers"])
+def test_a_lead_goes_on_by_no_gradient_that_is_made_up(hidden, stage, made_up):
+    """What is no sum comes out uniform behind the mask: not what any customers add up to."""
+    _, training = hidden
+    step = training._step(beginning()) if stage == "alone" else together(training)
+    compute = training._clear_gradient if stage == "alone" else training._gradient
+    found = compute(training._to_banks(step))
+    other = {"zeros": np.zeros_like(found), "far": found + np.uint64(1 << 60), "numbers": found.astype(np.float64)}
+    with pytest.raises(TrainingFailed, match=r"a gradient came that no customers add up to|numbers came for"):
+        training._step(Content({"gradient": other[made_up]}))
+    # Nor is there a second try.
+    with pytest.raises(TrainingFailed, match="no fit was begun"):
+        training._step(Content({"gradient": found}))
+
+
 def test_a_gradient_is_answered_once(hidden):
-    world, training = hidden
-    begun = beginning(world, training)
-    point = training._to_banks(training._step(Content(begun.arrays, {**begun.config, "tolerance": 1e-9})))
+    _, training = hidden
+    point = training._to_banks(together(training))
     found = {"gradient": training._gradient(point)}
     assert not training._step(Content(found)).integer("at_rest")
     with pytest.raises(TrainingFailed, match="no gradient was computed at this point"):
@@ -66,35 +94,85 @@ def test_a_gradient_is_answered_once(hidden):
 
 
 def test_a_lead_fits_once_a_run(hidden):
-    world, training = hidden
-    training._step(beginning(world, training))
+    """No operator has banks fit alone twice."""
+    _, training = hidden
+    together(training)
     with pytest.raises(TrainingFailed, match="steps of a fit are told once a run"):
-        training._step(beginning(world, training))
+        training._step(beginning())
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"relative/grid": np.r_[1e9, np.full(27, 1e-9)]},
-        {"relative/grid": np.ones(3)},
-        {"relative/grid": np.zeros(28)},
-        {"relative/bank": np.ones(2)},
-        {"relative/bank": np.ones(29)},
-        {"relative/bank": np.r_[0.0, -np.ones(28)]},
-        {"relative/bank": np.r_[0.0, 2.0, np.ones(27)]},
-        {"relative/bank": np.r_[0.0, np.full(28, 1e5)]},
-        {"relative/grid": np.r_[1e-3, np.full(27, 1e15)]},
-        {"start": np.zeros((29, 1))},
-        {"start": np.zeros(500)},
-        {"parts/grid": np.array([27])},
-        {"parts/grid": np.array([29, -1])},
-        {"parts/grid": np.ones(28, dtype=np.int64), "ridges": np.full(29, 180.0)},
-    ],
-)
-def test_a_lead_begins_no_fit_of_other_columns_or_of_a_prior_that_picks_out_one(hidden, other):
-    world, training = hidden
-    with pytest.raises(TrainingFailed, match="a fit that begins so is none of these columns"):
-        training._step(beginning(world, training, **other))
+def test_no_operator_says_where_banks_take_a_gradient(hidden):
+    """At coefficients that it chose it read whole rows of banks' columns."""
+    _, training = hidden
+    other = next(bank for bank in BANKS if bank != training.lead)
+    chosen = Content({"beta": np.ones(training.bases[0].width)})
+    for bank in BANKS:
+        for action in ("clear", "point"):
+            with pytest.raises(TrainingFailed, match="the lead asks for no gradient here"):
+                training.ask(action, {bank: chosen})
+    told = training._to_banks(training._step(beginning()))
+    training._clear_gradient(told)
+    for bank in BANKS:
+        with pytest.raises(TrainingFailed, match="the lead asks for no gradient here where banks alone fit"):
+            training.ask("clear", {bank: chosen})
+    # A point is for one gradient, and what was sealed is opened once.
+    with pytest.raises(AggregationFailed, match="was changed on the way"):
+        training.ask("clear", {other: Content(told[other])})
+
+
+def test_no_operator_leaves_out_what_banks_fit_alone_or_goes_back_to_it(hidden):
+    """From 0 the first gradient of grid companies' columns says what these say alone, of everybody."""
+    _, training = hidden
+    told = training._to_banks(training._step(beginning()))
+    for bank in BANKS:
+        with pytest.raises(TrainingFailed, match="the lead asks for no gradient here where all fit"):
+            training.ask("point", {bank: Content(told.get(bank, {}))})
+    _, training = stopped(World(rows=500))
+    told = training._to_banks(together(training))
+    for bank in BANKS:
+        with pytest.raises(TrainingFailed, match="the lead asks for no gradient here where banks alone fit"):
+            training.ask("clear", {bank: Content(told.get(bank, {}))})
+
+
+@pytest.mark.parametrize("opening", [{}, {"joint": 0}], ids=["joint", "banks"])
+def test_the_operator_opens_no_gradient_and_one_point(opening):
+    """Neither in a run of banks alone: it had the sum of their gradients, at points of its own."""
+    world, read = World(rows=500), []
+    training = world.training(**opening)
+    step, compute = training._step, training._clear_gradient
+    passed = []
+
+    def stepping(content):
+        told = step(content)
+        assert ("beta" in told.arrays) == bool(told.integer("at_rest"))
+        return told
+
+    def computing(points):
+        passed.append(compute(points))
+        read.append(passed[-1] - world.nodes[training.lead]._lead._mask)
+        return passed[-1]
+
+    training._step, training._clear_gradient = stepping, computing
+    training.fit()
+    assert len(passed) > 4
+    spread = np.concatenate(passed)
+    counts = np.bincount((spread >> np.uint64(62)).astype(int), minlength=4)
+    assert counts.min() > 0.15 * spread.size
+    assert np.abs(decoded(np.concatenate(read))).max() < 500
+
+
+def test_nothing_is_scored_where_the_operator_says(hidden):
+    """In cells of a column's values counts of defaults are labels."""
+    _, training = stopped(World(rows=500), joint=0)
+    told = training._to_banks(training._step(beginning()))
+    for bank in BANKS:
+        with pytest.raises(TrainingFailed, match="nothing is scored before a fit has come to rest"):
+            training.ask("histogram", {bank: Content({**told.get(bank, {}), "beta": np.ones(training.bases[0].width)})})
+    _, training = hidden
+    told = training._to_banks(together(training))
+    for bank in BANKS:
+        with pytest.raises(TrainingFailed, match="nothing is scored before a fit has come to rest"):
+            training.ask("shuffle", {bank: Content(told.get(bank, {}), {"groups": [], "width": 3})})
 
 
 def test_a_ridge_says_which_of_a_hundred_it_is():
@@ -122,96 +200,108 @@ def test_parts_of_a_sum_cancel_only_where_nodes_were_told_alike():
         assert not total().any()
 
 
-def test_an_operator_that_tells_banks_different_things_opens_no_sum_of_theirs():
+@pytest.mark.parametrize(("name", "by"), [("trees/cut", 1), ("rate", 0.01)])
+def test_an_operator_that_tells_banks_different_things_opens_no_sum_of_theirs(name, by):
     """It had each bank's own sums by other bits of each, and by columns in which one bank's customers do not differ."""
-    for action, name in (("columns", "trees/cut"), ("clear", "beta")):
-        training = World(rows=500).training()
-        asking = training.ask
+    training = World(rows=500).training()
+    asking = training.ask
 
-        def telling(asked, requests, action=action, name=name, asking=asking):
-            if asked == action and "bank-b" in requests:
-                own = requests["bank-b"]
-                arrays = {n: a + (n == name) for n, a in own.arrays.items()}
-                requests = {**requests, "bank-b": Content(arrays, own.config)}
-            return asking(asked, requests)
+    def telling(asked, requests):
+        if asked == "columns" and "bank-b" in requests:
+            own = requests["bank-b"]
+            arrays = {n: a + by * (n == name) for n, a in own.arrays.items()}
+            config = {n: v + by * (n == name) for n, v in own.config.items()}
+            requests = {**requests, "bank-b": Content(arrays, config)}
+        return asking(asked, requests)
 
-        training.ask = telling
-        opened, summed, last = [], training.summed, "gram bank" if action == "columns" else BANKS_GRADIENT
+    training.ask = telling
+    opened, summed = [], training.summed
 
-        def keep(of, over, length, bits, summed=summed, opened=opened, last=last):
-            opened.append(summed(of, over, length, bits))
-            if of == last:
-                raise Stopped
-            return opened[-1]
+    def keep(of, over, length, bits):
+        opened.append(summed(of, over, length, bits))
+        raise Stopped
 
-        training.summed = keep
-        with pytest.raises(Stopped):
-            training.fit()
-        assert np.median(np.abs(opened[-1])) > 2.0 ** (50 - BITS)
-
-
-def test_banks_that_were_told_no_point_weigh_nothing(hidden):
-    _, training = hidden
-    with pytest.raises(AggregationFailed, match="0 coefficients came for 32 columns"):
-        training._gradient({})
+    training.summed = keep
+    with pytest.raises(Stopped):
+        training.fit()
+    assert np.median(np.abs(opened[-1])) > 2.0 ** (50 - BITS)
 
 
 def test_nodes_agree_on_where_grid_companies_columns_begin(hidden):
     """Else a gradient of theirs could be put where the lead hides nothing."""
     world, training = hidden
-    point = training._to_banks(training._step(beginning(world, training)))
-    training._gradient(point)
+    training._gradient(training._to_banks(together(training)))
     assert len({node._talk.state.alike[GRADIENT] for node in world.nodes.values()}) == 1
     assert world.nodes["grid-x"]._talk.state.alike[GRADIENT] != digest_of(training.bases[0].width + 1)
 
 
 def test_a_grid_company_that_shifts_residuals_shows_an_operator_no_row_of_a_bank(monkeypatch):
     """By 2^(9·j) for customer j it read seven rows of banks' columns a gradient, and by these all labels of a fit."""
-    world = World(rows=500, grids=("grid-x",))
-    training = world.training()
-    training._fit_jointly = lambda _: (_ for _ in ()).throw(Stopped)
-    with pytest.raises(Stopped):
-        training.fit()
+    world, training = stopped(World(rows=500, grids=("grid-x",)))
     side = world.nodes["grid-x"]._talk.state.sides["bank-a"]
-    shift, handed = np.zeros(len(side.seen_columns()), dtype=np.uint64), PairSide.hand_over
+    handed = PairSide.hand_over
 
     def shifting(own):
         masked, share = handed(own)
-        return (masked + shift if own is side else masked), share
+        if own is side:
+            masked[4] += np.uint64(1 << (63 - COLUMN_BITS))
+        return masked, share
 
     monkeypatch.setattr(PairSide, "hand_over", shifting)
     ours = training.bases[0].width
-    before = training._gradient(training._to_banks(training._step(beginning(world, training))))
-    shift[4] = 1
-    row = (training._gradient({}) - before)[:ours].astype(np.int64)
+    passed = training._gradient(training._to_banks(together(training)))[:ours]
+    # The shift is larger than all else: what is left of the sum without the lead's mask is the customer's row.
     columns = world.nodes["bank-a"]._talk.state.sides["grid-x"].seen_columns(ours)
-    assert not np.array_equal(row, np.rint(columns[4] * (1 << COLUMN_BITS)))
-    assert np.median(np.abs(row)) > 2.0**50
+    shifted = np.rint(columns[4] * (1 << COLUMN_BITS)).astype(np.int64).astype(np.uint64) << np.uint64(63 - COLUMN_BITS)
+    for sum_of_all, close in ((passed, False), (passed - world.nodes[training.lead]._lead._mask[:ours], True)):
+        left = (sum_of_all - shifted).astype(np.int64)
+        assert (np.median(np.abs(left)) < 2.0**53) == close
 
 
 def test_no_node_but_the_lead_fits(hidden):
-    world, training = hidden
+    _, training = hidden
     other = next(bank for bank in BANKS if bank != training.lead)
     for name in (other, "grid-x"):
         with pytest.raises(TrainingFailed, match=f"{name} does not fit in this run"):
-            training.ask("step", {name: beginning(world, training)})
+            training.ask("step", {name: beginning()})
 
 
 def test_a_fit_is_not_broken_off_where_its_coefficients_are_a_gradient(hidden):
     """Over a ridge that the operator chose: with one step they were that of grid companies' shifted residuals."""
     world, training = hidden
-    begun = beginning(world, training)
-    hasty = {**begun.config, "ridges": 1, "tolerance": 1e30, "left": 1}
-    training.ask("step", {training.lead: Content({**begun.arrays, "ridges": np.full(2, 1e4)}, hasty)})
+    hasty = beginning(ridges=1, tolerance=1e30, left=1, ridge=1e4)
+    training.ask("step", {training.lead: hasty})
     held = world.nodes[training.lead]._lead._fit.gi_frame.f_locals
-    effort = held["effort"]
-    assert (effort.ridges, effort.tolerance, effort.left) == (FEWEST_RIDGES, LOOSEST, FEWEST - 1)
-    assert max(held["ridges"]) == TIGHTEST_START
+    assert held["effort"] == Effort(LOOSEST, 50, FEWEST_RIDGES, MOST_ALONE - 1)
+    assert held["ridge"] == TIGHTEST_START
 
 
 @pytest.mark.parametrize("hasty", [{"tolerance": float("nan")}, {"tolerance": 0.0}, {"most": 0}])
 def test_a_fit_of_no_effort_is_not_begun(hidden, hasty):
-    world, training = hidden
-    begun = beginning(world, training)
+    _, training = hidden
     with pytest.raises(TrainingFailed, match=r"no fit comes to rest|tolerance"):
-        training.ask("step", {training.lead: Content(begun.arrays, {**begun.config, **hasty})})
+        training.ask("step", {training.lead: beginning(**hasty)})
+
+
+def test_coefficients_of_banks_columns_are_told_in_steps_of_what_labels_leave_open():
+    """A grid company with other code that shifts residuals by powers of two packs customers' rows into them."""
+    world, found = World(rows=500), []
+    training = world.training()
+    training.fit()
+    node = world.nodes[training.lead]
+    for block, ridge, beta in zip(
+        node._lead._blocks, node.ridges, np.split(training.beta, np.cumsum(training.bases[0].parts)[:-1]), strict=False
+    ):
+        error = 1.0 / np.sqrt(block.curvature + block.penalty(ridge))
+        step = np.exp2(np.floor(np.log2(GRAIN * error)))
+        assert np.array_equal(beta, step * np.rint(beta / step))
+        assert np.all((step > GRAIN * error / 2.0) & (step <= GRAIN * error))
+        found.append(beta)
+    assert np.concatenate(found).size == len(training.beta)
+    # All banks go on from what is told.
+    for bank in BANKS:
+        state = world.nodes[bank]._talk.state
+        assert bank == training.lead or state.stage != AT_REST
+    judged(training, [], -1.0)
+    for bank in BANKS:
+        assert np.array_equal(world.nodes[bank]._talk.state.beta, training.beta)

@@ -5,14 +5,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, GRIDS, World
+from protected_world import BANKS, FEW, GRIDS, World
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.messages import Content, Switchboard
-from federated.protocols.protected import node, operator
-from federated.protocols.protected.state import Parties, ProtectedNode
+from federated.protocols.protected import columns, operator
+from federated.protocols.protected.state import ALONE, Parties, ProtectedNode
+
+TIGHT = {"cell_ridge": 2.0, "leaf_ridge": 8.0}
 
 
 def asked(of, names, length):
@@ -138,9 +140,10 @@ def test_columns_are_projected_once_and_before_they_are_hidden():
     training = world.training()
     training._introduce()
     training._mark()
+    training._count()
     for k, side in enumerate(training.session.sides):
         training._columns(k, side)
-    told = Content({"directions": np.zeros((training.bases[1].basis.width, 2))})
+    told = Content({"directions": np.zeros((training.bases[1].basis.width, 2))}, TIGHT)
     for name in ("grid-x", "bank-a"):
         with pytest.raises(TrainingFailed, match="directions are told once a run"):
             training.ask("project", {name: told})
@@ -148,7 +151,7 @@ def test_columns_are_projected_once_and_before_they_are_hidden():
     wide = training.bases[1].width
     for wrong in (np.zeros((3, 2)), np.full((wide, 2), np.nan), np.zeros((wide, 0)), np.ones((wide, wide + 1))):
         with pytest.raises(TrainingFailed, match="directions of"):
-            training.ask("project", {"grid-x": Content({"directions": wrong})})
+            training.ask("project", {"grid-x": Content({"directions": wrong}, TIGHT)})
         world.nodes["grid-x"]._talk.state.told.clear()
 
 
@@ -159,10 +162,10 @@ def test_a_run_asks_for_no_more_gradients_than_nodes_answer(monkeypatch):
     training = world.training()
     training.fit()
     assert 6 < training.gradients <= 12
-    for _ in range(training.gradients, 12):
-        training._gradient({})
+    state = world.nodes["bank-a"]._talk.state
+    state.answered["gradient"] = 12
     with pytest.raises(TrainingFailed, match="more than 12 of a run's gradients were asked for"):
-        training._gradient({})
+        training.ask("open", {"bank-a": Content()})
 
 
 def test_columns_are_made_and_hidden_once_and_of_shallow_trees(monkeypatch):
@@ -187,13 +190,16 @@ def test_columns_are_made_and_hidden_once_and_of_shallow_trees(monkeypatch):
     with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
         World(rows=400).training().fit()
     monkeypatch.undo()
-    monkeypatch.setattr(node, "MOST_TREES", 20)
+    monkeypatch.setattr(columns, "MOST_TREES", 20)
     with pytest.raises(TrainingFailed, match="leaves of deep trees hold single customers"):
         World(rows=400).training().fit()
 
 
 @pytest.mark.parametrize("name", ["grid-y", "bank-b"])
-def test_a_node_refuses_directions_in_which_its_own_customers_do_not_differ(name):
+@pytest.mark.parametrize(
+    ("by", "why"), [(0.0, "directions are of intervals or"), (1e-3, "the directions keep next to")]
+)
+def test_a_node_refuses_directions_in_which_its_own_customers_do_not_differ(name, by, why):
     """All columns would be the other node's, over its few customers."""
     training = World(rows=400).training()
     asked = training.ask
@@ -202,29 +208,32 @@ def test_a_node_refuses_directions_in_which_its_own_customers_do_not_differ(name
         if action == "project" and name in requests:
             directions = requests[name].arrays["directions"].copy()
             # A bank's constant stays: only what sets its customers apart is gone.
-            directions[:, int(name == "bank-b") :] = 0.0
-            requests = {**requests, name: Content({"directions": directions})}
+            directions[:, int(name == "bank-b") :] *= by
+            requests = {**requests, name: Content({"directions": directions}, TIGHT)}
         return asked(action, requests)
 
     training.ask = singling_out
-    with pytest.raises(TrainingFailed, match=f"{name}: the directions keep next to nothing of its own customers"):
+    with pytest.raises(TrainingFailed, match=f"{name}: {why}"):
         training.fit()
 
 
-def test_an_operator_that_keeps_banks_from_counting_opens_no_gradients():
-    training = World(rows=400).training()
+def test_an_operator_that_keeps_banks_from_counting_opens_nothing():
+    world = World(rows=400)
+    training = world.training()
     asking = training.ask
 
     def silent(what, requests):
-        counted = what == "hide" and any("fitted/" in name for c in requests.values() for name in c.arrays)
-        return {} if counted else asking(what, requests)
+        counted = what == "rows" and any("fitted/" in name for c in requests.values() for name in c.arrays)
+        return dict.fromkeys(BANKS, Content(config={"lead": "bank-a"})) if counted else asking(what, requests)
 
     training.ask = silent
     with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
         training.fit()
-    for action in ("clear", "point", "step", "open"):
+    for action in ("columns", "approve", "hide", "clear", "point", "step", "open"):
         with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
             asking(action, {"bank-a": Content({"beta": np.zeros(3)})})
+    # Not even a Gram matrix: the difference of two over nearly the same customers is the others' rows.
+    assert "query.protected_sum" not in {action for action, _ in world.crossed}
 
 
 def demanding(opened, least, **more):
@@ -243,15 +252,17 @@ def demanding(opened, least, **more):
         ("project", {"directions": np.array([["x"]])}, {}),
         ("point", {"point/bank-b": np.zeros(3, dtype=np.uint8), "point/bank-a": np.zeros(3, dtype=np.uint8)}, {}),
         ("clear", {"beta": np.zeros(3)}, {}),
-        ("clear", {"beta": np.array(["three"])}, {}),
-        ("step", {"start": np.zeros(0)}, {}),
+        ("clear", {"point/bank-b": np.zeros(3)}, {}),
+        ("step", {"gradient": np.zeros(0)}, {}),
+        ("approve", {"moments/bank-b": np.zeros(0)}, {}),
+        ("rows", {"fitted/bank-b": np.zeros(0)}, {}),
         ("sum", {}, {"of": "gradient", "names": ["bank-a"], "length": -1}),
         ("mark", {"available/grid-x": np.zeros(1)}, {"set_aside": 0.2, "seed": 1}),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
     training = World(rows=400).training()
-    training._fit_alone = lambda *_: (_ for _ in ()).throw(InterruptedError)
+    training._fit = lambda *_: (_ for _ in ()).throw(InterruptedError)
     with pytest.raises(InterruptedError):
         training.fit()
     with pytest.raises((TrainingFailed, AggregationFailed)) as refused:
@@ -259,16 +270,19 @@ def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
     assert "could not be answered" not in str(refused.value)
 
 
-def test_banks_open_no_gradient_at_coefficients_of_a_threshold():
+def test_banks_take_no_gradient_at_coefficients_of_a_threshold():
     """Two thresholds with one customer between them told that customer's row: 208 rows of 334 in one run."""
-    training = World(rows=400).training()
-    training._fit_alone = lambda *_: (_ for _ in ()).throw(InterruptedError)
+    world = World(rows=400)
+    training = world.training()
+    training._fit = lambda *_: (_ for _ in ()).throw(InterruptedError)
     with pytest.raises(InterruptedError):
         training.fit()
     steep = np.zeros(training.bases[0].width)
     steep[1] = 1e7
-    with pytest.raises(TrainingFailed, match="a logit is not finite or beyond 16"):
-        training._clear_gradient(steep)
+    for bank in BANKS:
+        world.nodes[bank]._talk.state.go(ALONE, steep, np.zeros(0))
+        with pytest.raises(TrainingFailed, match="a logit is not finite or beyond 16"):
+            training.ask("clear", {bank: Content()})
 
 
 def test_a_bank_hides_among_no_bank_of_few_customers():
@@ -291,6 +305,16 @@ def test_a_bank_hides_among_no_bank_of_few_customers():
         training.fit()
 
 
+def test_a_bank_hides_among_no_bank_of_few_customers_where_banks_train_alone():
+    """No bank counted the others there: of a bank with one customer the sum over both was the other one's."""
+    world = World(rows=500)
+    world.of_bank[:] = 0
+    world.of_bank[:19] = 1
+    world.apps = world._apps()
+    with pytest.raises(TooFewRows, match=r"one of 2 banks fits \d+ customers"):
+        world.training(joint=0).fit()
+
+
 @pytest.mark.parametrize("name", ["grid-y", "bank-b"])
 @pytest.mark.parametrize(("level", "why"), [(0.5, "keep next to nothing"), (1e39, "directions of")])
 def test_directions_in_which_all_customers_are_alike_or_none_are_refused(name, level, why):
@@ -300,11 +324,30 @@ def test_directions_in_which_all_customers_are_alike_or_none_are_refused(name, l
 
     def levelling(action, requests):
         if action == "project" and name in requests:
-            directions = np.zeros_like(requests[name].arrays["directions"])
+            directions = 1e-3 * requests[name].arrays["directions"]
             directions[0] = level
-            requests = {**requests, name: Content({"directions": directions})}
+            directions[:, : int(name == "bank-b")] = np.eye(len(directions), int(name == "bank-b"))
+            requests = {**requests, name: Content({"directions": directions}, TIGHT)}
         return asked(action, requests)
 
     training.ask = levelling
     with pytest.raises(TrainingFailed, match=why):
         training.fit()
+
+
+def test_a_bank_by_itself_leads_its_own_fit_of_enough_customers():
+    world = World(rows=400, banks=("bank-a",), grids=("grid-x",))
+    training = world.training(joint=0)
+    training.fit()
+    assert training.lead == "bank-a"
+    assert np.abs(training.beta[1:]).max() > 0.1
+    with pytest.raises(TooFewRows, match=r"one of 1 banks fits \d+ customers"):
+        world.training(replace(FEW, set_aside=0.985), joint=0).fit()
+
+
+def test_no_operator_chooses_which_customers_banks_fit_by_themselves():
+    training = World(rows=400).training(joint=0)
+    training._introduce()
+    few = {f"available/{grid}": np.ones(1, dtype=np.uint8) for grid in GRIDS}
+    with pytest.raises(TrainingFailed, match="bank-a trains with banks alone in this run"):
+        training.ask("mark", {"bank-a": Content(few, dict(training.drawn))})
