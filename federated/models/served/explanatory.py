@@ -99,7 +99,14 @@ class ExplanatoryRow:
 
     def of(self, values: FloatArray) -> FloatArray:
         """Entries (entries,) in [−1, 1] of one customer's raw `values` (features,), NaN = missing."""
+        return self.with_columns(values)[0]
+
+    def with_columns(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Entries as `of`, and columns as `columns`."""
         singles, a, b = self._parts(values)
+        return self._entries(singles, a, b), self._columns(singles, a, b)
+
+    def _entries(self, singles: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
         one, pairs = a * b - self._a * self._b, self._pairs
         other = 0.5 * (b - self._b)[pairs] * (a + self._a)[pairs]
         one[pairs] -= other
@@ -107,7 +114,9 @@ class ExplanatoryRow:
 
     def columns(self, values: FloatArray) -> FloatArray:
         """Columns (basis.width,) of one customer's raw `values` (features,), as `RandomLeaves.columns` has them."""
-        singles, a, b = self._parts(values)
+        return self._columns(*self._parts(values))
+
+    def _columns(self, singles: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
         out = np.zeros(self._width)
         out[0] = 1.0
         out[self._single_columns], out[self._leaves] = singles, a * b

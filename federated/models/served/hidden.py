@@ -101,10 +101,10 @@ class HiddenFunction:
 
     def entries(self, values: FloatArray) -> FloatArray:
         """Entries in [−1, 1] of one customer's raw `values` (features,): those of reasons, then those of factors."""
-        own = self.row.of(values)
         if self.interactions is None:
-            return own
-        return np.concatenate([own, np.tile(self.interactions.grid.of(values), self.factors)])
+            return self.row.of(values)
+        own, columns = self.row.with_columns(values)
+        return np.concatenate([own, np.tile(self.interactions.grid.of_columns(columns), self.factors)])
 
     @cached_property
     def function_id(self) -> str:

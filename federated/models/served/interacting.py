@@ -7,7 +7,7 @@ to banks alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from federated.models.encoding.interactions import cut
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
+from federated.models.learners.boosting import Trees
 from federated.models.served.explanatory import ExplanatoryRow
 
 
@@ -45,7 +46,20 @@ class Components:
 
     def of(self, values: FloatArray) -> FloatArray:
         """Components (count,) of one customer's raw `values` (features,), NaN = missing."""
-        return cut(np.asarray(self._row.columns(values) @ self.directions))
+        return self.of_columns(self._row.columns(values))
+
+    def of_columns(self, columns: FloatArray) -> FloatArray:
+        """Components (count,) of one customer's columns (basis.width,)."""
+        return cut(np.asarray(columns @ self.directions))
+
+    def slim(self) -> Components:
+        """The same of no more trees than they take."""
+        trees, leaves = self.basis.trees, self.basis.width - len(self.basis.trees.feature) * self.basis.a_tree
+        by_tree = self.directions[leaves:].reshape(len(trees.feature), -1)
+        kept = by_tree.any(axis=1)
+        few = Trees(trees.feature[kept], trees.cut[kept], trees.missing_left[kept], trees.value[kept])
+        own = by_tree[kept].reshape(-1, self.count)
+        return Components(replace(self.basis, trees=few), np.concatenate([self.directions[:leaves], own]))
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class Concealing:
         between = None
         if state.multiplied is not None:
             k, n = state.multiplied
-            bank, grid = Components(ours, first[:, 1 : 1 + k]), Components(basis, directions[:, :n])
+            bank, grid = Components(ours, first[:, 1 : 1 + k]).slim(), Components(basis, directions[:, :n])
             p, q = factored(state.weights[width:].reshape(k, n), FACTORS)
             between = Interactions(bank, grid, len(p)), Factors(p, q)
         gamma, reference = directions @ state.weights[:width], basis.encoder.reference

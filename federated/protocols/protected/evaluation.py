@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.calibration import NONE, Calibration, own_of, platt
+from federated.models.served.calibration import NONE, Calibration, drawn_in, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.privacy.vertical.counting import Counter, Layout
 from federated.privacy.vertical.curve import REACH
@@ -162,8 +162,8 @@ class Judged:
     held_out: Counted
 
     def calibration(self) -> Calibration:
-        """Platt's line on rows set aside, if they differ significantly from the model, else none."""
-        return NONE if self.set_aside is None else own_of(self.set_aside.expected())
+        """Platt's line on rows set aside, as far as they can say that it is another than the model's."""
+        return NONE if self.set_aside is None else drawn_in(self.set_aside.expected())
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Interacting:
             return self._kept(content)
         state, number, out = self._talk.state, content.integer("number"), dict[str, Any]()
         sizes = self._sizes(content.integer("components/bank"), content.integer("components/grid"))
-        if number >= sizes[0]:
+        if not 0 <= number < sizes[0]:
             raise TrainingFailed(f"{self._talk.name}: {sizes[0]} components are multiplied, and no other")
         purpose = f"{INTERACTIONS} {number}"
         for peer, rows in multiplied_rows(state).items():
