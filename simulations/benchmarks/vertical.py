@@ -122,8 +122,7 @@ class Watched(ProtectedApp):
 class Fitted:
     """A run over one bank and one grid company, and what each position is for.
 
-    `node` is the bank's. `values`,
-    `columns` and `logits` are a side's, banks first, over all positions.
+    `node` is the bank's. `values`, `columns` and `logits` are a side's, banks first, over all positions.
     """
 
     run: ProtectedTraining

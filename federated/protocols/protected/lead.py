@@ -12,12 +12,12 @@ seven customers a gradient.
 
 Guarantee: an operator, a grid company, or both together learn nothing of the coefficients of grid companies' columns
 but how many gradients they took, and nothing of any gradient but what coefficients of banks' columns say, told once a
-run and in steps of at most a tenth of what labels leave them uncertain (`evidence.coarse`). The operator chooses
+run and in steps of at most a sixteenth of what labels leave them uncertain (`evidence.coarse`). The operator chooses
 neither a coefficient nor a prior: those follow from directions, as nodes compute them, and from labels. The lead learns
 gradients, sums over all customers: of another bank or a grid company alone only where there is one other. An operator
-that adds numbers to a gradient that it passes on shifts where the fit ends, and reads it no better. Not covered are an
-operator and a grid company that both have other code: coefficients of banks' columns at rest depend on residuals that a
-grid company may shift (ADR 0030, "What it does not cover").
+that adds numbers to a gradient that it passes on shifts where the fit ends, and reads it no better. Not covered is what
+coefficients of banks' columns at rest say: labels, where an operator names columns that differ in one customer; and
+rows of banks' columns, where a grid company with other code shifts residuals (ADR 0030, "What it does not cover").
 """
 
 from __future__ import annotations

@@ -233,6 +233,9 @@ def test_all_banks_that_were_counted_are_in_a_sum():
     state.sides, state.summed, state.parties = {}, {}, replace(state.parties, least=1)
     with pytest.raises(AggregationFailed, match="bank-b would be missing from the sum of gradient"):
         state.agree("gradient", frozenset({"bank-a", "grid-x", "grid-y"}))
+    for of in ("banks' gradient", "gram bank", "histogram"):
+        with pytest.raises(AggregationFailed, match=f"bank-b would be missing from the sum of {of}"):
+            state.agree(of, frozenset({"bank-a"}))
 
 
 def test_a_memory_that_is_spoilt_or_changed_meanwhile_opens_nothing():

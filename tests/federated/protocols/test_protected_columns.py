@@ -58,6 +58,12 @@ def mixed(directions, org):
     return directions
 
 
+def mixed_last(directions, _):
+    """The last component has an interval and a ramp."""
+    directions[3, -1] = 1e-3
+    return directions
+
+
 def intervals_first(directions, org):
     constant = int(org.startswith("bank"))
     return np.hstack([directions[:, :constant], directions[:, constant:][:, ::-1]])
@@ -75,7 +81,7 @@ def half_a_constant(directions, org):
     return directions
 
 
-@pytest.mark.parametrize("changed", [mixed, intervals_first, no_constant, half_a_constant])
+@pytest.mark.parametrize("changed", [mixed, mixed_last, intervals_first, no_constant, half_a_constant])
 def test_directions_that_are_of_no_parts_are_refused(changed):
     with pytest.raises(TrainingFailed, match="directions are of intervals or of other columns, these first"):
         directing(World(rows=400).training(), changed).fit()
@@ -127,8 +133,8 @@ def test_columns_that_cut_customers_in_two_are_refused():
         directing(World(rows=400).training(), threshold).fit()
 
 
-def of_one_customer(name, first):
-    """A world where one column of a node is that of one customer alone, whatever the operator said."""
+def of_one_customer(name, first, level=0.0):
+    """A world where one column of a node sets one customer alone apart, whatever the operator said."""
 
     class Own(ProtectedApp):
         def __init__(self, identity, opened):
@@ -138,19 +144,21 @@ def of_one_customer(name, first):
 
                 def singling_out(_):
                     state = self._talk.state
-                    state.columns[:, first] = 0.0
+                    state.columns[:, first] = level
                     state.columns[state.of_purpose(FIT)[CUSTOMER], first] = 1.0
                     own = state.columns[state.of_purpose(FIT)].astype(np.float64)
-                    return told(np.square(own).sum(axis=0))
+                    return told(np.concatenate([own.sum(axis=0), np.square(own).sum(axis=0)]))
 
                 self._made._told = singling_out
 
-    return World(rows=500, made=Own, **({"grids": ("grid-x",)} if name == "grid-x" else {"banks": (name, "bank-b")}))
+    return World(rows=500, made=Own, **({"grids": ("grid-x",)} if name == "grid-x" else {"banks": (name,)}))
 
 
-def test_of_a_column_of_one_customer_no_gradient_is_taken_and_its_coefficient_is_0():
-    """Its coefficient, and what the constant made of it, told his label: 12 of 12."""
-    world = of_one_customer("grid-x", 0)
+@pytest.mark.parametrize("level", [0.0, 0.12])
+def test_of_a_column_of_one_customer_no_gradient_is_taken_and_its_coefficient_is_0(level):
+    """Its coefficient, and what the constant made of it, told his label: 12 of 12. That all others are alike in it, but
+    not 0, makes it none of many."""
+    world = of_one_customer("grid-x", 0, level)
     training = world.training()
     training.fit()
     node = world.nodes[training.lead]
@@ -178,6 +186,25 @@ def test_banks_add_nothing_to_a_gradient_of_too_few_customers():
     assert np.median(of_one) > 2.0**58 > 2.0**54 > np.median(of_many)
 
 
+def test_banks_alone_add_nothing_to_a_gradient_of_too_few_customers_either():
+    world = of_one_customer("bank-a", 1)
+    training, seen = world.training(), []
+    compute = training._clear_gradient
+
+    def keeping(points):
+        passed = compute(points)
+        seen.append((passed - world.nodes[training.lead]._lead._mask)[1:3].astype(np.int64))
+        return passed
+
+    training._clear_gradient = keeping
+    training.fit()
+    assert world.nodes[training.lead]._talk.state.prior.left_out[1]
+    of_one, of_many = np.array(seen).T
+    assert not of_one.any()
+    assert of_many.all()
+    assert training.beta[1] == 0.0
+
+
 def test_what_columns_are_like_is_added_up_over_a_side_and_told_to_banks_alone():
     world = World(rows=500)
     training = world.training()
@@ -185,22 +212,25 @@ def test_what_columns_are_like_is_added_up_over_a_side_and_told_to_banks_alone()
     moments = {}
     for name, own in made.items():
         own._told = lambda total, name=name, told=own._told: (moments.setdefault(name, total), told(total))[1]
-    found, approved = {}, columns.Columns._approved
+    found, single, approved = {}, [], columns.Columns._approved
 
     def approving(self, told, parts, *, constant):
+        single.extend(np.asarray(part).astype(np.int64) for part in parts)
         found[self._talk.name, constant] = np.sum(parts, axis=0, dtype=np.uint64)
         return approved(self, told, parts, constant=constant)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns.Columns, "_approved", approving)
         training.fit()
+    # Nobody reads the part of one node.
+    assert min(np.median(np.abs(part)) for part in single) > 2.0**58
     for bank in BANKS:
         for constant, side in ((True, "bank"), (False, "grid")):
             total = sum(own for name, own in moments.items() if name.startswith(side))
             assert columns.decoded(found[bank, constant]) == pytest.approx(total, abs=1e-6)
             rows = world.nodes[bank]._talk.state.fitted
             # Principal components have one variance, but where they are cut.
-            assert np.median(total) == pytest.approx(rows / FARTHEST**2, rel=0.02)
+            assert np.median(np.split(total, 2)[1]) == pytest.approx(rows / FARTHEST**2, rel=0.02)
 
 
 def test_a_run_in_which_most_columns_are_of_too_few_customers_is_refused(monkeypatch):
