@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed
 from federated.models.encoding.binning import merge_bins, merged_quantiles
+from federated.models.encoding.interactions import factored
+from federated.models.encoding.principal import principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves, random_trees
 from federated.models.encoding.sketch import sketch
+from federated.models.served.interacting import Components, Interactions
 from federated.models.served.scorer import BAND_RANKS
 from federated.privacy.attacks.score_extraction import seen_r2
 from federated.privacy.vertical.hidden_function import (
@@ -23,13 +26,14 @@ from federated.privacy.vertical.hidden_function import (
     BankSide,
     GridDraws,
     GridSide,
-    Shape,
     deal,
 )
-from federated.privacy.vertical.hidden_weights import ServedWeights, Split, split
+from federated.privacy.vertical.hidden_weights import Factors, ServedWeights, Split, split
 from federated.privacy.vertical.ring import Ring, floating
+from federated.protocols.protected.interacting import FACTORS
+from federated.serving.hidden.common import shape_of
 
-FEATURES, RAMPS, TREES, RANKS = 8, 16, 100, 32
+FEATURES, RAMPS, TREES, RANKS, COMPONENTS = 8, 16, 100, 32, 10
 GRID, BANKS = "grid-x", ("bank-a", "bank-b")
 # Added to the share of feature j, j times: contributions come back shuffled, each with its number.
 MARK = np.uint64(200 << 32)
@@ -43,7 +47,9 @@ class HiddenScores:
     own columns (`…_bare`: where the bank does not mask what it says). `column_read` is the R² of a column's entry by a
     bank that reckons with weights of its own (`…_bare`: of entries that the grid company does not mask), and
     `orders_read` the share of queries in which a bank that marks its shares finds which contribution is whose
-    (`…_untagged`: without tags).
+    (`…_untagged`: without tags). `factors_read` is the R² of a column, the best of all, by factors of the grid
+    company's components that a bank asks for one after the other, with made-up factors of its own columns (`…_all`: by
+    as many factors as there are components).
     """
 
     data_origin: str
@@ -54,21 +60,26 @@ class HiddenScores:
     column_read_bare: float
     orders_read: float
     orders_read_untagged: float
+    factors_read: float
+    factors_read_all: float
 
 
 def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
     """Queries one after the other, each with keys of its own."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(queries, FEATURES))
-    made = _made(values, rng)
+    made, every = (_made(values, np.random.default_rng(seed), few) for few in (FACTORS, COMPONENTS))
+    asked: dict[int, list[FloatArray]] = {FACTORS: [], COMPONENTS: []}
     truth, rows, told, bare, read, read_bare = [], [], [], [], [], []
     found = found_untagged = 0
     for each in values:
         query = _Query(made, rng)
         query.first(each)
         said = query.bank.told()[:FEATURES]
+        for one in (made, every):
+            asked[one.function.factors].append(_factors_asked(one, each, rng))
         truth.append(query.contributions())
-        rows.append(made.function.row.by_feature(query.entries))
+        rows.append(np.add.reduceat(query.entries, made.function.row.starts)[:FEATURES])
         told.append(floating(said + query.own_shares, POINT_BITS))
         bare.append(floating(said + query.draws.before + query.own_shares, POINT_BITS))
         read.append(query.read_entry(bare=False))
@@ -86,16 +97,43 @@ def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
         column_read_bare=_r2(entry, [row[1] for row in read_bare]),
         orders_read=found / queries,
         orders_read_untagged=found_untagged / queries,
+        factors_read=_column_read(asked[FACTORS], values, half),
+        factors_read_all=_column_read(asked[COMPONENTS], values, half),
     )
 
 
-def _made(values: FloatArray, rng: np.random.Generator) -> Split:
+def _made(values: FloatArray, rng: np.random.Generator, factors: int) -> Split:
+    """A made-up function of random columns and of `factors` sums of their first components."""
     names, sketches = [f"x{j}" for j in range(FEATURES)], [sketch(values)]
     binning, encoder = merge_bins(sketches, 64, RAMPS, names, "grid")
     quantiles = merged_quantiles(sketches, (np.arange(RANKS) + 0.5) / RANKS)
     basis = RandomLeaves(encoder, binning, random_trees(binning, quantiles, TREES, 2, 1))
     bands = merged_quantiles(sketches, BAND_RANKS)
-    return split(basis, 0.2 * rng.normal(size=basis.width), encoder.reference, bands, BANKS, (GRID,))
+    columns = basis.columns(values).astype(np.float64)
+    few = principal(basis, columns.T @ columns, basis.precision(1.0, 1.0), (COMPONENTS, 0), constant=False)
+    components = Components(basis, few.directions)
+    between = (
+        Interactions(components, components, factors),
+        Factors(*factored(rng.normal(size=(COMPONENTS,) * 2), factors)),
+    )
+    gamma = 0.2 * rng.normal(size=basis.width)
+    return split(basis, gamma, encoder.reference, bands, BANKS, (GRID,), interactions=between)
+
+
+def _factors_asked(made: Split, values: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Factors (factors,) of a customer's components, in points, each by a query in which a bank says that it alone is
+    not 0 in its own columns."""
+    count, told = made.function.factors, []
+    for own in (np.zeros(count), *np.eye(count)):
+        query = _Query(made, rng)
+        query.first(values, own)
+        told.append(query.points)
+    return np.array(told[1:]) - told[0]
+
+
+def _column_read(told: list[FloatArray], values: FloatArray, half: int) -> float:
+    """R² of a column (rows, columns) by what was told of its row, the best of all columns."""
+    return max(0.0, *(seen_r2(np.array(told), column, half) for column in values.T))
 
 
 class _Query:
@@ -104,17 +142,19 @@ class _Query:
     def __init__(self, made: Split, rng: np.random.Generator) -> None:
         self._made, self._keys = made, (rng.bytes(32), rng.bytes(32))
         self._served = ServedWeights.of(made.function, made.secret, GRID)
-        self._shape = Shape(len(made.function.row), made.function.row.starts)
+        self._shape = shape_of(made.function)
         grid_key, bank_key = self._keys
         self.draws = BankDraws(self._shape, bank_key)
         dealt, _ = deal(self._shape, self._served.mask, grid_key, bank_key, explained=True)
         self.grid = GridSide(self._shape, grid_key, made.masked[GRID], dealt, explained=True)
         self.bank = BankSide(self._shape, bank_key, self._served.weights)
 
-    def first(self, values: FloatArray) -> None:
-        self.entries = self._made.function.row.of(values)
-        self.said = self.grid.first(self.entries)
-        self.bank.points(self.said)
+    def first(self, values: FloatArray, own: FloatArray | None = None) -> None:
+        function = self._made.function
+        self.entries = function.entries(values)
+        told = self.bank.begun(np.zeros(function.factors) if own is None else own)
+        self.said = self.grid.first(self.entries, told)
+        self.points = self.bank.points(self.said)
 
     @property
     def own_shares(self) -> Ring:
@@ -124,7 +164,7 @@ class _Query:
     def contributions(self) -> FloatArray:
         """Of every feature (features,), in points: nobody of the three has them by name."""
         weights = floating(self._served.weights, WEIGHT_BITS)
-        return np.asarray(np.add.reduceat(self.entries * weights, self._shape.starts))
+        return np.asarray(np.add.reduceat(self.entries * weights, self._shape.starts))[:FEATURES]
 
     def read_entry(self, *, bare: bool) -> tuple[float, float]:
         """The first feature's entry with most to say, and what a bank makes of it with weights that read it alone."""
