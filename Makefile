@@ -34,9 +34,10 @@ check:
 	$(BIN)/python -m compileall -q -j 0 credit_api federated financing simulations
 	$(MAKE) -j 2 types tests
 
-# One processor would stand idle while types are checked.
+# One processor would stand idle while types are checked. What mypy found is kept where there is a next time: to write
+# it down takes an eighth of its processor.
 types:
-	$(BIN)/mypy
+	$(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 
 tests:
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder

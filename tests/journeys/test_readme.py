@@ -6,7 +6,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from hand_made import registered_anew
+from ready_commands import ready_commands
 from rich.console import Console
 
 from credit_api.app.main import create_app
@@ -55,13 +55,15 @@ def sandbox(tmp_path_factory, trained_network):
     thread.join()
 
 
-def run(script, home, url):
+@pytest.fixture(scope="module")
+def tanxin(tmp_path_factory):
+    """The path of `tanxin`, whose calls need not load it."""
+    with ready_commands(tmp_path_factory.mktemp("bin"), ROOT) as program:
+        yield program
+
+
+def run(script, tanxin, home, url):
     """Run README lines: the address, home and tanxin of this test take the place of the reader's."""
-    folder = home / "bin"
-    folder.mkdir(exist_ok=True)
-    tanxin = folder / "tanxin"
-    tanxin.write_text(f'#!/bin/sh\nexec {sys.executable} -m credit_api "$@"\n')
-    tanxin.chmod(0o755)
     script = script.replace(".venv/bin/tanxin", str(tanxin)).replace("http://127.0.0.1:8000", url)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TANXIN_HOME": str(home), "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
@@ -82,10 +84,10 @@ def test_the_readme_has_a_block_for_each_kind_of_user():
     assert users == ["A bank integrator", "A loan officer", "A researcher", "A credit, back to its readings"]
 
 
-def test_bank_integrator_then_loan_officer(sandbox):
+def test_bank_integrator_then_loan_officer(sandbox, tanxin):
     url, home = sandbox
     integrator, officer = list(BLOCKS.values())[:2]
-    output = run(integrator + officer + BLOCKS["A credit, back to its readings"], home, url)
+    output = run(integrator + officer + BLOCKS["A credit, back to its readings"], tanxin, home, url)
     assert "kg, as issued" in output
     assert "books are what their journals lead to" in output
     assert "methodology,region,vintage,issued_kg" in output
@@ -102,8 +104,8 @@ def test_seeding_again_changes_nothing(sandbox):
     assert _books(home) == before
 
 
-def test_researcher(tmp_path):
-    output = run(BLOCKS["A researcher's first five minutes"], tmp_path, "")
+def test_researcher(tanxin, tmp_path):
+    output = run(BLOCKS["A researcher's first five minutes"], tanxin, tmp_path, "")
     assert "protected" in output
     assert "xgboost" in output
     assert "group_over_each" in output
