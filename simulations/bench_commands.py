@@ -27,7 +27,9 @@ PLOTS = Path("simulations/experiments/credit_zoo/plots")
 
 @bench.command("credit")
 def credit(
-    dataset: Annotated[str, typer.Option(help="taiwan, german, australian, heloc, sba, polish5, or all; crossed is generated.")] = "taiwan",
+    dataset: Annotated[
+        str, typer.Option(help="taiwan, german, australian, heloc, sba, polish5, or all; crossed is generated.")
+    ] = "taiwan",
     csv: Csv = None,
     target: Target = "",
     positive: Positive = None,
