@@ -18,6 +18,7 @@ from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.kept import KeptFunction
 from federated.models.served.scorer import PartyScorer
 
 LOADED_MAX = 4
@@ -31,8 +32,10 @@ class ApprovedModels:
         self._loaded: dict[str, ScoringModel] = {}
         self._lock = threading.Lock()
 
-    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
+    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer | KeptFunction:
         """The function of a `bank` or a `grid` in a version that is approved at `at`; a bank's alone unless `joint`.
+
+        Of a `KeptFunction` a bank has the weights.
 
         Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, and `NotPermitted` for a joint score by a hidden
         function: that one comes about between nodes (`serving.hidden`), and no party has a share of it to hand over.
@@ -55,11 +58,12 @@ class ApprovedModels:
         return self.load(self._governance.manifest(version))
 
     def hidden_in_use(self) -> frozenset[str]:
-        """Ids of the hidden functions of versions that score, or may come to. Raises `ModelCorrupt`."""
+        """Ids of functions that nodes keep parts of, of versions that score, or may come to. Raises `ModelCorrupt`."""
         records = self._governance.lifecycle().versions.values()
         open_ones = [r.version for r in records if r.rejected_at is None and r.retired_at is None]
         models = [self.load(self._governance.manifest(version)) for version in open_ones]
-        return frozenset(m.joint_grid.function_id for m in models if isinstance(m.joint_grid, HiddenFunction))
+        functions = [each for m in models for each in (m.joint_grid, m.joint_bank, m.bank_only)]
+        return frozenset(each.function_id for each in functions if isinstance(each, HiddenFunction | KeptFunction))
 
     def load(self, manifest: Manifest) -> ScoringModel:
         """A version's functions. Raises `ModelNotFound` or `ModelCorrupt`."""

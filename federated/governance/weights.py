@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from federated.models.served.calibration import NONE, Calibration
 from federated.models.served.functions import Arrays
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.kept import KeptFunction
 from federated.models.served.scorer import PartyScorer
 
 SCORERS = ("joint_bank", "joint_grid", "bank_only")
@@ -21,13 +22,14 @@ OWN = "own/"
 class ScoringModel:
     """Two scorers that are summed, one for want of a grid side, the calibration of either, and banks' own on top.
 
-    The grid side is a function that its node computes, or one whose weights banks alone know. A bank is in `own` only
-    if its customers differ significantly from the network's.
+    The grid side is a function that its node computes, or one whose weights banks alone know; a bank's is public,
+    or one whose weights banks keep. A bank is in `own` only if its customers differ significantly from the
+    network's.
     """
 
-    joint_bank: PartyScorer
+    joint_bank: PartyScorer | KeptFunction
     joint_grid: PartyScorer | HiddenFunction
-    bank_only: PartyScorer
+    bank_only: PartyScorer | KeptFunction
     joint: Calibration = NONE
     alone: Calibration = NONE
     own: Mapping[str, Calibration] = field(default_factory=dict)
@@ -51,7 +53,10 @@ class ScoringModel:
     @staticmethod
     def from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> ScoringModel:
         """Read back what `to_arrays` wrote. Raises `ModelCorrupt`."""
-        bank, alone = (PartyScorer.from_arrays(name, arrays) for name in ("joint_bank", "bank_only"))
+        bank, alone = (
+            (KeptFunction if KeptFunction.is_in(name, arrays) else PartyScorer).from_arrays(name, arrays)
+            for name in ("joint_bank", "bank_only")
+        )
         is_hidden = HiddenFunction.is_in("joint_grid", arrays)
         banks = sorted({name[len(OWN) :].rsplit("/", 1)[0] for name in arrays if name.startswith(OWN)})
         return ScoringModel(

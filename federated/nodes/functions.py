@@ -16,7 +16,7 @@ from federated.errors import NodeUnavailable, NotPermitted
 from federated.nodes.keys import dealing_key, first_key, function_secret, kept_key
 from federated.nodes.store import NodeStore
 
-UNUSED_MAX = 8
+UNUSED_MAX = 24
 # Functions that something is kept of, from the one that was first to the one that was last.
 KEPT = "kept functions"
 

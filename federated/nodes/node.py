@@ -20,6 +20,7 @@ from federated.consent.uses import ANSWERED, NO_FILE, Action, Use
 from federated.errors import FederatedError, NotPermitted, SchemaMismatch, VersionNotApproved
 from federated.models.encoding.binning import Binning, IntArray
 from federated.models.encoding.ramps import FloatArray
+from federated.models.served.kept import KeptFunction
 from federated.models.served.reasons import RankedReason, Reason, strength_of, strongest
 from federated.models.served.scorer import PartyScorer
 from federated.nodes import functions
@@ -33,6 +34,8 @@ PEER_STATE = "peer mask key "
 # No node is called so: it stands for a network's operator where that deals.
 OPERATOR = "\0operator"
 COUNTED_IN = 10
+# Functions that a node keeps ready: of a champion and its challenger, each with its companion.
+OPENED_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ Prepared = TypeVar("Prepared")
 class Models(Protocol):
     """Where a node finds what it computes with: never with who asks. `governance.served` is the one in use."""
 
-    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer:
+    def scorer(self, version: str, role: str, at: datetime, *, joint: bool) -> PartyScorer | KeptFunction:
         """The function of a `role` in a version whose approval holds at `at`.
 
         Raises `VersionNotFound`, `VersionNotApproved`, `ModelCorrupt`, and `NotPermitted` for a joint score by a hidden
@@ -70,7 +73,7 @@ class Models(Protocol):
         ...
 
     def hidden_in_use(self) -> frozenset[str]:
-        """Ids of the hidden functions of versions that score, or may come to. Raises `ModelCorrupt`."""
+        """Ids of functions that nodes keep parts of, of versions that score, or may come to. Raises `ModelCorrupt`."""
         ...
 
 
@@ -96,6 +99,7 @@ class Node(ConsentingNode):
     def __init__(self, store: NodeStore, clock: Clock = system_clock, models: Models | None = None) -> None:
         super().__init__(store, clock)
         self._models = models
+        self._opened_functions: dict[str, PartyScorer] = {}
         self._lending = np.array(store.schema.party(store.role).lending, dtype=np.int64)
         self._keys: dict[str, bytes] = {}
         self._gate = threading.Lock()
@@ -173,7 +177,20 @@ class Node(ConsentingNode):
     def _scorer(self, version: str, now: datetime, *, joint: bool) -> PartyScorer:
         if self._models is None:
             raise VersionNotApproved(f"{self.org_id} serves no model", node=self.org_id)
-        return self._models.scorer(version, self.role, now, joint=joint)
+        return self.opened_function(self._models.scorer(version, self.role, now, joint=joint))
+
+    def opened_function(self, function: PartyScorer | KeptFunction) -> PartyScorer:
+        """A function to compute with: of one that banks keep, with this bank's weights.
+
+        Raises `NodeUnavailable` if this node keeps none, `ModelCorrupt` for those of another function.
+        """
+        if isinstance(function, PartyScorer):
+            return function
+        of = function.function_id
+        if of not in self._opened_functions:
+            opened = function.opened(self.kept_function(of))
+            self._opened_functions = dict([*self._opened_functions.items()][1 - OPENED_MAX :]) | {of: opened}
+        return self._opened_functions[of]
 
     def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> Action:
         """A shadow score is one only beside an answer of its own: who asks does not decide what counts.

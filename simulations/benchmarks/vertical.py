@@ -147,7 +147,7 @@ class Fitted:
         """Parts of the logit (rows,): a bank's, a grid company's, and what both say together."""
         (ours, theirs), weights = self.columns, self.node.weights
         own, products = np.split(weights, [len(weights) - self.run.products])
-        return [ours @ self.run.beta, theirs @ own, self.run.together(ours, theirs) @ products]
+        return [ours @ self.node.beta, theirs @ own, self.run.together(ours, theirs) @ products]
 
     def solved(self, counted: Judged) -> tuple[float, float]:
         """R² of the grid company's function of fitted rows, by least squares from held-out scores: in the pair's order,

@@ -72,8 +72,9 @@ class World:
         return ProtectedTraining(session, settings)
 
     def betas(self, training):
-        """Coefficients of both sides: those of grid companies' columns are the lead's, which no operator is told."""
-        return [training.beta, *([self.nodes[training.lead].weights] if training.joint else [])]
+        """Coefficients of both sides, which the lead knows and no operator is told."""
+        node = self.nodes[training.lead]
+        return [node.beta, *([node.weights] if training.joint else [])]
 
     def logits(self, training):
         return self.columns(training) @ np.concatenate(self.betas(training))

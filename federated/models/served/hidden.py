@@ -19,20 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federated.errors import ModelCorrupt
-from federated.models.encoding.binning import Binning, IntArray
-from federated.models.encoding.ramps import FloatArray, RampEncoder
+from federated.models.encoding.binning import IntArray
+from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
-from federated.models.learners.boosting import Trees
 from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.functions import Arrays
 from federated.models.served.interacting import Components, Interactions
+from federated.models.served.public_columns import basis_arrays, basis_of, require_sound_basis
 from federated.models.served.scorer import BAND_RANKS, PartyScorer, band_of
 from federated.models.served.tables import AdditiveTables
 
 HASH_BYTES = 32
 PART = "hidden"
 INTERACTIONS = "interactions"
-NODE_ARRAYS = ("feature", "cut", "missing_left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +134,14 @@ class HiddenFunction:
         return self._public(f"{prefix}/{PART}") | {f"{prefix}/{PART}/id": own}
 
     def _public(self, start: str) -> Arrays:
-        arrays = _basis_arrays(start, self.basis) | {f"{start}/reference": self.reference, f"{start}/bands": self.bands}
+        arrays = basis_arrays(start, self.basis) | {f"{start}/reference": self.reference, f"{start}/bands": self.bands}
         arrays[f"{start}/banks"] = np.array(self.banks, dtype=np.str_)
         for grid, committed in self.committed.items():
             both = np.frombuffer(committed.weights + committed.key, dtype=np.uint8)
             arrays[f"{start}/committed/{grid}"] = both
         if self.interactions is not None:
             bank, between = self.interactions.bank, f"{start}/{INTERACTIONS}"
-            arrays |= _basis_arrays(f"{between}/bank", bank.basis)
+            arrays |= basis_arrays(f"{between}/bank", bank.basis)
             arrays |= {
                 f"{between}/bank/reference": bank.basis.encoder.reference,
                 f"{between}/bank/directions": bank.directions,
@@ -163,7 +162,7 @@ class HiddenFunction:
         own = {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
 
         try:
-            basis = _basis_of("", own)
+            basis = basis_of("", own)
             reference = basis.encoder.reference
             committed = {
                 name.removeprefix("committed/"): _committed(np.asarray(array, np.uint8).tobytes())
@@ -180,36 +179,12 @@ class HiddenFunction:
             raise ModelCorrupt(f"a hidden function cannot be read: {error}", part=prefix) from None
 
 
-def _basis_arrays(start: str, basis: RandomLeaves) -> Arrays:
-    arrays: Arrays = {f"{start}/edges/{j:04d}": e for j, e in enumerate(basis.encoder.edges)}
-    arrays |= {f"{start}/cuts/{j:04d}": c for j, c in enumerate(basis.binning.cuts)}
-    return arrays | {f"{start}/trees/{name}": getattr(basis.trees, name) for name in NODE_ARRAYS}
-
-
-def _basis_of(start: str, arrays: Mapping[str, NDArray[np.generic]]) -> RandomLeaves:
-    """Columns of the arrays whose names begin with `start`. Raises `KeyError` and `ValueError` if not all are there."""
-
-    def numbered(folder: str) -> tuple[FloatArray, ...]:
-        names = [name for name in sorted(arrays) if name.startswith(f"{start}{folder}/")]
-        if names != [f"{start}{folder}/{j:04d}" for j in range(len(names))]:
-            raise ValueError(f"{folder} are not all there")
-        return tuple(np.asarray(arrays[name], np.float64) for name in names)
-
-    reference = np.asarray(arrays[f"{start}reference"], np.float64)
-    feature, at = (np.asarray(arrays[f"{start}trees/{name}"], np.int64) for name in NODE_ARRAYS[:2])
-    missing_left = np.asarray(arrays[f"{start}trees/missing_left"], np.bool_)
-    trees = Trees(feature, at, missing_left, np.zeros((len(feature), feature.shape[1] + 1)))
-    basis = RandomLeaves(RampEncoder(numbered("edges"), reference), Binning(numbered("cuts")), trees)
-    _require_sound_basis(basis, reference)
-    return basis
-
-
 def _interactions_of(arrays: Mapping[str, NDArray[np.generic]], basis: RandomLeaves) -> Interactions | None:
     if f"{INTERACTIONS}/factors" not in arrays:
         return None
     ours = np.asarray(arrays[f"{INTERACTIONS}/bank/directions"], np.float64)
     theirs = np.asarray(arrays[f"{INTERACTIONS}/directions"], np.float64)
-    bank = Components(_basis_of(f"{INTERACTIONS}/bank/", arrays), ours)
+    bank = Components(basis_of(f"{INTERACTIONS}/bank/", arrays), ours)
     (factors,) = np.asarray(arrays[f"{INTERACTIONS}/factors"], np.int64).tolist()
     return Interactions(bank, Components(basis, theirs), factors)
 
@@ -223,28 +198,9 @@ def _committed(both: bytes) -> Committed:
 def _require_sound(function: HiddenFunction) -> None:
     """Raise `ValueError` unless all parts fit each other and are finite."""
     basis, p = function.basis, function.basis.encoder.n_features
-    _require_sound_basis(basis, function.reference)
+    require_sound_basis(basis, function.reference)
     bands = function.bands
     if bands.shape != (p, len(BAND_RANKS)) or not np.all(np.diff(bands) >= 0):
         raise ValueError("bands do not fit")
     if not function.banks or not function.committed or len(set(function.parties)) != len(function.parties):
         raise ValueError("a party is missing or named twice")
-
-
-def _require_sound_basis(basis: RandomLeaves, reference: FloatArray) -> None:
-    """Raise `ValueError` unless columns fit each other and are finite."""
-    p, trees = basis.encoder.n_features, basis.trees
-    if not p or basis.binning.n_features != p or reference.shape != (p,) or not np.isfinite(reference).all():
-        raise ValueError("edges, cuts and reference are of different features")
-    for each in (*basis.encoder.edges, *basis.binning.cuts):
-        if each.ndim != 1 or not np.isfinite(each).all() or not np.all(np.diff(each) > 0):
-            raise ValueError("edges or cuts do not ascend")
-    if min(len(e) for e in basis.encoder.edges) < 1:
-        raise ValueError("a feature has no edge")
-    shape = trees.feature.shape
-    if trees.feature.ndim != 2 or trees.cut.shape != shape or trees.missing_left.shape != shape:
-        raise ValueError("arrays of trees do not fit each other")
-    if shape[1] + 1 not in (1, 2, 4) or trees.value.shape != (shape[0], shape[1] + 1):
-        raise ValueError("trees are not of at most two levels")
-    if not np.all((trees.feature >= -1) & (trees.feature < p) & (trees.cut >= 0)):
-        raise ValueError("trees ask what no feature is")

@@ -13,6 +13,7 @@ from federated.governance.manifest import SegmentFigures
 from federated.governance.weights import ScoringModel
 from federated.models.served.calibration import Calibration
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.kept import KeptFunction
 from federated.models.served.metrics import CELLS, LOGIT_BOUND, Metrics, ScoreHistogram
 from federated.models.served.scaling import SCORE_BANDS, logit_of, score_of
 from federated.models.served.scorer import PartyScorer
@@ -37,7 +38,7 @@ class FittedModel:
     calibrations, and what was measured of it."""
 
     learners: tuple[str, ...]
-    bank: PartyScorer
+    bank: PartyScorer | KeptFunction
     grid: PartyScorer | HiddenFunction | None
     calibration: Calibration
     own: dict[str, Calibration]

@@ -28,7 +28,6 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
 
     Raises what a node refuses with, `AggregationFailed`.
     """
-    own = scorer_of(run.bases[0], run.beta, run.session.banks.bands)
     segments = [(s.name, str(k), party.role) for party in (schema.bank, schema.grid) for s in party.segments
                 for k in range(len(s.groups))]  # fmt: skip
     # The lowest score that is approved is half a point wide on either side.
@@ -43,5 +42,5 @@ def protected_blend(run: ProtectedTraining, schema: FeatureSchema, cut_off: int)
         eces = {method: ScoreHistogram.of(fitted(held_out.logit), labels).ece() for method, fitted in fits.items()}
         figures = {"method": calibration.method, "own": [], "ece": eces}
         drawn.append(measured_of(schema, cut_off, held_out.histograms(calibration, labels, odds, draw), figures))
-    theirs = run.concealed() if run.joint else None
+    own, theirs = run.own_function(), run.concealed() if run.joint else None
     return FittedModel((LEARNER,), own, theirs, calibration, {}, mean_measured(drawn))

@@ -20,6 +20,7 @@ from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.models.served.hidden import HiddenFunction
 from federated.models.served.interacting import Components, Interactions
+from federated.models.served.kept import KeptFunction
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_weights import (
     BankWeights,
@@ -58,6 +59,35 @@ class Concealing:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
+
+    def conceal_own(self, content: Content) -> Content:
+        """Of the lead: what is public of the function of banks' columns that the fit came to, once a run, and what each
+        other bank keeps of it."""
+        state, talk = self._talk.state, self._talk
+        if talk.name != state.lead:
+            raise TrainingFailed(f"{talk.name} did not fit what banks keep")
+        state.require_rest()
+        state.tell_once("banks' function")
+        basis, directions = _columns_of(content)
+        gamma, banks = directions @ state.beta, state.parties.ours
+        function, state.own_part = KeptFunction.of(basis, gamma, content.floats("bands"), banks)
+        part = np.frombuffer(state.own_part, dtype=np.uint8)
+        sealed: Arrays = {f"part/{bank}": talk.sealed(bank, part) for bank in sorted(banks - {talk.name})}
+        return Content({**function.to_arrays(PUBLIC), **sealed})
+
+    def keep_own(self, content: Content) -> Content:
+        """Of a bank: keep the weights of banks' function. Raises `ModelCorrupt` for those of another."""
+        state, talk = self._talk.state, self._talk
+        state.require_rest()
+        state.tell_once("weights of banks' function")
+        function = KeptFunction.from_arrays(PUBLIC, content.arrays)
+        kept = state.own_part if talk.name == state.lead else talk.unsealed(content, "part", state.lead)
+        function.opened(kept)
+        if frozenset(function.banks) != state.parties.ours:
+            raise ModelCorrupt("a function is of other parties than this run", part=function.function_id)
+        if state.node.rows.keep is not None:
+            state.node.rows.keep(function.function_id, kept, {})
+        return Content()
 
     def conceal(self, content: Content) -> Content:
         """Of the lead: split the function that the fit came to, once a run; what is public, and everybody's part."""

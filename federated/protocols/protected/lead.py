@@ -23,7 +23,6 @@ rows of banks' columns, where a grid company with other code shifts residuals (A
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +35,7 @@ from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.gradients import most_gradients
 from federated.privacy.vertical.ring import GRADIENT_BITS, RESIDUAL_BITS, Ring, Tape, floating
 from federated.protocols.core.messages import Arrays, Content
-from federated.protocols.protected.evidence import Block, Effort, Fit, coarse, fit
+from federated.protocols.protected.evidence import Block, Effort, Fit, fit
 from federated.protocols.protected.interacting import FACTORS, gathered, truncated
 from federated.protocols.protected.solver import Asking
 from federated.protocols.protected.state import ALONE, AT_REST, TOGETHER, Prior, Talk
@@ -185,13 +184,9 @@ class Lead:
         return Content(out, {"at_rest": stage == AT_REST, "together": stage == TOGETHER})
 
     def _rested(self, found: Fit) -> Content:
-        """Where the fit came to rest; of banks' columns, whose coefficients the operator is told, coarsely."""
+        """Where the fit came to rest, which banks alone are told."""
         state = self._talk.state
         self._fit, self.ridges = None, found.ridges
         assert state.prior is not None
-        ours: Sequence[Block] = self._blocks[: len(state.prior.parts)]
-        width = len(state.prior.relative)
-        weights = self._of_few_factors(found.point[width:])
-        point = np.concatenate([coarse(found.point[:width], ours, found.ridges[: len(ours)]), weights])
-        told = self._told(point, AT_REST)
-        return Content({**told.arrays, "beta": state.beta}, told.config)
+        ours, weights = np.split(found.point, [len(state.prior.relative)])
+        return self._told(np.concatenate([ours, self._of_few_factors(weights)]), AT_REST)

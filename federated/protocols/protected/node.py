@@ -76,8 +76,14 @@ class ProtectedApp:
             "shuffle": shuffling.hide, "pass_on": shuffling.pass_on, "tell": shuffling.tell,
             "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "release": judging.release,
             "histogram": judging.histogram, "conceal": concealing.conceal, "keep_part": concealing.keep,
+            "conceal_own": concealing.conceal_own, "keep_own": concealing.keep_own,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))
+
+    @property
+    def beta(self) -> FloatArray:
+        """Of a bank: coefficients of banks' columns, as `weights`."""
+        return self._talk.state.beta
 
     @property
     def weights(self) -> FloatArray:

@@ -20,6 +20,7 @@ from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import EXACT_DEPTH, RandomLeaves, interval_trees, joined, random_trees
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.kept import KeptFunction
 from federated.privacy.secure_aggregation.ring import BITS, RingArray, decoded
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.ring import Ring
@@ -46,15 +47,13 @@ from federated.protocols.protected.state import (
 class ProtectedTraining:
     """One protected model over an open session of banks, or of banks and grid companies.
 
-    After `fit`: a basis and the nodes that fit rows, a side, banks first, and coefficients (width,) of banks' columns
-    (`beta`). `gradients` are those of both sides.
+    After `fit`: a basis and the nodes that fit rows, a side, banks first. `gradients` are those of both sides.
     Raises what a node refuses with, `AggregationFailed` if a node is missing from a sum, `NoOverlap`.
     """
 
     session: Session
     settings: ProtectedSettings
     bases: list[PrincipalColumns] = field(default_factory=list)
-    beta: FloatArray = field(default_factory=lambda: np.zeros(0))
     marks: dict[Pair, Marks] = field(default_factory=dict)
     fitting: list[tuple[str, ...]] = field(default_factory=list)
     dealing: Dealing = field(default_factory=Dealing)
@@ -101,7 +100,7 @@ class ProtectedTraining:
             spent += 1
             self.session.progress("protected", spent, 0.0)
         # What the lead came to is where banks are, with the masks of another step.
-        self.rest, self.beta = step, step.floats("beta")
+        self.rest = step
 
     def penalty(self, ridges: Sequence[float]) -> FloatArray:
         """Ridge (width,) of all columns, banks' first and products last, where each part has one of `ridges`."""
@@ -333,6 +332,18 @@ class ProtectedTraining:
             requests[org] = Content(public | own, {"lead": lead, "deals_for": dealt})
         self.ask("keep_part", requests)
         return HiddenFunction.from_arrays(PUBLIC, public)
+
+    def own_function(self) -> KeptFunction:
+        """Have banks keep the function of their columns, once they were told where the fit rests: what is public."""
+        told = Content({**columns_told(self.bases[0]), "bands": self.session.banks.bands})
+        arrays = self.ask("conceal_own", {self.lead: told})[self.lead].arrays
+        public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
+        requests = {}
+        for bank in self.session.banks.orgs:
+            part: Arrays = {f"part/{self.lead}": arrays[f"part/{bank}"]} if f"part/{bank}" in arrays else {}
+            requests[bank] = Content(public | part)
+        self.ask("keep_own", requests)
+        return KeptFunction.from_arrays(PUBLIC, public)
 
     def resting(self) -> dict[str, Arrays]:
         """What brings banks to where the fit came to rest, for each but the lead; they are told it once."""

@@ -151,6 +151,8 @@ class ProtectedNode:
     weights: FloatArray = field(default_factory=lambda: np.zeros(0))
     # What this bank keeps of the function that grid companies' columns have in the end.
     part: bytes = b""
+    # And of banks' function, at the lead.
+    own_part: bytes = b""
     # Of a bank: who takes the steps of a fit, known once banks have counted; what the last point that it told is for,
     # and whether a gradient is due there.
     lead: str = ""

@@ -14,6 +14,7 @@ from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
 from federated.models.served.reasons import POINT, RankedReason, Reason, strength_of, top_reasons
 from federated.models.served.scaling import score_of
+from federated.models.served.scorer import PartyScorer
 from federated.nodes.bank import BankNode
 from federated.nodes.node import PartialRequest
 from federated.nodes.wording import reason_together
@@ -202,17 +203,18 @@ class HiddenBank:
         request, function, bank = begun.request, begun.function, self.node.org_id
         query = self._query(begun, nonce, grid_nonce)
 
-        def prepared(now: datetime) -> tuple[ScoringModel, BankSide, Link, float, Ring]:
+        def prepared(now: datetime) -> tuple[ScoringModel, PartyScorer, BankSide, Link, float, Ring]:
             model = self._models.approved(request.model, now)
+            own = self.node.opened_function(model.joint_bank)
             dealer, link = self._dealer(begun, query), Link(self.node.mask_key(begun.grid), query, PAIR)
             side = begun.side or BankSide(shape_of(function), dealer.tape, begun.weights.weights)
-            return model, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
+            return model, own, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
 
         found = self.node.admitted(request, Action.SCORE if begun.explained else Action.SHADOW_SCORE, prepared)
         if found is None:
             return None
-        values, (model, side, link, points, told) = found
-        own, ranked = self.node.evaluated(model.joint_bank, values, explained=begun.explained)
+        values, (model, scorer, side, link, points, told) = found
+        own, ranked = self.node.evaluated(scorer, values, explained=begun.explained)
         logit = own + begun.weights.at_reference + POINT * points
         score = score_of(model.calibrated(logit, bank, alone=False))
         held = begun.weights

@@ -93,7 +93,7 @@ def _fitted(
     run.fit()
     calibration = judged(run, (), CUT_OFF).calibration()
     cost = meter.cost()
-    coefficients = [run.beta, *([nodes[run.lead].weights] if joint else [])]
+    coefficients = [nodes[run.lead].beta, *([nodes[run.lead].weights] if joint else [])]
     figures = judged_figures(calibration(_logits(run, table, coefficients))[held_out], table.labels[held_out])
     return figures | {"seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes}
 
