@@ -255,6 +255,21 @@ def test_nodes_of_a_side_whose_columns_have_other_priors_do_not_fit_together(nam
         world.training().fit()
 
 
+def test_a_grid_company_with_other_code_has_no_priors_but_components_ones():
+    """Where it is the only one nobody of its side says otherwise."""
+    world = World(rows=500, grids=("grid-x",))
+    own, said = world.nodes["grid-x"]._made, world.nodes["grid-x"]._made._prior
+
+    def one_free(directions, tight):
+        prior = said(directions, tight)
+        prior.relative[1:] = 1e9
+        return prior
+
+    own._prior = one_free
+    with pytest.raises(TrainingFailed, match="grid-x has columns of other priors than its side's components"):
+        world.training().fit()
+
+
 def test_a_fit_is_begun_of_no_columns_that_banks_did_not_approve():
     world = World(rows=500)
     training = world.training(joint=0)

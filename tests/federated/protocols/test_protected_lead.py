@@ -13,7 +13,7 @@ from federated.protocols.protected import lead
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.evidence import CLOSER, GRAIN, RIDGES, Effort, rounded
 from federated.protocols.protected.lead import FEWEST_RIDGES, LOOSEST, MOST_ALONE, TIGHTEST_START
-from federated.protocols.protected.state import AT_REST, GRADIENT, digest_of
+from federated.protocols.protected.state import ALONE, AT_REST, GRADIENT, digest_of
 
 
 class Stopped(Exception):
@@ -119,6 +119,24 @@ def test_no_operator_says_where_banks_take_a_gradient(hidden):
     # A point is for one gradient, and what was sealed is opened once.
     with pytest.raises(AggregationFailed, match="was changed on the way"):
         training.ask("clear", {other: Content(told[other])})
+
+
+def test_banks_at_different_points_add_up_to_nothing(hidden):
+    world, training = hidden
+    width = training.bases[0].width
+    for bank, level in zip(BANKS, (0.1, 0.2), strict=True):
+        world.nodes[bank]._talk.state.go(ALONE, np.full(width, level), np.zeros(0))
+    found = decoded(training._clear_gradient({}) - world.nodes[training.lead]._lead._mask)
+    assert np.median(np.abs(found)) > 2.0 ** (50 - BITS)
+
+
+def test_a_bank_goes_to_no_point_of_other_columns(hidden):
+    world, training = hidden
+    other = next(bank for bank in BANKS if bank != training.lead)
+    for told in ([0.0, 1.0], [7.0, *np.zeros(training.bases[0].width)]):
+        sealed = world.nodes[training.lead]._talk.sealed(other, np.array(told))
+        with pytest.raises(TrainingFailed, match=f"{other}: {training.lead} sent {len(told) - 1} coefficients"):
+            training.ask("clear", {other: Content({f"point/{training.lead}": sealed})})
 
 
 def test_no_operator_leaves_out_what_banks_fit_alone_or_goes_back_to_it(hidden):
