@@ -199,9 +199,10 @@ class _Insider:
         manifest = network.champion(AT)
         self._version = manifest.version
         self._model: ScoringModel = ModelRegistry(home).load(manifest.model, manifest.version)
-        if not isinstance(self._model.joint_grid, PartyScorer):
+        ours, theirs = self._model.joint_bank, self._model.joint_grid
+        if not isinstance(theirs, PartyScorer) or not isinstance(ours, PartyScorer):
             raise TypeError(f"{manifest.version} hides the function that is to be extracted")
-        self._grid = self._model.joint_grid
+        self._own, self._grid = ours, theirs
         self._file = home / "nodes" / f"{BANK}.db"
         self.rows = np.flatnonzero(tables.joint & (np.array(tables.bank_of) == BANK))
         self._first: dict[int, float] = {}
@@ -221,7 +222,7 @@ class _Insider:
             score = self._query(row)
             if score is not None:
                 scores.append(score)
-                own.append(float(self._model.joint_bank.logits(self._lending(values[None, :], "bank"))[0]))
+                own.append(float(self._own.logits(self._lending(values[None, :], "bank"))[0]))
         if borrowed:
             self._write(row, self.tables.bank_values[row])
         bounds = bounds_of(scores, own, lambda logit: score_of(self._model.calibrated(logit, BANK, alone=False)))
@@ -260,7 +261,7 @@ class _Insider:
         """Both sides' strongest reasons with their strengths, by side, number of the column and its band."""
         told = {}
         for role, scorer, values in (
-            ("bank", self._model.joint_bank, self.tables.bank_values[row]),
+            ("bank", self._own, self.tables.bank_values[row]),
             ("grid", self._grid, self.tables.grid_values[row]),
         ):
             read = self._lending(values[None, :], role)[0]

@@ -7,11 +7,10 @@ the bank that takes the steps reads and nobody else (`lead`). A third node deals
 how many rows it has. Guarantee against semi-honest parties of whom no two collude, and for the first two points against
 the operator together with a grid company (ADR 0030):
 
-- the operator learns row counts, quantiles of each node's columns, sums of a side's Gram matrices, coefficients of
-  banks' columns where a fit ends, in steps (`evidence.coarse`), of customers set aside for calibration and audit the
-  score, in an order that a bank drew, and how many defaulted in blocks and groups of which no label follows
-  (`privacy.vertical.suppression`); no gradient, and it says neither where one is taken nor how tightly a column is
-  held;
+- the operator learns row counts, quantiles of each node's columns, sums of a side's Gram matrices, of customers set
+  aside for calibration and audit the score, in an order that a bank drew, and how many defaulted in blocks and groups
+  of which no label follows (`privacy.vertical.suppression`); no gradient and no coefficient, and it says neither where
+  one is taken nor how tightly a column is held;
 - a grid company learns which of its customers are fitted, set aside and held out; neither coefficients nor gradients;
 - banks learn all coefficients, and of how many customers columns are at the least, the lead gradients, sums over all
   customers;

@@ -32,9 +32,6 @@ RIDGES, CLOSE, TINY = (0.2, 1e4), 0.15, 1e-9
 CLOSER = 1.1
 # So many determined coefficients weighs what all parts have in common; chosen on the sets of `tanxin bench credit`.
 FIRM = 5.0
-# In steps of which share of its standard error a coefficient is told: on six public sets that moves logits by a
-# standard deviation of up to 0.009.
-GRAIN = 0.0625
 # Rows that a fit is sure of bend the likelihood less than average ones, but no less than this share.
 LEAST_BEND = 0.02
 
@@ -120,20 +117,6 @@ def fit(
         if np.all(np.abs(np.log(np.divide(wanted, best.ridges))) < CLOSE):
             break
     return best
-
-
-def coarse(point: FloatArray, blocks: Sequence[Block], ridges: Sequence[float]) -> FloatArray:
-    """Coefficients of `blocks` in steps of at most `GRAIN` of their posterior standard errors, which are powers of two,
-    so that they do not say what the ridges are.
-
-    Labels leave coefficients uncertain by many steps, so a model is as good. But who shifts residuals of two customers,
-    of one by a hundred times as much so that both can be told apart, moves coefficients by less than a step for the
-    other, or so far for the first that the fit diverges.
-    """
-    each = list(zip(blocks, ridges, strict=True))
-    bent = np.concatenate([block.curvature + block.penalty(ridge) for block, ridge in each])
-    step = np.exp2(np.floor(np.log2(GRAIN / np.sqrt(bent))))
-    return np.asarray(step * np.rint(point / step))
 
 
 def _likeliest(blocks: Sequence[Block], at: Fit, curve: Curve) -> tuple[float, ...]:

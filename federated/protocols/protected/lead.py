@@ -10,14 +10,13 @@ and points travel sealed; other banks take one gradient at each, and none anywhe
 a grid company with other code shifts by 2^(9·j) in the residual of customer j, which are rows of banks' columns, of
 seven customers a gradient.
 
-Guarantee: an operator, a grid company, or both together learn nothing of the coefficients of grid companies' columns
-but how many gradients they took, and nothing of any gradient but what coefficients of banks' columns say, told once a
-run and in steps of at most a sixteenth of what labels leave them uncertain (`evidence.coarse`). The operator chooses
-neither a coefficient nor a prior: those follow from directions, as nodes compute them, and from labels. The lead learns
-gradients, sums over all customers: of another bank or a grid company alone only where there is one other. An operator
-that adds numbers to a gradient that it passes on shifts where the fit ends, and reads it no better. Not covered is what
-coefficients of banks' columns at rest say: labels, where an operator names columns that differ in one customer; and
-rows of banks' columns, where a grid company with other code shifts residuals (ADR 0030, "What it does not cover").
+Guarantee: an operator, a grid company, or both together learn nothing of coefficients but how many gradients they took,
+and nothing of any gradient: where a fit rests banks alone are told, and what they keep of it is committed to
+(`models.served.kept`, `privacy.vertical.hidden_weights`). The operator chooses neither a coefficient nor a prior: those
+follow from directions, as nodes compute them, and from labels. The lead learns gradients, sums over all customers: of
+another bank or a grid company alone only where there is one other. An operator that adds numbers to a gradient that it
+passes on shifts where the fit ends, and reads it no better. Not covered: what calibration and counts of scores say,
+which the operator is told in blocks (`privacy.vertical.suppression`), and a bank that hands on what it knows.
 """
 
 from __future__ import annotations

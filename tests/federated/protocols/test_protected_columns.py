@@ -202,7 +202,7 @@ def test_banks_alone_add_nothing_to_a_gradient_of_too_few_customers_either():
     of_one, of_many = np.array(seen).T
     assert not of_one.any()
     assert of_many.all()
-    assert training.beta[1] == 0.0
+    assert world.nodes[training.lead].beta[1] == 0.0
 
 
 def test_what_columns_are_like_is_added_up_over_a_side_and_told_to_banks_alone():

@@ -340,7 +340,7 @@ def test_a_bank_by_itself_leads_its_own_fit_of_enough_customers():
     training = world.training(joint=0)
     training.fit()
     assert training.lead == "bank-a"
-    assert np.abs(training.beta[1:]).max() > 0.1
+    assert np.abs(world.nodes["bank-a"].beta[1:]).max() > 0.1
     with pytest.raises(TooFewRows, match=r"one of 1 banks fits \d+ customers"):
         world.training(replace(FEW, set_aside=0.985), joint=0).fit()
 

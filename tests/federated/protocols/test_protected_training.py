@@ -15,6 +15,7 @@ from federated.governance.cards.texts import offered_text
 from federated.governance.manifest import PRIVACY_SHARES, Explanation
 from federated.governance.model_registry import ModelRegistry
 from federated.models.served.calibration import NONE
+from federated.models.served.kept import KeptFunction
 from federated.models.served.metrics import Metrics, metrics_of
 from federated.models.served.scaling import score_of
 from federated.models.served.scorer import PartyScorer
@@ -161,7 +162,8 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
             parts = [s for s in manifest.segments if s.segment == segment]
             assert sum(s.rows for s in parts) == manifest.metrics["federated"]["rows"]
         model = registry.load("credit", manifest.version)
-        assert np.isfinite(model.joint_bank.logits(tables.bank_values[:5, list(tables.schema.bank.lending)])).all()
+        assert isinstance(model.joint_bank, KeptFunction)
+        assert isinstance(model.bank_only, KeptFunction)
     assert result.manifests[0].explanation is Explanation.EXACT
     scored_as_trained(tmp_path, tables, registry)
 
@@ -185,7 +187,8 @@ def scored_as_trained(home, tables, registry):
         for i in np.flatnonzero(tables.opens_electricity & tables.joint)[:40]:
             bank, subject = tables.bank_of[i], tables.subjects[i]
             score = network.score(ScoreQuery(bank, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, now))
-            logit = model.joint_bank.logits(tables.bank_values[i][None, list(tables.schema.bank.lending)])[0]
+            own = network.bank_node(bank).opened_function(model.joint_bank)
+            logit = own.logits(tables.bank_values[i][None, list(tables.schema.bank.lending)])[0]
             logit += plain.logits(tables.grid_values[i][None, list(tables.schema.grid.lending)])[0]
             ours, theirs = tables.bank_values[i], tables.grid_values[i]
             bank_part = components.bank.of(ours[list(tables.schema.bank.lending)])
