@@ -100,7 +100,7 @@ def test_json_is_all_there_is_on_stdout(tmp_path):
     assert min(hidden["contributions_read_bare"], hidden["column_read_bare"]) > 0.99
     # What nobody can hold a bank to: its own columns. Few factors leave less to be read than all components.
     assert 0.2 < hidden["factors_read"] < hidden["factors_read_all"] < 1.0
-    assert (hidden["orders_read"], hidden["orders_read_untagged"] > 0.8) == (0.0, True)
+    assert (hidden["orders_read"], hidden["orders_read_untagged"] > 0.5) == (0.0, True)
 
 
 def test_one_part_is_printed_line_by_line():
