@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from federated.errors import AggregationFailed, ModelCorrupt
 from federated.models.encoding.random_leaves import RandomLeaves, random_trees
 from federated.models.served.hidden import HiddenFunction
+from federated.models.served.interacting import Components, Interactions
 from federated.models.served.reasons import POINT
 from federated.models.served.scorer import PartyScorer
 from federated.models.served.tables import tabulated
 from federated.privacy.vertical.hidden_function import OPENED, RANGE, BankSide, GridDraws, GridSide, Shape, deal
 from federated.privacy.vertical.hidden_weights import (
     BankWeights,
+    Factors,
     ServedWeights,
     mask_of_weights,
     require_key,
@@ -35,7 +37,7 @@ class Query:
         rng = np.random.default_rng(seed)
         self.grid_key, self.bank_key = rng.bytes(32), rng.bytes(32)
         function, self.served = made.function, ServedWeights.of(made.function, made.secret, GRID)
-        self.shape = Shape(len(function.row), function.row.starts)
+        self.shape = Shape(*function.shape, function.factors)
         self.row = function.row
         self.dealt, self.dealt_bank = deal(
             self.shape, self.served.mask if mask is None else mask, self.grid_key, self.bank_key, explained=explained
@@ -399,3 +401,87 @@ def test_a_silent_scorer_says_nothing_of_anybody(made):
     assert logit == 0.0
     assert not contributions.any()
     assert PartyScorer.from_arrays("p", scorer.to_arrays("p")).n_features == FEATURES
+
+
+def with_factors(seed, factors=2, components=3):
+    """A function with products of both sides' components, its weights, factors, and raw values of either side."""
+    rng = np.random.default_rng(seed)
+    (_, gamma, values), (ours, _, theirs) = made_split(seed), made_split(seed + 1)
+    basis = made_split(seed)[0].function.basis
+    sides = [(each, rng.normal(size=(each.width, components)) / 20.0) for each in (ours.function.basis, basis)]
+    both = [Components(*each) for each in sides]
+    between = Factors(rng.normal(size=(factors, components)), 3.0 * rng.normal(size=(factors, components)))
+    bands = ours.function.bands
+    parts = split(
+        basis, gamma, basis.encoder.reference, bands, ("bank-a", "bank-b"), (GRID,), bytes(32),
+        (Interactions(*both, factors), between),
+    )  # fmt: skip
+    return parts, gamma, between, theirs, values
+
+
+@pytest.mark.parametrize("explained", [True, False])
+@pytest.mark.parametrize(("factors", "components"), [(1, 1), (2, 3), (4, 4)])
+def test_products_of_both_sides_components_are_in_the_value(explained, factors, components):
+    parts, gamma, between, theirs, values = with_factors(11, factors, components)
+    plain_tables = plain((parts, gamma, values))
+    together = []
+    for i in range(60):
+        function = parts.function
+        bank, grid = function.interactions.bank.of(theirs[i]), function.interactions.grid.of(values[i])
+        query = Query(parts, i, explained=explained)
+        told = query.bank.begun(between.ours @ bank)
+        points = query.bank.points(query.grid.first(function.entries(values[i]), told))
+        logit, contributions = plain_tables.explain(values[i])
+        together.append(between.between(bank, grid))
+        assert query.served.at_reference + POINT * points == pytest.approx(logit + together[-1], abs=POINT * 0.01)
+        if explained:
+            order = GridDraws(query.shape, query.grid_key).order
+            assert np.abs(query.contributions() - contributions[order] / POINT).max() <= 1.01
+    assert np.std(together) > 0.02
+    assert query.served.factors.theirs.shape == (factors, components)
+
+
+def test_what_a_bank_says_of_its_factors_and_is_told_of_the_others_is_uniform():
+    parts, _, between, theirs, values = with_factors(12)
+    function, said, told = parts.function, [], []
+    for i in range(400):
+        query = Query(parts, i)
+        said.append(query.bank.begun(between.ours @ function.interactions.bank.of(theirs[0])))
+        first = query.grid.first(function.entries(values[0]), said[-1])
+        told.append(first[query.shape.entries : -1])
+    for seen in (np.array(said), np.array(told)):
+        assert seen.shape == (400, 2)
+        for column in (seen >> np.uint64(61)).astype(int).T:
+            assert np.bincount(column, minlength=8).min() > 25
+
+
+def test_factors_that_are_too_many_or_no_numbers_are_refused():
+    parts, _, _, _, values = with_factors(13)
+    query = Query(parts)
+    for wrong in (np.zeros(1), np.zeros(3), np.array([np.nan, 0.0]), np.array([65.0, 0.0])):
+        with pytest.raises(AggregationFailed):
+            query.bank.begun(wrong)
+    for told in (None, np.zeros(1, dtype=np.uint64), np.zeros(3, dtype=np.uint64)):
+        with pytest.raises(AggregationFailed):
+            query.grid.first(parts.function.entries(values[0]), told)
+
+
+def test_a_function_with_factors_is_read_back_and_its_factors_are_committed_to():
+    parts, _, between, *_ = with_factors(14)
+    read = HiddenFunction.from_arrays("joint_grid", parts.function.to_arrays("joint_grid"))
+    assert read.function_id == parts.function.function_id
+    assert (read.factors, read.shape[0]) == (2, len(read.row) + 6)
+    served = ServedWeights.of(read, parts.secret, GRID)
+    assert np.array_equal(served.factors.ours, between.ours)
+    held = BankWeights.from_bytes(parts.secret)
+    for at in (-1, -8, 5):
+        changed = held.numbers.copy()
+        changed[at] += 0.5
+        with pytest.raises(ModelCorrupt, match="not that of this function"):
+            ServedWeights.of(read, BankWeights(held.key, changed).to_bytes(), GRID)
+    with pytest.raises(ModelCorrupt, match="do not fit this function"):
+        ServedWeights.of(read, BankWeights(held.key, held.numbers[:-1]).to_bytes(), GRID)
+    arrays = parts.function.to_arrays("joint_grid")
+    for wrong in (np.array([0]), np.array([4]), np.array([1, 2])):
+        with pytest.raises(ModelCorrupt):
+            HiddenFunction.from_arrays("joint_grid", arrays | {"joint_grid/hidden/interactions/factors": wrong})
