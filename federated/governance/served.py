@@ -57,6 +57,11 @@ class ApprovedModels:
             raise VersionNotApproved(f"{version} is {status}: nothing is computed with it", version=version)
         return self.load(self._governance.manifest(version))
 
+    def is_challenger(self, version: str, at: datetime) -> bool:
+        """Whether this version is scored in the shadow of the champion at `at`."""
+        manifest = self._governance.challenger(at)
+        return manifest is not None and manifest.version == version
+
     def hidden_in_use(self) -> frozenset[str]:
         """Ids of functions that nodes keep parts of, of versions that score, or may come to. Raises `ModelCorrupt`."""
         records = self._governance.lifecycle().versions.values()

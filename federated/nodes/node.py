@@ -72,6 +72,10 @@ class Models(Protocol):
         """
         ...
 
+    def is_challenger(self, version: str, at: datetime) -> bool:
+        """Whether this version is scored in the shadow of the champion at `at`."""
+        ...
+
     def hidden_in_use(self) -> frozenset[str]:
         """Ids of functions that nodes keep parts of, of versions that score, or may come to. Raises `ModelCorrupt`."""
         ...
@@ -193,14 +197,20 @@ class Node(ConsentingNode):
         return self._opened_functions[of]
 
     def _counted_as(self, consents: ConsentStore, request: PartialRequest, action: Action, now: datetime) -> Action:
-        """A shadow score is one only beside an answer of its own: who asks does not decide what counts.
+        """A shadow score is one only of a challenger, and beside an answer of its own: who asks does not decide what
+        counts.
 
         A question is put within `TOLERANCE` of its instant on either side, so its answer is at most twice that old.
         """
         since = now - 2 * TOLERANCE
-        beside = action is Action.SHADOW_SCORE and (
-            self.role == "bank"
-            or consents.uses.lacks_shadow(request.bank_id, request.subject_id, request.consent_id, since)
+        challenger = self._models is not None and self._models.is_challenger(request.model, now)
+        beside = (
+            action is Action.SHADOW_SCORE
+            and challenger
+            and (
+                self.role == "bank"
+                or consents.uses.lacks_shadow(request.bank_id, request.subject_id, request.consent_id, since)
+            )
         )
         return Action.SHADOW_SCORE if beside else Action.SCORE
 

@@ -109,8 +109,7 @@ class Watched(ProtectedApp):
             if theirs <= 0:
                 self.alone.append(gradient)
                 return gradient
-            # What passes has a share of gradients of products behind those of either side's columns.
-            self.passed.append(floating(hidden[ours + products :][:theirs], GRADIENT_BITS))
+            self.passed.append(floating(hidden[ours : ours + theirs], GRADIENT_BITS))
             self.read.append(gradient[ours : ours + theirs])
             self.ours.append(gradient[:ours])
             return gradient

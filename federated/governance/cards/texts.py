@@ -40,7 +40,10 @@ _PAIRS: dict[str, tuple[str, str]] = {
     ),
     "offered.untold": ("未说明", "not stated"),
     "explanation": ("解释方法", "Explanation"),
-    "explanation.exact": ("加性表的 Shapley 值，闭式精确", "Shapley values of additive tables, exact in closed form"),
+    "explanation.exact": (
+        "加性函数的 Shapley 值，闭式精确；双方交互另为一项",
+        "Shapley values of additive functions, exact in closed form; interactions of both parties are one item more",
+    ),
     "explanation.sampled": ("对特征次序抽样", "sampled orders of features"),
     "schema": ("特征规范", "Feature schema"),
     "seed": ("随机种子", "Seed"),
@@ -207,9 +210,11 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "The figures hold for data of the origin above; another population needs validation of its own.",
     ),
     "one_logit_text": (
-        "各方各出一个分值相加，银行列与供电公司列之间的交互无法表达。",
-        "Each party contributes one logit and these are summed: interactions between bank and grid columns are out of "
-        "reach.",
+        "各方各出一个分值相加；银行列与供电公司列之间的交互，只有在各方列上秘密分享训练的默认模型能表达，"
+        "且限于双方前若干主成分之积（四个因子），作为一项理由给出，不再分摊到各列。",
+        "Each party contributes one logit and these are summed. Interactions between bank and grid columns are in "
+        "reach of the default alone, which is trained on shares: as products of both sides' first components, of four "
+        "factors. They are one reason, which is split between no columns.",
     ),
     "yearly_text": (
         "审批一年有效，到期未重新审批则停止评分。",

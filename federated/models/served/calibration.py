@@ -84,6 +84,9 @@ def platt(counted: ScoreHistogram, spread: tuple[float, float] = FLAT) -> Calibr
         gradient = columns @ (bad - rows * p) - tight * (w - np.array([1.0, 0.0]))
         hessian = (columns * (rows * p * (1.0 - p))) @ columns.T + np.diag(tight)
         step = np.linalg.solve(hessian, gradient)
+        # A whole step may overshoot where the line is far from the model's; half as long it goes up at some length.
+        while np.abs(step).max() > 1e-9 and not _risen(columns, (rows, bad), tight, w, w + step):
+            step = step / 2.0
         w = w + step
         if np.abs(step).max() < 1e-9:
             break
@@ -150,6 +153,19 @@ def chosen(parts: Sequence[ScoreHistogram]) -> Calibration:
         losses[name] = sum(loss(fit(rest), part) for rest, part in zip(rests, parts, strict=True))
     best = min(losses, key=lambda name: losses[name])
     return NONE if best == "none" else FITS[best](whole)
+
+
+def _risen(
+    columns: FloatArray, counts: tuple[FloatArray, FloatArray], tight: FloatArray, here: FloatArray, there: FloatArray
+) -> bool:
+    """Whether the penalised likelihood is no lower `there`."""
+    rows, bad = counts
+
+    def likelihood(w: FloatArray) -> float:
+        logits, off = w @ columns, w - np.array([1.0, 0.0])
+        return float(bad @ logits - rows @ np.logaddexp(0.0, logits) - 0.5 * tight @ off**2)
+
+    return likelihood(there) >= likelihood(here)
 
 
 def drawn_in(counted: ScoreHistogram) -> Calibration:

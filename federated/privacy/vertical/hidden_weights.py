@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from federated.errors import AggregationFailed, ModelCorrupt
-from federated.models.encoding.interactions import GAIN
+from federated.models.encoding.interactions import FARTHEST, GAIN
 from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.explanatory import ExplanatoryRow
@@ -37,6 +37,8 @@ from federated.privacy.vertical.ring import Ring, Tape, fixed
 KEY_BYTES = 32
 # Beyond this many points a weight is no model's.
 MOST_WEIGHT = 2.0**20
+# A value of more points would be told as another: it is opened modulo 2^16.
+MOST_TOGETHER = 2.0**13
 
 
 def in_ring(gamma: FloatArray, row: ExplanatoryRow, theirs: FloatArray | None = None) -> Ring:
@@ -54,6 +56,12 @@ class Factors:
 
     ours: FloatArray
     theirs: FloatArray
+
+    @property
+    def largest(self) -> float:
+        """How many logits products may make at the most."""
+        bank, grid = (np.abs(side).sum(axis=1) for side in (self.ours, self.theirs))
+        return float(GAIN * FARTHEST**2 * (bank @ grid))
 
     def between(self, bank: FloatArray, grid: FloatArray) -> float:
         """What components (components,) of a bank's columns and of a grid company's make together, in logits."""
@@ -167,7 +175,8 @@ def split(
     """Split weights `gamma` (basis.width,), in logits. Banks that have `key` (32 bytes) in common come to the same.
 
     Raises `ModelCorrupt` for columns without exact reasons, and `AggregationFailed` for weights that are not finite, or
-    with which one feature could shift a score by `MOST_POINTS` points: contributions are opened modulo twice that.
+    with which one feature could shift a score by `MOST_POINTS` points: contributions are opened modulo twice that; or
+    products by `MOST_TOGETHER`.
     """
     between, factors = (None, None) if interactions is None else interactions
     held = BankWeights.of(secrets.token_bytes(KEY_BYTES) if key is None else key, gamma, factors)
@@ -177,6 +186,8 @@ def split(
     weights = in_ring(gamma, row, None if factors is None else factors.theirs)
     if np.any(_largest(basis, gamma, row) >= MOST_POINTS * POINT):
         raise AggregationFailed(f"by these weights one feature could shift a score by {MOST_POINTS} points")
+    if factors is not None and factors.largest >= MOST_TOGETHER * POINT:
+        raise AggregationFailed(f"by these weights products could shift a score by {MOST_TOGETHER:g} points")
     keys = {grid: held.mask_key(grid) for grid in names}
     masked = {grid: np.asarray(weights - mask_of_weights(own, len(weights))) for grid, own in keys.items()}
     committed = {grid: Committed(hash_of_weights(masked[grid]), hash_of_key(keys[grid])) for grid in names}

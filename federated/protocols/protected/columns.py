@@ -80,9 +80,8 @@ class Columns:
             raise TrainingFailed(f"{name}: {rate:g} is no rate of default")
         self._basis = RandomLeaves(node.encoder, node.binning, trees)
         columns = state.columns = self._basis.columns(node.values)
-        cuts: Arrays = {str(j): cut for j, cut in enumerate(node.binning.cuts)}
-        state.rate = rate
-        state.made_of = digest_of(trees.to_arrays(), encoder_arrays(node.encoder), cuts, np.array([rate]))
+        state.rate, state.basis = rate, self._basis
+        state.made_of = digest_of_basis(self._basis, rate)
         rows = state.of_purpose(FIT)
         part = columns[rows]
         if len(rows):
@@ -107,7 +106,8 @@ class Columns:
         tight = np.array([content.number(f"{kind}_ridge") for kind in ("cell", "leaf")])
         state.prior = self._prior(directions, tight)
         state.columns = projected(state.columns, directions)
-        state.made_of = digest_of(np.frombuffer(state.made_of, dtype=np.uint8), directions, tight)
+        state.made_of = digest_of_columns(state.made_of, directions, tight)
+        state.directions = directions
         # A bank's first column is the constant.
         own = state.columns[state.of_purpose(FIT)].astype(np.float64)
         varied = own[:, int(state.is_bank) :]
@@ -148,6 +148,7 @@ class Columns:
         for bank in sorted(banks):
             out[f"moments/{bank}"] = talk.sealed(bank, part)
             out[f"prior/{bank}"] = talk.sealed(bank, counts, state.prior.relative)
+            out[f"made_of/{bank}"] = talk.sealed(bank, np.frombuffer(state.made_of, dtype=np.uint8))
         return Content(out)
 
     def approve(self, content: Content) -> Content:
@@ -162,6 +163,10 @@ class Columns:
         others, theirs = sorted(state.parties.ours - {talk.name}), sorted(state.parties.theirs)
         parts = {node: talk.ring(content, "moments", node, -1) for node in [*others, *theirs]}
         told = {node: _prior_of(talk.floats(content, "prior", node)) for node in [*others, *theirs]}
+        made_of = {node: talk.unsealed(content, "made_of", node) for node in [*others, *theirs]}
+        if any(made_of[bank] != state.made_of for bank in others) or len({made_of[grid] for grid in theirs}) > 1:
+            raise TrainingFailed(f"{talk.name}: nodes of a side were told of different columns")
+        state.others_made_of = made_of[theirs[0]] if theirs else b""
         banks = [own_part, *(parts[bank] for bank in others)]
         state.prior = self._approved({talk.name: own} | {bank: told[bank] for bank in others}, banks, constant=True)
         if theirs:
@@ -189,6 +194,17 @@ class Columns:
             detail = f"most columns are of fewer than {LEAST_CUSTOMERS:g} of {fitted:,} customers"
             raise TooFewRows(f"{name}: {detail}: what is opened says something of each", least=int(LEAST_CUSTOMERS))
         return replace(prior, relative=np.append(prior.relative[: int(constant)], np.where(enough, free, HELD)))
+
+
+def digest_of_basis(basis: RandomLeaves, rate: float) -> bytes:
+    """Of columns as they were told, and the overall rate of default with them."""
+    cuts: Arrays = {str(j): cut for j, cut in enumerate(basis.binning.cuts)}
+    return digest_of(basis.trees.to_arrays(), encoder_arrays(basis.encoder), cuts, np.array([rate]))
+
+
+def digest_of_columns(basis: bytes, directions: FloatArray, tight: FloatArray) -> bytes:
+    """Of components of columns of this digest."""
+    return digest_of(np.frombuffer(basis, dtype=np.uint8), directions, tight)
 
 
 def of_components(prior: Prior, *, constant: bool) -> bool:

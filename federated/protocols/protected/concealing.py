@@ -20,7 +20,8 @@ from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.learners.boosting import Trees
 from federated.models.served.hidden import HiddenFunction
 from federated.models.served.interacting import Components, Interactions
-from federated.models.served.kept import KeptFunction
+from federated.models.served.kept import SALT_BYTES, KeptFunction
+from federated.models.served.public_columns import basis_arrays
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.hidden_weights import (
     BankWeights,
@@ -33,7 +34,7 @@ from federated.privacy.vertical.hidden_weights import (
 )
 from federated.protocols.core.encoders import binning_arrays, binning_of, encoder_arrays, encoder_of
 from federated.protocols.core.messages import Arrays, Content, prefixed
-from federated.protocols.protected.dealing import ROLES
+from federated.protocols.protected.columns import digest_of_basis, digest_of_columns
 from federated.protocols.protected.interacting import FACTORS
 from federated.protocols.protected.state import Talk
 
@@ -62,32 +63,54 @@ class Concealing:
 
     def conceal_own(self, content: Content) -> Content:
         """Of the lead: what is public of the function of banks' columns that the fit came to, once a run, and what each
-        other bank keeps of it."""
+        other bank keeps of it. Its columns are the node's own: of others an operator would have any function of the
+        coefficients computed."""
         state, talk = self._talk.state, self._talk
         if talk.name != state.lead:
             raise TrainingFailed(f"{talk.name} did not fit what banks keep")
         state.require_rest()
         state.tell_once("banks' function")
-        basis, directions = _columns_of(content)
-        gamma, banks = directions @ state.beta, state.parties.ours
+        basis, banks = self._own_basis(), state.parties.ours
+        gamma = state.directions @ state.beta
         function, state.own_part = KeptFunction.of(basis, gamma, content.floats("bands"), banks)
         part = np.frombuffer(state.own_part, dtype=np.uint8)
         sealed: Arrays = {f"part/{bank}": talk.sealed(bank, part) for bank in sorted(banks - {talk.name})}
         return Content({**function.to_arrays(PUBLIC), **sealed})
 
     def keep_own(self, content: Content) -> Content:
-        """Of a bank: keep the weights of banks' function. Raises `ModelCorrupt` for those of another."""
+        """Of a bank: keep the weights of banks' function. Raises `ModelCorrupt` for those of another, or of other
+        columns than those that were fitted."""
         state, talk = self._talk.state, self._talk
         state.require_rest()
         state.tell_once("weights of banks' function")
         function = KeptFunction.from_arrays(PUBLIC, content.arrays)
         kept = state.own_part if talk.name == state.lead else talk.unsealed(content, "part", state.lead)
         function.opened(kept)
+        self._require_own(function.basis, function.function_id)
+        gamma = np.frombuffer(kept[SALT_BYTES:], dtype="<f8")
+        if not np.allclose(gamma, state.directions @ state.beta, rtol=1e-9, atol=1e-12):
+            raise ModelCorrupt("banks' function is not what the fit came to", part=function.function_id)
         if frozenset(function.banks) != state.parties.ours:
             raise ModelCorrupt("a function is of other parties than this run", part=function.function_id)
         if state.node.rows.keep is not None:
             state.node.rows.keep(function.function_id, kept, {})
         return Content()
+
+    def _own_basis(self) -> RandomLeaves:
+        basis = self._talk.state.basis
+        if basis is None:
+            raise TrainingFailed(f"{self._talk.name}: no columns were made yet")
+        return basis
+
+    def _require_own(self, basis: RandomLeaves, function_id: str) -> None:
+        """Raise `ModelCorrupt` for other columns than this node's own of the run."""
+        self._require_same(self._own_basis(), basis, function_id)
+
+    @staticmethod
+    def _require_same(fitted: RandomLeaves, basis: RandomLeaves, function_id: str) -> None:
+        own, told = (basis_arrays("", each) | {"r": each.encoder.reference} for each in (fitted, basis))
+        if own.keys() != told.keys() or not all(np.array_equal(own[name], told[name]) for name in own):
+            raise ModelCorrupt("a function is of other columns than were fitted", part=function_id)
 
     def conceal(self, content: Content) -> Content:
         """Of the lead: split the function that the fit came to, once a run; what is public, and everybody's part."""
@@ -96,7 +119,12 @@ class Concealing:
             raise TrainingFailed(f"{talk.name} has no function of grid companies' columns to split")
         state.require_rest()
         state.tell_once("parts of a function")
-        (ours, first), (basis, directions) = (_columns_of(Content(content.under(role))) for role in ROLES)
+        basis, directions = _columns_of(content)
+        made_of = digest_of_columns(digest_of_basis(basis, state.rate), directions, content.floats("tight"))
+        if made_of != state.others_made_of:
+            # With columns of its own choice an operator reads those of grid companies by a bank's weights.
+            raise TrainingFailed(f"{talk.name}: these are not the columns that grid companies say were fitted")
+        ours, first = self._own_basis(), state.directions
         banks, grids, width = state.parties.ours, state.parties.theirs, len(state.weights) - state.appended
         between = None
         if state.multiplied is not None:
@@ -133,10 +161,21 @@ class Concealing:
             own = state.part if talk.name == state.lead else talk.unsealed(content, "part", state.lead)
             for grid in state.parties.theirs:
                 ServedWeights.of(function, own, grid)
+            if function.interactions is not None:
+                told = function.interactions.bank
+                fitted = Components(self._own_basis(), state.directions[:, 1 : 1 + told.count]).slim()
+                self._require_same(fitted.basis, told.basis, function.function_id)
+                if not np.array_equal(told.directions, fitted.directions):
+                    raise ModelCorrupt("a function is of other components than were fitted", part=function.function_id)
             state.part, dealing = own, self._of_bank(function, own)
         else:
             own = talk.unsealed(content, "part", lead)
             require_weights(function, talk.name, np.frombuffer(own, dtype="<u8").astype(np.uint64))
+            self._require_own(function.basis, function.function_id)
+            if function.interactions is not None:
+                theirs = function.interactions.grid.directions
+                if not np.array_equal(theirs, state.directions[:, : theirs.shape[1]]):
+                    raise ModelCorrupt("a function is of other components than were fitted", part=function.function_id)
             keys = {grid: talk.unsealed(content, f"dealing/{grid}", lead) for grid in content.texts("deals_for")}
             dealing = {grid: require_key(function, grid, key) for grid, key in keys.items()}
         if {*function.banks, *function.committed} != state.parties.ours | state.parties.theirs:

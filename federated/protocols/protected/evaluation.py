@@ -381,18 +381,24 @@ def _dealers(run: ProtectedTraining, pair: Pair, holders: Sequence[str]) -> list
 
 
 def _alone(run: ProtectedTraining) -> Judged:
-    """Banks only: each counts its own logits in fixed cells, and the counts are added up securely.
-
-    Nobody but a bank knows whose logits they are, so no cell is joined to another.
-    """
+    """Banks only: each counts its own logits in fixed cells, the counts are added up securely behind the lead's mask,
+    and the lead joins cells to blocks that give no label away: of a customer who is scored later the logit is told."""
     points = run.resting()
-    told = run.ask("histogram", {org: Content(points.get(org, {})) for org in run.orgs})
-    adding = [org for org in run.orgs if told[org].integer("rows")]
-    counts = run.summed(HISTOGRAM, adding, 4 * judging.CELLS, 0).reshape(2, 2, judging.CELLS)
+    counted = run.ask("histogram", {org: Content(points.get(org, {})) for org in run.orgs})
+    adding = [org for org in run.orgs if counted[org].integer("rows")]
+    total = run.ring_summed(HISTOGRAM, adding, 4 * judging.CELLS)
+    read = run.ask("blocks", {run.lead: Content({"total": total})})[run.lead].arrays
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
-    parts = []
-    for part in np.rint(counts).astype(np.int64):
-        block = np.repeat(np.arange(judging.CELLS), part.sum(axis=0))
-        unknown = np.zeros(len(block), dtype=np.int64)
-        parts.append(Counted(middles[block], block, part[1], unknown, middles[block] < 0.0, unknown > 0))
-    return Judged(*parts)
+    parts: list[Counted | None] = []
+    for name in ("aside", "held"):
+        if f"{name}/block" not in read:
+            parts.append(None)
+            continue
+        told = (read[f"{name}/{of}"] for of in ("rows", "group", "block", "defaults"))
+        rows, group, block, defaults = (np.asarray(numbers, dtype=np.int64) for numbers in told)
+        few = scarce(Blocks(block, defaults), np.bincount(group, rows).astype(np.int64))
+        logit, at = np.repeat(middles, rows), np.repeat(group, rows)
+        unknown = np.zeros(len(logit), dtype=np.int64)
+        parts.append(Counted(logit, block[at], defaults, unknown, logit < 0.0, few[at]))
+    assert parts[1] is not None
+    return Judged(parts[0], parts[1])

@@ -52,6 +52,7 @@ class Interacting:
         self._under_way: dict[str, tuple[Triples, Products]] = {}
         self._unchecked: dict[str, Ring] = {}
         self._parts: dict[str, list[Ring]] = {}
+        self._next = 0
 
     def multiply(self, content: Content) -> Content:
         """Multiply one component of a bank's columns with all of a grid company's, the next `number` of `components`.
@@ -68,6 +69,10 @@ class Interacting:
         sizes = self._sizes(content.integer("components/bank"), content.integer("components/grid"))
         if not 0 <= number < sizes[0]:
             raise TrainingFailed(f"{self._talk.name}: {sizes[0]} components are multiplied, and no other")
+        if number != self._next:
+            # In another order products would get the coefficients of others.
+            raise TrainingFailed(f"{self._talk.name}: component {self._next} is multiplied next, not {number}")
+        self._next += 1
         purpose = f"{INTERACTIONS} {number}"
         for peer, rows in multiplied_rows(state).items():
             first = int(state.is_bank) + (number if state.is_bank else 0)

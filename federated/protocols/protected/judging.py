@@ -22,6 +22,10 @@ from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, 
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
+FEW_HELD_OUT = (
+    f"fewer than {LEAST_ROWS} rows with {LEAST_OF_EACH} defaults and {LEAST_OF_EACH} that paid are held out: their "
+    "labels would follow"
+)
 # Of the key of tags of counts.
 TAG_BYTES = 8
 
@@ -187,8 +191,7 @@ class Judging:
         held = rows[aside:]
         blocks = joined(held, defaults[aside:])
         if blocks is None:
-            least = f"{LEAST_ROWS} rows with {LEAST_OF_EACH} defaults and {LEAST_OF_EACH} that paid"
-            raise TrainingFailed(f"{self._talk.name}: fewer than {least} are held out: their labels would follow")
+            raise TrainingFailed(f"{self._talk.name}: {FEW_HELD_OUT}")
         out |= {"held/block": blocks.block, "held/defaults": blocks.defaults}
         config: dict[str, Values] = {}
         rungs = rungs_of(blocks.block)
@@ -248,7 +251,8 @@ class Judging:
 
     def histogram(self, content: Content) -> Content:
         """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum, where
-        the lead says that the fit came to rest: at coefficients of an operator's they would be counts of a column."""
+        the lead says that the fit came to rest: at coefficients of an operator's they would be counts of a column. The
+        lead's are behind a mask that it takes off to join cells (`blocks`)."""
         state, rows = self._talk.state, self._talk.state.node.rows
         state.require_alone()
         state.require_enough()
@@ -267,7 +271,45 @@ class Judging:
         rows_counted = int(histogram.sum())
         if rows_counted:
             state.sums[HISTOGRAM] = histogram
+        if self._talk.name == state.lead:
+            state.counts_mask = Tape(secrets.token_bytes(32)).draw(len(histogram))
+            state.sums[HISTOGRAM] = histogram + state.counts_mask
         return Content(config={"rows": rows_counted})
+
+    def blocks(self, content: Content) -> Content:
+        """Of the lead of banks alone: rows by cell of logits, and defaults in blocks that give no label away, of rows
+        set aside if they are enough, and held out. Once a run. Raises `TrainingFailed` if held-out rows are too few."""
+        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        mask = state.counts_mask
+        state.require_alone()
+        state.tell_once("counts of banks alone")
+        if mask is None:
+            raise TrainingFailed(f"{self._talk.name} reads no counts of banks alone")
+        hidden = content.array("total")
+        if hidden.shape != mask.shape or hidden.dtype != np.uint64:
+            raise TrainingFailed(f"{self._talk.name}: counts of {hidden.shape} came for {mask.shape}")
+        counts = counted(hidden.astype(np.uint64) - mask).reshape(2, 2, CELLS)
+        self._require_all(*(int(part.sum()) for part in counts))
+        for name, (good, bad) in zip(("aside", "held"), counts, strict=True):
+            # Cells of next to nobody end no block: as where scores are sorted, each holds at least so many.
+            group = grouped(good + bad)
+            found = joined(*(np.bincount(group, each).astype(np.int64) for each in (good + bad, bad)))
+            if found is not None:
+                out |= {f"{name}/rows": good + bad, f"{name}/group": group}
+                out |= {f"{name}/block": found.block, f"{name}/defaults": found.defaults}
+        if "held/block" not in out:
+            raise TrainingFailed(f"{self._talk.name}: {FEW_HELD_OUT}")
+        return Content(out)
+
+
+def grouped(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Numbers (cells,) of groups of neighbouring cells, each of at least `LEAST_ROWS` rows, where there are as many."""
+    group, held, number = np.zeros(len(rows), dtype=np.int64), 0, 0
+    for cell, count in enumerate(rows.tolist()):
+        if held >= LEAST_ROWS:
+            held, number = 0, number + 1
+        group[cell], held = number, held + count
+    return np.minimum(group, max(number - int(held < LEAST_ROWS), 0))
 
 
 def _layout(content: Content) -> Layout:

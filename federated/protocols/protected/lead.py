@@ -86,9 +86,7 @@ class Lead:
             elif self._fit is None:
                 raise TrainingFailed(f"{self._talk.name}: no fit was begun")
             else:
-                # Gradients of products come in two parts.
-                twice = state.appended if self._stage == TOGETHER else 0
-                point = self._fit.send(self.read(content, len(state.beta) + len(state.weights) + twice))
+                point = self._fit.send(self.read(content, len(state.beta) + len(state.weights)))
         except TrainingFailed:
             self._fit = None
             raise
@@ -142,7 +140,8 @@ class Lead:
         return Effort(min(tolerance, LOOSEST), most, max(content.integer("ridges"), FEWEST_RIDGES), MOST_ALONE - 1)
 
     def read(self, content: Content, width: int) -> FloatArray:
-        """A gradient from that behind the own mask, `width` numbers, in which those of products come in two parts.
+        """A gradient, `width` numbers, from that behind the own mask. Of products it comes in one part: that of either
+        side is own shares times residuals, which is no sum of columns over customers.
 
         One answer for a gradient that this node took part in, and only what customers can add up to: numbers that are
         made up come out uniform.
@@ -150,13 +149,13 @@ class Lead:
         mask, self._mask = self._mask, None
         if mask is None:
             raise TrainingFailed(f"{self._talk.name}: no gradient was computed at this point")
+        alone, state = self._stage == ALONE, self._talk.state
+        if not alone:
+            mask = gathered(mask, len(state.beta), state.appended)
         hidden = content.array("gradient")
         if hidden.shape != mask.shape or len(hidden) != width or hidden.dtype != np.uint64:
             raise TrainingFailed(f"{self._talk.name}: a gradient of {hidden.size} numbers came for {width}")
-        alone, state, told = self._stage == ALONE, self._talk.state, hidden.astype(np.uint64) - mask
-        if not alone:
-            told = gathered(told, len(state.beta), state.appended)
-        found = floating(told, BITS if alone else GRADIENT_BITS)
+        found = floating(hidden.astype(np.uint64) - mask, BITS if alone else GRADIENT_BITS)
         # Of columns of too few customers banks add nothing: on shares what is left there is uniform.
         found[state.left_out[: len(found)]] = 0.0
         residual = 1.0 if alone else Curve.around(state.rate).largest_residual / 2.0**RESIDUAL_BITS

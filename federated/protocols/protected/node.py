@@ -75,7 +75,8 @@ class ProtectedApp:
             "residual": self._residual, "gradient": self._gradient, "clear": self._clear, "sum": self._sum,
             "shuffle": shuffling.hide, "pass_on": shuffling.pass_on, "tell": shuffling.tell,
             "multiply": judging.multiply, "deal": judging.deal, "count": judging.count, "release": judging.release,
-            "histogram": judging.histogram, "conceal": concealing.conceal, "keep_part": concealing.keep,
+            "histogram": judging.histogram, "blocks": judging.blocks,
+            "conceal": concealing.conceal, "keep_part": concealing.keep,
             "conceal_own": concealing.conceal_own, "keep_own": concealing.keep_own,
         }.items():  # fmt: skip
             app.query(f"protected_{action}")(answering(self._ending(handler)))

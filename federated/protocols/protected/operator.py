@@ -29,6 +29,7 @@ from federated.protocols.core.session import Session, Side
 from federated.protocols.protected.concealing import PUBLIC, columns_told
 from federated.protocols.protected.dealing import FITTING, INTERACTIONS, ROLES, Dealing
 from federated.protocols.protected.evidence import Block
+from federated.protocols.protected.interacting import gathered
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import (
     BANKS_GRADIENT,
@@ -175,7 +176,9 @@ class ProtectedTraining:
     def _approve(self, told: Mapping[str, Content]) -> None:
         """Have banks approve of columns, by what all nodes seal for them."""
         requests = {
-            bank: Content(_sealed_for(bank, "moments", told) | _sealed_for(bank, "prior", told))
+            bank: Content(
+                {n: a for what in ("moments", "prior", "made_of") for n, a in _sealed_for(bank, what, told).items()}
+            )
             for bank in self.session.banks.orgs
         }
         self.ask("approve", requests)
@@ -314,14 +317,14 @@ class ProtectedTraining:
         masked = self.across(handed, "masked", self.pairs)
         width = {org: widths[k] for k, side in enumerate(self.session.sides) for org in side.orgs}
         self.ask("gradient", {org: Content(c.arrays, {"width": width[org]}) for org, c in masked.items()})
-        return self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), sum(widths))
+        total = self.ring_summed(GRADIENT, (*self.fitting[0], *self.fitting[1]), sum(widths))
+        return gathered(total, self.bases[0].width, self.products)
 
     def concealed(self) -> HiddenFunction:
         """Have the lead split the function of grid companies' columns, and everybody keep its part: what is public."""
         lead = self.lead
-        told: Arrays = {"bands": self.session.sides[1].bands}
-        for role, basis in zip(ROLES, self.bases, strict=True):
-            told |= prefixed(role, columns_told(basis))
+        tight = np.array([self.settings.cell_ridge, self.settings.leaf_ridge])
+        told: Arrays = {"bands": self.session.sides[1].bands, "tight": tight, **columns_told(self.bases[1])}
         arrays = self.ask("conceal", {lead: Content(told)})[lead].arrays
         public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
         requests = {}
@@ -335,7 +338,7 @@ class ProtectedTraining:
 
     def own_function(self) -> KeptFunction:
         """Have banks keep the function of their columns, once they were told where the fit rests: what is public."""
-        told = Content({**columns_told(self.bases[0]), "bands": self.session.banks.bands})
+        told = Content({"bands": self.session.banks.bands})
         arrays = self.ask("conceal_own", {self.lead: told})[self.lead].arrays
         public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
         requests = {}

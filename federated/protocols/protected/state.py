@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.models.encoding.ramps import Float32Array, FloatArray
+from federated.models.encoding.random_leaves import RandomLeaves
 from federated.nodes.identity import Identity
 from federated.privacy.secure_aggregation.ring import encoded, stream
 from federated.privacy.vertical.channel import Channel, Introduction
@@ -181,6 +182,12 @@ class ProtectedNode:
     # What all nodes of a sum have to be told alike, by sum, and all of this side: what its columns are made of.
     alike: dict[str, bytes] = field(default_factory=dict)
     made_of: bytes = b""
+    # The own columns and their directions, and at a bank what grid companies say that theirs are made of.
+    basis: RandomLeaves | None = None
+    directions: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    others_made_of: bytes = b""
+    # Of the lead of banks alone: what it hides counts of logits behind.
+    counts_mask: Ring | None = None
     # How many components of banks' and of grid companies' columns are multiplied, and by peer the own shares
     # (rows, products) of products: of rows that are fitted, then of those that are judged.
     multiplied: tuple[int, int] | None = None

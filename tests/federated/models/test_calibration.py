@@ -1,12 +1,14 @@
 """Calibration from counts that banks add up: Platt's line, isotonic curves, and when a bank gets its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from federated.errors import ModelCorrupt
-from federated.models.served.calibration import NONE, Calibration, chosen, isotonic, loss, own_of, platt
+from federated.models.served.calibration import NONE, Calibration, chosen, drawn_in, isotonic, loss, own_of, platt
 from federated.models.served.metrics import ScoreHistogram, calibration_error, error_by_chance, metrics_of
 
 
@@ -88,3 +90,32 @@ def test_what_chance_alone_makes_of_the_error_is_what_it_is_of_labels_drawn_from
     both = drawn[0].by_mass() + drawn[1].by_mass()
     assert calibration_error(both) < max(drawn[0].ece(), drawn[1].ece())
     assert error_by_chance(both) == pytest.approx(error_by_chance(drawn[0].by_mass()) / np.sqrt(2.0), rel=1e-6)
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(0.72, 2.76), (0.5, 3.0), (2.0, -3.0), (1.0, 5.0)])
+def test_a_line_far_from_the_models_own_is_found(slope, shift):
+    """Whole steps of Newton's overshot there, and the line was not taken: just where one is needed."""
+    rng = np.random.default_rng(8)
+    logits = rng.normal(-2.0, 1.5, 4_000)
+    labels = (rng.random(4_000) < 1.0 / (1.0 + np.exp(-(slope * logits + shift)))).astype(np.int64)
+    counted = ScoreHistogram.of(logits, labels)
+    for fitted, wide in ((platt(counted), 1.0), (drawn_in(counted), 0.0)):
+        assert fitted.method == "platt"
+        near = [loss(replace(fitted, slope=fitted.slope + a, meant=fitted.meant + b), counted)
+                for a, b in ((0.02, 0.0), (-0.02, 0.0), (0.0, 0.02), (0.0, -0.02))]  # fmt: skip
+        assert not wide or loss(fitted, counted) <= min(near)
+        assert loss(fitted, counted) < loss(NONE, counted)
+
+
+def test_a_line_is_drawn_to_the_models_own_where_few_rows_say_otherwise():
+    rng = np.random.default_rng(9)
+    logits = rng.normal(-1.0, 1.5, 20_000)
+    labels = (rng.random(20_000) < 1.0 / (1.0 + np.exp(-1.6 * logits))).astype(np.int64)
+    pulls = []
+    for n in (40, 400, 20_000):
+        counted = ScoreHistogram.of(logits[:n], labels[:n])
+        free, drawn_to = platt(counted).slope, drawn_in(counted).slope
+        pulls.append((drawn_to - 1.0) / (free - 1.0))
+    assert 0.0 < pulls[0] < pulls[1] < pulls[2] < 1.0
+    assert pulls[0] < 0.8
+    assert pulls[2] > 0.99

@@ -148,13 +148,32 @@ def test_no_component_is_multiplied_twice_or_with_others_or_once_columns_are_hid
     with pytest.raises(Stopped):
         training.fit()
     told = {"components/bank": 2, "components/grid": 2, "number": 1}
-    with pytest.raises(TrainingFailed, match=r"masks for interactions 1 with grid-. are told once a run"):
+    with pytest.raises(TrainingFailed, match="component 2 is multiplied next, not 1"):
         training.ask("interact", {"bank-a": Content(config=told)})
     with pytest.raises(TrainingFailed, match="other components were multiplied before"):
         training.ask("interact", {"bank-a": Content(config=told | {"components/grid": 1})})
     hide()
     with pytest.raises(TrainingFailed, match="before they are hidden"):
         training.ask("interact", {"bank-a": Content(config=told)})
+
+
+def test_products_are_multiplied_in_their_order():
+    """In another one each would have another's coefficient in the function that is served, and no figure says so."""
+    training, swapped = World(rows=400).training(), {0: 1, 1: 0}
+    asking = training.ask
+
+    def ask(action, requests):
+        told = {
+            org: Content(
+                c.arrays, c.config | {"number": swapped[c.config["number"]]} if "number" in c.config else c.config
+            )
+            for org, c in requests.items()
+        }
+        return asking(action, told if action == "interact" else requests)
+
+    training.ask = ask
+    with pytest.raises(TrainingFailed, match="component 0 is multiplied next, not 1"):
+        training.fit()
 
 
 def test_nodes_that_were_told_of_other_products_open_no_gradient():

@@ -146,3 +146,83 @@ def test_scores_of_other_rows_than_are_judged_are_refused(short):
     training.ask = cutting
     with pytest.raises(AggregationFailed, match="gave scores of"):
         judged(training, SEGMENTS, -1.0)
+
+
+@pytest.mark.parametrize("name", ["directions", "tight", "trees/cut", "encoder/edges/0000", "cuts/0000"])
+def test_an_operator_has_no_function_split_of_other_columns_than_were_fitted(name):
+    """A bank with its ordinary code read a raw column, by columns that the operator made up: R² 1.000."""
+    world, training = fitted()
+    judged(training, [], -1.0)
+    asking, seen = training.ask, []
+
+    def changing(asked, requests):
+        if asked == "conceal":
+            seen.extend(sorted(requests[training.lead].arrays))
+            own = requests[training.lead].arrays
+            told = next(each for each in own if each.startswith(name))
+            requests = {training.lead: Content(own | {told: own[told] + own[told].dtype.type(1)})}
+        return asking(asked, requests)
+
+    training.ask = changing
+    with pytest.raises(TrainingFailed, match="not the columns that grid companies say were fitted"):
+        training.concealed()
+    assert "directions" in seen
+    assert world.nodes[training.lead]._talk.state.others_made_of
+
+
+@pytest.mark.parametrize("of", ["columns", "components"])
+@pytest.mark.parametrize("name", ["grid-x", "bank"])
+def test_nobody_keeps_a_part_of_a_function_of_other_columns(name, of):
+    """Where the lead has other code too, its honest peers look."""
+    world, training = fitted()
+    judged(training, [], -1.0)
+    node = next(bank for bank in BANKS if bank != training.lead) if name == "bank" else name
+    asking, state = training.ask, world.nodes[node]._talk.state
+
+    def changing(asked, requests):
+        if asked == "keep_part":
+            if of == "components":
+                state.directions = state.directions * 1.001
+            else:
+                cuts = tuple(each + 0.5 for each in state.basis.binning.cuts)
+                state.basis = replace(state.basis, binning=replace(state.basis.binning, cuts=cuts))
+        return asking(asked, requests)
+
+    training.ask = changing
+    with pytest.raises(ModelCorrupt, match=f"is of other {of} than were fitted"):
+        training.concealed()
+
+
+def test_banks_keep_what_the_fit_came_to_of_their_own_columns():
+    """A version of made-up columns told an operator all coefficients, and by these 55 of 55 labels."""
+    world, training = fitted()
+    judged(training, [], -1.0)
+    other = next(bank for bank in BANKS if bank != training.lead)
+    states = {bank: world.nodes[bank]._talk.state for bank in BANKS}
+    asking = training.ask
+
+    def changing(asked, requests):
+        if asked == "keep_own":
+            states[other].beta = states[other].beta * 1.001
+        return asking(asked, requests)
+
+    training.ask = changing
+    with pytest.raises(ModelCorrupt, match="is not what the fit came to"):
+        training.own_function()
+
+
+def test_banks_keep_no_function_of_columns_that_were_not_fitted():
+    world, training = fitted()
+    judged(training, [], -1.0)
+    other = next(bank for bank in BANKS if bank != training.lead)
+    asking, state = training.ask, world.nodes[other]._talk.state
+
+    def changing(asked, requests):
+        if asked == "keep_own":
+            cuts = tuple(each + 0.5 for each in state.basis.binning.cuts)
+            state.basis = replace(state.basis, binning=replace(state.basis.binning, cuts=cuts))
+        return asking(asked, requests)
+
+    training.ask = changing
+    with pytest.raises(ModelCorrupt, match="is of other columns than were fitted"):
+        training.own_function()
