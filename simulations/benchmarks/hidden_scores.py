@@ -114,7 +114,7 @@ def _made(values: FloatArray, rng: np.random.Generator, factors: int) -> Split:
     components = Components(basis, few.directions)
     between = (
         Interactions(components, components, factors),
-        Factors(*factored(rng.normal(size=(COMPONENTS,) * 2), factors)),
+        Factors(*factored(0.2 * rng.normal(size=(COMPONENTS,) * 2), factors)),
     )
     gamma = 0.2 * rng.normal(size=basis.width)
     return split(basis, gamma, encoder.reference, bands, BANKS, (GRID,), interactions=between)

@@ -109,7 +109,7 @@ def protected_score(table: FloatArray) -> Callable[[FloatArray], object]:
     own = scorer_of(few, rng.normal(size=few.width), bands)
     gamma = few.directions @ rng.normal(size=few.width)
     components = Components(basis, few.directions[:, : settings.interactions])
-    p, q = factored(rng.normal(size=(components.count, components.count)), FACTORS)
+    p, q = factored(0.2 * rng.normal(size=(components.count,) * 2), FACTORS)
     between = Interactions(components.slim(), components, FACTORS), Factors(p, q)
     made = split(basis, gamma, encoder.reference, bands, ("bank", "dealer"), ("grid",), interactions=between)
     return HiddenScore(own, made, rng.bytes)

@@ -38,7 +38,7 @@ KEY_BYTES = 32
 # Beyond this many points a weight is no model's.
 MOST_WEIGHT = 2.0**20
 # A value of more points would be told as another: it is opened modulo 2^16.
-MOST_TOGETHER = 2.0**13
+MOST_TOGETHER = 2.0**14
 
 
 def in_ring(gamma: FloatArray, row: ExplanatoryRow, theirs: FloatArray | None = None) -> Ring:

@@ -17,6 +17,7 @@ from federated.models.served.scorer import PartyScorer
 from federated.models.served.tables import tabulated
 from federated.privacy.vertical.hidden_function import OPENED, RANGE, BankSide, GridDraws, GridSide, Shape, deal
 from federated.privacy.vertical.hidden_weights import (
+    MOST_TOGETHER,
     BankWeights,
     Factors,
     ServedWeights,
@@ -485,3 +486,17 @@ def test_a_function_with_factors_is_read_back_and_its_factors_are_committed_to()
     for wrong in (np.array([0]), np.array([4]), np.array([1, 2])):
         with pytest.raises(ModelCorrupt):
             HiddenFunction.from_arrays("joint_grid", arrays | {"joint_grid/hidden/interactions/factors": wrong})
+
+
+def test_no_function_is_split_whose_products_could_be_told_as_another_number():
+    parts, gamma, between, *_ = with_factors(15)
+    function = parts.function
+    most = MOST_TOGETHER * POINT / between.largest
+    for times, fits in ((0.99 * most, True), (1.01 * most, False)):
+        told = function.basis, gamma, function.reference, function.bands, ("bank-a", "bank-b"), (GRID,), bytes(32)
+        factors = Factors(between.ours, between.theirs * times)
+        if fits:
+            assert split(*told, (function.interactions, factors)).function.factors == 2
+        else:
+            with pytest.raises(AggregationFailed, match="products could shift a score by 16384 points"):
+                split(*told, (function.interactions, factors))
