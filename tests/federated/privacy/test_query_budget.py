@@ -5,12 +5,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from hand_made import approved
 from small_network import AT
 
 from federated.consent.instants import TOLERANCE
 from federated.consent.record import Purpose
 from federated.consent.uses import Action
 from federated.errors import ConsentExpired, FederatedError, InvalidTime, QueryBudgetSpent
+from federated.governance.decisions import Act
+from federated.governance.lifecycle import Role
 from federated.nodes.budget import QueryBudget, default_budget
 from federated.nodes.node import PartialRequest
 from federated.privacy.attacks.score_extraction import bounds_of, fitted_r2
@@ -150,8 +153,10 @@ def test_refusals_are_on_record_and_asking_with_an_earlier_time_gains_nothing(ne
 
 
 def test_a_shadow_is_free_only_beside_the_answer_it_shadows(network, firms):
-    grid = network.grid_node("grid-sip")
-    request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0001")
+    grid, governance = network.grid_node("grid-sip"), network.oversight.governance
+    approved(governance, "v0002", NOW)
+    governance.appoint("v0002", Role.CHALLENGER, Act("bank-gusu", NOW))
+    request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0002")
     ask(network, firms[0])
     # One shadow an answer: the second counts as a score of its own, and the third finds the budget spent.
     later = replace(request, at=NOW + timedelta(minutes=1))
@@ -162,6 +167,17 @@ def test_a_shadow_is_free_only_beside_the_answer_it_shadows(network, firms):
         grid.partial(replace(request, at=NOW + timedelta(minutes=2)), explained=False)
     actions = [use.action for use in grid.uses_of(firms[0])]
     assert actions.count(Action.SHADOW_SCORE) == 2
+
+
+def test_a_shadow_of_the_champion_is_a_score(network, firms):
+    """By shadows of the version that answered a bank had twice as many answers as its budget."""
+    grid = network.grid_node("grid-sip")
+    request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0001")
+    ask(network, firms[0])
+    assert grid.partial(request, explained=False)
+    with pytest.raises(QueryBudgetSpent):
+        grid.partial(replace(request, at=NOW + timedelta(minutes=1)), explained=False)
+    assert Action.SHADOW_SCORE not in [use.action for use in grid.uses_of(firms[0])]
 
 
 def test_bank_only_answers_spend_nothing(network, trained):
