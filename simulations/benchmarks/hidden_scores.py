@@ -34,6 +34,8 @@ from federated.protocols.protected.interacting import FACTORS
 from federated.serving.hidden.common import shape_of
 
 FEATURES, RAMPS, TREES, RANKS, COMPONENTS = 8, 16, 100, 32, 10
+# Of how many customers factors are asked for, a query each.
+ASKED = 300
 GRID, BANKS = "grid-x", ("bank-a", "bank-b")
 # Added to the share of feature j, j times: contributions come back shuffled, each with its number.
 MARK = np.uint64(200 << 32)
@@ -76,7 +78,7 @@ def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
         query = _Query(made, rng)
         query.first(each)
         said = query.bank.told()[:FEATURES]
-        for one in (made, every):
+        for one in (made, every) if len(truth) < ASKED else ():
             asked[one.function.factors].append(_factors_asked(one, each, rng))
         truth.append(query.contributions())
         rows.append(np.add.reduceat(query.entries, made.function.row.starts)[:FEATURES])
@@ -97,8 +99,8 @@ def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
         column_read_bare=_r2(entry, [row[1] for row in read_bare]),
         orders_read=found / queries,
         orders_read_untagged=found_untagged / queries,
-        factors_read=_column_read(asked[FACTORS], values, half),
-        factors_read_all=_column_read(asked[COMPONENTS], values, half),
+        factors_read=_column_read(asked[FACTORS], values),
+        factors_read_all=_column_read(asked[COMPONENTS], values),
     )
 
 
@@ -131,9 +133,10 @@ def _factors_asked(made: Split, values: FloatArray, rng: np.random.Generator) ->
     return np.array(told[1:]) - told[0]
 
 
-def _column_read(told: list[FloatArray], values: FloatArray, half: int) -> float:
-    """R² of a column (rows, columns) by what was told of its row, the best of all columns."""
-    return max(0.0, *(seen_r2(np.array(told), column, half) for column in values.T))
+def _column_read(told: list[FloatArray], values: FloatArray) -> float:
+    """R² of a column of `values` (rows, columns) by what was told of the first rows, the best of all columns."""
+    asked = values[: len(told)]
+    return max(0.0, *(seen_r2(np.array(told), column, len(told) // 2) for column in asked.T))
 
 
 class _Query:
