@@ -72,7 +72,8 @@ def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
     values = rng.normal(size=(queries, FEATURES))
     made, every = (_made(values, np.random.default_rng(seed), few) for few in (FACTORS, COMPONENTS))
     asked: dict[int, list[FloatArray]] = {FACTORS: [], COMPONENTS: []}
-    truth, rows, told, bare, read, read_bare = [], [], [], [], [], []
+    truth: list[FloatArray] = []
+    rows, told, bare, read, read_bare = [], [], [], [], []
     found = found_untagged = 0
     for each in values:
         query = _Query(made, rng)
