@@ -154,10 +154,12 @@ def test_refusals_are_on_record_and_asking_with_an_earlier_time_gains_nothing(ne
 
 def test_a_shadow_is_free_only_beside_the_answer_it_shadows(network, firms):
     grid, governance = network.grid_node("grid-sip"), network.oversight.governance
-    approved(governance, "v0002", NOW)
-    governance.appoint("v0002", Role.CHALLENGER, Act("bank-gusu", NOW))
     request = PartialRequest("bank-gusu", firms[0], f"CONS-{firms[0]}", Purpose.CREDIT_APPLICATION, NOW, "v0002")
     ask(network, firms[0])
+    # The network would ask for the shadow itself if there were a challenger by now.
+    network.monitoring(NOW)
+    approved(governance, "v0002", NOW)
+    governance.appoint("v0002", Role.CHALLENGER, Act("bank-gusu", NOW))
     # One shadow an answer: the second counts as a score of its own, and the third finds the budget spent.
     later = replace(request, at=NOW + timedelta(minutes=1))
     assert grid.partial(request, explained=False)
