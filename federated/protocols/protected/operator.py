@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from federated.errors import AggregationFailed, NoOverlap
+from federated.errors import AggregationFailed, NoOverlap, TrainingFailed
 from federated.models.encoding.interactions import prior, products
 from federated.models.encoding.principal import PrincipalColumns, principal
 from federated.models.encoding.ramps import FloatArray
@@ -42,6 +42,9 @@ from federated.protocols.protected.state import (
     Prior,
     gram_of,
 )
+
+# Beyond roundings of a sum.
+NO_VARIANCE = 1e-9
 
 
 @dataclass
@@ -197,6 +200,12 @@ class ProtectedTraining:
         gram = np.zeros((basis.width, basis.width))
         gram[upper] = self.summed(gram_of(side.role), self.fitting[k], len(upper[0]), BITS)
         gram = gram + gram.T - np.diag(np.diag(gram))
+        rows, own = gram[0, 0], np.diag(gram)
+        if not np.any(own / rows - np.square(gram[0] / rows) > NO_VARIANCE):
+            detail = (
+                f"no column of any {side.role} differs between the customers that are fitted: it says nothing of them"
+            )
+            raise TrainingFailed(detail)
         few = principal(basis, gram, basis.precision(s.cell_ridge, s.leaf_ridge), s.components, constant=k == 0)
         self.bases.append(few)
         tight: dict[str, Values] = {"cell_ridge": s.cell_ridge, "leaf_ridge": s.leaf_ridge}

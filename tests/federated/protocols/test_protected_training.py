@@ -306,3 +306,12 @@ def test_the_joint_fit_begins_where_banks_alone_came_to_rest():
     state = world.nodes[training.lead]._talk.state
     assert at["clear"][0][0][0] == pytest.approx(training.session.prior)
     assert len(state.beta) == len(began)
+
+
+@pytest.mark.parametrize("side", ["bank", "grid"])
+def test_a_side_whose_columns_are_the_same_of_everybody_is_named(side):
+    world = World(rows=500)
+    setattr(world, side, np.ones_like(getattr(world, side)))
+    world.apps = world._apps()
+    with pytest.raises(TrainingFailed, match=f"no column of any {side} differs between the customers that are fitted"):
+        world.training().fit()
