@@ -106,6 +106,22 @@ class Concealing:
         """Raise `ModelCorrupt` for other columns than this node's own of the run."""
         self._require_same(self._own_basis(), basis, function_id)
 
+    def _require_components(self, function: HiddenFunction) -> None:
+        """Raise `ModelCorrupt` for products of other components of this side than were multiplied, or of more factors
+        than a bank may ask for: of as many as there are components it could have each."""
+        state, between, part = self._talk.state, function.interactions, function.function_id
+        sizes = None if between is None else (between.bank.count, between.grid.count)
+        if sizes != state.multiplied or (between is not None and between.factors > FACTORS):
+            raise ModelCorrupt("a function is of other products than were fitted", part=part)
+        if between is None:
+            return
+        told, first = (between.bank, 1) if state.is_bank else (between.grid, 0)
+        fitted = Components(self._own_basis(), state.directions[:, first : first + told.count])
+        fitted = fitted.slim() if state.is_bank else fitted
+        self._require_same(fitted.basis, told.basis, part)
+        if not np.array_equal(told.directions, fitted.directions):
+            raise ModelCorrupt("a function is of other components than were fitted", part=part)
+
     @staticmethod
     def _require_same(fitted: RandomLeaves, basis: RandomLeaves, function_id: str) -> None:
         own, told = (basis_arrays("", each) | {"r": each.encoder.reference} for each in (fitted, basis))
@@ -161,21 +177,13 @@ class Concealing:
             own = state.part if talk.name == state.lead else talk.unsealed(content, "part", state.lead)
             for grid in state.parties.theirs:
                 ServedWeights.of(function, own, grid)
-            if function.interactions is not None:
-                told = function.interactions.bank
-                fitted = Components(self._own_basis(), state.directions[:, 1 : 1 + told.count]).slim()
-                self._require_same(fitted.basis, told.basis, function.function_id)
-                if not np.array_equal(told.directions, fitted.directions):
-                    raise ModelCorrupt("a function is of other components than were fitted", part=function.function_id)
+            self._require_components(function)
             state.part, dealing = own, self._of_bank(function, own)
         else:
             own = talk.unsealed(content, "part", lead)
             require_weights(function, talk.name, np.frombuffer(own, dtype="<u8").astype(np.uint64))
             self._require_own(function.basis, function.function_id)
-            if function.interactions is not None:
-                theirs = function.interactions.grid.directions
-                if not np.array_equal(theirs, state.directions[:, : theirs.shape[1]]):
-                    raise ModelCorrupt("a function is of other components than were fitted", part=function.function_id)
+            self._require_components(function)
             keys = {grid: talk.unsealed(content, f"dealing/{grid}", lead) for grid in content.texts("deals_for")}
             dealing = {grid: require_key(function, grid, key) for grid, key in keys.items()}
         if {*function.banks, *function.committed} != state.parties.ours | state.parties.theirs:

@@ -102,8 +102,11 @@ class HiddenBank:
         """
         if request.bank_id != self.node.org_id:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=request.bank_id)
-        function = hidden_of(self._models.approved(request.model, self.node.now()))
+        model = self._models.approved(request.model, self.node.now())
+        function = hidden_of(model)
         of, bank = function.function_id, self.node.org_id
+        # A bank that lost its part finds out before a grid company counts the query.
+        self.node.opened_function(model.joint_bank)
         if bank not in function.banks or grid not in function.committed:
             raise NodeUnavailable(f"{bank} and {grid} have no part in the function of {request.model}", node=bank)
         weights = self._weights.get(
@@ -129,6 +132,9 @@ class HiddenBank:
         """What the own columns make of factors that are multiplied, behind masks, sealed for the grid company; None if
         the function multiplies none, or without a file. Raises consent errors."""
         begun = self._begun.take(nonce)
+        if begun.side is not None:
+            # Behind the same masks another file's factors would tell by how much they differ.
+            raise NotPermitted("factors were said before in this query")
         between, factors = begun.function.interactions, begun.weights.factors
         values = None if between is None else self.node.values_for(begun.request)
         if between is None or factors is None or values is None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, SEGMENTS, World
+from protected_world import BANKS, FEW, SEGMENTS, World
 
 from federated.errors import AggregationFailed, ModelCorrupt, TrainingFailed
 from federated.models.served.hidden import HiddenFunction
@@ -226,3 +226,28 @@ def test_banks_keep_no_function_of_columns_that_were_not_fitted():
     training.ask = changing
     with pytest.raises(ModelCorrupt, match="is of other columns than were fitted"):
         training.own_function()
+
+
+@pytest.mark.parametrize("node", ["grid-x", "bank"])
+def test_a_lead_with_other_code_has_no_function_of_more_factors_kept(monkeypatch, node):
+    """Of as many factors as components a bank could ask for each component by itself."""
+    world = World(rows=900)
+    training = world.training(replace(FEW, interactions=5))
+    training.fit()
+    judged(training, [], -1.0)
+    monkeypatch.setattr("federated.protocols.protected.concealing.FACTORS", 5)
+    asking = training.ask
+
+    def changing(asked, requests):
+        if asked == "keep_part":
+            monkeypatch.setattr("federated.protocols.protected.concealing.FACTORS", 4)
+            name = next(bank for bank in BANKS if bank != training.lead) if node == "bank" else node
+            requests = {name: requests[name]}
+        return asking(asked, requests)
+
+    training.ask = changing
+    state = world.nodes[training.lead]._talk.state
+    state.weights = state.weights.copy()
+    state.weights[-25:] = np.diag(np.arange(1.0, 6.0)).ravel()
+    with pytest.raises(ModelCorrupt, match="is of other products than were fitted"):
+        training.concealed()
