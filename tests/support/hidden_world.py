@@ -12,12 +12,13 @@ from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import merge_bins
 from federated.models.encoding.random_leaves import RandomLeaves, random_trees
 from federated.models.encoding.sketch import sketch
+from federated.models.served.interacting import Components, Interactions
 from federated.models.served.scorer import BAND_RANKS, PartyScorer
 from federated.models.served.tables import tabulated
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.store import NodeStore
-from federated.privacy.vertical.hidden_weights import Split, split
+from federated.privacy.vertical.hidden_weights import Factors, Split, split
 
 FEATURES = 7
 
@@ -62,10 +63,13 @@ def reference_and_bands(values):
     return np.nanmedian(values, axis=0), np.nanquantile(values, BAND_RANKS, axis=0).T
 
 
-def hide(home, tables, at, version="v0003", banks=None, grids=None, *, seed=3, champion=True, kept=True, trees=40):
+def hide(
+    home, tables, at, version="v0003", banks=None, grids=None, *, seed=3, champion=True, kept=True, trees=40, factors=0
+):
     """Register a version like v0001 but for a hidden function of these parties' columns, and give each node its part.
 
-    Named `<version>-plain` is the same with the function in clear.
+    Named `<version>-plain` is the same with the function in clear, but for products of both sides' components, of so
+    many `factors`.
     """
     registry = ModelRegistry(home)
     manifest, like = registry.manifest("credit", "v0001"), registry.load("credit", "v0001")
@@ -74,7 +78,8 @@ def hide(home, tables, at, version="v0003", banks=None, grids=None, *, seed=3, c
     values = tables.grid_values[tables.joint][:, list(tables.schema.grid.lending)]
     basis = basis_of(values, seed, trees=trees)
     gamma, (reference, bands) = weights_of(basis, seed, 0.15), reference_and_bands(values)
-    made = split(basis, gamma, reference, bands, banks, grids, bytes([seed]) * 32)
+    between = products_of(basis, tables, seed, factors) if factors else None
+    made = split(basis, gamma, reference, bands, banks, grids, bytes([seed]) * 32, between)
     plain = PartyScorer(tabulated([(1.0, f) for f in basis.functions(gamma)], basis.binning, reference), bands)
     governance = Governance(home, registry)
     model = replace(like, joint_grid=made.function)
@@ -86,6 +91,15 @@ def hide(home, tables, at, version="v0003", banks=None, grids=None, *, seed=3, c
     if kept:
         give(home, made)
     return Hidden(home, version, made, plain, model)
+
+
+def products_of(basis, tables, seed, factors, components=5):
+    """Components of a bank's columns and of `basis`, and lively factors of them."""
+    rng = np.random.default_rng(seed)
+    ours = basis_of(tables.bank_values[:, list(tables.schema.bank.lending)], seed)
+    both = [Components(each, rng.normal(size=(each.width, components)) / 20.0) for each in (ours, basis)]
+    sizes = rng.normal(size=(factors, components)), 0.3 * rng.normal(size=(factors, components))
+    return Interactions(*both, factors), Factors(*sizes)
 
 
 def give(home, made):
