@@ -290,12 +290,7 @@ def _released(
 
 def _multiply(run: ProtectedTraining, rows: Mapping[Pair, int], names: list[str]) -> None:
     """Have both sides of every pair keep shares of its labels times its members of groups."""
-    groups: dict[str, Values] = {"groups": list(names)}
-    config = run.begun(GROUPS, rows)
-    opened = run.ask("multiply", {org: Content(config=groups | told) for org, told in config.items()})
-    dealt = run.dealt(opened, run.dealing.vectors(GROUPS, len(names)), rows)
-    tags = run.ask("multiply", run.across(opened, "opened", rows, dealt, groups))
-    run.ask("multiply", run.across(tags, "tag", rows, config=groups))
+    run.multiply("multiply", GROUPS, rows, len(names), {"groups": list(names)})
 
 
 def _edges(logits: FloatArray, cut_off: float) -> FloatArray:

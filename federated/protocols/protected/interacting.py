@@ -15,18 +15,16 @@ used (`privacy.vertical.triples`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from federated.errors import TrainingFailed
 from federated.models.encoding.interactions import FARTHEST, GAIN, cut, factored
 from federated.models.encoding.ramps import FloatArray
-from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import COLUMN_BITS, Ring, fixed, shifted
-from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.dealing import INTERACTIONS, NodeDealing
+from federated.protocols.protected.multiplying import Multiplying
 from federated.protocols.protected.state import FIT, Marks, ProtectedNode, Talk
 
 # Bits after the point of a component, and of a product on shares: `GAIN` is 2^3.
@@ -44,28 +42,24 @@ class Interacting:
     """The handlers of one node."""
 
     def __init__(self, talk: Talk, dealing: NodeDealing) -> None:
-        self._talk, self._dealing = talk, dealing
+        self._talk, self._multiplying = talk, Multiplying(talk, dealing)
         self.forget()
 
     def forget(self) -> None:
         """Multiply nothing that was begun."""
-        self._under_way: dict[str, tuple[Triples, Products]] = {}
-        self._unchecked: dict[str, Ring] = {}
+        self._multiplying.forget()
         self._parts: dict[str, list[Ring]] = {}
         self._next = 0
 
     def multiply(self, content: Content) -> Content:
-        """Multiply one component of a bank's columns with all of a grid company's, the next `number` of `components`.
-
-        First factors behind masks go across, and what is dealt where this node deals; then tags of the triples; shares
-        are kept once the other side's tag says that these are right. Once a run, after columns are projected and
-        before any is hidden. Raises `TrainingFailed` for components that a side does not have.
-        """
+        """Multiply one component of a bank's columns with all of a grid company's, the next `number` of `components`
+        (`Multiplying`). Once a run, after columns are projected and before any is hidden. Raises `TrainingFailed` for
+        components that a side does not have."""
         if content.under("opened"):
-            return self._crossed(content)
+            return self._multiplying.cross(content)
         if content.under("tag"):
-            return self._kept(content)
-        state, number, out = self._talk.state, content.integer("number"), dict[str, Any]()
+            return self._kept(self._multiplying.checked(content))
+        state, number = self._talk.state, content.integer("number")
         sizes = self._sizes(content.integer("components/bank"), content.integer("components/grid"))
         if not 0 <= number < sizes[0]:
             raise TrainingFailed(f"{self._talk.name}: {sizes[0]} components are multiplied, and no other")
@@ -73,20 +67,15 @@ class Interacting:
             # In another order products would get the coefficients of others.
             raise TrainingFailed(f"{self._talk.name}: component {self._next} is multiplied next, not {number}")
         self._next += 1
-        purpose = f"{INTERACTIONS} {number}"
-        for peer, rows in multiplied_rows(state).items():
-            first = int(state.is_bank) + (number if state.is_bank else 0)
-            own = state.columns[rows, first : first + (1 if state.is_bank else sizes[1])].astype(np.float64)
-            factors = fixed(cut(own), FACTOR_BITS, FARTHEST).T
-            if state.is_bank:
-                factors = np.repeat(factors, sizes[1], axis=0)
-            tapes = self._talk.tapes(content, peer, purpose)
-            triples = Triples(factors.size, *tapes, is_bank=state.is_bank)
-            products = Products(factors, triples, is_bank=state.is_bank)
-            self._under_way[peer] = triples, products
-            out[f"opened/{peer}"] = self._talk.sealed(peer, products.opened, triples.told)
-        self._dealing.begin(purpose, self._dealing.rows(content))
-        return Content(out | self._dealing.vectors(purpose, sizes[1]))
+        # A bank's first column is the constant; its one component is multiplied with each of the other side's.
+        own = slice(1 + number, 2 + number) if state.is_bank else slice(sizes[1])
+        factors = {
+            peer: np.broadcast_to(
+                fixed(cut(state.columns[rows, own].astype(np.float64)), FACTOR_BITS, FARTHEST).T, (sizes[1], len(rows))
+            )
+            for peer, rows in multiplied_rows(state).items()
+        }
+        return self._multiplying.begin(content, f"{INTERACTIONS} {number}", sizes[1], factors)
 
     def _sizes(self, ours: int, theirs: int) -> tuple[int, int]:
         """How many components of banks and of grid companies are multiplied, the same throughout a run."""
@@ -103,25 +92,14 @@ class Interacting:
         state.multiplied = sizes
         return sizes
 
-    def _crossed(self, content: Content) -> Content:
-        out: dict[str, Any] = {}
-        for peer, (triples, products) in self._under_way.items():
-            told = self._talk.ring(content, "opened", peer, -1)
-            corrections = None if self._talk.state.is_bank else self._talk.dealt(content, peer)
-            opened, compared = np.split(told, [products.opened.size])
-            out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
-            self._unchecked[peer] = products.shares(opened)
-        return Content(out)
-
-    def _kept(self, content: Content) -> Content:
+    def _kept(self, shares: dict[str, Ring]) -> Content:
         state = self._talk.state
-        for peer, (triples, _) in self._under_way.items():
-            triples.check(self._talk.ring(content, "tag", peer, -1))
-            self._parts.setdefault(peer, []).append(self._unchecked.pop(peer))
-        self._under_way = {}
-        for peer, parts in self._parts.items():
-            if state.multiplied is not None and len(parts) == state.multiplied[0]:
-                state.interactions[peer] = np.concatenate(parts).T
+        for peer, part in shares.items():
+            self._parts.setdefault(peer, []).append(part)
+        if state.multiplied is not None and self._next == state.multiplied[0]:
+            state.interactions = {
+                peer: np.concatenate(parts).T for peer, parts in self._parts.items() if len(parts) == self._next
+            }
         return Content()
 
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.privacy.vertical.channel import Channel
 from federated.privacy.vertical.counting import Layout, answer, counted, deal, tagged
-from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS, Group, joined, of_segment, rungs_of
-from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
+from federated.protocols.protected.multiplying import Multiplying
 from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, Pair, Talk, digest_of
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
@@ -35,48 +34,30 @@ class Judging:
 
     def __init__(self, talk: Talk, dealing: NodeDealing, follow: Callable[[Content], None]) -> None:
         self._talk, self._dealing, self._follow = talk, dealing, follow
-        self._unchecked: dict[str, dict[str, Ring]] = {}
+        self._multiplying = Multiplying(talk, dealing)
+
+    def forget(self) -> None:
+        """Multiply nothing that was begun."""
+        self._multiplying.forget()
 
     def multiply(self, content: Content) -> Content:
-        """Defaults by groups of grid companies' columns, on shares: a bank's labels times a grid company's members.
-
-        First factors behind masks go across, and what is dealt where this node deals; then tags of the triples; shares
-        of the products are kept once the other side's tag says that these are right.
-        """
+        """Defaults by groups of grid companies' columns, on shares: a bank's labels times a grid company's members
+        (`Multiplying`)."""
         state, names = self._talk.state, content.texts("groups")
         state.require_enough()
         if content.under("opened"):
             state.tell_once("products")
-            return self._crossed(content, names)
+            return self._multiplying.cross(content)
         if content.under("tag"):
-            for peer, (triples, _) in state.products.items():
-                triples.check(self._talk.ring(content, "tag", peer, -1))
-                state.shares[peer] = self._unchecked.pop(peer)
+            for peer, shares in self._multiplying.checked(content).items():
+                state.shares[peer] = dict(zip(names, shares, strict=True))
             return Content()
-        out: Arrays = {}
+        factors = {}
         for peer in state.judged_with():
             rows = state.judged(peer)
-            if state.is_bank:
-                factors = [self._labels(rows)] * len(names)
-            else:
-                factors = [state.members(name)[rows] for name in names]
-            tapes = self._talk.tapes(content, peer, GROUPS)
-            triples = Triples(len(names) * len(rows), *tapes, is_bank=state.is_bank)
-            products = Products(np.array(factors), triples, is_bank=state.is_bank)
-            state.products[peer] = triples, products
-            out[f"opened/{peer}"] = self._talk.sealed(peer, products.opened, triples.told)
-        self._dealing.begin(GROUPS, self._dealing.rows(content))
-        return Content(out | self._dealing.vectors(GROUPS, len(names)))
-
-    def _crossed(self, content: Content, names: list[str]) -> Content:
-        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
-        for peer, (triples, products) in state.products.items():
-            told = self._talk.ring(content, "opened", peer, -1)
-            corrections = None if state.is_bank else self._talk.dealt(content, peer)
-            opened, compared = np.split(told, [products.opened.size])
-            out[f"tag/{peer}"] = self._talk.sealed(peer, triples.compare(compared, corrections))
-            self._unchecked[peer] = dict(zip(names, products.shares(opened), strict=True))
-        return Content(out)
+            own = [self._labels(rows)] * len(names) if state.is_bank else [state.members(name)[rows] for name in names]
+            factors[peer] = np.array(own)
+        return self._multiplying.begin(content, GROUPS, len(names), factors)
 
     def deal(self, content: Content) -> Content:
         """Deal for counts of what one side holds, between the operator and the nodes of that side, once a run.

@@ -117,7 +117,7 @@ class ProtectedApp:
         return handle
 
     def _forget(self) -> None:
-        for handlers in (self._dealing, self._lead, self._made, self._counting, self._interacting):
+        for handlers in (self._dealing, self._lead, self._made, self._counting, self._interacting, self._judging):
             handlers.forget()
 
     def _sum(self, content: Content) -> Content:

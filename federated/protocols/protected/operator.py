@@ -242,13 +242,18 @@ class ProtectedTraining:
         rows = {pair: int((marks > 0).sum()) for pair, marks in self.marks.items() if (marks > 0).any()}
         ours, theirs = self.multiplied if self.products else (0, 0)
         for number in range(ours):
-            purpose = f"{INTERACTIONS} {number}"
-            config = self.begun(purpose, rows)
             sizes: dict[str, Values] = {"components/bank": ours, "components/grid": theirs, "number": number}
-            opened = self.ask("interact", {org: Content(config=sizes | told) for org, told in config.items()})
-            dealt = self.dealt(opened, self.dealing.vectors(purpose, theirs), rows)
-            tags = self.ask("interact", self.across(opened, "opened", rows, dealt))
-            self.ask("interact", self.across(tags, "tag", rows))
+            self.multiply("interact", f"{INTERACTIONS} {number}", rows, theirs, sizes)
+
+    def multiply(
+        self, action: str, purpose: str, rows: Mapping[Pair, int], count: int, told: dict[str, Values]
+    ) -> None:
+        """Have both sides of every pair keep shares of `count` products of its rows: three messages of this action."""
+        config = self.begun(purpose, rows)
+        opened = self.ask(action, {org: Content(config=told | own) for org, own in config.items()})
+        dealt = self.dealt(opened, self.dealing.vectors(purpose, count), rows)
+        tags = self.ask(action, self.across(opened, "opened", rows, dealt, told))
+        self.ask(action, self.across(tags, "tag", rows, config=told))
 
     def _hide(self) -> None:
         """Have dealers begin, and both sides of each pair hide their columns from each other."""

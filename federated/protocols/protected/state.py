@@ -22,9 +22,7 @@ from federated.privacy.vertical.channel import Channel, Introduction
 from federated.privacy.vertical.counting import Layout
 from federated.privacy.vertical.dealer import dealer_of
 from federated.privacy.vertical.party import PairSide
-from federated.privacy.vertical.products import Products
 from federated.privacy.vertical.ring import Ring, Tape
-from federated.privacy.vertical.triples import Triples
 from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
@@ -144,7 +142,6 @@ class ProtectedNode:
     sides: dict[str, PairSide] = field(default_factory=dict)
     owed: Ring = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     sums: dict[str, FloatArray | Ring] = field(default_factory=dict)
-    products: dict[str, tuple[Triples, Products]] = field(default_factory=dict)
     shares: dict[str, dict[str, Ring]] = field(default_factory=dict)
     columns: Float32Array = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     # Coefficients of the own columns, and at a bank those of grid companies' columns, which no grid company is told.

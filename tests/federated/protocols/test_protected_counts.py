@@ -143,3 +143,22 @@ def test_an_operator_whose_cells_are_no_cells_is_told_nothing(monkeypatch):
     training.fit()
     with pytest.raises(AggregationFailed, match="other rows are counted where banks hold out"):
         judged(training, [], -1.0)
+
+
+def test_products_that_an_earlier_run_left_behind_are_no_part_of_the_next():
+    world = World(rows=900)
+    first = world.training()
+    first.fit()
+    asking = first.ask
+
+    def ending(action, requests):
+        if action == "multiply" and any(content.under("opened") for content in requests.values()):
+            raise ConnectionError("gone")
+        return asking(action, requests)
+
+    first.ask = ending
+    with pytest.raises(ConnectionError):
+        judged(first, SEGMENTS, -1.0)
+    assert world.nodes["bank-a"]._judging._multiplying._begun
+    world.training()._introduce()
+    assert not world.nodes["bank-a"]._judging._multiplying._begun
