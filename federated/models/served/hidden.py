@@ -10,10 +10,10 @@ whoever keeps a secret under it uses it with these columns and commitments and n
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,11 @@ from federated.models.served.explanatory import ExplanatoryRow
 from federated.models.served.functions import Arrays
 from federated.models.served.interacting import Components, Interactions
 from federated.models.served.public_columns import basis_arrays, basis_of, require_sound_basis
+from federated.models.served.published import Published
 from federated.models.served.scorer import BAND_RANKS, PartyScorer, band_of
 from federated.models.served.tables import AdditiveTables
 
 HASH_BYTES = 32
-PART = "hidden"
 INTERACTIONS = "interactions"
 
 
@@ -43,12 +43,15 @@ class Committed:
 
 
 @dataclass(frozen=True)
-class HiddenFunction:
+class HiddenFunction(Published):
     """`reference` (features,) is the typical customer, `bands` (features, 4) are quantiles of the training rows.
 
     `banks` know the weights; `committed` is by grid company. Of `interactions` with banks' columns the function has a
     few factors, sums of grid companies' components. Raises `ModelCorrupt` for parts that do not fit each other.
     """
+
+    part: ClassVar[str] = "hidden"
+    called: ClassVar[str] = "a hidden function"
 
     basis: RandomLeaves
     reference: FloatArray
@@ -62,7 +65,7 @@ class HiddenFunction:
             _require_sound(self)
             len(self.row)
         except (ValueError, IndexError, TypeError) as error:
-            raise ModelCorrupt(f"a hidden function does not hold together: {error}", part=PART) from None
+            raise ModelCorrupt(f"a hidden function does not hold together: {error}", part=self.part) from None
 
     @property
     def n_features(self) -> int:
@@ -105,15 +108,6 @@ class HiddenFunction:
         own, columns = self.row.with_columns(values)
         return np.concatenate([own, np.tile(self.interactions.grid.of_columns(columns), self.factors)])
 
-    @cached_property
-    def function_id(self) -> str:
-        """SHA-256 (hex) of all that is public."""
-        digest = hashlib.sha256()
-        for name, array in sorted(self._public("").items()):
-            digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
     def band(self, feature: int, value: float) -> tuple[int, int]:
         """As `PartyScorer.band`."""
         return band_of(self.bands[feature], value)
@@ -127,11 +121,6 @@ class HiddenFunction:
             none, np.zeros((0, 1, 1)), self.reference,
         )  # fmt: skip
         return PartyScorer(tables, self.bands)
-
-    def to_arrays(self, prefix: str) -> Arrays:
-        """Flat arrays under `prefix`, for an npz file."""
-        own = np.frombuffer(bytes.fromhex(self.function_id), dtype=np.uint8)
-        return self._public(f"{prefix}/{PART}") | {f"{prefix}/{PART}/id": own}
 
     def _public(self, start: str) -> Arrays:
         arrays = basis_arrays(start, self.basis) | {f"{start}/reference": self.reference, f"{start}/bands": self.bands}
@@ -150,33 +139,17 @@ class HiddenFunction:
             }
         return arrays
 
-    @staticmethod
-    def is_in(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
-        """Whether the arrays under `prefix` are a hidden function."""
-        return any(name.startswith(f"{prefix}/{PART}/") for name in arrays)
-
-    @staticmethod
-    def from_arrays(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> HiddenFunction:
-        """Read back what `to_arrays` wrote. Raises `ModelCorrupt` if something is missing, misshapen or not finite."""
-        start = f"{prefix}/{PART}/"
-        own = {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
-
-        try:
-            basis = basis_of("", own)
-            reference = basis.encoder.reference
-            committed = {
-                name.removeprefix("committed/"): _committed(np.asarray(array, np.uint8).tobytes())
-                for name, array in sorted(own.items())
-                if name.startswith("committed/")
-            }
-            banks = tuple(str(name) for name in np.asarray(own["banks"], np.str_).tolist())
-            bands, between = np.asarray(own["bands"], np.float64), _interactions_of(own, basis)
-            function = HiddenFunction(basis, reference, bands, banks, committed, between)
-            if np.asarray(own["id"], np.uint8).tobytes().hex() != function.function_id:
-                raise ValueError("it is not the one that was hashed")
-            return function
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ModelCorrupt(f"a hidden function cannot be read: {error}", part=prefix) from None
+    @classmethod
+    def _of_public(cls, arrays: Mapping[str, NDArray[np.generic]]) -> HiddenFunction:
+        basis = basis_of("", arrays)
+        committed = {
+            name.removeprefix("committed/"): _committed(np.asarray(array, np.uint8).tobytes())
+            for name, array in sorted(arrays.items())
+            if name.startswith("committed/")
+        }
+        banks = tuple(str(name) for name in np.asarray(arrays["banks"], np.str_).tolist())
+        bands, between = np.asarray(arrays["bands"], np.float64), _interactions_of(arrays, basis)
+        return HiddenFunction(basis, basis.encoder.reference, bands, banks, committed, between)
 
 
 def _interactions_of(arrays: Mapping[str, NDArray[np.generic]], basis: RandomLeaves) -> Interactions | None:

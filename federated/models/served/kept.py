@@ -16,7 +16,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,22 @@ from federated.models.encoding.ramps import FloatArray
 from federated.models.encoding.random_leaves import RandomLeaves
 from federated.models.served.functions import Arrays
 from federated.models.served.public_columns import basis_arrays, basis_of
+from federated.models.served.published import Published
 from federated.models.served.scorer import BAND_RANKS, PartyScorer
 from federated.models.served.tables import tabulated
 
-PART = "kept"
 SALT_BYTES, HASH_BYTES = 32, 32
 
 
 @dataclass(frozen=True)
-class KeptFunction:
+class KeptFunction(Published):
     """`bands` (features, 4) are quantiles of the training rows, `banks` keep the weights that `commitment` is of.
 
     Raises `ModelCorrupt` for parts that do not fit each other.
     """
+
+    part: ClassVar[str] = "kept"
+    called: ClassVar[str] = "a function that banks keep"
 
     basis: RandomLeaves
     bands: FloatArray
@@ -48,7 +51,7 @@ class KeptFunction:
     def __post_init__(self) -> None:
         sound = self.bands.shape == (self.n_features, len(BAND_RANKS)) and bool(np.all(np.diff(self.bands) >= 0))
         if not sound or not self.banks or len(self.commitment) != HASH_BYTES:
-            raise ModelCorrupt("a function that banks keep does not hold together", part=PART)
+            raise ModelCorrupt("a function that banks keep does not hold together", part=self.part)
 
     @staticmethod
     def of(
@@ -68,15 +71,6 @@ class KeptFunction:
         """Contributions are closed-form Shapley values."""
         return self.basis.exact
 
-    @cached_property
-    def function_id(self) -> str:
-        """SHA-256 (hex) of all that is public."""
-        digest = hashlib.sha256()
-        for name, array in sorted(self._public("").items()):
-            digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
-
     def opened(self, kept: bytes) -> PartyScorer:
         """The function, by what a bank kept of it. Raises `ModelCorrupt` for what is kept of another."""
         gamma = np.frombuffer(kept[SALT_BYTES:], dtype="<f8") if not len(kept) % 8 else np.zeros(0)
@@ -84,11 +78,6 @@ class KeptFunction:
             raise ModelCorrupt("a bank's weights are not those of this function", part=self.function_id)
         parts = [(1.0, function) for function in self.basis.functions(gamma.astype(np.float64))]
         return PartyScorer(tabulated(parts, self.basis.binning, self.basis.encoder.reference), self.bands)
-
-    def to_arrays(self, prefix: str) -> Arrays:
-        """Flat arrays under `prefix`, for an npz file."""
-        own = np.frombuffer(bytes.fromhex(self.function_id), dtype=np.uint8)
-        return self._public(f"{prefix}/{PART}") | {f"{prefix}/{PART}/id": own}
 
     def _public(self, start: str) -> Arrays:
         return basis_arrays(start, self.basis) | {
@@ -98,22 +87,8 @@ class KeptFunction:
             f"{start}/commitment": np.frombuffer(self.commitment, dtype=np.uint8),
         }
 
-    @staticmethod
-    def is_in(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> bool:
-        """Whether the arrays under `prefix` are such a function."""
-        return any(name.startswith(f"{prefix}/{PART}/") for name in arrays)
-
-    @staticmethod
-    def from_arrays(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> KeptFunction:
-        """Read back what `to_arrays` wrote. Raises `ModelCorrupt` if something is missing, misshapen or not finite."""
-        start = f"{prefix}/{PART}/"
-        own = {name[len(start) :]: array for name, array in arrays.items() if name.startswith(start)}
-        try:
-            banks = tuple(str(name) for name in np.asarray(own["banks"], np.str_).tolist())
-            commitment = np.asarray(own["commitment"], np.uint8).tobytes()
-            function = KeptFunction(basis_of("", own), np.asarray(own["bands"], np.float64), banks, commitment)
-            if np.asarray(own["id"], np.uint8).tobytes().hex() != function.function_id:
-                raise ValueError("it is not the one that was hashed")
-            return function
-        except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ModelCorrupt(f"a function that banks keep cannot be read: {error}", part=prefix) from None
+    @classmethod
+    def _of_public(cls, arrays: Mapping[str, NDArray[np.generic]]) -> KeptFunction:
+        banks = tuple(str(name) for name in np.asarray(arrays["banks"], np.str_).tolist())
+        commitment = np.asarray(arrays["commitment"], np.uint8).tobytes()
+        return KeptFunction(basis_of("", arrays), np.asarray(arrays["bands"], np.float64), banks, commitment)
