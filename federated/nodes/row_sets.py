@@ -3,12 +3,12 @@
 What is opened over some customers less what is opened over all of them but one is that one's label. Who is in a run
 follows from consents, from alignment, from what grid companies say that they may use, and from the fold and the seed
 that the operator names: whoever picks these picks the difference. So a bank remembers, for its limit's window, which
-of its customers each run fitted, set aside and held out, and banks tell each other, sealed, how far the next run is
+of its customers each run fitted and held out, and banks tell each other, sealed, how far the next run is
 apart from each of those (`protocols.protected`). They open nothing if it is neither the same nor as far apart as sums
 have to be long, or if there were as many runs over different customers as the limit allows.
 
 Guarantee: of two runs of a window no sum over fewer customers follows than `least_apart` (of fitted rows), or
-`LEAST_APART` (of rows set aside and held out; of all, where one of the runs is of banks alone). Not covered: what more
+`LEAST_APART` (of rows held out; of all, where one of the runs is of banks alone). Not covered: what more
 than two runs say together; the limit bounds how many there are, over different customers and over the same.
 """
 
@@ -180,16 +180,21 @@ def _read(raw: bytes) -> list[RowSet]:
 def _sets(raw: bytes) -> list[RowSet]:
     with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         names = sorted(name[:4] for name in arrays.files if name.endswith("/number"))
-        return [
-            RowSet(
-                int(arrays[f"{name}/number"][0]),
-                int(arrays[f"{name}/about"][0]),
-                int(arrays[f"{name}/runs"][0]) if f"{name}/runs" in arrays.files else 1,
-                tuple(int(n) for n in arrays[f"{name}/about"][1:]),
-                tuple(
-                    np.asarray(arrays[f"{name}/own/{p}"], dtype=np.uint64)
-                    for p in range(len(arrays[f"{name}/about"]) - 1)
-                ),
-            )
-            for name in names
-        ]
+        return [_set({of: arrays[f"{name}/{of}"] for of in _of(name, arrays.files)}) for name in names]
+
+
+def _of(name: str, files: Sequence[str]) -> list[str]:
+    return [file.removeprefix(f"{name}/") for file in files if file.startswith(f"{name}/")]
+
+
+def _set(arrays: Mapping[str, NDArray[np.generic]]) -> RowSet:
+    number, about = (np.asarray(arrays[of]).tolist() for of in ("number", "about"))
+    # What an earlier version set aside between fitted and held-out rows, to calibrate by, is counted no more.
+    purposes = [p for p in range(len(about) - 1) if len(about) != 4 or p != 1]
+    return RowSet(
+        int(number[0]),
+        int(about[0]),
+        int(np.asarray(arrays["runs"])[0]) if "runs" in arrays else 1,
+        tuple(int(about[1 + p]) for p in purposes),
+        tuple(np.asarray(arrays[f"own/{p}"], dtype=np.uint64) for p in purposes),
+    )

@@ -24,13 +24,12 @@ from federated.protocols.protected.state import (
     GRADIENT,
     HELD_OUT,
     HISTOGRAM,
-    SET_ASIDE,
     ProtectedNode,
     Talk,
     gram_of,
 )
 
-PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
+PURPOSES = (FIT, HELD_OUT)
 # A bank that fits fewer is nobody to hide among, nor hides anybody.
 LEAST_OF_A_BANK = 20
 _HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
@@ -109,7 +108,7 @@ class OwnRows:
             self.own,
             [told.counts for told in everybody],
             [told.apart for told in everybody],
-            (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
+            (min(self.rows.least_apart, together), least_of_banks),
         )
 
     def _begin_alone(self, least: int) -> None:
@@ -142,8 +141,6 @@ class Counting:
         if not state.is_bank:
             raise TrainingFailed(f"{talk.name} is no bank")
         if self.own_rows is None:
-            if not state.parties.theirs:
-                state.purposes(content.number("set_aside"), content.integer("seed"))
             self.own_rows = OwnRows.of(state)
             for bank in others:
                 out[f"fitted/{bank}"] = talk.sealed(bank, self.own_rows.told.numbers())
@@ -162,8 +159,9 @@ class Counting:
             raise TooFewRows(f"{self._talk.name}: {detail}", least=LEAST_OF_A_BANK)
         assert self.own_rows is not None
         self.own_rows.begin_with(others)
-        state.fitted, *judged = (sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES)))
-        state.to_judge = judged[0], judged[1]
+        state.fitted, state.to_judge = (
+            sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES))
+        )
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT, gram_of("bank")), counted)
         state.adding[HISTOGRAM] = frozenset(bank for bank, told in everybody.items() if any(told.counts[1:]))
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))

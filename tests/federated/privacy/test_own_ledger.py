@@ -2,8 +2,10 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from small_network import AT
 
@@ -24,6 +26,7 @@ from federated.privacy.differential.accountant import Release
 from federated.privacy.ledgers import dataset_of, ledger_of, ledger_path
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
+from federated.protocols.core.rows import NOBODY
 
 SMALL = Budget(1.0, 1e-5)
 OPENING = Content(config={"at_us": int(AT.timestamp() * 1e6), "fold": 0, "joint": 1})
@@ -39,7 +42,11 @@ def bank(home, clock):
     ledger_path(home, "bank-gusu").unlink(missing_ok=True)
     store = NodeStore(home / "nodes" / "bank-gusu.db")
     store.drop_state(["privacy ledger", "row sets counted"])
-    yield BankNode(store, lambda: clock[0])
+    bank = BankNode(store, lambda: clock[0])
+    # A sandbox's banks allow as many runs as it takes to measure.
+    limit = default_training_limit()
+    bank.set_training_limit(replace(limit, row_sets=2, runs_a_set=limit.runs, least_apart=limit.least_rows))
+    yield bank
     store.close()
 
 
@@ -178,6 +185,25 @@ def test_a_few_customers_are_not_counted_at_all(bank):
     bank.store.put_alignment(grid, everybody[grid])
     with pytest.raises(RowsTooAlike, match="as many as 2 runs"):
         NodeSource(bank).open(OPENING)
+
+
+def test_a_bank_that_holds_nobody_out_trains_on_everybody(bank):
+    fold = NodeSource(bank).open(OPENING)
+    whole = NodeSource(bank).open(Content(config=OPENING.config | {"fold": NOBODY}))
+    assert fold.held_out.any()
+    assert not whole.held_out.any()
+    assert np.array_equal(whole.training, fold.training | fold.held_out)
+
+
+def test_by_themselves_banks_leave_out_few_whom_no_grid_company_serves(bank, monkeypatch):
+    """A run over these too, less one over those in common, is a sum over the few: their labels."""
+    alone = Content(config=OPENING.config | {"joint": 0})
+    common, whole = (NodeSource(bank).open(each).training for each in (OPENING, alone))
+    others = int((whole & ~common).sum())
+    assert others >= 20
+    bank.store.drop_state(["row sets counted alone"])
+    monkeypatch.setattr("federated.protocols.core.node_rows.LEAST_APART", others + 1)
+    assert np.array_equal(NodeSource(bank).open(alone).training, common)
 
 
 def test_two_runs_that_begin_at_once_do_not_both_find_the_memory_as_it_was(bank):
