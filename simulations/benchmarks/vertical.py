@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from flwr.clientapp import ClientApp
@@ -117,7 +118,7 @@ class Watched(ProtectedApp):
         self._lead.read = read  # type: ignore[method-assign]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fitted:
     """A run over one bank and one grid company, and what each position is for.
 
@@ -136,12 +137,12 @@ class Fitted:
         """What each position is for."""
         return self.run.marks[BANK, GRID]
 
-    @property
+    @cached_property
     def columns(self) -> list[Matrix]:
         """Columns (rows, width)."""
         return [_columns_of(self.run, k, values) for k, values in enumerate(self.values)]
 
-    @property
+    @cached_property
     def logits(self) -> list[Matrix]:
         """Parts of the logit (rows,): a bank's, a grid company's, and what both say together."""
         (ours, theirs), weights = self.columns, self.node.weights
