@@ -43,7 +43,7 @@ def test_it_comes_to_the_top_whatever_the_metric_is_wrong_by(seed, ridge, wrong)
     found = answered(ascend(f.metric, start, tolerance=1e-8, most=4_000), f.gradient)
     best = scipy.optimize.minimize(lambda b: -f.value(b), np.zeros(8), method="BFGS", options={"gtol": 1e-9})
     assert found.converged
-    # What is left is told by the metric: where labels are nearly separated, rows bend f a thousandth as much as it says.
+    # What is left is told by the metric: where labels are nearly separated rows bend f a thousandth as much as it says.
     assert f.value(found.point) == pytest.approx(-best.fun, abs=0.02)
     assert found.evaluations == f.asked
     assert np.allclose(found.gradient, f.gradient(found.point))
