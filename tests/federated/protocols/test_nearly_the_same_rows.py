@@ -8,7 +8,7 @@ import pytest
 from protected_world import BANKS, FEW, GRIDS, World, marked
 
 from federated.errors import AggregationFailed, CorruptData, RowsTooAlike, TrainingFailed
-from federated.nodes.row_sets import Apart, RowSets, digests_of
+from federated.nodes.row_sets import Known, RowSets, digests_of, require_wide
 from federated.privacy.secure_aggregation.ring import decoded
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.lead import Lead
@@ -137,21 +137,85 @@ def test_what_is_between_two_runs_is_counted_over_all_banks():
     for bank in BANKS:
         state = world.nodes[bank]._talk.state
         told[bank] = told_of(OwnRows.of(state).told.numbers())
-        (earlier,) = told[bank].apart.values()
-        assert told[bank].counts[0] == of_bank[bank] == earlier.then[0]
-        assert (earlier.together[0], earlier.apart) == (sum(of_bank.values()), (0, 0))
+        (earlier,) = told[bank].known.runs
+        assert told[bank].counts[0] == of_bank[bank] == earlier.own[0]
+        assert earlier.together[0] == sum(of_bank.values())
+        # Everybody is in both.
+        assert [set(cells) for cells in told[bank].known.cells] == [{3}, {3}]
     # A bank that leaves takes its rows with it, and one that was not there brings all of its own.
     alone = memories.of("bank-a")
     own = world.nodes["bank-a"]._counting.own_rows.own
     with pytest.raises(RowsTooAlike) as left:
-        alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].apart], (10_000, 0))
+        alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].known], (10_000, 0))
     assert left.value.context["apart"] == of_bank["bank-b"]
     with pytest.raises(RowsTooAlike) as joined:
         alone.begin(
             7, own, [told["bank-a"].counts, told["bank-b"].counts, (9, 0)],
-            [told["bank-a"].apart, told["bank-b"].apart, {}], (10_000, 0),
+            [told["bank-a"].known, told["bank-b"].known, Known((), ({1: 9}, {}))], (10_000, 0),
         )  # fmt: skip
     assert joined.value.context["apart"] == 9
+
+
+def test_three_runs_of_which_no_two_are_near_do_not_give_one_away():
+    """Over one half, over the other, and over all but one: the first two less the third is the one that is left out."""
+    names = [f"c{k}" for k in range(80)]
+    memories = Memories()
+
+    def begin(own, least=20):
+        memory, parts = memories.of("bank-a"), [digests_of(part) for part in own]
+        counts = [tuple(len(part) for part in own)]
+        memory.begin(len(memory.sets) + 1, parts, counts, [memory.known(parts)], (least, least))
+
+    begin((names[:40], []))
+    begin((names[40:], []))
+    for left_out in (1, 19):
+        with pytest.raises(RowsTooAlike) as refused:
+            begin((names[left_out:], []))
+        assert refused.value.context["apart"] == left_out
+    begin((names[20:], []))
+    with pytest.raises(RowsTooAlike):
+        begin((names[:20] + names[40:45], []))
+    # All of the cells that there are, in any union.
+    begin((names[:20] + names[40:], []))
+    begin((names, []))
+
+
+def test_fitted_and_held_out_rows_do_not_give_one_away_together():
+    """A fold's defaults fitted and held out, less those of all but one: each is told or counted by itself."""
+    everybody = digests_of([f"c{k}" for k in range(80)])
+    fold = [everybody[:50], everybody[50:]]
+    require_wide([everybody], fold, 20)
+    require_wide([everybody[30:]], fold, 20)
+    with pytest.raises(RowsTooAlike):
+        require_wide([everybody[:-1]], fold, 20)
+    with pytest.raises(RowsTooAlike):
+        require_wide([everybody[:50], everybody[51:]], fold, 20)
+
+
+def test_cells_are_those_of_all_banks_whatever_runs_each_was_in():
+    """Of two banks with three customers each a cell has six; a bank knows nothing of a run that it was not in."""
+    memories = {bank: Memories() for bank in BANKS}
+    own = {bank: [digests_of([f"{bank}{k}" for k in range(3)]), digests_of([])] for bank in BANKS}
+
+    def told(banks):
+        return {bank: memories[bank].of(bank).known(own[bank]) for bank in banks}
+
+    def begin(number, banks, least):
+        known = told(banks)
+        for bank in banks:
+            memories[bank].of(bank).begin(number, own[bank], [(3, 0)] * len(banks), list(known.values()), (least, 0))
+
+    begin(11, BANKS[:1], 1)
+    with pytest.raises(RowsTooAlike) as refused:
+        begin(12, BANKS, 4)
+    assert refused.value.context["apart"] == 3
+    begin(12, BANKS, 3)
+    known = told(BANKS)
+    assert [[run.number for run in known[bank].runs] for bank in BANKS] == [[11, 12], [12]]
+    assert [known[bank].cells[0] for bank in BANKS] == [{7: 3}, {3: 3}]
+    # Again, and again by the first alone.
+    begin(13, BANKS, 4)
+    begin(14, BANKS[:1], 3)
 
 
 def test_marks_are_told_once_a_run():
@@ -170,14 +234,14 @@ def test_numbers_of_another_shape_are_refused():
 def test_a_memory_of_a_version_that_set_rows_aside_still_knows_whom_it_fitted_and_held_out():
     memories, own = Memories(), [digests_of(list(names)) for names in ("abcd", "ef", "gh")]
     earlier = memories.of("bank-a")
-    earlier.begin(1, own, [(4, 2, 2)], [earlier.apart(own)], (1, 1, 1))
+    earlier.begin(1, own, [(4, 2, 2)], [earlier.known(own)], (1, 1, 1))
     now = memories.of("bank-a")
     with pytest.raises(RowsTooAlike, match="nearly the same customers"):
         now.begin(
-            2, [digests_of(list("abc")), own[2]], [(3, 2)], [now.apart([digests_of(list("abc")), own[2]])], (2, 2)
+            2, [digests_of(list("abc")), own[2]], [(3, 2)], [now.known([digests_of(list("abc")), own[2]])], (2, 2)
         )
-    assert now.apart([own[0], own[2]])[1] == Apart((4, 2), (4, 2), (0, 0))
-    now.begin(3, [own[0], own[2]], [(4, 2)], [now.apart([own[0], own[2]])], (2, 2))
+    assert now.known([own[0], own[2]]).cells == ({3: 4}, {3: 2})
+    now.begin(3, [own[0], own[2]], [(4, 2)], [now.known([own[0], own[2]])], (2, 2))
 
 
 @pytest.mark.parametrize("action", ["clear", "shuffle", "point", "step", "count", "release", "multiply"])
@@ -244,9 +308,9 @@ def test_a_memory_that_is_spoilt_or_changed_meanwhile_opens_nothing():
     memories.kept.clear()
     one, other = memories.of("bank-a"), memories.of("bank-a")
     own = [digests_of(["a", "b"])]
-    one.begin(1, own, [(2,)], [one.apart(own)], (1,))
+    one.begin(1, own, [(2,)], [one.known(own)], (1,))
     with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
-        other.begin(2, own, [(2,)], [other.apart(own)], (1,))
+        other.begin(2, own, [(2,)], [other.known(own)], (1,))
 
 
 def test_a_set_of_customers_is_trained_on_only_so_often():
