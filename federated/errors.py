@@ -115,6 +115,10 @@ class PrivacyLedgerCorrupt(FederatedError, code="privacy_ledger_corrupt"):
     """The node's privacy ledger is not what was written there; nothing is spent before that is resolved."""
 
 
+class ChannelRefused(FederatedError, code="channel_refused"):
+    """A certificate, a key or a peer is not one that a node of this network takes."""
+
+
 class NodeUnavailable(FederatedError, code="node_unavailable"):
     """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
 

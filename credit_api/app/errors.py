@@ -179,6 +179,7 @@ STATUS: Mapping[str, int] = {
     "alignment_failed": 409,
     "no_overlap": 409,
     "node_unavailable": 503,
+    "channel_refused": 503,
     "aggregation_failed": 500,
     "seal_broken": 502,
     "training_failed": 500,

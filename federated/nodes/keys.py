@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from federated.channel.key_file import KEY_BYTES, made
 from federated.errors import NodeUnavailable
 from federated.nodes.store import NodeStore
 
@@ -37,7 +36,7 @@ SIGNING, MASK = "signing_key", "mask key"
 SEALED_BY, TO_SCRUB = "keys sealed by", "keys to scrub"
 MARK = b"sealed1 "
 BY_FILE, BY_PASSPHRASE = b"file", b"word"
-KEY_BYTES, NONCE_BYTES, SALT_BYTES = 32, 12, 16
+NONCE_BYTES, SALT_BYTES = 12, 16
 # OWASP's parameters for scrypt: 128 MiB and about a second, once for each store that a process opens.
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 17, 8, 1
 
@@ -166,30 +165,11 @@ def _key_in_file(store: NodeStore, *, make: bool) -> bytes:
     except FileNotFoundError:
         if not make:
             raise _unavailable(store, f"{FOLDER}/{path.name}, which they are sealed by, is missing") from None
-        return _made(path)
+        return made(path)
     except OSError as error:
         raise _unavailable(store, f"{FOLDER}/{path.name} cannot be read") from error
     if len(key) != KEY_BYTES:
         raise _unavailable(store, f"{FOLDER}/{path.name} holds no key")
-    return key
-
-
-def _made(path: Path) -> bytes:
-    key = secrets.token_bytes(KEY_BYTES)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Written whole, to be read by its owner only, before it gets its name: a crash leaves no half of a key.
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".new")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    with suppress(OSError):  # where a folder cannot be synced
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     return key
 
 

@@ -1,0 +1,69 @@
+"""TLS between nodes: version 1.3, both sides with certificates of the network, neither revoked, peers that are pinned.
+
+Guarantee: a connection is with the holder of a key that this node has pinned for that name, and whom the network's
+authority certifies now; what passes is read and changed by nobody else. An authority that certifies another key for a
+name, or a node whose name is not pinned, is refused; so is everybody where the list of revoked certificates is over.
+What is not covered: traffic analysis, and a peer whose key was stolen until its certificate ends or is revoked and the
+list has arrived.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+
+from cryptography import x509
+
+from federated.channel.certificates import Party, party_in, pin_of
+from federated.channel.node_keys import CERTIFICATE, KEY, REVOKED, TRUST, NodeKeys
+from federated.errors import ChannelRefused
+
+
+class Connected(Protocol):
+    """A TLS connection after its handshake: `ssl.SSLSocket`, or the `ssl_object` of a stream."""
+
+    def getpeercert(self, binary_form: bool = ..., /) -> bytes | None:
+        """The peer's certificate, DER."""
+        ...
+
+
+def server_context(keys: NodeKeys) -> ssl.SSLContext:
+    """For a node that is asked. Raises `ChannelRefused` for a home without key, certificate or roots."""
+    return _context(keys, ssl.PROTOCOL_TLS_SERVER)
+
+
+def client_context(keys: NodeKeys) -> ssl.SSLContext:
+    """For a node that asks: the other's certificate has the address that is asked for."""
+    return _context(keys, ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _context(keys: NodeKeys, protocol: int) -> ssl.SSLContext:
+    keys.certificate()
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_STRICT
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        # By a ticket a peer would come back that was revoked in between.
+        context.num_tickets = 0
+    folder = keys.folder
+    try:
+        context.load_cert_chain(folder / CERTIFICATE, folder / KEY, password=keys.password())
+        context.load_verify_locations(folder / TRUST)
+        context.load_verify_locations(folder / REVOKED)
+    except (ssl.SSLError, OSError) as error:
+        raise ChannelRefused(f"the node's key, certificate and roots do not fit each other: {error}") from error
+    return context
+
+
+def peer_of(connection: Connected, pins: Mapping[str, frozenset[str]]) -> Party:
+    """Who is at the other end. Raises `ChannelRefused` unless it is known by the key that its certificate has."""
+    der = connection.getpeercert(True)
+    if not der:
+        raise ChannelRefused("the other side showed no certificate")
+    certificate = x509.load_der_x509_certificate(der)
+    party = party_in(certificate)
+    if pin_of(certificate.public_key()) not in pins.get(party.name, frozenset()):
+        raise ChannelRefused(f"{party.name} is not known here by the key of its certificate")
+    return party
