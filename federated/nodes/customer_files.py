@@ -2,8 +2,8 @@
 
 A file is read in blocks, so its length does not matter. Columns go by name and in any order; each has to be there, and
 no other. A cell that is empty is missing; a word, `nan` and `inf` among them, is refused, and so is a line of another
-length, each with its line. Blocks are parsed by pandas where they are plain and rows and empty cells come out even;
-any other block is read cell by cell, which also finds the line of what is wrong.
+length, each with its line. Blocks are parsed by pandas where they are plain and each line has as many cells as the
+header; any other block is read cell by cell, which also finds the line of what is wrong.
 """
 
 from __future__ import annotations
@@ -188,12 +188,7 @@ class CustomerFile:
             )
         except (ValueError, OverflowError):
             return None
-        values = {column: frame[column].to_numpy(np.float64) for column in numbers}
-        breaks = np.sort(np.concatenate([[-1], ends, commas]))
-        empty = int(np.count_nonzero(np.diff(breaks) == 1))
-        missing = sum(int(np.isnan(each).sum()) for each in values.values())
-        # A word such as `nan` is missing to pandas and not an empty cell; an infinite number may have been a word.
-        if len(frame) != len(lines) or missing != empty or any(np.isinf(each).any() for each in values.values()):
+        if len(frame) != len(lines):
             return None
         days: dict[str, IntArray] = {}
         for column in (each for each in DAYS if each in header):
@@ -201,7 +196,7 @@ class CustomerFile:
             if None in told.values():
                 return None
             days[column] = np.array([told[text] for text in frame[column].tolist()], dtype=np.int64)
-        return _Cells(frame[ID].tolist(), values, days, lines)
+        return _Cells(frame[ID].tolist(), {each: frame[each].to_numpy(np.float64) for each in numbers}, days, lines)
 
     def _parsed_by_cell(self, block: bytes, header: Sequence[str], lines: range) -> _Cells:
         rows = [self._split(raw, line) for raw, line in zip(block[:-1].split(b"\n"), lines, strict=True)]

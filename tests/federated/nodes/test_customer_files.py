@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 
@@ -61,6 +62,7 @@ FORMS = {
     "in quotes": lambda raw: b"\n".join(
         b",".join(b'"' + cell + b'"' for cell in line.split(b",")) for line in raw.split(b"\n")[:-1]
     ),
+    "with ids in quotes": lambda raw: re.sub(rb"^(\w+),", rb'"\1",', raw, flags=re.MULTILINE),
     "with spaces": lambda raw: raw.replace(b",8,", b", 8 ,"),
 }
 

@@ -312,14 +312,36 @@ def test_a_deletion_leaves_neither_id_nor_values_in_the_file(bank):
     assert (again.deleted, again.unknown, again.data_sha256) == (0, tuple(gone), done.data_sha256)
 
 
-def test_what_cannot_be_cleared_now_is_cleared_when_somebody_asks_again(bank, monkeypatch):
+def test_what_an_earlier_version_left_in_free_pages_is_gone_too(bank):
+    many = [f"CUSTOMER-{i:05d}" for i in range(600)]
+    with closing(sqlite3.connect(bank.path, isolation_level=None)) as db:
+        db.execute("PRAGMA secure_delete = OFF")
+        insert = "INSERT INTO files (subject_id, features) VALUES (?, ?)"
+        db.executemany(insert, [(each, values_for([each]).tobytes()) for each in many])
+        db.execute("DELETE FROM files WHERE subject_id LIKE 'CUSTOMER-%'")
+    load_customers(bank, [batch(many[300:301])])
+    assert (bank.count(), bytes_of(bank).count(b"CUSTOMER-00299") > 0) == (5, True)
+    other = NodeStore(bank.path)
+    assert other.count() == 5
+    assert delete_customers(bank, many[300:301], AT).scrubbed
+    assert b"CUSTOMER-" not in bytes_of(bank)
+    assert other.count() == 4
+    other.close()
+
+
+@pytest.mark.parametrize("how", ["somebody asks again", "the store is used next"])
+def test_what_cannot_be_cleared_now_is_made_up_for(bank, monkeypatch, how):
     load_customers(bank, [batch(["CUSTOMER-1", "CUSTOMER-2"])])
     monkeypatch.setattr(NodeStore, "scrub", lambda _: False)
     done = delete_customers(bank, ["CUSTOMER-1"], AT)
     assert (done.deleted, done.scrubbed, bank.state(TO_SCRUB)) == (1, False, b"1")
     assert bank.values_of("CUSTOMER-1") is None
     monkeypatch.undo()
-    assert delete_customers(bank, ["CUSTOMER-1"], AT).scrubbed
+    assert b"CUSTOMER-1" in bytes_of(bank)
+    if how == "somebody asks again":
+        assert delete_customers(bank, ["CUSTOMER-1"], AT).scrubbed
+    else:
+        BankNode(bank).public_key()
     assert bank.state(TO_SCRUB) is None
     assert b"CUSTOMER-1" not in bytes_of(bank)
 
