@@ -469,7 +469,7 @@ def _left_behind(
             "model weights",
             trained,
             "runs of training that read these customers: nothing is taken out of weights;"
-            " the next version is trained without them",
+            " the next version that is trained does without them",
         ),
         *_memories(store, db, subjects, now),
     ]
