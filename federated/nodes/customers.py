@@ -269,10 +269,10 @@ def delete_customers(store: NodeStore, subjects: Sequence[str], at: datetime | N
             kept = _left_behind(store, db, subjects, places, now)
             deleted = db.execute(f"DELETE FROM files WHERE subject_id {AMONG}").rowcount
             db.execute(f"UPDATE alignments SET subject_id = ? WHERE subject_id {AMONG}", (DELETED,))
-            _clear_orders(db, frozenset(subjects))
+            cleared = _clear_orders(db, frozenset(subjects))
             if deleted:
                 clear_digest(db)
-            if deleted or places:
+            if deleted or places or cleared:
                 # A kill after this transaction leaves what says that old pages are still to be cleared.
                 db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (TO_SCRUB, b"1"))
             customers = _count(db)
@@ -510,13 +510,16 @@ def _memories(store: NodeStore, db: sqlite3.Connection, subjects: Sequence[str],
         yield Kept("memory of runs", len(until), why, max(until).astimezone(UTC))
 
 
-def _clear_orders(db: sqlite3.Connection, subjects: frozenset[str]) -> None:
-    """In an alignment that is under way a place is left, as in one that was agreed."""
+def _clear_orders(db: sqlite3.Connection, subjects: frozenset[str]) -> bool:
+    """In an alignment that is under way a place is left, as in one that was agreed; whether there was any."""
+    cleared = False
     for key, raw in db.execute("SELECT key, value FROM state WHERE key GLOB 'psi/*/order'").fetchall():
         order: list[str] = json.loads(raw)
         if not subjects.isdisjoint(order):
             left = json.dumps([DELETED if subject in subjects else subject for subject in order]).encode()
             db.execute("UPDATE state SET value = ? WHERE key = ?", (left, key))
+            cleared = True
+    return cleared
 
 
 def _first(db: sqlite3.Connection, query: str) -> int | None:
