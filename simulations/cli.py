@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from federated.errors import FederatedError, TooFewRows
+from federated.errors import FederatedError, RowsTooAlike, TooFewRows
 from simulations import (
     customer_bench_commands,  # noqa: F401 (adds its command to bench)
     loan_bench_commands,  # noqa: F401 (adds its command to bench)
@@ -104,7 +104,8 @@ def train(
             csv=labelled,
         )
     except FederatedError as error:
-        hint = " (in a simulation, --least-rows sets another limit)" if isinstance(error, TooFewRows) else ""
+        few = isinstance(error, TooFewRows | RowsTooAlike)
+        hint = " (in a simulation, --least-rows sets another limit)" if few else ""
         line = f"error {error.code}: {error.detail}{hint}"
         progress.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(REFUSED) from error

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from federated.protocols.core.alignment import AlignmentStep
 from federated.protocols.core.protocol import VerticalProtocol
+from federated.protocols.core.rows import NOBODY
 from simulations.csv_options import LabelledCsv
 from simulations.experiments.vertical_credit.labelled_csv import read_labelled
 from simulations.experiments.vertical_credit.pipeline import Reporter, run
@@ -50,7 +51,8 @@ def train_and_report(
 
         def rounds(fold: int, phase: str, number: int, loss: float) -> None:
             what = "steepest gradient" if phase.endswith("protected") else "validation loss"
-            line = f"fold {fold}, {phase}, round {number}: {what} {loss:.4f}"
+            where = "all customers" if fold == NOBODY else f"fold {fold}"
+            line = f"{where}, {phase}, round {number}: {what} {loss:.4f}"
             progress.update(bar, description=line, total=None)
 
         def aligning(step: AlignmentStep) -> None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from kinds import BOTH
@@ -45,6 +46,20 @@ SLOWEST = (
     "test_paging_routes",
     "test_console_pages",
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """Workers are forked from a process that has loaded what tests import, instead of loading it each."""
+    from ready_python import ready_python
+
+    folder = tempfile.TemporaryDirectory(prefix="tanxin-workers-")
+    config.add_cleanup(folder.cleanup)
+    ready = ready_python(Path(folder.name))
+    config.add_cleanup(ready.close)
+    program = ready.loaded()
+    for spec in specs:
+        spec.python = str(program)
 
 
 def pytest_collection_modifyitems(items):

@@ -253,7 +253,7 @@ class Post:
         return f"console:{key}", fingerprint("POST", self.page.request.url.path, body)
 
 
-def open_post(page: PageDep, fields: Annotated[Fields, Depends(read_fields)]) -> Post:
+async def open_post(page: PageDep, fields: Annotated[Fields, Depends(read_fields)]) -> Post:
     """The form, once it is known to come from the user's own page. Raises `CsrfRejected`."""
     require_same_site(page.request)
     require_token(page.token, fields)

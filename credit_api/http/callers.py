@@ -197,7 +197,7 @@ class Call:
         return Keyed(self.key, print_, status, name, concerned(address, body), thing(address, body))
 
 
-def permitted(issuer: IssuerDep, request: Request) -> Issuer:
+async def permitted(issuer: IssuerDep, request: Request) -> Issuer:
     """Who may issue the route's command, by the table of authority. Raises `Forbidden`, before a body is looked at."""
     require_issuer(issuer.principal, request.scope["route"].path)
     return issuer
@@ -206,7 +206,7 @@ def permitted(issuer: IssuerDep, request: Request) -> Issuer:
 PermittedDep = Annotated[Issuer, Depends(permitted)]
 
 
-def called(issuer: PermittedDep, key: Annotated[str, Depends(keyed)], request: Request) -> Call:
+async def called(issuer: PermittedDep, key: Annotated[str, Depends(keyed)], request: Request) -> Call:
     return Call(issuer, key, request)
 
 

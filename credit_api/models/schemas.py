@@ -48,7 +48,8 @@ class ModelEventOut(ResponseModel):
 
 
 class ModelOut(ResponseModel):
-    """A registered version. `metrics` are held-out figures of exactly these weights, beside its baselines."""
+    """A registered version. `metrics` are held-out figures beside its baselines: means over the folds held out, of
+    models that were fitted as this one, each without one of the folds."""
 
     model: str
     version: str
@@ -72,7 +73,8 @@ class ModelOut(ResponseModel):
     calibration: dict[str, Any]
     cut_off: int
     seed: int
-    held_out_fold: int
+    held_out_folds: list[int] = Field(description="of five, from 0: each was held out of a model that was measured")
+    refit: bool = Field(description="whether these weights were fitted with nobody held out")
     config: dict[str, Any]
     metrics: dict[str, dict[str, float]]
     privacy: str

@@ -20,7 +20,7 @@ PRIVACY_SHARES = (
     "the network operator read sums only, and neither side a row of the other. No differential privacy: no privacy "
     "budget was spent."
 )
-FORMAT = 2
+FORMAT = 3
 Json = dict[str, Any]
 
 
@@ -61,13 +61,15 @@ class FeatureReference:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One version. `metrics[name]` holds held-out `auc, ks, brier, ece, rows` of exactly the registered weights.
+    """One version. `metrics[name]` holds held-out `auc, ks, brier, ece, rows`, means over `held_out_folds` with their
+    standard deviations where there are several, of models that were fitted as this one, each without one of the folds.
 
-    `data_sha256` maps each participant to the hash of its node's data; `cross_fold` holds mean and standard deviation
-    over several folds where they were run, otherwise it is empty. `calibration` holds the method and the held-out
-    expected calibration error with and without it. `score_reference[basis]` counts held-out scores in
-    `federated.models.served.scaling.SCORE_BANDS`; `feature_reference[role][column]` is what later populations are
-    compared with. `privacy_spent` is ε by participant, None where nothing was protected. Times are UTC.
+    The registered weights were fitted with nobody held out if `refit`; of a version of an earlier program they are
+    those that one fold was held out of. `data_sha256` maps each participant to the hash of its node's data.
+    `calibration` holds the method and the held-out expected calibration error with and without it.
+    `score_reference[basis]` counts held-out scores in `federated.models.served.scaling.SCORE_BANDS`;
+    `feature_reference[role][column]` is what later populations are compared with. `privacy_spent` is ε by
+    participant, None where nothing was protected. Times are UTC.
     """
 
     model: str
@@ -86,10 +88,10 @@ class Manifest:
     excluded_columns: dict[str, tuple[str, ...]]
     config: Json
     seed: int
-    held_out_fold: int
+    held_out_folds: tuple[int, ...]
+    refit: bool
     aligned_rows: dict[str, int]
     metrics: dict[str, dict[str, float]]
-    cross_fold: dict[str, dict[str, float]]
     calibration: Json
     cut_off: int
     segments: tuple[SegmentFigures, ...] = ()
@@ -117,12 +119,15 @@ class Manifest:
         try:
             raw: Json = json.loads(text)
             written = raw.pop("format", 1)
-            if written != FORMAT:
+            if written == 2:
+                raw = _of_one_fold(raw)
+            elif written != FORMAT:
                 raise ModelCorrupt(f"a manifest has format {written}, this program reads {FORMAT}: train again")
             raw["created_at"] = utc(datetime.fromisoformat(raw["created_at"]), "created_at")
             raw["purpose"] = Purpose(raw["purpose"])
             raw["explanation"] = Explanation(raw["explanation"])
-            raw["participants"], raw["learners"] = tuple(raw["participants"]), tuple(raw["learners"])
+            for name in ("participants", "learners", "held_out_folds"):
+                raw[name] = tuple(raw[name])
             for name in ("columns", "excluded_columns", "score_reference"):
                 raw[name] = {key: tuple(values) for key, values in raw[name].items()}
             raw["segments"] = tuple(SegmentFigures(**each) for each in raw["segments"])
@@ -133,3 +138,9 @@ class Manifest:
             return Manifest(**raw)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelCorrupt(f"a manifest cannot be read: {error}") from error
+
+
+def _of_one_fold(raw: Json) -> Json:
+    """What format 2 said: its metrics and weights are of the model without one fold; of others there were means."""
+    own = {name: value for name, value in raw.items() if name not in ("held_out_fold", "cross_fold")}
+    return own | {"held_out_folds": [raw["held_out_fold"]], "refit": False}

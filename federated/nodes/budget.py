@@ -80,8 +80,8 @@ class TrainingLimit:
     """At most `runs` openings of a bank's labels by training without noise within `window` of the bank's own clock.
 
     In training on shares, none over fewer than `least_rows` customers of all banks together whom a grid company serves.
-    Runs over at most `row_sets` different sets of customers (`nodes.row_sets`), which differ by `least_apart` of those
-    that are fitted, or by as many as a run fits, if these are fewer, and `runs_a_set` over each.
+    Runs over at most `row_sets` different sets of customers (`nodes.row_sets`), which divide those that are fitted into
+    parts of `least_apart`, or of as many as a run fits, if these are fewer, and `runs_a_set` over each.
     """
 
     window: timedelta

@@ -1,15 +1,16 @@
 """Which customers a bank has let training on shares open sums over: two sums over nearly the same give the rest away.
 
-What is opened over some customers less what is opened over all of them but one is that one's label. Who is in a run
-follows from consents, from alignment, from what grid companies say that they may use, and from the fold and the seed
-that the operator names: whoever picks these picks the difference. So a bank remembers, for its limit's window, which
-of its customers each run fitted, set aside and held out, and banks tell each other, sealed, how far the next run is
-apart from each of those (`protocols.protected`). They open nothing if it is neither the same nor as far apart as sums
-have to be long, or if there were as many runs over different customers as the limit allows.
+What is opened over some customers less what is opened over all of them but one is that one's label, and three sets of
+which no two are near can be put together so. Who is in a run follows from consents, from alignment, from what grid
+companies say that they may use, and from the fold that the operator names: whoever picks these picks the sets. So a
+bank remembers, for its limit's window, which of its customers each run fitted and held out. All sets together divide
+customers into cells, those that are in the same sets; a run that divides one may do so only into parts as large as sums
+have to be long. Banks tell each other, sealed, how many they have in each cell (`protocols.protected`), and open
+nothing where a part is small, or where there were as many runs over different customers as the limit allows.
 
-Guarantee: of two runs of a window no sum over fewer customers follows than `least_apart` (of fitted rows), or
-`LEAST_APART` (of rows set aside and held out; of all, where one of the runs is of banks alone). Not covered: what more
-than two runs say together; the limit bounds how many there are, over different customers and over the same.
+Guarantee: of all runs of a window no sum over fewer customers follows than `least_apart` (of fitted rows, of all banks
+together) or `LEAST_APART` (of rows held out, and of a bank's own, runs of banks alone among them): whatever is added up
+of sums over these sets weighs all customers of a cell alike.
 """
 
 from __future__ import annotations
@@ -53,13 +54,23 @@ class RowSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """How far a bank's own rows of each purpose are from those of an earlier run, and how many it and all banks had in
-    that."""
+class Earlier:
+    """An earlier run that a bank was in: its number, how many rows of each purpose all banks had, and this one."""
 
+    number: int
     together: tuple[int, ...]
-    then: tuple[int, ...]
-    apart: tuple[int, ...]
+    own: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a bank knows of earlier `runs` and a new one: by purpose how many of its rows are in which of them.
+
+    `cells` (one dict a purpose) count rows by where they are: bit 0 is the new run, bit k + 1 that of number k.
+    """
+
+    runs: tuple[Earlier, ...]
+    cells: tuple[dict[int, int], ...]
 
 
 class RowSets:
@@ -79,50 +90,46 @@ class RowSets:
         since = to_micros(now - window)
         self._kept = [kept for kept in _read(raw) if kept.at > since] if raw else []
 
-    def apart(self, own: Sequence[Digests]) -> dict[int, Apart]:
-        """How far these rows are from those of each earlier run, by its number."""
-        return {
-            kept.number: Apart(
-                kept.together,
-                tuple(len(then) for then in kept.own),
-                tuple(len(np.setxor1d(now, then)) for now, then in zip(own, kept.own, strict=True)),
-            )
-            for kept in self._kept
-        }
+    def known(self, own: Sequence[Digests]) -> Known:
+        """Where these rows, by purpose, and those of earlier runs are."""
+        earlier = tuple(
+            Earlier(kept.number, kept.together, tuple(len(part) for part in kept.own)) for kept in self._kept
+        )
+        cells = tuple(_cells([now, *(kept.own[p] for kept in self._kept)]) for p, now in enumerate(own))
+        return Known(earlier, cells)
+
+    @property
+    def sets(self) -> list[Digests]:
+        """The own rows of each purpose of each earlier run."""
+        return [part for kept in self._kept for part in kept.own]
 
     def begin(
         self,
         number: int,
         own: Sequence[Digests],
         counts: Sequence[Sequence[int]],
-        told: Sequence[Mapping[int, Apart]],
+        told: Sequence[Known],
         least: Sequence[int],
     ) -> None:
         """Remember a run before anything is opened over it. `counts` (by purpose) and `told` are each bank's, the own
         among them; `least` is by purpose.
 
-        Raises `RowsTooAlike` if it is too near an earlier one, or one more than there may be.
+        Raises `RowsTooAlike` if it divides earlier ones into parts that are too small, or is one more than may be.
         """
-        numbers = sorted({each for bank in told for each in bank})
-        distances = [_together(earlier, counts, told) for earlier in numbers]
-        for apart in distances:
-            for n, most in zip(apart, least, strict=True):
-                _require_far(n, most)
-        for earlier, apart in zip(numbers, distances, strict=True):
-            if not any(apart):
-                self._run_again(earlier)
-                return
+        numbers = sorted({each.number for bank in told for each in bank.runs})
+        same = set(numbers)
+        for p, most in enumerate(least):
+            cells, gone = _of_all(numbers, p, told), _gone(numbers, p, told)
+            _require_wide(cells, gone, most)
+            same -= {n for n in numbers if gone[n] or any((c & 1) != (c >> 1 + numbers.index(n)) & 1 for c in cells)}
+        if same:
+            self._run_again(min(same))
+            return
         if len(self._kept) >= self._most:
             detail = f"as many as {self._most} runs were opened over different customers: train on those of one of them"
             raise RowsTooAlike(detail, runs=self._most)
         together = tuple(int(n) for n in np.sum(np.asarray(counts, dtype=np.int64), axis=0))
         self._keep([*self._kept, RowSet(number, self._now, 1, together, tuple(np.sort(part) for part in own))])
-
-    def require_far(self, own: Digests, least: int) -> None:
-        """Raise `RowsTooAlike` where these rows are those of the first purpose of an earlier run, but for fewer than
-        `least`."""
-        for kept in self._kept:
-            _require_far(len(np.setxor1d(own, kept.own[0])), least)
 
     def _run_again(self, number: int) -> None:
         """Count one run more over a set. Each draws other columns if the operator wants: they add up."""
@@ -139,25 +146,58 @@ class RowSets:
         self._raw, self._kept = raw, kept
 
 
-def _require_far(apart: int, least: int) -> None:
-    if 0 < apart < least:
+def require_wide(own: Sequence[Digests], sets: Sequence[Digests], least: int) -> None:
+    """Raise `RowsTooAlike` where these sets of rows, one after the other, divide what earlier `sets` left together into
+    parts of fewer than `least`, or bring as few new ones."""
+    known = list(sets)
+    for part in own:
+        _require_wide(_cells([part, *known]), {}, least)
+        known.append(part)
+
+
+def _cells(sets: Sequence[Digests]) -> dict[int, int]:
+    """How many rows are in which of these sets, a bit each."""
+    everybody = np.unique(np.concatenate(sets))
+    where = np.zeros(len(everybody), dtype=np.int64)
+    for bit, one in enumerate(sets):
+        where |= np.isin(everybody, one).astype(np.int64) << bit
+    found, counts = np.unique(where, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _require_wide(cells: Mapping[int, int], gone: Mapping[int, int], least: int) -> None:
+    """`gone` are rows of banks that are in an earlier run and not in this one."""
+    small = [count for count in gone.values() if 0 < count < least]
+    if len(cells) and max(cells) > 1:
+        for cell in {cell >> 1 for cell in cells}:
+            without, within = cells.get(cell << 1, 0), cells.get(cell << 1 | 1, 0)
+            if within and (without or not cell):
+                small += [part for part in (without, within) if 0 < part < least]
+    if small:
         # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
         detail = "an earlier run was over nearly the same customers: the difference tells of the others"
-        raise RowsTooAlike(detail, apart=apart, least=least)
+        raise RowsTooAlike(detail, apart=min(small), least=least)
 
 
-def _together(earlier: int, counts: Sequence[Sequence[int]], told: Sequence[Mapping[int, Apart]]) -> list[int]:
-    """How far all banks' rows are from those of an earlier run, by purpose.
+def _of_all(numbers: Sequence[int], purpose: int, told: Sequence[Known]) -> dict[int, int]:
+    """Cells of all banks' rows, by where they are in the runs of these numbers. A bank that was not in one has none."""
+    together: dict[int, int] = {}
+    for bank in told:
+        at = [1 + numbers.index(run.number) for run in bank.runs]
+        for cell, count in bank.cells[purpose].items():
+            moved = (cell & 1) | sum(((cell >> 1 + k) & 1) << bit for k, bit in enumerate(at))
+            together[moved] = together.get(moved, 0) + count
+    return together
 
-    A bank that was not in it is apart by all its rows, and so is one that is not in this one.
-    """
-    known = [(bank.get(earlier), own) for bank, own in zip(told, counts, strict=True)]
-    total = next(found.together for found, _ in known if found is not None)
-    return [
-        sum(own[p] if found is None else found.apart[p] for found, own in known)
-        + max(total[p] - sum(found.then[p] for found, _ in known if found is not None), 0)
-        for p in range(len(total))
-    ]
+
+def _gone(numbers: Sequence[int], purpose: int, told: Sequence[Known]) -> dict[int, int]:
+    """By earlier run: how many rows it had of banks that are not in this one."""
+    rows = dict.fromkeys(numbers, 0)
+    for bank in told:
+        for run in bank.runs:
+            rows[run.number] += run.own[purpose]
+    most = {run.number: run.together[purpose] for bank in told for run in bank.runs}
+    return {number: max(most[number] - rows[number], 0) for number in numbers}
 
 
 def _written(kept: Sequence[RowSet]) -> bytes:
@@ -194,16 +234,21 @@ def _read(raw: bytes) -> list[RowSet]:
 def _sets(raw: bytes) -> list[RowSet]:
     with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         names = sorted(name[:4] for name in arrays.files if name.endswith("/number"))
-        return [
-            RowSet(
-                int(arrays[f"{name}/number"][0]),
-                int(arrays[f"{name}/about"][0]),
-                int(arrays[f"{name}/runs"][0]) if f"{name}/runs" in arrays.files else 1,
-                tuple(int(n) for n in arrays[f"{name}/about"][1:]),
-                tuple(
-                    np.asarray(arrays[f"{name}/own/{p}"], dtype=np.uint64)
-                    for p in range(len(arrays[f"{name}/about"]) - 1)
-                ),
-            )
-            for name in names
-        ]
+        return [_set({of: arrays[f"{name}/{of}"] for of in _of(name, arrays.files)}) for name in names]
+
+
+def _of(name: str, files: Sequence[str]) -> list[str]:
+    return [file.removeprefix(f"{name}/") for file in files if file.startswith(f"{name}/")]
+
+
+def _set(arrays: Mapping[str, NDArray[np.generic]]) -> RowSet:
+    number, about = (np.asarray(arrays[of]).tolist() for of in ("number", "about"))
+    # What an earlier version set aside between fitted and held-out rows, to calibrate by, is counted no more.
+    purposes = [p for p in range(len(about) - 1) if len(about) != 4 or p != 1]
+    return RowSet(
+        int(number[0]),
+        int(about[0]),
+        int(np.asarray(arrays["runs"])[0]) if "runs" in arrays else 1,
+        tuple(int(about[1 + p]) for p in purposes),
+        tuple(np.asarray(arrays[f"own/{p}"], dtype=np.uint64) for p in purposes),
+    )

@@ -71,16 +71,17 @@ def measure_hidden_scores(queries: int, seed: int) -> HiddenScores:
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(queries, FEATURES))
     made, every = (_made(values, np.random.default_rng(seed), few) for few in (FACTORS, COMPONENTS))
+    opened, opened_every = (_opened(one) for one in (made, every))
     asked: dict[int, list[FloatArray]] = {FACTORS: [], COMPONENTS: []}
     truth: list[FloatArray] = []
     rows, told, bare, read, read_bare = [], [], [], [], []
     found = found_untagged = 0
     for each in values:
-        query = _Query(made, rng)
+        query = _Query(made, opened, rng)
         query.first(each)
         said = query.bank.told()[:FEATURES]
-        for one in (made, every) if len(truth) < ASKED else ():
-            asked[one.function.factors].append(_factors_asked(one, each, rng))
+        for one, served in ((made, opened), (every, opened_every)) if len(truth) < ASKED else ():
+            asked[one.function.factors].append(_factors_asked(one, served, each, rng))
         truth.append(query.contributions())
         rows.append(np.add.reduceat(query.entries, made.function.row.starts)[:FEATURES])
         told.append(floating(said + query.own_shares, POINT_BITS))
@@ -123,12 +124,17 @@ def _made(values: FloatArray, rng: np.random.Generator, factors: int) -> Split:
     return split(basis, gamma, encoder.reference, bands, BANKS, (GRID,), interactions=between)
 
 
-def _factors_asked(made: Split, values: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _opened(made: Split) -> ServedWeights:
+    """What the bank keeps, opened once, as it is where it serves."""
+    return ServedWeights.of(made.function, made.secret, GRID)
+
+
+def _factors_asked(made: Split, served: ServedWeights, values: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Factors (factors,) of a customer's components, in points, each by a query in which a bank says that it alone is
     not 0 in its own columns."""
     count, told = made.function.factors, []
     for own in (np.zeros(count), *np.eye(count)):
-        query = _Query(made, rng)
+        query = _Query(made, served, rng)
         query.first(values, own)
         told.append(query.points)
     return np.array(told[1:]) - told[0]
@@ -143,9 +149,8 @@ def _column_read(told: list[FloatArray], values: FloatArray) -> float:
 class _Query:
     """One query between the three in one place."""
 
-    def __init__(self, made: Split, rng: np.random.Generator) -> None:
-        self._made, self._keys = made, (rng.bytes(32), rng.bytes(32))
-        self._served = ServedWeights.of(made.function, made.secret, GRID)
+    def __init__(self, made: Split, served: ServedWeights, rng: np.random.Generator) -> None:
+        self._made, self._served, self._keys = made, served, (rng.bytes(32), rng.bytes(32))
         self._shape = shape_of(made.function)
         grid_key, bank_key = self._keys
         self.draws = BankDraws(self._shape, bank_key)

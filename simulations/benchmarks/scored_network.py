@@ -28,7 +28,8 @@ def scored_network(home: Path, firms: int, at: datetime, clock: Clock = system_c
     settings = ZooSettings(folds=2, repeats=(), bins=12, ramps=6, convex=ConvexSettings((8.0,), 2, 4, 2, 2))
     quiet = Reporter(lambda _: None, lambda *_: None)
     protocols = [OpenProtocol(settings, ADDITIVE)]
-    result = run(tables, folds=1, protocols=protocols, at=at, home=home, reporter=quiet)
+    # So few customers would tell of each other, were they anybody.
+    result = run(tables, folds=1, protocols=protocols, at=at, home=home, reporter=quiet, least_rows=0)
     governance = Governance(home, ModelRegistry(home))
     version = result.manifests[0].version
     banks = sorted(result.manifests[0].banks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from flwr.clientapp import ClientApp
@@ -25,7 +26,7 @@ from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Session
 from federated.protocols.core.session_app import Opened, session_app
 from federated.protocols.core.settings import SessionSettings
-from federated.protocols.protected.evaluation import Judged, judged
+from federated.protocols.protected.evaluation import Counted, judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
@@ -50,8 +51,8 @@ class ProtectedVertical:
     `…_beyond` does not: 0.5 is nothing), from residuals in the clear, from gradients of its columns as they would be
     opened, and as they pass. `function_read` is the R² of its function, on fitted rows, by least squares from scores
     of held-out rows that the operator sorts, and `…_in_order` the same where these come in the pair's order. Attacks on
-    electricity columns are the gain in R² of the bank, in the clear and protected. Of `labels_counted` rows set aside
-    or held out the operator knows `labels_certain` labels for sure by all counts that it is told, taken together;
+    electricity columns are the gain in R² of the bank, in the clear and protected. Of `labels_counted` rows held out
+    the operator knows `labels_certain` labels for sure by all counts that it is told, taken together;
     `label_chance` is the largest share of one class in a set that is counted.
 
     Attacks on dealing, on made-up rows, each beside the run that has no guard (`dealt_pairs`): whether a dealer that
@@ -117,7 +118,7 @@ class Watched(ProtectedApp):
         self._lead.read = read  # type: ignore[method-assign]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fitted:
     """A run over one bank and one grid company, and what each position is for.
 
@@ -136,23 +137,23 @@ class Fitted:
         """What each position is for."""
         return self.run.marks[BANK, GRID]
 
-    @property
+    @cached_property
     def columns(self) -> list[Matrix]:
         """Columns (rows, width)."""
         return [_columns_of(self.run, k, values) for k, values in enumerate(self.values)]
 
-    @property
+    @cached_property
     def logits(self) -> list[Matrix]:
         """Parts of the logit (rows,): a bank's, a grid company's, and what both say together."""
         (ours, theirs), weights = self.columns, self.node.weights
         own, products = np.split(weights, [len(weights) - self.run.products])
         return [ours @ self.node.beta, theirs @ own, self.run.together(ours, theirs) @ products]
 
-    def solved(self, counted: Judged) -> tuple[float, float]:
+    def solved(self, counted: Counted) -> tuple[float, float]:
         """R² of the grid company's function of fitted rows, by least squares from held-out scores: in the pair's order,
         and as the operator gets them."""
         held, fit = np.flatnonzero(self.marks == HELD_OUT), self.marks == FIT
-        columns, whole, scores = self.columns[1], np.sum(self.logits, axis=0), counted.held_out.logit
+        columns, whole, scores = self.columns[1], np.sum(self.logits, axis=0), counted.logit
         truth = self.logits[1][fit]
         found = []
         for told in (whole[held], scores):
@@ -222,8 +223,7 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
     exchanges, sent = board.traffic.exchanges, board.traffic.bytes
     counted = judged(run, [], 0.0)
     solved = found.solved(counted)
-    parts = [part for part in (counted.set_aside, counted.held_out) if part is not None]
-    sums = [part.sums([BANK]) for part in parts]
+    sums = counted.sums([BANK])
     together, alone = read_together((dealt_pairs.BANK, dealt_pairs.OTHER)), read_together((dealt_pairs.BANK,))
     return ProtectedVertical(
         data_origin=tables.schema.data_origin,
@@ -241,9 +241,9 @@ def measure_vertical(tables: CreditTables, seed: int, most: int = 1_000_000) -> 
         own_function_auc=metrics_of(own, labels[fit]).auc,
         feature_attack_in_clear_gain=features[0].gain,
         feature_attack_protected_gain=features[1].gain,
-        labels_counted=sum(len(part.logit) for part in parts),
-        labels_certain=sum(certain_labels(len(p.logit), known) for p, known in zip(parts, sums, strict=True)),
-        label_chance=max(largest_chance(known) for known in sums),
+        labels_counted=len(counted.logit),
+        labels_certain=certain_labels(len(counted.logit), sums),
+        label_chance=largest_chance(sums),
         row_read=row_read(checked=True),
         row_read_believed=row_read(checked=False),
         columns_read=together.columns,

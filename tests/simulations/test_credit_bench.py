@@ -9,10 +9,12 @@ from command_line import CliRunner, app
 
 import simulations.bench_commands as commands
 from federated.models.learners.boosting import GrowSettings
+from federated.models.served.metrics import ScoreHistogram
 from federated.protocols.open.settings import ConvexSettings, NetworkSettings, TreeSettings, ZooSettings
 from simulations.experiments.credit_zoo import horizontal
 from simulations.experiments.credit_zoo.bench import BenchPlan
 from simulations.experiments.credit_zoo.datasets import load_csv
+from simulations.experiments.credit_zoo.shares import calibrated, judged_figures
 from simulations.experiments.credit_zoo.tables import horizontal_table, overview, update_readme, vertical_table
 from simulations.tables import TABLE_END, TABLE_START
 
@@ -40,6 +42,24 @@ NAMES = {
     "lightgbm",
     "fate_settings",
 }
+
+
+def test_folds_are_calibrated_by_what_the_protocol_tells_of_the_others():
+    """Logits twice as far out as they should be come right by the line of the other folds, a fold alone by none."""
+    folds = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        logits = rng.normal(-1.0, 1.0, 4_000)
+        labels = (rng.random(4_000) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+        counted = {name: array.tolist() for name, array in ScoreHistogram.of(2 * logits, labels).cells().items()}
+        folds.append(judged_figures(2 * logits, labels) | {"scored": counted, "told": counted})
+    found = calibrated(folds)
+    for before, after in zip(folds, found, strict=True):
+        assert after["auc"] == before["auc"]
+        assert (before["ece"] > 0.08, after["ece"] < 0.03) == (True, True)
+        assert after["brier"] < before["brier"]
+        assert not {"scored", "told"} & set(after)
+    assert calibrated(folds[:1])[0]["ece"] == pytest.approx(folds[0]["ece"], abs=1e-3)
 
 
 def table(rows=400, seed=1):

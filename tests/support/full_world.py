@@ -3,26 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from postgres import WORKER
-from world import World
+from ready_worlds import with_full_lists
 
 from financing.lending.unit import UnitOfWork
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def full_world(request, tmp_path_factory):
+def full_world(request, tmp_path_factory, ready_worlds):
     """A world in which every list that is walked here has rows, and the ids that stand in its paths."""
-    home = tmp_path_factory.mktemp("lists") / "home"
-    if request.param == "sqlite":
-        with World.copied(request.getfixturevalue("founded_world"), home) as opened:
-            yield opened, filled(opened)
-        return
-    founded, server = request.getfixturevalue("founded_database"), request.getfixturevalue("postgres_server")
-    name = f"lists_{WORKER}"
-    server.create(name, "founded")
-    with World.copied(founded, home, server.address(name)) as opened:
-        yield opened, filled(opened)
-    server.drop(name)
+    with ready_worlds.copied(request.param, tmp_path_factory.mktemp("lists") / "home", with_full_lists) as made:
+        yield made
 
 
 def filled(w):

@@ -35,10 +35,10 @@ def manifest(version="v0001", **changes):
         "excluded_columns": {"bank": ("sex",), "grid": ()},
         "config": {"rounds": 6},
         "seed": 2024,
-        "held_out_fold": 0,
+        "held_out_folds": (0,),
+        "refit": True,
         "aligned_rows": {"bank-gusu|grid-sip": 200},
         "metrics": {"federated": {"auc": 0.7712, "ks": 0.41, "brier": 0.13, "ece": 0.012, "rows": 1200.0}},
-        "cross_fold": {},
         "calibration": {"method": "platt", "own": ["bank-gusu"], "ece": {"none": 0.034, "platt": 0.012}},
         "cut_off": 540,
         "segments": (

@@ -13,7 +13,7 @@ from federated.protocols.core.settings import SessionSettings
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import HELD_OUT, SET_ASIDE
+from federated.protocols.protected.state import HELD_OUT
 
 FEW = ProtectedSettings(ramps=4, trees=12, cells=8, components=(20, 8), interactions=2)
 
@@ -127,7 +127,5 @@ def held_rows(world, training):
     found = []
     for (bank, grid), marks in training.marks.items():
         shared = np.flatnonzero((world.of_bank == BANKS.index(bank)) & (world.of_grid == GRIDS.index(grid)))
-        both = np.concatenate([shared[marks == SET_ASIDE], shared[marks == HELD_OUT]])
-        order = world.nodes[bank]._talk.state.shuffled[grid].order
-        found.append(both[order][int((marks == SET_ASIDE).sum()) :])
+        found.append(shared[marks == HELD_OUT][world.nodes[bank]._talk.state.shuffled[grid].order])
     return np.concatenate(found)

@@ -21,6 +21,12 @@ def with_a_loan_at_desk(desk):
     return desk.lend()
 
 
+def with_full_lists(world):
+    from full_world import filled
+
+    return filled(world)
+
+
 def begun(make, wherever):
     """The `sqlite_world` of a file whose fixture `wherever` begins with `make(world)`: for tests that take this fixture
     it has happened already, and `given` is what it returned."""

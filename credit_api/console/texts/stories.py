@@ -56,8 +56,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "home.held_out": ("留出集表现", "Held-out performance"),
     "home.held_out_text": (
-        "同一留出集（第 {fold} 折，{rows} 条）上的四项指标；每项各用自己的刻度，● 为最优。",
-        "Four metrics on the same {rows} held-out rows (fold {fold}), each on its own scale; ● marks the best.",
+        "同一留出集（五折中的 {folds} 折，{rows} 条）上的四项指标；每项各用自己的刻度，● 为最优。",
+        "Four metrics on the same {rows} held-out rows ({folds} of 5 folds), each on its own scale; ● marks the best.",
     ),
     "home.begin_head": ("选择身份，走完整个流程", "Choose whom to act as"),
     "home.begin_text": (

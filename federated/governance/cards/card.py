@@ -170,7 +170,7 @@ def _evaluation_data(words: _Words, manifest: Manifest) -> Section:
     facts = Facts(
         (
             (words("origin"), words.name("origin", manifest.data_origin)),
-            (words("fold"), str(manifest.held_out_fold)),
+            (words("folds"), words.listed(str(fold + 1) for fold in manifest.held_out_folds)),
             (words("rows"), words.count(rows)),
         )
     )
@@ -184,7 +184,13 @@ def _training_data(words: _Words, manifest: Manifest) -> Section:
     return Section(
         words("training_data"),
         (
-            Facts(((words("origin"), words.name("origin", manifest.data_origin)), consent)),
+            Facts(
+                (
+                    (words("origin"), words.name("origin", manifest.data_origin)),
+                    (words("fitted_on"), words("fitted_on.all" if manifest.refit else "fitted_on.fold")),
+                    consent,
+                )
+            ),
             Table(words("aligned"), words.header("pair", "rows"), aligned),
             Table(words("data_hash"), words.header("party", "data_hash"), hashes),
         ),
@@ -195,27 +201,27 @@ def _analyses(words: _Words, manifest: Manifest, drift: Mapping[str, Drift] | No
     metrics = tuple(
         (
             words.name("model", name),
-            *(words.number(figures.get(key)) for key in FIGURES),
+            *(_with_spread(words, figures, key) for key in FIGURES),
             words.count(figures.get("rows")),
         )
         for name, figures in sorted(manifest.metrics.items())
-    )
-    folds = tuple(
-        (words.name("model", name), key, words.number(value))
-        for name, figures in sorted(manifest.cross_fold.items())
-        for key, value in sorted(figures.items())
     )
     return Section(
         words("analyses"),
         (
             Table(words("metrics"), (words("model"), "AUC", "KS", "Brier", "ECE", words("rows")), metrics),
-            _or_not(words, "cross_fold", Table(words("cross_fold"), words.header("model", "figure", "value"), folds)),
             _calibration(words, manifest),
             _or_not(words, "by_segment", _segments(words, manifest)),
             words("drift_text"),
             _or_not(words, "score_drift", _drift(words, drift or {})),
         ),
     )
+
+
+def _with_spread(words: _Words, figures: Mapping[str, float], key: str) -> str:
+    """A mean over folds and its standard deviation, where there were several."""
+    spread = figures.get(f"{key}_sd")
+    return words.number(figures.get(key)) + ("" if spread is None else f" ± {words.number(spread)}")
 
 
 def _or_not(words: _Words, key: str, table: Table) -> Table | Facts:

@@ -133,7 +133,13 @@ _PAIRS: dict[str, tuple[str, str]] = {
         "significant (p < 0.01); below 100 rows nothing is said.",
     ),
     # data
-    "fold": ("留出折", "Held-out fold"),
+    "folds": ("留出折（共五折）", "Folds held out, of five"),
+    "fitted_on": ("拟合所用客户", "Fitted on"),
+    "fitted_on.all": (
+        "全部训练客户，未留出任何人；指标来自以同样方式、每次留出一折所拟合的模型",
+        "all training customers, nobody held out; figures are of models fitted in the same way, each without one fold",
+    ),
+    "fitted_on.fold": ("除所示留出折以外的训练客户", "the training customers outside the fold held out"),
     "rows": ("行数", "Rows"),
     "origin.generated": ("程序生成", "generated"),
     "origin.taiwan-default-credit-2005": (
@@ -162,7 +168,6 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "method.isotonic": ("保序校准", "isotonic"),
     "figure": ("数值项", "Figure"),
     "value": ("数值", "Value"),
-    "cross_fold": ("多折结果", "Over several folds"),
     "calibration": ("概率校准", "Calibration"),
     "by_segment": ("分组结果", "By segment"),
     "defaults": ("违约", "Defaults"),
@@ -242,7 +247,7 @@ def privacy_text(statement: str, language: Language) -> str:
     return TEXTS.text(language, STATEMENTS[statement]) if statement in STATEMENTS else statement
 
 
-# As `candidate_of` words it.
+# As `candidates.offered` words it.
 COMPANION_OFFERED = re.compile(
     r"bank_only: held-out Brier (?P<joint>[\d.]+) with grid companies, (?P<alone>[\d.]+) without"
 )

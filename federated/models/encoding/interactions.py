@@ -22,7 +22,7 @@ TIGHTER = 4.0
 
 def cut(components: FloatArray) -> FloatArray:
     """Components (rows, k) as they are multiplied."""
-    return np.clip(components, -FARTHEST, FARTHEST)
+    return np.asarray(np.minimum(np.maximum(components, -FARTHEST), FARTHEST))
 
 
 def products(ours: FloatArray, theirs: FloatArray) -> FloatArray:

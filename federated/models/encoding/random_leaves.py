@@ -130,15 +130,15 @@ class RandomLeaves:
 
     def columns(self, values: FloatArray) -> Float32Array:
         """Design matrix (rows, width) of `values` (rows, features), all of it in [0, 1]."""
-        out = np.zeros((len(values), self.width), dtype=np.float32)
-        out[:, 0] = 1.0
-        out[:, 1 : 1 + self.encoder.width] = self.encoder.encode(values)
+        start = 1 + self.encoder.width
+        # A column after the other, as they are found, and turned at the end.
+        out = np.zeros((self.width, len(values)), dtype=np.float32)
+        out[0] = 1.0
+        out[1:start] = self.encoder.encode(values).T
         leaves = self.trees.leaves(self.binning.codes(values), self.binning.size - 1)
-        rows = np.arange(len(values))
-        for k, leaf in enumerate(leaves):
-            kept = leaf < self.a_tree
-            out[rows[kept], 1 + self.encoder.width + self.a_tree * k + leaf[kept]] = 1.0
-        return out
+        for leaf in range(self.a_tree):
+            out[start + leaf :: self.a_tree] = leaves == leaf
+        return np.ascontiguousarray(out.T)
 
     def functions(self, beta: FloatArray) -> tuple[ConvexFunction, TreeFunction]:
         """The fitted function of coefficients `beta` (width,): its ramps, and its trees."""

@@ -52,11 +52,32 @@ class Trees:
 
     def leaves(self, codes: IntArray, missing: int) -> IntArray:
         """Leaf (trees, rows) that each row of `codes` (rows, features) falls into; `missing` is the missing bin."""
+        if len(codes) >= len(self.feature):
+            return self._leaves_by_tree(codes, missing)
         trees, rows = np.arange(len(self.feature))[:, None], np.arange(len(codes))
         node = np.zeros((len(self.feature), len(codes)), dtype=np.int64)
         for _ in range(self.depth):
             node = 2 * node + 1 + self._right(node, trees, codes, rows, missing)
         return np.asarray(node - self.feature.shape[1], dtype=np.int64)
+
+    def _leaves_by_tree(self, codes: IntArray, missing: int) -> IntArray:
+        """As `leaves`, of many rows: a feature's codes are read as they lie, and nothing is gathered."""
+        by_feature = np.ascontiguousarray(codes.T)
+        absent, inner = by_feature == missing, self.feature.shape[1]
+        out = np.empty((len(self.feature), len(codes)), dtype=np.int64)
+        for k, (feature, cut, missing_left) in enumerate(zip(self.feature, self.cut, self.missing_left, strict=True)):
+            # From the leaves up: where a row that comes to a node ends.
+            ends: list[IntArray | int] = [*[0] * inner, *range(inner + 1)]
+            for node in reversed(range(inner)):
+                j, (left, right) = feature[node], ends[2 * node + 1 : 2 * node + 3]
+                if j < 0:
+                    ends[node] = left
+                    continue
+                beyond = by_feature[j] > cut[node]
+                beyond = beyond & ~absent[j] if missing_left[node] else beyond | absent[j]
+                ends[node] = np.where(beyond, right, left)
+            out[k] = ends[0]
+        return out
 
     def _right(self, node: IntArray, trees: IntArray, codes: IntArray, rows: IntArray, missing: int) -> IntArray:
         feature = self.feature[trees, node]

@@ -88,10 +88,11 @@ class ExplanatoryRow:
     def _parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Ramps and missing indicators, and both factors of every leaf."""
         missing = np.isnan(values)
-        ramps = np.clip((values[self._of_ramp] - self._low) / self._wide, 0.0, 1.0)
-        ramps[missing[self._of_ramp]] = 0.0
-        asked = values[self._split]
-        right = np.where(missing[self._split], self._missing_right, asked > self._threshold)
+        ramps = np.minimum(np.maximum((values[self._of_ramp] - self._low) / self._wide, 0.0), 1.0)
+        right = values[self._split] > self._threshold
+        if missing.any():
+            ramps[missing[self._of_ramp]] = 0.0
+            right = np.where(missing[self._split], self._missing_right, right)
         singles = np.concatenate([ramps, missing])
         a = (right[self._first] == self._first_right).astype(np.float64)
         b = (right[self._second] == self._second_right).astype(np.float64)

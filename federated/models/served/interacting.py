@@ -41,6 +41,11 @@ class Components:
         return int(self.directions.shape[1])
 
     @cached_property
+    def _turned(self) -> FloatArray:
+        # Row by row in memory: directions are often few of many columns.
+        return np.ascontiguousarray(self.directions.T)
+
+    @cached_property
     def _row(self) -> ExplanatoryRow:
         return ExplanatoryRow(self.basis, self.basis.encoder.reference)
 
@@ -50,7 +55,7 @@ class Components:
 
     def of_columns(self, columns: FloatArray) -> FloatArray:
         """Components (count,) of one customer's columns (basis.width,)."""
-        return cut(np.asarray(columns @ self.directions))
+        return cut(np.asarray(self._turned @ columns))
 
     def slim(self) -> Components:
         """The same of no more trees than they take."""

@@ -132,7 +132,7 @@ class _Sums:
     """Tables while functions are added to them."""
 
     def __init__(self, binning: Binning, parts: Sequence[Part]) -> None:
-        self._binning, size, p = binning, binning.size, binning.n_features
+        self._binning, self._size, p = binning, binning.size, binning.n_features
         edges = [
             f.basis.encoder.edges for _, f in parts if isinstance(f, ConvexFunction) and isinstance(f.basis, Basis)
         ]
@@ -143,12 +143,12 @@ class _Sums:
         for j, knots in enumerate(self._knots):
             # The bin of interval i is how many cuts lie at or below its lower knot.
             self.bins[j, 1 : len(knots) + 1] = np.searchsorted(binning.cuts[j], knots, side="right")
-        self.bins[:, -1] = size - 1
-        self.by_bin, self.cells = np.zeros((p, size)), dict[tuple[int, int], FloatArray]()
+        self.bins[:, -1] = self._size - 1
+        self.by_bin, self.cells = np.zeros((p, self._size)), dict[tuple[int, int], FloatArray]()
         self.constant = 0.0
 
     def _cell(self, a: int, b: int) -> FloatArray:
-        return self.cells.setdefault((a, b), np.zeros((self._binning.size, self._binning.size)))
+        return self.cells.setdefault((a, b), np.zeros((self._size, self._size)))
 
     def add_convex(self, weight: float, basis: Basis, beta: FloatArray) -> None:
         """Ramps become levels and slopes; coarse cells are spread over the fine bins that they cover."""
@@ -176,7 +176,7 @@ class _Sums:
     def _coarse_of(self, coarse: Binning) -> list[IntArray]:
         cuts_of = []
         for few, cuts in zip(coarse.cuts, self._binning.cuts, strict=True):
-            of = np.zeros(self._binning.size, dtype=np.int64)
+            of = np.zeros(self._size, dtype=np.int64)
             of[1 : len(cuts) + 1] = np.searchsorted(few, cuts, side="right")
             of[-1] = coarse.size - 1
             cuts_of.append(of)
@@ -198,9 +198,9 @@ class _Sums:
         if feature < 0:
             self._walk(function, tree, 2 * node + 1, path, share)
             return
-        left = (np.arange(self._binning.size) <= trees.cut[tree, node]).astype(np.float64)
+        left = (np.arange(self._size) <= trees.cut[tree, node]).astype(np.float64)
         left[-1] = float(trees.missing_left[tree, node])
-        before = path.get(feature, np.ones(self._binning.size))
+        before = path.get(feature, np.ones(self._size))
         self._walk(function, tree, 2 * node + 1, {**path, feature: before * left}, share)
         self._walk(function, tree, 2 * node + 2, {**path, feature: before * (1.0 - left)}, share)
 

@@ -47,38 +47,27 @@ def deal(rows: int, cells: int, vectors: int, operator_key: bytes, holder_key: b
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Counts that are added up: of `names` by `cells`, the first `aside` of them of rows set aside.
-
-    `rows` and `defaults` are counted in every cell, groups (`<segment>/<group>/…`) in those of held-out rows alone.
-    """
+    """Counts that are added up: of `names` by `cells`."""
 
     cells: int
-    aside: int
     names: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of counts before any are left out: cells, vectors and their tags."""
+        """Cells, vectors and their tags."""
         return self.cells, 2 * len(self.names)
 
-    def wanted(self) -> NDArray[np.bool_]:
-        """Which counts of `shape` are added up."""
-        keep = np.array(["/" not in name for name in self.names]) | (np.arange(self.cells)[:, None] >= self.aside)
-        return np.hstack([keep, keep])
-
     def read(self, total: Ring, masks: Ring, key: int) -> dict[str, Ring]:
-        """As the reader: counts by name, by cell, from wanted counts (n,) behind `masks` of `shape`.
+        """As the reader: counts by name, by cell, from counts (n,) behind `masks` of `shape`.
 
         Raises `AggregationFailed` for counts that were changed.
         """
-        counts, wanted = np.zeros(self.shape, dtype=np.uint64), self.wanted()
-        if total.shape != (int(wanted.sum()),):
-            raise AggregationFailed(f"counts of {total.shape} came where {int(wanted.sum())} were agreed")
-        counts[wanted] = total - masks[wanted]
-        plain, tags = np.split(counts, 2, axis=1)
+        if total.shape != (masks.size,):
+            raise AggregationFailed(f"counts of {total.shape} came where {masks.size} were agreed")
+        plain, tags = np.split(total.reshape(self.shape) - masks, 2, axis=1)
         if np.any(tags != plain * np.uint64(key)):
             raise AggregationFailed("counts were changed on the way to the reader")
-        return {name: np.asarray(plain[wanted[:, i], i]) for i, name in enumerate(self.names)}
+        return {name: np.asarray(plain[:, i]) for i, name in enumerate(self.names)}
 
 
 def counted(values: Ring) -> NDArray[np.int64]:

@@ -80,9 +80,9 @@ class Dealer:
             return None
         return deal_stock(self._masks["grid"], self._tapes["bank"]).ravel()
 
-    def shuffled(self, aside: int, columns: int, vectors: int) -> dict[str, Ring]:
+    def shuffled(self, columns: int, vectors: int) -> dict[str, Ring]:
         """What the pair needs for scores in the bank's order, by party (`privacy.vertical.shuffle`)."""
-        return deal(self._tapes["bank"], self._tapes["grid"], (self.rows, aside, columns, vectors))
+        return deal(self._tapes["bank"], self._tapes["grid"], (self.rows, columns, vectors))
 
     def gradients(self, widths: dict[str, int]) -> dict[str, Ring]:
         """By owner of a gradient, the other party's correction (width,): of (the owner's first columns)ᵀ · (a vector of

@@ -30,9 +30,11 @@ LARGEST_SUM = (1 << 63) - 1
 
 def fixed(values: FloatArray, bits: int, limit: float) -> Ring:
     """Numbers as ring elements. Raises `AggregationFailed` for one that is not finite or beyond `limit`."""
-    if not np.all(np.abs(values) <= limit):
+    scaled = np.asarray(values, dtype=np.float64) * 2.0**bits
+    # Of what is no number the largest is none either, and not below the limit.
+    if not np.abs(scaled).max(initial=0.0) <= limit * 2.0**bits:
         raise AggregationFailed(f"a number is not finite or beyond {limit:g}")
-    return np.rint(np.asarray(values, dtype=np.float64) * 2.0**bits).astype(np.int64).astype(np.uint64)
+    return np.rint(scaled).astype(np.int64).view(np.uint64)
 
 
 def shifted(share: Ring, bits: int, *, first: bool) -> Ring:

@@ -25,19 +25,18 @@ from federated.privacy.vertical.ring import Ring, Tape
 Order = NDArray[np.int64]
 
 
-def _order(tape: Tape, rows: int, aside: int) -> Order:
-    """An order (rows,) in which the first `aside` rows stay the first."""
-    keys = tape.draw(rows)
-    return np.concatenate([np.argsort(keys[:aside]), aside + np.argsort(keys[aside:])])
+def _order(tape: Tape, rows: int) -> Order:
+    """An order (rows,) of chance."""
+    return np.argsort(tape.draw(rows))
 
 
-def deal(bank: Tape, grid: Tape, sizes: tuple[int, int, int, int]) -> dict[str, Ring]:
-    """As the dealer: what the bank and the grid company are sent. `sizes` are rows, how many of them are set aside,
-    columns of the grid company, and numbers a row that are shuffled."""
-    rows, aside, columns, vectors = sizes
+def deal(bank: Tape, grid: Tape, sizes: tuple[int, int, int]) -> dict[str, Ring]:
+    """As the dealer: what the bank and the grid company are sent. `sizes` are rows, columns of the grid company, and
+    numbers a row that are shuffled."""
+    rows, columns, vectors = sizes
     mask, before, after = grid.draw(rows, columns), grid.draw(rows, vectors), grid.draw(rows, vectors)
     weighed = mask @ bank.draw(columns) - bank.draw(rows)
-    return {"grid": np.asarray(weighed), "bank": np.asarray(before[_order(bank, rows, aside)] - after).ravel()}
+    return {"grid": np.asarray(weighed), "bank": np.asarray(before[_order(bank, rows)] - after).ravel()}
 
 
 class ShuffledGrid:
@@ -62,19 +61,19 @@ class ShuffledBank:
     """As the bank, with coefficients `weights` (width,) as ring elements. `hidden` goes to the grid company."""
 
     weights: Ring
-    sizes: tuple[int, int]
+    rows: int
     vectors: int
     tape: Tape
 
     def __post_init__(self) -> None:
         self.hidden = np.asarray(self.weights - self.tape.draw(len(self.weights)))
-        self._share = self.tape.draw(self.sizes[0])
-        self.order = _order(self.tape, *self.sizes)
+        self._share = self.tape.draw(self.rows)
+        self.order = _order(self.tape, self.rows)
 
     def shares(self, columns: Ring, masked: Ring, correction: Ring, own: Ring) -> Ring:
         """The own shares (rows, vectors) in the own order, from the grid company's hidden columns and masked numbers,
         and the dealer's correction; `own` (rows, vectors) are the bank's shares, in the pair's order."""
-        rows = self.sizes[0]
+        rows = self.rows
         if columns.size != rows * len(self.weights) or not masked.size == correction.size == rows * self.vectors:
             raise AggregationFailed(f"{columns.size} columns, {masked.size} numbers and {correction.size} corrections")
         ours = own + masked.reshape(rows, self.vectors)

@@ -1,10 +1,10 @@
-"""From a fitted model to a version that could be registered: scorers, calibration, held-out figures."""
+"""From fitted models to a version that could be registered, and held-out figures of models that were fitted as it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,39 +20,57 @@ from federated.models.served.scorer import PartyScorer
 from federated.nodes.schema import FeatureSchema
 
 JOINT = "joint"
+COUNTS = ("rows", "defaults", "approved", "approved_good")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Held-out figures of one calibrated model: metrics, by segment, by score band, and what calibration changed."""
+    """Held-out figures of one calibrated model: metrics, expected calibration error by method of calibration, by
+    segment, and customers by score band."""
 
     metrics: Metrics
-    calibration: dict[str, Any]
+    ece: dict[str, float]
     segments: tuple[SegmentFigures, ...]
     score_bands: tuple[int, ...]
 
 
+class HeldOut(Protocol):
+    """What is known of customers held out of one fold's model."""
+
+    def measured(self, others: Sequence[Any], /) -> Measured:
+        """Figures of the model; `others` are those held out of the same model of other folds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFigures:
+    """Figures of a model that was calibrated within its fold."""
+
+    figures: Measured
+
+    def measured(self, _: Sequence[Any], /) -> Measured:
+        """The figures, whatever other folds say."""
+        return self.figures
+
+
 @dataclass(frozen=True, slots=True)
 class FittedModel:
-    """What one session came to: banks' function, that of grid companies' columns unless banks fitted alone, its
-    calibrations, and what was measured of it."""
+    """What one session came to: banks' function, that of grid companies' columns unless banks fitted alone, and its
+    calibrations."""
 
     learners: tuple[str, ...]
     bank: PartyScorer | KeptFunction
     grid: PartyScorer | HiddenFunction | None
     calibration: Calibration
     own: dict[str, Calibration]
-    measured: Measured
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A version that could be registered, and what was measured of exactly these functions on held-out customers."""
+    """A version that could be registered: fitted with nobody held out. `offered` says whether with grid companies."""
 
     learners: tuple[str, ...]
     model: ScoringModel
-    measured: Measured
-    alone_bands: tuple[int, ...]
     offered: str = JOINT
 
     @property
@@ -65,7 +83,7 @@ def measured_of(
     schema: FeatureSchema,
     cut_off: int,
     audited: Mapping[tuple[str, str], ScoreHistogram],
-    calibration: dict[str, Any],
+    ece: dict[str, float],
 ) -> Measured:
     """Figures from held-out histograms by (segment, group number), ("all", "0") among them."""
     whole = audited["all", "0"]
@@ -75,7 +93,7 @@ def measured_of(
         for (name, group), histogram in sorted(audited.items())
         if name != "all"
     ]
-    return Measured(whole.metrics(), calibration, tuple(segments), score_bands(whole))
+    return Measured(whole.metrics(), ece, tuple(segments), score_bands(whole))
 
 
 def mean_measured(drawn: Sequence[Measured]) -> Measured:
@@ -86,9 +104,38 @@ def mean_measured(drawn: Sequence[Measured]) -> Measured:
         means = {name: _mean(values) for name, values in numbers.items() if name not in ("segment", "group")}
         segments.append(replace(of, **means))
     metrics = {f.name: _mean([getattr(each.metrics, f.name) for each in drawn]) for f in fields(Metrics)}
-    eces = {name: _mean([each.calibration["ece"][name] for each in drawn]) for name in first.calibration["ece"]}
     bands = tuple(_mean([each.score_bands[k] for each in drawn]) for k in range(len(first.score_bands)))
-    return Measured(Metrics(**metrics), first.calibration | {"ece": eces}, tuple(segments), bands)
+    return Measured(Metrics(**metrics), _mean_eces(drawn), tuple(segments), bands)
+
+
+def pooled(folds: Sequence[Measured]) -> Measured:
+    """Figures of models of several folds, whose held-out customers are other ones: counts add up, and rates are means,
+    those of a group weighted by its rows."""
+    groups: dict[tuple[str, str], list[SegmentFigures]] = {}
+    for each in folds:
+        for segment in each.segments:
+            groups.setdefault((segment.segment, segment.group), []).append(segment)
+    means = {f.name: float(np.mean([getattr(each.metrics, f.name) for each in folds])) for f in fields(Metrics)}
+    metrics: dict[str, Any] = means | {"rows": sum(each.metrics.rows for each in folds)}
+    bands = np.sum([each.score_bands for each in folds], axis=0).tolist()
+    segments = tuple(_pooled_group(parts) for _, parts in sorted(groups.items()))
+    return Measured(Metrics(**metrics), _mean_eces(folds), segments, tuple(bands))
+
+
+def _pooled_group(parts: Sequence[SegmentFigures]) -> SegmentFigures:
+    rows = np.array([part.rows for part in parts])
+    sums: dict[str, Any] = {name: sum(getattr(part, name) for part in parts) for name in COUNTS}
+    rates: dict[str, Any] = {
+        name: float(rows @ np.array([getattr(part, name) for part in parts]) / rows.sum())
+        for name in ("mean_probability", "brier", "ece")
+    }
+    ranked = [(part.rows, part.auc) for part in parts if part.auc is not None]
+    auc = sum(count * each for count, each in ranked) / sum(count for count, _ in ranked) if ranked else None
+    return replace(parts[0], **sums, **rates, auc=auc)
+
+
+def _mean_eces(each: Sequence[Measured]) -> dict[str, float]:
+    return {name: float(np.mean([one.ece[name] for one in each])) for name in each[0].ece}
 
 
 def _mean(values: Sequence[Any]) -> Any:
@@ -99,22 +146,27 @@ def _mean(values: Sequence[Any]) -> Any:
     return round(mean) if all(isinstance(value, int) for value in values) else mean
 
 
-def candidate_of(joint: FittedModel, alone: FittedModel) -> Candidate:
+def offered(joint: Measured, alone: Measured) -> str:
+    """`JOINT`, or why not: a joint model that is worse on held-out customers than its companion is not offered."""
+    losses = joint.metrics.brier, alone.metrics.brier
+    if losses[0] <= losses[1]:
+        return JOINT
+    return f"bank_only: held-out Brier {losses[0]:.5f} with grid companies, {losses[1]:.5f} without"
+
+
+def candidate_of(joint: FittedModel, alone: FittedModel, offer: str) -> Candidate:
     """The version that a joint model and a bank-only companion make together.
 
-    A joint model that is worse on held-out customers than its companion is not offered: the version then scores with
-    the companion alone, whatever a grid company says, and `offered` tells why.
+    Where another `offer` than `JOINT` is made it scores with the companion alone, whatever a grid company says.
     """
     grid = joint.grid
     assert grid is not None
-    losses = joint.measured.metrics.brier, alone.measured.metrics.brier
-    if losses[0] > losses[1]:
+    if offer != JOINT:
         only = alone.bank
         model = ScoringModel(only, grid.silent(), only, alone.calibration, alone.calibration, alone.own)
-        why = f"bank_only: held-out Brier {losses[0]:.5f} with grid companies, {losses[1]:.5f} without"
-        return Candidate(alone.learners, model, alone.measured, alone.measured.score_bands, why)
+        return Candidate(alone.learners, model, offer)
     model = ScoringModel(joint.bank, grid, alone.bank, joint.calibration, alone.calibration, joint.own)
-    return Candidate(joint.learners, model, joint.measured, alone.measured.score_bands)
+    return Candidate(joint.learners, model)
 
 
 def segment_figures(segment: str, group: str, histogram: ScoreHistogram, cut_off: int) -> SegmentFigures:

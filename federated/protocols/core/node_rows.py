@@ -18,12 +18,14 @@ from federated.models.encoding.categories import RawTable
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.node import Node
-from federated.nodes.row_sets import LEAST_APART, Digests, digests_of
+from federated.nodes.row_sets import LEAST_APART, Digests, digests_of, require_wide
 from federated.privacy.ledgers import dataset_of, ledger_of
 from federated.protocols.core.messages import Content
-from federated.protocols.core.rows import BankRows, GridRows
+from federated.protocols.core.rows import NOBODY, BankRows, GridRows
 
 Positions = NDArray[np.int64]
+# What a bank remembers of its customers: whose defaults were counted, whom runs fitted and held out.
+MEMORIES = ("counted", "counted alone", "fitted", "fitted alone")
 
 
 class NodeSource:
@@ -46,7 +48,8 @@ class NodeSource:
         }
 
     def open(self, content: Content) -> BankRows | GridRows:
-        """Rows for `fold` at the instant `at_us`; with `joint`, a bank trains on aligned customers only.
+        """Rows for `fold`, or with `NOBODY` held out, at the instant `at_us`; with `joint`, a bank trains on aligned
+        customers only, and so it does where these are nearly all.
 
         A bank's own privacy ledger is asked. Raises `PrivacyBudgetExceeded`, `PrivacyLedgerCorrupt`, or `CorruptData`
         naming party and column, `TooFewRows`, `RowsTooAlike`, `TrainingFailed` if the message lacks a field.
@@ -69,13 +72,19 @@ class NodeSource:
         for rows in peers.values():
             aligned[rows[rows >= 0]] = True
         fold = content.integer("fold")
-        training = consented & (table.folds != fold) & (aligned | (not content.integer("joint")))
+        out = (table.folds == fold) & (fold != NOBODY)
+        training, others = consented & ~out & aligned, consented & ~aligned
+        # A run over few customers more than those in common tells of the few, and so does one less a fold of few.
+        of_fold = np.bincount(table.folds[others] + 1)
+        least = min(LEAST_APART, self.node.training_limit.least_rows)
+        if not content.integer("joint") and not np.any((of_fold > 0) & (of_fold < least)):
+            training |= others & ~out
         digests = digests_of(table.subjects)
         self._remember(self.node, digests[training], "counted" if content.integer("joint") else "counted alone")
         if len(np.unique(table.labels[training])) < 2:
             detail = f"{self.org_id}: column y has one class only among training rows"
             raise CorruptData(detail, party=self.org_id, column="y")
-        held_out = consented & (table.folds == fold) & aligned
+        held_out = consented & out & aligned
         read = [table.subjects[i] for i in np.flatnonzero(training | held_out)]
         self._log(self.org_id, at, {subject: allowed[subject] for subject in read})
         limit = self.node.training_limit
@@ -101,7 +110,8 @@ class NodeSource:
         least = min(LEAST_APART, bank.training_limit.least_rows)
         if len(training) < least:
             raise TooFewRows(f"{bank.org_id} does not count defaults of {len(training)} customers", least=least)
-        sets.begin(number, [training], [[len(training)]], [sets.apart([training])], [least])
+        require_wide([training], [one for of in MEMORIES for one in bank.row_sets(of).sets], least)
+        sets.begin(number, [training], [[len(training)]], [sets.known([training])], [least])
 
     @staticmethod
     def _begin(bank: BankNode) -> None:

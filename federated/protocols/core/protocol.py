@@ -11,16 +11,16 @@ of the protocol, which decides what to answer, and what it returns is a run of i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from flwr.clientapp import ClientApp
 
 from federated.models.encoding.public_ranges import PublicTable
-from federated.models.served.metrics import Metrics
 from federated.nodes.identity import Identity
 from federated.nodes.schema import FeatureSchema
-from federated.protocols.core.candidates import Candidate
+from federated.protocols.core.candidates import Candidate, HeldOut, Measured
 from federated.protocols.core.cost import Cost
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.core.references import References
@@ -64,7 +64,7 @@ class TrainingProtocol(Protocol[NodeT_contra, TaskT_contra, ResultT_co]):
 
 @dataclass(frozen=True, slots=True)
 class FoldTask:
-    """One fold to hold out. `at_us` is the instant that consents are checked at (µs since 1970, UTC).
+    """One fold to hold out, or `rows.NOBODY`. `at_us` is the instant that consents are checked at (µs since 1970, UTC).
 
     `cut_off` is the lowest score that is approved, for figures by segment.
     """
@@ -83,26 +83,49 @@ class FoldTask:
 
 @dataclass(frozen=True, slots=True)
 class FoldReport:
-    """One trained fold of one protocol: candidates by name, those with exact reasons first, and their one companion.
+    """One fold of one protocol: what is known of customers held out of its models by name, those with exact reasons
+    first and their one companion last, and what each cost."""
 
-    `cost` is by name, the companion's among them.
-    """
-
-    candidates: dict[str, Candidate]
+    held_out: dict[str, HeldOut]
     companion: str
-    companion_metrics: Metrics
-    references: References
     cost: dict[str, Cost]
 
 
+def measured_folds(reports: Sequence[FoldReport]) -> list[dict[str, Measured]]:
+    """Figures of each fold's models by name, calibrated by the other folds where the protocol calibrates so."""
+    return [
+        {
+            name: own.measured([other.held_out[name] for other in reports if other is not report])
+            for name, own in report.held_out.items()
+        }
+        for report in reports
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What a protocol came to with nobody held out: candidates by name, and how all training rows fell into bins."""
+
+    candidates: dict[str, Candidate]
+    references: References
+
+
 class VerticalProtocol(TrainingProtocol[Opened, FoldTask, FoldReport], Protocol):
-    """A protocol whose candidates can be registered. `privacy` is what their manifests state.
+    """A protocol whose models can be registered: `train` measures them on a fold held out, `refit` fits them again with
+    everybody, for the registry. `privacy` is what their manifests state.
 
     `averages` says whether nodes train networks that a strategy averages.
     """
 
     privacy: ClassVar[str]
     averages: ClassVar[bool]
+
+    def refit(
+        self, board: Switchboard, task: FoldTask, folds: Sequence[FoldReport], offers: Mapping[str, str], /
+    ) -> Refit:
+        """The models of `train`, which gave `folds`, fitted with nobody held out; `offers` (`candidates.offered`) by
+        name."""
+        ...
 
     def seeded(self, seed: int) -> Self:
         """The same settings, and this seed."""

@@ -20,6 +20,8 @@ Positions = NDArray[np.int64]
 Keep = Callable[[str, bytes, Mapping[str, bytes]], None]
 # A group of fewer held-out rows at one bank is not reported by it.
 LEAST_AUDITED = 10
+# The fold of an opening in which nobody is held out.
+NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True)

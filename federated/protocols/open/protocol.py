@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -10,16 +11,16 @@ from flwr.clientapp import ClientApp
 from federated.errors import TrainingFailed
 from federated.governance.manifest import PRIVACY_NONE
 from federated.nodes.identity import Identity
-from federated.protocols.core.candidates import FittedModel, candidate_of
+from federated.protocols.core.candidates import HeldOut, KnownFigures, candidate_of
 from federated.protocols.core.cost import Meter
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.core.protocol import COMPANION, FoldReport, FoldTask, Needs
+from federated.protocols.core.protocol import COMPANION, FoldReport, FoldTask, Needs, Refit
 from federated.protocols.core.references import references
-from federated.protocols.core.session import Config, Progress
+from federated.protocols.core.session import Config
 from federated.protocols.core.session_app import Opened
 from federated.protocols.open.apps import add_learners
 from federated.protocols.open.blending import Blender
-from federated.protocols.open.run import ADDITIVE, ALL, ZooResult, fit_zoo
+from federated.protocols.open.run import ADDITIVE, ALL, fit_zoo
 from federated.protocols.open.session import LearnerSession
 from federated.protocols.open.settings import ZooSettings
 from federated.protocols.strategies.named import strategy_named
@@ -62,27 +63,30 @@ class OpenProtocol:
 
     def train(self, board: Switchboard, task: FoldTask, /) -> FoldReport:
         """The explainable blend and, of all learners, the default one, with a companion of additive learners."""
-        opening: Config = {"fold": task.fold, "at_us": task.at_us}
-        session, result = self._fitted(board, task.progress, opening | {"joint": 1}, self.learners)
-        wanted = [EXPLAINABLE] + ([DEFAULT] if set(self.learners) - set(ADDITIVE) else [])
-        blends = {name: self._blend(session, result, task, name) for name in wanted}
-        reference = references(session)
-        lone, lone_result = self._fitted(board, task.companions_progress, opening | {"joint": 0}, ADDITIVE)
-        alone = self._blend(lone, lone_result, task, EXPLAINABLE)
-        return FoldReport(
-            candidates={name: candidate_of(blend, alone) for name, blend in blends.items()},
-            companion=COMPANION,
-            companion_metrics=alone.measured.metrics,
-            references=reference,
-            cost={name: result.cost[name] for name in wanted} | {COMPANION: lone_result.cost[EXPLAINABLE]},
-        )
+        blender = self._fitted(board, task, joint=1)
+        held_out: dict[str, HeldOut] = {
+            name: KnownFigures(blender.measured(name, task.schema, task.cut_off)) for name in self._wanted
+        }
+        alone = self._fitted(board, task, joint=0)
+        held_out[COMPANION] = KnownFigures(alone.measured(EXPLAINABLE, task.schema, task.cut_off))
+        cost = {name: blender.result.cost[name] for name in self._wanted}
+        return FoldReport(held_out, COMPANION, cost | {COMPANION: alone.result.cost[EXPLAINABLE]})
 
-    def _fitted(
-        self, board: Switchboard, progress: Progress, opening: Config, learners: tuple[str, ...]
-    ) -> tuple[LearnerSession, ZooResult]:
+    def refit(self, board: Switchboard, task: FoldTask, _: Sequence[FoldReport], offers: Mapping[str, str], /) -> Refit:
+        """The same blends and the same companion with nobody held out."""
+        blender = self._fitted(board, task, joint=1)
+        blends = {name: blender.model(name) for name in self._wanted}
+        reference = references(blender.session)
+        alone = self._fitted(board, task, joint=0).model(EXPLAINABLE)
+        return Refit({name: candidate_of(blend, alone, offers[name]) for name, blend in blends.items()}, reference)
+
+    @property
+    def _wanted(self) -> list[str]:
+        return [EXPLAINABLE] + ([DEFAULT] if set(self.learners) - set(ADDITIVE) else [])
+
+    def _fitted(self, board: Switchboard, task: FoldTask, joint: int) -> Blender:
         meter = Meter(board)
+        opening: Config = {"fold": task.fold, "at_us": task.at_us, "joint": joint}
+        progress = task.progress if joint else task.companions_progress
         session = LearnerSession(board, self.settings, progress, opening)
-        return session, fit_zoo(session, learners, meter.cost())
-
-    def _blend(self, session: LearnerSession, result: ZooResult, task: FoldTask, name: str) -> FittedModel:
-        return Blender(session, result, task.schema, task.cut_off).blend(name)
+        return Blender(session, fit_zoo(session, self.learners if joint else ADDITIVE, meter.cost()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from flwr.serverapp import Grid
@@ -30,18 +30,19 @@ BLENDS = {"federated": ALL, "federated_additive": ADDITIVE}
 
 @dataclass(frozen=True, slots=True)
 class ZooResult:
-    """Functions by learner and side, blend weights by blend (the constant last), metrics and cost by name."""
+    """Functions by learner and side, blend weights by blend (the constant last), cost by name, and metrics by name
+    where they were asked for."""
 
     functions: dict[str, list[PartyFunction]]
     blends: dict[str, FloatArray]
-    metrics: dict[str, Metrics]
     cost: dict[str, Cost]
+    metrics: dict[str, Metrics] = field(default_factory=dict)
 
 
 def train_zoo(
     grid: Grid, settings: ZooSettings, progress: Progress, learners: Sequence[str] = ("scorecard", *ALL)
 ) -> ZooResult:
-    """Train `learners` over the nodes behind `grid` and blend them.
+    """Train `learners` over the nodes behind `grid`, blend them, and measure them on rows held out.
 
     `federated` blends all of `ALL` among them, `federated_additive` those that are sums of functions of at most two
     features; pair trees need `additive` before them, which chooses the pairs.
@@ -49,11 +50,13 @@ def train_zoo(
     board = Switchboard(grid)
     meter = Meter(board)
     session = LearnerSession(board, settings, progress)
-    return fit_zoo(session, learners, meter.cost())
+    result = fit_zoo(session, learners, meter.cost())
+    return replace(result, metrics=Evaluation(session).held_out(list(result.functions), result.blends))
 
 
 def fit_zoo(session: LearnerSession, learners: Sequence[str], opening: Cost) -> ZooResult:
-    """As `train_zoo`, on a session that is open; `opening` is what that cost, a part of every blend's cost."""
+    """As `train_zoo`, on a session that is open, and not measured; `opening` is what that cost, a part of every
+    blend's cost."""
     board, settings = session.board, session.settings
     costs: dict[str, Cost] = {}
     functions: dict[str, list[PartyFunction]] = {}
@@ -72,7 +75,7 @@ def fit_zoo(session: LearnerSession, learners: Sequence[str], opening: Cost) -> 
         blends[blend] = np.zeros(len(names) + 1)
         blends[blend][[*(names.index(name) for name in members), len(names)]] = chosen
         costs[blend] = sum((costs[name] for name in members), opening + meter.cost())
-    return ZooResult(functions, blends, Evaluation(session).held_out(names, blends), costs)
+    return ZooResult(functions, blends, costs)
 
 
 def _learner(name: str, session: LearnerSession, additive: Additive) -> Learner:

@@ -7,7 +7,7 @@ it against what is public, and keeps it under the public function's id, where a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,10 @@ def _columns_of(content: Content) -> tuple[RandomLeaves, FloatArray]:
 
 
 class Concealing:
-    """The handlers of one node."""
+    """The handlers of one node. `follow` takes a point from the lead."""
 
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
+    def __init__(self, talk: Talk, follow: Callable[[Content], None]) -> None:
+        self._talk, self._follow = talk, follow
 
     def conceal_own(self, content: Content) -> Content:
         """Of the lead: what is public of the function of banks' columns that the fit came to, once a run, and what each
@@ -81,6 +81,7 @@ class Concealing:
         """Of a bank: keep the weights of banks' function. Raises `ModelCorrupt` for those of another, or of other
         columns than those that were fitted."""
         state, talk = self._talk.state, self._talk
+        self._follow(content)
         state.require_rest()
         state.tell_once("weights of banks' function")
         function = KeptFunction.from_arrays(PUBLIC, content.arrays)

@@ -59,12 +59,12 @@ class Dealing:
                 out[f"dealt/{grid}/{bank}"] = self._handed((bank, grid), grid, stock)
         return out
 
-    def shuffled(self, aside: Mapping[Pair, int], columns: int, vectors: int) -> Arrays:
+    def shuffled(self, columns: int, vectors: int) -> Arrays:
         """What pairs need for scores of rows that are judged, in an order of the bank's, and `vectors` − 1 numbers more
-        of each row; `aside` says how many rows of each are set aside."""
+        of each row."""
         out: Arrays = {}
         for (bank, grid), dealer in self._dealers.get(JUDGING, {}).items():
-            dealt = dealer.shuffled(aside[bank, grid], columns, vectors)
+            dealt = dealer.shuffled(columns, vectors)
             out[f"dealt/{grid}/{bank}"] = self._handed((bank, grid), grid, dealt["grid"])
             out[f"dealt/{bank}/{grid}"] = self._handed((bank, grid), bank, dealt["bank"])
         return out

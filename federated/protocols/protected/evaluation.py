@@ -1,4 +1,4 @@
-"""Calibration and held-out figures of a protected model: from scores that the operator sums, and labels it never sees.
+"""Held-out figures of a protected model: from scores that the operator sums, and labels it never sees.
 
 The operator puts rows into cells of equal mass by their summed logit, at least `LEAST_CELL` rows each. Defaults by cell
 are counted on shares and added up securely (`privacy.vertical.counting`), behind masks that only one bank takes off,
@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.errors import AggregationFailed
+from federated.errors import AggregationFailed, NoOverlap
 from federated.models.encoding.binning import IntArray
 from federated.models.encoding.ramps import FloatArray
-from federated.models.served.calibration import NONE, Calibration, drawn_in, platt
+from federated.models.served.calibration import Calibration, platt
 from federated.models.served.metrics import ScoreHistogram
 from federated.privacy.vertical.counting import Counter, Layout
 from federated.privacy.vertical.curve import REACH
@@ -36,7 +36,7 @@ from federated.protocols.protected import judging
 from federated.protocols.protected.dealing import GROUPS, JUDGING
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.shuffling import SCORE_BITS
-from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, Pair
+from federated.protocols.protected.state import HISTOGRAM, Pair
 
 LEAST_CELL = 20
 DRAWS = 40
@@ -154,44 +154,6 @@ class Counted:
         return known
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Rows set aside, for calibration, None where they are too few, and rows held out, for figures."""
-
-    set_aside: Counted | None
-    held_out: Counted
-
-    def calibration(self) -> Calibration:
-        """Platt's line on rows set aside, as far as they can say that it is another than the model's."""
-        return NONE if self.set_aside is None else drawn_in(self.set_aside.expected())
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Rows of one purpose, pair after pair: `logit`, `owner` (a bank's number) and `cell`, (rows,) each."""
-
-    logit: FloatArray
-    owner: IntArray
-    edges: FloatArray
-
-    @staticmethod
-    def of(run: ProtectedTraining, logits: Mapping[Pair, FloatArray], mark: int, cut_off: float) -> _Scored:
-        """Rows marked so, in cells that do not lie on both sides of `cut_off`."""
-        parts = [logits[pair][run.evaluated(pair) == mark] for pair in logits]
-        numbers = [run.session.banks.orgs.index(bank) for bank, _ in logits]
-        logit = np.concatenate(parts)
-        return _Scored(logit, np.repeat(numbers, [len(part) for part in parts]), _edges(logit, cut_off))
-
-    @property
-    def cells(self) -> int:
-        """How many cells there are: none without rows."""
-        return len(self.edges) + 1 if len(self.logit) else 0
-
-    def cell(self, logits: FloatArray) -> IntArray:
-        """The cell of each logit."""
-        return np.asarray(np.searchsorted(self.edges, logits, side="right"), dtype=np.int64)
-
-
 def _allotted(
     rng: np.random.Generator,
     odds: FloatArray,
@@ -221,8 +183,9 @@ def _place(keys: FloatArray, block: IntArray) -> IntArray:
     return place
 
 
-def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut_off: float) -> Judged:
-    """Count a fitted model's rows. `segments` are groups as (segment, group number, role of who has the column).
+def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut_off: float) -> Counted:
+    """Count a fitted model's held-out rows. `segments` are groups as (segment, group number, role of who has the
+    column).
 
     No cell holds logits on both sides of `cut_off`. Raises what a node refuses with (the reader refuses where too few
     rows are held out), `AggregationFailed`.
@@ -230,44 +193,41 @@ def judged(run: ProtectedTraining, segments: Sequence[tuple[str, str, str]], cut
     if not run.joint:
         return _alone(run)
     theirs = [f"{segment}/{group}" for segment, group, role in segments if role == "grid"]
-    logits = _shuffled(run, theirs)
-    aside, held = (_Scored.of(run, logits, mark, cut_off) for mark in (SET_ASIDE, HELD_OUT))
-    below = int(held.cell(np.array([cut_off]))[0]) if cut_off in held.edges else 0
-    places = {
-        pair: np.where(run.evaluated(pair) == HELD_OUT, aside.cells + held.cell(z), aside.cell(z))
-        for pair, z in logits.items()
-    }
-    told = _released(run, segments, places, (aside.cells, held.cells), below)
-    counted: list[Counted | None] = []
-    for name, rows in (("aside", aside), ("held", held)):
-        blocks = [np.asarray(told.arrays.get(f"{name}/{what}", ()), dtype=np.int64) for what in ("block", "defaults")]
-        cell = rows.cell(rows.logit)
-        lower = rows.logit < cut_off
-        if not len(blocks[0]):
-            counted.append(None)
-            continue
-        few = scarce(Blocks(*blocks), np.bincount(cell, minlength=rows.cells))
-        counted.append(Counted(rows.logit, blocks[0][cell], blocks[1], rows.owner, lower, few[cell]))
-    assert counted[1] is not None
-    groups, banks, cell = dict[tuple[str, str], Group](), list(run.session.banks.orgs), held.cell(held.logit)
-    rungs = rungs_of(np.asarray(told.arrays["held/block"], dtype=np.int64))
+    logits, banks = _shuffled(run, theirs), list(run.session.banks.orgs)
+    if not logits:
+        raise NoOverlap("of customers whom a bank shares with a grid company nobody is held out")
+    whole = np.concatenate([*logits.values()])
+    owner = np.repeat([banks.index(bank) for bank, _ in logits], [len(part) for part in logits.values()])
+    edges = _edges(whole, cut_off)
+    below = int(_cell(edges, np.array([cut_off]))[0]) if cut_off in edges else 0
+    places = {pair: _cell(edges, part) for pair, part in logits.items()}
+    told, cell = _released(run, segments, places, len(edges) + 1, below), _cell(edges, whole)
+    blocks = Blocks(*(np.asarray(told.arrays[what], dtype=np.int64) for what in ("block", "defaults")))
+    few = scarce(blocks, np.bincount(cell, minlength=len(edges) + 1))
+    counted = Counted(whole, blocks.block[cell], blocks.defaults, owner, whole < cut_off, few[cell])
+    groups, rungs = dict[tuple[str, str], Group](), rungs_of(blocks.block)
     for key, both in told.under("group").items():
         segment, _, group = key.partition("/")
         counts = np.asarray(both, dtype=np.int64)
-        known = np.flatnonzero(held.owner == banks.index(group)) if segment == "bank" else None
+        known = np.flatnonzero(owner == banks.index(group)) if segment == "bank" else None
         band = rungs[told.integer(f"rung/{segment}")][cell]
         groups[segment, group] = Group(band, counts[0], counts[1], counts[2], known)
-    return Judged(counted[0], replace(counted[1], groups=groups))
+    return replace(counted, groups=groups)
+
+
+def _cell(edges: FloatArray, logits: FloatArray) -> IntArray:
+    """The cell of each logit."""
+    return np.asarray(np.searchsorted(edges, logits, side="right"), dtype=np.int64)
 
 
 def _released(
     run: ProtectedTraining,
     segments: Sequence[tuple[str, str, str]],
     places: Mapping[Pair, IntArray],
-    sizes: tuple[int, int],
+    cells: int,
     below: int,
 ) -> Content:
-    """What the reader releases. `sizes` are cells set aside and held out, `below` the latter's below the cut-off.
+    """What the reader releases of so many `cells`, the first `below` of them below the cut-off.
 
     Who defaulted is known to banks. Who is in a group of a grid company's column came to both sides on shares, with
     scores; its product with defaults is computed on shares too, and each side's shares are counted.
@@ -278,9 +238,9 @@ def _released(
     products = [f"{s}/{g}/product" for s, g in theirs]
     shared = [*(f"{s}/{g}/rows" for s, g in theirs), *products]
     names = ["rows", "defaults", *(f"{s}/{g}/{what}" for s, g in ours for what in ("rows", "defaults")), *shared]
-    totals = {"bank": _counted(run, places, Layout(sum(sizes), sizes[0], tuple(names)), banks, grids)}
+    totals = {"bank": _counted(run, places, Layout(cells, tuple(names)), banks, grids)}
     if theirs:
-        layout = Layout(sum(sizes), sizes[0], tuple(shared))
+        layout = Layout(cells, tuple(shared))
         totals["grid"] = _counted(run, places, layout, grids, banks)
     arrays: Arrays = {f"total/{held_by}": total for held_by, total in totals.items()}
     request = Content(arrays, {"below": below, "masked": sorted({grid for _, grid in places})})
@@ -305,19 +265,17 @@ def _edges(logits: FloatArray, cut_off: float) -> FloatArray:
 
 
 def _shuffled(run: ProtectedTraining, groups: list[str]) -> dict[Pair, FloatArray]:
-    """Logits of rows set aside, then of those held out, of each pair, in an order of its bank's; members of groups of
-    grid companies' columns, and defaults among them, come into that order too, on shares."""
+    """Logits of rows held out, of each pair that has some, in an order of its bank's; members of groups of grid
+    companies' columns, and defaults among them, come into that order too, on shares."""
     rows = {pair: len(run.evaluated(pair)) for pair in run.marks}
     rows = {pair: count for pair, count in rows.items() if count}
     if groups:
         _multiply(run, rows, groups)
-    aside = {pair: int((run.evaluated(pair) == SET_ASIDE).sum()) for pair in rows}
     told = run.begun(JUDGING, rows)
     config: dict[str, Values] = {"groups": list(groups), "width": run.bases[1].width + run.products}
-    config |= {f"aside/{'/'.join(pair)}": count for pair, count in aside.items()}
     points = run.resting()
     hidden = run.ask("shuffle", {org: Content(points.get(org, {}), config | told[org]) for org in run.orgs})
-    dealt = run.dealt(hidden, run.dealing.shuffled(aside, run.bases[1].width + run.products, 1 + 2 * len(groups)), rows)
+    dealt = run.dealt(hidden, run.dealing.shuffled(run.bases[1].width + run.products, 1 + 2 * len(groups)), rows)
     banks, grids = (side.orgs for side in run.session.sides)
     asked = run.across(hidden, "hidden", rows, dealt)
     passed = run.ask("pass_on", {org: content for org, content in asked.items() if org in grids})
@@ -340,8 +298,8 @@ def _counted(
     holders: Sequence[str],
     others: Sequence[str],
 ) -> Ring:
-    """Wanted counts of `layout` over all pairs, modulo 2^64, behind grid companies' masks."""
-    config: dict[str, Values] = {"cells": layout.cells, "aside": layout.aside, "vectors": list(layout.names)}
+    """Counts of `layout` over all pairs, modulo 2^64, behind grid companies' masks."""
+    config: dict[str, Values] = {"cells": layout.cells, "vectors": list(layout.names)}
     keys = {pair: secrets.token_bytes(KEY_BYTES) for pair in places}
     dealers = {pair: _dealers(run, pair, holders) for pair in places}
     told = run.rows_told({pair: len(place) for pair, place in places.items()})
@@ -365,8 +323,7 @@ def _counted(
     for (holder, other), counter in counters.items():
         total = total + counter.own(np.asarray(answers[holder].arrays[f"opened/{other}"], dtype=np.uint64))
     adding = [org for org in holders if any(holder == org for holder, _ in counters)]
-    own = total[layout.wanted()]
-    return np.asarray(own + run.ring_summed("counts", adding, own.size))
+    return np.asarray(total.ravel() + run.ring_summed("counts", adding, total.size))
 
 
 def _dealers(run: ProtectedTraining, pair: Pair, holders: Sequence[str]) -> list[str]:
@@ -375,25 +332,19 @@ def _dealers(run: ProtectedTraining, pair: Pair, holders: Sequence[str]) -> list
     return [next(name for name in pair if name not in holders), *([third] if third else [])]
 
 
-def _alone(run: ProtectedTraining) -> Judged:
+def _alone(run: ProtectedTraining) -> Counted:
     """Banks only: each counts its own logits in fixed cells, the counts are added up securely behind the lead's mask,
     and the lead joins cells to blocks that give no label away: of a customer who is scored later the logit is told."""
     points = run.resting()
     counted = run.ask("histogram", {org: Content(points.get(org, {})) for org in run.orgs})
     adding = [org for org in run.orgs if counted[org].integer("rows")]
-    total = run.ring_summed(HISTOGRAM, adding, 4 * judging.CELLS)
+    total = run.ring_summed(HISTOGRAM, adding, 2 * judging.CELLS)
     read = run.ask("blocks", {run.lead: Content({"total": total})})[run.lead].arrays
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH
-    parts: list[Counted | None] = []
-    for name in ("aside", "held"):
-        if f"{name}/block" not in read:
-            parts.append(None)
-            continue
-        told = (read[f"{name}/{of}"] for of in ("rows", "group", "block", "defaults"))
-        rows, group, block, defaults = (np.asarray(numbers, dtype=np.int64) for numbers in told)
-        few = scarce(Blocks(block, defaults), np.bincount(group, rows).astype(np.int64))
-        logit, at = np.repeat(middles, rows), np.repeat(group, rows)
-        unknown = np.zeros(len(logit), dtype=np.int64)
-        parts.append(Counted(logit, block[at], defaults, unknown, logit < 0.0, few[at]))
-    assert parts[1] is not None
-    return Judged(parts[0], parts[1])
+    rows, group, block, defaults = (
+        np.asarray(read[of], dtype=np.int64) for of in ("rows", "group", "block", "defaults")
+    )
+    few = scarce(Blocks(block, defaults), np.bincount(group, rows).astype(np.int64))
+    logit, at = np.repeat(middles, rows), np.repeat(group, rows)
+    unknown = np.zeros(len(logit), dtype=np.int64)
+    return Counted(logit, block[at], defaults, unknown, logit < 0.0, few[at])

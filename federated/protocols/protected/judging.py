@@ -1,4 +1,4 @@
-"""What a node answers about rows set aside and held out in the order of their scores: counts that nobody reads."""
+"""What a node answers about rows held out in the order of their scores: counts that nobody reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from federated.protocols.core.messages import Arrays, Content, Values
 from federated.protocols.core.rows import BankRows
 from federated.protocols.protected.dealing import GROUPS, ROLES, NodeDealing
 from federated.protocols.protected.multiplying import Multiplying
-from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, SET_ASIDE, Pair, Talk, digest_of
+from federated.protocols.protected.state import HELD_OUT, HISTOGRAM, Pair, Talk, digest_of
 
 # Cells of a histogram that a bank counts by itself, where it holds whole logits: secure sums hide whose they are.
 CELLS, REACH = 480, 6.0
@@ -123,7 +123,7 @@ class Judging:
         state.tell_once("counts")
         own = "bank" if state.is_bank else "grid"
         state.layouts[own] = layout
-        state.alike["counts"] = digest_of(layout.cells, layout.aside, np.array(layout.names))
+        state.alike["counts"] = digest_of(layout.cells, np.array(layout.names))
         tag = int.from_bytes(self._talk.unsealed(content, "tag", min(state.parties.theirs)), "little")
         state.tags[own] = tag
         for peer in state.judged_with():
@@ -135,7 +135,7 @@ class Judging:
             owed.append(share)
         if owed:
             total = self._mask("held", layout) + np.sum(owed, axis=0, dtype=np.uint64)
-            state.sums["counts"] = np.asarray(total[layout.wanted()])
+            state.sums["counts"] = total.ravel()
         return Content(out)
 
     def _dealt_to(self, content: Content, peer: str, own: str, layout: Layout) -> tuple[list[bytes], Ring]:
@@ -154,26 +154,22 @@ class Judging:
     def release(self, content: Content) -> Content:
         """Of the reader: counts of defaults that may be read (`privacy.vertical.suppression`), in blocks, once a run.
 
-        The first `below` held-out cells are below the cut-off: of a group's rows, not of its defaults, it is told how
-        many in each band are in these. Of rows set aside nothing is told where they are too few. Raises
-        `AggregationFailed` for counts that were changed, `TrainingFailed` if held-out rows are too few.
+        The first `below` cells are below the cut-off: of a group's rows, not of its defaults, it is told how many in
+        each band are in these. Raises `AggregationFailed` for counts that were changed, `TrainingFailed` if rows are
+        too few.
         """
         state = self._talk.state
         if not state.is_bank or self._talk.name != state.reader:
             raise TrainingFailed(f"{self._talk.name} does not read counts")
         state.require_enough()
         state.tell_once("released counts")
-        aside, read, out = state.layouts["bank"].aside, self._read(content), dict[str, NDArray[np.generic]]()
-        rows, defaults, below = counted(read["rows"]), counted(read["defaults"]), content.integer("below")
-        self._require_all(int(rows[:aside].sum()), int(rows[aside:].sum()))
-        kept = joined(rows[:aside], defaults[:aside])
-        if kept is not None:
-            out |= {"aside/block": kept.block, "aside/defaults": kept.defaults}
-        held = rows[aside:]
-        blocks = joined(held, defaults[aside:])
+        read = self._read(content)
+        held, defaults, below = counted(read["rows"]), counted(read["defaults"]), content.integer("below")
+        self._require_all(int(held.sum()))
+        blocks = joined(held, defaults)
         if blocks is None:
             raise TrainingFailed(f"{self._talk.name}: {FEW_HELD_OUT}")
-        out |= {"held/block": blocks.block, "held/defaults": blocks.defaults}
+        out: dict[str, NDArray[np.generic]] = {"block": blocks.block, "defaults": blocks.defaults}
         config: dict[str, Values] = {}
         rungs = rungs_of(blocks.block)
         for segment, groups in _by_segment(read).items():
@@ -184,14 +180,12 @@ class Judging:
                 out[f"group/{segment}/{name}"] = np.stack([count, bad, lower])
         return Content(out, config)
 
-    def _require_all(self, aside: int, held: int) -> None:
+    def _require_all(self, rows: int) -> None:
         """Raise `AggregationFailed` unless as many rows were counted as banks told each other. An operator that counts
         one row of a cell once, one twice, one four times reads all their labels off the count of defaults."""
-        if (aside, held) != self._talk.state.to_judge:
-            wanted = " and ".join(f"{count:,}" for count in self._talk.state.to_judge)
-            raise AggregationFailed(
-                f"{self._talk.name}: other rows are counted where banks hold out or set aside {wanted}"
-            )
+        held_out = self._talk.state.to_judge
+        if rows != held_out:
+            raise AggregationFailed(f"{self._talk.name}: other rows are counted where banks hold out {held_out:,}")
 
     def _read(self, content: Content) -> dict[str, Ring]:
         """Counts by name, from masked sums of what banks and what grid companies hold; shares are added up."""
@@ -231,9 +225,9 @@ class Judging:
         return member * labels if what == "defaults" else member
 
     def histogram(self, content: Content) -> Content:
-        """Of a bank that trains with banks only: (2, CELLS) counts of logits set aside and held out, for the sum, where
-        the lead says that the fit came to rest: at coefficients of an operator's they would be counts of a column. The
-        lead's are behind a mask that it takes off to join cells (`blocks`)."""
+        """Of a bank that trains with banks only: (2, CELLS) counts of held-out logits, for the sum, where the lead says
+        that the fit came to rest: at coefficients of an operator's they would be counts of a column. The lead's are
+        behind a mask that it takes off to join cells (`blocks`)."""
         state, rows = self._talk.state, self._talk.state.node.rows
         state.require_alone()
         state.require_enough()
@@ -242,12 +236,10 @@ class Judging:
         self._follow(content)
         state.require_rest()
         state.alike[HISTOGRAM] = digest_of(state.beta)
-        counts = []
-        for wanted in (SET_ASIDE, HELD_OUT):
-            own = state.of_purpose(wanted)
-            logits = state.columns[own] @ state.beta
-            cell = np.clip((logits + REACH) / (2 * REACH) * CELLS, 0, CELLS - 1).astype(np.int64)
-            counts += [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
+        own = state.of_purpose(HELD_OUT)
+        logits = state.columns[own] @ state.beta
+        cell = np.clip((logits + REACH) / (2 * REACH) * CELLS, 0, CELLS - 1).astype(np.int64)
+        counts = [np.bincount(cell[rows.labels[own] == label], minlength=CELLS) for label in (0, 1)]
         histogram = np.concatenate(counts).astype(np.uint64)
         rows_counted = int(histogram.sum())
         if rows_counted:
@@ -259,8 +251,8 @@ class Judging:
 
     def blocks(self, content: Content) -> Content:
         """Of the lead of banks alone: rows by cell of logits, and defaults in blocks that give no label away, of rows
-        set aside if they are enough, and held out. Once a run. Raises `TrainingFailed` if held-out rows are too few."""
-        state, out = self._talk.state, dict[str, NDArray[np.generic]]()
+        held out. Once a run. Raises `TrainingFailed` if they are too few."""
+        state = self._talk.state
         mask = state.counts_mask
         state.require_alone()
         state.tell_once("counts of banks alone")
@@ -269,18 +261,15 @@ class Judging:
         hidden = content.array("total")
         if hidden.shape != mask.shape or hidden.dtype != np.uint64:
             raise TrainingFailed(f"{self._talk.name}: counts of {hidden.shape} came for {mask.shape}")
-        counts = counted(hidden.astype(np.uint64) - mask).reshape(2, 2, CELLS)
-        self._require_all(*(int(part.sum()) for part in counts))
-        for name, (good, bad) in zip(("aside", "held"), counts, strict=True):
-            # Cells of next to nobody end no block: as where scores are sorted, each holds at least so many.
-            group = grouped(good + bad)
-            found = joined(*(np.bincount(group, each).astype(np.int64) for each in (good + bad, bad)))
-            if found is not None:
-                out |= {f"{name}/rows": good + bad, f"{name}/group": group}
-                out |= {f"{name}/block": found.block, f"{name}/defaults": found.defaults}
-        if "held/block" not in out:
+        good, bad = counted(hidden.astype(np.uint64) - mask).reshape(2, CELLS)
+        rows = good + bad
+        self._require_all(int(rows.sum()))
+        # Cells of next to nobody end no block: as where scores are sorted, each holds at least so many.
+        group = grouped(rows)
+        found = joined(*(np.bincount(group, each).astype(np.int64) for each in (rows, bad)))
+        if found is None:
             raise TrainingFailed(f"{self._talk.name}: {FEW_HELD_OUT}")
-        return Content(out)
+        return Content({"rows": rows, "group": group, "block": found.block, "defaults": found.defaults})
 
 
 def grouped(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -294,10 +283,7 @@ def grouped(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _layout(content: Content) -> Layout:
-    cells, aside = content.integer("cells"), content.integer("aside")
-    if not 0 <= aside <= cells:
-        raise TrainingFailed(f"{cells} cells, {aside} of them set aside, cannot be")
-    return Layout(cells, aside, tuple(content.texts("vectors")))
+    return Layout(content.integer("cells"), tuple(content.texts("vectors")))
 
 
 def _by_segment(read: dict[str, Ring]) -> dict[str, dict[str, Group]]:

@@ -58,7 +58,7 @@ class ProtectedApp:
         self._judging = Judging(self._talk, self._dealing, self._follow)
         self._lead = Lead(self._talk)
         self._shuffling = Shuffling(self._talk, self._dealing, self._follow)
-        self._concealing = Concealing(self._talk)
+        self._concealing = Concealing(self._talk, self._follow)
         self._made, self._counting = Columns(self._talk), Counting(self._talk)
         self._interacting = Interacting(self._talk, self._dealing)
         self._begun: SessionNode | None = None
@@ -171,7 +171,7 @@ class ProtectedApp:
             # Of banks with which it is aligned, those that are in this run.
             state.marks = {b: np.asarray(told[b], dtype=np.int64) for b in state.node.rows.peers if b in told}
             return Content()
-        own = state.purposes(content.number("set_aside"), content.integer("seed"))
+        own = state.purposes()
         usable = content.under("available")
         for grid, rows in state.node.rows.peers.items():
             theirs = np.asarray(usable.get(grid, np.zeros(len(rows))), dtype=np.int64)

@@ -31,17 +31,7 @@ from federated.protocols.protected.dealing import FITTING, INTERACTIONS, ROLES, 
 from federated.protocols.protected.evidence import Block
 from federated.protocols.protected.interacting import gathered
 from federated.protocols.protected.settings import ProtectedSettings
-from federated.protocols.protected.state import (
-    BANKS_GRADIENT,
-    FIT,
-    GRADIENT,
-    HELD_OUT,
-    SET_ASIDE,
-    Marks,
-    Pair,
-    Prior,
-    gram_of,
-)
+from federated.protocols.protected.state import BANKS_GRADIENT, FIT, GRADIENT, HELD_OUT, Marks, Pair, Prior, gram_of
 
 # Beyond roundings of a sum.
 NO_VARIANCE = 1e-9
@@ -74,11 +64,6 @@ class ProtectedTraining:
     def orgs(self) -> tuple[str, ...]:
         """All nodes, banks first."""
         return tuple(org for side in self.session.sides for org in side.orgs)
-
-    @property
-    def drawn(self) -> dict[str, Values]:
-        """How rows are set aside: the same in every message that needs it."""
-        return {"set_aside": self.settings.set_aside, "seed": self.settings.seed}
 
     def fit(self) -> None:
         """Agree on customers and columns, and have the lead fit. Raises `TrainingFailed` where no fit comes to rest."""
@@ -152,7 +137,7 @@ class ProtectedTraining:
         usable = self.ask("available", dict.fromkeys(grids, Content()))
         requests = {
             bank: Content({f"available/{g}": c.arrays[f"available/{bank}"] for g, c in usable.items()
-                           if f"available/{bank}" in c.arrays}, dict(self.drawn))
+                           if f"available/{bank}" in c.arrays})
             for bank in banks
         }  # fmt: skip
         marked = self.ask("mark", requests)
@@ -172,7 +157,7 @@ class ProtectedTraining:
     def _count(self) -> None:
         """Have banks tell each other, sealed, of their customers, and agree to open sums over them."""
         banks = self.session.banks.orgs
-        told = self.ask("rows", dict.fromkeys(banks, Content(config=self.drawn)))
+        told = self.ask("rows", dict.fromkeys(banks, Content()))
         agreed = self.ask("rows", {bank: Content(_sealed_for(bank, "fitted", told)) for bank in banks})
         self.lead = agreed[banks[0]].text("lead")
 
@@ -355,10 +340,10 @@ class ProtectedTraining:
         told = Content({"bands": self.session.banks.bands})
         arrays = self.ask("conceal_own", {self.lead: told})[self.lead].arrays
         public = {name: array for name, array in arrays.items() if name.startswith(f"{PUBLIC}/")}
-        requests = {}
+        requests, points = {}, self.resting()
         for bank in self.session.banks.orgs:
             part: Arrays = {f"part/{self.lead}": arrays[f"part/{bank}"]} if f"part/{bank}" in arrays else {}
-            requests[bank] = Content(public | part)
+            requests[bank] = Content(public | part | points.get(bank, {}))
         self.ask("keep_own", requests)
         return KeptFunction.from_arrays(PUBLIC, public)
 
@@ -375,9 +360,9 @@ class ProtectedTraining:
         }
 
     def evaluated(self, pair: Pair) -> Marks:
-        """Marks of the pair's rows that are judged: those set aside, then those held out."""
+        """Marks of the pair's rows that are held out, for figures."""
         marks = self.marks[pair]
-        return np.sort(marks[np.isin(marks, (SET_ASIDE, HELD_OUT))])
+        return np.asarray(marks[marks == HELD_OUT])
 
 
 def _sealed_for(bank: str, name: str, answers: Mapping[str, Content]) -> Arrays:

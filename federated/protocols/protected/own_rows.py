@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federated.errors import TooFewRows, TrainingFailed
-from federated.nodes.row_sets import LEAST_APART, Apart, Digests
+from federated.nodes.row_sets import LEAST_APART, Digests, Earlier, Known, require_wide
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.rows import BankRows
@@ -24,43 +24,49 @@ from federated.protocols.protected.state import (
     GRADIENT,
     HELD_OUT,
     HISTOGRAM,
-    SET_ASIDE,
     ProtectedNode,
     Talk,
     gram_of,
 )
 
-PURPOSES = (FIT, SET_ASIDE, HELD_OUT)
+PURPOSES = (FIT, HELD_OUT)
 # A bank that fits fewer is nobody to hide among, nor hides anybody.
 LEAST_OF_A_BANK = 20
-_HEAD, _EARLIER = 1 + len(PURPOSES), 1 + 3 * len(PURPOSES)
+_HEAD, _EARLIER, _CELL = 2 + len(PURPOSES), 1 + 2 * len(PURPOSES), 3
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one bank says: a number that it drew, its rows by purpose, and how far they are from each earlier run's."""
+    """What one bank says: a number that it drew, its rows by purpose, and where those and earlier runs' rows are."""
 
     drawn: int
     counts: tuple[int, ...]
-    apart: Mapping[int, Apart]
+    known: Known
 
     def numbers(self) -> Ring:
         """As one row of numbers, which `told_of` reads back."""
-        rows = [(number, *a.together, *a.then, *a.apart) for number, a in self.apart.items()]
-        return np.array([self.drawn, *self.counts, *(n for row in rows for n in row)], dtype=np.uint64)
+        runs = [(run.number, *run.together, *run.own) for run in self.known.runs]
+        cells = [(p, cell, count) for p, of in enumerate(self.known.cells) for cell, count in of.items()]
+        told = [self.drawn, *self.counts, len(runs), *(n for row in (*runs, *cells) for n in row)]
+        return np.array(told, dtype=np.uint64)
 
 
 def told_of(numbers: Ring) -> Told:
     """Read back what a bank said. Raises `TrainingFailed` for anything else."""
-    if len(numbers) < _HEAD or (len(numbers) - _HEAD) % _EARLIER:
+    head, each = numbers[:_HEAD].tolist(), len(PURPOSES)
+    cells = _HEAD + _EARLIER * (head[-1] if len(head) == _HEAD else 0)
+    if len(numbers) < cells or len(head) < _HEAD or (len(numbers) - cells) % _CELL:
         raise TrainingFailed(f"a bank told {len(numbers)} numbers of the customers that it fits")
-    head, earlier = numbers[:_HEAD].tolist(), numbers[_HEAD:].reshape(-1, _EARLIER).tolist()
-    each = len(PURPOSES)
-    found = {
-        row[0]: Apart(tuple(row[1 : 1 + each]), tuple(row[1 + each : 1 + 2 * each]), tuple(row[1 + 2 * each :]))
-        for row in earlier
-    }
-    return Told(head[0], tuple(head[1:]), found)
+    runs = tuple(
+        Earlier(row[0], tuple(row[1 : 1 + each]), tuple(row[1 + each :]))
+        for row in numbers[_HEAD:cells].reshape(-1, _EARLIER).tolist()
+    )
+    found: tuple[dict[int, int], ...] = tuple({} for _ in PURPOSES)
+    for purpose, cell, count in numbers[cells:].reshape(-1, _CELL).tolist():
+        if purpose >= each or cell >> 1 + len(runs):
+            raise TrainingFailed("a bank told of customers in runs that it did not name")
+        found[purpose][cell] = count
+    return Told(head[0], tuple(head[1:-1]), Known(runs, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +88,8 @@ class OwnRows:
         counts, memory = tuple(len(each) for each in at), rows.alone_sets if alone else rows.row_sets
         own = () if memory is None else tuple(rows.digests[each] for each in at)
         # In a run of banks alone each decides by its own rows how far it is from earlier ones.
-        apart = {} if memory is None or alone else memory.apart(own)
-        return OwnRows(rows, own, Told(secrets.randbits(64), counts, apart), alone)
+        known = Known((), tuple({} for _ in PURPOSES)) if memory is None or alone else memory.known(own)
+        return OwnRows(rows, own, Told(secrets.randbits(64), counts, known), alone)
 
     def begin_with(self, others: Sequence[Told]) -> None:
         """Agree to open sums. Raises `TooFewRows` where all banks fit fewer rows than this one allows, `RowsTooAlike`
@@ -100,16 +106,15 @@ class OwnRows:
             raise TooFewRows(f"{self.rows.org_id} {customers}: {why}", least=least)
         if self.rows.row_sets is None:
             return
-        if self.rows.alone_sets is not None:
-            self.rows.alone_sets.require_far(self.own[0], least_of_banks)
+        self._require_wide(least_of_banks)
         # Drawn by all banks, so that no run can be given the number of another.
         drawn = b"".join(each.to_bytes(8, "big") for each in sorted(told.drawn for told in everybody))
         self.rows.row_sets.begin(
             int.from_bytes(hashlib.sha256(drawn).digest()[:8], "big"),
             self.own,
             [told.counts for told in everybody],
-            [told.apart for told in everybody],
-            (min(self.rows.least_apart, together), least_of_banks, least_of_banks),
+            [told.known for told in everybody],
+            (min(self.rows.least_apart, together), least_of_banks),
         )
 
     def _begin_alone(self, least: int) -> None:
@@ -117,9 +122,15 @@ class OwnRows:
         memory = self.rows.alone_sets
         if memory is None:
             return
-        if self.rows.row_sets is not None:
-            self.rows.row_sets.require_far(self.own[0], least)
-        memory.begin(self.told.drawn, self.own, [self.told.counts], [memory.apart(self.own)], [least] * len(self.own))
+        self._require_wide(least)
+        memory.begin(self.told.drawn, self.own, [self.told.counts], [memory.known(self.own)], [least] * len(self.own))
+
+    def _require_wide(self, least: int) -> None:
+        """By the own rows, against all that was opened over them: in runs of either kind, of either purpose, and of
+        this one the count of defaults that goes before it."""
+        memories = [each for each in (self.rows.row_sets, self.rows.alone_sets) if each is not None]
+        earlier = [one for memory in memories for one in memory.sets]
+        require_wide(self.own if earlier else self.own[:1], [self.rows.digests[self.rows.training], *earlier], least)
 
 
 class Counting:
@@ -142,8 +153,6 @@ class Counting:
         if not state.is_bank:
             raise TrainingFailed(f"{talk.name} is no bank")
         if self.own_rows is None:
-            if not state.parties.theirs:
-                state.purposes(content.number("set_aside"), content.integer("seed"))
             self.own_rows = OwnRows.of(state)
             for bank in others:
                 out[f"fitted/{bank}"] = talk.sealed(bank, self.own_rows.told.numbers())
@@ -162,8 +171,9 @@ class Counting:
             raise TooFewRows(f"{self._talk.name}: {detail}", least=LEAST_OF_A_BANK)
         assert self.own_rows is not None
         self.own_rows.begin_with(others)
-        state.fitted, *judged = (sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES)))
-        state.to_judge = judged[0], judged[1]
+        state.fitted, state.to_judge = (
+            sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES))
+        )
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT, gram_of("bank")), counted)
         state.adding[HISTOGRAM] = frozenset(bank for bank, told in everybody.items() if any(told.counts[1:]))
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
@@ -9,15 +10,15 @@ from flwr.clientapp import ClientApp
 
 from federated.governance.manifest import PRIVACY_SHARES
 from federated.nodes.identity import Identity
-from federated.protocols.core.candidates import FittedModel, candidate_of
+from federated.protocols.core.candidates import HeldOut, candidate_of
 from federated.protocols.core.cost import Cost, Meter
 from federated.protocols.core.messages import Switchboard
-from federated.protocols.core.protocol import COMPANION, FoldReport, FoldTask, Needs
+from federated.protocols.core.protocol import COMPANION, FoldReport, FoldTask, Needs, Refit
 from federated.protocols.core.references import references
 from federated.protocols.core.session import Config, Session
 from federated.protocols.core.session_app import Opened
 from federated.protocols.core.settings import SessionSettings
-from federated.protocols.protected.candidate import protected_blend
+from federated.protocols.protected.candidate import CountedRows, calibration_of, served_fit
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
 from federated.protocols.protected.settings import ProtectedSettings
@@ -55,23 +56,35 @@ class ProtectedProtocol:
 
     def train(self, board: Switchboard, task: FoldTask, /) -> FoldReport:
         """One model over both sides, then one of banks alone."""
-        joint, session, joint_cost = self._fitted(board, task, joint=1)
-        reference = references(session)
-        alone, _, alone_cost = self._fitted(board, task, joint=0)
-        return FoldReport(
-            candidates={PROTECTED: candidate_of(joint, alone)},
-            companion=PROTECTED_COMPANION,
-            companion_metrics=alone.measured.metrics,
-            references=reference,
-            cost={PROTECTED: joint_cost, PROTECTED_COMPANION: alone_cost},
-        )
+        held_out: dict[str, HeldOut] = {}
+        cost: dict[str, Cost] = {}
+        for name, joint in ((PROTECTED, 1), (PROTECTED_COMPANION, 0)):
+            meter = Meter(board)
+            held_out[name] = CountedRows.of(self._fitted(board, task, joint), task.schema, task.cut_off)
+            cost[name] = meter.cost()
+        return FoldReport(held_out, PROTECTED_COMPANION, cost)
 
-    def _fitted(self, board: Switchboard, task: FoldTask, joint: int) -> tuple[FittedModel, Session, Cost]:
-        meter = Meter(board)
+    def refit(
+        self, board: Switchboard, task: FoldTask, folds: Sequence[FoldReport], offers: Mapping[str, str], /
+    ) -> Refit:
+        """The same two models with nobody held out, as nodes keep them, calibrated by rows held out of the folds'."""
+        lines = {
+            name: calibration_of(
+                [rows.counted.expected() for fold in folds if isinstance(rows := fold.held_out[name], CountedRows)]
+            )
+            for name in (PROTECTED, PROTECTED_COMPANION)
+        }
+        fitted = self._fitted(board, task, joint=1)
+        reference = references(fitted.session)
+        joint = served_fit(fitted, lines[PROTECTED])
+        alone = served_fit(self._fitted(board, task, joint=0), lines[PROTECTED_COMPANION])
+        return Refit({PROTECTED: candidate_of(joint, alone, offers[PROTECTED])}, reference)
+
+    def _fitted(self, board: Switchboard, task: FoldTask, joint: int) -> ProtectedTraining:
         progress = task.progress if joint else task.companions_progress
         settings = replace(self.session, ramps=self.settings.ramps)
         opening: Config = {"fold": task.fold, "at_us": task.at_us, "joint": joint}
         session = Session(board, settings, progress, opening)
         training = ProtectedTraining(session, self.settings)
         training.fit()
-        return protected_blend(training, task.schema, task.cut_off), session, meter.cost()
+        return training

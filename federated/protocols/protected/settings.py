@@ -16,7 +16,7 @@ class ProtectedSettings:
 
     A fit has come to rest when a further step would add less than `tolerance` a coefficient to the log-likelihood
     (by chance alone two samples differ by half); one that does not, in about `most` gradients, ends the run, or is not
-    taken if there was one before it. `set_aside` is the share of training rows that calibrates.
+    taken if there was one before it.
     """
 
     ramps: int = 16
@@ -30,7 +30,6 @@ class ProtectedSettings:
     most: int = 60
     components: tuple[int, int] = (200, 150)
     interactions: int = 10
-    set_aside: float = 0.1
     seed: int = 2024
 
     def as_config(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a node answers so that the operator gets scores of rows set aside and held out, and not whose they are."""
+"""What a node answers so that the operator gets scores of rows held out, and not whose they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from federated.privacy.vertical.shuffle import ShuffledBank, ShuffledGrid
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.dealing import JUDGING, NodeDealing
 from federated.protocols.protected.interacting import judged_shares
-from federated.protocols.protected.state import SET_ASIDE, Marks, Shuffled, Talk
+from federated.protocols.protected.state import Marks, Shuffled, Talk
 
 # A score comes in units of `REACH` logits, with the bits of a column and of a coefficient: nothing is multiplied by it.
 COLUMN_BITS, WEIGHT_BITS = 16, 20
@@ -44,13 +44,11 @@ class Shuffling:
             self._pairs[peer] = pair
             out[f"hidden/{peer}"] = self._talk.sealed(peer, pair.hidden)
         self._dealing.begin(JUDGING, self._dealing.rows(content))
-        told = {pair: content.integer(f"aside/{'/'.join(pair)}") for pair in self._dealing.rows(content)}
-        return Content(out | self._dealing.shuffled(told, content.integer("width"), 1 + 2 * len(self._names)))
+        return Content(out | self._dealing.shuffled(content.integer("width"), 1 + 2 * len(self._names)))
 
     def _bank(self, peer: str, tape: Tape) -> ShuffledBank:
         state = self._talk.state
-        sizes = len(state.judged(peer)), len(state.rows(peer, SET_ASIDE))
-        return ShuffledBank(_whole(state.weights), sizes, 1 + 2 * len(self._names), tape)
+        return ShuffledBank(_whole(state.weights), len(state.judged(peer)), 1 + 2 * len(self._names), tape)
 
     def _grid(self, peer: str, tape: Tape) -> ShuffledGrid:
         state = self._talk.state

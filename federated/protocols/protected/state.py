@@ -1,6 +1,6 @@
 """What a node keeps while a protected model is trained, and its sealed talk with the others of a run.
 
-Marks say of each aligned position what it is for: 0 nothing, `FIT`, `SET_ASIDE` for calibration, `HELD_OUT`.
+Marks say of each aligned position what it is for: 0 nothing, `FIT`, `HELD_OUT`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from federated.protocols.core.messages import Arrays, Content
 from federated.protocols.core.node import SessionNode
 from federated.protocols.core.rows import LEAST_AUDITED, BankRows
 
-FIT, SET_ASIDE, HELD_OUT = 1, 2, 3
+FIT, HELD_OUT = 1, 2
 # The sum that both sides add shares to; all others are over nodes of one side, which alone have what is summed. Banks
 # fit their own columns alone at first.
 GRADIENT, BANKS_GRADIENT, HISTOGRAM = "gradient", "banks' gradient", "histogram"
@@ -165,15 +165,14 @@ class ProtectedNode:
     rate: float = 0.5
     # Of a bank: over how many rows of all banks together gradients are opened. A grid company is not told.
     fitted: int = 1 << 24
-    # Of a bank: how many rows of all banks together are set aside, and held out.
-    to_judge: tuple[int, int] = (0, 0)
+    # Of a bank: how many rows of all banks together are held out.
+    to_judge: int = 0
     told: set[str] = field(default_factory=set)
     shuffled: dict[str, Shuffled] = field(default_factory=dict)
     # Of a bank: whether banks together fit as many rows as it wants gradients to be opened over.
     enough: bool = False
-    # Of a bank: the banks that have rows of their own in a shared sum, and how rows were set aside.
+    # Of a bank: the banks that have rows of their own in a shared sum.
     adding: dict[str, frozenset[str]] = field(default_factory=dict)
-    drawn: tuple[float, int] | None = None
     answered: Counter[str] = field(default_factory=Counter)
     summed: dict[str, frozenset[str]] = field(default_factory=dict)
     # What all nodes of a sum have to be told alike, by sum, and all of this side: what its columns are made of.
@@ -214,20 +213,20 @@ class ProtectedNode:
         return np.asarray(self.node.rows.peers[peer][at], dtype=np.int64)
 
     def of_purpose(self, purpose: int) -> Marks:
-        """Own rows that a run has for this purpose: those in common with peers, or in a run of banks alone all
-        that were drawn. Raises `TrainingFailed` where this node was not told what its rows are for."""
+        """Own rows that a run has for this purpose: those in common with peers, or in a run of banks alone all.
+        Raises `TrainingFailed` where this node was not told what its rows are for."""
         if self.marks:
             return np.concatenate([self.rows(peer, purpose) for peer in sorted(self.marks)])
-        if self.parties.theirs or self.drawn is None:
+        if self.parties.theirs:
             raise TrainingFailed(f"{self.node.rows.org_id} was not told what its customers are for")
-        return np.asarray(np.flatnonzero(self.purposes(*self.drawn) == purpose), dtype=np.int64)
+        return np.asarray(np.flatnonzero(self.purposes() == purpose), dtype=np.int64)
 
     def judged(self, peer: str) -> Marks:
-        """Own rows shared with `peer` that are set aside, then those held out."""
-        return np.concatenate([self.rows(peer, SET_ASIDE), self.rows(peer, HELD_OUT)])
+        """Own rows shared with `peer` that are held out."""
+        return self.rows(peer, HELD_OUT)
 
     def judged_with(self) -> list[str]:
-        """Peers with whom this node shares rows set aside or held out."""
+        """Peers with whom this node shares rows held out."""
         return [peer for peer in sorted(self.marks) if len(self.judged(peer))]
 
     def members(self, name: str) -> Ring:
@@ -243,24 +242,12 @@ class ProtectedNode:
         held = sum(int(member[self.rows(peer, HELD_OUT)].sum()) for peer in self.marks)
         return np.asarray(member & (held >= LEAST_AUDITED), dtype=np.uint64)
 
-    def purposes(self, share: float, seed: int) -> Marks:
-        """What each own row is for: a `share` of the training rows is set aside, whatever their labels.
-
-        As many of either class would tell labels to whoever knows the seed and is told who is set aside. In one run
-        rows are drawn once: another draw would give sums over the few rows by which the two differ.
-        """
+    def purposes(self) -> Marks:
+        """Of a bank: what each own row is for."""
         rows = self.node.rows
         if not isinstance(rows, BankRows):
-            raise TrainingFailed(f"{rows.org_id} has no labels to set aside by")
-        if self.drawn not in (None, (share, seed)):
-            raise TrainingFailed(f"{rows.org_id}: rows were set aside otherwise in this run")
-        self.drawn = (share, seed)
-        training = np.flatnonzero(rows.training)
-        rng = np.random.default_rng([seed, len(rows.labels)])
-        aside = rng.permutation(training)[: round(share * len(training))]
-        marks = np.where(rows.training, FIT, 0)
-        marks[aside] = SET_ASIDE
-        return np.asarray(np.where(rows.held_out, HELD_OUT, marks), dtype=np.int64)
+            raise TrainingFailed(f"{rows.org_id} does not say what customers are for")
+        return np.asarray(np.where(rows.held_out, HELD_OUT, np.where(rows.training, FIT, 0)), dtype=np.int64)
 
     def agree(self, of: str, names: frozenset[str]) -> None:
         """Raise `AggregationFailed` unless a sum of `of` over `names` is one that `Parties` allows.

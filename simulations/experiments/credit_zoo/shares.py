@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.models.encoding.categories import RawTable
 from federated.models.encoding.ramps import FloatArray
+from federated.models.served.calibration import MIDDLES
 from federated.models.served.metrics import ScoreHistogram
 from federated.nodes.identity import fresh_identities
 from federated.protocols.core.cost import Meter
@@ -20,6 +22,7 @@ from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.core.session import Progress, Session
 from federated.protocols.core.session_app import session_app
 from federated.protocols.core.settings import SessionSettings
+from federated.protocols.protected.candidate import calibration_of
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.node import ProtectedApp
 from federated.protocols.protected.operator import ProtectedTraining
@@ -36,8 +39,9 @@ def protected_figures(table: BenchTable, held_out: Mask, settings: ProtectedSett
     """Figures of the joint model and of its companion without grid companies, on the same held-out rows.
 
     Customers are dealt at random to three banks and two grid companies, as `tanxin train` deals them. Whoever measures
-    here holds all rows, so the model's own logits are ranked, calibrated by the line that the protocol fitted on rows
-    set aside. Raises `FederatedError`.
+    here holds all rows, so the model's own logits are ranked. They are calibrated once other folds were measured
+    (`calibrated`): to that end `scored` and `told` are counts by logit, as they are and as the protocol tells them.
+    Raises `FederatedError`.
     """
     apps, nodes = _apps(table, held_out)
     board = Switchboard(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
@@ -91,11 +95,38 @@ def _fitted(
     session = Session(board, SessionSettings(ramps=settings.ramps), progress, {"joint": joint})
     run = ProtectedTraining(session, settings)
     run.fit()
-    calibration = judged(run, (), CUT_OFF).calibration()
+    told = judged(run, (), CUT_OFF).expected()
     cost = meter.cost()
     coefficients = [nodes[run.lead].beta, *([nodes[run.lead].weights] if joint else [])]
-    figures = judged_figures(calibration(_logits(run, table, coefficients))[held_out], table.labels[held_out])
-    return figures | {"seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes}
+    logits, labels = _logits(run, table, coefficients)[held_out], table.labels[held_out]
+    counts = {"scored": _cells(ScoreHistogram.of(logits, labels)), "told": _cells(told)}
+    return (
+        judged_figures(logits, labels)
+        | counts
+        | {"seconds": cost.seconds, "exchanges": cost.exchanges, "bytes": cost.bytes}
+    )
+
+
+def _cells(counted: ScoreHistogram) -> Json:
+    return {name: array.tolist() for name, array in counted.cells().items()}
+
+
+def calibrated(folds: Sequence[Json]) -> list[Json]:
+    """Figures of one model's folds, each calibrated by what the protocol tells of the others, as in `tanxin train`: the
+    line that is served is fitted on all of them. One fold alone is as it is."""
+    told = [_counted(fold["told"]) for fold in folds]
+    found = []
+    for number, fold in enumerate(folds):
+        line, scored = calibration_of([*told[:number], *told[number + 1 :]]), _counted(fold["scored"])
+        cells = np.flatnonzero(scored.counts.sum(axis=0))
+        counted = ScoreHistogram.weighted(line(np.asarray(MIDDLES[cells], dtype=np.float64)), *scored.counts[:, cells])
+        figures = {"brier": counted.metrics().brier, "ece": counted.ece(), "bins": counted.by_mass().tolist()}
+        found.append({name: value for name, value in fold.items() if name not in ("scored", "told")} | figures)
+    return found
+
+
+def _counted(cells: Json) -> ScoreHistogram:
+    return ScoreHistogram.from_cells({name: np.array(values) for name, values in cells.items()})
 
 
 def judged_figures(logits: FloatArray, labels: NDArray[np.int64]) -> Json:

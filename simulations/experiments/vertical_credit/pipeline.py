@@ -23,13 +23,15 @@ from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 from federated.governance.versions import Governance
 from federated.models.served.metrics import Metrics
 from federated.nodes.bank import BankNode
+from federated.nodes.budget import default_training_limit
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.store import NodeStore
 from federated.protocols.core.alignment import Alignment, AlignmentStep, Participants
-from federated.protocols.core.protocol import COMPANION, FoldReport, VerticalProtocol
+from federated.protocols.core.candidates import JOINT, pooled
+from federated.protocols.core.protocol import COMPANION, VerticalProtocol
 from federated.protocols.node_app import node_app
-from federated.protocols.operator_app import FoldReports, Observers, RunPlan, operator_app
+from federated.protocols.operator_app import Figures, FoldReports, Observers, Refits, RunPlan, operator_app
 from financing.base.parameters import load_parameters
 from simulations.experiments.vertical_credit.baselines import boosted, fold_rows
 from simulations.worlds.credit_nodes import CreditTables, build_nodes, standing_consents
@@ -64,7 +66,9 @@ class RunResult:
     participants: Participants | None = None
     alignment: Alignment | None = None
     models: dict[str, list[ModelFold]] = field(default_factory=dict)
-    first: FoldReports = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
+    companions: dict[str, str] = field(default_factory=dict)
+    refits: Refits = field(default_factory=dict)
     manifests: list[Manifest] = field(default_factory=list)
 
     @property
@@ -105,7 +109,7 @@ def run(
     sandbox: bool = False,
     least_rows: int | None = None,
 ) -> RunResult:
-    """Train and measure the first `folds` of five folds; with `home`, keep stores and register fold 0's candidates.
+    """Train and measure the first `folds` of five folds; with `home`, keep stores, refit on all and register.
 
     All `protocols` train on the same folds, which `seed` draws as it seeds the protocols, and are measured beside the
     same baselines. `at` is the instant of the run: consents are checked at it and the manifests carry it. `threads`
@@ -116,7 +120,7 @@ def run(
     """
     torch.set_num_threads(threads)
     seeded = tuple(protocol.seeded(seed) for protocol in protocols)
-    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), seeded)
+    plan = RunPlan(tuple(range(folds)), to_micros(at), _cut_off(), seeded, refit=home is not None)
     result = RunResult(with_folds(tables, seed), plan, seed, at)
     if home is not None:
         _train(result, home, Wallet.at(home, tables.schema.data_origin, sandbox=sandbox), reporter, least_rows)
@@ -143,7 +147,7 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
         nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
         for node in nodes:
             if isinstance(node, BankNode):
-                _let_be_measured(node, len(result.folds), least_rows)
+                _let_be_measured(node, result, least_rows)
         apps = [node_app(node, known[node.org_id]) for node in nodes]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
@@ -153,18 +157,19 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
             store.close()
 
 
-def _let_be_measured(bank: BankNode, folds: int, least_rows: int | None) -> None:
-    """Banks of one's own may open as many sets of customers as there are folds, and each as often as the ledger lets
-    them; others open `row_sets` of theirs, `runs_a_set` times."""
-    limit = bank.training_limit
+def _let_be_measured(bank: BankNode, result: RunResult, least_rows: int | None) -> None:
+    """Banks of one's own may open as many sets of customers as that many runs like this one take, and each as often as
+    the ledger lets them; others open `row_sets` of theirs, `runs_a_set` times."""
+    limit, sets = bank.training_limit, len(result.folds) + result.plan.refit
+    # Sets of customers of two folds, or of one and all, differ by about a fold.
+    half_fold = int(result.tables.joint.sum()) // (2 * SPLITS)
     least = limit.least_rows if least_rows is None else least_rows
     own = replace(
         limit,
         least_rows=least,
-        row_sets=max(limit.row_sets, folds),
+        row_sets=max(limit.row_sets, default_training_limit().row_sets * sets),
         runs_a_set=limit.runs,
-        # Sets of customers of several folds have most in common.
-        least_apart=limit.least_apart if folds == 1 else min(limit.least_apart, least),
+        least_apart=limit.least_apart if sets == 1 else min(limit.least_apart, least, half_fold),
     )
     if own != limit:
         bank.set_training_limit(own)
@@ -176,19 +181,32 @@ def _observers(result: RunResult, reporter: Reporter) -> Observers:
         reporter.say(f"aligned {sum(alignment.rows.values()):,} customers in {alignment.seconds:.1f} s")
 
     def fold(number: int, reports: FoldReports) -> None:
-        result.first = result.first or reports
-        for report in reports.values():
-            measured = {name: candidate.measured.metrics for name, candidate in report.candidates.items()}
-            for name, metrics in (measured | {report.companion: report.companion_metrics}).items():
+        for protocol, report in reports.items():
+            result.companions[protocol] = report.companion
+            for name, held_out in report.held_out.items():
                 cost = report.cost[name]
+                metrics = held_out.measured([]).metrics
                 _add(result, name, ModelFold(metrics, cost.seconds, cost.exchanges, cost.bytes))
         _baselines(result, number)
         shown = ", ".join(f"{name} {parts[-1].metrics.auc:.4f}" for name, parts in result.models.items())
         reporter.say(f"fold {number}: held-out AUC {shown}")
 
+    def measured(found: Figures) -> None:
+        result.figures = found
+        for folds in found.values():
+            for name in folds[0]:
+                parts = zip(result.models[name], folds, strict=True)
+                result.models[name] = [replace(part, metrics=fold[name].metrics) for part, fold in parts]
+
+    def refit(found: Refits) -> None:
+        result.refits = found
+        reporter.say("fitted again with nobody held out, for the registry")
+
     return Observers(
         aligned=aligned,
         fold=fold,
+        measured=measured,
+        refit=refit,
         progress=lambda number: lambda phase, step, loss: reporter.round(number, phase, step, loss),
         aligning=reporter.aligning,
     )
@@ -212,29 +230,30 @@ def _baselines(result: RunResult, fold: int) -> None:
 
 
 def _register(result: RunResult, home: Path, by: str) -> None:
-    if not result.first:
-        raise TrainingFailed("the run ended without a trained fold, nothing is registered")
+    if not result.refits:
+        raise TrainingFailed("the run ended before its models were fitted, nothing is registered")
     registry = ModelRegistry(home)
     governance = Governance(home, registry)
     for protocol in result.plan.protocols:
-        report = result.first[protocol.name]
-        for name, candidate in report.candidates.items():
-            manifest = _manifest(result, protocol, report, name, registry.next_version(), by)
+        for name, candidate in result.refits[protocol.name].candidates.items():
+            manifest = _manifest(result, protocol, name, registry.next_version(), by)
             published = registry.publish(manifest, candidate.model)
             governance.register(published, result.at)
             result.manifests.append(published)
 
 
-def _manifest(
-    result: RunResult, protocol: VerticalProtocol, report: FoldReport, name: str, version: str, by: str
-) -> Manifest:
+def _manifest(result: RunResult, protocol: VerticalProtocol, name: str, version: str, by: str) -> Manifest:
     people, alignment = result.participants, result.alignment
     if people is None or alignment is None:
         raise TrainingFailed("the run ended before its participants were aligned, nothing is registered")
-    candidate = report.candidates[name]
+    refit, companion = result.refits[protocol.name], result.companions[protocol.name]
+    candidate = refit.candidates[name]
+    served = name if candidate.offered == JOINT else companion
+    own, alone = (pooled([fold[each] for fold in result.figures[protocol.name]]) for each in (served, companion))
     # Within a manifest `federated` is the version itself, and `bank_only` its own companion.
-    beside = {"federated": name, COMPANION: report.companion} | {rival: rival for rival in RIVALS}
+    beside = {"federated": served, COMPANION: companion} | {rival: rival for rival in RIVALS}
     shown = {title: result.models[source] for title, source in beside.items()}
+    model = candidate.model
     parties = {"bank": people.schema.bank, "grid": people.schema.grid}
     return Manifest(
         model=MODEL_NAME,
@@ -253,15 +272,15 @@ def _manifest(
         excluded_columns={role: tuple(f.column for f in p.features if f.protected) for role, p in parties.items()},
         config=json.loads(json.dumps(protocol.config())) | {"offered": candidate.offered},
         seed=result.seed,
-        held_out_fold=result.folds[0],
+        held_out_folds=result.folds,
+        refit=True,
         aligned_rows=alignment.rows,
-        metrics={title: figures(parts[:1]) for title, parts in shown.items()},
-        cross_fold={title: figures(parts) for title, parts in shown.items()} if len(result.folds) > 1 else {},
-        calibration=candidate.measured.calibration,
+        metrics={title: figures(parts) for title, parts in shown.items()},
+        calibration={"method": model.joint.method, "own": sorted(model.own), "ece": own.ece},
         cut_off=result.plan.cut_off,
-        segments=candidate.measured.segments,
-        score_reference={"joint": candidate.measured.score_bands, "bank_only": candidate.alone_bands},
-        feature_reference=report.references,
+        segments=own.segments,
+        score_reference={"joint": own.score_bands, "bank_only": alone.score_bands},
+        feature_reference=refit.references,
         privacy=protocol.privacy,
         privacy_spent=dict.fromkeys((*people.banks, *people.grids)),
     )

@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 
@@ -22,8 +23,9 @@ def test_a_version_says_what_its_numbers_are_about(trained):
     assert manifest == result.manifests[0]
     assert manifest.data_origin == "generated"
     assert set(manifest.metrics) == {"federated", "bank_only", "label_holder_only", "xgboost"}
-    measured = result.first["open"].candidates["federated_additive"].measured
+    measured = result.figures["open"][0]["federated_additive"]
     assert manifest.metrics["federated"]["auc"] == measured.metrics.auc
+    assert (manifest.held_out_folds, manifest.refit) == ((0,), True)
     assert (manifest.learners, manifest.explanation) == (("additive", "pair_trees"), "exact")
     assert result.manifests[1].explanation == "sampled"
     assert len(manifest.data_sha256) == len(manifest.participants) == 5
@@ -38,7 +40,8 @@ def test_a_version_says_what_its_numbers_are_about(trained):
     for role in ("bank", "grid"):
         assert set(manifest.feature_reference[role]) == set(manifest.columns[role])
         counts = {sum(r.counts) for r in manifest.feature_reference[role].values()}
-        assert len(counts) == 1
+        # Its weights were fitted on everybody, those of the fold that was measured among them.
+        assert counts == {sum(manifest.aligned_rows.values())}
     assert set(manifest.calibration["ece"]) == {"none", "platt", "isotonic"}
     assert Manifest.from_json(manifest.to_json()) == manifest
 
@@ -46,7 +49,7 @@ def test_a_version_says_what_its_numbers_are_about(trained):
 @pytest.mark.parametrize(("version", "name"), [("v0001", "federated_additive"), ("v0002", "federated")])
 def test_weights_come_back_as_they_were_trained(trained, version, name):
     home, result = trained
-    loaded, made = ModelRegistry(home).load("credit", version), result.first["open"].candidates[name].model
+    loaded, made = ModelRegistry(home).load("credit", version), result.refits["open"].candidates[name].model
     values = result.tables.bank_values[:50]
     assert np.array_equal(loaded.joint_bank.logits(values), made.joint_bank.logits(values))
     assert loaded.joint_bank.exact is (version == "v0001")
@@ -72,10 +75,23 @@ def test_tampered_weights_are_not_served(copied):
         ModelRegistry(copied).load("credit", "v0001")
 
 
+def test_a_version_of_one_fold_is_still_read_and_says_whom_it_was_fitted_on(copied):
+    path = copied / "registry" / "credit" / "v0001" / "manifest.json"
+    raw = json.loads(path.read_text())
+    folds, auc = raw.pop("held_out_folds"), raw["metrics"]["federated"]["auc"]
+    assert raw.pop("refit")
+    path.write_text(
+        json.dumps(raw | {"format": 2, "held_out_fold": folds[0], "cross_fold": {"federated": {"auc": 0.5}}})
+    )
+    read = ModelRegistry(copied).manifest("credit", "v0001")
+    assert (read.held_out_folds, read.refit, read.metrics["federated"]["auc"]) == ((0,), False, auc)
+    assert Manifest.from_json(read.to_json()) == read
+
+
 def test_a_manifest_of_an_older_program_says_so(copied):
     path = copied / "registry" / "credit" / "v0001" / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(ModelCorrupt, match="format 1, this program reads 2"):
+    path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
+    with pytest.raises(ModelCorrupt, match="format 1, this program reads 3"):
         ModelRegistry(copied).manifests()
 
 

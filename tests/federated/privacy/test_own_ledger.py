@@ -2,8 +2,10 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from small_network import AT
 
@@ -24,6 +26,7 @@ from federated.privacy.differential.accountant import Release
 from federated.privacy.ledgers import dataset_of, ledger_of, ledger_path
 from federated.protocols.core.messages import Content
 from federated.protocols.core.node_rows import NodeSource
+from federated.protocols.core.rows import NOBODY
 
 SMALL = Budget(1.0, 1e-5)
 OPENING = Content(config={"at_us": int(AT.timestamp() * 1e6), "fold": 0, "joint": 1})
@@ -39,7 +42,11 @@ def bank(home, clock):
     ledger_path(home, "bank-gusu").unlink(missing_ok=True)
     store = NodeStore(home / "nodes" / "bank-gusu.db")
     store.drop_state(["privacy ledger", "row sets counted"])
-    yield BankNode(store, lambda: clock[0])
+    bank = BankNode(store, lambda: clock[0])
+    # A sandbox's banks allow as many runs as it takes to measure.
+    limit = default_training_limit()
+    bank.set_training_limit(replace(limit, row_sets=2, runs_a_set=limit.runs, least_apart=limit.least_rows))
+    yield bank
     store.close()
 
 
@@ -180,12 +187,31 @@ def test_a_few_customers_are_not_counted_at_all(bank):
         NodeSource(bank).open(OPENING)
 
 
+def test_a_bank_that_holds_nobody_out_trains_on_everybody(bank):
+    fold = NodeSource(bank).open(OPENING)
+    whole = NodeSource(bank).open(Content(config=OPENING.config | {"fold": NOBODY}))
+    assert fold.held_out.any()
+    assert not whole.held_out.any()
+    assert np.array_equal(whole.training, fold.training | fold.held_out)
+
+
+def test_by_themselves_banks_leave_out_few_whom_no_grid_company_serves(bank, monkeypatch):
+    """A run over these too, less one over those in common, is a sum over the few: their labels."""
+    alone = Content(config=OPENING.config | {"joint": 0})
+    common, whole = (NodeSource(bank).open(each).training for each in (OPENING, alone))
+    # Of each fold some 10 are in common with no grid company.
+    assert np.array_equal(whole, common)
+    bank.store.drop_state(["row sets counted alone"])
+    monkeypatch.setattr("federated.protocols.core.node_rows.LEAST_APART", 4)
+    assert (NodeSource(bank).open(alone).training & ~common).sum() > 30
+
+
 def test_two_runs_that_begin_at_once_do_not_both_find_the_memory_as_it_was(bank):
     first, second, own = bank.row_sets("counted"), bank.row_sets("counted"), [digests_of(["a", "b"])]
-    first.begin(1, own, [(2,)], [first.apart(own)], (0,))
+    first.begin(1, own, [(2,)], [first.known(own)], (0,))
     with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
-        second.begin(2, own, [(2,)], [second.apart(own)], (0,))
-    assert list(bank.row_sets("counted").apart(own)) == [1]
+        second.begin(2, own, [(2,)], [second.known(own)], (0,))
+    assert [run.number for run in bank.row_sets("counted").known(own).runs] == [1]
 
 
 def _trained(bank, subjects):

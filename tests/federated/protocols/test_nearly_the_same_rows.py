@@ -8,12 +8,12 @@ import pytest
 from protected_world import BANKS, FEW, GRIDS, World, marked
 
 from federated.errors import AggregationFailed, CorruptData, RowsTooAlike, TrainingFailed
-from federated.nodes.row_sets import RowSets, digests_of
+from federated.nodes.row_sets import Known, RowSets, digests_of, require_wide
 from federated.privacy.secure_aggregation.ring import decoded
 from federated.protocols.core.messages import Content
 from federated.protocols.protected.lead import Lead
 from federated.protocols.protected.own_rows import OwnRows, told_of
-from federated.protocols.protected.state import ALONE, FIT, HELD_OUT, SET_ASIDE
+from federated.protocols.protected.state import ALONE, FIT, HELD_OUT
 
 QUICK = replace(FEW, ramps=2, trees=2, cells=1, ridge=20.0, ridges=1)
 NOW, YEAR = datetime(2026, 11, 1, tzinfo=UTC), timedelta(days=365)
@@ -101,7 +101,7 @@ def test_without_a_memory_the_first_gradients_of_two_runs_give_one_label_away_to
         assert (left > 0) == (world.labels[shared[at]] == 1)
 
 
-@pytest.mark.parametrize("purpose", [FIT, SET_ASIDE, HELD_OUT])
+@pytest.mark.parametrize("purpose", [FIT, HELD_OUT])
 def test_a_second_run_over_all_but_one_opens_nothing(purpose):
     world, memories = World(rows=400), Memories()
     remembering(world, memories)
@@ -137,49 +137,111 @@ def test_what_is_between_two_runs_is_counted_over_all_banks():
     for bank in BANKS:
         state = world.nodes[bank]._talk.state
         told[bank] = told_of(OwnRows.of(state).told.numbers())
-        (earlier,) = told[bank].apart.values()
-        assert told[bank].counts[0] == of_bank[bank] == earlier.then[0]
-        assert (earlier.together[0], earlier.apart) == (sum(of_bank.values()), (0, 0, 0))
+        (earlier,) = told[bank].known.runs
+        assert told[bank].counts[0] == of_bank[bank] == earlier.own[0]
+        assert earlier.together[0] == sum(of_bank.values())
+        # Everybody is in both.
+        assert [set(cells) for cells in told[bank].known.cells] == [{3}, {3}]
     # A bank that leaves takes its rows with it, and one that was not there brings all of its own.
     alone = memories.of("bank-a")
     own = world.nodes["bank-a"]._counting.own_rows.own
     with pytest.raises(RowsTooAlike) as left:
-        alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].apart], (10_000, 0, 0))
+        alone.begin(7, own, [told["bank-a"].counts], [told["bank-a"].known], (10_000, 0))
     assert left.value.context["apart"] == of_bank["bank-b"]
     with pytest.raises(RowsTooAlike) as joined:
         alone.begin(
-            7, own, [told["bank-a"].counts, told["bank-b"].counts, (9, 0, 0)],
-            [told["bank-a"].apart, told["bank-b"].apart, {}], (10_000, 0, 0),
+            7, own, [told["bank-a"].counts, told["bank-b"].counts, (9, 0)],
+            [told["bank-a"].known, told["bank-b"].known, Known((), ({1: 9}, {}))], (10_000, 0),
         )  # fmt: skip
     assert joined.value.context["apart"] == 9
+
+
+def test_three_runs_of_which_no_two_are_near_do_not_give_one_away():
+    """Over one half, over the other, and over all but one: the first two less the third is the one that is left out."""
+    names = [f"c{k}" for k in range(80)]
+    memories = Memories()
+
+    def begin(own, least=20):
+        memory, parts = memories.of("bank-a"), [digests_of(part) for part in own]
+        counts = [tuple(len(part) for part in own)]
+        memory.begin(len(memory.sets) + 1, parts, counts, [memory.known(parts)], (least, least))
+
+    begin((names[:40], []))
+    begin((names[40:], []))
+    for left_out in (1, 19):
+        with pytest.raises(RowsTooAlike) as refused:
+            begin((names[left_out:], []))
+        assert refused.value.context["apart"] == left_out
+    begin((names[20:], []))
+    with pytest.raises(RowsTooAlike):
+        begin((names[:20] + names[40:45], []))
+    # All of the cells that there are, in any union.
+    begin((names[:20] + names[40:], []))
+    begin((names, []))
+
+
+def test_fitted_and_held_out_rows_do_not_give_one_away_together():
+    """A fold's defaults fitted and held out, less those of all but one: each is told or counted by itself."""
+    everybody = digests_of([f"c{k}" for k in range(80)])
+    fold = [everybody[:50], everybody[50:]]
+    require_wide([everybody], fold, 20)
+    require_wide([everybody[30:]], fold, 20)
+    with pytest.raises(RowsTooAlike):
+        require_wide([everybody[:-1]], fold, 20)
+    with pytest.raises(RowsTooAlike):
+        require_wide([everybody[:50], everybody[51:]], fold, 20)
+
+
+def test_cells_are_those_of_all_banks_whatever_runs_each_was_in():
+    """Of two banks with three customers each a cell has six; a bank knows nothing of a run that it was not in."""
+    memories = {bank: Memories() for bank in BANKS}
+    own = {bank: [digests_of([f"{bank}{k}" for k in range(3)]), digests_of([])] for bank in BANKS}
+
+    def told(banks):
+        return {bank: memories[bank].of(bank).known(own[bank]) for bank in banks}
+
+    def begin(number, banks, least):
+        known = told(banks)
+        for bank in banks:
+            memories[bank].of(bank).begin(number, own[bank], [(3, 0)] * len(banks), list(known.values()), (least, 0))
+
+    begin(11, BANKS[:1], 1)
+    with pytest.raises(RowsTooAlike) as refused:
+        begin(12, BANKS, 4)
+    assert refused.value.context["apart"] == 3
+    begin(12, BANKS, 3)
+    known = told(BANKS)
+    assert [[run.number for run in known[bank].runs] for bank in BANKS] == [[11, 12], [12]]
+    assert [known[bank].cells[0] for bank in BANKS] == [{7: 3}, {3: 3}]
+    # Again, and again by the first alone.
+    begin(13, BANKS, 4)
+    begin(14, BANKS[:1], 3)
 
 
 def test_marks_are_told_once_a_run():
     world = World(rows=400)
     fit(world)
-    again = Content({f"available/{grid}": np.ones(1, dtype=np.uint8) for grid in GRIDS}, {"set_aside": 0.1, "seed": 1})
+    again = Content({f"available/{grid}": np.ones(1, dtype=np.uint8) for grid in GRIDS})
     with pytest.raises(TrainingFailed, match="marks are told once a run"):
         world.training().session.board.ask("query.protected_mark", {"bank-a": again})
 
 
 def test_numbers_of_another_shape_are_refused():
-    with pytest.raises(TrainingFailed, match="a bank told 5 numbers"):
-        told_of(np.zeros(5, dtype=np.uint64))
+    with pytest.raises(TrainingFailed, match="a bank told 6 numbers"):
+        told_of(np.zeros(6, dtype=np.uint64))
 
 
-def test_who_is_set_aside_says_nothing_of_labels():
-    """With as many of either class set aside, whoever knew the seed told most labels from the marks of some runs."""
-    world = World(rows=1_600)
-    state = fit(world) and world.nodes["bank-a"]._talk.state
-    once = state.purposes(0.1, FEW.seed)
-    rows = state.node.rows
-    state.node.rows, state.drawn = replace(rows, labels=1 - rows.labels), None
-    assert np.array_equal(state.purposes(0.1, FEW.seed), once)
-    shuffled = np.random.default_rng(1).permutation(rows.labels)
-    state.node.rows, state.drawn = replace(rows, labels=shuffled), None
-    assert np.array_equal(state.purposes(0.1, FEW.seed), once)
-    with pytest.raises(TrainingFailed, match="rows were set aside otherwise in this run"):
-        state.purposes(0.2, FEW.seed)
+def test_a_memory_of_a_version_that_set_rows_aside_still_knows_whom_it_fitted_and_held_out():
+    memories, own = Memories(), [digests_of(list(names)) for names in ("abcd", "ef", "gh")]
+    earlier = memories.of("bank-a")
+    earlier.begin(1, own, [(4, 2, 2)], [earlier.known(own)], (1, 1, 1))
+    now = memories.of("bank-a")
+    with pytest.raises(RowsTooAlike, match="nearly the same customers"):
+        now.begin(
+            2, [digests_of(list("abc")), own[2]], [(3, 2)], [now.known([digests_of(list("abc")), own[2]])], (2, 2)
+        )
+    assert now.known([own[0], own[2]]).cells == ({3: 4}, {3: 2})
+    now.begin(3, [own[0], own[2]], [(4, 2)], [now.known([own[0], own[2]])], (2, 2))
 
 
 @pytest.mark.parametrize("action", ["clear", "shuffle", "point", "step", "count", "release", "multiply"])
@@ -187,7 +249,7 @@ def test_nothing_is_counted_before_banks_have_counted_their_rows(action):
     training = World(rows=400).training(QUICK)
     training._introduce()
     training._mark()
-    many = {"cells": 2, "aside": 1, "vectors": ["rows"], "groups": [], "below": 0, "width": 3, **training.drawn}
+    many = {"cells": 2, "vectors": ["rows"], "groups": [], "below": 0, "width": 3}
     told = Content({"beta": np.zeros(3)}, many)
     with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):
         training.ask(action, {"bank-a": told})
@@ -197,11 +259,11 @@ def test_banks_release_no_scores_by_themselves_in_a_run_with_grid_companies():
     training = World(rows=400).training(QUICK)
     training.fit()
     with pytest.raises(TrainingFailed, match="trains with grid companies in this run"):
-        training.ask("histogram", {"bank-a": Content({"beta": np.zeros(3)}, dict(training.drawn))})
+        training.ask("histogram", {"bank-a": Content({"beta": np.zeros(3)})})
 
 
 def test_what_banks_open_by_themselves_is_over_the_rows_that_were_counted():
-    """Customers whom no grid company serves are not in it, nor those set aside or held out."""
+    """Customers whom no grid company serves are not in it, nor those held out."""
     world = World(rows=400)
     training = world.training(QUICK)
     training.fit()
@@ -246,9 +308,9 @@ def test_a_memory_that_is_spoilt_or_changed_meanwhile_opens_nothing():
     memories.kept.clear()
     one, other = memories.of("bank-a"), memories.of("bank-a")
     own = [digests_of(["a", "b"])]
-    one.begin(1, own, [(2,)], [one.apart(own)], (1,))
+    one.begin(1, own, [(2,)], [one.known(own)], (1,))
     with pytest.raises(RowsTooAlike, match="another run began meanwhile"):
-        other.begin(2, own, [(2,)], [other.apart(own)], (1,))
+        other.begin(2, own, [(2,)], [other.known(own)], (1,))
 
 
 def test_a_set_of_customers_is_trained_on_only_so_often():
@@ -264,22 +326,36 @@ def test_a_set_of_customers_is_trained_on_only_so_often():
 
 
 def test_runs_of_banks_alone_are_remembered_too():
-    """A share set aside that is one customer more, or a run with grid companies that leaves one out, told its label."""
+    """A fold that holds out one customer more, or a run with grid companies that leaves one out, told its label."""
     world, memories = World(rows=400), Memories()
     remembering(world, memories)
-
-    def fit_alone(share):
-        world.training(replace(QUICK, set_aside=share), joint=0).fit()
-
-    fit_alone(QUICK.set_aside)
-    fit_alone(QUICK.set_aside)
+    opened = world.nodes["bank-a"]._opened
+    for _ in range(2):
+        world.training(QUICK, joint=0).fit()
+    holding_out(world, "bank-a", 1)
     with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
-        fit_alone(QUICK.set_aside + 0.01)
+        world.training(QUICK, joint=0).fit()
+    world.nodes["bank-a"]._opened = opened
     world.crossed.clear()
     # All customers are fitted by both kinds, but for one that grid-x leaves out.
     with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
         fit(world, [positions_of(world, FIT)[0]])
     assert not {"query.protected_open", "query.protected_clear"} & {action for action, _ in world.crossed}
+
+
+def holding_out(world, bank, more):
+    """Have a bank hold out so many of the customers that it would fit."""
+    opened = world.nodes[bank]._opened
+
+    def node():
+        found = opened()
+        moved = np.zeros(len(found.rows.training), dtype=bool)
+        moved[np.flatnonzero(found.rows.training)[:more]] = True
+        rows = replace(found.rows, training=found.rows.training & ~moved, held_out=found.rows.held_out | moved)
+        found.rows = rows
+        return found
+
+    world.nodes[bank]._opened = node
 
 
 def positions_of(world, purpose):
@@ -291,7 +367,8 @@ def test_banks_release_no_scores_of_a_run_that_they_would_not_fit():
     world, memories = World(rows=400), Memories()
     remembering(world, memories)
     world.training(QUICK, joint=0).fit()
-    training = world.training(replace(QUICK, set_aside=0.11), joint=0)
+    holding_out(world, "bank-a", 1)
+    training = world.training(QUICK, joint=0)
     training._introduce()
     with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
         training._count()

@@ -24,7 +24,7 @@ def found(fitted):
 
 def test_counts_on_shares_are_those_of_the_rows(fitted, found):
     world, training = fitted
-    held, rows = found.held_out, held_rows(world, training)
+    held, rows = found, held_rows(world, training)
     labels = world.labels[rows]
     assert held.logit == pytest.approx(world.logits(training)[rows], abs=0.03)
     assert held.defaults.tolist() == np.bincount(held.block, labels).tolist()
@@ -39,15 +39,13 @@ def test_counts_on_shares_are_those_of_the_rows(fitted, found):
         lower = np.bincount(group.band[own & (held.logit < -1.0)], minlength=len(group.rows))
         assert group.lower.tolist() == lower.tolist()
         assert group.defaults.tolist() == np.bincount(group.band[own], labels[own], len(group.rows)).tolist()
-    aside = found.set_aside
-    assert aside.defaults.sum() > 0
     with pytest.raises(TrainingFailed, match=r"masks for groups with grid-. are told once a run"):
         judged(training, SEGMENTS, -1.0)
 
 
 def test_figures_of_blocks_are_close_to_those_of_the_rows(fitted, found):
     world, training = fitted
-    rows, held = held_rows(world, training), found.held_out
+    rows, held = held_rows(world, training), found
     exact = metrics_of(world.logits(training)[rows], world.labels[rows])
     drawn = [held.histograms(NONE, labels, held.odds(), 1) for labels in held.drawn(3)]
     auc, brier = (np.mean([getattr(h["all", "0"].metrics(), name) for h in drawn]) for name in ("auc", "brier"))
@@ -65,20 +63,19 @@ def test_figures_of_blocks_are_close_to_those_of_the_rows(fitted, found):
 
 def test_no_label_follows_for_sure_from_what_the_operator_is_told(fitted, found):
     world, training = fitted
-    for part in (found.set_aside, found.held_out):
-        sums = part.sums(BANKS)
-        assert certain_labels(len(part.logit), sums) == 0
-        assert largest_chance(sums) < 1.0
+    sums = found.sums(BANKS)
+    assert certain_labels(len(found.logit), sums) == 0
+    assert largest_chance(sums) < 1.0
     # Nor to somebody who knows of each row in which group it is, of all segments at once.
-    rows, sums = held_rows(world, training), found.held_out.sums(BANKS)
-    for (segment, name), group in found.held_out.groups.items():
+    rows = held_rows(world, training)
+    for (segment, name), group in found.groups.items():
         if segment != "bank":
             own = (world.bank[:, 1] > 0 if segment == "young" else world.group > 0)[rows] == bool(int(name))
             sums += [(np.flatnonzero(own & (group.band == k)), int(d)) for k, d in enumerate(group.defaults)]
     assert certain_labels(len(rows), sums) == 0
     # Counts by bank in each cell of twenty, as they were told before, say more.
-    cell = np.argsort(np.argsort(found.held_out.logit)) // LEAST_CELL
-    owner, labels = found.held_out.owner, world.labels[rows]
+    cell = np.argsort(np.argsort(found.logit)) // LEAST_CELL
+    owner, labels = found.owner, world.labels[rows]
     fine = [np.flatnonzero((cell == c) & (owner == b)) for c in range(cell.max() + 1) for b in (0, 1)]
     assert certain_labels(len(rows), [(own, int(labels[own].sum())) for own in fine if len(own)]) > 15
 
@@ -108,7 +105,7 @@ def test_counts_reach_the_operator_behind_masks_and_the_reader_finds_changed_one
         assert (total < 1 << 32).mean() < 0.01
     with pytest.raises(TrainingFailed, match="released counts are told once a run"):
         asked("release", {"bank-a": seen[0]})
-    again = Content(config={"cells": 3, "aside": 1, "vectors": ["rows"], "held_by": "bank"})
+    again = Content(config={"cells": 3, "vectors": ["rows"], "held_by": "bank"})
     with pytest.raises(TrainingFailed, match="deals for what a bank holds are told once a run"):
         asked("deal", {"grid-x": again})
     with pytest.raises(TrainingFailed, match="nothing is counted that a reader holds"):

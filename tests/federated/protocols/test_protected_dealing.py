@@ -74,7 +74,7 @@ def test_where_there_is_no_third_node_the_operator_deals_and_the_model_is_the_sa
     training.fit()
     assert list(training.dealing._dealers[FITTING]) == [(BANKS[0], GRIDS[0])]
     assert world.nodes[BANKS[0]]._talk.state.parties.dealer(BANKS[0], GRIDS[0]) is None
-    assert judged(training, SEGMENTS, -1.0).held_out.defaults.sum() > 3
+    assert judged(training, SEGMENTS, -1.0).defaults.sum() > 3
 
 
 @pytest.mark.parametrize("error", [1 << 14, 1 << 63])

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from protected_world import BANKS, FEW, GRIDS, World
+from protected_world import BANKS, GRIDS, World
 
 from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import AggregationFailed, TooFewRows, TrainingFailed
@@ -257,7 +257,7 @@ def demanding(opened, least, **more):
         ("approve", {"moments/bank-b": np.zeros(0)}, {}),
         ("rows", {"fitted/bank-b": np.zeros(0)}, {}),
         ("sum", {}, {"of": "gradient", "names": ["bank-a"], "length": -1}),
-        ("mark", {"available/grid-x": np.zeros(1)}, {"set_aside": 0.2, "seed": 1}),
+        ("mark", {"available/grid-x": np.zeros(1)}, {}),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(action, arrays, config):
@@ -341,8 +341,11 @@ def test_a_bank_by_itself_leads_its_own_fit_of_enough_customers():
     training.fit()
     assert training.lead == "bank-a"
     assert np.abs(world.nodes["bank-a"].beta[1:]).max() > 0.1
+    world.held_out[19:] = True
+    world.apps = world._apps()
+    few = world.training(joint=0)
     with pytest.raises(TooFewRows, match=r"one of 1 banks fits \d+ customers"):
-        world.training(replace(FEW, set_aside=0.985), joint=0).fit()
+        few.fit()
 
 
 def test_no_operator_chooses_which_customers_banks_fit_by_themselves():
@@ -350,4 +353,4 @@ def test_no_operator_chooses_which_customers_banks_fit_by_themselves():
     training._introduce()
     few = {f"available/{grid}": np.ones(1, dtype=np.uint8) for grid in GRIDS}
     with pytest.raises(TrainingFailed, match="bank-a trains with banks alone in this run"):
-        training.ask("mark", {"bank-a": Content(few, dict(training.drawn))})
+        training.ask("mark", {"bank-a": Content(few)})

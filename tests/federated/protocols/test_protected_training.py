@@ -12,7 +12,7 @@ from small_network import AT, SMALL
 from federated.consent.record import Purpose
 from federated.errors import AggregationFailed, TrainingFailed
 from federated.governance.cards.texts import offered_text
-from federated.governance.manifest import PRIVACY_SHARES, Explanation
+from federated.governance.manifest import PRIVACY_SHARES, Explanation, SegmentFigures
 from federated.governance.model_registry import ModelRegistry
 from federated.models.served.calibration import NONE
 from federated.models.served.kept import KeptFunction
@@ -23,7 +23,7 @@ from federated.models.served.tables import AdditiveTables, tabulated
 from federated.privacy.vertical.curve import Curve
 from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS
-from federated.protocols.core.candidates import FittedModel, Measured, candidate_of
+from federated.protocols.core.candidates import FittedModel, Measured, candidate_of, offered, pooled
 from federated.protocols.core.messages import Content
 from federated.protocols.protected import node
 from federated.protocols.protected.evaluation import judged
@@ -38,8 +38,7 @@ from simulations.worlds.credit_population import generate_population
 def test_several_nodes_fit_what_one_table_would(fitted):
     world, training = fitted
     rows = marked(world, training, FIT)
-    assert not (rows & world.held_out).any()
-    assert 0.85 < rows.sum() / (~world.held_out).sum() < 1.0
+    assert np.array_equal(rows, ~world.held_out)
     penalty = training.penalty(world.nodes[training.lead].ridges)
     residual = world.labels - Curve.around(training.session.rate).of(world.logits(training))
     gradient = world.columns(training)[rows].T @ residual[rows] - penalty * np.concatenate(world.betas(training))
@@ -140,7 +139,7 @@ def test_banks_alone_fit_their_own_columns():
     training.fit()
     assert len(training.bases) == 1
     found = judged(training, [], -1.0)
-    held, labels = found.held_out, world.labels[world.held_out]
+    held, labels = found, world.labels[world.held_out]
     assert held.rows.sum() == world.held_out.sum()
     assert held.defaults.sum() == labels.sum()
     assert (held.rows.min() >= LEAST_ROWS, held.defaults.min() >= LEAST_OF_EACH) == (True, True)
@@ -178,8 +177,13 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
         PROTECTED, PROTECTED_COMPANION, "label_holder_only", "xgboost",
     }  # fmt: skip
     registry = ModelRegistry(tmp_path)
+    assert result.manifests[0].metrics["federated"]["auc"] == result.models[PROTECTED][0].metrics.auc
     for manifest in result.manifests:
         assert manifest.privacy == PRIVACY_SHARES
+        # Fitted on everybody, and measured without the fold.
+        assert manifest.refit
+        assert {sum(r.counts) for r in manifest.feature_reference["bank"].values()} == {int(tables.joint.sum())}
+        assert manifest.metrics["federated"]["rows"] < int(tables.joint.sum()) / 4
         assert manifest.learners == ("random_leaves",)
         assert {s.segment for s in manifest.segments} >= {"bank", "relationship", "self_generation"}
         for segment in {s.segment for s in manifest.segments}:
@@ -188,6 +192,9 @@ def test_protected_versions_are_registered_and_say_so(tmp_path):
         model = registry.load("credit", manifest.version)
         assert isinstance(model.joint_bank, KeptFunction)
         assert isinstance(model.bank_only, KeptFunction)
+        # By the fold's held-out rows, of which its own figures cannot be calibrated.
+        assert (model.joint.method, model.alone.method) == ("platt", "platt")
+        assert set(manifest.calibration["ece"]) == {"none"}
     assert result.manifests[0].explanation is Explanation.EXACT
     scored_as_trained(tmp_path, tables, registry)
 
@@ -253,23 +260,33 @@ def test_a_node_refuses_more_rows_in_all_than_a_gradient_has_room_for():
 
 def test_a_joint_model_that_is_worse_than_its_companion_is_not_offered():
     """What grid companies say is noise here; the version then scores with banks' columns alone and says why."""
-    joint, alone = gated_pair(0.12, 0.11)
-    candidate = candidate_of(joint, alone)
+    joint, alone = (FittedModel(("it",), scorer(1.0), grid, NONE, {}) for grid in (scorer(2.0), None))
+    candidate = candidate_of(joint, alone, offered(measured(0.12), measured(0.11)))
     assert candidate.offered == "bank_only: held-out Brier 0.12000 with grid companies, 0.11000 without"
     assert "Brier 含供电公司列为 0.12000，不含为 0.11000" in offered_text(candidate.offered, "zh")
     assert candidate.model.joint_bank is alone.bank
     values = np.array([[1.0, 2.0], [np.nan, -3.0]])
     assert candidate.model.joint_grid.logits(values).tolist() == [0.0, 0.0]
     assert candidate.model.joint_grid.explain(values[0])[1].tolist() == [0.0, 0.0]
-    joint, alone = gated_pair(0.11, 0.12)
-    assert candidate_of(joint, alone).offered == "joint"
+    candidate = candidate_of(joint, alone, offered(measured(0.11), measured(0.12)))
+    assert (candidate.offered, candidate.model.joint_grid) == ("joint", joint.grid)
 
 
-def gated_pair(*losses):
-    """A joint model and its companion with these held-out Brier scores."""
-    return [FittedModel(("it",), scorer(1.0), scorer(2.0) if not number else None, NONE, {},
-                        Measured(Metrics(0.7, 0.3, loss, 0.01, 100), {}, (), (1, 2)))
-            for number, loss in enumerate(losses)]  # fmt: skip
+def measured(loss):
+    """Figures of a model with this held-out Brier score."""
+    return Measured(Metrics(0.7, 0.3, loss, 0.01, 100), {"none": 0.02}, (), (1, 2))
+
+
+def test_what_is_offered_and_reported_is_by_all_folds_together():
+    figures = SegmentFigures("size", "small", 60, 10, 40, 36, 0.2, 0.1, 0.02, 0.8)
+    few = replace(figures, rows=20, defaults=0, approved=20, approved_good=20, brier=0.2, auc=None)
+    folds = [replace(measured(loss), segments=(part,)) for loss, part in ((0.13, figures), (0.10, few))]
+    whole = pooled(folds)
+    assert (whole.metrics.rows, whole.metrics.brier, whole.score_bands) == (200, pytest.approx(0.115), (2, 4))
+    assert whole.segments == (replace(figures, rows=80, defaults=10, approved=60, approved_good=56, brier=0.125),)
+    # Worse on the first fold alone, and better on both.
+    assert offered(whole, pooled([measured(0.12)] * 2)) == "joint"
+    assert offered(folds[0], measured(0.12)) == "bank_only: held-out Brier 0.13000 with grid companies, 0.12000 without"
 
 
 def scorer(level):

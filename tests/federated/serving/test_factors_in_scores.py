@@ -10,11 +10,12 @@ from small_network import AT
 
 from federated.consent.record import Purpose
 from federated.errors import AggregationFailed, NotPermitted, SealBroken
-from federated.models.served.reasons import POINT
+from federated.models.served.reasons import MIN_CONTRIBUTION, POINT
 from federated.models.served.scaling import score_of
 from federated.nodes.node import PartialRequest
 from federated.privacy.vertical.hidden_weights import ServedWeights
 from federated.serving import Basis, Network, ScoreQuery
+from federated.serving.hidden.naming import ROUNDED
 
 NOW = AT + timedelta(days=1)
 BANK, GRID = "bank-gusu", "grid-sip"
@@ -82,10 +83,11 @@ def test_a_score_has_what_both_sides_say_together_and_a_reason_where_that_lowers
         reasons.append("BG" in [reason.code for reason in score.reasons])
     found, points = np.array(reasons), np.array(together)
     assert np.std(points) > 5.0
-    # Contributions in whole points leave some open, and three stronger reasons may stand before it.
+    # Three stronger reasons may stand before it. What whole points of contributions leave open is put in twice; here
+    # it is let be four times as much, which of some 60 scores none is.
     assert found.any()
-    assert points[found].min() > 2.5
-    assert not found[points < 0.0].any()
+    unsure = ROUNDED * hidden.model.joint_grid.n_features**0.5
+    assert points[found].min() > MIN_CONTRIBUTION / POINT - 2 * unsure
 
 
 def test_factors_are_said_once_a_query(network, hidden, trained):

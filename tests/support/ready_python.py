@@ -1,0 +1,56 @@
+"""Python for the workers of a run: what nearly every file of tests imports is loaded once for all of them, which takes
+a worker ten seconds of processor. Each is forked from the process that has loaded it, as it would have begun itself."""
+
+import gc
+import importlib
+import sys
+import tomllib
+import warnings
+from pathlib import Path
+
+from ready_process import ReadyProcess, first_call
+
+ROOT = Path(__file__).parents[2]
+LOADED = (
+    "credit_api.app.main",
+    "federated.engines.in_process",
+    "federated.protocols.catalogue",
+    "simulations.cli",
+    "simulations.experiments.vertical_credit.pipeline",
+    "simulations.privacy_report.report",
+    "exchange_calendars",
+    "hypothesis",
+    "selenium.webdriver.support.ui",
+    "sklearn.linear_model",
+)
+
+
+def ready_python(folder):
+    return ReadyProcess(folder, "python", __file__, ROOT)
+
+
+def _serve(address):
+    gc.disable()
+    with warnings.catch_warnings():
+        _warn_as_tests_do()
+        for name in LOADED:
+            importlib.import_module(name)
+    asked = first_call(address)
+    # As `python -u -c program` does: execnet gives it the worker's program on its standard input.
+    program = sys.argv[-1]
+    sys.argv[:] = ["-c"]
+    exec(program, sys.modules["__main__"].__dict__)
+    asked.sendall(b"0")
+
+
+def _warn_as_tests_do():
+    """What the tests' own settings say of a warning holds while modules are loaded."""
+    from _pytest.config import parse_warning_filter
+
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]["ini_options"]
+    for each in settings["filterwarnings"]:
+        warnings.filterwarnings(*parse_warning_filter(each, escape=False))
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
