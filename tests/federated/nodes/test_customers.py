@@ -381,9 +381,9 @@ def test_evidence_and_what_protects_the_deleted_are_kept_and_named(bank):
     node.log_batch(Action.TRAINING, BANK, Purpose.MODEL_TRAINING, AT, {"A": "C-A", "B": "C-B"})
     # One run that counts still, with A in it, and one that no limit counts any more.
     early = BankNode(bank, lambda: AT - window - timedelta(days=1)).row_sets("fitted")
-    early.begin(1, [digests_of(["A", "B"])], [[2]], [early.apart([digests_of(["A", "B"])])], [0])
+    early.begin(1, [digests_of(["A", "B"])], [[2]], [early.known([digests_of(["A", "B"])])], [0])
     sets = node.row_sets("counted")
-    sets.begin(2, [digests_of(["A", "B"])], [[2]], [sets.apart([digests_of(["A", "B"])])], [0])
+    sets.begin(2, [digests_of(["A", "B"])], [[2]], [sets.known([digests_of(["A", "B"])])], [0])
     done = delete_customers(bank, ["A"], AT)
     kept = {each.what: each for each in done.kept}
     assert list(kept) == ["use log", "model weights", "memory of runs", "books", "backups"]
@@ -391,8 +391,8 @@ def test_evidence_and_what_protects_the_deleted_are_kept_and_named(bank):
     assert kept["memory of runs"].until == AT + window
     # The log is whole, and the difference to that run is told still: without the digest it would be one label.
     assert [use.action for use in node.uses_of("A")] == [Action.TRAINING, Action.SCORE]
-    (apart,) = node.row_sets("counted").apart([digests_of(["B"])]).values()
-    assert apart.apart == (1,)
+    # B is in both runs, and one more was in the earlier one.
+    assert node.row_sets("counted").known([digests_of(["B"])]).cells == ({0b10: 1, 0b11: 1},)
     remembered = digests_of(["A"]).astype("<u8").tobytes()
     assert remembered not in bank.state(f"{NAME}fitted")
     assert remembered in bank.state(f"{NAME}counted")
