@@ -15,6 +15,7 @@ from rich.table import Table
 
 from federated.errors import FederatedError, RowsTooAlike, TooFewRows
 from simulations import (
+    customer_bench_commands,  # noqa: F401 (adds its command to bench)
     loan_bench_commands,  # noqa: F401 (adds its command to bench)
     market_bench_commands,  # noqa: F401 (adds its command to bench)
 )

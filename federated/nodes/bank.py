@@ -15,7 +15,7 @@ from federated.models.served.reasons import RankedReason, Reason, top_reasons
 from federated.nodes import functions
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
-from federated.nodes.row_sets import RowSets
+from federated.nodes.row_sets import NAME, RowSets
 from federated.nodes.seals import opened
 
 TRAINING_STATE = "training limit"
@@ -57,7 +57,7 @@ class BankNode(Node):
 
     def row_sets(self, of: str) -> RowSets:
         """Its memory of runs: of what they opened (`of`) over its customers."""
-        key, limit = f"row sets {of}", self.training_limit
+        key, limit = NAME + of, self.training_limit
 
         def swap(before: bytes | None, after: bytes) -> bool:
             """In one transaction: two runs that begin at once do not both find the memory as it was."""

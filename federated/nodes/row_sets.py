@@ -25,10 +25,12 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from federated.consent.instants import to_micros
+from federated.consent.instants import from_micros, to_micros
 from federated.errors import CorruptData, RowsTooAlike
 
 Digests = NDArray[np.uint64]
+# What memories are called in a bank's store, each with what it is of.
+NAME = "row sets "
 # As many as a count is told of (`privacy.vertical.suppression`).
 LEAST_APART = 20
 
@@ -208,6 +210,18 @@ def _written(kept: Sequence[RowSet]) -> bytes:
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
+
+
+def within(raw: bytes, since: datetime) -> bytes:
+    """A memory without the runs that no limit counts any more: those until `since`. Raises `CorruptData`."""
+    return _written([kept for kept in _read(raw) if kept.at > to_micros(since)])
+
+
+def last_about(raw: bytes, subjects: Sequence[str]) -> datetime | None:
+    """When the last run began that a memory has one of these customers in, None if none has. Raises `CorruptData`."""
+    wanted = digests_of(subjects)
+    having = [kept.at for kept in _read(raw) if any(np.isin(wanted, part).any() for part in kept.own)]
+    return from_micros(max(having)) if having else None
 
 
 def _read(raw: bytes) -> list[RowSet]:

@@ -23,13 +23,18 @@ from federated.nodes.schema import FeatureSchema, schema_of
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE files (
-  subject_id TEXT PRIMARY KEY, features BLOB NOT NULL, label INTEGER CHECK (label IN (0, 1)), fold INTEGER
+  subject_id TEXT PRIMARY KEY, features BLOB NOT NULL, label INTEGER CHECK (label IN (0, 1)), fold INTEGER,
+  read_from INTEGER, read_until INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE alignments (
   peer TEXT NOT NULL, position INTEGER NOT NULL, subject_id TEXT NOT NULL, PRIMARY KEY (peer, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+# For stores of before meters' readings had a period: days since 1970, both included, of a grid company's file.
+PERIOD = ("read_from", "read_until")
+# Places in an alignment are agreed with the peer: that of a customer who was deleted is left.
+DELETED = ""
 # Since format 2 consents are signed, and a store pins the key of the authority that attests its subjects' keys.
 FORMAT = "2"
 
@@ -49,10 +54,16 @@ def table_digest(subjects: Sequence[str], values: FloatArray, labels: Sequence[i
     digest = hashlib.sha256()
     for i in sorted(range(len(subjects)), key=lambda i: subjects[i]):
         label = -1 if labels is None else labels[i]
-        digest.update(f"{subjects[i]}\0{label}\0".encode() + np.ascontiguousarray(values[i], dtype="<f8").tobytes())
+        digest.update(_hashed(subjects[i], label, np.ascontiguousarray(values[i], dtype="<f8").tobytes()))
     return digest.hexdigest()
 
 
+def _hashed(subject: str, label: int | None, features: bytes) -> bytes:
+    return f"{subject}\0{-1 if label is None else label}\0".encode() + features
+
+
+# Rows that are hashed at a time.
+DIGESTED = 20_000
 # How a sandbox's older stores learn it.
 DESCRIBE = "run `tanxin describe-stores`"
 
@@ -76,6 +87,33 @@ def describe_store(path: Path, schemas: Mapping[str, FeatureSchema]) -> None:
         db.execute("INSERT INTO meta VALUES ('schema', ?)", (schemas[schema_id].text,))
 
 
+def clear_digest(db: sqlite3.Connection) -> None:
+    """In a transaction that changes rows of `files`: have their digest recomputed when it is asked for next."""
+    db.execute("UPDATE meta SET value = '' WHERE key = 'data_sha256'")
+    db.execute(
+        "INSERT INTO meta VALUES ('changes', '1') ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+    )
+
+
+def _settle_pragmas(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    # What is deleted or replaced is overwritten in its page; `NodeStore.scrub` clears what was moved about before.
+    db.execute("PRAGMA secure_delete = ON")
+
+
+def _add_periods(db: sqlite3.Connection) -> None:
+    def there() -> set[str]:
+        return {row[1] for row in db.execute("PRAGMA table_info(files)")}
+
+    if set(PERIOD) <= there():
+        return
+    db.execute("BEGIN IMMEDIATE")
+    for column in sorted(set(PERIOD) - there()):
+        db.execute(f"ALTER TABLE files ADD COLUMN {column} INTEGER")
+    db.execute("COMMIT")
+
+
 class NodeStore:
     """Thread-safe access to one node's file: one connection behind a lock, one transaction a call."""
 
@@ -86,8 +124,7 @@ class NodeStore:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30.0)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+            _settle_pragmas(self._db)
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
             if meta.get("format") != FORMAT and "org_id" in meta:
                 raise StoreOutdated(f"{path.name} was written by another version; choose another home", file=path.name)
@@ -95,10 +132,12 @@ class NodeStore:
             self.org_id: str = meta["org_id"]
             self.role: str = meta["role"]
             self.data_origin: str = meta["data_origin"]
-            self.data_sha256: str = meta["data_sha256"]
+            if "data_sha256" not in meta:
+                raise KeyError("data_sha256")
             if "schema" not in meta:
                 raise StoreOutdated(f"{path.name} does not say what its columns are: {DESCRIBE}", file=path.name)
             self.schema: FeatureSchema = schema_of(meta["schema"])
+            _add_periods(self._db)
             self._consents = ConsentStore(self._db)
             self._consents.uses.verify()
         except (UseLogTampered, StoreOutdated):
@@ -140,7 +179,7 @@ class NodeStore:
         try:
             db.executescript(TABLES)
             db.execute("BEGIN")
-            db.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO files (subject_id, features, label, fold) VALUES (?, ?, ?, ?)", rows)
             meta = {
                 "format": FORMAT,
                 "authority": authority.hex(),
@@ -161,6 +200,47 @@ class NodeStore:
         """Close the connection."""
         with self._lock:
             self._db.close()
+
+    @contextmanager
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own to this file, for work that takes long: this store answers others meanwhile.
+
+        No transaction is open. Raises `NodeUnavailable` if the file cannot be read or written.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, isolation_level=None, timeout=30.0)) as db:
+                _settle_pragmas(db)
+                yield db
+        except sqlite3.Error as error:
+            raise NodeUnavailable(f"{self.org_id} cannot use its store", node=self.org_id) from error
+
+    @property
+    def data_sha256(self) -> str:
+        """`table_digest` of what this node holds now.
+
+        Whoever changes rows clears it (`clear_digest`), in the same transaction; it is recomputed when it is asked for
+        next, from one snapshot, while others read and write. A million rows take about two seconds.
+        """
+        with self._held():
+            rows = dict(self._db.execute("SELECT key, value FROM meta WHERE key IN ('data_sha256', 'changes')"))
+        return str(rows["data_sha256"]) if rows.get("data_sha256") else self._digested()
+
+    def _digested(self) -> str:
+        digest = hashlib.sha256()
+        with self.connected() as db:
+            db.execute("BEGIN")
+            ((changes,),) = db.execute("SELECT value FROM meta WHERE key = 'changes'").fetchall()
+            rows = db.execute("SELECT subject_id, label, features FROM files ORDER BY subject_id")
+            while some := rows.fetchmany(DIGESTED):
+                digest.update(b"".join([_hashed(*row) for row in some]))
+            db.execute("COMMIT")
+            # Rows that somebody changed meanwhile have another digest.
+            db.execute(
+                "UPDATE meta SET value = ? WHERE key = 'data_sha256' AND"
+                " (SELECT value FROM meta WHERE key = 'changes') = ?",
+                (digest.hexdigest(), changes),
+            )
+        return digest.hexdigest()
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -241,14 +321,21 @@ class NodeStore:
             return frozenset(row[0] for row in self._db.execute("SELECT subject_id FROM files"))
 
     def put_alignment(self, peer: str, subjects: Sequence[str]) -> None:
-        """Replace the ordered intersection shared with `peer`."""
+        """Replace the ordered intersection shared with `peer`.
+
+        Who was deleted while it was agreed on, or has no file for another reason, has a place in it and no id.
+        """
         with self._transaction():
             self._db.execute("DELETE FROM alignments WHERE peer = ?", (peer,))
-            rows = ((peer, i, subject) for i, subject in enumerate(subjects))
-            self._db.executemany("INSERT INTO alignments VALUES (?, ?, ?)", rows)
+            rows = ((peer, i, subject, DELETED) for i, subject in enumerate(subjects))
+            self._db.executemany(
+                "INSERT INTO alignments VALUES"
+                " (?1, ?2, COALESCE((SELECT subject_id FROM files WHERE subject_id = ?3), ?4))",
+                rows,
+            )
 
     def alignment(self, peer: str) -> tuple[str, ...]:
-        """Own subject ids in the order agreed with `peer`; empty if none was agreed."""
+        """Own subject ids in the order agreed with `peer`, `DELETED` where one was since; empty if none was agreed."""
         query = "SELECT subject_id FROM alignments WHERE peer = ? ORDER BY position"
         with self._held():
             return tuple(row[0] for row in self._db.execute(query, (peer,)))

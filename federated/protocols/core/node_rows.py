@@ -64,8 +64,10 @@ class NodeSource:
         if isinstance(self.node, GridNode):
             return GridRows(self.org_id, raw, self._of_banks(row, at), groups, self._keep)
         allowed = self._allowed(self.org_id, at)
-        peers = self._peers(row, at)
-        consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
+        # Who has no outcome yet is neither fitted nor judged, and takes no part at an aligned position.
+        known = table.labels >= 0
+        peers = {peer: np.where(known[rows], rows, -1) for peer, rows in self._peers(row, at).items()}
+        consented = known & np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
         aligned = np.zeros(len(table.subjects), dtype=np.bool_)
         for rows in peers.values():
             aligned[rows[rows >= 0]] = True
