@@ -2,6 +2,7 @@
 
 import json
 import math
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -87,6 +88,11 @@ def test_only_consented_rows_and_unprotected_columns_of_a_store_train(home):
         subject = next(s for s, own in zip(table.subjects, wanted, strict=True) if own)
         uses = [use for use in node.uses_of(subject) if use.action == "training"]
         assert [use.outcome for use in uses] == ["privacy_budget_exceeded", "answered", "privacy_budget_missing"]
+        # A customer who has come and of whom nobody knows yet what became of him is no paying one.
+        with sqlite3.connect(store.path) as db:
+            db.execute("UPDATE files SET label = NULL WHERE subject_id = ?", (subject,))
+        known = rows(public)
+        assert (len(known.labels), known.training.sum()) == (len(found.labels) - 1, found.training.sum() - 1)
         found.log("answered")
         assert len([use for use in node.uses_of(subject) if use.action == "training"]) == 4
         with pytest.raises(PrivacyPlanRefused, match="trains on no column LIMIT_BAL"):

@@ -31,13 +31,14 @@ def stored_rows(node: BankNode, clock: Callable[[], datetime], fold: int) -> Cal
         at = clock()
         table, allowed = node.store.table(), node.training_consents(node.org_id, at)
         consented = np.array([subject in allowed for subject in table.subjects], dtype=np.bool_)
-        training = consented & (table.folds != fold)
+        known = table.labels >= 0
+        training = known & consented & (table.folds != fold)
         used = {s: allowed[s].consent_id for s, own in zip(table.subjects, training.tolist(), strict=True) if own}
 
         def log(outcome: str) -> None:
             node.log_batch(Action.TRAINING, node.org_id, Purpose.MODEL_TRAINING, at, used, outcome)
 
-        values = table.values[:, [lending[name] for name in public.names]]
-        return PrivateRows(dataset_of(node), values, table.labels, training, training, log)
+        values, taking_part = table.values[:, [lending[name] for name in public.names]], training[known]
+        return PrivateRows(dataset_of(node), values[known], table.labels[known], taking_part, taking_part, log)
 
     return rows
