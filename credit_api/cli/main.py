@@ -26,6 +26,7 @@ COMMANDS = {
     "machine": "credit_api.cli.machines:machine_app",
     "market": "credit_api.cli.market:market_app",
     "models": "credit_api.cli.models:models_app",
+    "network": "credit_api.cli.network:network_app",
     "node": "credit_api.cli.customers:node_app",
     "readings": "credit_api.cli.readings:readings_app",
     "registry": "credit_api.cli.registry:registry_app",

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from federated.channel import key_file
 from federated.channel.certificates import (
     CURVE,
+    Party,
     addresses_in,
     issued_by,
     node_certificate,
@@ -36,6 +37,8 @@ from federated.channel.certificates import (
 from federated.errors import ChannelRefused
 
 ROOTS, REVOKED, ISSUED, LOCK = "trust.pem", "revoked.pem", "issued.jsonl", "lock"
+# Of a certificate's life, from when on people are warned.
+WARN_SHARE = 3
 ROOT_LIFE, NODE_LIFE, MOST_LIFE, LIST_LIFE = (timedelta(days=d) for d in (5 * 365, 30, 90, 7))
 REASONS = ("key_compromise", "cessation_of_operation", "superseded", "affiliation_changed")
 
@@ -110,6 +113,22 @@ class NetworkAuthority:
         except (ValueError, TypeError, KeyError) as error:
             raise ChannelRefused(f"{ISSUED} is not what an authority wrote: {error}") from error
 
+    def ending(self, at: datetime) -> list[str]:
+        """What people should look after: certificates that hold for less than a third of their life, where the name has
+        no later one, lists of revoked certificates that end within two days, and the root within a year."""
+        last = {entry.name: entry for entry in self.issued()}
+        found = []
+        for entry in last.values():
+            since, until = (datetime.fromisoformat(each) for each in (entry.since, entry.until))
+            if not entry.revoked and until - at < (until - since) / WARN_SHARE:
+                found.append(f"{entry.kind} {entry.name}: its certificate {'ends' if until > at else 'ended'} {until}")
+        lists = min(each.next_update_utc or each.last_update_utc for each in x509_lists(self.revoked_pem))
+        if lists - at < timedelta(days=2):
+            found.append(f"the lists of revoked certificates end {lists}: sign them anew")
+        if (root := self.roots[0].not_valid_after_utc) - at < timedelta(days=365):
+            found.append(f"the root ends {root}: be followed by another")
+        return found
+
     def certify(
         self, request_pem: bytes, passphrase: str, at: datetime, life: timedelta = NODE_LIFE, *, new_key: bool = False
     ) -> x509.Certificate:
@@ -120,11 +139,8 @@ class NetworkAuthority:
         """
         if not timedelta(0) < life <= MOST_LIFE:
             raise ChannelRefused(f"a certificate holds for {MOST_LIFE.days} days at the most")
-        try:
-            asked = x509.load_pem_x509_csr(request_pem)
-        except ValueError as error:
-            raise ChannelRefused("this is no certificate request") from error
-        party, pin = party_in(asked), pin_of(asked.public_key())
+        party, addresses, pin = asked_for(request_pem)
+        asked = x509.load_pem_x509_csr(request_pem)
         with self._alone():
             others = [o for o in self.issued() if o.name == party.name and o.holds(at)]
             if any(o.kind != party.kind for o in others):
@@ -134,7 +150,7 @@ class NetworkAuthority:
             key, root = self._key(passphrase), self.roots[0]
             made = node_certificate(asked, root, at, life).sign(key, hashes.SHA256())
             entry = Issued(
-                f"{made.serial_number:x}", party.kind, party.name, addresses_in(asked), pin, pin_of(root.public_key()),
+                f"{made.serial_number:x}", party.kind, party.name, addresses, pin, pin_of(root.public_key()),
                 made.not_valid_before_utc.isoformat(), made.not_valid_after_utc.isoformat(),
             )  # fmt: skip
             self._write([*self.issued(), entry])
@@ -216,6 +232,15 @@ class NetworkAuthority:
         with (self._folder / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def asked_for(request_pem: bytes) -> tuple[Party, tuple[str, ...], str]:
+    """Whom a request names, at which addresses, and of which key. Raises `ChannelRefused` for what is no request."""
+    try:
+        asked = x509.load_pem_x509_csr(request_pem)
+    except ValueError as error:
+        raise ChannelRefused("this is no certificate request") from error
+    return party_in(asked), addresses_in(asked), pin_of(asked.public_key())
 
 
 def x509_lists(pem: bytes) -> list[x509.CertificateRevocationList]:

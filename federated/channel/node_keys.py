@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from federated.channel import key_file
-from federated.channel.authority import trusted, x509_lists
+from federated.channel.authority import WARN_SHARE, trusted, x509_lists
 from federated.channel.certificates import CURVE, Party, addresses_in, issued_by, party_in, pin_of, request
 from federated.errors import ChannelRefused
 
@@ -29,8 +29,6 @@ PASSPHRASE = "TANXIN_NODE_PASSPHRASE"  # noqa: S105 - a variable's name
 SECRETS, FOLDER = "node-keys", "tls"
 KEY, NEXT_KEY, CERTIFICATE, REQUEST = "key.pem", "next-key.pem", "certificate.pem", "request.pem"
 TRUST, REVOKED, PEERS = "trust.pem", "revoked.pem", "peers.json"
-# Of a certificate's life, from when on people are warned.
-WARN_SHARE = 3
 
 
 @dataclass(frozen=True, slots=True)
