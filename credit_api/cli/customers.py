@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from credit_api.cli import node_keys
+from credit_api.cli import node_keys, node_serving
 from credit_api.cli.opening import REFUSED
 from federated.errors import FederatedError
 from federated.nodes.customer_files import CustomerFile
@@ -31,7 +31,7 @@ from federated.nodes.customers import (
 from federated.nodes.store import NodeStore
 
 node_app = typer.Typer(no_args_is_help=True, help="One bank or grid company: its key, its certificate, its customers.")
-for _name, _command in node_keys.COMMANDS.items():
+for _name, _command in (node_keys.COMMANDS | node_serving.COMMANDS).items():
     node_app.command(_name)(_command)
 Store = Annotated[Path, typer.Option(help="The node's store, such as <home>/network/nodes/bank-gusu.db.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]

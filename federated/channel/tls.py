@@ -10,8 +10,8 @@ list has arrived.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from cryptography import x509
 
@@ -28,19 +28,28 @@ class Connected(Protocol):
         ...
 
 
+Pins = Callable[[], Mapping[str, frozenset[str]]]
+
+
 def server_context(keys: NodeKeys) -> ssl.SSLContext:
-    """For a node that is asked. Raises `ChannelRefused` for a home without key, certificate or roots."""
-    return _context(keys, ssl.PROTOCOL_TLS_SERVER)
+    """For a node that is asked, by any peer that is pinned at that time.
+
+    Raises `ChannelRefused` for a home without key, certificate or roots.
+    """
+    return _context(keys, ssl.PROTOCOL_TLS_SERVER, keys.pins)
 
 
-def client_context(keys: NodeKeys) -> ssl.SSLContext:
-    """For a node that asks: the other's certificate has the address that is asked for."""
-    return _context(keys, ssl.PROTOCOL_TLS_CLIENT)
+def client_context(keys: NodeKeys, peer: str) -> ssl.SSLContext:
+    """For a node that asks this peer, and no other: its certificate has the address that is asked for, too."""
+    return _context(
+        keys, ssl.PROTOCOL_TLS_CLIENT, lambda: {name: pins for name, pins in keys.pins().items() if name == peer}
+    )
 
 
-def _context(keys: NodeKeys, protocol: int) -> ssl.SSLContext:
+def _context(keys: NodeKeys, protocol: int, pins: Pins) -> ssl.SSLContext:
     keys.certificate()
     context = ssl.SSLContext(protocol)
+    context.sslsocket_class, context.sslobject_class = _knowing(ssl.SSLSocket, pins), _knowing(ssl.SSLObject, pins)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_STRICT
@@ -55,6 +64,20 @@ def _context(keys: NodeKeys, protocol: int) -> ssl.SSLContext:
     except (ssl.SSLError, OSError) as error:
         raise ChannelRefused(f"the node's key, certificate and roots do not fit each other: {error}") from error
     return context
+
+
+def _knowing(base: Any, pins: Pins) -> Any:
+    """A connection whose handshake fails with who is not pinned: nothing is sent or read after it."""
+
+    class Knowing(base):  # type: ignore[misc]
+        def do_handshake(self, *given: Any, **more: Any) -> None:
+            super().do_handshake(*given, **more)
+            try:
+                peer_of(self, pins())
+            except ChannelRefused as error:
+                raise ssl.SSLCertVerificationError(error.detail) from error
+
+    return Knowing
 
 
 def peer_of(connection: Connected, pins: Mapping[str, frozenset[str]]) -> Party:

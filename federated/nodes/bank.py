@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from federated.models.served.reasons import RankedReason, Reason, top_reasons
 from federated.nodes import functions
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
-from federated.nodes.row_sets import NAME, RowSets
+from federated.nodes.row_sets import RowSets, kept_sets
 from federated.nodes.seals import opened
 
 TRAINING_STATE = "training limit"
@@ -57,22 +57,10 @@ class BankNode(Node):
 
     def row_sets(self, of: str) -> RowSets:
         """Its memory of runs: of what they opened (`of`) over its customers."""
-        key, limit = NAME + of, self.training_limit
-
-        def swap(before: bytes | None, after: bytes) -> bool:
-            """In one transaction: two runs that begin at once do not both find the memory as it was."""
-            same: list[bool] = []
-
-            def change(rows: Mapping[str, bytes]) -> Mapping[str, bytes]:
-                same.append(rows.get(key) == before)
-                return {key: after} if same[0] else {}
-
-            self.store.change_state(change)
-            return same[0]
-
+        limit = self.training_limit
         # What counts labels is counted by the bank's own ledger; what fits them says other things with other columns.
         runs = limit.runs if of.startswith("counted") else limit.runs_a_set
-        return RowSets(self.store.state(key), swap, self._clock(), limit.window, limit.row_sets, runs)
+        return kept_sets(self.store, of, self._clock(), limit.window, limit.row_sets, runs)
 
     def customers(self, limit: int, after: str = "") -> list[str]:
         """Own customers' subject ids in order, those after `after`, at most `limit`."""

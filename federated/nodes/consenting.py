@@ -37,6 +37,15 @@ class ConsentingNode:
         return now
 
     @property
+    def authority(self) -> bytes:
+        """The public key (32 bytes) of the identity authority that this node pins."""
+        return self.store.authority
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    @property
     def _grid_id(self) -> str:
         """The own name at a grid company, empty at a bank."""
         return self.org_id if self.party.scope is DataScope.ELECTRICITY else ""

@@ -12,11 +12,16 @@ from federated.consent.store import ConsentStore
 from federated.consent.uses import Action
 from federated.errors import NotPermitted
 from federated.nodes import functions
-from federated.nodes.budget import QueryBudget, default_budget
+from federated.nodes.budget import QueryBudget, default_budget, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
+from federated.nodes.row_sets import LEAST_APART, RowSets, kept_sets
 from federated.nodes.seals import seal
 
 BUDGET_STATE = "query budget"
+
+# Of sets of customers, and of runs over each.
+MANY = 1 << 30
+LEAST = "least apart"
 
 
 class GridNode(Node):
@@ -31,6 +36,22 @@ class GridNode(Node):
         # One of the form before is known already where it counts.
         if record.grid_id != self.org_id and self.consent(record.consent_id) is None:
             raise NotPermitted(f"this consent does not name {self.org_id}", consent_id=record.consent_id)
+
+    @property
+    def least_apart(self) -> int:
+        """Over how few customers, and how few that two runs do not have in common, it opens something."""
+        kept = self.store.state(LEAST)
+        return LEAST_APART if kept is None else int(kept)
+
+    def set_least_apart(self, least: int) -> None:
+        """Keep another least number of customers."""
+        self.store.put_state({LEAST: str(least).encode()})
+
+    def row_sets(self, of: str) -> RowSets:
+        """Its memory of runs: over whom of its customers they opened something (`of`). It opens no labels, so how many
+        there may be is the banks' to say."""
+        window = default_training_limit().window
+        return kept_sets(self.store, of, self._clock(), window, MANY, MANY)
 
     @property
     def budget(self) -> QueryBudget:

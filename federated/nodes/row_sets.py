@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,18 @@ class Known:
 
     runs: tuple[Earlier, ...]
     cells: tuple[dict[int, int], ...]
+
+
+class KeepsState(Protocol):
+    """What a memory is kept in (`nodes.store.NodeStore`)."""
+
+    def state(self, key: str, /) -> bytes | None:
+        """What is kept under a key."""
+        ...
+
+    def change_state(self, change: Callable[[Mapping[str, bytes]], Mapping[str, bytes]], /) -> None:
+        """Put in what `change` makes of all that is kept, in one transaction."""
+        ...
 
 
 class RowSets:
@@ -146,6 +159,24 @@ class RowSets:
         self._raw, self._kept = raw, kept
 
 
+def kept_sets(store: KeepsState, of: str, now: datetime, window: timedelta, sets: int, runs: int) -> RowSets:
+    """A node's memory of runs in its own store: of what they opened (`of`) over its customers."""
+    key = NAME + of
+
+    def swap(before: bytes | None, after: bytes) -> bool:
+        """In one transaction: two runs that begin at once do not both find the memory as it was."""
+        same: list[bool] = []
+
+        def change(rows: Mapping[str, bytes]) -> Mapping[str, bytes]:
+            same.append(rows.get(key) == before)
+            return {key: after} if same[0] else {}
+
+        store.change_state(change)
+        return same[0]
+
+    return RowSets(store.state(key), swap, now, window, sets, runs)
+
+
 def require_wide(own: Sequence[Digests], sets: Sequence[Digests], least: int) -> None:
     """Raise `RowsTooAlike` where these sets of rows, one after the other, divide what earlier `sets` left together into
     parts of fewer than `least`, or bring as few new ones."""
@@ -175,7 +206,7 @@ def _require_wide(cells: Mapping[int, int], gone: Mapping[int, int], least: int)
                 small += [part for part in (without, within) if 0 < part < least]
     if small:
         # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
-        detail = "an earlier run was over nearly the same customers: the difference tells of the others"
+        detail = "an earlier run, be it a fold, was over nearly the same customers: the difference tells of the others"
         raise RowsTooAlike(detail, apart=min(small), least=least)
 
 

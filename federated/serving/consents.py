@@ -11,10 +11,10 @@ from federated.consent.signature import require_signed
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, InvalidConsent, NodeUnavailable, UseLogTampered
 from federated.nodes.bank import BankNode
-from federated.nodes.grid import GridNode
+from federated.serving.parties import GridParty
 
 
-def record(bank: BankNode, grids: Mapping[str, GridNode], given: ConsentRecord) -> ConsentRecord:
+def record(bank: BankNode, grids: Mapping[str, GridParty], given: ConsentRecord) -> ConsentRecord:
     """Record a consent that its subject signed at the bank's node and at the grid company's that it names.
 
     No other node hears of it. The grid company is written first: if that is interrupted the bank has no consent and a
@@ -23,10 +23,10 @@ def record(bank: BankNode, grids: Mapping[str, GridNode], given: ConsentRecord) 
     grid company that is none of the network's or is not named; nothing is stored then.
     """
     named = [grids[given.grid_id]] if given.grid_id in grids else []
-    nodes: list[BankNode | GridNode] = [bank, *named]
+    nodes: list[BankNode | GridParty] = [bank, *named]
     # A conflict at either is found before any write.
     for node in nodes:
-        require_signed(given, node.store.authority)
+        require_signed(given, node.authority)
     known = [node.consent(given.consent_id) for node in nodes]
     for each in known:
         if each is not None:
@@ -48,7 +48,7 @@ def holders(given: ConsentRecord, grids: Iterable[str]) -> tuple[str, ...]:
 
 def withdraw(
     bank: BankNode,
-    grids: Mapping[str, GridNode],
+    grids: Mapping[str, GridParty],
     absent: Iterable[str],
     consent_id: str,
     at: datetime,
@@ -66,7 +66,7 @@ def withdraw(
     return withdrawn
 
 
-def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
+def deliver(bank: BankNode, grids: Mapping[str, GridParty]) -> None:
     """Tell grid companies of the withdrawals at a bank that they have not heard of yet."""
     told = []
     for peer, record, signature in bank.undelivered():
@@ -80,7 +80,7 @@ def deliver(bank: BankNode, grids: Mapping[str, GridNode]) -> None:
         bank.settle(told)
 
 
-def uses_of(nodes: Iterable[BankNode | GridNode], subject_id: str) -> tuple[dict[str, list[Use]], list[str]]:
+def uses_of(nodes: Iterable[BankNode | GridParty], subject_id: str) -> tuple[dict[str, list[Use]], list[str]]:
     """What each node did with a subject's data, newest first, and the nodes that cannot tell or were tampered with."""
     uses: dict[str, list[Use]] = {}
     silent = []

@@ -59,6 +59,7 @@ from federated.nodes.store import NodeStore
 from federated.serving import consents
 from federated.serving.hidden.bank import Answer
 from federated.serving.hidden.conversation import Conversations
+from federated.serving.parties import GridParty
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder
 from federated.words import Language
@@ -110,11 +111,13 @@ class Network:
     def __init__(
         self,
         banks: Mapping[str, BankNode],
-        grids: Mapping[str, GridNode],
+        grids: Mapping[str, GridParty],
         oversight: Oversight,
         models: ApprovedModels,
         broken: Mapping[str, FederatedError] | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
+        """`conversations` are those of all nodes if none are given, which must be here then."""
         self._banks = dict(sorted(banks.items()))
         self._grids = dict(sorted(grids.items()))
         self._broken = dict(broken or {})
@@ -122,7 +125,9 @@ class Network:
         self._recorder = Recorder(oversight)
         self._models = models
         self._fitting: ScoringModel | None = None
-        self._conversations = Conversations((*self._banks.values(), *self._grids.values()), models)
+        here: list[BankNode | GridNode] = [*self._banks.values()]
+        here += [grid for grid in self._grids.values() if isinstance(grid, GridNode)]
+        self._conversations = conversations or Conversations.of(here, models)
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
         # Counting takes a node much longer than a share, and must not take a score's turn.
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
@@ -179,15 +184,19 @@ class Network:
         self._recorder.close()
         for pool in (self._pool, self._counters):
             pool.shutdown(wait=False, cancel_futures=True)
-        for node in (*self._banks.values(), *self._grids.values()):
-            node.store.close()
+        for node in self._nodes:
+            node.close()
         self.oversight.close()
+
+    @property
+    def _nodes(self) -> list[BankNode | GridParty]:
+        return [*self._banks.values(), *self._grids.values()]
 
     @property
     def authority(self) -> bytes:
         """The public key (32 bytes) of the identity authority that every node pins. Raises `CorruptData` if they pin
         different ones: then nobody can say who attests a subject's key."""
-        pinned = {node.store.authority for node in (*self._banks.values(), *self._grids.values())}
+        pinned = {node.authority for node in self._nodes}
         if len(pinned) != 1:
             raise CorruptData("the nodes pin different identity authorities")
         return pinned.pop()
@@ -217,11 +226,14 @@ class Network:
             raise NotPermitted(f"{bank_id} is not a bank of this network", bank_id=bank_id) from None
 
     def grid_node(self, grid_id: str) -> GridNode:
-        """A grid company's node. Raises `NotPermitted` for an organisation that is none of this network."""
-        try:
-            return self._grids[grid_id]
-        except KeyError:
-            raise NotPermitted(f"{grid_id} is not a grid company of this network", grid_id=grid_id) from None
+        """A grid company's node. Raises `NotPermitted` for an organisation that is none of this network, or whose node
+        is not here."""
+        node = self._grids.get(grid_id)
+        if node is None:
+            raise NotPermitted(f"{grid_id} is not a grid company of this network", grid_id=grid_id)
+        if not isinstance(node, GridNode):
+            raise NotPermitted(f"{grid_id} runs in a process of its own", grid_id=grid_id)
+        return node
 
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
         """Record a consent that its subject signed, at its bank and at the grid company that it names.
@@ -249,7 +261,7 @@ class Network:
 
         A node whose log of uses was tampered with is among those that cannot.
         """
-        uses, silent = consents.uses_of((*self._banks.values(), *self._grids.values()), subject_id)
+        uses, silent = consents.uses_of(self._nodes, subject_id)
         return uses, tuple(sorted((*silent, *self._broken)))
 
     def usable_consent(
@@ -303,7 +315,7 @@ class Network:
         `ModelNotFound`, `ModelCorrupt`.
         """
         manifest = self.oversight.appointed()
-        nodes: dict[str, BankNode | GridNode] = {**self._banks, **self._grids}
+        nodes: dict[str, BankNode | GridParty] = {**self._banks, **self._grids}
         moment = utc(at)
         asked = {
             org_id: self._counters.submit(nodes[org_id].column_counts, self._cuts(manifest, nodes[org_id].role), moment)
@@ -447,7 +459,7 @@ class Network:
 
     def _require_columns(self, manifest: Manifest, model: ScoringModel) -> None:
         scorers = {"bank": (model.joint_bank, model.bank_only), "grid": (model.joint_grid,)}
-        for node in (*self._banks.values(), *self._grids.values()):
+        for node in self._nodes:
             party = node.party
             held = tuple(party.columns[j] for j in party.lending)
             read = manifest.columns.get(node.role, ())

@@ -115,10 +115,10 @@ _PAIRS: dict[str, tuple[str, str]] = {
     # metrics
     "metrics_text": (
         "AUC 与 KS 衡量区分能力；Brier 与 ECE（期望校准误差）衡量概率是否可信，越小越好。均在留出数据上测得，"
-        "且正是登记的这份权重。",
+        "拟合所用客户见下。",
         "AUC and KS say how well the score separates; Brier and ECE (expected calibration error) how far its "
-        "probabilities can be trusted, smaller being better. All are of held-out rows and of exactly the registered "
-        "weights.",
+        "probabilities can be trusted, smaller being better. All are of held-out rows; which models they are of "
+        "the training data say.",
     ),
     "fairness_text": (
         "影响比为该组通过率与最高组之比。仅当影响比低于 0.8 且差异显著（p < 0.05）时标记（五分之四规则，"

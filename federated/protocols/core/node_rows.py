@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from federated.protocols.core.rows import NOBODY, BankRows, GridRows
 
 Positions = NDArray[np.int64]
 # What a bank remembers of its customers: whose defaults were counted, whom runs fitted and held out.
+GRIDS_MEMORIES = ("counted", "fitted")
 MEMORIES = ("counted", "counted alone", "fitted", "fitted alone")
 
 
@@ -62,7 +63,10 @@ class NodeSource:
         groups = _groups(self.node, table.values)
         row = {subject: i for i, subject in enumerate(table.subjects)}
         if isinstance(self.node, GridNode):
-            return GridRows(self.org_id, raw, self._of_banks(row, at), groups, self._keep)
+            return GridRows(
+                self.org_id, raw, self._of_banks(row, at), groups, self._keep,
+                _remembering(self.node, digests_of(table.subjects)),
+            )  # fmt: skip
         allowed = self._allowed(self.org_id, at)
         # Who has no outcome yet is neither fitted nor judged, and takes no part at an aligned position.
         known = table.labels >= 0
@@ -149,6 +153,20 @@ class NodeSource:
             positions[peer] = self._aligned(peer, row, allowed - taken)
             taken.update(self.node.store.alignment(peer))
         return positions
+
+
+def _remembering(grid: GridNode, digests: Digests) -> Callable[[str, NDArray[np.bool_]], None]:
+    """Whom a grid company opens sketches, counts and Gram matrices over is what banks and the operator say: of few it
+    opens nothing, nor of nearly the same customers as before. Raises `TooFewRows`, `RowsTooAlike`."""
+
+    def remember(of: str, taken: NDArray[np.bool_]) -> None:
+        own, sets, least = digests[taken], grid.row_sets(of), grid.least_apart
+        if len(own) < least:
+            raise TooFewRows(f"{grid.org_id} opens nothing over {len(own)} customers", least=least)
+        require_wide([own], [one for name in GRIDS_MEMORIES for one in grid.row_sets(name).sets], least)
+        sets.begin(secrets.randbits(64), [own], [[len(own)]], [sets.known([own])], [least])
+
+    return remember
 
 
 def _groups(node: Node, values: NDArray[np.float64]) -> dict[str, Positions]:

@@ -54,13 +54,14 @@ class BankRows:
 @dataclass(frozen=True, slots=True)
 class GridRows:
     """A grid company's rows. `peers`: for each bank, the own row behind each aligned position; `groups` and `keep` as
-    above."""
+    above. `remember` refuses to open something (its name) over few rows (rows,), or nearly those of an earlier run."""
 
     org_id: str
     table: RawTable
     peers: Mapping[str, Positions]
     groups: Mapping[str, Positions] = field(default_factory=dict)
     keep: Keep | None = None
+    remember: Callable[[str, NDArray[np.bool_]], None] | None = None
 
 
 class RowSource(Protocol):

@@ -77,6 +77,8 @@ def _open(node: SessionNode, content: Content) -> Content:
         node.training = spread(content.under("training"), rows.peers, node.count)[0] > 0
         if not node.training.any():
             raise CorruptData(f"{rows.org_id}: no training row is aligned with a bank", party=rows.org_id)
+        if rows.remember is not None:
+            rows.remember("counted", node.training)
         return Content()
     folds, repeats, seed = (content.integer(name) for name in ("folds", "repeats", "seed"))
     node.inner = inner_folds(rows.labels, rows.training, folds, repeats, seed)

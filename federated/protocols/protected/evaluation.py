@@ -337,7 +337,7 @@ def _alone(run: ProtectedTraining) -> Counted:
     and the lead joins cells to blocks that give no label away: of a customer who is scored later the logit is told."""
     points = run.resting()
     counted = run.ask("histogram", {org: Content(points.get(org, {})) for org in run.orgs})
-    adding = [org for org in run.orgs if counted[org].integer("rows")]
+    adding = [org for org in run.orgs if org == run.lead or counted[org].integer("rows")]
     total = run.ring_summed(HISTOGRAM, adding, 2 * judging.CELLS)
     read = run.ask("blocks", {run.lead: Content({"total": total})})[run.lead].arrays
     middles = (np.arange(judging.CELLS) + 0.5) / judging.CELLS * 2 * judging.REACH - judging.REACH

@@ -20,7 +20,7 @@ from federated.privacy.vertical.party import PairSide
 from federated.privacy.vertical.ring import Ring
 from federated.protocols.core.messages import Arrays, Content, answering, prefixed
 from federated.protocols.core.node import SessionNode
-from federated.protocols.core.rows import BankRows
+from federated.protocols.core.rows import BankRows, GridRows
 from federated.protocols.protected.columns import Columns
 from federated.protocols.protected.concealing import Concealing
 from federated.protocols.protected.dealing import FITTING, ROLES, NodeDealing
@@ -170,6 +170,7 @@ class ProtectedApp:
         if not state.is_bank:
             # Of banks with which it is aligned, those that are in this run.
             state.marks = {b: np.asarray(told[b], dtype=np.int64) for b in state.node.rows.peers if b in told}
+            self._remember()
             return Content()
         own = state.purposes()
         usable = content.under("available")
@@ -178,6 +179,15 @@ class ProtectedApp:
             both = (rows >= 0) & (theirs > 0)
             state.marks[grid] = np.where(both, own[rows], 0)
         return Content(prefixed("marks", {grid: m.astype(np.uint8) for grid, m in state.marks.items()}))
+
+    def _remember(self) -> None:
+        """Of a grid company: open nothing over few rows that are fitted, nor over nearly those of an earlier run."""
+        state = self._talk.state
+        rows = state.node.rows
+        if isinstance(rows, GridRows) and rows.remember is not None:
+            fitted = np.zeros(state.node.count, dtype=np.bool_)
+            fitted[state.of_purpose(FIT)] = True
+            rows.remember("fitted", fitted)
 
     def _columns(self, content: Content) -> Content:
         return self._made.make(content)

@@ -175,6 +175,9 @@ class Counting:
             sum(told.counts[of] for told in everybody.values()) for of in range(len(PURPOSES))
         )
         state.adding = dict.fromkeys((GRADIENT, BANKS_GRADIENT, gram_of("bank")), counted)
-        state.adding[HISTOGRAM] = frozenset(bank for bank, told in everybody.items() if any(told.counts[1:]))
         state.lead = min(counted, key=lambda bank: (-everybody[bank].counts[0], bank))
+        # The lead's mask hides the sum, whether it holds anybody out or not.
+        state.adding[HISTOGRAM] = frozenset(bank for bank, told in everybody.items() if any(told.counts[1:])) | {
+            state.lead
+        }
         state.enough = True

@@ -53,6 +53,11 @@ class HiddenGrid:
         self.node, self._models, self._weights = node, models, Ready[Ring]()
         self._begun, self._told, self._asked = Once[_Begun](), Once[_UnderWay](), Once[_UnderWay]()
 
+    @property
+    def name(self) -> str:
+        """The grid company."""
+        return self.node.org_id
+
     def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
         """A nonce for a query; nothing is looked at. `operator` is the public key of one that deals to a pair alone."""
         nonce = fresh_nonce()

@@ -26,6 +26,7 @@ from federated.nodes.bank import BankNode
 from federated.nodes.budget import default_training_limit
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
+from federated.nodes.row_sets import LEAST_APART
 from federated.nodes.store import NodeStore
 from federated.protocols.core.alignment import Alignment, AlignmentStep, Participants
 from federated.protocols.core.candidates import JOINT, pooled
@@ -148,6 +149,8 @@ def _train(result: RunResult, home: Path, wallet: Wallet, reporter: Reporter, le
         for node in nodes:
             if isinstance(node, BankNode):
                 _let_be_measured(node, result, least_rows)
+            elif least_rows is not None:
+                node.set_least_apart(min(LEAST_APART, least_rows))
         apps = [node_app(node, known[node.org_id]) for node in nodes]
         grid = InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=OPERATOR_NODE_ID + 1)})
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})

@@ -45,7 +45,7 @@ def network(tmp_path):
     return Network(tmp_path)
 
 
-def talked(server, client, address="127.0.0.1", changed=lambda _: None):
+def talked(server, client, address="127.0.0.1", changed=lambda _: None, peer="grid-sip"):
     """What each side says of the other, or why there was no connection: the server's word, then the client's."""
     found = {}
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -60,7 +60,7 @@ def talked(server, client, address="127.0.0.1", changed=lambda _: None):
                 except (OSError, ChannelRefused) as error:
                     found["server"] = error
 
-        asking = client_context(client)
+        asking = client_context(client, peer)
         changed(asking)
         thread = threading.Thread(target=answer)
         thread.start()
@@ -93,8 +93,16 @@ def test_a_name_with_another_key_is_refused_though_the_authority_certified_it(ne
     server, client = talked(network.grid, twin)
     assert "bank-gusu is not known here by the key" in str(server)
     assert isinstance(client, Exception)
-    server, client = talked(twin, network.bank)
-    assert isinstance(client, ChannelRefused) or "grid" not in str(client)
+    # Nor is it asked: who asks knows the peer that it means, and sends nothing to another.
+    network.bank.pin((network.bank.folder / "certificate.pem").read_bytes())
+    server, client = talked(twin, network.bank, peer="bank-gusu")
+    assert "bank-gusu is not known here by the key" in str(client)
+    assert isinstance(server, Exception)
+
+
+def test_who_asks_one_peer_is_not_answered_by_another(network):
+    _, client = talked(network.grid, network.bank, peer="grid-gaoxin")
+    assert "grid-sip is not known here" in str(client)
 
 
 def test_a_node_that_was_pinned_by_nobody_is_refused(network):
@@ -196,4 +204,5 @@ def test_after_the_authority_was_followed_old_and_new_certificates_talk(network)
     network.install(network.grid, NOW)
     network.bank.take_trust(network.authority.trust_pem, network.authority.revoked_pem)
     assert talked(network.grid, network.bank) == (Party("bank", "bank-gusu"), Party("grid", "grid-sip"))
-    assert talked(network.bank, network.grid) == (Party("grid", "grid-sip"), Party("bank", "bank-gusu"))
+    back = talked(network.bank, network.grid, peer="bank-gusu")
+    assert back == (Party("grid", "grid-sip"), Party("bank", "bank-gusu"))

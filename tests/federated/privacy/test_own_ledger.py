@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_network import AT
 
+from federated.engines.in_process import InProcessGrid, Seat
 from federated.errors import (
     CorruptData,
     PrivacyBudgetExceeded,
@@ -19,14 +20,16 @@ from federated.errors import (
 )
 from federated.nodes.bank import BankNode
 from federated.nodes.budget import TrainingLimit, default_training_limit
+from federated.nodes.grid import GridNode
 from federated.nodes.row_sets import digests_of
 from federated.nodes.store import NodeStore
 from federated.privacy.budget import FIRST, Budget, PrivacyLedger
 from federated.privacy.differential.accountant import Release
 from federated.privacy.ledgers import dataset_of, ledger_of, ledger_path
-from federated.protocols.core.messages import Content
+from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.core.node_rows import NodeSource
 from federated.protocols.core.rows import NOBODY
+from federated.protocols.core.session_app import session_app
 
 SMALL = Budget(1.0, 1e-5)
 OPENING = Content(config={"at_us": int(AT.timestamp() * 1e6), "fold": 0, "joint": 1})
@@ -204,6 +207,38 @@ def test_by_themselves_banks_leave_out_few_whom_no_grid_company_serves(bank, mon
     bank.store.drop_state(["row sets counted alone"])
     monkeypatch.setattr("federated.protocols.core.node_rows.LEAST_APART", 4)
     assert (NodeSource(bank).open(alone).training & ~common).sum() > 30
+
+
+def test_a_grid_company_opens_nothing_over_few_customers_nor_over_all_but_one(home, clock):
+    """The operator named one position as trained on, and read that customer's row off sketches and counts."""
+    store = NodeStore(home / "nodes" / "grid-sip.db")
+    store.drop_state(["row sets counted", "row sets fitted"])
+    app, _ = session_app(NodeSource(GridNode(store, lambda: clock[0])))
+    board = Switchboard(InProcessGrid({2: Seat(app, {})}))
+    (name,) = board.introduce()
+    marks = {peer: np.ones((1, len(store.alignment(peer)))) for peer in store.peers()}
+
+    def opened(without=(), only=None):
+        told = {peer: own.copy() for peer, own in marks.items()}
+        told["bank-gusu"][0, list(without)] = 0
+        if only is not None:
+            told = {peer: np.zeros_like(own) for peer, own in told.items()}
+            told["bank-gusu"][0, list(only)] = 1
+        arrays = {f"training/{peer}": own for peer, own in told.items()}
+        board.ask("query.open", {name: Content(arrays, OPENING.config)})
+
+    try:
+        with pytest.raises(TooFewRows, match="opens nothing over 1 customers"):
+            opened(only=[3])
+        opened()
+        opened()
+        with pytest.raises(RowsTooAlike, match="nearly the same customers"):
+            opened(without=[3])
+        opened(without=range(25))
+        with pytest.raises(RowsTooAlike, match="nearly the same customers"):
+            opened(without=range(26))
+    finally:
+        store.close()
 
 
 def test_two_runs_that_begin_at_once_do_not_both_find_the_memory_as_it_was(bank):

@@ -107,7 +107,7 @@ def test_a_second_run_over_all_but_one_opens_nothing(purpose):
     remembering(world, memories)
     at = positions(world, purpose)[0]
     world.crossed.clear()
-    with pytest.raises(RowsTooAlike, match="refused: an earlier run was over nearly the same customers: "):
+    with pytest.raises(RowsTooAlike, match="refused: an earlier run, be it a fold, was over nearly the same"):
         fit(world, [at])
     # Not even a Gram matrix is.
     assert "query.protected_sum" not in {action for action, _ in world.crossed}
@@ -333,12 +333,12 @@ def test_runs_of_banks_alone_are_remembered_too():
     for _ in range(2):
         world.training(QUICK, joint=0).fit()
     holding_out(world, "bank-a", 1)
-    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+    with pytest.raises(RowsTooAlike, match="an earlier run, be it a fold, was over nearly the same customers"):
         world.training(QUICK, joint=0).fit()
     world.nodes["bank-a"]._opened = opened
     world.crossed.clear()
     # All customers are fitted by both kinds, but for one that grid-x leaves out.
-    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+    with pytest.raises(RowsTooAlike, match="an earlier run, be it a fold, was over nearly the same customers"):
         fit(world, [positions_of(world, FIT)[0]])
     assert not {"query.protected_open", "query.protected_clear"} & {action for action, _ in world.crossed}
 
@@ -370,7 +370,7 @@ def test_banks_release_no_scores_of_a_run_that_they_would_not_fit():
     holding_out(world, "bank-a", 1)
     training = world.training(QUICK, joint=0)
     training._introduce()
-    with pytest.raises(RowsTooAlike, match="an earlier run was over nearly the same customers"):
+    with pytest.raises(RowsTooAlike, match="an earlier run, be it a fold, was over nearly the same customers"):
         training._count()
     for action in ("columns", "clear", "histogram"):
         with pytest.raises(TrainingFailed, match="nothing is opened before banks have counted their rows"):

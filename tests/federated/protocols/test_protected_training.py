@@ -168,6 +168,21 @@ def test_counts_of_banks_alone_reach_the_operator_in_blocks_alone():
         training.ask("blocks", {other: Content({"total": seen[-1]})})
 
 
+def test_a_lead_that_holds_nobody_out_hides_counts_all_the_same():
+    """Opened with nobody held out, the lead was in no sum of counts, and the operator read the others' cells."""
+    world, seen = World(rows=900), []
+    world.held_out[world.of_bank == 0] = False
+    world.apps = world._apps()
+    training = world.training(joint=0)
+    training.fit()
+    assert training.lead == "bank-a"
+    summed = training.ring_summed
+    training.ring_summed = lambda *told: seen.append(summed(*told)) or seen[-1]
+    found = judged(training, [], -1.0)
+    assert found.rows.sum() == world.held_out.sum() > 100
+    assert np.median(np.abs(seen[-1].astype(np.int64))) > 2.0**58
+
+
 def test_protected_versions_are_registered_and_say_so(tmp_path):
     tables = generate_population(1_500, seed=6)
     quiet = Reporter(lambda _: None, lambda *_: None)

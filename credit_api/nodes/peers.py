@@ -1,0 +1,185 @@
+"""Nodes that run elsewhere, as a bank's node asks them: over mutual TLS, each by the keys that are pinned for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import httpx
+from pydantic import ValidationError
+
+from credit_api.nodes.messages import (
+    Begin,
+    Consent,
+    ConsentAsked,
+    ConsentFound,
+    Deal,
+    DealtParts,
+    First,
+    Meet,
+    Message,
+    Nonce,
+    Query,
+    Sealed,
+    Step,
+    Withdrawal,
+)
+from federated.channel.node_keys import NodeKeys
+from federated.channel.tls import client_context
+from federated.consent.record import ConsentRecord
+from federated.consent.uses import Use
+from federated.errors import NodeUnavailable, error_codes
+from federated.models.encoding.binning import IntArray
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.nodes.node import PartialRequest, PartialScore
+from federated.nodes.schema import PartySchema
+from federated.serving.hidden.dealer import Dealt
+
+Answer = TypeVar("Answer", bound=Message)
+# Before a connection stands, and between two parts of an answer.
+TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+
+
+class Peer:
+    """One other node, reached at `url`. It is met, and its key for masks pinned, before anything else is asked."""
+
+    def __init__(self, node: BankNode | GridNode, keys: NodeKeys, name: str, url: str) -> None:
+        self.name, self._node = name, node
+        self._client = httpx.Client(base_url=url, verify=client_context(keys, name), timeout=TIMEOUT, trust_env=False)
+        self._met, self._gate = False, threading.Lock()
+
+    def meet(self) -> None:
+        """Pin each other's keys for masks, once. Raises `NotPermitted` for another than before, `NodeUnavailable`."""
+        with self._gate:
+            if not self._met:
+                told = self._asked("/meet", Meet(key=self._node.public_key()), Meet)
+                self._node.pin_peer(self.name, told.key)
+                self._met = True
+
+    def ask(self, path: str, message: Message, answer: type[Answer]) -> Answer:
+        """What it answers. Raises what the node raised, and `NodeUnavailable` where it does not answer as nodes do."""
+        self.meet()
+        return self._asked(path, message, answer)
+
+    def _asked(self, path: str, message: Message, answer: type[Answer]) -> Answer:
+        try:
+            response = self._client.post(
+                path, content=message.model_dump_json(), headers={"content-type": "application/json"}
+            )
+        except httpx.HTTPError as error:
+            raise NodeUnavailable(f"{self.name} does not answer: {error}", node=self.name) from error
+        try:
+            if response.is_success:
+                return answer.model_validate_json(response.content)
+            told = response.json()
+            refused = error_codes()[told["code"]]
+            raise refused(str(told["detail"]), **{str(k): v for k, v in dict(told["context"]).items() if k != "detail"})
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name) from error
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+class RemoteDealer:
+    """As `NodeDealer`, elsewhere."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def deal(self, version: str, bank: str, grid: str, query: bytes, *, explained: bool) -> Dealt:
+        """As `NodeDealer.deal`; the asking bank is whom the connection is with."""
+        del bank
+        asked = Deal(version=version, grid=grid, query=query, explained=explained)
+        told = self._peer.ask("/deal", asked, DealtParts)
+        return Dealt(told.grid, told.bank)
+
+
+class RemoteQueries:
+    """As `HiddenGrid`, elsewhere."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer, self.name = peer, peer.name
+
+    def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
+        """As `HiddenGrid.begin`; no operator deals between nodes apart."""
+        del operator
+        return self._peer.ask("/begin", Begin(query=Query.of(request), explained=explained), Nonce).nonce
+
+    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes, factors: bytes | None = None) -> bytes | None:
+        """As `HiddenGrid.first`."""
+        asked = First(nonce=nonce, bank_nonce=bank_nonce, dealt=dealt, factors=factors)
+        return self._peer.ask("/first", asked, Sealed).sealed
+
+    def shuffled(self, nonce: bytes, told: bytes) -> bytes:
+        """As `HiddenGrid.shuffled`."""
+        return self._step("/shuffled", nonce, told)
+
+    def answered(self, nonce: bytes, asked: bytes) -> bytes:
+        """As `HiddenGrid.answered`."""
+        return self._step("/answered", nonce, asked)
+
+    def _step(self, path: str, nonce: bytes, sealed: bytes) -> bytes:
+        told = self._peer.ask(path, Step(nonce=nonce, sealed=sealed), Sealed).sealed
+        if told is None:
+            raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name)
+        return told
+
+
+class RemoteGrid:
+    """A grid company's node elsewhere, for its bank's side (`serving.parties.GridParty`)."""
+
+    role = "grid"
+
+    def __init__(self, bank: BankNode, peer: Peer) -> None:
+        self._bank, self._peer, self.org_id = bank, peer, peer.name
+
+    @property
+    def party(self) -> PartySchema:
+        """The other half of the bank's own schema: all nodes of a network have one."""
+        return self._bank.schema.grid
+
+    @property
+    def authority(self) -> bytes:
+        """The bank's own: a node that pins another one refuses every consent."""
+        return self._bank.authority
+
+    def close(self) -> None:
+        """Close connections."""
+        self._peer.close()
+
+    def partial(self, request: PartialRequest, *, explained: bool = True) -> PartialScore | None:
+        """Raises `NodeUnavailable`: by a version that hides no function nothing is scored between nodes apart."""
+        del request, explained
+        raise NodeUnavailable("nodes apart score by hidden functions, and this version has none", node=self.org_id)
+
+    def consent(self, consent_id: str) -> ConsentRecord | None:
+        """A consent towards the asking bank that lies there."""
+        found = self._peer.ask("/consent", ConsentAsked(consent_id=consent_id), ConsentFound).consent
+        return None if found is None else found.record()
+
+    def record_consent(self, record: ConsentRecord) -> ConsentRecord:
+        """Deliver a consent."""
+        return self._peer.ask("/consent/record", Consent.of(record), Consent).record()
+
+    def withdraw_consent(
+        self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
+    ) -> ConsentRecord:
+        """Deliver a withdrawal; the bank is whom the connection is with."""
+        del bank_id
+        asked = Withdrawal(consent_id=consent_id, at=at, by=by, signature=signature)
+        return self._peer.ask("/consent/withdraw", asked, Consent).record()
+
+    def uses_of(self, subject_id: str) -> list[Use]:
+        """Raises `NodeUnavailable`: what it did with a subject's data a grid company tells the subject."""
+        del subject_id
+        raise NodeUnavailable(f"{self.org_id} tells the subject itself", node=self.org_id)
+
+    def column_counts(self, cuts: Mapping[str, Sequence[float]], at: datetime) -> dict[str, IntArray]:
+        """Raises `NodeUnavailable`: counts of its columns are not asked for by a bank."""
+        del cuts, at
+        raise NodeUnavailable(f"{self.org_id} counts its columns for the network, not for a bank", node=self.org_id)

@@ -1,0 +1,155 @@
+"""What one node answers other nodes: who asks is whom the connection is with, by the key that this node pinned for it.
+
+A bank is answered about its own customers' consents and queries alone; what is sealed for one of a pair passes through
+the bank that asks. Errors come as `{"code", "detail", "context"}`, with the status of the API's own errors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from credit_api.app.errors import STATUS
+from credit_api.app.settings import Limits
+from credit_api.http.connections import guarded
+from credit_api.nodes.messages import (
+    Begin,
+    Consent,
+    ConsentAsked,
+    ConsentFound,
+    Deal,
+    DealtParts,
+    First,
+    Meet,
+    Nonce,
+    Sealed,
+    Step,
+    Withdrawal,
+)
+from federated.channel.certificates import Party
+from federated.channel.node_keys import NodeKeys
+from federated.channel.tls import peer_of
+from federated.errors import ChannelRefused, FederatedError, NotPermitted
+from federated.governance.served import ApprovedModels
+from federated.nodes.bank import BankNode
+from federated.nodes.grid import GridNode
+from federated.serving.hidden.dealer import NodeDealer
+from federated.serving.hidden.grid import HiddenGrid
+
+PEER = "peer"
+
+
+def _peer(request: Request) -> Party:
+    party = getattr(request.state, PEER, None)
+    if not isinstance(party, Party):
+        raise ChannelRefused("nobody is known to ask here")
+    return party
+
+
+def _bank(request: Request) -> Party:
+    party = _peer(request)
+    if party.kind != "bank":
+        raise NotPermitted(f"{party.name} is no bank", peer=party.name)
+    return party
+
+
+Asker = Annotated[Party, Depends(_peer)]
+Bank = Annotated[Party, Depends(_bank)]
+
+
+def node_service(node: BankNode | GridNode, models: ApprovedModels) -> FastAPI:
+    """The app of one node. Every node deals; a grid company answers queries and keeps consents."""
+    app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
+    app.exception_handler(FederatedError)(_refused)
+    app.exception_handler(RequestValidationError)(_not_read)
+    dealer = NodeDealer(node, models)
+
+    @app.post("/meet")
+    def meet(asked: Meet, by: Asker) -> Meet:
+        node.pin_peer(by.name, asked.key)
+        return Meet(key=node.public_key())
+
+    @app.post("/deal")
+    def deal(asked: Deal, by: Bank) -> DealtParts:
+        dealt = dealer.deal(asked.version, by.name, asked.grid, asked.query, explained=asked.explained)
+        return DealtParts(grid=dealt.grid, bank=dealt.bank)
+
+    if isinstance(node, GridNode):
+        _answer_queries(app, HiddenGrid(node, models))
+        _keep_consents(app, node)
+    return app
+
+
+def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
+    @app.post("/begin")
+    def begin(asked: Begin, by: Bank) -> Nonce:
+        if asked.query.bank_id != by.name:
+            raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
+        return Nonce(nonce=grid.begin(asked.query.request(), explained=asked.explained))
+
+    @app.post("/first")
+    def first(asked: First, _: Bank) -> Sealed:
+        return Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors))
+
+    @app.post("/shuffled")
+    def shuffled(asked: Step, _: Bank) -> Sealed:
+        return Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed))
+
+    @app.post("/answered")
+    def answered(asked: Step, _: Bank) -> Sealed:
+        return Sealed(sealed=grid.answered(asked.nonce, asked.sealed))
+
+
+def _keep_consents(app: FastAPI, node: GridNode) -> None:
+    @app.post("/consent")
+    def consent(asked: ConsentAsked, by: Bank) -> ConsentFound:
+        found = node.consent(asked.consent_id)
+        known = found is not None and found.bank_id == by.name
+        return ConsentFound(consent=Consent.of(found) if known and found is not None else None)
+
+    @app.post("/consent/record")
+    def record(asked: Consent, by: Bank) -> Consent:
+        if asked.bank_id != by.name:
+            raise NotPermitted("a bank can only deliver consents towards itself", bank_id=by.name)
+        return Consent.of(node.record_consent(asked.record()))
+
+    @app.post("/consent/withdraw")
+    def withdraw(asked: Withdrawal, by: Bank) -> Consent:
+        return Consent.of(node.withdraw_consent(asked.consent_id, by.name, asked.at, asked.by, asked.signature))
+
+
+def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FederatedError)
+    told = {"code": error.code, "detail": error.detail, "context": error.context}
+    return JSONResponse(told, STATUS.get(error.code, 500))
+
+
+def _not_read(_: Request, error: Exception) -> JSONResponse:
+    # What was sent is not repeated: it may be about a customer.
+    del error
+    return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)
+
+
+def known_by(keys: NodeKeys, limits: Limits) -> type[HttpToolsProtocol]:
+    """HTTP connections whose requests say whom they are with."""
+
+    class Known(guarded(limits)):  # type: ignore[misc]
+        def connection_made(self, transport: Any) -> None:
+            connection = transport.get_extra_info("ssl_object")
+            if connection is not None:
+                state: dict[str, Any] = vars(self)["app_state"]
+                self.app_state = {**state, PEER: peer_of(connection, keys.pins())}
+            super().connection_made(transport)
+
+        def shutdown(self) -> None:
+            if self.cycle is None or self.cycle.response_complete:
+                # To part in the way of TLS would wait half a minute for a peer that has nothing to say.
+                self.transport.abort()
+            else:
+                super().shutdown()
+
+    return Known
