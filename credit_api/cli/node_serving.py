@@ -67,8 +67,13 @@ def score(
     with refusals():
         desk = Desk.open(home, store, urls_of(peer))
         try:
-            asked = ScoreQuery(desk.node.org_id, subject, consent, purpose, datetime.now(UTC))
-            found = desk.network().score(asked)
+            network = desk.network()
+            try:
+                asked = ScoreQuery(desk.node.org_id, subject, consent, purpose, datetime.now(UTC))
+                found = network.score(asked)
+            finally:
+                # What was answered is in the log of scores before the process ends.
+                network.close()
         finally:
             desk.close()
     told = {"no_file": isinstance(found, NoFile)} | asdict(found)

@@ -12,16 +12,15 @@ from pydantic import ValidationError
 
 from credit_api.nodes.messages import (
     Begin,
-    Consent,
     ConsentAsked,
     ConsentFound,
+    ConsentGiven,
     Deal,
     DealtParts,
     First,
     Meet,
     Message,
     Nonce,
-    Query,
     Sealed,
     Step,
     Withdrawal,
@@ -108,7 +107,7 @@ class RemoteQueries:
     def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
         """As `HiddenGrid.begin`; no operator deals between nodes apart."""
         del operator
-        return self._peer.ask("/begin", Begin(query=Query.of(request), explained=explained), Nonce).nonce
+        return self._peer.ask("/begin", Begin(query=request, explained=explained), Nonce).nonce
 
     def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes, factors: bytes | None = None) -> bytes | None:
         """As `HiddenGrid.first`."""
@@ -159,12 +158,11 @@ class RemoteGrid:
 
     def consent(self, consent_id: str) -> ConsentRecord | None:
         """A consent towards the asking bank that lies there."""
-        found = self._peer.ask("/consent", ConsentAsked(consent_id=consent_id), ConsentFound).consent
-        return None if found is None else found.record()
+        return self._peer.ask("/consent", ConsentAsked(consent_id=consent_id), ConsentFound).consent
 
     def record_consent(self, record: ConsentRecord) -> ConsentRecord:
         """Deliver a consent."""
-        return self._peer.ask("/consent/record", Consent.of(record), Consent).record()
+        return self._peer.ask("/consent/record", ConsentGiven(consent=record), ConsentGiven).consent
 
     def withdraw_consent(
         self, consent_id: str, bank_id: str, at: datetime, by: str, signature: bytes = b""
@@ -172,7 +170,7 @@ class RemoteGrid:
         """Deliver a withdrawal; the bank is whom the connection is with."""
         del bank_id
         asked = Withdrawal(consent_id=consent_id, at=at, by=by, signature=signature)
-        return self._peer.ask("/consent/withdraw", asked, Consent).record()
+        return self._peer.ask("/consent/withdraw", asked, ConsentGiven).consent
 
     def uses_of(self, subject_id: str) -> list[Use]:
         """Raises `NodeUnavailable`: what it did with a subject's data a grid company tells the subject."""

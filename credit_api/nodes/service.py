@@ -6,11 +6,13 @@ the bank that asks. Errors come as `{"code", "detail", "context"}`, with the sta
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_api.app.errors import STATUS
@@ -18,13 +20,14 @@ from credit_api.app.settings import Limits
 from credit_api.http.connections import guarded
 from credit_api.nodes.messages import (
     Begin,
-    Consent,
     ConsentAsked,
     ConsentFound,
+    ConsentGiven,
     Deal,
     DealtParts,
     First,
     Meet,
+    Message,
     Nonce,
     Sealed,
     Step,
@@ -33,6 +36,7 @@ from credit_api.nodes.messages import (
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
 from federated.channel.tls import peer_of
+from federated.consent.record import utc
 from federated.errors import ChannelRefused, FederatedError, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.nodes.bank import BankNode
@@ -41,6 +45,9 @@ from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
 PEER = "peer"
+# Several times what the largest message of a query has.
+MOST_BYTES = 1 << 20
+Read = TypeVar("Read", bound=Message)
 
 
 def _peer(request: Request) -> Party:
@@ -57,6 +64,20 @@ def _bank(request: Request) -> Party:
     return party
 
 
+def _read(kind: type[Read]) -> Callable[[Request], Awaitable[Read]]:
+    """What reads a message of this kind. Raises `ChannelRefused` for one that is too long, `ValidationError`."""
+
+    async def read(request: Request) -> Read:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BYTES:
+                raise ChannelRefused(f"a message between nodes has {MOST_BYTES:,} bytes at the most")
+        return kind.model_validate_json(bytes(body))
+
+    return read
+
+
 Asker = Annotated[Party, Depends(_peer)]
 Bank = Annotated[Party, Depends(_bank)]
 
@@ -65,16 +86,16 @@ def node_service(node: BankNode | GridNode, models: ApprovedModels) -> FastAPI:
     """The app of one node. Every node deals; a grid company answers queries and keeps consents."""
     app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
     app.exception_handler(FederatedError)(_refused)
-    app.exception_handler(RequestValidationError)(_not_read)
+    app.exception_handler(ValidationError)(_not_read)
     dealer = NodeDealer(node, models)
 
     @app.post("/meet")
-    def meet(asked: Meet, by: Asker) -> Meet:
+    def meet(asked: Annotated[Meet, Depends(_read(Meet))], by: Asker) -> Meet:
         node.pin_peer(by.name, asked.key)
         return Meet(key=node.public_key())
 
     @app.post("/deal")
-    def deal(asked: Deal, by: Bank) -> DealtParts:
+    def deal(asked: Annotated[Deal, Depends(_read(Deal))], by: Bank) -> DealtParts:
         dealt = dealer.deal(asked.version, by.name, asked.grid, asked.query, explained=asked.explained)
         return DealtParts(grid=dealt.grid, bank=dealt.bank)
 
@@ -86,40 +107,44 @@ def node_service(node: BankNode | GridNode, models: ApprovedModels) -> FastAPI:
 
 def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
     @app.post("/begin")
-    def begin(asked: Begin, by: Bank) -> Nonce:
+    def begin(asked: Annotated[Begin, Depends(_read(Begin))], by: Bank) -> Nonce:
         if asked.query.bank_id != by.name:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
-        return Nonce(nonce=grid.begin(asked.query.request(), explained=asked.explained))
+        request = replace(asked.query, at=utc(asked.query.at))
+        return Nonce(nonce=grid.begin(request, explained=asked.explained))
 
     @app.post("/first")
-    def first(asked: First, _: Bank) -> Sealed:
+    def first(asked: Annotated[First, Depends(_read(First))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors))
 
     @app.post("/shuffled")
-    def shuffled(asked: Step, _: Bank) -> Sealed:
+    def shuffled(asked: Annotated[Step, Depends(_read(Step))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed))
 
     @app.post("/answered")
-    def answered(asked: Step, _: Bank) -> Sealed:
+    def answered(asked: Annotated[Step, Depends(_read(Step))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.answered(asked.nonce, asked.sealed))
 
 
 def _keep_consents(app: FastAPI, node: GridNode) -> None:
     @app.post("/consent")
-    def consent(asked: ConsentAsked, by: Bank) -> ConsentFound:
+    def consent(asked: Annotated[ConsentAsked, Depends(_read(ConsentAsked))], by: Bank) -> ConsentFound:
         found = node.consent(asked.consent_id)
         known = found is not None and found.bank_id == by.name
-        return ConsentFound(consent=Consent.of(found) if known and found is not None else None)
+        return ConsentFound(consent=found if known else None)
 
     @app.post("/consent/record")
-    def record(asked: Consent, by: Bank) -> Consent:
-        if asked.bank_id != by.name:
+    def record(asked: Annotated[ConsentGiven, Depends(_read(ConsentGiven))], by: Bank) -> ConsentGiven:
+        if asked.consent.bank_id != by.name:
             raise NotPermitted("a bank can only deliver consents towards itself", bank_id=by.name)
-        return Consent.of(node.record_consent(asked.record()))
+        return ConsentGiven(consent=node.record_consent(asked.consent))
 
     @app.post("/consent/withdraw")
-    def withdraw(asked: Withdrawal, by: Bank) -> Consent:
-        return Consent.of(node.withdraw_consent(asked.consent_id, by.name, asked.at, asked.by, asked.signature))
+    def withdraw(asked: Annotated[Withdrawal, Depends(_read(Withdrawal))], by: Bank) -> ConsentGiven:
+        # A withdrawal that is to hold later holds now: nothing is used on the word of who asks.
+        at = min(asked.at, node.now())
+        told = node.withdraw_consent(asked.consent_id, by.name, at, asked.by, asked.signature)
+        return ConsentGiven(consent=told)
 
 
 def _refused(_: Request, error: Exception) -> JSONResponse:

@@ -22,7 +22,7 @@ from trained import trained_folder
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.desk import Desk
-from credit_api.nodes.messages import Begin, ConsentAsked, ConsentFound, Nonce, Query
+from credit_api.nodes.messages import Begin, ConsentAsked, ConsentFound, ConsentGiven, Nonce, Withdrawal
 from federated.channel.authority import NetworkAuthority
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
@@ -196,16 +196,32 @@ def test_a_bank_asks_for_its_own_customers_alone(apart, bank, trained):
     other = apart.serving["bank-jinji"][0].peers[GRID]
     asked = PartialRequest(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW, "v0003")
     with pytest.raises(NotPermitted, match="only ask for its own customers"):
-        other.ask("/begin", Begin(query=Query.of(asked), explained=True), Nonce)
+        other.ask("/begin", Begin(query=asked, explained=True), Nonce)
     assert other.ask("/consent", ConsentAsked(consent_id=f"CONS-{subject}"), ConsentFound).consent is None
     # Nor does a grid company ask another, and nobody is answered whose messages are not as nodes write them.
     grids = apart.serving["grid-gaoxin"][0].peers[GRID]
     with pytest.raises(NotPermitted, match="grid-gaoxin is no bank"):
-        grids.ask("/begin", Begin(query=Query.of(replace(asked, bank_id="grid-gaoxin")), explained=True), Nonce)
+        grids.ask("/begin", Begin(query=replace(asked, bank_id="grid-gaoxin"), explained=True), Nonce)
     response = other._client.post("/begin", json={"query": {"bank_id": BANK}, "explained": True, "more": 1})
     assert (response.status_code, response.json()["context"]) == (422, {})
     assert BANK not in response.text
     assert bank[1].kinds()[GRID] == "grid"
+    # No key for masks that is none is pinned, and nobody makes a node keep what it cannot hold.
+    for path, body in (("/meet", {"key": "AAEC"}), ("/meet", {"key": "?"}), ("/first", []), ("/deal", None)):
+        assert other._client.post(path, json=body).status_code == 422
+    long = other._client.post("/begin", content=b" " * (1 << 21))
+    assert (long.json()["code"], "at the most" in long.json()["detail"]) == ("channel_refused", True)
+
+
+def test_a_withdrawal_that_is_to_hold_later_holds_at_once(apart, bank, trained):
+    """The first withdrawal stands: one of a hundred years hence would keep the subject's own from ever holding."""
+    subject = customers(trained)[1]
+    bank[1].peers[GRID].meet()
+    later = Withdrawal(consent_id=f"CONS-{subject}", at=NOW + timedelta(days=36_500), by=BANK, signature=b"")
+    told = bank[1].peers[GRID].ask("/consent/withdraw", later, ConsentGiven).consent
+    assert told.withdrawn_at == NOW
+    with pytest.raises(ConsentWithdrawn):
+        bank[0].score(query(subject))
 
 
 def test_a_store_is_served_under_its_own_name_alone(apart):
