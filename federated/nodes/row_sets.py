@@ -34,6 +34,8 @@ Digests = NDArray[np.uint64]
 NAME = "row sets "
 # As many as a count is told of (`privacy.vertical.suppression`).
 LEAST_APART = 20
+# By bits of a number, the new set among them.
+MOST_SETS = 62
 
 
 def digests_of(subjects: Sequence[str]) -> Digests:
@@ -180,14 +182,28 @@ def kept_sets(store: KeepsState, of: str, now: datetime, window: timedelta, sets
 def require_wide(own: Sequence[Digests], sets: Sequence[Digests], least: int) -> None:
     """Raise `RowsTooAlike` where these sets of rows, one after the other, divide what earlier `sets` left together into
     parts of fewer than `least`, or bring as few new ones."""
-    known = list(sets)
-    for part in own:
-        _require_wide(_cells([part, *known]), {}, least)
-        known.append(part)
+    everybody = np.unique(np.concatenate([*own, *sets]))
+    seen, cell = np.zeros(len(everybody), dtype=np.bool_), np.zeros(len(everybody), dtype=np.int64)
+    for number, part in enumerate([*sets, *own]):
+        member = np.isin(everybody, part)
+        if number >= len(sets):
+            small = [n for n in [*_parts(cell[seen], member[seen]), int((member & ~seen).sum())] if 0 < n < least]
+            _require_none(small, least)
+        cell = np.unique(2 * cell + member, return_inverse=True)[1]
+        seen = seen | member
+
+
+def _parts(cell: NDArray[np.int64], member: NDArray[np.bool_]) -> list[int]:
+    """Sizes of the parts into which members divide cells; none of a cell that is not divided."""
+    whole, within = np.bincount(cell), np.bincount(cell, member).astype(np.int64)
+    divided = (within > 0) & (within < whole)
+    return [int(n) for n in (*within[divided], *(whole - within)[divided])]
 
 
 def _cells(sets: Sequence[Digests]) -> dict[int, int]:
-    """How many rows are in which of these sets, a bit each."""
+    """How many rows are in which of these sets, a bit each. Raises `RowsTooAlike` for more sets than there are bits."""
+    if len(sets) > MOST_SETS:
+        raise RowsTooAlike(f"no more than {MOST_SETS} runs over different customers are told apart", runs=MOST_SETS)
     everybody = np.unique(np.concatenate(sets))
     where = np.zeros(len(everybody), dtype=np.int64)
     for bit, one in enumerate(sets):
@@ -204,6 +220,11 @@ def _require_wide(cells: Mapping[int, int], gone: Mapping[int, int], least: int)
             without, within = cells.get(cell << 1, 0), cells.get(cell << 1 | 1, 0)
             if within and (without or not cell):
                 small += [part for part in (without, within) if 0 < part < least]
+    _require_none(small, least)
+
+
+def _require_none(small: Sequence[int], least: int) -> None:
+    """Raise `RowsTooAlike` for parts that are too small."""
     if small:
         # How few is for the bank alone: an operator is told the words, and could feel its way by a number.
         detail = "an earlier run, be it a fold, was over nearly the same customers: the difference tells of the others"

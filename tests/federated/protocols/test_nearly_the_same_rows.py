@@ -192,6 +192,26 @@ def test_fitted_and_held_out_rows_do_not_give_one_away_together():
         require_wide([everybody[:50], everybody[51:]], fold, 20)
 
 
+def test_however_many_runs_there_were_a_few_do_not_pass():
+    """Bits of a number ran out: of more sets than it has cells came out wrong."""
+    everybody = digests_of([f"c{k}" for k in range(400)])
+    sets = [np.roll(everybody, 40 * k)[:200] for k in range(10)] * 9
+    require_wide([everybody[:40]], sets, 20)
+    for few in (everybody[:39], everybody[1:40], np.append(everybody[:40], everybody[40])):
+        with pytest.raises(RowsTooAlike) as refused:
+            require_wide([few], sets, 20)
+        assert refused.value.context["apart"] == 1
+    with pytest.raises(RowsTooAlike) as refused:
+        require_wide([digests_of(["new"])], sets, 20)
+    assert refused.value.context["apart"] == 1
+    memories = Memories(sets=99)
+    for number in range(62):
+        memory, own = memories.of("bank-a"), [digests_of([f"{number} {k}" for k in range(30)])]
+        memory.begin(number, own, [(30,)], [memory.known(own)], (20,))
+    with pytest.raises(RowsTooAlike, match="no more than 62 runs"):
+        memories.of("bank-a").known([everybody])
+
+
 def test_cells_are_those_of_all_banks_whatever_runs_each_was_in():
     """Of two banks with three customers each a cell has six; a bank knows nothing of a run that it was not in."""
     memories = {bank: Memories() for bank in BANKS}
