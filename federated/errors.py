@@ -123,6 +123,10 @@ class NodeUnavailable(FederatedError, code="node_unavailable"):
     """A node does not answer, or cannot read its own store. Nothing is known about its customers meanwhile."""
 
 
+class RunLost(FederatedError, code="run_lost"):
+    """A node takes no part in this training run: its process began anew, or another run followed."""
+
+
 class NoOverlap(FederatedError, code="no_overlap"):
     """No bank shares a consented customer with any grid company, so there is nothing to train jointly."""
 

@@ -9,7 +9,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from federated.nodes.schema import FeatureSchema
-from simulations.experiments.vertical_credit.pipeline import RunResult, figures
+from federated.protocols.operator_run import figures
+from simulations.experiments.vertical_credit.pipeline import RunResult
 from simulations.tables import rewrite_tables
 
 Report = dict[str, Any]

@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from federated.protocols.core.alignment import AlignmentStep
 from federated.protocols.core.protocol import VerticalProtocol
 from federated.protocols.core.rows import NOBODY
+from federated.protocols.operator_run import Reporter
 from simulations.csv_options import LabelledCsv
 from simulations.experiments.vertical_credit.labelled_csv import read_labelled
-from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.experiments.vertical_credit.pipeline import run
 from simulations.report import Report, report_of
 from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population

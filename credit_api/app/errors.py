@@ -180,6 +180,7 @@ STATUS: Mapping[str, int] = {
     "no_overlap": 409,
     "node_unavailable": 503,
     "channel_refused": 503,
+    "run_lost": 409,
     "aggregation_failed": 500,
     "seal_broken": 502,
     "training_failed": 500,

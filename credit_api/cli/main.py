@@ -54,6 +54,8 @@ def _command(name: str, declared: typer.Typer | Callable[..., Any]) -> Command:
     if isinstance(declared, typer.Typer):
         group = typer.main.get_group(declared)
         group.name = name
+        for point in entry_points(group=f"tanxin.commands.{name}"):
+            group.add_command(_command(point.name, point.load()), point.name)
         return group
     single = typer.Typer(add_completion=False)
     single.command(name)(declared)

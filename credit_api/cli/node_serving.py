@@ -6,18 +6,16 @@ import json
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from credit_api.app.settings import Limits
 from credit_api.cli.network import refusals, say
+from federated.channel.client import urls_of
+from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused
-from federated.serving.queries import NoFile, ScoreQuery
 
 NodeHome = Annotated[
     Path, typer.Option(help="The node's home: its key and certificate, and a copy of the network's `registry`.")
@@ -26,6 +24,9 @@ Store = Annotated[Path, typer.Option(help="The node's store, such as <home>/node
 PeerUrls = Annotated[
     list[str], typer.Option("--peer", help="NAME=URL of another node, such as grid-sip=https://10.0.0.2:8443.")
 ]
+
+
+Served = Annotated[Path, typer.Option("--home", help="The home that a running node serves.")]
 
 
 def serve(
@@ -37,58 +38,73 @@ def serve(
 ) -> None:
     """Answer other nodes over mutual TLS: queries and consents at a grid company, and deal to pairs of others."""
     from credit_api.nodes.desk import Desk  # noqa: PLC0415 (what serves takes a second to load)
+    from credit_api.nodes.local import local_server  # noqa: PLC0415 (as above)
 
     with refusals():
         desk = Desk.open(home, store, urls_of(peer))
-        server = desk.server(host, port, Limits())
+        network = desk.network() if desk.node.role == "bank" else None
+        own, server, local = listening(home), desk.server(host, port, Limits()), local_server(desk, network)
     stopped = threading.Event()
-    meeting = threading.Thread(target=desk.meet, args=(stopped, say), daemon=True)
-    meeting.start()
+    beside = [
+        threading.Thread(target=desk.rounds, args=(stopped, say), daemon=True),
+        threading.Thread(target=local.run, args=([own],), daemon=True),
+    ]
+    for thread in beside:
+        thread.start()
     say(f"{desk.node.org_id} answers at https://{host}:{port}")
     try:
         server.run()
     finally:
         stopped.set()
-        meeting.join(5)
+        local.should_exit = True
+        for thread in beside:
+            thread.join(5)
+        if network is not None:
+            # What was answered is in the log of scores before the process ends.
+            network.close()
         desk.close()
+        own.close()
+        (home / SOCKET).unlink(missing_ok=True)
 
 
 def score(
-    home: NodeHome,
-    store: Store,
-    peer: PeerUrls,
+    home: Served,
     subject: Annotated[str, typer.Option(help="The customer.")],
     consent: Annotated[str, typer.Option(help="The consent's id.")],
     purpose: Annotated[Purpose, typer.Option(help="What the score is for.")] = Purpose.CREDIT_APPLICATION,
 ) -> None:
-    """Score one customer of this bank, with the grid company that the consent names; prints JSON."""
-    from credit_api.nodes.desk import Desk  # noqa: PLC0415 (as above)
-
+    """Have the bank's own node score one of its customers, with the grid company that the consent names; JSON."""
     with refusals():
-        desk = Desk.open(home, store, urls_of(peer))
-        try:
-            network = desk.network()
-            try:
-                asked = ScoreQuery(desk.node.org_id, subject, consent, purpose, datetime.now(UTC))
-                found = network.score(asked)
-            finally:
-                # What was answered is in the log of scores before the process ends.
-                network.close()
-        finally:
-            desk.close()
-    told = {"no_file": isinstance(found, NoFile)} | asdict(found)
-    sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
+        told = ask_own(home, "/score", {"subject": subject, "consent": consent, "purpose": purpose})
+    _print(told)
 
 
-def urls_of(peers: list[str]) -> dict[str, str]:
-    """Peers' URLs by name. Raises `ChannelRefused` for anything else."""
-    found: dict[str, str] = {}
-    for each in peers:
-        name, _, url = each.partition("=")
-        if not url.startswith("https://") or name in found:
-            raise ChannelRefused(f"{each} is no NAME=https://HOST:PORT, or is given twice")
-        found[name] = url
-    return found
+def decide(
+    home: Served,
+    act: Annotated[
+        Literal["approve", "reject", "appoint", "retire", "roll_back"], typer.Argument(help="What is decided.")
+    ],
+    version: Annotated[str, typer.Argument(help="Such as v0001.")],
+    note: Annotated[str, typer.Option(help="Why; it stays on record at every node.")],
+) -> None:
+    """Have the bank's own node decide about a version, in its own register, and tell the other nodes."""
+    with refusals():
+        told = ask_own(home, "/decide", {"version": version, "act": act, "note": note})
+    role = f" {told['role']}" if told["role"] else ""
+    say(f"event {told['number']}: {told['version']} {told['kind']}{role} by {told['by']}")
+    for name, why in told["not_told"].items():
+        say(f"{name} was not told, and asks for it once it is back: {why}", style="yellow", err=True)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"serve": serve, "score": score}
+def standing(home: Served) -> None:
+    """How the node that serves this home stands: peers, versions, certificate; JSON."""
+    with refusals():
+        told = ask_own(home, "/standing")
+    _print(told)
+
+
+def _print(told: object) -> None:
+    sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"serve": serve, "score": score, "decide": decide, "standing": standing}

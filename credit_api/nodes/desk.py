@@ -7,35 +7,42 @@ query (`governance.served`).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
+from uuid import uuid4
 
 import uvicorn
 
 from credit_api.app.settings import Limits
+from credit_api.nodes.messages import ActName, Decided, Decisions, Done
 from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
-from credit_api.nodes.service import known_by, node_service
+from credit_api.nodes.register import Register
+from credit_api.nodes.service import Trains, known_by, node_service
 from federated.channel.node_keys import NodeKeys
 from federated.channel.tls import server_context
 from federated.consent.instants import Clock, system_clock
-from federated.errors import ChannelRefused, FederatedError
+from federated.errors import ChannelRefused, FederatedError, NodeUnavailable
+from federated.governance.lifecycle import Event
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.oversight import Oversight
 from federated.governance.served import ApprovedModels
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import Identity, pinned_identity, pinned_kinds
 from federated.nodes.store import NodeStore
 from federated.serving.hidden.bank import HiddenBank
 from federated.serving.hidden.conversation import AskedDealer, AskedGrid, Conversations
 from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.network import Network
 
-# How long between two tries to meet a peer that is not there yet.
-AGAIN_S = 1.0
+# How long between two tries to meet a peer that is not there yet, and between two rounds to all of them.
+AGAIN_S, ROUND_S = 1.0, 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Desk:
     """One node with its peers. `close` ends it."""
 
@@ -43,7 +50,11 @@ class Desk:
     keys: NodeKeys
     models: ApprovedModels
     oversight: Oversight
+    register: Register
     peers: Mapping[str, Peer]
+    own_network: Network | None = None
+    _training: Trains | None = None
+    _gate: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
     def open(home: Path, store: Path, peers: Mapping[str, str], clock: Clock = system_clock) -> Desk:
@@ -67,55 +78,118 @@ class Desk:
             opened.close()
             oversight.close()
             raise
-        return Desk(node, keys, models, oversight, known)
+        return Desk(node, keys, models, oversight, Register(home, oversight, node.now), known)
 
     def network(self) -> Network:
         """The network as a bank's own systems see it: itself here, grid companies elsewhere. It closes them too.
 
-        Raises `ChannelRefused` for a grid company's desk.
+        Grid companies that are met later join it. Raises `ChannelRefused` for a grid company's desk.
         """
         if not isinstance(self.node, BankNode):
             raise ChannelRefused(f"{self.node.org_id} is no bank: nobody scores there")
-        grids = {name for name, pins in self.kinds().items() if pins == "grid"}
+        grids = {name for name, kind in self.kinds().items() if kind == "grid"}
         dealers: dict[str, AskedDealer] = {name: RemoteDealer(peer) for name, peer in self.peers.items()}
         asked: dict[str, AskedGrid] = {name: RemoteQueries(self.peers[name]) for name in grids}
         dealers[self.node.org_id] = NodeDealer(self.node, self.models)
         conversations = Conversations({self.node.org_id: HiddenBank(self.node, self.models)}, asked, dealers)
         remote = {name: RemoteGrid(self.node, self.peers[name]) for name in grids}
         banks = {self.node.org_id: self.node}
-        return Network(banks, remote, self.oversight, self.models, conversations=conversations)
+        self.own_network = Network(banks, remote, self.oversight, self.models, conversations=conversations)
+        return self.own_network
+
+    def _joined(self, name: str) -> None:
+        network, node = self.own_network, self.node
+        if network is None or not isinstance(node, BankNode) or name in network.grid_ids:
+            return
+        if self.kinds()[name] == "grid":
+            network.join(RemoteGrid(node, self.peers[name]), RemoteQueries(self.peers[name]))
 
     def kinds(self) -> dict[str, str]:
-        """Of each peer, whether it is a bank or a grid company, by its name: as the register's versions name them."""
+        """Of each peer, whether it is a bank or a grid company, by its name: as it was met, or as versions name it."""
         pairs = [pair.split("|") for m in self.oversight.manifests() for pair in m.aligned_rows]
         grids = {grid for _, grid in pairs}
-        return {name: "grid" if name in grids else "bank" for name in self.peers}
+        met = pinned_kinds(self.node.store)
+        return {name: met.get(name, "grid" if name in grids else "bank") for name in self.peers}
+
+    def training(self) -> Trains:
+        """What answers an operator's messages. Raises `NodeUnavailable` where this program has nothing that trains."""
+        with self._gate:
+            if self._training is None:
+                for point in entry_points(group="tanxin.node", name="training"):
+                    made: Callable[[BankNode | GridNode, Callable[[], Identity]], Trains] = point.load()
+                    self._training = made(self.node, lambda: pinned_identity(self.node.store))
+            if self._training is None:
+                raise NodeUnavailable(f"{self.node.org_id} has nothing that trains", node=self.node.org_id)
+            return self._training
 
     def server(self, host: str, port: int, limits: Limits) -> uvicorn.Server:
         """What answers others."""
+        service = node_service(self.node, self.models, self.register, self.training)
         config = uvicorn.Config(
-            node_service(self.node, self.models), host=host, port=port, http=known_by(self.keys, limits),
+            service, host=host, port=port, http=known_by(self.keys, limits),
             ssl_context_factory=lambda *_: server_context(self.keys), log_level="warning", access_log=False,
             lifespan="off", ws="none", server_header=False,
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         return uvicorn.Server(config)
 
-    def meet(self, stopped: threading.Event, say: Callable[[str], None]) -> None:
-        """Meet every peer, again and again those that are not there yet."""
-        waiting = dict(self.peers)
-        while waiting and not stopped.is_set():
-            for name, peer in list(waiting.items()):
-                try:
-                    peer.meet()
-                except FederatedError as error:
-                    if error.code != "node_unavailable":
-                        say(f"{name}: {error.detail}")
-                        del waiting[name]
-                    continue
-                say(f"{name} is met")
-                del waiting[name]
+    def decide(self, version: str, act: ActName, note: str) -> tuple[Event, dict[str, str]]:
+        """Decide about a version as this bank, and tell all peers: the event, and who was not told, with why.
+
+        They learn it at their next round. Raises what `Register.decide` raises, `ChannelRefused` for a grid company.
+        """
+        if not isinstance(self.node, BankNode):
+            raise ChannelRefused(f"{self.node.org_id} is no bank: banks decide about versions")
+        told = Decided(
+            version=version, manifest_sha256=self.register.sha256(version), act=act, note=note, command=uuid4().hex
+        )
+        event, not_told = self.register.decide(told, self.node.org_id), dict[str, str]()
+        for name, peer in self.peers.items():
+            try:
+                peer.ask("/decided", told, Done)
+            except FederatedError as error:
+                not_told[name] = error.detail
+        return event, not_told
+
+    def rounds(self, stopped: threading.Event, say: Callable[[str], None]) -> None:
+        """Until `stopped`: meet peers, again those that are not there yet, and ask banks what they decided."""
+        unmet, next_round, refused = set(self.peers), 0.0, dict[str, str]()
+        while not stopped.is_set():
+            for name in sorted(unmet):
+                if self._tried(name, lambda peer: peer.meet(), refused, say):
+                    say(f"{name} is met")
+                    self._joined(name)
+                    unmet.discard(name)
+                    next_round = 0.0
+            if time.monotonic() >= next_round:
+                next_round = time.monotonic() + ROUND_S
+                self._warn(say)
+                for name, kind in self.kinds().items():
+                    if kind == "bank" and name not in unmet:
+                        self._tried(name, self._caught_up, refused, say)
             stopped.wait(AGAIN_S)
+
+    def _tried(
+        self, name: str, what: Callable[[Peer], None], refused: dict[str, str], say: Callable[[str], None]
+    ) -> bool:
+        """Whether it was done; why it was refused is said once."""
+        try:
+            what(self.peers[name])
+        except FederatedError as error:
+            if error.code != "node_unavailable" and refused.get(name) != error.detail:
+                refused[name] = error.detail
+                say(f"{name}: {error.detail}")
+            return False
+        refused.pop(name, None)
+        return True
+
+    def _caught_up(self, peer: Peer) -> None:
+        self.register.catch_up(peer.ask("/decisions", Done(), Decisions), peer.name)
+
+    def _warn(self, say: Callable[[str], None]) -> None:
+        standing = self.keys.standing(self.node.now())
+        if standing.ended or standing.ends_soon:
+            say(f"the certificate ends at {standing.until:%Y-%m-%d %H:%M} UTC: renew it")
 
     def close(self) -> None:
         """Close store, register and connections."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from federated.channel.certificates import Party
 from federated.consent.record import ConsentRecord
-from federated.nodes.node import PartialRequest
+from federated.nodes.identity import pin_signer, signing_key
+from federated.nodes.node import Node, PartialRequest
 
 
 class Message(BaseModel):
@@ -16,10 +18,60 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
 
-class Meet(Message):
-    """A node's public key for masks, which its peer pins."""
+Key = Annotated[bytes, Field(min_length=32, max_length=32)]
 
-    key: Annotated[bytes, Field(min_length=32, max_length=32)]
+
+class Meet(Message):
+    """A node's public keys, which its peer pins: for masks, and of its signatures."""
+
+    key: Key
+    signing: Key
+
+    @staticmethod
+    def of(node: Node) -> Meet:
+        """Those of this node. Raises `NodeUnavailable` if it cannot open them."""
+        return Meet(key=node.public_key(), signing=signing_key(node.store).public_key().public_bytes_raw())
+
+    def pinned_by(self, node: Node, party: Party) -> None:
+        """Have a node know the party, with whom it is connected, by these keys. Raises `NotPermitted` for others."""
+        node.pin_peer(party.name, self.key)
+        pin_signer(node.store, party.name, party.kind, self.signing)
+
+
+class Version(Message):
+    """A version for the node's own register: its manifest and its weights, as they lie in the operator's."""
+
+    manifest: bytes
+    weights: bytes
+
+
+ActName = Literal["approve", "reject", "appoint", "retire", "roll_back"]
+
+
+class Decided(Message):
+    """What a bank decided about a version, whose manifest it had before it (SHA-256, hex); `command` is its own id."""
+
+    version: str
+    manifest_sha256: str
+    act: ActName
+    note: Annotated[str, Field(max_length=1_000)]
+    command: Annotated[str, Field(min_length=16, max_length=64)]
+
+
+class Decisions(Message):
+    """All that a bank decided, the first first."""
+
+    decided: list[Decided]
+
+
+class Run(Message):
+    """A run of training to take part in."""
+
+    run: Annotated[bytes, Field(min_length=16, max_length=16)]
+
+
+class Done(Message):
+    """Nothing but that it was done, or a question without terms."""
 
 
 class Begin(Message):

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-import httpx
 from pydantic import ValidationError
 
 from credit_api.nodes.messages import (
@@ -25,11 +24,12 @@ from credit_api.nodes.messages import (
     Step,
     Withdrawal,
 )
+from federated.channel.certificates import Party
+from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
-from federated.channel.tls import client_context
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
-from federated.errors import NodeUnavailable, error_codes
+from federated.errors import NodeUnavailable
 from federated.models.encoding.binning import IntArray
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -38,50 +38,42 @@ from federated.nodes.schema import PartySchema
 from federated.serving.hidden.dealer import Dealt
 
 Answer = TypeVar("Answer", bound=Message)
-# Before a connection stands, and between two parts of an answer.
-TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 
 
 class Peer:
-    """One other node, reached at `url`. It is met, and its key for masks pinned, before anything else is asked."""
+    """One other node, reached at `url`: `met`, and its keys pinned, before anything else is asked."""
 
     def __init__(self, node: BankNode | GridNode, keys: NodeKeys, name: str, url: str) -> None:
         self.name, self._node = name, node
-        self._client = httpx.Client(base_url=url, verify=client_context(keys, name), timeout=TIMEOUT, trust_env=False)
-        self._met, self._gate = False, threading.Lock()
+        self._channel = Channel(keys, name, url)
+        self.met, self._gate = False, threading.Lock()
 
     def meet(self) -> None:
-        """Pin each other's keys for masks, once. Raises `NotPermitted` for another than before, `NodeUnavailable`."""
+        """Pin each other's keys, for masks and for signatures, once.
+
+        Raises `NotPermitted` for others than before, `NodeUnavailable`.
+        """
         with self._gate:
-            if not self._met:
-                told = self._asked("/meet", Meet(key=self._node.public_key()), Meet)
-                self._node.pin_peer(self.name, told.key)
-                self._met = True
+            if not self.met:
+                told, party = self._asked("/meet", Meet.of(self._node), Meet)
+                told.pinned_by(self._node, party)
+                self.met = True
 
     def ask(self, path: str, message: Message, answer: type[Answer]) -> Answer:
         """What it answers. Raises what the node raised, and `NodeUnavailable` where it does not answer as nodes do."""
         self.meet()
-        return self._asked(path, message, answer)
+        return self._asked(path, message, answer)[0]
 
-    def _asked(self, path: str, message: Message, answer: type[Answer]) -> Answer:
+    def _asked(self, path: str, message: Message, answer: type[Answer]) -> tuple[Answer, Party]:
+        content, party = self._channel.post(path, message.model_dump_json().encode())
         try:
-            response = self._client.post(
-                path, content=message.model_dump_json(), headers={"content-type": "application/json"}
-            )
-        except httpx.HTTPError as error:
-            raise NodeUnavailable(f"{self.name} does not answer: {error}", node=self.name) from error
-        try:
-            if response.is_success:
-                return answer.model_validate_json(response.content)
-            told = response.json()
-            refused = error_codes()[told["code"]]
-            raise refused(str(told["detail"]), **{str(k): v for k, v in dict(told["context"]).items() if k != "detail"})
-        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            return answer.model_validate_json(content), party
+        except ValidationError as error:
             raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name) from error
 
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
+        self._channel.close()
 
 
 class RemoteDealer:

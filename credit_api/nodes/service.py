@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_api.app.errors import STATUS
@@ -25,14 +26,19 @@ from credit_api.nodes.messages import (
     ConsentGiven,
     Deal,
     DealtParts,
+    Decided,
+    Decisions,
+    Done,
     First,
     Meet,
-    Message,
     Nonce,
+    Run,
     Sealed,
     Step,
+    Version,
     Withdrawal,
 )
+from credit_api.nodes.register import Register
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
 from federated.channel.tls import peer_of
@@ -45,9 +51,9 @@ from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
 PEER = "peer"
-# Several times what the largest message of a query has.
-MOST_BYTES = 1 << 20
-Read = TypeVar("Read", bound=Message)
+# Several times what the largest message of a query, and of a run of training, has.
+MOST_BYTES, MOST_TRAINING_BYTES = 1 << 20, 1 << 28
+Read = TypeVar("Read", bound=BaseModel)
 
 
 def _peer(request: Request) -> Party:
@@ -64,96 +70,160 @@ def _bank(request: Request) -> Party:
     return party
 
 
-def _read(kind: type[Read]) -> Callable[[Request], Awaitable[Read]]:
+def read(kind: type[Read]) -> Callable[[Request], Awaitable[Read]]:
     """What reads a message of this kind. Raises `ChannelRefused` for one that is too long, `ValidationError`."""
 
-    async def read(request: Request) -> Read:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MOST_BYTES:
-                raise ChannelRefused(f"a message between nodes has {MOST_BYTES:,} bytes at the most")
-        return kind.model_validate_json(bytes(body))
+    async def found(request: Request) -> Read:
+        return kind.model_validate_json(await _body(request, MOST_BYTES))
 
-    return read
+    return found
+
+
+async def _body(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise ChannelRefused(f"a message between nodes has {most:,} bytes at the most")
+    return bytes(body)
+
+
+def _operator(request: Request) -> Party:
+    party = _peer(request)
+    if party.kind != "operator":
+        raise NotPermitted(f"{party.name} is no operator", peer=party.name)
+    return party
 
 
 Asker = Annotated[Party, Depends(_peer)]
+Operator = Annotated[Party, Depends(_operator)]
 Bank = Annotated[Party, Depends(_bank)]
 
 
-def node_service(node: BankNode | GridNode, models: ApprovedModels) -> FastAPI:
-    """The app of one node. Every node deals; a grid company answers queries and keeps consents."""
+class Trains(Protocol):
+    """What answers an operator's messages of training, as `federated.engines.seat.RunSeat`."""
+
+    def begin(self, run: bytes, operator: str) -> None:
+        """Take part in a run."""
+        ...
+
+    def answer(self, run: bytes, operator: str, number: int, message: bytes) -> bytes:
+        """The reply to a message."""
+        ...
+
+
+def node_service(
+    node: BankNode | GridNode, models: ApprovedModels, register: Register, training: Callable[[], Trains]
+) -> FastAPI:
+    """The app of one node. Every node deals, trains, and keeps a register; a grid company answers queries and keeps
+    consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
     app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
-    app.exception_handler(FederatedError)(_refused)
-    app.exception_handler(ValidationError)(_not_read)
+    app.exception_handler(FederatedError)(refused)
+    app.exception_handler(ValidationError)(not_read)
     dealer = NodeDealer(node, models)
 
     @app.post("/meet")
-    def meet(asked: Annotated[Meet, Depends(_read(Meet))], by: Asker) -> Meet:
-        node.pin_peer(by.name, asked.key)
-        return Meet(key=node.public_key())
+    def meet(asked: Annotated[Meet, Depends(read(Meet))], by: Asker) -> Meet:
+        asked.pinned_by(node, by)
+        return Meet.of(node)
 
     @app.post("/deal")
-    def deal(asked: Annotated[Deal, Depends(_read(Deal))], by: Bank) -> DealtParts:
+    def deal(asked: Annotated[Deal, Depends(read(Deal))], by: Bank) -> DealtParts:
         dealt = dealer.deal(asked.version, by.name, asked.grid, asked.query, explained=asked.explained)
         return DealtParts(grid=dealt.grid, bank=dealt.bank)
 
+    _keep_versions(app, register, node.org_id)
+    _train(app, training)
     if isinstance(node, GridNode):
         _answer_queries(app, HiddenGrid(node, models))
         _keep_consents(app, node)
     return app
 
 
+def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
+    @app.post("/version")
+    def version(asked: Annotated[Version, Depends(read(Version))], by: Operator) -> Done:
+        register.take(asked, by.name)
+        return Done()
+
+    @app.post("/decided")
+    def decided(asked: Annotated[Decided, Depends(read(Decided))], by: Bank) -> Done:
+        register.decide(asked, by.name)
+        return Done()
+
+    @app.post("/decisions")
+    def decisions(_: Annotated[Done, Depends(read(Done))], __: Asker) -> Decisions:
+        return register.decisions_of(own)
+
+
+def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
+    @app.post("/run")
+    def begin(asked: Annotated[Run, Depends(read(Run))], by: Operator) -> Done:
+        training().begin(asked.run, by.name)
+        return Done()
+
+    @app.post("/run/{run}/{number}")
+    async def answer(run: str, number: int, request: Request, by: Operator) -> Response:
+        try:
+            key = bytes.fromhex(run)
+        except ValueError:
+            raise ChannelRefused("a run is named by 32 hexadecimal digits") from None
+        message = await _body(request, MOST_TRAINING_BYTES)
+        reply = await run_in_threadpool(lambda: training().answer(key, by.name, number, message))
+        return Response(reply, media_type="application/octet-stream")
+
+
 def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
     @app.post("/begin")
-    def begin(asked: Annotated[Begin, Depends(_read(Begin))], by: Bank) -> Nonce:
+    def begin(asked: Annotated[Begin, Depends(read(Begin))], by: Bank) -> Nonce:
         if asked.query.bank_id != by.name:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
         request = replace(asked.query, at=utc(asked.query.at))
         return Nonce(nonce=grid.begin(request, explained=asked.explained))
 
     @app.post("/first")
-    def first(asked: Annotated[First, Depends(_read(First))], _: Bank) -> Sealed:
+    def first(asked: Annotated[First, Depends(read(First))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors))
 
     @app.post("/shuffled")
-    def shuffled(asked: Annotated[Step, Depends(_read(Step))], _: Bank) -> Sealed:
+    def shuffled(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed))
 
     @app.post("/answered")
-    def answered(asked: Annotated[Step, Depends(_read(Step))], _: Bank) -> Sealed:
+    def answered(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Sealed:
         return Sealed(sealed=grid.answered(asked.nonce, asked.sealed))
 
 
 def _keep_consents(app: FastAPI, node: GridNode) -> None:
     @app.post("/consent")
-    def consent(asked: Annotated[ConsentAsked, Depends(_read(ConsentAsked))], by: Bank) -> ConsentFound:
+    def consent(asked: Annotated[ConsentAsked, Depends(read(ConsentAsked))], by: Bank) -> ConsentFound:
         found = node.consent(asked.consent_id)
         known = found is not None and found.bank_id == by.name
         return ConsentFound(consent=found if known else None)
 
     @app.post("/consent/record")
-    def record(asked: Annotated[ConsentGiven, Depends(_read(ConsentGiven))], by: Bank) -> ConsentGiven:
+    def record(asked: Annotated[ConsentGiven, Depends(read(ConsentGiven))], by: Bank) -> ConsentGiven:
         if asked.consent.bank_id != by.name:
             raise NotPermitted("a bank can only deliver consents towards itself", bank_id=by.name)
         return ConsentGiven(consent=node.record_consent(asked.consent))
 
     @app.post("/consent/withdraw")
-    def withdraw(asked: Annotated[Withdrawal, Depends(_read(Withdrawal))], by: Bank) -> ConsentGiven:
+    def withdraw(asked: Annotated[Withdrawal, Depends(read(Withdrawal))], by: Bank) -> ConsentGiven:
         # A withdrawal that is to hold later holds now: nothing is used on the word of who asks.
         at = min(asked.at, node.now())
         told = node.withdraw_consent(asked.consent_id, by.name, at, asked.by, asked.signature)
         return ConsentGiven(consent=told)
 
 
-def _refused(_: Request, error: Exception) -> JSONResponse:
+def refused(_: Request, error: Exception) -> JSONResponse:
+    """A refusal, as nodes read it."""
     assert isinstance(error, FederatedError)
     told = {"code": error.code, "detail": error.detail, "context": error.context}
     return JSONResponse(told, STATUS.get(error.code, 500))
 
 
-def _not_read(_: Request, error: Exception) -> JSONResponse:
+def not_read(_: Request, error: Exception) -> JSONResponse:
+    """The answer to what is no message."""
     # What was sent is not repeated: it may be about a customer.
     del error
     return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)

@@ -108,7 +108,7 @@ class ScoreTold(ResponseModel):
     score: int | None = Field(default=None, ge=300, le=850)
     grade: str | None = None
     reasons: list[TextPair] = Field(default=[], max_length=4, description="what lowered the score most, at most four")
-    electricity: Literal["included", "not_consented", "no_file", "unavailable"] | None = Field(
+    electricity: Literal["included", "not_consented", "no_file", "unavailable", "not_used"] | None = Field(
         default=None, description="unavailable: a grid company did not answer; asked again the score may differ"
     )
     model_version: str | None = None

@@ -102,6 +102,11 @@ class Manifest:
     weights_sha256: str = ""
 
     @property
+    def joint(self) -> bool:
+        """Whether grid companies' columns are used: of what was no better with them, banks' alone are."""
+        return bool(self.config.get("offered", "joint") == "joint")
+
+    @property
     def banks(self) -> frozenset[str]:
         """The banks among the participants: whose customers trained the version and will be scored by it."""
         return frozenset(pair.partition("|")[0] for pair in self.aligned_rows) & frozenset(self.participants)

@@ -41,15 +41,42 @@ class ModelRegistry:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **model.to_arrays())
         sealed = replace(manifest, weights_sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
+        self._write(target, sealed.to_json().encode(), buffer.getvalue())
+        return sealed
+
+    def files(self, model: str, version: str) -> tuple[bytes, bytes]:
+        """A version as it lies here, manifest and weights, for another register. Raises as `load`."""
+        self.load(model, version)
+        folder = self._directory(model, version)
+        return (folder / "manifest.json").read_bytes(), (folder / "weights.npz").read_bytes()
+
+    def take(self, manifest: bytes, weights: bytes) -> Manifest:
+        """Keep a version of another register, byte by byte; one that is here already only if it is the same.
+
+        Raises `ModelExists` for another one of its name, `ModelCorrupt` for what is no version.
+        """
+        try:
+            told = Manifest.from_json(manifest.decode())
+        except UnicodeDecodeError as error:
+            raise ModelCorrupt("a manifest is no text") from error
+        _read_weights(told, weights)
+        target = self._directory(told.model, told.version)
+        if not target.exists():
+            self._write(target, manifest, weights)
+        elif self.files(told.model, told.version) != (manifest, weights):
+            raise ModelExists(f"another {told.model} {told.version} is registered already", version=told.version)
+        return told
+
+    @staticmethod
+    def _write(target: Path, manifest: bytes, weights: bytes) -> None:
         draft = target.parent / f".draft-{uuid.uuid4().hex}"
         draft.mkdir(parents=True)
         try:
-            _write_through(draft / "weights.npz", buffer.getvalue())
-            _write_through(draft / "manifest.json", sealed.to_json().encode())
+            _write_through(draft / "weights.npz", weights)
+            _write_through(draft / "manifest.json", manifest)
             _rename_new(draft, target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return sealed
 
     def manifests(self, model: str = MODEL_NAME) -> list[Manifest]:
         """Manifests of all versions, oldest name first. Raises `ModelCorrupt`."""
@@ -78,19 +105,24 @@ class ModelRegistry:
             raw = (self._directory(model, version) / "weights.npz").read_bytes()
         except OSError as error:
             raise ModelCorrupt(f"weights of {model} {version} cannot be read: {error}") from error
-        if hashlib.sha256(raw).hexdigest() != manifest.weights_sha256:
-            raise ModelCorrupt(f"weights of {model} {version} are not those that were registered", version=version)
-        try:
-            with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise ModelCorrupt(f"weights of {model} {version} are not an array archive: {error}") from error
-        return ScoringModel.from_arrays(arrays)
+        return _read_weights(manifest, raw)
 
     def _directory(self, model: str, version: str) -> Path:
         if not _NAME.fullmatch(model) or not _NAME.fullmatch(version):
             raise ModelNotFound("a model or version name has characters that no registered name has")
         return self._root / model / version
+
+
+def _read_weights(manifest: Manifest, raw: bytes) -> ScoringModel:
+    version = manifest.version
+    if hashlib.sha256(raw).hexdigest() != manifest.weights_sha256:
+        raise ModelCorrupt(f"weights of {manifest.model} {version} are not those that were registered", version=version)
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ModelCorrupt(f"weights of {manifest.model} {version} are not an array archive: {error}") from error
+    return ScoringModel.from_arrays(arrays)
 
 
 def _write_through(path: Path, data: bytes) -> None:

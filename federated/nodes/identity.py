@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from federated.errors import NotPermitted
 from federated.nodes.keys import SIGNING, first_key
 from federated.nodes.store import NodeStore
 
 LEAST_KIN = 2
+SIGNER = "peer signs "
 Keys = Mapping[str, Ed25519PrivateKey]
 
 
@@ -65,6 +67,34 @@ def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
     opened = list(stores)
     roles = {store.org_id: store.role for store in opened}
     return identities({store.org_id: signing_key(store) for store in opened}, roles)
+
+
+def pin_signer(store: NodeStore, name: str, kind: str, public_key: bytes) -> None:
+    """Know another node, a `bank` or a `grid`, by this key (32 bytes) of its signatures from now on.
+
+    Raises `NotPermitted` if it is known by another, or as of another kind.
+    """
+    told = kind.encode() + b" " + public_key
+    if store.first_state(SIGNER + name, told) != told:
+        raise NotPermitted(f"{store.org_id} knows another signing key of {name}", node=store.org_id, peer=name)
+
+
+def pinned_kinds(store: NodeStore) -> dict[str, str]:
+    """Of the nodes that this one has met, whether each is a `bank` or a `grid`, by name."""
+    return {name: kind for name, (kind, _) in _pinned(store).items()}
+
+
+def pinned_identity(store: NodeStore) -> Identity:
+    """Who the node behind a store is, among those that it has met. Raises `NodeUnavailable` as `signing_key`."""
+    own, others = signing_key(store), _pinned(store)
+    known = {name: Ed25519PublicKey.from_public_bytes(key) for name, (_, key) in others.items()}
+    kin = {name for name, (kind, _) in others.items() if kind == store.role}
+    return Identity(store.org_id, own, known | {store.org_id: own.public_key()}, frozenset(kin | {store.org_id}))
+
+
+def _pinned(store: NodeStore) -> dict[str, tuple[str, bytes]]:
+    told = {name: each.partition(b" ") for name, each in store.states(SIGNER).items()}
+    return {name: (kind.decode(), key) for name, (kind, _, key) in told.items()}
 
 
 def signing_key(store: NodeStore) -> Ed25519PrivateKey:

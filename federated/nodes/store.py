@@ -385,6 +385,12 @@ class NodeStore:
             row = self._db.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
+    def states(self, prefix: str) -> dict[str, bytes]:
+        """Run state under keys that begin with `prefix`, by the rest of the key."""
+        with self._held():
+            rows = self._db.execute("SELECT key, value FROM state WHERE substr(key, 1, ?) = ?", (len(prefix), prefix))
+            return {str(key)[len(prefix) :]: bytes(value) for key, value in rows}
+
     def drop_state(self, keys: Iterable[str]) -> None:
         """Forget run state."""
         with self._transaction():

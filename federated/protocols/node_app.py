@@ -10,7 +10,6 @@ from flwr.clientapp import ClientApp
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import Identity
-from federated.protocols.catalogue import VERTICAL
 from federated.protocols.core.alignment import add_alignment
 from federated.protocols.core.messages import named_app
 from federated.protocols.core.node_rows import NodeSource
@@ -20,9 +19,7 @@ from federated.protocols.core.session_app import session_app
 NodeT = TypeVar("NodeT")
 
 
-def node_app(
-    node: BankNode | GridNode, identity: Identity, protocols: Sequence[VerticalProtocol] = VERTICAL
-) -> ClientApp:
+def node_app(node: BankNode | GridNode, identity: Identity, protocols: Sequence[VerticalProtocol]) -> ClientApp:
     """The app of a bank or grid company over its own store: alignment, sessions, and what vertical protocols ask."""
     app, opened = session_app(NodeSource(node))
     add_alignment(app, node, identity)

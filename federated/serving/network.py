@@ -58,7 +58,7 @@ from federated.nodes.node import PartialRequest, PartialScore
 from federated.nodes.store import NodeStore
 from federated.serving import consents
 from federated.serving.hidden.bank import Answer
-from federated.serving.hidden.conversation import Conversations
+from federated.serving.hidden.conversation import AskedGrid, Conversations
 from federated.serving.parties import GridParty
 from federated.serving.queries import SCORE_VALIDITY, Basis, Electricity, NoFile, Score, ScoreQuery
 from federated.serving.recording import Recorder
@@ -131,6 +131,11 @@ class Network:
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
         # Counting takes a node much longer than a share, and must not take a score's turn.
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
+
+    def join(self, grid: GridParty, asked: AskedGrid) -> None:
+        """Know a grid company elsewhere, that was met later than this network was made."""
+        self._conversations.grids[grid.org_id] = asked
+        self._grids = dict(sorted({**self._grids, grid.org_id: grid}.items()))
 
     @staticmethod
     def open(home: Path, clock: Clock = system_clock) -> Network:
@@ -371,6 +376,7 @@ class Network:
         basis = Basis.BANK_ONLY if evaluated.grid_id is None else Basis.JOINT
         # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
         grids = () if evaluated.grid_id is None else (evaluated.grid_id,)
+        electricity = evaluated.electricity if manifest.joint else Electricity.NOT_USED
         self._recorder.record(
             Answered(at, query.bank_id, basis.value, manifest.version, evaluated.score),
             lambda challenger: self._shadow_score(request, challenger, grids),
@@ -383,7 +389,7 @@ class Network:
             reasons=evaluated.reasons,
             model_version=manifest.version,
             basis=basis,
-            electricity=evaluated.electricity,
+            electricity=electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
             valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
@@ -401,6 +407,8 @@ class Network:
         """What a version makes of a query, asking these grid companies in turn; None if the bank has no file."""
         request = replace(request, model=manifest.version)
         bank, model = self._banks[request.bank_id], self._model(manifest)
+        if not manifest.joint:
+            grids = ()
         if isinstance(model.joint_grid, HiddenFunction):
 
             def hidden(grid_id: str) -> tuple[str, Answer] | None:

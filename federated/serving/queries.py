@@ -20,12 +20,16 @@ class Basis(StrEnum):
 
 
 class Electricity(StrEnum):
-    """What became of the grid company's share. Anything but `included` makes the score `bank_only`, and says why."""
+    """What became of the grid company's share. Anything but `included` makes the score `bank_only`, and says why.
+
+    By a version whose joint model was no better than banks alone, electricity data is not used and nobody is asked.
+    """
 
     INCLUDED = "included"
     NOT_CONSENTED = "not_consented"
     NO_FILE = "no_file"
     UNAVAILABLE = "unavailable"
+    NOT_USED = "not_used"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from federated.privacy.attacks import label_inference
 from federated.protocols.protected.settings import ProtectedSettings
 from federated.protocols.protected.state import FIT
 from simulations.benchmarks.vertical import Fitted, fitted, some
-from simulations.experiments.vertical_credit.pipeline import SPLITS, with_folds
-from simulations.worlds.credit_nodes import CreditTables
+from simulations.experiments.vertical_credit.pipeline import with_folds
+from simulations.worlds.credit_nodes import SPLITS, CreditTables
 
 QUICK, SIZES = (300, 600), (300, 600, 1_200, 2_400, 5_000, 10_000, 14_000)
 # What an attack says of few labels differs much between draws: so many at least are guessed at in all, in some draws.

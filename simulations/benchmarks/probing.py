@@ -29,6 +29,7 @@ from federated.nodes.grid import GridNode
 from federated.nodes.identity import fresh_identities
 from federated.nodes.store import NodeStore
 from federated.privacy.attacks.intersection_probing import probed, with_bare_ids, with_copies, with_made_up_signatures
+from federated.protocols.catalogue import VERTICAL
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.node_app import node_app
 from simulations.worlds.columns import load_schema
@@ -175,7 +176,7 @@ def _played(node: GridNode, entered: Sequence[bytes]) -> Set[bytes]:
     It has signed a key of its own for the bank, it shows the node's own card to it, and it leaves the meeting out.
     """
     known = fresh_identities((BANK, GRID), {BANK: "bank", GRID: "grid"})
-    board = Switchboard(InProcessGrid({2: Seat(node_app(node, known[GRID]), {})}))
+    board = Switchboard(InProcessGrid({2: Seat(node_app(node, known[GRID], VERTICAL), {})}))
     board.introduce()
     secret = psi.new_secret()
     points = psi.blind(secret, entered)

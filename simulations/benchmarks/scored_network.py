@@ -13,8 +13,9 @@ from federated.governance.versions import Governance
 from federated.protocols.open.protocol import OpenProtocol
 from federated.protocols.open.run import ADDITIVE
 from federated.protocols.open.settings import ConvexSettings, ZooSettings
+from federated.protocols.operator_run import Reporter
 from federated.serving import Network
-from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.experiments.vertical_credit.pipeline import run
 from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.credit_population import generate_population
 

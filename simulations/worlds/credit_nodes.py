@@ -6,7 +6,7 @@ The only place where data of several parties is in one pair of hands: it stands 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import HomeOccupied
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.bank import BankNode
+from federated.nodes.budget import default_training_limit
 from federated.nodes.checks import check_table
 from federated.nodes.grid import GridNode
 from federated.nodes.schema import FeatureSchema
@@ -25,6 +26,8 @@ from simulations.worlds.columns import describe_stores
 from simulations.worlds.names import BANKS, GRIDS
 from simulations.worlds.wallet import Wallet
 
+# Folds that customers are assigned to, and how long their standing consents hold.
+SPLITS, CONSENT_YEARS = 5, 3
 ALL_PURPOSES = frozenset(Purpose)
 SERVICE_PURPOSES = frozenset({Purpose.CREDIT_APPLICATION, Purpose.LOAN_REVIEW})
 ALL_SCOPES = frozenset(DataScope)
@@ -90,6 +93,24 @@ def standing_consents(
             tables.subjects, tables.bank_of, tables.grid_of, tables.trains, tables.opens_electricity, strict=True
         )
     ]
+
+
+def let_be_measured(bank: BankNode, tables: CreditTables, sets: int, least_rows: int | None = None) -> None:
+    """Let a bank of one's own open that many `sets` of customers a run (folds, and all of them), in as many runs as its
+    ledger lets it, over `least_rows`; others open `row_sets` of theirs, `runs_a_set` times."""
+    limit = bank.training_limit
+    # Sets of customers of two folds, or of one and all, differ by about a fold.
+    half_fold = int(tables.joint.sum()) // (2 * SPLITS)
+    least = limit.least_rows if least_rows is None else least_rows
+    own = replace(
+        limit,
+        least_rows=least,
+        row_sets=max(limit.row_sets, default_training_limit().row_sets * sets),
+        runs_a_set=limit.runs,
+        least_apart=limit.least_apart if sets == 1 else min(limit.least_apart, least, half_fold),
+    )
+    if own != limit:
+        bank.set_training_limit(own)
 
 
 @dataclass(frozen=True, slots=True)

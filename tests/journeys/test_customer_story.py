@@ -9,9 +9,10 @@ from hand_made import in_use
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
 from federated.errors import ConsentWithdrawn, ModelNotFound
+from federated.protocols.operator_run import Reporter
 from federated.protocols.protected.protocol import ProtectedProtocol
 from federated.serving import Basis, Electricity, Network, NoFile, Score, ScoreQuery
-from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.experiments.vertical_credit.pipeline import run
 from simulations.worlds.credit_population import generate_population
 from simulations.worlds.taiwan import read_taiwan
 from simulations.worlds.wallet import Wallet

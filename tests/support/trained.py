@@ -18,7 +18,8 @@ def _train(folder):
     from hand_made import in_use
     from small_network import BOTH_BLENDS
 
-    from simulations.experiments.vertical_credit.pipeline import Reporter, run
+    from federated.protocols.operator_run import Reporter
+    from simulations.experiments.vertical_credit.pipeline import run
     from simulations.worlds.credit_population import generate_population
 
     home, quiet = folder / "home", Reporter(lambda _: None, lambda *_: None)

@@ -102,6 +102,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "scope.electricity": ("用电数据", "Electricity data"),
     "basis.joint": ("银行与供电公司数据", "bank and electricity data"),
     "basis.bank_only": ("仅银行数据", "bank data only"),
+    "electricity.not_used": ("现用模型不使用用电数据", "the model in use does not use electricity data"),
     "electricity.not_consented": ("客户未授权使用用电数据", "the customer did not consent to electricity data"),
     "electricity.no_file": ("供电公司无该客户档案", "no grid company has a file of this customer"),
     "electricity.unavailable": (

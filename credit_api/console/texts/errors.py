@@ -102,6 +102,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "privacy_budget_missing": ("节点未授予隐私预算", "The node has granted no privacy budget"),
     "privacy_ledger_corrupt": ("隐私预算账本已损坏", "The privacy ledger is corrupt"),
     "node_unavailable": ("节点无法应答", "A node does not answer"),
+    "run_lost": ("该节点没有参加这次训练", "The node takes no part in this training run"),
     "channel_refused": ("节点的证书、密钥或对方未被接受", "A certificate, a key or a peer of a node is not accepted"),
     "no_overlap": ("没有共同客户", "No common customers"),
     "too_few_rows": ("客户太少，不能训练", "Too few customers to train on"),

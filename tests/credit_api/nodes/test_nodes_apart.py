@@ -1,17 +1,13 @@
 """A bank's node and others that run apart: the same scores over mutual TLS, and what each is refused."""
 
-import json
-import os
 import pickle
 import shutil
 import socket
-import subprocess
-import sys
+import stat
 import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,15 +18,37 @@ from trained import trained_folder
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.desk import Desk
-from credit_api.nodes.messages import Begin, ConsentAsked, ConsentFound, ConsentGiven, Nonce, Withdrawal
+from credit_api.nodes.local import local_server
+from credit_api.nodes.messages import (
+    Begin,
+    ConsentAsked,
+    ConsentFound,
+    ConsentGiven,
+    Decisions,
+    Done,
+    Nonce,
+    Run,
+    Withdrawal,
+)
 from federated.channel.authority import NetworkAuthority
 from federated.channel.certificates import Party
+from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
+from federated.channel.own_socket import ask_own, listening
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused, ConsentWithdrawn, NodeUnavailable, NotPermitted
+from federated.errors import (
+    ChannelRefused,
+    ConsentWithdrawn,
+    FederatedError,
+    ModelCorrupt,
+    ModelExists,
+    NodeUnavailable,
+    NotPermitted,
+    RunLost,
+)
+from federated.governance.model_registry import ModelRegistry
 from federated.nodes.node import PartialRequest
-from federated.nodes.store import NodeStore
-from federated.privacy.vertical.dealer import dealer_of
+from federated.operating.nodes import NodeSeat
 from federated.serving import Basis, Electricity, Network, ScoreQuery
 from simulations.worlds.wallet import Wallet
 
@@ -202,14 +220,14 @@ def test_a_bank_asks_for_its_own_customers_alone(apart, bank, trained):
     grids = apart.serving["grid-gaoxin"][0].peers[GRID]
     with pytest.raises(NotPermitted, match="grid-gaoxin is no bank"):
         grids.ask("/begin", Begin(query=replace(asked, bank_id="grid-gaoxin"), explained=True), Nonce)
-    response = other._client.post("/begin", json={"query": {"bank_id": BANK}, "explained": True, "more": 1})
+    response = other._channel._client.post("/begin", json={"query": {"bank_id": BANK}, "explained": True, "more": 1})
     assert (response.status_code, response.json()["context"]) == (422, {})
     assert BANK not in response.text
     assert bank[1].kinds()[GRID] == "grid"
     # No key for masks that is none is pinned, and nobody makes a node keep what it cannot hold.
     for path, body in (("/meet", {"key": "AAEC"}), ("/meet", {"key": "?"}), ("/first", []), ("/deal", None)):
-        assert other._client.post(path, json=body).status_code == 422
-    long = other._client.post("/begin", content=b" " * (1 << 21))
+        assert other._channel._client.post(path, json=body).status_code == 422
+    long = other._channel._client.post("/begin", content=b" " * (1 << 21))
     assert (long.json()["code"], "at the most" in long.json()["detail"]) == ("channel_refused", True)
 
 
@@ -229,36 +247,140 @@ def test_a_store_is_served_under_its_own_name_alone(apart):
         Desk.open(apart.folder / GRID, apart.stores[BANK], {})
 
 
-def test_nodes_in_processes_of_their_own_score(apart, made, trained):
-    """As people start them: a grid company, the node that deals to it and the bank, and the bank's own question."""
-    dealer = dealer_of(BANK, GRID, made.split.function.parties)
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    tanxin = [sys.executable, "-m", "credit_api"]
-    running = []
+class Operator:
+    """An operator of the same network, with a home, a certificate and everybody pinned."""
+
+    def __init__(self, apart, name="operator", kind="operator"):
+        self.home, at = apart.folder / name, datetime.now(UTC)
+        self.keys = NodeKeys.create(self.home, Party(kind, name), ["127.0.0.1"])
+        authority = NetworkAuthority(apart.folder / "ca")
+        made = authority.certify((self.keys.folder / "request.pem").read_bytes(), WORD, at)
+        pem = made.public_bytes(serialization.Encoding.PEM)
+        self.keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
+        for one in apart.keys.values():
+            one.pin(pem)
+            self.keys.pin((one.folder / "certificate.pem").read_bytes())
+        self.urls = apart.urls
+
+    def seat(self, node):
+        return NodeSeat(Channel(self.keys, node, self.urls[node], 20.0))
+
+
+@pytest.fixture
+def operator(apart):
+    apart.serve(BANK, GRID)
+    return Operator(apart)
+
+
+def version_of(apart, name="v0009", by="operator"):
+    """A version's files as an operator's register has them."""
+    made = ModelRegistry(apart.folder / "drafts")
+    before = ModelRegistry(apart.home)
+    manifest = replace(before.manifest("credit", "v0001"), version=name, registered_by=by)
+    made.publish(manifest, before.load("credit", "v0001"))
+    return made.files("credit", name)
+
+
+def test_a_node_registers_what_an_operator_registered_itself(apart, operator):
+    manifest, weights = version_of(apart)
+    seat = operator.seat(GRID)
+    for _ in range(2):
+        seat.hand_over(manifest, weights)
+    desk = apart.serving[GRID][0]
+    assert ModelRegistry(apart.folder / GRID).files("credit", "v0009") == (manifest, weights)
+    assert [e.kind for e in desk.oversight.lifecycle().events if e.version == "v0009"] == ["registered"]
+    with pytest.raises(ModelExists):
+        seat.hand_over(manifest.replace(b"2024", b"2025"), weights)
+    with pytest.raises(ModelCorrupt):
+        seat.hand_over(*version_of(apart, "v0010")[:1], weights[:-1])
+    with pytest.raises(NotPermitted, match="registered by another, not by operator"):
+        seat.hand_over(*version_of(apart, "v0011", by="another"))
+    assert "v0011" not in desk.oversight.lifecycle().versions
+    seat.close()
+
+
+def test_who_is_no_operator_trains_nobody_and_registers_nothing(apart, operator):
+    for name, kind in (("bank-new", "bank"), ("exchange", "exchange")):
+        other = Operator(apart, name, kind).seat(GRID)
+        with pytest.raises(NotPermitted, match="is no operator"):
+            other.begin(bytes(16))
+        with pytest.raises(NotPermitted, match="is no operator"):
+            other.answer(bytes(16), 1, b"")
+        with pytest.raises(NotPermitted, match="is no operator"):
+            other.hand_over(*version_of(apart, f"v-{name}"))
+        other.close()
+    bank = apart.serving[BANK][0].peers[GRID]
+    with pytest.raises(NotPermitted, match="is no operator"):
+        bank.ask("/run", Run(run=bytes(16)), Done)
+    seat = operator.seat(GRID)
+    with pytest.raises(RunLost):
+        seat.answer(bytes(16), 1, b"")
+    seat.begin(bytes(16))
+    with pytest.raises(ChannelRefused, match="no message of Flower's"):
+        seat.answer(bytes(16), 1, b"\xff")
+    seat.close()
+
+
+def test_a_bank_decides_for_itself_and_nodes_that_were_away_catch_up(apart, operator):
+    manifest, weights = version_of(apart)
+    for name in (BANK, GRID):
+        seat = operator.seat(name)
+        seat.hand_over(manifest, weights)
+        seat.close()
+    bank, grid = apart.serving[BANK][0], apart.serving[GRID][0]
+    event, not_told = bank.decide("v0009", "approve", "looked at it")
+    assert (event.kind, event.by) == ("endorsed", BANK)
+    assert sorted(not_told) == ["bank-jinji", "bank-taihu", "grid-gaoxin"]
+    (told,) = [e for e in grid.oversight.lifecycle().events if e.version == "v0009" and e.kind == "endorsed"]
+    assert (told.by, told.note, told.command) == (BANK, "looked at it", event.command)
+    # A node that was away asks, and asking twice enters nothing twice.
+    apart.serve("grid-gaoxin")
+    away = apart.serving["grid-gaoxin"][0]
+    seat = operator.seat("grid-gaoxin")
+    decisions = away.peers[BANK].ask("/decisions", Done(), Decisions)
+    assert away.register.catch_up(decisions, BANK) == 0
+    seat.hand_over(manifest, weights)
+    assert [away.register.catch_up(decisions, BANK) for _ in range(2)] == [1, 0]
+    seat.close()
+    with pytest.raises(ChannelRefused, match="is no bank"):
+        grid.decide("v0009", "approve", "")
+    with pytest.raises(NotPermitted, match="grid-sip is no bank"):
+        grid.peers["grid-gaoxin"].ask("/decided", decisions.decided[0], Done)
+
+
+def test_a_decision_about_another_version_of_that_name_is_refused(apart, operator):
+    seat = operator.seat(GRID)
+    seat.hand_over(*version_of(apart))
+    seat.close()
+    seat = operator.seat(BANK)
+    other = ModelRegistry(apart.folder / "others")
+    before = ModelRegistry(apart.home)
+    changed = replace(before.manifest("credit", "v0001"), version="v0009", registered_by="operator", cut_off=600)
+    other.publish(changed, before.load("credit", "v0001"))
+    seat.hand_over(*other.files("credit", "v0009"))
+    seat.close()
+    _, not_told = apart.serving[BANK][0].decide("v0009", "approve", "")
+    assert not_told[GRID] == "bank-gusu decided about another v0009"
+    assert apart.serving[GRID][0].oversight.lifecycle().versions["v0009"].endorsed_by == ()
+
+
+def test_a_bank_answers_its_own_organisation_alone(apart, bank, trained):
+    network, desk = bank
+    home, subject = apart.folder / BANK, customers(trained)[0]
+    own, server = listening(home), local_server(desk, network)
+    thread = threading.Thread(target=server.run, args=([own],), daemon=True)
+    thread.start()
     try:
-        for org in (GRID, dealer):
-            peers = [
-                part for name in (GRID, dealer) if name != org for part in ("--peer", f"{name}={apart.urls[name]}")
-            ]
-            where = ["--home", str(apart.folder / org), "--store", str(apart.stores[org]), "--port"]
-            words = ["node", "serve", *where, apart.urls[org].rpartition(":")[2], *peers]
-            running.append(subprocess.Popen([*tanxin, *words], env=environment, stdout=subprocess.PIPE, text=True))
-        for process in running:
-            lines = [process.stdout.readline() for _ in range(2)]
-            assert any("is met" in line for line in lines), lines
-        store = NodeStore(apart.stores[BANK])
-        subject = customers(trained)[0]
-        store.close()
-        where = ["--home", str(apart.folder / BANK), "--store", str(apart.stores[BANK])]
-        peers = [part for name in (GRID, dealer) for part in ("--peer", f"{name}={apart.urls[name]}")]
-        words = ["node", "score", *where, *peers, "--subject", subject, "--consent", f"CONS-{subject}"]
-        done = subprocess.run([*tanxin, *words], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert (told["basis"], told["electricity"], told["no_file"]) == ("joint", "included", False)
+        with pytest.raises(ChannelRefused, match="is served by another process"):
+            listening(home)
+        assert stat.S_IMODE((home / "node.sock").stat().st_mode) == 0o600
+        told = ask_own(home, "/score", {"subject": subject, "consent": f"CONS-{subject}", "purpose": "loan_review"})
+        assert (told["basis"], told["no_file"]) == ("joint", False)
+        assert subject in ask_own(home, "/customers", {"limit": 1000})["subjects"]
+        assert ask_own(home, "/standing")["champion"] == "v0003"
+        with pytest.raises(FederatedError, match="not as nodes write it"):
+            ask_own(home, "/score", {"subject": subject})
     finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
-            process.stdout.close()
+        server.should_exit = True
+        thread.join(10)
+        own.close()

@@ -15,6 +15,7 @@ from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import fresh_identities, stored_identities
 from federated.nodes.store import NodeStore
+from federated.protocols.catalogue import VERTICAL
 from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Content, Switchboard
 from federated.protocols.node_app import node_app
@@ -59,7 +60,7 @@ def stores(tmp_path):
 def aligned(stores, board=Switchboard):
     known = stored_identities(stores)
     kinds = {"bank": BankNode, "grid": GridNode}
-    apps = [node_app(kinds[s.role](s), known[s.org_id]) for s in stores[:2]]
+    apps = [node_app(kinds[s.role](s), known[s.org_id], VERTICAL) for s in stores[:2]]
     opened = board(InProcessGrid({i: Seat(app, {}) for i, app in enumerate(apps, start=2)}))
     return align(opened, participants(opened), to_micros(AT), lambda _: None)
 

@@ -24,11 +24,13 @@ from federated.nodes.grid import GridNode
 from federated.nodes.identity import stored_identities
 from federated.nodes.schema import schema_of
 from federated.nodes.store import NodeStore, is_described
+from federated.protocols.catalogue import VERTICAL
 from federated.protocols.core.alignment import align, participants
 from federated.protocols.core.messages import Switchboard
 from federated.protocols.node_app import node_app
+from federated.protocols.operator_run import Reporter
 from federated.serving import Network
-from simulations.experiments.vertical_credit.pipeline import Reporter, run, with_folds
+from simulations.experiments.vertical_credit.pipeline import run, with_folds
 from simulations.worlds.columns import load_schema, load_schemas
 from simulations.worlds.credit_nodes import build_nodes, standing_consents
 from simulations.worlds.credit_population import generate_population
@@ -137,7 +139,7 @@ def test_a_party_with_other_ids_is_named(tmp_path):
 def apps_of(stores):
     known = stored_identities(stores)
     nodes = [BankNode(s) if s.role == "bank" else GridNode(s) for s in stores]
-    return [node_app(node, known[node.org_id]) for node in nodes]
+    return [node_app(node, known[node.org_id], VERTICAL) for node in nodes]
 
 
 def open_stores(home):

@@ -25,13 +25,14 @@ from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.privacy.vertical.suppression import LEAST_OF_EACH, LEAST_ROWS
 from federated.protocols.core.candidates import FittedModel, Measured, candidate_of, offered, pooled
 from federated.protocols.core.messages import Content
+from federated.protocols.operator_run import Reporter
 from federated.protocols.protected import node
 from federated.protocols.protected.evaluation import judged
 from federated.protocols.protected.protocol import PROTECTED, PROTECTED_COMPANION, ProtectedProtocol
 from federated.protocols.protected.state import FIT
 from federated.serving import Basis, Network, ScoreQuery
 from simulations.benchmarks.vertical import measure_vertical
-from simulations.experiments.vertical_credit.pipeline import Reporter, run
+from simulations.experiments.vertical_credit.pipeline import run
 from simulations.worlds.credit_population import generate_population
 
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hand_made import approved
+from hand_made import appointed, approved
 from small_network import AT
 
 from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.uses import Action
 from federated.errors import (
     ConsentConflict,
     ConsentExpired,
@@ -104,6 +105,29 @@ def test_without_a_grid_side_the_companion_answers_and_says_so(network, trained,
     assert (score.basis, score.electricity) == (Basis.BANK_ONLY, why)
     assert score.score == companion_score(home, result, bank, i)
     assert all(r.code[0] == "B" for r in score.reasons)
+
+
+def test_where_banks_alone_were_as_good_no_grid_company_is_asked(trained, tmp_path):
+    home, result = trained
+    shutil.copytree(home, tmp_path / "home")
+    registry = ModelRegistry(tmp_path / "home")
+    before = registry.manifest("credit", "v0001")
+    config = before.config | {"offered": "bank_only: held-out Brier 0.2 with grid companies, 0.1 without"}
+    registry.publish(replace(before, version="v0009", config=config), registry.load("credit", "v0001"))
+    governance = Governance(tmp_path / "home", registry)
+    governance.register(registry.manifest("credit", "v0009"), AT)
+    approved(governance, "v0009", AT)
+    appointed(governance, "v0009", AT)
+    network = Network.open(tmp_path / "home", lambda: NOW)
+    try:
+        subject, bank, i = rows(result)[0]
+        score = network.score(query(subject, bank))
+        assert (score.basis, score.electricity) == (Basis.BANK_ONLY, Electricity.NOT_USED)
+        assert score.score == companion_score(home, result, bank, i)
+        uses = network.grid_node(result.tables.grid_of[i]).uses_of(subject)
+        assert not any(use.action is Action.SCORE for use in uses)
+    finally:
+        network.close()
 
 
 def companion_score(home, result, bank, i):

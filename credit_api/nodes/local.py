@@ -1,0 +1,136 @@
+"""What a node answers its own organisation, on a socket in its home: who may open that file is who may ask.
+
+So one process reads a node's store. The socket is the owner's alone (0600, in a folder of 0700).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import uvicorn
+from fastapi import Depends, FastAPI
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from credit_api.nodes.messages import ActName
+from credit_api.nodes.service import not_read, read, refused
+from federated.consent.record import Purpose
+from federated.errors import ChannelRefused, FederatedError
+from federated.nodes.bank import BankNode
+from federated.serving.network import Network
+from federated.serving.queries import NoFile, ScoreQuery
+
+if TYPE_CHECKING:
+    from credit_api.nodes.desk import Desk
+
+
+class Question(BaseModel):
+    """What the organisation's own systems ask."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scored(Question):
+    """A customer to score, under a consent and for a purpose."""
+
+    subject: Annotated[str, Field(min_length=1, max_length=128)]
+    consent: Annotated[str, Field(min_length=1, max_length=128)]
+    purpose: Purpose
+
+
+class Listed(Question):
+    """Own customers' ids in order, those after `after`."""
+
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    after: Annotated[str, Field(max_length=128)] = ""
+
+
+class Deciding(Question):
+    """A decision about a version."""
+
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+    act: ActName
+    note: Annotated[str, Field(max_length=1_000)]
+
+
+class Standing(BaseModel):
+    """How the node stands: peers that it has met and others, versions with their status, and its certificate's end."""
+
+    node: str
+    kind: str
+    pid: int
+    met: list[str]
+    unmet: list[str]
+    versions: dict[str, str]
+    champion: str | None
+    customers: int
+    certificate_until: datetime
+    certificate_ends_soon: bool
+
+
+def local_service(desk: Desk, network: Network | None) -> FastAPI:
+    """The app on the socket; `network` is a bank's own, with which it scores."""
+    app = FastAPI(title=f"{desk.node.org_id}, to its own organisation", openapi_url=None, docs_url=None, redoc_url=None)
+    app.exception_handler(FederatedError)(refused)
+    app.exception_handler(ValidationError)(not_read)
+
+    @app.post("/score")
+    def score(asked: Annotated[Scored, Depends(read(Scored))]) -> dict[str, Any]:
+        if network is None:
+            raise ChannelRefused(f"{desk.node.org_id} is no bank: nobody scores there")
+        return scored(desk, network, asked)
+
+    @app.post("/customers")
+    def customers(asked: Annotated[Listed, Depends(read(Listed))]) -> dict[str, list[str]]:
+        if not isinstance(desk.node, BankNode):
+            raise ChannelRefused(f"{desk.node.org_id} is no bank: it has no customers of its own")
+        return {"subjects": desk.node.customers(asked.limit, asked.after)}
+
+    @app.post("/decide")
+    def decide(asked: Annotated[Deciding, Depends(read(Deciding))]) -> dict[str, Any]:
+        event, not_told = desk.decide(asked.version, asked.act, asked.note)
+        what = {"number": event.number, "version": event.version, "kind": event.kind, "by": event.by}
+        return what | {"role": event.details.get("role"), "not_told": not_told}
+
+    @app.post("/standing")
+    def standing() -> Standing:
+        return standing_of(desk)
+
+    return app
+
+
+def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:
+    """The answer to a question for a score. Raises what `Network.score` raises."""
+    query = ScoreQuery(desk.node.org_id, asked.subject, asked.consent, asked.purpose, desk.node.now())
+    found = network.score(query)
+    return {"no_file": isinstance(found, NoFile)} | asdict(found)
+
+
+def standing_of(desk: Desk) -> Standing:
+    """How a node stands. Raises `ModelCorrupt`, `ChannelRefused`."""
+    at, lifecycle = desk.node.now(), desk.oversight.lifecycle()
+    certificate = desk.keys.standing(at)
+    met = sorted(name for name, peer in desk.peers.items() if peer.met)
+    return Standing(
+        node=desk.node.org_id,
+        kind=desk.node.role,
+        pid=os.getpid(),
+        met=met,
+        unmet=sorted(desk.peers.keys() - set(met)),
+        versions={version: lifecycle.status(version, at).value for version in lifecycle.versions},
+        champion=lifecycle.champion,
+        customers=desk.node.store.count() if isinstance(desk.node, BankNode) else len(desk.node.store.subject_ids()),
+        certificate_until=certificate.until,
+        certificate_ends_soon=certificate.ended or certificate.ends_soon,
+    )
+
+
+def local_server(desk: Desk, network: Network | None) -> uvicorn.Server:
+    """What answers on the socket; run it with `[listening(home)]`."""
+    config = uvicorn.Config(
+        local_service(desk, network), log_level="warning", access_log=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    return uvicorn.Server(config)

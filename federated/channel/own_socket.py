@@ -1,0 +1,65 @@
+"""The socket in a node's home, on which it answers its own organisation: its owner's alone (0600, in a 0700 folder)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from federated.channel.client import told_refusal
+from federated.errors import ChannelRefused, NodeUnavailable
+
+SOCKET = "node.sock"
+# What a path of a socket may have (unix(7)), with the byte that ends it.
+LONGEST = 107
+ANSWERS_S = 30.0
+
+
+def listening(home: Path) -> socket.socket:
+    """A socket in the home, the owner's alone. Raises `ChannelRefused` where another process listens, or for too long a
+    path."""
+    path = home / SOCKET
+    if len(os.fsencode(path)) > LONGEST:
+        raise ChannelRefused(f"{home} is too long a path for a socket: it may have {LONGEST - len(SOCKET) - 1} bytes")
+    if is_served(home):
+        raise ChannelRefused(f"{home.name} is served by another process")
+    path.unlink(missing_ok=True)
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        found.bind(str(path))
+    finally:
+        os.umask(before)
+    found.listen(128)
+    return found
+
+
+def is_served(home: Path) -> bool:
+    """Whether a process answers on the home's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(home / SOCKET))
+        except OSError:
+            return False
+    return True
+
+
+def ask_own(home: Path, path: str, question: Mapping[str, object] | None = None) -> Any:
+    """What the node that serves this home answers. Raises what it raises, and `NodeUnavailable` where none serves."""
+    if not is_served(home):
+        raise NodeUnavailable(f"no node serves {home.name}")
+    body = json.dumps(dict(question or {})).encode()
+    transport = httpx.HTTPTransport(uds=str(home / SOCKET))
+    with httpx.Client(transport=transport, base_url="http://node", timeout=ANSWERS_S, trust_env=False) as client:
+        try:
+            response = client.post(path, content=body, headers={"content-type": "application/json"})
+        except httpx.HTTPError as error:
+            raise NodeUnavailable(f"no node serves {home.name}: {error}") from error
+    if not response.is_success:
+        raise told_refusal(home.name, response.content)
+    return response.json()

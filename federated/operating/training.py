@@ -1,0 +1,71 @@
+"""A run of training over nodes in processes of their own, from the first message to their registers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from flwr.app import Context, RecordDict
+
+from federated.consent.instants import to_micros
+from federated.engines.answering import OPERATOR_NODE_ID
+from federated.engines.channel import ChannelGrid
+from federated.errors import FederatedError
+from federated.governance.model_registry import MODEL_NAME, ModelRegistry
+from federated.operating.nodes import NodeSeat, operator_of, seats_of
+from federated.protocols.operator_app import RunPlan, operator_app
+from federated.protocols.operator_run import Reporter, RunRecord
+from federated.protocols.protected.protocol import ProtectedProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A run that was registered, bytes that crossed the channel, and nodes that did not take its versions, with why."""
+
+    record: RunRecord
+    bytes: int
+    not_told: dict[str, str]
+
+
+def train(
+    home: Path, urls: Mapping[str, str], *, folds: int, seed: int, cut_off: int, at: datetime, reporter: Reporter
+) -> Trained:
+    """Measure `folds` folds, fit on everybody, register under `home` and hand over to the nodes at `urls`.
+
+    Raises what a node refuses with, `TrainingFailed`, `AggregationFailed`, `ChannelRefused`, `NodeUnavailable`; nothing
+    is registered then.
+    """
+    keys, operator = operator_of(home, at)
+    plan = RunPlan(tuple(range(folds)), to_micros(at), cut_off, (ProtectedProtocol().seeded(seed),), refit=True)
+    record = RunRecord(plan, seed, at)
+    with ExitStack() as closing:
+        seats = seats_of(keys, urls)
+        for seat in seats.values():
+            closing.callback(seat.close)
+        grid = ChannelGrid(dict(enumerate(seats.values(), start=OPERATOR_NODE_ID + 1)), waiting=reporter.say)
+        closing.callback(grid.close)
+        context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
+        operator_app(plan, record.observers(reporter))(grid, context)
+        record.register(home, operator)
+        not_told: dict[str, str] = {}
+        for manifest in record.manifests:
+            not_told |= hand_over(home, manifest.version, seats)
+        return Trained(record, sum(seat.bytes for seat in seats.values()), not_told)
+
+
+def hand_over(home: Path, version: str, seats: Mapping[str, NodeSeat]) -> dict[str, str]:
+    """Give nodes a version of the register under `home`; those that did not take it, with why.
+
+    Raises `ModelNotFound`, `ModelCorrupt`.
+    """
+    files = ModelRegistry(home).files(MODEL_NAME, version)
+    not_told = {}
+    for name, seat in seats.items():
+        try:
+            seat.hand_over(*files)
+        except FederatedError as error:
+            not_told[name] = f"{error.code}: {error.detail}"
+    return not_told
