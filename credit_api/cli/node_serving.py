@@ -12,10 +12,11 @@ from typing import Annotated, Literal
 import typer
 
 from credit_api.app.settings import Limits
-from credit_api.cli.network import refusals, say
+from credit_api.cli.network import read, refusals, say
 from federated.channel.client import urls_of
 from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.consent.record import Purpose
+from federated.errors import ChannelRefused
 
 NodeHome = Annotated[
     Path, typer.Option(help="The node's home: its key and certificate, and a copy of the network's `registry`.")
@@ -35,12 +36,17 @@ def serve(
     peer: PeerUrls,
     host: Annotated[str, typer.Option(help="Address to serve on: one that the certificate has.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to serve on.")] = 8443,
+    supernode: Annotated[str, typer.Option(help="HOST:PORT of this node's own SuperNode, if it has one.")] = "",
+    supernode_secret: Annotated[
+        Path | None, typer.Option(help="The file given to it as --superexec-auth-secret-file.")
+    ] = None,
 ) -> None:
     """Answer other nodes over mutual TLS: queries and consents at a grid company, and deal to pairs of others."""
     from credit_api.nodes.desk import Desk  # noqa: PLC0415 (what serves takes a second to load)
     from credit_api.nodes.local import local_server  # noqa: PLC0415 (as above)
 
     with refusals():
+        secret = _secret_of(supernode, supernode_secret)
         desk = Desk.open(home, store, urls_of(peer))
         network = desk.network() if desk.node.role == "bank" else None
         own, server, local = listening(home), desk.server(host, port, Limits()), local_server(desk, network)
@@ -49,6 +55,8 @@ def serve(
         threading.Thread(target=desk.rounds, args=(stopped, say), daemon=True),
         threading.Thread(target=local.run, args=([own],), daemon=True),
     ]
+    if secret:
+        beside.append(threading.Thread(target=desk.attend, args=(supernode, secret, stopped, say), daemon=True))
     for thread in beside:
         thread.start()
     say(f"{desk.node.org_id} answers at https://{host}:{port}")
@@ -65,6 +73,13 @@ def serve(
         desk.close()
         own.close()
         (home / SOCKET).unlink(missing_ok=True)
+
+
+def _secret_of(supernode: str, path: Path | None) -> bytes:
+    """What a SuperNode's tasks are taken with. Raises `ChannelRefused` for one without, or without a SuperNode."""
+    if bool(supernode) != (path is not None):
+        raise ChannelRefused("--supernode and --supernode-secret belong together")
+    return b"" if path is None else read(path)
 
 
 def score(

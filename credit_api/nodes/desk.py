@@ -20,7 +20,7 @@ from credit_api.app.settings import Limits
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
 from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
 from credit_api.nodes.register import Register
-from credit_api.nodes.service import Trains, known_by, node_service
+from credit_api.nodes.service import Attends, Trains, known_by, node_service
 from federated.channel.node_keys import NodeKeys
 from federated.channel.tls import server_context
 from federated.consent.instants import Clock, system_clock
@@ -103,6 +103,12 @@ class Desk:
             return
         if self.kinds()[name] == "grid":
             network.join(RemoteGrid(node, self.peers[name]), RemoteQueries(self.peers[name]))
+
+    def attend(self, address: str, secret: bytes, stopped: threading.Event, say: Callable[[str], None]) -> None:
+        """Take messages of the own SuperNode at `address`, until `stopped`. Raises `NodeUnavailable` as `training`."""
+        for point in entry_points(group="tanxin.node", name="attending"):
+            made: Callable[[str, Callable[[], Trains], str, bytes], Attends] = point.load()
+            made(self.node.org_id, self.training, address, secret).attend(stopped, say)
 
     def kinds(self) -> dict[str, str]:
         """Of each peer, whether it is a bank or a grid company, by its name: as it was met, or as versions name it."""

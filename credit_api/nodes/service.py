@@ -6,6 +6,7 @@ the bank that asks. Errors come as `{"code", "detail", "context"}`, with the sta
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, Protocol, TypeVar
@@ -109,6 +110,14 @@ class Trains(Protocol):
 
     def answer(self, run: bytes, operator: str, number: int, message: bytes) -> bytes:
         """The reply to a message."""
+        ...
+
+
+class Attends(Protocol):
+    """What takes messages of a node's own SuperNode, as `federated.engines.attending.Attendant`."""
+
+    def attend(self, stopped: threading.Event, say: Callable[[str], None]) -> None:
+        """Until it is stopped."""
         ...
 
 

@@ -40,10 +40,14 @@ class AnsweringGrid(Grid):
     A node that fails arrives as an `Error` reply, as in Flower's other engines.
     """
 
-    def __init__(self, node_ids: Collection[int], run_id: int = 1) -> None:
+    def __init__(self, node_ids: Collection[int], run_id: int = 1, run: Run | None = None) -> None:
+        """A run of its own, or within `run`, which another engine has entered."""
         self._node_ids = sorted(node_ids)
         self._replies: dict[str, Message] = {}
-        self.set_run(Run.create_empty(run_id))
+        if run is None:
+            self.set_run(Run.create_empty(run_id))
+        else:
+            self._run = run
 
     @abstractmethod
     def answered(self, messages: Sequence[Message]) -> list[Message]:

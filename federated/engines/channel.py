@@ -14,6 +14,7 @@ from typing import Protocol
 
 from flwr.app import Message
 from flwr.common.constant import ErrorCode
+from flwr.supercore.run import Run
 
 from federated.engines.answering import AnsweringGrid, failed, from_bytes, to_bytes
 from federated.errors import FederatedError, NodeUnavailable
@@ -41,18 +42,20 @@ class ChannelGrid(AnsweringGrid):
     def __init__(
         self,
         seats: Mapping[int, Seat],
-        run_id: int = 1,
         *,
+        begun: tuple[Run, bytes] | None = None,
         patience_s: float = PATIENCE_S,
         waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(seats, run_id)
-        self.run_key = secrets.token_bytes(RUN_BYTES)
+        """Begin a run at all seats, unless it was `begun`: over Flower's SuperLink, with the key that nodes know."""
+        run, self.run_key = (None, secrets.token_bytes(RUN_BYTES)) if begun is None else begun
+        super().__init__(seats, run=run)
         self._seats, self._numbers = dict(seats), dict.fromkeys(seats, 0)
         self._patience_s, self._waiting = patience_s, waiting
         self._pool = ThreadPoolExecutor(max_workers=max(1, len(seats)), thread_name_prefix="channel")
-        for seat in seats.values():
-            seat.begin(self.run_key)
+        if begun is None:
+            for seat in seats.values():
+                seat.begin(self.run_key)
 
     def answered(self, messages: Sequence[Message]) -> list[Message]:
         """See `AnsweringGrid`. Messages to one node are answered in order."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flwr.app import Context, RecordDict
+from flwr.supercore.run import Run
 
 from federated.consent.instants import to_micros
 from federated.engines.answering import OPERATOR_NODE_ID
@@ -31,9 +32,19 @@ class Trained:
 
 
 def train(
-    home: Path, urls: Mapping[str, str], *, folds: int, seed: int, cut_off: int, at: datetime, reporter: Reporter
+    home: Path,
+    urls: Mapping[str, str],
+    *,
+    folds: int,
+    seed: int,
+    cut_off: int,
+    at: datetime,
+    reporter: Reporter,
+    begun: tuple[Run, bytes] | None = None,
 ) -> Trained:
     """Measure `folds` folds, fit on everybody, register under `home` and hand over to the nodes at `urls`.
+
+    `begun` is a run that nodes attend already (`flower_app`).
 
     Raises what a node refuses with, `TrainingFailed`, `AggregationFailed`, `ChannelRefused`, `NodeUnavailable`; nothing
     is registered then.
@@ -45,7 +56,8 @@ def train(
         seats = seats_of(keys, urls)
         for seat in seats.values():
             closing.callback(seat.close)
-        grid = ChannelGrid(dict(enumerate(seats.values(), start=OPERATOR_NODE_ID + 1)), waiting=reporter.say)
+        numbered = dict(enumerate(seats.values(), start=OPERATOR_NODE_ID + 1))
+        grid = ChannelGrid(numbered, begun=begun, waiting=reporter.say)
         closing.callback(grid.close)
         context = Context(grid.run.run_id, OPERATOR_NODE_ID, {}, RecordDict(), {})
         operator_app(plan, record.observers(reporter))(grid, context)

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
-from simulations.local_network.building import certify_all, hand_out
+from simulations.local_network import flower
+from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
 from simulations.local_network.layout import HOST, OPERATOR, Layout
-from simulations.local_network.processes import Processes, Running, tanxin
+from simulations.local_network.processes import Processes, Running, last_line, tanxin
 from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.names import BANKS
 
@@ -29,13 +29,15 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a local network is to be: its data, how many folds are measured, from which seed, and the lowest score that
-    is approved. `least_rows` is what nodes insist on, in place of their own limits."""
+    is approved. `least_rows` is what nodes insist on, in place of their own limits; with `superlink` runs begin over
+    Flower's deployment engine."""
 
     tables: Callable[[], CreditTables]
     folds: int
     seed: int
     cut_off: int
     least_rows: int | None = None
+    superlink: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     certify_all(layout, at)
     say("data handed out, each party's into its own store")
     hand_out(layout, wanted.tables, wanted.folds + 1, at, least_rows=wanted.least_rows)
+    if wanted.superlink:
+        flower.prepare(layout, (layout.home / PASSPHRASE).read_text("utf-8"), at)
     start_nodes(layout, say)
     registry = ModelRegistry(layout.of(OPERATOR))
     if not registry.manifests():
@@ -95,9 +99,16 @@ def node_process(layout: Layout, processes: Processes, name: str) -> Running:
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
         "--host", HOST, "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
+        *_supernode(layout, name),
     )  # fmt: skip
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
     return processes.start(name, command, {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+
+
+def _supernode(layout: Layout, name: str) -> list[str]:
+    secret = flower.secret_of(layout, name)
+    address = f"{HOST}:{layout.ports[flower.supernode(name)]}"
+    return ["--supernode", address, "--supernode-secret", str(secret)] if secret.exists() else []
 
 
 def _has_met(layout: Layout, name: str) -> bool:
@@ -108,22 +119,37 @@ def _has_met(layout: Layout, name: str) -> bool:
 
 
 def _train(layout: Layout, wanted: Wanted, say: Say) -> None:
-    """The operator's process, whose lines are passed on. Raises `TrainingFailed`."""
-    command = tanxin(
-        "operator", "train", "--home", str(layout.of(OPERATOR)), "--cut-off", str(wanted.cut_off),
-        "--folds", str(wanted.folds), "--seed", str(wanted.seed), *layout.urls("--node"),
-    )  # fmt: skip
+    """The operator's process, or one that follows its run at SuperLink; its lines are passed on.
+
+    Raises `TrainingFailed`.
+    """
+    home, processes = layout.of(OPERATOR), Processes(layout.home)
+    if wanted.superlink:
+        flower.start(layout, say)
+        nodes = " ".join(f"{name}={layout.url(name)}" for name in layout.nodes)
+        config: dict[str, str | int] = {
+            "home": str(home.resolve()),
+            "nodes": nodes,
+            "folds": wanted.folds,
+            "seed": wanted.seed,
+        }
+        command = flower.run_command(layout, config | {"cut-off": wanted.cut_off})
+        environment = flower.environment(layout)
+    else:
+        command, environment = tanxin(
+            "operator", "train", "--home", str(home), "--cut-off", str(wanted.cut_off),
+            "--folds", str(wanted.folds), "--seed", str(wanted.seed), *layout.urls("--node"),
+        ), {}  # fmt: skip
     say("the operator trains, protected, over the nodes")
-    processes = Processes(layout.home)
-    running, last = processes.start(OPERATOR, command), ""
-    with processes.log(OPERATOR).open("r", encoding="utf-8") as lines:
+    running, last = processes.start(OPERATOR, command, environment), ""
+    with processes.log(OPERATOR).open("r", encoding="utf-8", errors="replace") as lines:
         while running.runs or last:
             last = lines.readline()
             if last:
                 say(f"  {last.strip()}")
             else:
                 time.sleep(ROUND_S)
-    if not ModelRegistry(layout.of(OPERATOR)).manifests():
+    if not ModelRegistry(home).manifests():
         raise TrainingFailed(f"nothing was registered: {last_line(processes.log(OPERATOR))}")
     processes.stop(OPERATOR)
 
@@ -181,7 +207,7 @@ def views(layout: Layout) -> list[View]:
     for running in Processes(layout.home).listed():
         if not running.runs:
             continue
-        address = layout.url(running.name) if running.name in layout.ports else "-"
+        address = f"{HOST}:{layout.ports[running.name]}" if running.name in layout.ports else "-"
         stores = {each for each in running.open_files() if each.suffix == ".db"}
         whose = sorted({str(each.relative_to(layout.home.resolve())) for each in stores
                         if each.is_relative_to(layout.home.resolve())})  # fmt: skip
@@ -195,15 +221,6 @@ def views(layout: Layout) -> list[View]:
             View(running.name, running.pid, address, running.memory_mib(), running.started_at, tuple(whose), standing)
         )
     return found
-
-
-def last_line(log: Path) -> str:
-    """The last line that a process wrote."""
-    try:
-        lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return "it wrote nothing"
-    return lines[-1].strip() if lines else "it wrote nothing"
 
 
 def as_json(found: object) -> str:

@@ -35,6 +35,9 @@ def up(
     least_rows: Annotated[
         int | None, typer.Option(min=0, help="How many customers nodes insist on, in place of their own limits.")
     ] = None,
+    superlink: Annotated[
+        bool, typer.Option(help="Begin the run over Flower's SuperLink and SuperNodes, in processes of their own too.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """From nothing to the first score: certificates, five nodes, training, approval. Safe to run again."""
@@ -51,7 +54,7 @@ def up(
 
     with refusals(console):
         wanted = bringing_up.Wanted(
-            lambda: with_folds(load_tables(data, firms, seed), seed), folds, seed, cut_off(), least_rows
+            lambda: with_folds(load_tables(data, firms, seed), seed), folds, seed, cut_off(), least_rows, superlink
         )
         done = bringing_up.bring_up(Layout.at(home), wanted, say)
     if as_json:
@@ -65,19 +68,19 @@ def status(home: Home = Path("var/local-network"), as_json: AsJson = False) -> N
     from simulations.local_network import bringing_up  # noqa: PLC0415
     from simulations.local_network.layout import Layout  # noqa: PLC0415
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(width=140, highlight=False)
     with refusals(Console(stderr=True, highlight=False, markup=False, soft_wrap=True)):
         found = bringing_up.views(Layout.known(home))
     if as_json:
         sys.stdout.write(bringing_up.as_json([asdict(each) for each in found]))
         return
-    table = Table("process", "pid", "answers at", "MiB", "has open", "champion", "peers met", "certificate until")
+    table = Table("process", "pid", "answers at", "MiB", "has open", "champion", "met", box=None, padding=(0, 2, 0, 0))
     for each in found:
         standing = each.standing or {}
-        peers = f"{len(standing['met'])} of {len(standing['met']) + len(standing['unmet'])}" if standing else "-"
+        peers = f"{len(standing['met'])}/{len(standing['met']) + len(standing['unmet'])}" if standing else "-"
         table.add_row(
             each.name, str(each.pid), each.address, f"{each.memory_mib:.0f}", "\n".join(each.stores) or "-",
-            str(standing.get("champion") or "-"), peers, str(standing.get("certificate_until", "-"))[:16],
+            str(standing.get("champion") or "-"), peers,
         )  # fmt: skip
     console.print(table if found else "nothing runs")
 

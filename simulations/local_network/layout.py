@@ -29,7 +29,8 @@ class Layout:
         try:
             return Layout.known(home)
         except DataMissing:
-            found = Layout(home, dict(zip([*BANKS, *GRIDS], free_ports(len(BANKS) + len(GRIDS)), strict=True)))
+            names = [*BANKS, *GRIDS, "superlink", *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
+            found = Layout(home, dict(zip(names, free_ports(len(names)), strict=True)))
             written(home / FILE, (json.dumps(found.ports, indent=1) + "\n").encode())
             return found
 

@@ -124,6 +124,15 @@ def tanxin(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "credit_api", *arguments]
 
 
+def last_line(log: Path) -> str:
+    """The last line that a process wrote."""
+    try:
+        lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return "it wrote nothing"
+    return lines[-1].strip() if lines else "it wrote nothing"
+
+
 def _started_ticks(pid: int) -> int:
     """When a process was started, by the kernel's clock; 0 for one that is gone, or waits for its parent to look."""
     try:

@@ -35,7 +35,7 @@ def tanxin(*words):
 def network(tmp_path_factory):
     home = tmp_path_factory.mktemp("ln")
     # Of this population a joint model is better than banks alone, or no grid company would be asked.
-    small = ("--firms", "2000", "--seed", "2", "--least-rows", "60", "--folds", "1")
+    small = ("--firms", "2000", "--seed", "2", "--least-rows", "60", "--folds", "1", "--no-superlink")
     try:
         told = tanxin("network", "up", "--local", "--home", str(home), "--json", *small)
         yield Layout.known(home), json.loads(told.stdout), told.stderr
