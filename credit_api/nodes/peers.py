@@ -24,7 +24,6 @@ from credit_api.nodes.messages import (
     Step,
     Withdrawal,
 )
-from federated.channel.certificates import Party
 from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import ConsentRecord
@@ -55,19 +54,19 @@ class Peer:
         """
         with self._gate:
             if not self.met:
-                told, party = self._asked("/meet", Meet.of(self._node), Meet)
-                told.pinned_by(self._node, party)
+                told = self._asked("/meet", Meet.of(self._node), Meet)
+                told.pinned_by(self._node, self._channel.party)
                 self.met = True
 
     def ask(self, path: str, message: Message, answer: type[Answer]) -> Answer:
         """What it answers. Raises what the node raised, and `NodeUnavailable` where it does not answer as nodes do."""
         self.meet()
-        return self._asked(path, message, answer)[0]
+        return self._asked(path, message, answer)
 
-    def _asked(self, path: str, message: Message, answer: type[Answer]) -> tuple[Answer, Party]:
-        content, party = self._channel.post(path, message.model_dump_json().encode())
+    def _asked(self, path: str, message: Message, answer: type[Answer]) -> Answer:
+        content = self._channel.post(path, message.model_dump_json().encode())
         try:
-            return answer.model_validate_json(content), party
+            return answer.model_validate_json(content)
         except ValidationError as error:
             raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name) from error
 

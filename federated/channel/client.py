@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+from urllib3 import HTTPSConnectionPool, Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
 
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
-from federated.channel.tls import client_context, peer_of
+from federated.channel.tls import client_context
 from federated.errors import ChannelRefused, FederatedError, NodeUnavailable, error_codes
 
-CONNECT_S = 2.0
+# To a peer: how long until a connection stands, and how many are kept.
+CONNECT_S, CONNECTIONS = 2.0, 32
 
 
 class Channel:
     """`name` is reached at `url`, by the keys pinned for it in `keys`; it may be silent for `read_s` seconds."""
 
     def __init__(self, keys: NodeKeys, name: str, url: str, read_s: float = 10.0) -> None:
-        self.name, self._keys = name, keys
-        timeout = httpx.Timeout(read_s, connect=CONNECT_S)
-        self._client = httpx.Client(base_url=url, verify=client_context(keys, name), timeout=timeout, trust_env=False)
+        self.name = name
+        self._party: Party | None = None
+        where = parse_url(url)
+        self._pool = HTTPSConnectionPool(
+            where.host or "", where.port, ssl_context=client_context(keys, name, self._met), retries=False,
+            timeout=Timeout(connect=CONNECT_S, read=read_s), maxsize=CONNECTIONS,
+        )  # fmt: skip
 
-    def post(self, path: str, content: bytes, kind: str = "application/json") -> tuple[bytes, Party]:
-        """What it answers, and who that is. Raises what it raised, and `NodeUnavailable` where no answer came."""
+    def _met(self, party: Party) -> None:
+        self._party = party
+
+    @property
+    def party(self) -> Party:
+        """Who answered last. Raises `NodeUnavailable` before anybody did."""
+        if self._party is None:
+            raise NodeUnavailable(f"{self.name} was not reached yet", node=self.name)
+        return self._party
+
+    def post(self, path: str, content: bytes, kind: str = "application/json") -> bytes:
+        """What it answers. Raises what it raised, and `NodeUnavailable` where no answer came."""
         try:
-            response = self._client.post(path, content=content, headers={"content-type": kind})
-            party = peer_of(response.extensions["network_stream"].get_extra_info("ssl_object"), self._keys.pins())
-        except httpx.HTTPError as error:
+            response = self._pool.urlopen("POST", path, body=content, headers={"content-type": kind}, redirect=False)
+        except (HTTPError, OSError) as error:
             raise NodeUnavailable(f"{self.name} does not answer: {error}", node=self.name) from error
-        if not response.is_success:
-            raise told_refusal(self.name, response.content)
-        return response.content, party
+        if response.status != HTTPStatus.OK:
+            raise told_refusal(self.name, response.data)
+        return bytes(response.data)
 
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
+        self._pool.close()
 
 
 def told_refusal(name: str, content: bytes) -> FederatedError:

@@ -39,17 +39,25 @@ def server_context(keys: NodeKeys) -> ssl.SSLContext:
     return _context(keys, ssl.PROTOCOL_TLS_SERVER, keys.pins)
 
 
-def client_context(keys: NodeKeys, peer: str) -> ssl.SSLContext:
-    """For a node that asks this peer, and no other: its certificate has the address that is asked for, too."""
-    return _context(
-        keys, ssl.PROTOCOL_TLS_CLIENT, lambda: {name: pins for name, pins in keys.pins().items() if name == peer}
-    )
+def client_context(keys: NodeKeys, peer: str, met: Callable[[Party], None] = lambda _: None) -> ssl.SSLContext:
+    """For a node that asks this peer, and no other: its certificate has the address that is asked for, too.
+
+    `met` is told at each connection who it is with.
+    """
+
+    def pins() -> Mapping[str, frozenset[str]]:
+        return {name: known for name, known in keys.pins().items() if name == peer}
+
+    return _context(keys, ssl.PROTOCOL_TLS_CLIENT, pins, met)
 
 
-def _context(keys: NodeKeys, protocol: int, pins: Pins) -> ssl.SSLContext:
+def _context(
+    keys: NodeKeys, protocol: int, pins: Pins, met: Callable[[Party], None] = lambda _: None
+) -> ssl.SSLContext:
     keys.certificate()
     context = ssl.SSLContext(protocol)
-    context.sslsocket_class, context.sslobject_class = _knowing(ssl.SSLSocket, pins), _knowing(ssl.SSLObject, pins)
+    context.sslsocket_class = _knowing(ssl.SSLSocket, pins, met)
+    context.sslobject_class = _knowing(ssl.SSLObject, pins, met)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_STRICT
@@ -66,14 +74,14 @@ def _context(keys: NodeKeys, protocol: int, pins: Pins) -> ssl.SSLContext:
     return context
 
 
-def _knowing(base: Any, pins: Pins) -> Any:
+def _knowing(base: Any, pins: Pins, met: Callable[[Party], None]) -> Any:
     """A connection whose handshake fails with who is not pinned: nothing is sent or read after it."""
 
     class Knowing(base):  # type: ignore[misc]
         def do_handshake(self, *given: Any, **more: Any) -> None:
             super().do_handshake(*given, **more)
             try:
-                peer_of(self, pins())
+                met(peer_of(self, pins()))
             except ChannelRefused as error:
                 raise ssl.SSLCertVerificationError(error.detail) from error
 

@@ -29,7 +29,7 @@ class NodeSeat:
 
     def answer(self, run: bytes, number: int, message: bytes) -> bytes:
         """See `engines.seat.RunSeat.answer`."""
-        told, _ = self._channel.post(f"/run/{run.hex()}/{number}", message, "application/octet-stream")
+        told = self._channel.post(f"/run/{run.hex()}/{number}", message, "application/octet-stream")
         self.bytes += len(message) + len(told)
         return told
 
