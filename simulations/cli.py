@@ -18,6 +18,7 @@ from simulations import (
     customer_bench_commands,  # noqa: F401 (adds its command to bench)
     loan_bench_commands,  # noqa: F401 (adds its command to bench)
     market_bench_commands,  # noqa: F401 (adds its command to bench)
+    network_bench_commands,  # noqa: F401 (adds its command to bench)
 )
 from simulations.bench_commands import bench
 from simulations.consent_commands import consent

@@ -49,17 +49,39 @@ def is_served(home: Path) -> bool:
     return True
 
 
+class OwnNode:
+    """The node that serves a home, asked on its socket; safe to ask from several threads."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        transport = httpx.HTTPTransport(uds=str(home / SOCKET))
+        self._client = httpx.Client(
+            transport=transport, base_url="http://node", timeout=ANSWERS_S, trust_env=False
+        )  # fmt: skip
+
+    def ask(self, path: str, question: Mapping[str, object] | None = None) -> Any:
+        """What the node answers. Raises what it raises, and `NodeUnavailable` where none serves."""
+        try:
+            response = self._client.post(
+                path, content=json.dumps(dict(question or {})).encode(), headers={"content-type": "application/json"}
+            )
+        except httpx.HTTPError as error:
+            raise NodeUnavailable(f"no node serves {self._home.name}: {error}") from error
+        if not response.is_success:
+            raise told_refusal(self._home.name, response.content)
+        return response.json()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
 def ask_own(home: Path, path: str, question: Mapping[str, object] | None = None) -> Any:
-    """What the node that serves this home answers. Raises what it raises, and `NodeUnavailable` where none serves."""
+    """One question to the node that serves a home. Raises what it raises, and `NodeUnavailable` where none serves."""
     if not is_served(home):
         raise NodeUnavailable(f"no node serves {home.name}")
-    body = json.dumps(dict(question or {})).encode()
-    transport = httpx.HTTPTransport(uds=str(home / SOCKET))
-    with httpx.Client(transport=transport, base_url="http://node", timeout=ANSWERS_S, trust_env=False) as client:
-        try:
-            response = client.post(path, content=body, headers={"content-type": "application/json"})
-        except httpx.HTTPError as error:
-            raise NodeUnavailable(f"no node serves {home.name}: {error}") from error
-    if not response.is_success:
-        raise told_refusal(home.name, response.content)
-    return response.json()
+    node = OwnNode(home)
+    try:
+        return node.ask(path, question)
+    finally:
+        node.close()

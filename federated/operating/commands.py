@@ -33,6 +33,9 @@ def train_nodes(
     cut_off: Annotated[int, typer.Option(min=300, max=850, help="Lowest score that is approved, for segments.")],
     folds: Annotated[int, typer.Option(min=1, max=5, help="How many of the five folds to measure.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of training.")] = 2024,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure all folds, also those of a run that was broken off within a day.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
     """Train over nodes in processes of their own, protected; register, and hand the version over to them."""
@@ -53,7 +56,7 @@ def train_nodes(
     with refusals(console):
         done = train(
             home, urls_of(node), folds=folds, seed=seed, cut_off=cut_off, at=datetime.now(UTC),
-            reporter=Reporter(say=say, round=rounds),
+            reporter=Reporter(say=say, round=rounds), anew=anew,
         )  # fmt: skip
     versions = [manifest.version for manifest in done.record.manifests]
     figures = {manifest.version: manifest.metrics for manifest in done.record.manifests}

@@ -63,8 +63,11 @@ class Observers:
     aligning: Callable[[AlignmentStep], None]
 
 
-def operator_app(plan: RunPlan, observers: Observers) -> ServerApp:
-    """The operator's app for one run."""
+Resumed = Callable[[Participants], Mapping[int, FoldReports]]
+
+
+def operator_app(plan: RunPlan, observers: Observers, resumed: Resumed = lambda _: {}) -> ServerApp:
+    """The operator's app for one run; `resumed` gives folds that one like it measured before it was broken off."""
     app = ServerApp()
 
     @app.main()
@@ -74,7 +77,13 @@ def operator_app(plan: RunPlan, observers: Observers) -> ServerApp:
         alignment = align(board, people, plan.at_us, observers.aligning)
         observers.aligned(people, alignment)
         found: dict[str, list[FoldReport]] = {protocol.name: [] for protocol in plan.protocols}
+        before = resumed(people)
         for fold in plan.folds:
+            if fold in before:
+                for protocol in plan.protocols:
+                    found[protocol.name].append(before[fold][protocol.name])
+                observers.fold(fold, before[fold])
+                continue
             task = FoldTask(fold, plan.at_us, plan.cut_off, people.schema, observers.progress(fold))
             for protocol in plan.protocols:
                 found[protocol.name].append(protocol.train(board, task))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from federated.channel.own_socket import ask_own
-from federated.errors import NodeUnavailable, TrainingFailed
+from federated.errors import NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
 from simulations.local_network import flower
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
@@ -194,7 +194,10 @@ def first_score(layout: Layout) -> tuple[str, dict[str, Any], float]:
     for subject in ask_own(home, "/customers")["subjects"]:
         question = {"subject": subject, "consent": f"CONS-{subject}", "purpose": "credit_application"}
         began = time.perf_counter()
-        answer = ask_own(home, "/score", question)
+        try:
+            answer = ask_own(home, "/score", question)
+        except QueryBudgetSpent:
+            continue
         seconds = time.perf_counter() - began
         if answer.get("electricity") in ("included", "not_used"):
             return subject, answer, seconds
