@@ -28,7 +28,6 @@ from credit_api.nodes.messages import (
     Deal,
     DealtParts,
     Decided,
-    Decisions,
     Done,
     First,
     Meet,
@@ -132,14 +131,14 @@ def node_service(
     dealer = NodeDealer(node, models)
 
     @app.post("/meet")
-    def meet(asked: Annotated[Meet, Depends(read(Meet))], by: Asker) -> Meet:
+    def meet(asked: Annotated[Meet, Depends(read(Meet))], by: Asker) -> Response:
         asked.pinned_by(node, by)
-        return Meet.of(node)
+        return told(Meet.of(node))
 
     @app.post("/deal")
-    def deal(asked: Annotated[Deal, Depends(read(Deal))], by: Bank) -> DealtParts:
+    def deal(asked: Annotated[Deal, Depends(read(Deal))], by: Bank) -> Response:
         dealt = dealer.deal(asked.version, by.name, asked.grid, asked.query, explained=asked.explained)
-        return DealtParts(grid=dealt.grid, bank=dealt.bank)
+        return told(DealtParts(grid=dealt.grid, bank=dealt.bank))
 
     _keep_versions(app, register, node.org_id)
     _train(app, training)
@@ -151,25 +150,25 @@ def node_service(
 
 def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
     @app.post("/version")
-    def version(asked: Annotated[Version, Depends(read(Version))], by: Operator) -> Done:
+    def version(asked: Annotated[Version, Depends(read(Version))], by: Operator) -> Response:
         register.take(asked, by.name)
-        return Done()
+        return told(Done())
 
     @app.post("/decided")
-    def decided(asked: Annotated[Decided, Depends(read(Decided))], by: Bank) -> Done:
+    def decided(asked: Annotated[Decided, Depends(read(Decided))], by: Bank) -> Response:
         register.decide(asked, by.name)
-        return Done()
+        return told(Done())
 
     @app.post("/decisions")
-    def decisions(_: Annotated[Done, Depends(read(Done))], __: Asker) -> Decisions:
-        return register.decisions_of(own)
+    def decisions(_: Annotated[Done, Depends(read(Done))], __: Asker) -> Response:
+        return told(register.decisions_of(own))
 
 
 def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
     @app.post("/run")
-    def begin(asked: Annotated[Run, Depends(read(Run))], by: Operator) -> Done:
+    def begin(asked: Annotated[Run, Depends(read(Run))], by: Operator) -> Response:
         training().begin(asked.run, by.name)
-        return Done()
+        return told(Done())
 
     @app.post("/run/{run}/{number}")
     async def answer(run: str, number: int, request: Request, by: Operator) -> Response:
@@ -182,46 +181,51 @@ def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
         return Response(reply, media_type="application/octet-stream")
 
 
+def told(answer: BaseModel) -> Response:
+    """An answer as it goes out: written once, by its own model."""
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
 def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
     @app.post("/begin")
-    def begin(asked: Annotated[Begin, Depends(read(Begin))], by: Bank) -> Nonce:
+    def begin(asked: Annotated[Begin, Depends(read(Begin))], by: Bank) -> Response:
         if asked.query.bank_id != by.name:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
         request = replace(asked.query, at=utc(asked.query.at))
-        return Nonce(nonce=grid.begin(request, explained=asked.explained))
+        return told(Nonce(nonce=grid.begin(request, explained=asked.explained)))
 
     @app.post("/first")
-    def first(asked: Annotated[First, Depends(read(First))], _: Bank) -> Sealed:
-        return Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors))
+    def first(asked: Annotated[First, Depends(read(First))], _: Bank) -> Response:
+        return told(Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors)))
 
     @app.post("/shuffled")
-    def shuffled(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Sealed:
-        return Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed))
+    def shuffled(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Response:
+        return told(Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed)))
 
     @app.post("/answered")
-    def answered(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Sealed:
-        return Sealed(sealed=grid.answered(asked.nonce, asked.sealed))
+    def answered(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Response:
+        return told(Sealed(sealed=grid.answered(asked.nonce, asked.sealed)))
 
 
 def _keep_consents(app: FastAPI, node: GridNode) -> None:
     @app.post("/consent")
-    def consent(asked: Annotated[ConsentAsked, Depends(read(ConsentAsked))], by: Bank) -> ConsentFound:
+    def consent(asked: Annotated[ConsentAsked, Depends(read(ConsentAsked))], by: Bank) -> Response:
         found = node.consent(asked.consent_id)
         known = found is not None and found.bank_id == by.name
-        return ConsentFound(consent=found if known else None)
+        return told(ConsentFound(consent=found if known else None))
 
     @app.post("/consent/record")
-    def record(asked: Annotated[ConsentGiven, Depends(read(ConsentGiven))], by: Bank) -> ConsentGiven:
+    def record(asked: Annotated[ConsentGiven, Depends(read(ConsentGiven))], by: Bank) -> Response:
         if asked.consent.bank_id != by.name:
             raise NotPermitted("a bank can only deliver consents towards itself", bank_id=by.name)
-        return ConsentGiven(consent=node.record_consent(asked.consent))
+        return told(ConsentGiven(consent=node.record_consent(asked.consent)))
 
     @app.post("/consent/withdraw")
-    def withdraw(asked: Annotated[Withdrawal, Depends(read(Withdrawal))], by: Bank) -> ConsentGiven:
+    def withdraw(asked: Annotated[Withdrawal, Depends(read(Withdrawal))], by: Bank) -> Response:
         # A withdrawal that is to hold later holds now: nothing is used on the word of who asks.
         at = min(asked.at, node.now())
-        told = node.withdraw_consent(asked.consent_id, by.name, at, asked.by, asked.signature)
-        return ConsentGiven(consent=told)
+        withdrawn = node.withdraw_consent(asked.consent_id, by.name, at, asked.by, asked.signature)
+        return told(ConsentGiven(consent=withdrawn))
 
 
 def refused(_: Request, error: Exception) -> JSONResponse:
