@@ -169,6 +169,8 @@ STATUS: Mapping[str, int] = {
     "scope_not_covered": 403,
     "consent_conflict": 409,
     "consent_signature_invalid": 403,
+    "invalid_statement": 422,
+    "statement_signature_invalid": 403,
     "query_budget_spent": 429,
     "use_log_tampered": 503,
     "store_outdated": 503,

@@ -1,4 +1,4 @@
-"""`tanxin node serve|score`: a node in a process of its own, and a bank's own question to its own node."""
+"""`tanxin node serve|score|statement-key`: a node in a process of its own, and what a bank asks its own node."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ import typer
 
 from credit_api.app.settings import Limits
 from credit_api.cli.network import refusals, say
+from federated.channel import key_file
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused
+from federated.errors import ChannelRefused, DataMissing, NotPermitted
+from federated.nodes import statements
+from federated.nodes.statements import as_document
+from federated.nodes.store import NodeStore
 from federated.serving.queries import NoFile, ScoreQuery
 
 NodeHome = Annotated[
@@ -60,8 +64,13 @@ def score(
     subject: Annotated[str, typer.Option(help="The customer.")],
     consent: Annotated[str, typer.Option(help="The consent's id.")],
     purpose: Annotated[Purpose, typer.Option(help="What the score is for.")] = Purpose.CREDIT_APPLICATION,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the signed statement alone: what a loan decision takes, no reasons.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the signed statement to this file (mode 0600).")] = None,
 ) -> None:
-    """Score one customer of this bank, with the grid company that the consent names; prints JSON."""
+    """Score one customer of this bank, with the grid company that the consent names; prints JSON: the score, its
+    reasons, and the statement that this node signed."""
     from credit_api.nodes.desk import Desk  # noqa: PLC0415 (as above)
 
     with refusals():
@@ -77,7 +86,36 @@ def score(
         finally:
             desk.close()
     told = {"no_file": isinstance(found, NoFile)} | asdict(found)
-    sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
+    if not isinstance(found, NoFile):
+        told["statement"] = as_document(found.statement)
+        if out is not None:
+            with refusals():
+                key_file.written(out, json.dumps(told["statement"], indent=1).encode() + b"\n")
+    elif as_json or out is not None:
+        # Nobody states what is not known: to print the answer in its place would pass for a statement.
+        with refusals():
+            raise DataMissing(f"{found.subject_id} has no file here: there is nothing to state")
+    shown = told["statement"] if as_json else told
+    sys.stdout.write(json.dumps(shown, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def statement_key(
+    store: Store,
+    new: Annotated[
+        bool, typer.Option("--new", help="Sign with a new key from now on; what the one before signed stays good.")
+    ] = False,
+) -> None:
+    """Print the public half of the key that this bank's node signs statements with, as a JWK: what the bank registers
+    at the exchange, with a machine for the work of statements."""
+    with refusals():
+        opened = NodeStore(store)
+        try:
+            if opened.role != "bank":
+                raise NotPermitted(f"{opened.org_id} is no bank: it states no scores")
+            public = statements.renew_key(opened) if new else statements.public_key(opened)
+        finally:
+            opened.close()
+    sys.stdout.write(json.dumps(statements.jwk_of(public)) + "\n")
 
 
 def urls_of(peers: list[str]) -> dict[str, str]:
@@ -91,4 +129,8 @@ def urls_of(peers: list[str]) -> dict[str, str]:
     return found
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"serve": serve, "score": score}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "serve": serve,
+    "score": score,
+    "statement-key": statement_key,
+}

@@ -86,6 +86,8 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "purpose_not_covered": ("授权不含此用途", "The consent does not cover this purpose"),
     "scope_not_covered": ("授权不含此数据", "The consent does not cover this data"),
     "consent_conflict": ("授权编号已用于其他条款", "The consent exists with other terms"),
+    "invalid_statement": ("评分声明内容有误", "A score statement says what none can say"),
+    "statement_signature_invalid": ("评分声明的签名无效", "The score statement is not validly signed"),
     "consent_signature_invalid": ("授权未经客户有效签署", "The consent is not validly signed by the customer"),
     "query_budget_spent": ("本期查询次数已用完", "The query budget of this period is spent"),
     "use_log_tampered": ("使用记录校验不通过", "A log of uses does not verify"),

@@ -29,6 +29,7 @@ from federated.channel.node_keys import NodeKeys
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, ConsentWithdrawn, NodeUnavailable, NotPermitted
 from federated.nodes.node import PartialRequest
+from federated.nodes.statements import jwk_of
 from federated.nodes.store import NodeStore
 from federated.privacy.vertical.dealer import dealer_of
 from federated.serving import Basis, Electricity, Network, ScoreQuery
@@ -256,6 +257,19 @@ def test_nodes_in_processes_of_their_own_score(apart, made, trained):
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert (told["basis"], told["electricity"], told["no_file"]) == ("joint", "included", False)
+        # The statement alone is what leaves the bank: printed, or in a file that only its owner reads.
+        file = apart.folder / "statement.json"
+        again = [*tanxin, *words, "--json", "--out", str(file)]
+        done = subprocess.run(again, env=environment, capture_output=True, text=True, check=True)
+        stated = json.loads(done.stdout)
+        assert stated == json.loads(file.read_text())
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert set(stated) == {"statement", "public_key", "signature"}
+        assert stated["statement"]["score"] == told["score"]
+        assert not any(reason["en"] in done.stdout for reason in told["reasons"])
+        key = [*tanxin, "node", "statement-key", "--store", str(apart.stores[BANK])]
+        jwk = json.loads(subprocess.run(key, env=environment, capture_output=True, text=True, check=True).stdout)
+        assert jwk == jwk_of(stated["public_key"])
     finally:
         for process in running:
             process.terminate()
