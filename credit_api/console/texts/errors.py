@@ -8,6 +8,13 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "request_timeout": ("请求未能及时送达", "The request did not arrive in time"),
     "too_many_requests": ("请求过于频繁,请稍后再试", "Too many requests; try again shortly"),
     "overloaded": ("系统繁忙,请稍后再试", "The service is busy; try again shortly"),
+    "gateway_off": ("本服务不受理评分查询,请由银行节点评分", "Scores are not asked here; ask the bank's own node"),
+    "statement_missing": ("该评分没有签名声明,请重新查询", "This answer has no signed statement; ask anew"),
+    "statement_key_refused": (
+        "评分声明的密钥未登记、已失效或已撤销",
+        "The statement's key is not registered, not valid or revoked",
+    ),
+    "statement_reused": ("该声明编号已用于其他内容", "This statement's id is known with another content"),
     "audit_tampered": ("审计记录被改动", "The audit trail was tampered with"),
     "invalid_request": ("填写有误", "Something entered does not fit"),
     "method_not_allowed": ("不支持的操作", "Not possible here"),
