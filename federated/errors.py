@@ -47,6 +47,14 @@ class ConsentSignatureInvalid(FederatedError, code="consent_signature_invalid"):
     """The consent is not signed by its subject with a key that the node's identity authority attests for this time."""
 
 
+class InvalidStatement(FederatedError, code="invalid_statement"):
+    """A bank's statement of a score says what no statement can say, or names another model than the register holds."""
+
+
+class StatementSignatureInvalid(FederatedError, code="statement_signature_invalid"):
+    """A bank's statement of a score is not signed by the key that it names."""
+
+
 class QueryBudgetSpent(FederatedError, code="query_budget_spent"):
     """The bank has asked this grid company about this subject, or about all together, as often as a period allows."""
 

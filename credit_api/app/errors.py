@@ -80,6 +80,22 @@ class Overloaded(ApiError, code="overloaded"):
     """The service works on as many requests as it takes at once; `Retry-After` says when to ask again."""
 
 
+class GatewayOff(ApiError, code="gateway_off"):
+    """This service asks no nodes for scores: a bank asks its own node, and a decision takes the node's statement."""
+
+
+class StatementMissing(ApiError, code="statement_missing"):
+    """An inquiry was answered before answers were signed: ask for the score anew."""
+
+
+class StatementKeyRefused(ApiError, code="statement_key_refused"):
+    """The key of a statement is none that its bank registered for statements, did not hold then, or was revoked."""
+
+
+class StatementReused(ApiError, code="statement_reused"):
+    """A statement of this bank has this id already, and says something else."""
+
+
 class AuditTampered(ApiError, code="audit_tampered"):
     """An event of the audit trail was edited, deleted or put elsewhere, or the trail's end was cut off."""
 
@@ -95,6 +111,10 @@ STATUS: Mapping[str, int] = {
     "request_timeout": 408,
     "too_many_requests": 429,
     "overloaded": 503,
+    "gateway_off": 501,
+    "statement_missing": 409,
+    "statement_key_refused": 403,
+    "statement_reused": 409,
     "audit_tampered": 500,
     "internal_error": 500,
     # both stories
@@ -169,6 +189,8 @@ STATUS: Mapping[str, int] = {
     "scope_not_covered": 403,
     "consent_conflict": 409,
     "consent_signature_invalid": 403,
+    "invalid_statement": 422,
+    "statement_signature_invalid": 403,
     "query_budget_spent": 429,
     "use_log_tampered": 503,
     "store_outdated": 503,

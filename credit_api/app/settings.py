@@ -40,7 +40,8 @@ class Settings(BaseSettings):
     """`home` holds everything the program writes; `database_url` may point at PostgreSQL instead of a file in it.
 
     `methodologies` is a folder of methodology files of one's own; `grid_nodes` maps a grid company to the URL of its
-    readings' database (JSON in the environment), a file in `home` where it is not named.
+    readings' database (JSON in the environment), a file in `home` where it is not named. `score_gateway` says whether
+    this service asks nodes for scores; without it banks ask their own, and decide by signed statements.
     """
 
     model_config = SettingsConfigDict(env_prefix="TANXIN_", frozen=True)
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     data: Path | None = None
     methodologies: Path | None = None
     grid_nodes: dict[str, str] = {}
+    score_gateway: bool = True
     limits: Limits = Limits()
 
     @property

@@ -37,6 +37,7 @@ from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.definition import compiled
 
 if TYPE_CHECKING:
+    from federated.governance.versions import Governance
     from federated.serving import Network
 
 
@@ -82,6 +83,7 @@ class Parts:
     feeds: Feeds = field(default_factory=Feeds)
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     _network: Network | None = field(default=None, repr=False)
+    _governance: Governance | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)
 
@@ -95,6 +97,18 @@ class Parts:
 
                 self._network = Network.open(self.settings.network_home, self._now)
             return self._network
+
+    @property
+    def governance(self) -> Governance | None:
+        """The register of models that this service has, its network's or a copy; None where there is none."""
+        home = self.settings.network_home
+        with self._gate:
+            if self._governance is None and (home / "registry").is_dir():
+                from federated.governance.model_registry import ModelRegistry  # noqa: PLC0415 (as above)
+                from federated.governance.versions import Governance  # noqa: PLC0415
+
+                self._governance = Governance(home, ModelRegistry(home))
+            return self._governance
 
     def _now(self) -> datetime:
         # The clock of the day: a replay may have set another since the network was opened.

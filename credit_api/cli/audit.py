@@ -19,6 +19,7 @@ from credit_api.app.signers import FileSigner
 from credit_api.audit.exported import exported, imported
 from credit_api.audit.store import AuditStore
 from credit_api.audit.verifying import verify_trail
+from credit_api.scores.statements import verify_stored
 from financing.base.errors import FinancingError, LedgerTampered
 from financing.base.storage.database import open_engine
 from financing.lending.unit import UnitOfWork
@@ -47,18 +48,24 @@ def verify(
     head: Annotated[Path | None, typer.Option(help="A head that `tanxin audit head` printed before.")] = None,
 ) -> None:
     """Walk the trail and hold it against the ledger's anchors and an exported head. Exit 1 at the first break."""
-    with _books(home, database_url) as unit:
-        try:
-            known = None if head is None else imported(_text(head), FileSigner(home / "signing"))
-            unit.ledger.verify()
-            found = verify_trail(unit, known)
-        except (AuditTampered, LedgerTampered) as error:
-            err.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False, soft_wrap=True)
-            raise typer.Exit(BROKEN) from error
+    with _books(home, database_url) as unit, _breaks():
+        known = None if head is None else imported(_text(head), FileSigner(home / "signing"))
+        unit.ledger.verify()
+        found = verify_trail(unit, known)
     sys.stdout.write(
         f"{found.head.seq} events agree with their hashes and with {found.anchors} anchors in the ledger; "
         f"{found.loose} follow the last of them; head {found.head.hash}\n"
     )
+
+
+@audit_app.command("statements")
+def verify_statements(home: Home = Path("var"), database_url: Database = "") -> None:
+    """Verify every signed score that a decision rests on, from the database alone: trail, hashes, signatures, keys."""
+    with _books(home, database_url) as unit, _breaks():
+        unit.ledger.verify()
+        verify_trail(unit)
+        count = verify_stored(unit.connection)
+    sys.stdout.write(f"{count} stored statements are what banks' nodes signed, by keys that were registered then\n")
 
 
 @audit_app.command("cost", hidden=True)
@@ -102,6 +109,16 @@ def _books(home: Path, database_url: str) -> Iterator[UnitOfWork]:
         raise typer.Exit(REFUSED) from error
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _breaks() -> Iterator[None]:
+    """Say where the trail or the ledger first breaks, and end."""
+    try:
+        yield
+    except (AuditTampered, LedgerTampered) as error:
+        err.print(f"error {error.code}: {error.detail} {error.context}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(BROKEN) from error
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""`tanxin node serve|score`: a node in a process of its own, and a bank's own question to its own node."""
+"""`tanxin node serve|score|statement-key`: a node in a process of its own, and what a bank asks its own node."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import typer
 
 from credit_api.app.settings import Limits
 from credit_api.cli.network import read, refusals, say
+from federated.channel import key_file
 from federated.channel.client import urls_of
 from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused
+from federated.errors import ChannelRefused, DataMissing
 
 NodeHome = Annotated[
     Path, typer.Option(help="The node's home: its key and certificate, and a copy of the network's `registry`.")
@@ -87,11 +88,34 @@ def score(
     subject: Annotated[str, typer.Option(help="The customer.")],
     consent: Annotated[str, typer.Option(help="The consent's id.")],
     purpose: Annotated[Purpose, typer.Option(help="What the score is for.")] = Purpose.CREDIT_APPLICATION,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the signed statement alone: what a loan decision takes, no reasons.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the signed statement to this file (mode 0600).")] = None,
 ) -> None:
-    """Have the bank's own node score one of its customers, with the grid company that the consent names; JSON."""
+    """Have the bank's own node score one of its customers, with the grid company that the consent names; prints JSON:
+    the score, its reasons, and the statement that the node signed."""
     with refusals():
         told = ask_own(home, "/score", {"subject": subject, "consent": consent, "purpose": purpose})
-    _print(told)
+        if told["no_file"] and (as_json or out is not None):
+            # Nobody states what is not known: to print the answer in its place would pass for a statement.
+            raise DataMissing(f"{subject} has no file here: there is nothing to state")
+        if out is not None:
+            key_file.written(out, json.dumps(told["statement"], indent=1).encode() + b"\n")
+    _print(told["statement"] if as_json else told)
+
+
+def statement_key(
+    home: Served,
+    new: Annotated[
+        bool, typer.Option("--new", help="Sign with a new key from now on; what the one before signed stays good.")
+    ] = False,
+) -> None:
+    """Print the public half of the key that the bank's own node signs statements with, as a JWK: what the bank
+    registers at the exchange, with a machine for the work of statements."""
+    with refusals():
+        told = ask_own(home, "/statement-key", {"new": new})
+    sys.stdout.write(json.dumps(told) + "\n")
 
 
 def decide(
@@ -122,4 +146,10 @@ def _print(told: object) -> None:
     sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"serve": serve, "score": score, "decide": decide, "standing": standing}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "serve": serve,
+    "score": score,
+    "decide": decide,
+    "standing": standing,
+    "statement-key": statement_key,
+}

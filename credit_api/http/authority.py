@@ -33,7 +33,7 @@ ISSUES: Mapping[str, str] = MappingProxyType(
         "/v1/issuances": "issue_credits",
         "/v1/retirements": "retire_credits",
         "/v1/business-days": "close_days",
-        "/v1/decisions": "decide_from_inquiry",
+        "/v1/decisions": "decide_from_answer",
         "/v1/decisions/{decision_id}/approval": "check_decision",
         "/v1/loans": "disburse_loan",
         "/v1/loans/{loan_id}/events": "service_loan",

@@ -121,6 +121,45 @@ class SessionRow(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class StatementRow(SQLModel, table=True):
+    """What a bank's node signed of a score and a decision rests on, without reasons, and the registered key that
+    verifies it. Never changed; `sha256` is of the signed bytes."""
+
+    __tablename__: ClassVar[str] = "score_statement"
+    __table_args__ = (
+        CheckConstraint("length(sha256) = 64", name="score_statement_hash"),
+        CheckConstraint("length(signature) = 128", name="score_statement_signature"),
+        ForeignKeyConstraint(
+            ["machine_id", "kid"], ["machine_key.machine_id", "machine_key.kid"], name="score_statement_key"
+        ),
+    )
+    bank_id: str = Field(primary_key=True, foreign_key="organisation.id")
+    statement_id: str = Field(primary_key=True)
+    subject_id: str = Field(index=True)
+    sha256: str
+    statement: dict[str, Any] = Field(sa_type=JSON)
+    machine_id: str
+    kid: str
+    signature: str
+    stored_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class DecisionStatementRow(SQLModel, table=True):
+    """Which statement a decision rests on. Never changed."""
+
+    __tablename__: ClassVar[str] = "decision_statement"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["bank_id", "statement_id"],
+            ["score_statement.bank_id", "score_statement.statement_id"],
+            name="decision_statement_of",
+        ),
+    )
+    decision_id: str = Field(primary_key=True, foreign_key="credit_decision.id")
+    bank_id: str
+    statement_id: str
+
+
 class InquiryMade(BaseModel):
     """Under which consent and for what a score was asked, and how that ended: score, no_file or refused."""
 

@@ -7,20 +7,22 @@ from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from credit_api.console.pages import Page, PageDep
-from credit_api.console.posting import PostDep
+from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.credits.holdings_console import products_on
 from credit_api.http.routing import Router
-from credit_api.lending.loans_api import decide_from_inquiry
+from credit_api.lending.loans_api import DecideApplication, decide_from_answer
 from credit_api.scores.inquiries import Inquiry, inquiries
+from federated.nodes.statements import SignedStatement
 from financing.base.commands import Id
 from financing.base.quantities import business_date
 from financing.base.storage.paging import Window
 from financing.lending.collateral.pledge import StoredPledge
 from financing.lending.origination.approving import needs_second_person
-from financing.lending.origination.commands import ApplyForLoan, DisburseLoan, disburse_loan
+from financing.lending.origination.commands import DisburseLoan, disburse_loan
 from financing.lending.unit import UnitOfWork
 from financing.valuation.marks import marks_of, value_lots
 from financing.valuation.pools import PoolValue, value_pool
@@ -63,6 +65,7 @@ def decide_page(page: Page, borrower: str) -> Response:
         products=products_on(page),
         securities=securities,
         tenor=DEFAULT_TENOR_DAYS,
+        gateway=page.parts.settings.score_gateway,
     )
 
 
@@ -84,11 +87,22 @@ def _values(unit: UnitOfWork, page: Page, offered: Sequence[StoredPledge]) -> di
 def take_decision(post: PostDep) -> Response:
     """Decide: every outcome is stored and shown with its reasons, a decline too."""
     return post.commit(
-        lambda: decide_from_inquiry.given(post.page.parts, post.read(ApplyForLoan)),
+        lambda: decide_from_answer.given(post.page.parts, _application(post)),
         to=lambda record: f"/console/decisions/{record.decision_id}",
         flash="decided",
         again=lambda page: decide_page(page, post.text("borrower_id", required=False)),
     )
+
+
+def _application(post: Post) -> DecideApplication:
+    """What the form says: it rests on what the bank's node signed where that was pasted, else on the chosen answer."""
+    if not post.fields.get("statement", [""])[0].strip():
+        return post.read(DecideApplication, statement=None, inquiry_id=post.text("inquiry_id"))
+    try:
+        signed = TypeAdapter(SignedStatement).validate_json(post.document("statement"))
+    except ValidationError:
+        raise FieldInvalid("statement: this is no signed statement", "statement") from None
+    return post.read(DecideApplication, statement=signed, inquiry_id=None)
 
 
 @router.get("/console/decisions/{decision_id}")

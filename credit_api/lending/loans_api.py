@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from fastapi import Response
+from pydantic import Field, model_validator
 
 from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent
@@ -19,7 +22,8 @@ from credit_api.lending.schemas import (
     RevaluedOut,
     ScheduleOut,
 )
-from credit_api.scores.scoring import usable_assessment
+from credit_api.scores import statements
+from federated.nodes.statements import SignedStatement
 from financing.base.commands import Id, use_case
 from financing.base.context import Context
 from financing.lending.business_day.intraday import revalue_loans
@@ -53,17 +57,41 @@ from financing.lending.unit import UnitOfWork
 router = Router(prefix="/v1", tags=["lending"], responses=PROBLEMS)
 
 
+class DecideApplication(ApplyForLoan):
+    """An application with the score that it rests on: the answer to an inquiry of this bank about the borrower, or what
+    this bank's node signed of it. One of the two."""
+
+    inquiry_id: Id | None = None
+    statement: SignedStatement | None = Field(
+        default=None, description="as `tanxin node score --json` prints it, or as an inquiry's answer has it"
+    )
+
+    @model_validator(mode="after")
+    def _rests_on_one(self) -> Self:
+        if (self.inquiry_id is None) == (self.statement is None):
+            raise ValueError("an application rests on an inquiry or on a statement, and on one of them")
+        return self
+
+
 @router.post("/decisions", status_code=201, response_model=DecisionOut)
-async def decide(body: ApplyForLoan, call: CallDep) -> Response:
-    """Decide a customer's application from its score and the credits it reserved for the calling bank."""
-    return await call.commit(decide_from_inquiry.given(call.parts, body), answer=DecisionOut.of)
+async def decide(body: DecideApplication, call: CallDep) -> Response:
+    """Decide a customer's application from its score and the credits it reserved for the calling bank. The score is an
+    inquiry's answer or a statement of the bank's node: its signature is verified, and it is kept with the decision."""
+    return await call.commit(decide_from_answer.given(call.parts, body), answer=DecisionOut.of)
 
 
 @use_case
-def decide_from_inquiry(unit: UnitOfWork, context: Context, parts: Parts, command: ApplyForLoan) -> DecisionRecord:
-    """Where the two stories meet: the score that the bank was given becomes what a decision rests on."""
-    credit = usable_assessment(parts, unit.connection, command.inquiry_id, context.actor.id)
-    return decide_application(unit, context, command, credit)
+def decide_from_answer(unit: UnitOfWork, context: Context, parts: Parts, command: DecideApplication) -> DecisionRecord:
+    """Where the two stories meet: what the bank's node signed becomes what a decision rests on, and is kept with it."""
+    bank, at = context.actor.id, context.at
+    if command.statement is not None:
+        support = statements.of_statement(parts, unit, command.statement, bank, at)
+    else:
+        support = statements.of_inquiry(parts, unit, str(command.inquiry_id), bank, at)
+    record = decide_application(unit, context, command, support.credit)
+    if support.proof is not None:
+        statements.keep(parts, unit, context, support.proof, record.decision_id)
+    return record
 
 
 @router.get("/decisions")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from credit_api.http.fields import ResponseModel, TextPair, read
 from financing.base.parameters.records import GreenTerms, LendingProduct, ProductTerms
@@ -68,6 +68,9 @@ class DecisionOut(ResponseModel):
     expected_loss_fen: int | None = read("workings?.expected_loss")
     reasons: list[ReasonOut]
     model_version: str | None
+    assessment_id: str | None = Field(
+        description="the statement that it rests on; of decisions of before there were statements, the inquiry"
+    )
     parameter_hashes: dict[str, str]
     pledge_ids: list[str]
     decided_at: datetime

@@ -43,6 +43,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "decide.collateral": ("押品", "Collateral"),
     "decide.pledge_value": ("{id}，可贷 {lendable}", "{id}, supports {lendable}"),
     "decide.score": ("评分", "Score"),
+    "decide.statement": (
+        "银行节点的签名评分声明（可选，代替所选评分）",
+        "The node's signed statement (optional, in place of the score)",
+    ),
     "decide.product": ("产品", "Product"),
     "decide.amount": ("金额", "Amount"),
     "decide.tenor": ("期限", "Tenor"),

@@ -18,7 +18,9 @@ from credit_api.nodes.messages import ActName
 from credit_api.nodes.service import not_read, read, refused
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, FederatedError
+from federated.nodes import statements
 from federated.nodes.bank import BankNode
+from federated.nodes.statements import as_document
 from federated.serving.network import Network
 from federated.serving.queries import NoFile, ScoreQuery
 
@@ -45,6 +47,12 @@ class Listed(Question):
 
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
     after: Annotated[str, Field(max_length=128)] = ""
+
+
+class Keyed(Question):
+    """The key of statements, or a new one from now on."""
+
+    new: bool = False
 
 
 class Deciding(Question):
@@ -88,6 +96,13 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
             raise ChannelRefused(f"{desk.node.org_id} is no bank: it has no customers of its own")
         return {"subjects": desk.node.customers(asked.limit, asked.after)}
 
+    @app.post("/statement-key")
+    def statement_key(asked: Annotated[Keyed, Depends(read(Keyed))]) -> dict[str, Any]:
+        if not isinstance(desk.node, BankNode):
+            raise ChannelRefused(f"{desk.node.org_id} is no bank: it states no scores")
+        store = desk.node.store
+        return statements.jwk_of(statements.renew_key(store) if asked.new else statements.public_key(store))
+
     @app.post("/decide")
     def decide(asked: Annotated[Deciding, Depends(read(Deciding))]) -> dict[str, Any]:
         event, not_told = desk.decide(asked.version, asked.act, asked.note)
@@ -105,7 +120,8 @@ def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:
     """The answer to a question for a score. Raises what `Network.score` raises."""
     query = ScoreQuery(desk.node.org_id, asked.subject, asked.consent, asked.purpose, desk.node.now())
     found = network.score(query)
-    return {"no_file": isinstance(found, NoFile)} | asdict(found)
+    told = {"no_file": isinstance(found, NoFile)} | asdict(found)
+    return told if isinstance(found, NoFile) else told | {"statement": as_document(found.statement)}
 
 
 def standing_of(desk: Desk) -> Standing:

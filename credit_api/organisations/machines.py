@@ -6,9 +6,10 @@ overlap while they are changed, expire, and are revoked; a token ends with the k
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from credit_api.app.errors import OauthRefused
 from credit_api.http.auth.sessions import machine_key_t, machine_t, open_machine_session
 from credit_api.http.tables import AssertionRow
+from federated.nodes.statements import jwk_of
 from financing.base.authority import Work
 from financing.base.commands import Command, Moment, Text, use_case
 from financing.base.context import Context
@@ -41,6 +43,8 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTED_FOR = timedelta(minutes=5)
 CLOCKS = timedelta(seconds=30)
 KEYS_MAX = 5
+# Who registers the node of a bank that runs in this service, and has none of its own.
+SERVICE = "service"
 KEY_LIFETIME_MAX = timedelta(days=400)
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 RSA_BITS_MIN = 2048
@@ -191,6 +195,57 @@ def machines_of(connection: Connection, organisation_id: str, window: Window = A
     query = select(machine_t).where(machine_t.c.organisation_id == organisation_id)
     order = (Key(machine_t.c.created_at, descending=True), Key(machine_t.c.id, descending=True))
     return page_of(connection, query, order, window, lambda row: _machine(connection, row))
+
+
+def statement_key(connection: Connection, organisation_id: str, public_key: str) -> MachineKey | None:
+    """The key of a machine of an organisation, for the work of statements, that has this public half (Ed25519, hex).
+
+    One of a revoked machine counts as revoked.
+    """
+    for machine in machines_of(connection, organisation_id):
+        for key in machine.keys if Work.STATEMENTS in machine.works else ():
+            if ed25519_of(key.jwk) == public_key:
+                return replace(key, revoked_at=key.revoked_at or machine.revoked_at)
+    return None
+
+
+def ed25519_of(jwk: Mapping[str, Any]) -> str | None:
+    """The public key (32 bytes as hex) of a JWK; None for one of another kind."""
+    if (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519"):
+        return None
+    return base64.urlsafe_b64decode(str(jwk["x"]) + "==").hex()
+
+
+def register_node(
+    unit: UnitOfWork, organisation_id: str, public_key: str, new_id: Callable[[str], str], at: datetime
+) -> str | None:
+    """Register the statement key of a bank's node that runs in this service, as the service keeps signing keys of who
+    has not brought its own; the machine's id if that changed anything.
+
+    Nothing is registered for a bank whose people registered a machine for statements, nor beside a machine that they
+    revoked, nor a key a second time.
+    """
+    machines = machines_of(unit.connection, organisation_id)
+    stating = [each for each in machines if Work.STATEMENTS in each.works]
+    known = any(ed25519_of(key.jwk) == public_key for machine in stating for key in machine.keys)
+    if known or any(each.created_by != SERVICE or each.revoked_at is not None for each in stating):
+        return None
+    given = AddMachineKey(jwk={**jwk_of(public_key)}, expires_at=at + KEY_LIFETIME_MAX)
+    if stating:
+        machine_id = stating[0].machine_id
+    else:
+        machine_id = new_id("mac")
+        values = {
+            "id": machine_id,
+            "organisation_id": organisation_id,
+            "label": "node in this service",
+            "works": Work.STATEMENTS.value,
+            "created_by": SERVICE,
+            "created_at": at,
+        }
+        unit.connection.execute(insert(machine_t).values(**values))
+    _add_key(unit.connection, machine_id, given, at)
+    return machine_id
 
 
 def asserted(connection: Connection, assertion: str, audiences: Iterable[str], at: datetime) -> Asserted:

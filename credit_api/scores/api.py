@@ -15,7 +15,7 @@ from credit_api.http.routing import Router
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries
 from credit_api.scores.schemas import ConsentIn, ConsentOut, ScoreIn, ScoreOut, WithdrawalIn
-from credit_api.scores.scoring import ask_score
+from credit_api.scores.scoring import ask_score, with_reasons
 from federated.consent.record import ConsentRecord
 from financing.base.commands import Id
 from financing.base.context import Context
@@ -89,4 +89,4 @@ def list_inquiries(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) 
     parts.audit.note(AuditEvent.read(principal, parts.clock(), "inquiries"))
     with parts.reading() as connection:
         page = inquiries(connection, bank_id=principal.organisation_id, answered=True, window=paging.window)
-    return paging.answers(page, lambda each: ScoreOut.model_validate(each.answer))
+    return paging.answers(page, lambda each: ScoreOut.model_validate(with_reasons(parts, each).answer))

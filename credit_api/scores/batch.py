@@ -31,7 +31,7 @@ ANSWERED = (
     "inquiry_id",
 )
 # The service or the key is wrong, not the row: going on would only repeat it.
-FATAL = frozenset({401, 500, 502, 503, 504})
+FATAL = frozenset({401, 500, 501, 502, 503, 504})
 
 
 class BatchRefused(Exception):

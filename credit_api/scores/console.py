@@ -17,7 +17,7 @@ from credit_api.http.routing import Router
 from credit_api.scores.consents import record_signed
 from credit_api.scores.inquiries import inquiries, own_inquiry
 from credit_api.scores.schemas import ConsentIn, ScoreIn, ScoreOut
-from credit_api.scores.scoring import ask_score
+from credit_api.scores.scoring import ask_score, with_reasons
 from federated.consent.record import ConsentRecord, Purpose
 from federated.errors import DataMissing
 from financing.base.commands import Id
@@ -91,6 +91,7 @@ def customer_page(page: Page, subject_id: str) -> Response:
         asked=asked,
         at=at,
         purposes=list(Purpose),
+        gateway=page.parts.settings.score_gateway,
     )
 
 
@@ -176,7 +177,8 @@ def answer(page: PageDep, inquiry_id: Id) -> Response:
         inquiry = own_inquiry(connection, inquiry_id, bank.organisation_id)
         firm = UnitOfWork(connection).organisations.of_subject(inquiry.subject_id)
     page.note_read("inquiry", inquiry.subject_id)
-    given = None if inquiry.outcome == "refused" else ScoreOut.model_validate(inquiry.answer)
+    refused = inquiry.outcome == "refused"
+    given = None if refused else ScoreOut.model_validate(with_reasons(page.parts, inquiry).answer)
     return page.render(
         "inquiry.html",
         inquiry=inquiry,

@@ -13,7 +13,6 @@ from financing.base.errors import NotFound, NotPermitted
 from financing.base.storage.columns import table_of
 from financing.base.storage.paging import ALL, Key, Page, Window, page_of
 from financing.base.storage.store import columns_of, value_of
-from financing.lending.origination.assessment import CreditAssessment, NoFile
 
 inquiry_t = table_of(InquiryRow)
 
@@ -72,24 +71,6 @@ def inquiry_of(connection: Connection, inquiry_id: str, bank_id: str) -> Inquiry
     if inquiry.bank_id != bank_id or inquiry.outcome == "refused":
         raise NotPermitted("this inquiry cannot support a decision of this bank", inquiry_id=inquiry_id)
     return inquiry
-
-
-def assessment_of(inquiry: Inquiry) -> CreditAssessment | NoFile:
-    """Financing's view of an answered inquiry: the one place where the two stories meet."""
-    if inquiry.outcome == "no_file":
-        return NoFile(inquiry.subject_id)
-    answer = inquiry.answer
-    return CreditAssessment(
-        assessment_id=inquiry.inquiry_id,
-        subject=inquiry.subject_id,
-        score=answer["score"],
-        probability=answer["probability"],
-        grade=answer["grade"],
-        model_version=answer["model_version"],
-        assessed_at=inquiry.asked_at,
-        valid_until=datetime.fromisoformat(answer["valid_until"]),
-        basis=answer["basis"],
-    )
 
 
 def _inquiry(row: Row[Any]) -> Inquiry:

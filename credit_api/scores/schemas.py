@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from credit_api.http.fields import RequestModel, ResponseModel, TextPair
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose
+from federated.nodes.statements import SignedStatement
 from federated.serving import NoFile, Score
 from financing.base.commands import Id, Moment
 
@@ -107,7 +108,11 @@ class ScoreTold(ResponseModel):
     inquiry_id: str
     score: int | None = Field(default=None, ge=300, le=850)
     grade: str | None = None
-    reasons: list[TextPair] = Field(default=[], max_length=4, description="what lowered the score most, at most four")
+    reasons: list[TextPair] | None = Field(
+        default=[],
+        max_length=4,
+        description="what lowered the score most, at most four; null: the bank's node, which keeps them, does not tell",
+    )
     electricity: Literal["included", "not_consented", "no_file", "unavailable", "not_used"] | None = Field(
         default=None, description="unavailable: a grid company did not answer; asked again the score may differ"
     )
@@ -127,6 +132,9 @@ class ScoreOut(ScoreTold):
     )
     data_origin: str | None = Field(default=None, description="`generated` for a generated population")
     valid_until: datetime | None = None
+    statement: SignedStatement | None = Field(
+        default=None, description="the same but for the reasons, signed by the bank's node: what a decision rests on"
+    )
 
     @classmethod
     def told(cls, inquiry_id: str, asked: ScoreIn, answer: Score | NoFile, at: datetime) -> Self:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
+from credit_api.app.errors import GatewayOff
 from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent
 from credit_api.audit.trace import current
 from credit_api.http.auth.principal import Principal
-from credit_api.scores.inquiries import Inquiry, assessment_of, inquiry_of, log_inquiry
+from credit_api.organisations.machines import SERVICE, register_node
+from credit_api.scores.inquiries import Inquiry, log_inquiry
 from credit_api.scores.schemas import ScoreIn, ScoreOut
-from federated.consent.record import Purpose
+from credit_api.scores.statements import stored_statement
 from federated.errors import FederatedError
+from federated.nodes.statements import shows
 from federated.serving import ScoreQuery
-from financing.lending.origination.assessment import CreditAssessment, NoFile
 from financing.lending.unit import UnitOfWork
 
 
 def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
     """Score a customer of the calling bank. The answer leaves only after the inquiry is committed to the log.
 
-    Raises what `Network.score` refuses; the refusal is logged with its code.
+    The node that signed it is registered with it, where its bank's people registered none (`register_node`). Raises
+    `GatewayOff`, and what `Network.score` refuses; that refusal is logged with its code.
     """
+    if not parts.settings.score_gateway:
+        raise GatewayOff("this service asks for no scores: ask the bank's own node, and decide by its statement")
     at, inquiry_id = parts.clock(), parts.new_id("inq")
     query = ScoreQuery(principal.organisation_id, asked.subject_id, asked.consent_id, asked.purpose, at)
     try:
@@ -32,8 +36,24 @@ def ask_score(parts: Parts, principal: Principal, asked: ScoreIn) -> ScoreOut:
     except FederatedError as refusal:
         _log(parts, principal, asked, inquiry_id, "refused", {"code": refusal.code}, at)
         raise
-    _log(parts, principal, asked, inquiry_id, answer.answer, answer.model_dump(mode="json"), at)
+    # Reasons pass through to who asked. The bank's node keeps them; this service stores none.
+    kept = answer.model_dump(mode="json", exclude={"reasons"})
+    _log(parts, principal, asked, inquiry_id, answer.answer, kept, at)
     return answer
+
+
+def with_reasons(parts: Parts, inquiry: Inquiry) -> Inquiry:
+    """An inquiry with the reasons of its answer, which the bank's node keeps; null where that does not tell them, or
+    tells others than it signed. Answers of before there were statements have theirs."""
+    if not inquiry.answer.get("statement"):
+        return inquiry
+    said = stored_statement(inquiry.answer["statement"]).statement
+    try:
+        shown = parts.network.bank_node(inquiry.bank_id).shown_reasons(said.statement_id)
+    except FederatedError:
+        shown = None
+    told = [asdict(each) for each in shown.reasons] if shown is not None and shows(said, shown) else None
+    return inquiry.model_copy(update={"answer": inquiry.answer | {"reasons": told}})
 
 
 def _log(
@@ -68,17 +88,11 @@ def _log(
     def log(unit: UnitOfWork) -> None:
         log_inquiry(unit.connection, inquiry)
         parts.audit.record(unit, event)
+        if (signed := answer.get("statement")) is not None:
+            machine = register_node(unit, inquiry.bank_id, signed["public_key"], parts.new_id, at)
+            if machine is not None:
+                told = replace(event, action="register_machine", person=SERVICE, concerns_id="", object_id=machine)
+                parts.audit.record(unit, told)
 
     parts.writer.execute(log)
     current().told = True
-
-
-def usable_assessment(parts: Parts, connection: Connection, inquiry_id: str, bank_id: str) -> CreditAssessment | NoFile:
-    """An inquiry's answer for a decision made now: its consent must still stand, for the purpose it was asked for.
-
-    Raises what `inquiry_of` refuses, and `ConsentWithdrawn`, `ConsentExpired` and their kin.
-    """
-    inquiry = inquiry_of(connection, inquiry_id, bank_id)
-    purpose = Purpose(inquiry.purpose)
-    parts.network.usable_consent(inquiry.consent_id, bank_id, inquiry.subject_id, purpose, parts.clock())
-    return assessment_of(inquiry)

@@ -17,6 +17,7 @@ from credit_api.http.routing import Router
 from credit_api.http.tables import InquiryMade
 from credit_api.scores.inquiries import Inquiry, inquiries
 from credit_api.scores.schemas import ConsentOut, ScoreTold, WithdrawalIn
+from credit_api.scores.scoring import with_reasons
 from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Action
@@ -83,7 +84,7 @@ def list_inquiries_about_me(parts: PartsDep, principal: PrincipalDep, paging: Pa
     parts.audit.note(AuditEvent.read(principal, parts.clock(), "own_inquiries", concerns=subject))
     with parts.reading() as connection:
         page = inquiries(connection, subject_id=subject, window=paging.window)
-    return paging.answers(page, InquiryAboutMe.of)
+    return paging.answers(page, lambda each: InquiryAboutMe.of(with_reasons(parts, each)))
 
 
 @router.get("/uses")

@@ -13,6 +13,7 @@ from credit_api.console.posting import Post, PostDep, shown
 from credit_api.http.pipeline import REFUSALS, id_from_key
 from credit_api.http.routing import Router
 from credit_api.scores.inquiries import inquiries
+from credit_api.scores.scoring import with_reasons
 from credit_api.subjects.rights import NodeUse, consents_of, own_subject, uses_of, withdraw_own
 from federated.consent.document import as_document
 from federated.consent.record import ConsentRecord, DataScope, Purpose
@@ -45,6 +46,7 @@ def record_page(page: Page, signed: str = "") -> Response:
     page.note_read("own_record", subject)
     with page.parts.reading() as connection:
         asked = inquiries(connection, subject_id=subject, window=page.window("inquiries"))
+    asked = asked.map(lambda rows: [with_reasons(page.parts, each) for each in rows])
     try:
         consents = consents_of(page.parts, subject, page.window("consents"))
         uses, silent = uses_of(page.parts, subject, page.window("uses"))

@@ -20,7 +20,7 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from federated.consent.instants import to_micros
+from federated.consent.framing import framed, instant_bytes
 from federated.consent.record import ConsentRecord, KeyAttestation, utc
 from federated.errors import ConsentSignatureInvalid
 
@@ -40,7 +40,7 @@ def terms_bytes(record: ConsentRecord) -> bytes:
 
     A consent that names a grid company has it after the bank, under a domain of its own.
     """
-    return _framed(
+    return framed(
         NAMING_DOMAIN if record.grid_id else CONSENT_DOMAIN,
         record.consent_id.encode(),
         record.subject_id.encode(),
@@ -48,27 +48,31 @@ def terms_bytes(record: ConsentRecord) -> bytes:
         *([record.grid_id.encode()] if record.grid_id else []),
         " ".join(sorted(record.purposes)).encode(),
         " ".join(sorted(record.scope)).encode(),
-        _instant(record.valid_from),
-        _instant(record.valid_until),
+        instant_bytes(record.valid_from),
+        instant_bytes(record.valid_until),
     )
 
 
 def key_bytes(key: KeyAttestation) -> bytes:
     """What the authority signs: domain, then subject, public key and interval, each with its length."""
-    return _framed(
-        KEY_DOMAIN, key.subject_id.encode(), key.public_key, _instant(key.valid_from), _instant(key.valid_until)
+    return framed(
+        KEY_DOMAIN,
+        key.subject_id.encode(),
+        key.public_key,
+        instant_bytes(key.valid_from),
+        instant_bytes(key.valid_until),
     )
 
 
 def withdrawal_bytes(record: ConsentRecord) -> bytes:
     """What a subject signs to withdraw for good: domain, then id, subject and bank, each with its length."""
-    return _framed(WITHDRAWAL_DOMAIN, record.consent_id.encode(), record.subject_id.encode(), record.bank_id.encode())
+    return framed(WITHDRAWAL_DOMAIN, record.consent_id.encode(), record.subject_id.encode(), record.bank_id.encode())
 
 
 def binding_bytes(subject_id: str, organisation_id: str, challenge: str) -> bytes:
     """What a subject signs to say that an organisation is its own: domain, both ids and the service's challenge, each
     with its length."""
-    return _framed(BINDING_DOMAIN, subject_id.encode(), organisation_id.encode(), challenge.encode())
+    return framed(BINDING_DOMAIN, subject_id.encode(), organisation_id.encode(), challenge.encode())
 
 
 def public_of(secret: bytes) -> bytes:
@@ -154,11 +158,3 @@ def _good(public_key: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _framed(*parts: bytes) -> bytes:
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-
-
-def _instant(at: datetime) -> bytes:
-    return to_micros(at).to_bytes(8, "big", signed=True)

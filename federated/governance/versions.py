@@ -49,14 +49,22 @@ class Governance:
 
         Raises `VersionNotFound`, `ModelCorrupt`.
         """
-        standing = self.lifecycle()
-        standing.record(version)
+        self.lifecycle().record(version)
         if version not in self._manifests:
-            recorded = next(e for e in standing.events if e.version == version and e.kind is Kind.REGISTERED)
-            if recorded.details.get("manifest_sha256") != self._manifest_sha256(version):
+            if self.manifest_sha256(version) != self._manifest_sha256(version):
                 raise ModelCorrupt(f"{self._model} {version} is not the manifest that was registered", version=version)
             self._manifests[version] = self._registry.manifest(self._model, version)
         return self._manifests[version]
+
+    def manifest_sha256(self, version: str) -> str:
+        """SHA-256 (hex) of a version's manifest as it was recorded when the version was registered.
+
+        Raises `VersionNotFound`, `ModelCorrupt`.
+        """
+        standing = self.lifecycle()
+        standing.record(version)
+        recorded = next(e for e in standing.events if e.version == version and e.kind is Kind.REGISTERED)
+        return recorded.details.get("manifest_sha256", "")
 
     def champion(self, at: datetime) -> Manifest:
         """The version that scores at `at`. Raises `ModelNotFound` (none appointed), `ModelExpired`, `ModelCorrupt`."""

@@ -12,7 +12,8 @@ from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
 from federated.models.served.reasons import RankedReason, Reason, top_reasons
-from federated.nodes import functions
+from federated.models.served.scaling import grade_of, logit_of, probability_of
+from federated.nodes import functions, statements
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
 from federated.nodes.row_sets import RowSets, kept_sets
@@ -30,6 +31,19 @@ class OwnPartial:
 
     passed_on: PartialScore
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldScore:
+    """What came of a query, for the bank's node to state: `valid_until` is exclusive, hashes are SHA-256 in hex."""
+
+    score: int
+    reasons: tuple[Reason, ...]
+    basis: statements.Stated
+    model_version: str
+    manifest_sha256: str
+    model_sha256: str
+    valid_until: datetime
 
 
 class BankNode(Node):
@@ -169,6 +183,37 @@ class BankNode(Node):
             return None
         share, ranked = found
         return OwnPartial(PartialScore(self.org_id, share), top_reasons([*ranked, *theirs]))
+
+    def state(self, request: PartialRequest, told: ToldScore) -> statements.SignedStatement:
+        """This bank's signed word on what came of its own query; its reasons stay here, with their salt.
+
+        Raises `NotPermitted` on behalf of another bank, `InvalidStatement`, `NodeUnavailable`.
+        """
+        if request.bank_id != self.org_id:
+            raise NotPermitted("a bank can only state scores of its own customers", bank_id=request.bank_id)
+        shown, digest = statements.salted(told.reasons)
+        statement = statements.ScoreStatement(
+            statement_id=statements.new_id(),
+            bank_id=self.org_id,
+            subject_id=request.subject_id,
+            consent_id=request.consent_id,
+            purpose=request.purpose,
+            score=told.score,
+            probability=probability_of(logit_of(told.score)),
+            grade=grade_of(told.score),
+            basis=told.basis,
+            reasons_sha256=digest,
+            model_version=told.model_version,
+            manifest_sha256=told.manifest_sha256,
+            model_sha256=told.model_sha256,
+            assessed_at=request.at,
+            valid_until=told.valid_until,
+        )
+        return statements.signed_and_kept(self.store, statement, shown)
+
+    def shown_reasons(self, statement_id: str) -> statements.ShownReasons:
+        """The reasons behind one of this bank's statements, for its customer. Raises `DataMissing`."""
+        return statements.kept_reasons(self.store, statement_id)
 
     def _opened(self, request: PartialRequest, beside: PartialScore) -> tuple[RankedReason, ...]:
         with self.refusals_logged(request):

@@ -268,6 +268,7 @@ def delete_customers(store: NodeStore, subjects: Sequence[str], at: datetime | N
             places = dict(db.execute(query))
             kept = _left_behind(store, db, subjects, places, now)
             deleted = db.execute(f"DELETE FROM files WHERE subject_id {AMONG}").rowcount
+            db.execute(f"DELETE FROM statements WHERE subject_id {AMONG}")
             db.execute(f"UPDATE alignments SET subject_id = ? WHERE subject_id {AMONG}", (DELETED,))
             cleared = _clear_orders(db, frozenset(subjects))
             if deleted:

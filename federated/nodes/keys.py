@@ -1,9 +1,9 @@
 """A node's private keys at rest: they lie in its store sealed, under a key that lies outside it.
 
-Sealed are the key that a node signs with, its key for masks, its secret of an alignment that is under way, and what it
-keeps of hidden functions (`nodes.functions`). The sealing key (ChaCha20-Poly1305; the node's name and the key's are
-bound in) is derived with scrypt from the passphrase in `TANXIN_NODE_PASSPHRASE`, or without one lies in a file (mode
-0600) in `node-keys/`, beside the folder of the stores.
+Sealed are the keys that a node signs messages and statements with, its key for masks, its secret of an alignment that
+is under way, and what it keeps of hidden functions (`nodes.functions`). The sealing key (ChaCha20-Poly1305; the node's
+name and the key's are bound in) is derived with scrypt from the passphrase in `TANXIN_NODE_PASSPHRASE`, or without one
+lies in a file (mode 0600) in `node-keys/`, beside the folder of the stores.
 
 Guarantee: whoever has a copy of a store, or of the whole folder of stores with `-wal` and `-shm`, has no private key of
 a node, and can put none of its choosing into a store. Threat model: stolen copies and backups of stores. Whoever reads
@@ -32,7 +32,7 @@ from federated.nodes.store import NodeStore
 
 PASSPHRASE = "TANXIN_NODE_PASSPHRASE"  # noqa: S105 - a variable's name
 FOLDER = "node-keys"
-SIGNING, MASK = "signing_key", "mask key"
+SIGNING, MASK, STATING = "signing_key", "mask key", "statement key"
 SEALED_BY, TO_SCRUB = "keys sealed by", "keys to scrub"
 MARK = b"sealed1 "
 BY_FILE, BY_PASSPHRASE = b"file", b"word"
@@ -127,7 +127,7 @@ def _sealed_anew(store: NodeStore, rows: Mapping[str, bytes]) -> dict[str, bytes
 
 
 def _is_key(name: str) -> bool:
-    if name in {SIGNING, MASK} or name.startswith("function/"):
+    if name in {SIGNING, MASK, STATING} or name.startswith("function/"):
         return True
     return name.startswith("psi/") and name == alignment_secret(name.split("/")[1])
 

@@ -31,6 +31,12 @@ CREATE TABLE alignments (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+# What a bank's node stated, with the reasons that it keeps to itself (`nodes.statements`).
+STATEMENTS = """
+CREATE TABLE IF NOT EXISTS statements (statement_id TEXT PRIMARY KEY, subject_id TEXT NOT NULL, kept TEXT NOT NULL)
+  STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS statements_by_subject ON statements (subject_id);
+"""
 # For stores of before meters' readings had a period: days since 1970, both included, of a grid company's file.
 PERIOD = ("read_from", "read_until")
 # Places in an alignment are agreed with the peer: that of a customer who was deleted is left.
@@ -138,6 +144,7 @@ class NodeStore:
                 raise StoreOutdated(f"{path.name} does not say what its columns are: {DESCRIBE}", file=path.name)
             self.schema: FeatureSchema = schema_of(meta["schema"])
             _add_periods(self._db)
+            self._db.executescript(STATEMENTS)
             self._consents = ConsentStore(self._db)
             self._consents.uses.verify()
         except (UseLogTampered, StoreOutdated):
@@ -395,6 +402,17 @@ class NodeStore:
         """Forget run state."""
         with self._transaction():
             self._db.executemany("DELETE FROM state WHERE key = ?", ((key,) for key in keys))
+
+    def keep_statement(self, statement_id: str, subject_id: str, kept: str) -> None:
+        """Keep a statement about a subject, as JSON; each id once."""
+        with self._transaction():
+            self._db.execute("INSERT INTO statements VALUES (?, ?, ?)", (statement_id, subject_id, kept))
+
+    def kept_statement(self, statement_id: str) -> str | None:
+        """A statement that was kept, or None."""
+        with self._held():
+            row = self._db.execute("SELECT kept FROM statements WHERE statement_id = ?", (statement_id,)).fetchone()
+        return None if row is None else str(row[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -50,8 +50,8 @@ from federated.governance.weights import ScoringModel
 from federated.models.encoding.binning import IntArray
 from federated.models.served.hidden import HiddenFunction
 from federated.models.served.reasons import Reason
-from federated.models.served.scaling import grade_of, logit_of, probability_of, score_of
-from federated.nodes.bank import BankNode
+from federated.models.served.scaling import score_of
+from federated.nodes.bank import BankNode, ToldScore
 from federated.nodes.grid import GridNode
 from federated.nodes.masks import unmasked_sum
 from federated.nodes.node import PartialRequest, PartialScore
@@ -374,6 +374,12 @@ class Network:
         if evaluated is None:
             return NoFile(query.subject_id, at)
         basis = Basis.BANK_ONLY if evaluated.grid_id is None else Basis.JOINT
+        told = ToldScore(
+            evaluated.score, evaluated.reasons, basis.value, manifest.version,
+            self.oversight.governance.manifest_sha256(manifest.version), manifest.weights_sha256,
+            from_micros(to_micros(at)) + SCORE_VALIDITY,
+        )  # fmt: skip
+        signed = bank.state(request, told)
         # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
         grids = () if evaluated.grid_id is None else (evaluated.grid_id,)
         electricity = evaluated.electricity if manifest.joint else Electricity.NOT_USED
@@ -384,15 +390,16 @@ class Network:
         return Score(
             subject_id=query.subject_id,
             score=evaluated.score,
-            probability=probability_of(logit_of(evaluated.score)),
-            grade=grade_of(evaluated.score),
+            probability=signed.statement.probability,
+            grade=signed.statement.grade,
             reasons=evaluated.reasons,
             model_version=manifest.version,
             basis=basis,
             electricity=electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
-            valid_until=from_micros(to_micros(at)) + SCORE_VALIDITY,
+            valid_until=told.valid_until,
+            statement=signed,
         )
 
     def _shadow_score(self, request: PartialRequest, manifest: Manifest, grids: Sequence[str]) -> int | None:

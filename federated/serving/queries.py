@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from federated.consent.record import Purpose
 from federated.models.served.reasons import Reason
+from federated.nodes.statements import SignedStatement
 
 SCORE_VALIDITY = timedelta(days=30)
 
@@ -49,7 +50,8 @@ class Score:
 
     The probability is that of the whole score point, so it tells no more than the score. `basis` says whether a grid
     company's share is in it and `electricity` why not; asked again when an unavailable node is back, the score may
-    differ. `data_origin` is `generated` for a generated population.
+    differ. `data_origin` is `generated` for a generated population. `statement` says the same but for the reasons,
+    signed by the bank's node.
     """
 
     subject_id: str
@@ -63,6 +65,8 @@ class Score:
     data_origin: str
     scored_at: datetime
     valid_until: datetime
+    # Two answers that say the same are equal, and each has a statement of its own.
+    statement: SignedStatement = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

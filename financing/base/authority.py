@@ -32,6 +32,7 @@ class Work(StrEnum):
     """A kind of work: the scopes that a machine is given."""
 
     SCORES = "scores"
+    STATEMENTS = "statements"
     MODELS = "models"
     LENDING = "lending"
     MARKET = "market"
@@ -176,7 +177,7 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "withdraw_security": May(HOLDERS, _LEND),
         "release_security": May(("bank",), _LEND, PARTY),
         "decide_application": May(("bank",), _LEND),
-        "decide_from_inquiry": May(("bank",), _LEND),
+        "decide_from_answer": May(("bank",), _LEND),
         "check_decision": May(("bank",), _LEND, OWN, Role.CHECKER, "an amount above the product's limit"),
         "disburse_loan": May(("bank",), _LEND),
         "draw_tranche": May(("bank",), _LEND, PARTY),

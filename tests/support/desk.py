@@ -244,7 +244,7 @@ class Desk:
 
     def decide(self, borrower="dev-a", **asked):
         """The bank's decision on an application of a good customer."""
-        application = ApplyForLoan(borrower_id=borrower, inquiry_id="inq_1", **({"tenor_days": 180} | asked))
+        application = ApplyForLoan(borrower_id=borrower, **({"tenor_days": 180} | asked))
         return self.run(BANK, decide_application, application, self.assessment(f"subject-of-{borrower}"))
 
     def disburse(self, record, amount_fen):

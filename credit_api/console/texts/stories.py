@@ -167,6 +167,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "score.probability": ("一年内违约概率", "Probability of default within a year"),
     "score.reasons": ("拉低评分的主要原因", "What lowered the score most"),
     "score.no_reasons": ("没有明显拉低评分的因素。", "Nothing lowered the score noticeably."),
+    "score.reasons_kept": (
+        "理由由银行节点保存,此处不可见。",
+        "The bank's node keeps the reasons; they are not seen here.",
+    ),
     "score.expired": ("已过有效期", "No longer valid"),
     "score.no_file_text": (
         "本行没有这位客户的档案。这不是低分，而是另一种答复：需要人工审核。",

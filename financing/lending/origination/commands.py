@@ -35,11 +35,9 @@ from financing.valuation.pools import require_priced, value_pool
 
 
 class ApplyForLoan(Command):
-    """A bank officer's application for a customer. `inquiry_id` is the answer of an earlier score inquiry of this bank
-    about the borrower. Without a product, the usual one of the day."""
+    """A bank officer's application for a customer. Without a product, the usual one of the day."""
 
     borrower_id: Id
-    inquiry_id: Id
     product: Id | None = None
     amount_fen: Fen
     tenor_days: int = Field(strict=True, ge=1, le=3660)

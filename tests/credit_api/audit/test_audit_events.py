@@ -173,6 +173,8 @@ def test_a_score_is_told_with_its_inquiry_and_the_firm_reads_its_own_record(sqli
     events = since(w, before)
     assert [(each.organisation_id, each.action, each.outcome, each.code) for each in events] == [
         ("bank-gusu", "ask_score", "committed", ""),
+        # With the first answer the service registers the node that signed it, as nobody has brought the bank's own.
+        ("bank-gusu", "register_machine", "committed", ""),
         ("bank-gusu", "ask_score", "refused", "purpose_not_covered"),
         ("bank-gusu", "read_consent", "read", ""),
         ("firm", "read_own_inquiries", "read", ""),
@@ -181,14 +183,16 @@ def test_a_score_is_told_with_its_inquiry_and_the_firm_reads_its_own_record(sqli
         ("firm", "withdraw_my_consent", "committed", ""),
     ]
     assert events[0].object_id == inquiry
-    assert {each.concerns_id for each in events[:6]} == {subject}
-    assert events[6].object_id == consent
+    assert (events[1].person, events[1].concerns_id) == ("service", "")
+    assert {each.concerns_id for each in (events[0], *events[2:7])} == {subject}
+    assert events[7].object_id == consent
 
 
 def test_an_inquiry_at_the_console_is_told_once(sqlite_world):
     w = sqlite_world
     subject = w.get("bank-gusu", "/v1/customers?limit=1")[0]["subject_id"]
     consent = w.consent("bank-gusu", subject)["consent_id"]
+    w.score("bank-gusu", subject)
     browser = entered(w, "bank-gusu")
     for purpose, status, outcome in (("credit_application", 303, "committed"), ("nonsense", 422, "refused")):
         page = browser.get(f"/console/scores/{subject}", headers=HTML).text

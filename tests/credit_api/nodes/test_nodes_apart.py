@@ -49,6 +49,7 @@ from federated.errors import (
 )
 from federated.governance.model_registry import ModelRegistry
 from federated.nodes.node import PartialRequest
+from federated.nodes.statements import jwk_of
 from federated.operating.nodes import NodeSeat
 from federated.serving import Basis, Electricity, Network, ScoreQuery
 from simulations.worlds.wallet import Wallet
@@ -382,6 +383,14 @@ def test_a_bank_answers_its_own_organisation_alone(apart, bank, trained):
         assert stat.S_IMODE((home / "node.sock").stat().st_mode) == 0o600
         told = ask_own(home, "/score", {"subject": subject, "consent": f"CONS-{subject}", "purpose": "loan_review"})
         assert (told["basis"], told["no_file"]) == ("joint", False)
+        stated = told["statement"]
+        assert set(stated) == {"statement", "public_key", "signature"}
+        assert stated["statement"]["score"] == told["score"]
+        assert not any(reason["en"] in json.dumps(stated) for reason in told["reasons"])
+        assert ask_own(home, "/statement-key") == jwk_of(stated["public_key"])
+        renewed = ask_own(home, "/statement-key", {"new": True})
+        assert renewed != jwk_of(stated["public_key"])
+        assert ask_own(home, "/statement-key") == renewed
         assert subject in ask_own(home, "/customers", {"limit": 1000})["subjects"]
         assert ask_own(home, "/standing")["champion"] == "v0003"
         with pytest.raises(FederatedError, match="not as nodes write it"):

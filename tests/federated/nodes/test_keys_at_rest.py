@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from federated.alignment import psi
 from federated.alignment.session import AlignmentSession
 from federated.errors import NodeUnavailable
-from federated.nodes import keys
+from federated.nodes import keys, statements
 from federated.nodes.grid import GridNode
 from federated.nodes.identity import signing_key
 from federated.nodes.keys import MASK, PASSPHRASE, SEALED_BY, SIGNING, TO_SCRUB, kept_key, key_file
@@ -340,3 +340,9 @@ def test_a_sealed_key_opens_at_its_own_node_and_under_its_own_name_only(store, t
         shutil.copy(key_file(store), key_file(renamed))
         with pytest.raises(NodeUnavailable, match="is not the key"):
             signing_key(renamed)
+
+
+def test_the_key_of_statements_is_sealed_anew_with_the_others(store, quick, monkeypatch):
+    public = statements.public_key(store)
+    monkeypatch.setenv(PASSPHRASE, "correct horse battery staple")
+    assert statements.public_key(store) == public

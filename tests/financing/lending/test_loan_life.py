@@ -194,7 +194,7 @@ def test_a_large_decision_waits_for_another_person(desk):
 
 def test_what_a_machine_decided_is_checked_by_who_registers_none(desk):
     """An administrator that checks, too, was two persons through a machine of its own."""
-    asked = ApplyForLoan(borrower_id=BORROWER, inquiry_id="inq_1", tenor_days=180, **large(desk))
+    asked = ApplyForLoan(borrower_id=BORROWER, tenor_days=180, **large(desk))
     machine = Principal(BANK, "bank", "", "", "mac_1", MACHINE_ROLES, frozenset({Work.LENDING}), "token", machine=True)
     credit = desk.assessment(f"subject-of-{BORROWER}")
     record = desk.run(desk.parts.context(machine), decide_application, asked, credit)
@@ -335,7 +335,7 @@ def test_a_plants_electricity_secures_a_loan_once_and_is_no_credit(desk):
     record = applied(desk, **secured)
     assert record.decision.outcome == "approve", record
     loan = desk.disburse(record, 2_000_000)
-    again = ApplyForLoan(borrower_id=BORROWER, inquiry_id="inq_1", tenor_days=180, amount_fen=2_000_000, **secured)
+    again = ApplyForLoan(borrower_id=BORROWER, tenor_days=180, amount_fen=2_000_000, **secured)
     credit = desk.assessment(f"subject-of-{BORROWER}")
     desk.assert_refused(BANK, "invalid_state", decide_application, again, credit)
     ahead = desk.ask(BORROWER, schedule_of, id_of(loan)).to_come
