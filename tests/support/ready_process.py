@@ -25,14 +25,15 @@ with socket.socket(socket.AF_UNIX) as ready:
 
 
 class ReadyProcess:
-    """A server of the file `loads`, which calls `first_call`; it ends with `close`, or with this process."""
+    """A server of the file `loads`, which is told more words and calls `first_call`; it ends with `close`, or with this
+    process."""
 
-    def __init__(self, folder, name, loads, root):
+    def __init__(self, folder, name, loads, root, *words):
         self.program, self._address = folder / name, str(folder / f"{name}-ready")
         self.program.write_text(CALL.format(python=sys.executable, address=self._address))
         self.program.chmod(0o755)
         environment = os.environ | {"PYTHONPATH": str(root)}
-        command = [sys.executable, loads, self._address]
+        command = [sys.executable, loads, self._address, *words]
         self._server = subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.PIPE)
 
     def loaded(self):
