@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from ready_process import ReadyProcess, first_call
+from ready_process import ReadyProcess, answer, first_call
 
 ROOT = Path(__file__).parents[2]
 LOADED = (
@@ -45,12 +45,14 @@ def _serve(address, tests):
     # What is wrong with a file each worker finds again, and says.
     with redirect_stdout(StringIO()):
         pytest.main([*tests, "--collect-only"])
-    asked = first_call(address)
-    # As `python -u -c program` does: execnet gives it the worker's program on its standard input.
-    program = sys.argv[-1]
-    sys.argv[:] = ["-c"]
-    exec(program, sys.modules["__main__"].__dict__)
-    asked.sendall(b"0")
+    asked, words = first_call(address), sys.argv[1:]
+    if "-c" in words:
+        at = words.index("-c")
+        program, sys.argv[:] = words[at + 1], ["-c", *words[at + 2 :]]
+    else:
+        program, sys.argv[:] = Path(words[0]).read_text("utf-8"), words
+    # execnet gives its workers their program on standard input.
+    answer(asked, lambda: exec(program, sys.modules["__main__"].__dict__))
 
 
 def _warn_as_tests_do():
