@@ -50,16 +50,17 @@ SLOWEST = (
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config, specs):
-    """Workers are forked from a process that has loaded what tests import, instead of loading it each."""
+    """Workers are forked from a process that has loaded tests and what they import, instead of loading it each."""
+    from ready_process import LOADED
     from ready_python import ready_python
 
     folder = tempfile.TemporaryDirectory(prefix="tanxin-workers-")
     config.add_cleanup(folder.cleanup)
-    ready = ready_python(Path(folder.name))
+    ready = ready_python(Path(folder.name), config.args)
     config.add_cleanup(ready.close)
-    program = ready.loaded()
+    program = os.environ[LOADED] = str(ready.loaded())
     for spec in specs:
-        spec.python = str(program)
+        spec.python = program
 
 
 def pytest_collection_modifyitems(items):

@@ -2,10 +2,10 @@
 
 import re
 import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
+from ready_commands import ready_commands
 from reductions import reduction
 
 from financing.base.parameters.loader import load_parameters
@@ -33,9 +33,10 @@ def test_the_lines_run(tmp_path):
     folder = tmp_path / "my-methodologies"
     folder.mkdir()
     (folder / "heat_pump.toml").write_text(FILE, encoding="utf-8")
-    script = LINES.replace(".venv/bin/tanxin", f"{sys.executable} -m credit_api")
-    done = subprocess.run(
-        ["bash", "-eo", "pipefail", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    with ready_commands(tmp_path, ROOT) as tanxin:
+        script = LINES.replace(".venv/bin/tanxin", str(tanxin))
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("HEATPUMP1") == 2

@@ -4,13 +4,13 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ready_process import python
 
 from federated.errors import PrivacyBudgetExceeded, PrivacyBudgetMissing, PrivacyLedgerCorrupt, PrivacyPlanRefused
 from federated.privacy.budget import FIRST, Budget, PrivacyLedger
@@ -101,12 +101,14 @@ def test_racing_threads_cannot_overspend(tmp_path):
 
 
 SPENDER = """
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from federated.privacy.budget import PrivacyLedger
 from federated.privacy.differential.accountant import Release
 book = PrivacyLedger(Path(sys.argv[1]))
+print(os.getpid(), flush=True)
 for i in range(500):
     book.reserve(f"run-{i}", "file", [Release(200.0)], datetime(2026, 11, 25, tzinfo=UTC))
     print(i, flush=True)
@@ -118,9 +120,10 @@ def test_what_was_acknowledged_before_a_kill_is_spent(tmp_path):
     for number, told in enumerate((3, 7)):
         path = tmp_path / f"killed-{number}.privacy.db"
         PrivacyLedger(path).grant("file", Budget(4.0, DELTA), AT)
-        process = subprocess.Popen([sys.executable, "-c", SPENDER, str(path)], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([python(), "-c", SPENDER, str(path)], stdout=subprocess.PIPE, text=True)
+        spender = int(process.stdout.readline())
         heard = [process.stdout.readline() for _ in range(told)]
-        os.kill(process.pid, signal.SIGKILL)
+        os.kill(spender, signal.SIGKILL)
         heard += process.stdout.readlines()
         process.wait()
         process.stdout.close()
@@ -160,7 +163,7 @@ sys.exit(max(os.wait()[1] for _ in range(3)) > 0)
 def test_racing_processes_cannot_overspend(tmp_path):
     book = ledger(tmp_path)
     most = max(n for n in range(40) if epsilon_of([Release(4.0)] * n, DELTA) <= 4.0)
-    subprocess.run([sys.executable, "-c", RACERS, str(tmp_path / "bank.privacy.db")], check=True)
+    subprocess.run([python(), "-c", RACERS, str(tmp_path / "bank.privacy.db")], check=True)
     (account,) = book.accounts()
     assert len(account.runs) == most
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import CliRunner, app
 from protected_world import FEW
-from small_network import BOTH_BLENDS
+from small_network import HASTY_BLENDS
 
 from credit_api.cli.main import main
 from federated.governance.model_registry import ModelRegistry
@@ -54,7 +54,7 @@ def invoke(*arguments):
 @pytest.fixture
 def small(monkeypatch):
     """What is asked for is what is trained: with how many trees is another matter, and costs a minute."""
-    few = {"open": BOTH_BLENDS, "protected": ProtectedProtocol(replace(FEW, ridge=20.0, ridges=1))}
+    few = {"open": HASTY_BLENDS, "protected": ProtectedProtocol(replace(FEW, ridge=20.0, ridges=1))}
     monkeypatch.setattr(catalogue, "VERTICAL", tuple(few[each.name] for each in catalogue.VERTICAL))
 
 

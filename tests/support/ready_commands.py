@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 
-from ready_process import ReadyProcess, first_call
+from ready_process import ReadyProcess, answer, first_call
 
 
 @contextmanager
@@ -29,19 +29,8 @@ def _serve(address):
     from credit_api.cli.main import main
 
     sys.argv[0] = "tanxin"
-    code = 1
-    try:
-        main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        for written in (sys.stdout, sys.stderr):
-            written.flush()
-        asked.sendall(str(code).encode())
-        os._exit(code)
+    answer(asked, main)
+    os._exit(0)
 
 
 if __name__ == "__main__":

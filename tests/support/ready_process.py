@@ -23,16 +23,25 @@ with socket.socket(socket.AF_UNIX) as ready:
     sys.exit(int(ready.recv(9) or 1))
 """
 
+# Where a run of several workers names the Python that has loaded what tests import.
+LOADED = "TANXIN_LOADED_PYTHON"
+
+
+def python():
+    """The path of a Python for processes of tests: one that has loaded what they import, where there is one."""
+    return os.environ.get(LOADED, sys.executable)
+
 
 class ReadyProcess:
-    """A server of the file `loads`, which calls `first_call`; it ends with `close`, or with this process."""
+    """A server of the file `loads`, which is told more words and calls `first_call`; it ends with `close`, or with this
+    process. In a run of several workers it need load nothing that they have loaded."""
 
-    def __init__(self, folder, name, loads, root):
+    def __init__(self, folder, name, loads, root, *words):
         self.program, self._address = folder / name, str(folder / f"{name}-ready")
         self.program.write_text(CALL.format(python=sys.executable, address=self._address))
         self.program.chmod(0o755)
         environment = os.environ | {"PYTHONPATH": str(root)}
-        command = [sys.executable, loads, self._address]
+        command = [python(), loads, self._address, *words]
         self._server = subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.PIPE)
 
     def loaded(self):
@@ -76,6 +85,22 @@ def first_call(address):
     os.environ.update(environment)
     sys.argv[1:] = arguments
     return asked
+
+
+def answer(asked, work):
+    """Do the work of a call, and say what it would have ended a program of its own with."""
+    code = 1
+    try:
+        work()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        for written in (sys.stdout, sys.stderr):
+            written.flush()
+        asked.sendall(str(int(code)).encode())
 
 
 def _end():

@@ -1,5 +1,6 @@
 """Settings of the small networks that tests train: seconds instead of a minute, and both kinds of version."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from federated.models.learners.boosting import GrowSettings
@@ -19,6 +20,14 @@ SMALL = ZooSettings(
     convex=ConvexSettings(ridges=(4.0,), pairs=4, main_rounds=4, rounds=4),
     network=NetworkSettings(hidden=8, max_rounds=3),
 )
+# For what does not depend on how well a network ranks: of the same learners a step each.
+HASTY = replace(
+    SMALL,
+    pair_trees=replace(SMALL.pair_trees, block=1, max_rounds=1),
+    convex=replace(SMALL.convex, pairs=1, main_rounds=1, rounds=1),
+    network=replace(SMALL.network, max_rounds=1),
+)
 ADDITIVE = ("additive", "pair_trees")
 EXPLAINABLE = OpenProtocol(SMALL, ADDITIVE)
 BOTH_BLENDS = OpenProtocol(SMALL, (*ADDITIVE, "networks"))
+HASTY_EXPLAINABLE, HASTY_BLENDS = replace(EXPLAINABLE, settings=HASTY), replace(BOTH_BLENDS, settings=HASTY)

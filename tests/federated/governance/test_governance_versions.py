@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hand_made import AT, DAY, BareRegistry, appointed, approved, governed, manifest, publish
+from ready_process import python
 
 from federated.errors import ModelCorrupt, ModelExpired, ModelInUse, ModelNotFound, VersionNotFound
 from federated.governance.decisions import Act
@@ -116,7 +116,7 @@ for _ in range(20):
 print(won)
 """
     running = [
-        subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([python(), "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     for each in running:
