@@ -197,16 +197,20 @@ def machines_of(connection: Connection, organisation_id: str, window: Window = A
     return page_of(connection, query, order, window, lambda row: _machine(connection, row))
 
 
-def statement_key(connection: Connection, organisation_id: str, public_key: str) -> MachineKey | None:
-    """The key of a machine of an organisation, for the work of statements, that has this public half (Ed25519, hex).
+def statement_keys(connection: Connection, organisation_id: str, public_key: str) -> list[MachineKey]:
+    """Registrations of one public half (Ed25519, hex) by machines of an organisation, for the work of statements.
 
-    One of a revoked machine counts as revoked.
+    What was revoked once, with its machine too or for other work, stays revoked however often it is registered.
     """
-    for machine in machines_of(connection, organisation_id):
-        for key in machine.keys if Work.STATEMENTS in machine.works else ():
-            if ed25519_of(key.jwk) == public_key:
-                return replace(key, revoked_at=key.revoked_at or machine.revoked_at)
-    return None
+    machines = machines_of(connection, organisation_id)
+    known = [
+        (machine, replace(key, revoked_at=key.revoked_at or machine.revoked_at))
+        for machine in machines
+        for key in machine.keys
+        if ed25519_of(key.jwk) == public_key
+    ]
+    revoked = next((key.revoked_at for _, key in known if key.revoked_at is not None), None)
+    return [replace(key, revoked_at=revoked) for machine, key in known if Work.STATEMENTS in machine.works]
 
 
 def ed25519_of(jwk: Mapping[str, Any]) -> str | None:

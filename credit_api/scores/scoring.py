@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -47,12 +48,12 @@ def with_reasons(parts: Parts, inquiry: Inquiry) -> Inquiry:
     tells others than it signed. Answers of before there were statements have theirs."""
     if not inquiry.answer.get("statement"):
         return inquiry
-    said = stored_statement(inquiry.answer["statement"]).statement
-    try:
+    told = None
+    # A row that somebody spoilt, and a node that is not here, does not hold the others up.
+    with suppress(FederatedError):
+        said = stored_statement(inquiry.answer["statement"]).statement
         shown = parts.network.bank_node(inquiry.bank_id).shown_reasons(said.statement_id)
-    except FederatedError:
-        shown = None
-    told = [asdict(each) for each in shown.reasons] if shown is not None and shows(said, shown) else None
+        told = [asdict(each) for each in shown.reasons] if shows(said, shown) else None
     return inquiry.model_copy(update={"answer": inquiry.answer | {"reasons": told}})
 
 

@@ -24,10 +24,10 @@ from credit_api.audit.store import audit_t
 from credit_api.audit.trace import current
 from credit_api.http.auth.sessions import machine_key_t
 from credit_api.http.tables import DecisionStatementRow, StatementRow
-from credit_api.organisations.machines import MachineKey, ed25519_of, statement_key
+from credit_api.organisations.machines import MachineKey, ed25519_of, statement_keys
 from credit_api.scores.inquiries import inquiry_of
 from federated.consent.record import Purpose
-from federated.errors import FederatedError, InvalidStatement, VersionNotApproved
+from federated.errors import FederatedError, InvalidStatement, PurposeNotCovered, VersionNotApproved
 from federated.nodes.statements import ScoreStatement, SignedStatement, as_document, require_signed
 from federated.serving.queries import SCORE_VALIDITY
 from financing.base.context import Context
@@ -92,12 +92,15 @@ def of_inquiry(parts: Parts, unit: UnitOfWork, inquiry_id: str, bank_id: str, at
 def verified(parts: Parts, connection: Connection, signed: SignedStatement, bank_id: str) -> Verified:
     """A statement of this bank, by a key that it registered. The subject and the term are the decision's to check.
 
-    Raises `NotPermitted` for another bank's, `StatementKeyRefused`, `StatementSignatureInvalid`, `InvalidStatement`,
-    and `VersionNotFound` or `VersionNotApproved` where this service has the register of models.
+    Raises `NotPermitted` for another bank's, `PurposeNotCovered` for one that was not made for a credit application,
+    `StatementKeyRefused`, `StatementSignatureInvalid`, `InvalidStatement`, and `VersionNotFound` or
+    `VersionNotApproved` where this service has the register of models.
     """
     said = signed.statement
     if said.bank_id != bank_id:
         raise NotPermitted("this statement is another bank's", bank_id=said.bank_id)
+    if said.purpose != Purpose.CREDIT_APPLICATION:
+        raise PurposeNotCovered("this score was asked for another purpose", purpose=said.purpose.value)
     key = _key_of(connection, signed)
     require_signed(signed)
     if said.valid_until - said.assessed_at > SCORE_VALIDITY:
@@ -202,14 +205,15 @@ def verify_stored(connection: Connection) -> int:
 def _key_of(connection: Connection, signed: SignedStatement) -> MachineKey:
     said = signed.statement
     named = {"bank_id": said.bank_id, "statement_id": said.statement_id}
-    key = statement_key(connection, said.bank_id, signed.public_key)
-    if key is None:
+    keys = statement_keys(connection, said.bank_id, signed.public_key)
+    if not keys:
         raise StatementKeyRefused("the bank registered no such key for statements", **named)
-    if key.revoked_at is not None:
-        raise StatementKeyRefused("the key of this statement was revoked", kid=key.kid, **named)
-    if not key.created_at <= said.assessed_at < key.expires_at:
-        raise StatementKeyRefused("the key was not registered for the time of this statement", kid=key.kid, **named)
-    return key
+    if any(key.revoked_at is not None for key in keys):
+        raise StatementKeyRefused("the key of this statement was revoked", **named)
+    held = [key for key in keys if key.created_at <= said.assessed_at < key.expires_at]
+    if not held:
+        raise StatementKeyRefused("the key was not registered for the time of this statement", **named)
+    return held[0]
 
 
 def _require_approved(governance: Governance, said: ScoreStatement) -> None:

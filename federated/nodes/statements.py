@@ -40,7 +40,7 @@ DOMAIN = b"tanxin/score-statement/v1"
 REASONS_DOMAIN = b"tanxin/score-reasons/v1"
 SALT_BYTES, ID_BYTES = 32, 16
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
+HEX = re.compile(r"[0-9a-f]+")
 # How far a probability that another machine computed may be off, relative to it.
 ROUNDING = 1e-9
 Stated = Literal["joint", "bank_only"]
@@ -77,7 +77,8 @@ class ScoreStatement:
         for name in ("statement_id", "bank_id", "subject_id", "consent_id", "model_version"):
             _require(NAME.fullmatch(getattr(self, name)) is not None, name, "an id has 1 to 64 letters, digits, _.:-")
         for name in ("reasons_sha256", "manifest_sha256", "model_sha256"):
-            _require(SHA256.fullmatch(getattr(self, name)) is not None, name, "a hash has 64 digits of 0-9a-f")
+            value = getattr(self, name)
+            _require(len(value) == 64 and HEX.fullmatch(value) is not None, name, "a hash has 64 digits of 0-9a-f")
         _require(self.purpose in set(Purpose), "purpose", "there is no such purpose")
         _require(self.basis in get_args(Stated), "basis", "a score is joint or bank_only")
         _require(SCORE_MIN <= self.score <= SCORE_MAX, "score", f"a score lies between {SCORE_MIN} and {SCORE_MAX}")
@@ -120,12 +121,17 @@ class SignedStatement:
     """A statement with the node's signature (64 bytes as hex) and the public key that verifies it (32 bytes as hex).
 
     That the key is the bank's, nobody learns from here: who rests on the statement looks the key up where the bank
-    registered it.
+    registered it. Raises `InvalidStatement` for what is no such hex.
     """
 
     statement: ScoreStatement
     public_key: str
     signature: str
+
+    def __post_init__(self) -> None:
+        for name, digits in (("public_key", 64), ("signature", 128)):
+            value = getattr(self, name)
+            _require(len(value) == digits and HEX.fullmatch(value) is not None, name, f"{digits} digits of 0-9a-f")
 
 
 @dataclass(frozen=True, slots=True)
