@@ -23,6 +23,7 @@ from federated.consent.record import Purpose
 from federated.errors import FederatedError, NodeUnavailable
 from federated.governance.model_registry import ModelRegistry
 from federated.serving import Network, NoFile, ScoreQuery
+from simulations.local_network import namespaces
 from simulations.local_network.bringing_up import node_process, start_nodes
 from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes
@@ -198,8 +199,14 @@ def _faults(layout: Layout, bank: OwnNode, subjects: Sequence[str], known: dict[
         for name in GRIDS:
             os.kill(_pid(processes, name), number)
 
+    def cable(*, off: bool) -> None:
+        for name in GRIDS:
+            namespaces.cut(layout, name, off=off)
+
     others = (*BANKS[1:], *GRIDS)
+    cables = "both grid companies' cables out"
     return [
+        *([fault(cables, lambda: cable(off=True), lambda: cable(off=False))] if layout.namespaces else []),
         fault("both grid companies' nodes killed", lambda: kill(*GRIDS), lambda: back(*GRIDS)),
         fault(
             "both grid companies' nodes do not answer",

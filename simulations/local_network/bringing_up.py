@@ -13,9 +13,9 @@ from typing import Any
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
-from simulations.local_network import flower
+from simulations.local_network import flower, namespaces
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
-from simulations.local_network.layout import HOST, OPERATOR, Layout
+from simulations.local_network.layout import HOST, NETWORK, OPERATOR, Layout
 from simulations.local_network.processes import Processes, Running, last_line, tanxin
 from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.names import BANKS
@@ -59,6 +59,9 @@ def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     Raises `FederatedError`; what was begun is taken up by the next call.
     """
     began, at = time.monotonic(), datetime.now(UTC)
+    if layout.namespaces:
+        namespaces.make(layout)
+        say(f"a network namespace for each node, in {NETWORK}.0/24")
     say("an authority, and a key and certificate for each party")
     certify_all(layout, at)
     say("data handed out, each party's into its own store")
@@ -98,11 +101,11 @@ def node_process(layout: Layout, processes: Processes, name: str) -> Running:
     """The process of a node, started unless it runs."""
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
-        "--host", HOST, "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
+        "--host", layout.hosts[name], "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
         *_supernode(layout, name),
     )  # fmt: skip
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
-    return processes.start(name, command, {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+    return processes.start(name, layout.within(name, command), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
 
 def _supernode(layout: Layout, name: str) -> list[str]:
@@ -210,7 +213,7 @@ def views(layout: Layout) -> list[View]:
     for running in Processes(layout.home).listed():
         if not running.runs:
             continue
-        address = f"{HOST}:{layout.ports[running.name]}" if running.name in layout.ports else "-"
+        address = layout.address(running.name) if running.name in layout.ports else "-"
         stores = {each for each in running.open_files() if each.suffix == ".db"}
         whose = sorted({str(each.relative_to(layout.home.resolve())) for each in stores
                         if each.is_relative_to(layout.home.resolve())})  # fmt: skip

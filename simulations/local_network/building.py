@@ -36,7 +36,7 @@ def certify_all(layout: Layout, at: datetime) -> None:
     keys = {name: NodeKeys(layout.of(name)) for name in kinds}
     for name, kind in kinds.items():
         if not (keys[name].folder / REQUEST).exists():
-            NodeKeys.create(layout.of(name), Party(kind, name), [HOST, "localhost"])
+            NodeKeys.create(layout.of(name), Party(kind, name), sorted({HOST, layout.hosts.get(name, HOST)}))
         if not (keys[name].folder / CERTIFICATE).exists():
             request = (keys[name].folder / REQUEST).read_bytes()
             pem = authority.certify(request, passphrase, at).public_bytes(Encoding.PEM)

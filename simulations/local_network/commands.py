@@ -38,6 +38,9 @@ def up(
     superlink: Annotated[
         bool, typer.Option(help="Begin the run over Flower's SuperLink and SuperNodes, in processes of their own too.")
     ] = True,
+    namespaces: Annotated[
+        bool, typer.Option("--namespaces", help="Each node in a network namespace with an address of its own: as root.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """From nothing to the first score: certificates, five nodes, training, approval. Safe to run again."""
@@ -56,7 +59,7 @@ def up(
         wanted = bringing_up.Wanted(
             lambda: with_folds(load_tables(data, firms, seed), seed), folds, seed, cut_off(), least_rows, superlink
         )
-        done = bringing_up.bring_up(Layout.at(home), wanted, say)
+        done = bringing_up.bring_up(Layout.at(home, namespaces=namespaces), wanted, say)
     if as_json:
         sys.stdout.write(bringing_up.as_json(done))
         return
@@ -88,13 +91,17 @@ def status(home: Home = Path("var/local-network"), as_json: AsJson = False) -> N
 def down(home: Home = Path("var/local-network")) -> None:
     """End all processes of a local network. Homes and data stay."""
     from simulations.local_network.layout import Layout  # noqa: PLC0415
+    from simulations.local_network.namespaces import remove  # noqa: PLC0415
     from simulations.local_network.processes import Processes  # noqa: PLC0415
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     with refusals(console):
-        processes = Processes(Layout.known(home).home)
+        layout = Layout.known(home)
+        processes = Processes(layout.home)
         names = [each.name for each in processes.listed() if each.runs]
         killed = processes.stop()
+        if layout.namespaces:
+            remove(layout)
     console.print(f"ended: {', '.join(names) or 'nothing ran'}")
     for name in killed:
         console.print(f"{name} had to be killed", style="yellow")

@@ -18,10 +18,10 @@ from federated.channel.authority import NetworkAuthority
 from federated.channel.certificates import CURVE, Party, request
 from federated.channel.key_file import made, written
 from federated.errors import NodeUnavailable, TrainingFailed
-from simulations.local_network.layout import HOST, OPERATOR, Layout
+from simulations.local_network.layout import HOST, OPERATOR, SUPERLINK, Layout
 from simulations.local_network.processes import Processes, last_line
 
-SUPERLINK, SUPERNODE = "superlink", "supernode"
+SUPERNODE = "supernode"
 # How a connection is called in Flower's own configuration, and how long a SuperLink may take to answer.
 CONNECTION, ANSWERS_S = "local", 60.0
 POLL_S = "0.1"
@@ -68,7 +68,8 @@ def prepare(layout: Layout, passphrase: str, at: datetime) -> None:
     folder = layout.of(OPERATOR) / SUPERLINK
     if not (folder / "certificate.pem").exists():
         key = ec.generate_private_key(CURVE())
-        asked = request(Party("operator", SUPERLINK), [HOST, "localhost"], key).public_bytes(Encoding.PEM)
+        addresses = sorted({HOST, layout.hosts[SUPERLINK]})
+        asked = request(Party("operator", SUPERLINK), addresses, key).public_bytes(Encoding.PEM)
         pem = NetworkAuthority(layout.home / "ca").certify(asked, passphrase, at, new_key=True)
         # Flower reads no sealed key: the file is its owner's alone.
         plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -76,7 +77,7 @@ def prepare(layout: Layout, passphrase: str, at: datetime) -> None:
         written(folder / "trust.pem", NetworkAuthority(layout.home / "ca").trust_pem)
         written(folder / "certificate.pem", pem.public_bytes(Encoding.PEM))
         written(folder / "app" / "pyproject.toml", APP.encode())
-        connection = f'[superlink.{CONNECTION}]\naddress = "{HOST}:{layout.ports[SUPERLINK]}"\n'
+        connection = f'[superlink.{CONNECTION}]\naddress = "{layout.address(SUPERLINK)}"\n'
         trusted = f'root-certificates = "{(folder / "trust.pem").resolve()}"\n'
         written(folder / "flower" / "config.toml", (connection + trusted).encode())
     for node in layout.nodes:
@@ -98,7 +99,8 @@ def start(layout: Layout, say: Callable[[str], None]) -> None:
             str(programs() / "flower-superlink"), "--ssl-certfile", str(folder / "certificate.pem"),
             "--ssl-keyfile", str(folder / "key.pem"), "--ssl-ca-certfile", str(folder / "trust.pem"),
             "--enable-supernode-auth", "--disable-runtime-dependency-installation",
-            "--host", HOST, "--port", str(layout.ports[SUPERLINK]), "--database", str(folder / "superlink.db"),
+            "--host", layout.hosts[SUPERLINK], "--port", str(layout.ports[SUPERLINK]),
+            "--database", str(folder / "superlink.db"),
         ],
         environment(layout),
     )  # fmt: skip
@@ -113,16 +115,14 @@ def start(layout: Layout, say: Callable[[str], None]) -> None:
 
 def _start_supernode(layout: Layout, processes: Processes, node: str) -> None:
     own = layout.of(node) / SUPERNODE
-    processes.start(
-        supernode(node),
-        [
-            str(programs() / "flower-supernode"), "--root-certificates", str(own / "trust.pem"),
-            "--superlink", f"{HOST}:{layout.ports[SUPERLINK]}", "--auth-supernode-private-key", str(own / "key"),
-            "--isolation", "process", "--superexec-auth-secret-file", str(own / "secret"),
-            "--host", HOST, "--port", str(layout.ports[supernode(node)]),
-        ],
-        environment(layout) | {"FLWR_HOME": str(own / "flower")},
-    )  # fmt: skip
+    command = [
+        str(programs() / "flower-supernode"), "--root-certificates", str(own / "trust.pem"),
+        "--superlink", layout.address(SUPERLINK), "--auth-supernode-private-key", str(own / "key"),
+        "--isolation", "process", "--superexec-auth-secret-file", str(own / "secret"),
+        "--host", HOST, "--port", str(layout.ports[supernode(node)]),
+    ]  # fmt: skip
+    own_home = {"FLWR_HOME": str(own / "flower")}
+    processes.start(supernode(node), layout.within(node, command), environment(layout) | own_home)
 
 
 def environment(layout: Layout) -> dict[str, str]:

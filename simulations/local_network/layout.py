@@ -14,35 +14,50 @@ from simulations.worlds.names import BANKS, GRIDS
 OPERATOR, AUTHORITY = "operator", "identity-authority"
 FILE = "network.json"
 HOST = "127.0.0.1"
+SUPERLINK = "superlink"
+# Of namespaces: the network of their addresses, and the program that makes them.
+NETWORK, IP = "10.77.0", "/usr/sbin/ip"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A local network under `home`; `ports` by party that answers there."""
+    """A local network under `home`; `ports` and `hosts` by party that answers there.
+
+    With `namespaces` each node runs in a network namespace of its own, called `tx-<node>`, with its own address.
+    """
 
     home: Path
     ports: dict[str, int]
+    hosts: dict[str, str]
+    namespaces: bool = False
 
     @staticmethod
-    def at(home: Path) -> Layout:
+    def at(home: Path, *, namespaces: bool = False) -> Layout:
         """The network under a home, with fresh ports if there is none yet. Raises `CorruptData`."""
         try:
             return Layout.known(home)
         except DataMissing:
-            names = [*BANKS, *GRIDS, "superlink", *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
-            found = Layout(home, dict(zip(names, free_ports(len(names)), strict=True)))
-            written(home / FILE, (json.dumps(found.ports, indent=1) + "\n").encode())
+            names = [*BANKS, *GRIDS, SUPERLINK, *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
+            hosts = dict.fromkeys(names, HOST)
+            if namespaces:
+                hosts |= {name: f"{NETWORK}.{number}" for number, name in enumerate((*BANKS, *GRIDS), start=2)}
+                hosts[SUPERLINK] = f"{NETWORK}.1"
+            found = Layout(home, dict(zip(names, free_ports(len(names)), strict=True)), hosts, namespaces)
+            told = {"ports": found.ports, "hosts": found.hosts, "namespaces": namespaces}
+            written(home / FILE, (json.dumps(told, indent=1) + "\n").encode())
             return found
 
     @staticmethod
     def known(home: Path) -> Layout:
         """The network under a home. Raises `DataMissing` if there is none, `CorruptData`."""
         try:
-            ports = json.loads((home / FILE).read_text("utf-8"))
-            return Layout(home, {str(name): int(port) for name, port in ports.items()})
+            told = json.loads((home / FILE).read_text("utf-8"))
+            ports = {str(name): int(port) for name, port in told["ports"].items()}
+            hosts = {str(name): str(host) for name, host in told["hosts"].items()}
+            return Layout(home, ports, hosts, bool(told["namespaces"]))
         except FileNotFoundError:
             raise DataMissing(f"no local network under {home}") from None
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
             raise CorruptData(f"{home / FILE} cannot be read: {error}") from error
 
     @property
@@ -60,11 +75,24 @@ class Layout:
 
     def url(self, node: str) -> str:
         """Where a node answers."""
-        return f"https://{HOST}:{self.ports[node]}"
+        return f"https://{self.address(node)}"
+
+    def address(self, party: str) -> str:
+        """Host and port."""
+        return f"{self.hosts[party]}:{self.ports[party]}"
+
+    def within(self, node: str, command: list[str]) -> list[str]:
+        """The command, in the node's own network namespace if it has one."""
+        return [IP, "netns", "exec", namespace(node), *command] if self.namespaces else command
 
     def urls(self, option: str, *, but: str = "") -> list[str]:
         """Options that name all nodes `but` one."""
         return [each for name in self.nodes if name != but for each in (option, f"{name}={self.url(name)}")]
+
+
+def namespace(node: str) -> str:
+    """How a node's network namespace is called."""
+    return f"tx-{node}"
 
 
 def free_ports(count: int) -> list[int]:
