@@ -121,7 +121,11 @@ def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:
     query = ScoreQuery(desk.node.org_id, asked.subject, asked.consent, asked.purpose, desk.node.now())
     found = network.score(query)
     told = {"no_file": isinstance(found, NoFile)} | asdict(found)
-    return told if isinstance(found, NoFile) else told | {"statement": as_document(found.statement)}
+    return (
+        told
+        if isinstance(found, NoFile)
+        else told | {"valid_until": found.valid_until, "statement": as_document(found.statement)}
+    )
 
 
 def standing_of(desk: Desk) -> Standing:

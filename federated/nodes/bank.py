@@ -12,7 +12,7 @@ from federated.consent.record import ConsentRecord, Purpose
 from federated.consent.uses import NO_FILE, Action
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, FederatedError, NotPermitted
 from federated.models.served.reasons import RankedReason, Reason, top_reasons
-from federated.models.served.scaling import grade_of, logit_of, probability_of
+from federated.models.served.scaling import logit_of, probability_of
 from federated.nodes import functions, statements
 from federated.nodes.budget import TrainingLimit, default_training_limit
 from federated.nodes.node import Node, PartialRequest, PartialScore
@@ -35,12 +35,12 @@ class OwnPartial:
 
 @dataclass(frozen=True, slots=True)
 class ToldScore:
-    """What came of a query, for the bank's node to state: `valid_until` is exclusive, hashes are SHA-256 in hex."""
+    """What came of a query by the version that it names, for the bank's node to state: `valid_until` is exclusive,
+    hashes are SHA-256 in hex."""
 
     score: int
     reasons: tuple[Reason, ...]
     basis: statements.Stated
-    model_version: str
     manifest_sha256: str
     model_sha256: str
     valid_until: datetime
@@ -200,10 +200,9 @@ class BankNode(Node):
             purpose=request.purpose,
             score=told.score,
             probability=probability_of(logit_of(told.score)),
-            grade=grade_of(told.score),
             basis=told.basis,
             reasons_sha256=digest,
-            model_version=told.model_version,
+            model_version=request.model,
             manifest_sha256=told.manifest_sha256,
             model_sha256=told.model_sha256,
             assessed_at=request.at,

@@ -62,7 +62,6 @@ class ScoreStatement:
     purpose: Purpose
     score: int
     probability: float
-    grade: str
     basis: Stated
     reasons_sha256: str
     model_version: str
@@ -82,7 +81,6 @@ class ScoreStatement:
         _require(self.purpose in set(Purpose), "purpose", "there is no such purpose")
         _require(self.basis in get_args(Stated), "basis", "a score is joint or bank_only")
         _require(SCORE_MIN <= self.score <= SCORE_MAX, "score", f"a score lies between {SCORE_MIN} and {SCORE_MAX}")
-        _require(self.grade == grade_of(self.score), "grade", "a grade is that of the score")
         stands_for = probability_of(logit_of(self.score))
         close = math.isclose(self.probability, stands_for, rel_tol=ROUNDING)
         _require(close, "probability", "a probability is that of the score point")
@@ -100,7 +98,6 @@ class ScoreStatement:
             self.purpose.encode(),
             self.score.to_bytes(2, "big"),
             struct.pack(">d", self.probability),
-            self.grade.encode(),
             self.basis.encode(),
             bytes.fromhex(self.reasons_sha256),
             self.model_version.encode(),
@@ -109,6 +106,11 @@ class ScoreStatement:
             instant_bytes(self.assessed_at),
             instant_bytes(self.valid_until),
         )
+
+    @property
+    def grade(self) -> str:
+        """Grade A (best) to E: the score's, so nobody states it."""
+        return grade_of(self.score)
 
     @property
     def sha256(self) -> str:

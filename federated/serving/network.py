@@ -375,11 +375,11 @@ class Network:
             return NoFile(query.subject_id, at)
         basis = Basis.BANK_ONLY if evaluated.grid_id is None else Basis.JOINT
         told = ToldScore(
-            evaluated.score, evaluated.reasons, basis.value, manifest.version,
+            evaluated.score, evaluated.reasons, basis.value,
             self.oversight.governance.manifest_sha256(manifest.version), manifest.weights_sha256,
             from_micros(to_micros(at)) + SCORE_VALIDITY,
         )  # fmt: skip
-        signed = bank.state(request, told)
+        signed = bank.state(replace(request, model=manifest.version), told)
         # The challenger asks only the grid company that answered: same basis, and nobody is waited for twice.
         grids = () if evaluated.grid_id is None else (evaluated.grid_id,)
         electricity = evaluated.electricity if manifest.joint else Electricity.NOT_USED
@@ -398,7 +398,6 @@ class Network:
             electricity=electricity,
             data_origin=manifest.data_origin,
             scored_at=at,
-            valid_until=told.valid_until,
             statement=signed,
         )
 

@@ -64,9 +64,13 @@ class Score:
     electricity: Electricity
     data_origin: str
     scored_at: datetime
-    valid_until: datetime
     # Two answers that say the same are equal, and each has a statement of its own.
     statement: SignedStatement = field(compare=False)
+
+    @property
+    def valid_until(self) -> datetime:
+        """Until when the score may be used, exclusive."""
+        return self.statement.statement.valid_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ def test_an_application_rests_on_one_thing_that_is_well_formed(sqlite_apart):
         problem = apart.refused(good, "invalid_statement", 422, statement=document | {name: value})
         assert problem["context"] == {"field": name}
     apart.refused(apart.saying(purpose=Purpose.LOAN_REVIEW), "purpose_not_covered", 403)
-    for name, value in (("score", 2**70), ("grade", "Z"), ("subject_id", "a b"), ("probability", 2)):
+    for name, value in (("score", 2**70), ("subject_id", "a b"), ("probability", 2)):
         spoilt = document | {"statement": document["statement"] | {name: value}}
         problem = apart.refused(good, "invalid_statement", 422, statement=spoilt)
         assert problem["context"] == {"field": name}
@@ -205,9 +205,9 @@ def test_the_exchange_stores_no_reasons(apart):
     """Neither with the decision nor in its log of inquiries: no text and no code of them in any table."""
     world, said = apart.world, apart.stated().statement
     planted = Reason("B99H", "预设的理由", "a reason that was planted")
-    hashes = (said.model_version, said.manifest_sha256, said.model_sha256)
+    hashes = (said.manifest_sha256, said.model_sha256)
     told = ToldScore(said.score, (planted,), said.basis, *hashes, said.valid_until)
-    request = PartialRequest(BANK, apart.subject, apart.consent, said.purpose, said.assessed_at, "")
+    request = PartialRequest(BANK, apart.subject, apart.consent, said.purpose, said.assessed_at, said.model_version)
     bank = apart.network.bank_node(BANK)
     signed = bank.state(request, told)
     assert apart.decided(signed)["outcome"] == "approve"
@@ -366,7 +366,7 @@ def test_an_auditor_sees_what_was_edited_past_the_schema(sqlite_apart):
     }
     edits = (
         ({"statement": said | other_score(signed.statement.score)}, "not what its bank's node signed"),
-        ({"statement": said | {"grade": "?"}}, "not what its bank's node signed"),
+        ({"statement": said | {"basis": "?"}}, "not what its bank's node signed"),
         ({"signature": "00" * 64}, "not what its bank's node signed"),
         ({"subject_id": "FIRM-OTHER"}, "under another's name"),
         # Whoever has the node's key can sign anew, and does not get it into the trail.

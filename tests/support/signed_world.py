@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from credit_api.http.tables import DecisionStatementRow
 from federated.consent.record import Purpose
-from federated.models.served.scaling import grade_of, logit_of, probability_of
+from federated.models.served.scaling import logit_of, probability_of
 from federated.nodes import statements
 from federated.nodes.statements import SignedStatement, as_document
 from federated.serving import Network, ScoreQuery
@@ -98,7 +98,7 @@ def explained(world):
 
 def other_score(score):
     score = score + 25 if score < 800 else score - 25
-    return {"score": score, "grade": grade_of(score), "probability": probability_of(logit_of(score))}
+    return {"score": score, "probability": probability_of(logit_of(score))}
 
 
 def answered_here(world):

@@ -14,7 +14,7 @@ from small_network import AT
 from federated.consent.record import Purpose
 from federated.errors import DataMissing, InvalidStatement, InvalidTime, NotPermitted, StatementSignatureInvalid
 from federated.models.served.reasons import Reason
-from federated.models.served.scaling import grade_of, logit_of, probability_of
+from federated.models.served.scaling import logit_of, probability_of
 from federated.nodes import statements
 from federated.nodes.bank import ToldScore
 from federated.nodes.customers import delete_customers
@@ -45,7 +45,6 @@ def statement(**changes):
         "purpose": Purpose.CREDIT_APPLICATION,
         "score": score,
         "probability": probability_of(logit_of(score)),
-        "grade": grade_of(max(score, 300)),
         "basis": "joint",
         "reasons_sha256": "ab" * 32,
         "model_version": "v0001",
@@ -100,8 +99,8 @@ def test_every_field_is_under_the_signature():
         "valid_until": NOW + timedelta(days=31), "score": 641,
     }  # fmt: skip
     contents = {kept.content(), *(statement(**{name: value}).content() for name, value in other.items())}
-    # Grade and probability go with the score; each is in the bytes all the same.
-    assert {each.name for each in fields(kept)} == {*other, "probability", "grade"}
+    # A probability goes with the score; it is in the bytes all the same.
+    assert {each.name for each in fields(kept)} == {*other, "probability"}
     assert len(contents) == 1 + len(other)
     near = replace(kept, probability=kept.probability * (1 + 1e-12))
     assert near.content() != kept.content()
@@ -117,9 +116,7 @@ def test_what_was_changed_or_signed_by_another_is_no_statement(network, asked):
         replace(signed, statement=replace(signed.statement, subject_id="somebody-else")),
         replace(
             signed,
-            statement=replace(
-                signed.statement, score=better, grade=grade_of(better), probability=probability_of(logit_of(better))
-            ),
+            statement=replace(signed.statement, score=better, probability=probability_of(logit_of(better))),
         ),
         replace(signed, public_key=other),
         replace(signed, signature="00" * 64),
@@ -139,7 +136,6 @@ def test_what_was_changed_or_signed_by_another_is_no_statement(network, asked):
     [
         ({"score": 851}, "score"),
         ({"score": 299}, "score"),
-        ({"grade": "E"}, "grade"),
         ({"probability": 0.5}, "probability"),
         ({"probability": float("nan")}, "probability"),
         ({"basis": "guessed"}, "basis"),
@@ -192,9 +188,7 @@ def test_another_banks_node_has_no_reasons_and_states_nothing_for_it(network, as
     with pytest.raises(DataMissing):
         network.bank_node(other).shown_reasons(answer.statement.statement.statement_id)
     said = answer.statement.statement
-    told = ToldScore(
-        said.score, (), said.basis, said.model_version, said.manifest_sha256, said.model_sha256, said.valid_until
-    )
+    told = ToldScore(said.score, (), said.basis, said.manifest_sha256, said.model_sha256, said.valid_until)
     request = PartialRequest(asked.bank_id, asked.subject_id, asked.consent_id, asked.purpose, NOW, "")
     with pytest.raises(NotPermitted):
         network.bank_node(other).state(request, told)
