@@ -51,8 +51,8 @@ from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
 PEER = "peer"
-# Several times what the largest message of a query, and of a run of training, has.
-MOST_BYTES, MOST_TRAINING_BYTES = 1 << 20, 1 << 28
+# Several times what the largest message of a run of training, and the largest version, has.
+MOST_TRAINING_BYTES, MOST_VERSION_BYTES = 1 << 28, 1 << 25
 Read = TypeVar("Read", bound=BaseModel)
 
 
@@ -70,11 +70,14 @@ def _bank(request: Request) -> Party:
     return party
 
 
-def read(kind: type[Read]) -> Callable[[Request], Awaitable[Read]]:
-    """What reads a message of this kind. Raises `ChannelRefused` for one that is too long, `ValidationError`."""
+def read(kind: type[Read], most: int = 1 << 20) -> Callable[[Request], Awaitable[Read]]:
+    """What reads a message of this kind of at most so many bytes, by default several times what a query's largest has.
+
+    Raises `ChannelRefused` for one that is too long, `ValidationError`.
+    """
 
     async def found(request: Request) -> Read:
-        return kind.model_validate_json(await _body(request, MOST_BYTES))
+        return kind.model_validate_json(await _body(request, most))
 
     return found
 
@@ -150,7 +153,7 @@ def node_service(
 
 def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
     @app.post("/version")
-    def version(asked: Annotated[Version, Depends(read(Version))], by: Operator) -> Response:
+    def version(by: Operator, asked: Annotated[Version, Depends(read(Version, MOST_VERSION_BYTES))]) -> Response:
         register.take(asked, by.name)
         return told(Done())
 

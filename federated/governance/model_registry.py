@@ -19,6 +19,8 @@ from federated.governance.manifest import Manifest
 from federated.governance.weights import ScoringModel
 
 MODEL_NAME = "credit"
+# Bytes that weights may unpack to: nearly a thousand times what a version of 23 columns does.
+MOST_UNPACKED = 1 << 28
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -118,6 +120,9 @@ def _read_weights(manifest: Manifest, raw: bytes) -> ScoringModel:
     if hashlib.sha256(raw).hexdigest() != manifest.weights_sha256:
         raise ModelCorrupt(f"weights of {manifest.model} {version} are not those that were registered", version=version)
     try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+            if sum(each.file_size for each in packed.infolist()) > MOST_UNPACKED:
+                raise ModelCorrupt(f"weights of {version} unpack to more than any model's", version=version)
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:

@@ -288,7 +288,7 @@ def version_of(apart, name="v0009", by="operator"):
     return made.files("credit", name)
 
 
-def test_a_node_registers_what_an_operator_registered_itself(apart, operator):
+def test_a_node_registers_what_an_operator_registered_itself(apart, operator, monkeypatch):
     manifest, weights = version_of(apart)
     seat = operator.seat(GRID)
     for _ in range(2):
@@ -296,10 +296,15 @@ def test_a_node_registers_what_an_operator_registered_itself(apart, operator):
     desk = apart.serving[GRID][0]
     assert ModelRegistry(apart.folder / GRID).files("credit", "v0009") == (manifest, weights)
     assert [e.kind for e in desk.oversight.lifecycle().events if e.version == "v0009"] == ["registered"]
+    files = version_of(apart, "v0012")
     with pytest.raises(ModelExists):
         seat.hand_over(manifest.replace(b"2024", b"2025"), weights)
     with pytest.raises(ModelCorrupt):
         seat.hand_over(*version_of(apart, "v0010")[:1], weights[:-1])
+    monkeypatch.setattr("federated.governance.model_registry.MOST_UNPACKED", 10_000)
+    with pytest.raises(ModelCorrupt, match="unpack to more than any model's"):
+        seat.hand_over(*files)
+    monkeypatch.undo()
     with pytest.raises(NotPermitted, match="registered by another, not by operator"):
         seat.hand_over(*version_of(apart, "v0011", by="another"))
     assert "v0011" not in desk.oversight.lifecycle().versions
