@@ -6,6 +6,7 @@ query (`governance.served`).
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
 from credit_api.nodes.register import Register
 from credit_api.nodes.service import Attends, Trains, known_by, node_service
 from federated.channel.node_keys import NodeKeys
-from federated.channel.tls import server_context
+from federated.channel.tls import load, server_context
 from federated.consent.instants import Clock, system_clock
 from federated.errors import ChannelRefused, FederatedError, NodeUnavailable
 from federated.governance.lifecycle import Event
@@ -42,6 +43,24 @@ from federated.serving.network import Network
 AGAIN_S, ROUND_S = 1.0, 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class PinnedTraining:
+    """Training as a SuperLink may begin it: for an operator that this node has pinned."""
+
+    inner: Trains
+    keys: NodeKeys
+
+    def begin(self, run: bytes, operator: str) -> None:
+        """As `Trains.begin`. Raises `ChannelRefused` for a name that nobody is pinned by."""
+        if operator not in self.keys.pins():
+            raise ChannelRefused(f"{operator} is not known here")
+        self.inner.begin(run, operator)
+
+    def answer(self, run: bytes, operator: str, number: int, message: bytes) -> bytes:
+        """As `Trains.answer`."""
+        return self.inner.answer(run, operator, number, message)
+
+
 @dataclass(slots=True)
 class Desk:
     """One node with its peers. `close` ends it."""
@@ -54,6 +73,7 @@ class Desk:
     peers: Mapping[str, Peer]
     own_network: Network | None = None
     _training: Trains | None = None
+    _context: ssl.SSLContext | None = None
     _gate: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
@@ -73,12 +93,13 @@ class Desk:
             models = ApprovedModels(ModelRegistry(home), oversight.governance)
             node = (BankNode if opened.role == "bank" else GridNode)(opened, clock, models)
             node.public_key()
+            register = Register(home, oversight, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)})
             known = {name: Peer(node, keys, name, url) for name, url in sorted(peers.items())}
         except FederatedError:
             opened.close()
             oversight.close()
             raise
-        return Desk(node, keys, models, oversight, Register(home, oversight, node.now), known)
+        return Desk(node, keys, models, oversight, register, known)
 
     def network(self) -> Network:
         """The network as a bank's own systems see it: itself here, grid companies elsewhere. It closes them too.
@@ -108,7 +129,10 @@ class Desk:
         """Take messages of the own SuperNode at `address`, until `stopped`. Raises `NodeUnavailable` as `training`."""
         for point in entry_points(group="tanxin.node", name="attending"):
             made: Callable[[str, Callable[[], Trains], str, bytes], Attends] = point.load()
-            made(self.node.org_id, self.training, address, secret).attend(stopped, say)
+            made(self.node.org_id, self._pinned_training, address, secret).attend(stopped, say)
+
+    def _pinned_training(self) -> Trains:
+        return PinnedTraining(self.training(), self.keys)
 
     def kinds(self) -> dict[str, str]:
         """Of each peer, whether it is a bank or a grid company, by its name: as it was met, or as versions name it."""
@@ -130,14 +154,25 @@ class Desk:
 
     def server(self, host: str, port: int, limits: Limits) -> uvicorn.Server:
         """What answers others."""
-        service = node_service(self.node, self.models, self.register, self.training)
+        service = node_service(self.node, self.models, self.register, self.training, self.keys)
         config = uvicorn.Config(
-            service, host=host, port=port, http=known_by(self.keys, limits),
-            ssl_context_factory=lambda *_: server_context(self.keys), log_level="warning", access_log=False,
+            service, host=host, port=port, http=known_by(limits),
+            ssl_context_factory=lambda *_: self._serving(), log_level="warning", access_log=False,
             lifespan="off", ws="none", server_header=False,
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         return uvicorn.Server(config)
+
+    def _serving(self) -> ssl.SSLContext:
+        self._context = server_context(self.keys)
+        return self._context
+
+    def reload(self) -> None:
+        """Take certificates, roots and lists as they lie in the home now. Raises `ChannelRefused`."""
+        if self._context is not None:
+            load(self._context, self.keys)
+        for peer in self.peers.values():
+            peer.reload()
 
     def decide(self, version: str, act: ActName, note: str) -> tuple[Event, dict[str, str]]:
         """Decide about a version as this bank, and tell all peers: the event, and who was not told, with why.
@@ -155,12 +190,21 @@ class Desk:
                 peer.ask("/decided", told, Done)
             except FederatedError as error:
                 not_told[name] = error.detail
+            except Exception as error:  # whatever a peer answers, others are still told
+                not_told[name] = type(error).__name__
         return event, not_told
 
     def rounds(self, stopped: threading.Event, say: Callable[[str], None]) -> None:
         """Until `stopped`: meet peers, again those that are not there yet, and ask banks what they decided."""
-        unmet, next_round, refused = set(self.peers), 0.0, dict[str, str]()
+        unmet, next_round, refused, stamp = set(self.peers), 0.0, dict[str, str](), self.keys.stamp()
         while not stopped.is_set():
+            if (now := self.keys.stamp()) != stamp:
+                try:
+                    self.reload()
+                    say("certificates, roots and lists are taken anew")
+                    stamp = now
+                except ChannelRefused as error:
+                    say(error.detail)
             for name in sorted(unmet):
                 if self._tried(name, lambda peer: peer.meet(), refused, say):
                     say(f"{name} is met")
@@ -185,6 +229,9 @@ class Desk:
             if error.code != "node_unavailable" and refused.get(name) != error.detail:
                 refused[name] = error.detail
                 say(f"{name}: {error.detail}")
+            return False
+        except Exception as error:  # whatever a peer answers, others are still met
+            say(f"{name}: {type(error).__name__}")
             return False
         refused.pop(name, None)
         return True

@@ -34,8 +34,8 @@ class Meet(Message):
 
     def pinned_by(self, node: Node, party: Party) -> None:
         """Have a node know the party, with whom it is connected, by these keys. Raises `NotPermitted` for others."""
-        node.pin_peer(party.name, self.key)
         pin_signer(node.store, party.name, party.kind, self.signing)
+        node.pin_peer(party.name, self.key)
 
 
 class Version(Message):

@@ -70,6 +70,10 @@ class Peer:
         except ValidationError as error:
             raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name) from error
 
+    def reload(self) -> None:
+        """Connect anew, by what lies in the home now."""
+        self._channel.reload()
+
     def close(self) -> None:
         """Close its connections."""
         self._channel.close()

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from credit_api.nodes.messages import ActName, Decided, Decisions, Version
-from federated.errors import FederatedError, ModelCorrupt, NotPermitted
+from federated.errors import FederatedError, ModelCorrupt, ModelInUse, ModelNotFound, NotPermitted, VersionNotFound
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Kind, Role
 from federated.governance.model_registry import MODEL_NAME, ModelRegistry
@@ -18,17 +18,29 @@ from federated.governance.oversight import Oversight
 class Register:
     """What `home` has of the network's register. Every event has this node's own time."""
 
-    def __init__(self, home: Path, oversight: Oversight, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, home: Path, oversight: Oversight, now: Callable[[], datetime], own: str, met: Callable[[], set[str]]
+    ) -> None:
+        """`own` is the node, `met` the nodes that it has met."""
         self._registry, self._governance, self._now = ModelRegistry(home), oversight.governance, now
+        self._own, self._met = own, met
+
+    def _members(self) -> set[str]:
+        return self._met() | {self._own}
 
     def take(self, told: Version, operator: str) -> None:
         """Register a version that an operator hands over; the same one again changes nothing.
 
-        Raises `NotPermitted` for one that it did not register itself, `ModelExists`, `ModelCorrupt`.
+        Raises `NotPermitted` for one that it did not register itself, or that names other participants than this node
+        and those that it has met, `ModelExists`, `ModelCorrupt`.
         """
-        manifest = self._registry.take(told.manifest, told.weights)
+        manifest = self._registry.read(told.manifest, told.weights)
         if manifest.registered_by != operator:
             raise NotPermitted(f"{manifest.version} was registered by {manifest.registered_by}, not by {operator}")
+        strange = sorted(set(manifest.participants) - self._members())
+        if strange or self._own not in manifest.participants:
+            raise NotPermitted(f"{manifest.version} is of other participants than this node knows: {strange}")
+        self._registry.take(told.manifest, told.weights)
         if manifest.version not in self._governance.lifecycle().versions:
             self._governance.register(manifest, self._now())
 
@@ -38,13 +50,19 @@ class Register:
         Raises `ModelCorrupt` where the bank had another version of this name before it, and what `Governance` raises.
         """
         governance = self._governance
-        governance.manifest(told.version)
+        if bank not in governance.manifest(told.version).banks:
+            raise NotPermitted(f"only the banks of {told.version} decide about it", version=told.version)
         if self.sha256(told.version) != told.manifest_sha256:
             raise ModelCorrupt(f"{bank} decided about another {told.version}", version=told.version)
         act = Act(bank, self._now(), told.note, told.command)
+        known = [e for e in governance.lifecycle().events if (e.command, e.by) == (told.command, bank)]
+        if known and told.act != "roll_back" and known[0].version != told.version:
+            raise NotPermitted(f"{bank} decided something else under this id")
         if told.act == "appoint":
             return governance.appoint(told.version, Role.CHAMPION, act)
         if told.act == "roll_back":
+            if not known and governance.lifecycle().champion != told.version:
+                raise ModelInUse(f"{told.version} does not score here: nothing is rolled back", version=told.version)
             return governance.roll_back(act)
         decided: dict[str, Callable[[str, Act], Event]] = {
             "approve": governance.approve, "reject": governance.reject, "retire": governance.retire,
@@ -57,28 +75,35 @@ class Register:
             Kind.ENDORSED: "approve", Kind.APPROVED: "approve", Kind.REJECTED: "reject", Kind.NOMINATED: "appoint",
             Kind.APPOINTED: "appoint", Kind.RETIRED: "retire", Kind.ROLLED_BACK: "roll_back",
         }  # fmt: skip
+        events = [e for e in self._governance.lifecycle().events if e.by == bank and e.kind in acts and e.command]
+        # A roll-back names what it leaves.
+        named = [e.details["left"] if e.kind is Kind.ROLLED_BACK else e.version for e in events]
+        hashes = {version: self.sha256(version) for version in set(named)}
         own = [
-            Decided(version=e.version, manifest_sha256=self.sha256(e.version), act=acts[e.kind], note=e.note,
-                    command=e.command)
-            for e in self._governance.lifecycle().events
-            if e.by == bank and e.kind in acts and e.command
-        ]  # fmt: skip
+            Decided(version=version, manifest_sha256=hashes[version], act=acts[e.kind], note=e.note, command=e.command)
+            for e, version in zip(events, named, strict=True)
+        ]
         return Decisions(decided=own)
 
     def catch_up(self, told: Decisions, bank: str) -> int:
         """Enter what a bank decided while this node was away; how many decisions were new.
 
-        One that cannot be entered yet waits, with those after it, for the next time.
+        About a version that is not here yet they wait, for the next time; what is refused for good is left out: a
+        version may have been turned down here before its approval came.
         """
-        known = {(e.command, e.by) for e in self._governance.lifecycle().events}
-        new = [each for each in told.decided if (each.command, bank) not in known]
-        for number, each in enumerate(new):
+        known, waiting, entered = {(e.command, e.by) for e in self._governance.lifecycle().events}, set[str](), 0
+        for each in told.decided:
+            if (each.command, bank) in known or each.version in waiting:
+                continue
             try:
                 self.decide(each, bank)
+                entered += 1
+            except (VersionNotFound, ModelNotFound):
+                waiting.add(each.version)
             except FederatedError:
-                return number
-        return len(new)
+                continue
+        return entered
 
     def sha256(self, version: str) -> str:
         """Hash of a version's manifest, hex. Raises as `ModelRegistry.load`."""
-        return hashlib.sha256(self._registry.files(MODEL_NAME, version)[0]).hexdigest()
+        return hashlib.sha256(self._registry.manifest_file(MODEL_NAME, version)).hexdigest()

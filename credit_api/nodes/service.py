@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, Protocol, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ValidationError
-from starlette.concurrency import run_in_threadpool
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_api.app.errors import STATUS
@@ -41,12 +41,12 @@ from credit_api.nodes.messages import (
 from credit_api.nodes.register import Register
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
-from federated.channel.tls import peer_of
 from federated.consent.record import utc
 from federated.errors import ChannelRefused, FederatedError, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
+from federated.nodes.identity import pinned_kinds
 from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
@@ -54,13 +54,20 @@ PEER = "peer"
 # Several times what the largest message of a run of training, and the largest version, has.
 MOST_TRAINING_BYTES, MOST_VERSION_BYTES = 1 << 28, 1 << 25
 Read = TypeVar("Read", bound=BaseModel)
+# Who shows this certificate, DER. Raises `ChannelRefused`, `NotPermitted`.
+Known = Callable[[bytes], Party]
+# Of one operator and of those who would be: messages of training take no turn of queries.
+TRAINING = CapacityLimiter(4)
 
 
 def _peer(request: Request) -> Party:
-    party = getattr(request.state, PEER, None)
-    if not isinstance(party, Party):
+    """Who asks, as it is known now: by a certificate that was revoked, or a peer that was unpinned, since the
+    connection was made, nobody is answered; nor in another kind than it was met as."""
+    certificate = getattr(request.state, PEER, None)
+    if not isinstance(certificate, bytes):
         raise ChannelRefused("nobody is known to ask here")
-    return party
+    known: Known = request.app.state.known
+    return known(certificate)
 
 
 def _bank(request: Request) -> Party:
@@ -124,11 +131,16 @@ class Attends(Protocol):
 
 
 def node_service(
-    node: BankNode | GridNode, models: ApprovedModels, register: Register, training: Callable[[], Trains]
+    node: BankNode | GridNode,
+    models: ApprovedModels,
+    register: Register,
+    training: Callable[[], Trains],
+    keys: NodeKeys,
 ) -> FastAPI:
     """The app of one node. Every node deals, trains, and keeps a register; a grid company answers queries and keeps
     consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
     app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.known = lambda certificate: _known(node, keys, certificate)
     app.exception_handler(FederatedError)(refused)
     app.exception_handler(ValidationError)(not_read)
     dealer = NodeDealer(node, models)
@@ -151,6 +163,14 @@ def node_service(
     return app
 
 
+def _known(node: BankNode | GridNode, keys: NodeKeys, certificate: bytes) -> Party:
+    party = keys.known(certificate, node.now())
+    met = pinned_kinds(node.store).get(party.name, party.kind)
+    if met != party.kind:
+        raise NotPermitted(f"{party.name} was met as a {met}, and shows a certificate of a {party.kind}")
+    return party
+
+
 def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
     @app.post("/version")
     def version(by: Operator, asked: Annotated[Version, Depends(read(Version, MOST_VERSION_BYTES))]) -> Response:
@@ -169,8 +189,8 @@ def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
 
 def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
     @app.post("/run")
-    def begin(asked: Annotated[Run, Depends(read(Run))], by: Operator) -> Response:
-        training().begin(asked.run, by.name)
+    async def begin(by: Operator, asked: Annotated[Run, Depends(read(Run))]) -> Response:
+        await to_thread.run_sync(lambda: training().begin(asked.run, by.name), limiter=TRAINING)
         return told(Done())
 
     @app.post("/run/{run}/{number}")
@@ -180,7 +200,7 @@ def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
         except ValueError:
             raise ChannelRefused("a run is named by 32 hexadecimal digits") from None
         message = await _body(request, MOST_TRAINING_BYTES)
-        reply = await run_in_threadpool(lambda: training().answer(key, by.name, number, message))
+        reply = await to_thread.run_sync(lambda: training().answer(key, by.name, number, message), limiter=TRAINING)
         return Response(reply, media_type="application/octet-stream")
 
 
@@ -245,15 +265,15 @@ def not_read(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)
 
 
-def known_by(keys: NodeKeys, limits: Limits) -> type[HttpToolsProtocol]:
-    """HTTP connections whose requests say whom they are with."""
+def known_by(limits: Limits) -> type[HttpToolsProtocol]:
+    """HTTP connections whose requests have the certificate that the other side showed."""
 
     class Known(guarded(limits)):  # type: ignore[misc]
         def connection_made(self, transport: Any) -> None:
             connection = transport.get_extra_info("ssl_object")
             if connection is not None:
                 state: dict[str, Any] = vars(self)["app_state"]
-                self.app_state = {**state, PEER: peer_of(connection, keys.pins())}
+                self.app_state = {**state, PEER: connection.getpeercert(True)}
             super().connection_made(transport)
 
         def shutdown(self) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from credit_api.app.errors import OauthRefused
 from credit_api.http.auth.sessions import machine_key_t, machine_t, open_machine_session
 from credit_api.http.tables import AssertionRow
-from federated.nodes.statements import jwk_of
+from federated.nodes.statements import is_weak, jwk_of
 from financing.base.authority import Work
 from financing.base.commands import Command, Moment, Text, use_case
 from financing.base.context import Context
@@ -352,6 +352,9 @@ def _public(jwk: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     )
     if not usable:
         raise InvalidState("a key is EC P-256, Ed25519 or RSA from 2,048 bits", field="jwk")
+    public = ed25519_of(jwk)
+    if public is not None and is_weak(bytes.fromhex(public)):
+        raise InvalidState("under a key of small order anybody signs: make another", field="jwk")
     kid = str(jwk.get("kid") or key.thumbprint())
     # It stands in an address when the key is revoked.
     if not KID.fullmatch(kid):

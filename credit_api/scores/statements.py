@@ -27,7 +27,7 @@ from credit_api.http.tables import DecisionStatementRow, StatementRow
 from credit_api.organisations.machines import MachineKey, ed25519_of, statement_keys
 from credit_api.scores.inquiries import inquiry_of
 from federated.consent.record import Purpose
-from federated.errors import FederatedError, InvalidStatement, PurposeNotCovered, VersionNotApproved
+from federated.errors import FederatedError, InvalidStatement, PurposeNotCovered, VersionNotApproved, VersionNotFound
 from federated.nodes.statements import ScoreStatement, SignedStatement, as_document, require_signed
 from federated.serving.queries import SCORE_VALIDITY
 from financing.base.context import Context
@@ -106,8 +106,11 @@ def verified(parts: Parts, connection: Connection, signed: SignedStatement, bank
     if said.valid_until - said.assessed_at > SCORE_VALIDITY:
         raise InvalidStatement(f"a score holds for {SCORE_VALIDITY.days} days at the most", field="valid_until")
     governance = parts.governance
-    if governance is not None:
-        _require_approved(governance, said)
+    if governance is None:
+        raise VersionNotFound(
+            "this service has no register of models to know the version by", version=said.model_version
+        )
+    _require_approved(governance, said)
     return Verified(signed, key)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from urllib3 import HTTPSConnectionPool, Timeout
+from urllib3 import BaseHTTPResponse, HTTPSConnectionPool, Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
@@ -18,19 +19,30 @@ from federated.errors import ChannelRefused, FederatedError, NodeUnavailable, er
 
 # To a peer: how long until a connection stands, and how many are kept.
 CONNECT_S, CONNECTIONS = 2.0, 32
+# The longest answer, several times what the largest of a query has, and how much is read at once.
+MOST_BYTES, READ_BYTES = 1 << 21, 1 << 18
 
 
 class Channel:
     """`name` is reached at `url`, by the keys pinned for it in `keys`; it may be silent for `read_s` seconds."""
 
     def __init__(self, keys: NodeKeys, name: str, url: str, read_s: float = 10.0) -> None:
-        self.name = name
+        self.name, self._read_s = name, read_s
         self._party: Party | None = None
-        where = parse_url(url)
-        self._pool = HTTPSConnectionPool(
-            where.host or "", where.port, ssl_context=client_context(keys, name, self._met), retries=False,
-            timeout=Timeout(connect=CONNECT_S, read=read_s), maxsize=CONNECTIONS,
+        self._keys, self._url = keys, url
+        self._pool = self._made()
+
+    def _made(self) -> HTTPSConnectionPool:
+        where = parse_url(self._url)
+        return HTTPSConnectionPool(
+            where.host or "", where.port, ssl_context=client_context(self._keys, self.name, self._met), retries=False,
+            timeout=Timeout(connect=CONNECT_S, read=self._read_s), maxsize=CONNECTIONS,
         )  # fmt: skip
+
+    def reload(self) -> None:
+        """Connect anew from now on, by what lies in the home now. Raises `ChannelRefused`."""
+        before, self._pool = self._pool, self._made()
+        before.close()
 
     def _met(self, party: Party) -> None:
         self._party = party
@@ -42,15 +54,30 @@ class Channel:
             raise NodeUnavailable(f"{self.name} was not reached yet", node=self.name)
         return self._party
 
-    def post(self, path: str, content: bytes, kind: str = "application/json") -> bytes:
-        """What it answers. Raises what it raised, and `NodeUnavailable` where no answer came."""
+    def post(self, path: str, content: bytes, kind: str = "application/json", most: int = MOST_BYTES) -> bytes:
+        """What it answers, in `most` bytes. Raises what it raised, and `NodeUnavailable` where no answer came, or one
+        that is too long or takes too long."""
         try:
-            response = self._pool.urlopen("POST", path, body=content, headers={"content-type": kind}, redirect=False)
+            response = self._pool.urlopen(
+                "POST", path, body=content, headers={"content-type": kind}, redirect=False, preload_content=False,
+                decode_content=False,
+            )  # fmt: skip
+            told = self._read(response, most)
         except (HTTPError, OSError) as error:
             raise NodeUnavailable(f"{self.name} does not answer: {error}", node=self.name) from error
         if response.status != HTTPStatus.OK:
-            raise told_refusal(self.name, response.data)
-        return bytes(response.data)
+            raise told_refusal(self.name, told)
+        return told
+
+    def _read(self, response: BaseHTTPResponse, most: int) -> bytes:
+        until, told = time.monotonic() + self._read_s, bytearray()
+        while part := response.read1(READ_BYTES):
+            told += part
+            if len(told) > most or time.monotonic() > until:
+                response.close()
+                raise NodeUnavailable(f"{self.name} answers too much, or too slowly", node=self.name)
+        response.release_conn()
+        return bytes(told)
 
     def close(self) -> None:
         """Close its connections."""
@@ -63,7 +90,7 @@ def told_refusal(name: str, content: bytes) -> FederatedError:
         told: Mapping[str, Any] = json.loads(content)
         kind, detail = error_codes()[told["code"]], str(told["detail"])
         return kind(detail, **{str(k): v for k, v in dict(told["context"]).items() if k != "detail"})
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return NodeUnavailable(f"{name} does not answer as nodes do", node=name)
 
 

@@ -152,6 +152,32 @@ class NodeKeys:
         except (ValueError, AttributeError, TypeError) as error:
             raise ChannelRefused(f"{PEERS} cannot be read: {error}") from error
 
+    def stamp(self) -> tuple[int, ...]:
+        """Changes with every key, certificate, root or list that is installed here."""
+        paths = [self.folder / name for name in (KEY, CERTIFICATE, TRUST, REVOKED)]
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+    def known(self, certificate_der: bytes, at: datetime) -> Party:
+        """Who shows this certificate, by pins and lists as they lie here now.
+
+        Raises `ChannelRefused` for one that is not pinned any more, is over, or is on a list of revoked ones, and for
+        everybody where a list is over.
+        """
+        certificate = x509.load_der_x509_certificate(certificate_der)
+        party = party_in(certificate)
+        if pin_of(certificate.public_key()) not in self.pins().get(party.name, frozenset()):
+            raise ChannelRefused(f"{party.name} is not known here by the key of its certificate")
+        if certificate.not_valid_after_utc <= at:
+            raise ChannelRefused(f"the certificate of {party.name} is over")
+        for each in x509_lists((self.folder / REVOKED).read_bytes()):
+            if each.issuer != certificate.issuer:
+                continue
+            if each.next_update_utc is None or each.next_update_utc <= at:
+                raise ChannelRefused("the list of revoked certificates is over")
+            if each.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+                raise ChannelRefused(f"the certificate of {party.name} was revoked")
+        return party
+
     def roots(self) -> list[x509.Certificate]:
         """The roots that are trusted here. Raises `ChannelRefused` where there are none."""
         try:

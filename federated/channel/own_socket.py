@@ -42,6 +42,7 @@ def listening(home: Path) -> socket.socket:
 def is_served(home: Path) -> bool:
     """Whether a process answers on the home's socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWERS_S)
         try:
             probe.connect(str(home / SOCKET))
         except OSError:

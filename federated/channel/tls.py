@@ -64,6 +64,15 @@ def _context(
     if protocol == ssl.PROTOCOL_TLS_SERVER:
         # By a ticket a peer would come back that was revoked in between.
         context.num_tickets = 0
+    load(context, keys)
+    return context
+
+
+def load(context: ssl.SSLContext, keys: NodeKeys) -> None:
+    """Have a context take key, certificate, roots and lists as they lie in the home now: for its next connections.
+
+    Raises `ChannelRefused` where they do not fit each other.
+    """
     folder = keys.folder
     try:
         context.load_cert_chain(folder / CERTIFICATE, folder / KEY, password=keys.password())
@@ -71,7 +80,6 @@ def _context(
         context.load_verify_locations(folder / REVOKED)
     except (ssl.SSLError, OSError) as error:
         raise ChannelRefused(f"the node's key, certificate and roots do not fit each other: {error}") from error
-    return context
 
 
 def _knowing(base: Any, pins: Pins, met: Callable[[Party], None]) -> Any:

@@ -112,7 +112,7 @@ def from_bytes(raw: bytes) -> Message:
     """A message that travelled. Raises `ChannelRefused` for anything else."""
     try:
         return message_from_proto(ProtoMessage.FromString(raw))
-    except (DecodeError, ValueError, KeyError, TypeError) as error:
+    except (DecodeError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ChannelRefused(f"this is no message of Flower's ({type(error).__name__})") from error
 
 

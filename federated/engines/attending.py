@@ -15,7 +15,6 @@ import logging
 import threading
 from collections.abc import Callable
 
-import httpx
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode, SubStatus
@@ -74,7 +73,7 @@ class Attendant:
         while not stopped.is_set():
             try:
                 worked = self._one()
-            except (httpx.HTTPError, OSError, RuntimeError) as error:
+            except Exception as error:  # whatever a message is, the next one is answered
                 if not away:
                     say(f"the SuperNode at {self._address} does not answer: {error}")
                 away = True

@@ -52,16 +52,34 @@ class ModelRegistry:
         folder = self._directory(model, version)
         return (folder / "manifest.json").read_bytes(), (folder / "weights.npz").read_bytes()
 
+    def manifest_file(self, model: str, version: str) -> bytes:
+        """A version's manifest as it lies here. Raises as `manifest`."""
+        self.manifest(model, version)
+        return (self._directory(model, version) / "manifest.json").read_bytes()
+
+    @staticmethod
+    def read(manifest: bytes, weights: bytes) -> Manifest:
+        """A version of another register, looked at and not kept. Raises `ModelCorrupt` for what is none."""
+        try:
+            told = Manifest.from_json(manifest.decode())
+            named = told.model == MODEL_NAME and re.fullmatch(r"v\d{4,9}", told.version) is not None
+            told.to_json()
+            pairs = [pair.count("|") == 1 and isinstance(rows, int) for pair, rows in told.aligned_rows.items()]
+            sound = isinstance(told.cut_off, int) and isinstance(told.config, dict) and all(pairs)
+            sound = sound and all(isinstance(auc, dict) for auc in told.metrics.values())
+        except (UnicodeDecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelCorrupt(f"this is no manifest ({type(error).__name__})") from error
+        if not (named and sound):
+            raise ModelCorrupt("a manifest names a version of credit, v and its number, with its figures")
+        _read_weights(told, weights)
+        return told
+
     def take(self, manifest: bytes, weights: bytes) -> Manifest:
         """Keep a version of another register, byte by byte; one that is here already only if it is the same.
 
-        Raises `ModelExists` for another one of its name, `ModelCorrupt` for what is no version.
+        Raises `ModelExists` for another one of its name, and as `read`.
         """
-        try:
-            told = Manifest.from_json(manifest.decode())
-        except UnicodeDecodeError as error:
-            raise ModelCorrupt("a manifest is no text") from error
-        _read_weights(told, weights)
+        told = self.read(manifest, weights)
         target = self._directory(told.model, told.version)
         if not target.exists():
             self._write(target, manifest, weights)
@@ -125,7 +143,9 @@ def _read_weights(manifest: Manifest, raw: bytes) -> ScoringModel:
                 raise ModelCorrupt(f"weights of {version} unpack to more than any model's", version=version)
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except ModelCorrupt:
+        raise
+    except Exception as error:  # of a spoilt archive numpy and zlib raise much more than they say
         raise ModelCorrupt(f"weights of {manifest.model} {version} are not an array archive: {error}") from error
     return ScoringModel.from_arrays(arrays)
 

@@ -16,7 +16,7 @@ from federated.nodes.keys import SIGNING, first_key
 from federated.nodes.store import NodeStore
 
 LEAST_KIN = 2
-SIGNER = "peer signs "
+SIGNER, NODE_KINDS = "peer signs ", ("bank", "grid")
 Keys = Mapping[str, Ed25519PrivateKey]
 
 
@@ -72,8 +72,11 @@ def stored_identities(stores: Iterable[NodeStore]) -> dict[str, Identity]:
 def pin_signer(store: NodeStore, name: str, kind: str, public_key: bytes) -> None:
     """Know another node, a `bank` or a `grid`, by this key (32 bytes) of its signatures from now on.
 
-    Raises `NotPermitted` if it is known by another, or as of another kind.
+    Raises `NotPermitted` if it is known by another, or as of another kind, and for who is no node: an operator that
+    were one could deal to pairs, and be aligned with.
     """
+    if kind not in NODE_KINDS:
+        raise NotPermitted(f"{name} is a {kind}: banks and grid companies are nodes", node=store.org_id, peer=name)
     told = kind.encode() + b" " + public_key
     if store.first_state(SIGNER + name, told) != told:
         raise NotPermitted(f"{store.org_id} knows another signing key of {name}", node=store.org_id, peer=name)
@@ -94,7 +97,7 @@ def pinned_identity(store: NodeStore) -> Identity:
 
 def _pinned(store: NodeStore) -> dict[str, tuple[str, bytes]]:
     told = {name: each.partition(b" ") for name, each in store.states(SIGNER).items()}
-    return {name: (kind.decode(), key) for name, (kind, _, key) in told.items()}
+    return {name: (kind.decode(), key) for name, (kind, _, key) in told.items() if kind.decode() in NODE_KINDS}
 
 
 def signing_key(store: NodeStore) -> Ed25519PrivateKey:

@@ -23,8 +23,9 @@ import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
+from annotated_types import MaxLen
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -43,7 +44,15 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 HEX = re.compile(r"[0-9a-f]+")
 # How far a probability that another machine computed may be off, relative to it.
 ROUNDING = 1e-9
+# Of Curve25519: its prime, and the y of its eight points of small order.
+PRIME = (1 << 255) - 19
+EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+SMALL_ORDER = frozenset({0, 1, PRIME - 1, EIGHTH, PRIME - EIGHTH})
 Stated = Literal["joint", "bank_only"]
+# Bounded before they are looked at (ADR 0027).
+Word = Annotated[str, MaxLen(64)]
+Hex64 = Annotated[str, MaxLen(64)]
+Hex128 = Annotated[str, MaxLen(128)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +64,18 @@ class ScoreStatement:
     and of the salted reasons (`reasons_digest`). Raises `InvalidStatement`, and `InvalidTime` for a naive instant.
     """
 
-    statement_id: str
-    bank_id: str
-    subject_id: str
-    consent_id: str
+    statement_id: Word
+    bank_id: Word
+    subject_id: Word
+    consent_id: Word
     purpose: Purpose
     score: int
     probability: float
     basis: Stated
-    reasons_sha256: str
-    model_version: str
-    manifest_sha256: str
-    model_sha256: str
+    reasons_sha256: Hex64
+    model_version: Word
+    manifest_sha256: Hex64
+    model_sha256: Hex64
     assessed_at: datetime
     valid_until: datetime
 
@@ -127,8 +136,8 @@ class SignedStatement:
     """
 
     statement: ScoreStatement
-    public_key: str
-    signature: str
+    public_key: Hex64
+    signature: Hex128
 
     def __post_init__(self) -> None:
         for name, digits in (("public_key", 64), ("signature", 128)):
@@ -155,9 +164,18 @@ def shows(statement: ScoreStatement, shown: ShownReasons) -> bool:
     return reasons_digest(shown.reasons, bytes.fromhex(shown.salt)) == statement.reasons_sha256
 
 
+def is_weak(public: bytes) -> bool:
+    """Whether an Ed25519 public key (32 bytes) is of small order or not written canonically: under such a key anybody
+    signs what he likes (Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs", SSR 2020, section 2.1)."""
+    y = int.from_bytes(public, "little") & ((1 << 255) - 1)
+    return y >= PRIME or y in SMALL_ORDER
+
+
 def require_signed(signed: SignedStatement) -> None:
     """Raise `StatementSignatureInvalid` unless the key that it names signed the statement."""
     try:
+        if is_weak(bytes.fromhex(signed.public_key)):
+            raise ValueError("under a key of small order anybody signs")
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signed.public_key))
         key.verify(bytes.fromhex(signed.signature), signed.statement.content())
     except (InvalidSignature, ValueError) as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,8 @@ from federated.protocols.operator_app import FoldReports, RunPlan
 from federated.protocols.protected.candidate import CountedRows
 from federated.protocols.protected.evaluation import Counted, Group
 
-FOLDER, META = "run-checkpoint", "about"
+FOLDER, META, ABOUT = "run-checkpoint", "about", ("at_us", "data", "reports")
+log = logging.getLogger(__name__)
 ROWS, OF_GROUP = ("logit", "block", "defaults", "owner", "lower", "scarce"), ("band", "rows", "defaults", "lower")
 # After so long a run is measured anew: customers and consents have changed.
 KEPT_US = 24 * 3_600 * 1_000_000
@@ -81,10 +82,10 @@ class Checkpoint:
             try:
                 with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
                     arrays = {name: archive[name] for name in archive.files}
-                found[int(path.stem.partition("-")[2])] = json.loads(arrays.pop(META).tobytes()), arrays
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-                # Half a file is as good as none: the fold is measured again.
-                continue
+                about = json.loads(arrays.pop(META).tobytes())
+                found[int(path.stem.partition("-")[2])] = {name: about[name] for name in ABOUT}, arrays
+            except Exception:  # of a spoilt archive numpy and zlib raise much more than they say
+                log.warning("%s is spoilt: its fold is measured again", path.name, exc_info=True)
         return found
 
 

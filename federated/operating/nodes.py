@@ -14,6 +14,8 @@ from federated.errors import ChannelRefused
 
 # A node answers when it has computed: with tens of thousands of customers one message takes many seconds.
 COMPUTES_S = 900.0
+# Of one answer, in bytes.
+MOST = 1 << 28
 
 
 class NodeSeat:
@@ -29,7 +31,7 @@ class NodeSeat:
 
     def answer(self, run: bytes, number: int, message: bytes) -> bytes:
         """See `engines.seat.RunSeat.answer`."""
-        told = self._channel.post(f"/run/{run.hex()}/{number}", message, "application/octet-stream")
+        told = self._channel.post(f"/run/{run.hex()}/{number}", message, "application/octet-stream", MOST)
         self.bytes += len(message) + len(told)
         return told
 

@@ -159,10 +159,10 @@ def test_the_model_is_one_that_the_register_here_approves(sqlite_apart):
     for name in ("manifest_sha256", "model_sha256"):
         problem = apart.refused(apart.saying(**{name: "ab" * 32}), "invalid_statement", 422)
         assert "another model" in problem["detail"]
-    # A service without a register has to take the bank's word.
+    # A service without a register knows no version, and takes nobody's word for one.
     apart.world.parts._governance = None
     shutil.rmtree(apart.world.parts.settings.network_home / "registry")
-    assert apart.decided(apart.saying(model_version="v9999"))["outcome"] == "approve"
+    apart.refused(apart.saying(model_version="v9999"), "version_not_found", 404)
 
 
 def test_a_version_that_was_retired_supports_nothing(sqlite_apart, monkeypatch):
@@ -302,6 +302,9 @@ def test_the_service_registers_its_own_node_once_and_no_other_beside_peoples(sql
     key = OKPKey.generate_key("Ed25519")
     until = (world.now + timedelta(days=9)).isoformat()
     body = {"label": "node", "works": ["statements"], "jwk": key.as_dict(private=False), "expires_at": until}
+    # Under the identity as key anybody signs.
+    weak = body | {"jwk": statements.jwk_of("01" + "00" * 31)}
+    world.assert_refused(OTHER, "/v1/machines", weak, "invalid_state", status=409)
     world.post(OTHER, "/v1/machines", body)
     other = world.get(OTHER, "/v1/customers?limit=1")[0]["subject_id"]
     world.score(OTHER, other)

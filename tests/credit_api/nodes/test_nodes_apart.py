@@ -1,5 +1,6 @@
 """A bank's node and others that run apart: the same scores over mutual TLS, and what each is refused."""
 
+import base64
 import json
 import pickle
 import shutil
@@ -25,6 +26,7 @@ from credit_api.nodes.messages import (
     ConsentAsked,
     ConsentFound,
     ConsentGiven,
+    Decided,
     Decisions,
     Done,
     Nonce,
@@ -43,11 +45,13 @@ from federated.errors import (
     FederatedError,
     ModelCorrupt,
     ModelExists,
+    ModelInUse,
     NodeUnavailable,
     NotPermitted,
     RunLost,
 )
 from federated.governance.model_registry import ModelRegistry
+from federated.nodes.identity import pinned_identity, pinned_kinds
 from federated.nodes.node import PartialRequest
 from federated.nodes.statements import jwk_of
 from federated.operating.nodes import NodeSeat
@@ -404,3 +408,74 @@ def test_a_bank_answers_its_own_organisation_alone(apart, bank, trained):
         server.should_exit = True
         thread.join(10)
         own.close()
+
+
+def test_who_was_revoked_or_unpinned_is_not_answered_on_a_connection_that_stands(apart, bank):
+    peer, authority = bank[1].peers[GRID], NetworkAuthority(apart.folder / "ca")
+    asked = ConsentAsked(consent_id="CONS-NONE")
+    assert peer.ask("/consent", asked, ConsentFound).consent is None
+    apart.keys[GRID].unpin(BANK)
+    with pytest.raises(ChannelRefused, match="bank-gusu is not known here"):
+        peer.ask("/consent", asked, ConsentFound)
+    apart.keys[GRID].pin((apart.keys[BANK].folder / "certificate.pem").read_bytes())
+    assert peer.ask("/consent", asked, ConsentFound).consent is None
+    at = datetime.now(UTC)
+    authority.revoke(BANK, "key_compromise", WORD, at)
+    apart.keys[GRID].take_trust(authority.trust_pem, authority.revoked_pem)
+    with pytest.raises(ChannelRefused, match="the certificate of bank-gusu was revoked"):
+        peer.ask("/consent", asked, ConsentFound)
+    # Nor on a new connection.
+    apart.serving[GRID][0].reload()
+    peer.reload()
+    with pytest.raises((ChannelRefused, NodeUnavailable)):
+        peer.ask("/consent", asked, ConsentFound)
+
+
+def test_an_operator_is_no_node_whatever_it_says(apart, operator):
+    channel = Channel(operator.keys, BANK, apart.urls[BANK])
+    keys = {"key": base64.b64encode(bytes(range(32))).decode(), "signing": base64.b64encode(bytes(32)).decode()}
+    with pytest.raises(NotPermitted, match="operator is a operator: banks and grid companies are nodes"):
+        channel.post("/meet", json.dumps(keys).encode())
+    store = apart.serving[BANK][0].node.store
+    assert "operator" not in pinned_identity(store).known
+    # Nor where an earlier program pinned one.
+    store.first_state("peer signs operator", b"operator " + bytes(32))
+    assert "operator" not in pinned_identity(store).known
+    assert "operator" not in pinned_kinds(store)
+    channel.close()
+
+
+def test_who_took_no_part_in_a_version_decides_nothing_about_it(apart, operator):
+    seat = operator.seat(GRID)
+    manifest, weights = version_of(apart)
+    seat.hand_over(manifest, weights)
+    known = json.loads(manifest)
+    theirs = {"participants": [BANK, "grid-elsewhere"], "aligned_rows": {"bank-gusu|grid-elsewhere": 9}}
+    with pytest.raises(NotPermitted, match="of other participants than this node knows"):
+        seat.hand_over(json.dumps(known | theirs | {"version": "v0013"}).encode(), weights)
+    for name in ("events.jsonl", "scores.db-journal", "../v0014", "v14"):
+        with pytest.raises(ModelCorrupt, match="names a version of credit"):
+            seat.hand_over(json.dumps(known | {"version": name}).encode(), weights)
+    for wrong in ({"aligned_rows": 5}, {"cut_off": "x"}, {"metrics": []}, {"model": 5}, {"model": "other"}):
+        with pytest.raises(ModelCorrupt):
+            seat.hand_over(json.dumps(known | {"version": "v0015"} | wrong).encode(), weights)
+    seat.close()
+    register = apart.serving[GRID][0].register
+    told = Decided(version="v0009", manifest_sha256=register.sha256("v0009"), act="reject", note="", command="c" * 16)
+    with pytest.raises(NotPermitted, match="only the banks of v0009"):
+        register.decide(told, "bank-elsewhere")
+    # What is rolled back has to score here.
+    with pytest.raises(ModelInUse, match="v0009 does not score here"):
+        register.decide(told.model_copy(update={"act": "roll_back"}), BANK)
+    # One that was turned down keeps no decision about another from arriving.
+    register.decide(told, "bank-jinji")
+    late = told.model_copy(update={"act": "approve", "command": "d" * 16})
+    assert register.catch_up(Decisions(decided=[late]), BANK) == 0
+    seat = operator.seat(GRID)
+    seat.hand_over(*version_of(apart, "v0010"))
+    seat.close()
+    hashed = {"version": "v0010", "manifest_sha256": register.sha256("v0010")}
+    next_one = told.model_copy(update=hashed | {"act": "approve", "command": "e" * 16})
+    assert register.catch_up(Decisions(decided=[late, next_one]), BANK) == 1
+    with pytest.raises(NotPermitted, match="decided something else under this id"):
+        register.decide(next_one.model_copy(update={"version": "v0009", "manifest_sha256": told.manifest_sha256}), BANK)

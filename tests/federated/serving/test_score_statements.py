@@ -24,6 +24,7 @@ from federated.nodes.statements import (
     ShownReasons,
     SignedStatement,
     as_document,
+    is_weak,
     public_key,
     reasons_digest,
     renew_key,
@@ -220,3 +221,23 @@ def test_a_document_reads_back_as_what_was_signed():
     times = {name: datetime.fromisoformat(read["statement"][name]) for name in ("assessed_at", "valid_until")}
     again = ScoreStatement(**read["statement"] | times | {"purpose": Purpose(read["statement"]["purpose"])})
     assert again.content() == said.content()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "01" + "00" * 31, "01" + "00" * 30 + "80", "00" * 32, "ec" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "ee" + "ff" * 30 + "7f", "ff" * 32,
+    ],
+)  # fmt: skip
+def test_under_a_key_of_small_order_nobody_signed_anything(network, asked, point):
+    """With the identity as key, R = identity and S = 0 verify over any message (RFC 8032, section 5.1.7)."""
+    signed = network.score(asked).statement
+    forged = replace(signed, public_key=point, signature="01" + "00" * 63)
+    with pytest.raises(StatementSignatureInvalid):
+        require_signed(forged)
+    assert is_weak(bytes.fromhex(point))
+    assert not is_weak(bytes.fromhex(signed.public_key))
