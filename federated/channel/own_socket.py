@@ -6,10 +6,10 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from federated.channel.client import told_refusal
 from federated.errors import ChannelRefused, NodeUnavailable
@@ -50,39 +50,48 @@ def is_served(home: Path) -> bool:
     return True
 
 
+class _OnSocket(HTTPConnection):
+    """A connection to the socket at a path; one that does not come about leaves nothing open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("node", timeout=ANSWERS_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises `OSError`."""
+        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            found.settimeout(ANSWERS_S)
+            found.connect(str(self._path))
+        except OSError:
+            found.close()
+            raise
+        self.sock = found
+
+
 class OwnNode:
     """The node that serves a home, asked on its socket; safe to ask from several threads."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        transport = httpx.HTTPTransport(uds=str(home / SOCKET))
-        self._client = httpx.Client(
-            transport=transport, base_url="http://node", timeout=ANSWERS_S, trust_env=False
-        )  # fmt: skip
 
     def ask(self, path: str, question: Mapping[str, object] | None = None) -> Any:
         """What the node answers. Raises what it raises, and `NodeUnavailable` where none serves."""
+        connection = _OnSocket(self._home / SOCKET)
+        body = json.dumps(dict(question or {})).encode()
         try:
-            response = self._client.post(
-                path, content=json.dumps(dict(question or {})).encode(), headers={"content-type": "application/json"}
-            )
-        except httpx.HTTPError as error:
+            connection.request("POST", path, body, {"content-type": "application/json", "connection": "close"})
+            response = connection.getresponse()
+            told = response.read()
+        except (HTTPException, OSError) as error:
             raise NodeUnavailable(f"no node serves {self._home.name}: {error}") from error
-        if not response.is_success:
-            raise told_refusal(self._home.name, response.content)
-        return response.json()
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._client.close()
+        finally:
+            connection.close()
+        if response.status != HTTPStatus.OK:
+            raise told_refusal(self._home.name, told)
+        return json.loads(told)
 
 
 def ask_own(home: Path, path: str, question: Mapping[str, object] | None = None) -> Any:
     """One question to the node that serves a home. Raises what it raises, and `NodeUnavailable` where none serves."""
-    if not is_served(home):
-        raise NodeUnavailable(f"no node serves {home.name}")
-    node = OwnNode(home)
-    try:
-        return node.ask(path, question)
-    finally:
-        node.close()
+    return OwnNode(home).ask(path, question)

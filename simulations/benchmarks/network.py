@@ -102,7 +102,6 @@ def measure_network(layout: Layout, say: Say, most: int = 160) -> NetworkFigures
     figures.ratio_p50 = figures.apart_p50_ms / figures.in_process_p50_ms
     figures.wrong = sum(told[subject] != known[subject] for subject in subjects)
     figures.faults = _faults(layout, bank, subjects, known, say)
-    bank.close()
     return figures
 
 

@@ -4,7 +4,7 @@ import shutil
 from contextlib import contextmanager
 from itertools import count
 
-from postgres import WORKER
+from postgres import worker
 
 from credit_api.app.database import migrate
 from financing.base.storage.database import open_engine
@@ -47,7 +47,7 @@ class Databases:
 
     @contextmanager
     def _on_server(self, template):
-        name = f"t{next(self._numbers)}_{WORKER}"
+        name = f"t{next(self._numbers)}_{worker()}"
         self._server().create(name, template)
         yield self._server().address(name)
         self._server().drop(name)

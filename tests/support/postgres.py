@@ -9,9 +9,13 @@ import psycopg
 from filelock import FileLock
 from scratch import IN_MEMORY
 
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 # Tests kill the service, never this server: what it has acknowledged need not reach the disk.
 SETTINGS = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 500\n"
+
+
+def worker():
+    """Which worker this is. Asked when a name is made: modules are loaded before workers are forked."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "alone")
 
 
 class Server:

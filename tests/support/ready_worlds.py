@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 from desk import Desk
-from postgres import WORKER
+from postgres import worker
 from worker_shared import made_once_in_a_run
 from world import World
 
@@ -94,7 +94,7 @@ class ReadyWorlds:
             self._server.drop(name)
 
     def _name(self, what):
-        return f"{self.template}_{what}{next(self._numbers)}_{WORKER}"
+        return f"{self.template}_{what}{next(self._numbers)}_{worker()}"
 
     def _address(self, kind, name):
         return self._server.address(name) if kind == "postgresql" else ""
