@@ -110,7 +110,7 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
         return what | {"role": event.details.get("role"), "not_told": not_told}
 
     @app.post("/standing")
-    def standing() -> Standing:
+    def standing(_: Annotated[Question, Depends(read(Question))]) -> Standing:
         return standing_of(desk)
 
     return app

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -80,7 +81,8 @@ class OwnNode:
         connection = _OnSocket(self._home / SOCKET)
         body = json.dumps(dict(question or {})).encode()
         try:
-            connection.request("POST", path, body, {"content-type": "application/json", "connection": "close"})
+            with suppress(BrokenPipeError):  # where it answers before it has read the question
+                connection.request("POST", path, body, {"content-type": "application/json", "connection": "close"})
             response = connection.getresponse()
             told = response.read()
         except (HTTPException, OSError) as error:
