@@ -28,6 +28,8 @@ from federated.errors import ChannelRefused
 PASSPHRASE = "TANXIN_NODE_PASSPHRASE"  # noqa: S105 - a variable's name
 SECRETS, FOLDER = "node-keys", "tls"
 KEY, NEXT_KEY, CERTIFICATE, REQUEST = "key.pem", "next-key.pem", "certificate.pem", "request.pem"
+# Certificates that were looked at since files here changed last.
+MOST_SEEN = 256
 TRUST, REVOKED, PEERS = "trust.pem", "revoked.pem", "peers.json"
 
 
@@ -50,6 +52,7 @@ class NodeKeys:
 
     def __init__(self, home: Path) -> None:
         self._home, self.folder = home, home / FOLDER
+        self._seen: dict[bytes, tuple[tuple[int, ...], Party, datetime]] = {}
 
     @staticmethod
     def create(home: Path, party: Party, addresses: Sequence[str]) -> NodeKeys:
@@ -163,8 +166,13 @@ class NodeKeys:
         Raises `ChannelRefused` for one that is not pinned any more, is over, or is on a list of revoked ones, and for
         everybody where a list is over.
         """
+        files = [(self.folder / name).stat() for name in (PEERS, REVOKED)]
+        stamp = tuple(each for file in files for each in (file.st_mtime_ns, file.st_ino))
+        seen = self._seen.get(certificate_der)
+        if seen is not None and seen[0] == stamp and at < seen[2]:
+            return seen[1]
         certificate = x509.load_der_x509_certificate(certificate_der)
-        party = party_in(certificate)
+        party, until = party_in(certificate), certificate.not_valid_after_utc
         if pin_of(certificate.public_key()) not in self.pins().get(party.name, frozenset()):
             raise ChannelRefused(f"{party.name} is not known here by the key of its certificate")
         if certificate.not_valid_after_utc <= at:
@@ -176,6 +184,10 @@ class NodeKeys:
                 raise ChannelRefused("the list of revoked certificates is over")
             if each.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
                 raise ChannelRefused(f"the certificate of {party.name} was revoked")
+            until = min(until, each.next_update_utc)
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.clear()
+        self._seen[certificate_der] = stamp, party, until
         return party
 
     def roots(self) -> list[x509.Certificate]:
