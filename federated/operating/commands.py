@@ -40,23 +40,15 @@ def train_nodes(
 ) -> None:
     """Train over nodes in processes of their own, protected; register, and hand the version over to them."""
     # Flower takes seconds to load; other commands do not pay for it.
+    from federated.operating.telling import timed_reporter  # noqa: PLC0415
     from federated.operating.training import train  # noqa: PLC0415
-    from federated.protocols.core.rows import NOBODY  # noqa: PLC0415
-    from federated.protocols.operator_run import Reporter  # noqa: PLC0415
 
     console, began = Console(stderr=True, highlight=False, markup=False, soft_wrap=True), time.monotonic()
-
-    def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-        where = "all customers" if fold == NOBODY else f"fold {fold}"
-        console.print(f"{time.monotonic() - began:6.1f} s {where}, {phase}, round {number}: {loss:.4f}")
-
-    def say(line: str) -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s {line}")
-
+    reporter = timed_reporter(console.print)
     with refusals(console):
         done = train(
             home, urls_of(node), folds=folds, seed=seed, cut_off=cut_off, at=datetime.now(UTC),
-            reporter=Reporter(say=say, round=rounds), anew=anew,
+            reporter=reporter, anew=anew,
         )  # fmt: skip
     versions = [manifest.version for manifest in done.record.manifests]
     figures = {manifest.version: manifest.metrics for manifest in done.record.manifests}
@@ -71,7 +63,9 @@ def train_nodes(
         sys.stdout.write(json.dumps(told, indent=1) + "\n")
         return
     for version in versions:
-        say(f"registered {version}: held-out AUC {figures[version]['federated']['auc']:.4f}; banks decide about it")
+        reporter.say(
+            f"registered {version}: held-out AUC {figures[version]['federated']['auc']:.4f}; banks decide about it"
+        )
 
 
 @operator_app.command("hand-over")

@@ -20,10 +20,9 @@ from federated.channel.client import urls_of
 from federated.engines.channel import RUN_BYTES
 from federated.errors import TrainingFailed
 from federated.operating.nodes import operator_of
+from federated.operating.telling import timed_reporter
 from federated.operating.training import train
 from federated.protocols.core.messages import Content, Switchboard
-from federated.protocols.core.rows import NOBODY
-from federated.protocols.operator_run import Reporter
 
 # How long SuperNodes may take to come up, and how long between two looks.
 COMING_S, LOOK_S = 120.0, 1.0
@@ -34,22 +33,15 @@ server_app = ServerApp()
 @server_app.main()
 def main(grid: Grid, context: Context) -> None:
     """Have all nodes attend, over SuperLink, then train over their channels, register and hand over."""
-    told, began = context.run_config, time.monotonic()
+    told = context.run_config
     home, urls = Path(str(told["home"])), urls_of(str(told["nodes"]).split())
-
-    def say(line: str) -> None:
-        print(f"{time.monotonic() - began:6.1f} s {line}", flush=True)  # noqa: T201 (the log of the run)
-
-    def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-        where = "all customers" if fold == NOBODY else f"fold {fold}"
-        say(f"{where}, {phase}, round {number}: {loss:.4f}")
-
+    reporter = timed_reporter(lambda line: print(line, flush=True))  # noqa: T201 (the log of the run)
     _, operator = operator_of(home, datetime.now(UTC))
     run = attended(grid, frozenset(urls), operator)
-    say(f"{len(urls)} nodes attend, as SuperLink told them")
+    reporter.say(f"{len(urls)} nodes attend, as SuperLink told them")
     train(
         home, urls, folds=int(told["folds"]), seed=int(told["seed"]), cut_off=int(told["cut-off"]),
-        at=datetime.now(UTC), reporter=Reporter(say=say, round=rounds), begun=(grid.run, run),
+        at=datetime.now(UTC), reporter=reporter, begun=(grid.run, run),
     )  # fmt: skip
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from federated.errors import FederatedError
+from federated.operating.commands import refusals
 
-REFUSED = 2
 Home = Annotated[Path, typer.Option(help="Where the parties' homes lie, each in a folder of its own.")]
 Local = Annotated[bool, typer.Option("--local", help="All on this machine, as a sandbox. Other networks have no `up`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -113,13 +110,3 @@ def _require_local(local: bool) -> None:
             "is needed: parties of a network on several hosts start their own nodes (docs/operations.md)",
             param_hint="--local",
         )
-
-
-@contextmanager
-def refusals(console: Console) -> Iterator[None]:
-    """Say what was refused, and end."""
-    try:
-        yield
-    except FederatedError as error:
-        console.print(f"error {error.code}: {error.detail}", style="red")
-        raise typer.Exit(REFUSED) from error
