@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, exists, insert, select
 
 from credit_api.app.errors import AuditTampered, StatementKeyRefused, StatementMissing, StatementReused
 from credit_api.app.wiring import Parts
@@ -165,7 +165,7 @@ def keep(parts: Parts, unit: UnitOfWork, context: Context, proof: Verified, deci
             organisation_id=context.actor.id,
             person=context.person,
             concerns_id=said.subject_id,
-            object_id=said.sha256,
+            object_id=proof.signed.proof_sha256,
             request_id=current().request_id,
         )
         parts.audit.record(unit, event)
@@ -175,34 +175,46 @@ def keep(parts: Parts, unit: UnitOfWork, context: Context, proof: Verified, deci
 
 
 def verify_stored(connection: Connection) -> int:
-    """Verify every stored statement from the database alone: what it says, its hash in the trail, its signature, and
-    that its key was registered by its bank and held when the score was made. How many there are.
+    """Verify every stored statement from the database alone: what it says, its signature, the hash of both and of the
+    key in the trail, that the key was registered by its bank and held when the score was made, that a decision rests on
+    it, and that every statement of the trail is there. How many there are.
 
     Run `verify_trail` before: a hash in the trail is worth what the trail is. Raises `AuditTampered` at the first that
     does not fit. A key that was revoked later does not undo what was decided before.
     """
-    query = select(statement_t, machine_key_t.c.jwk, machine_key_t.c.created_at, machine_key_t.c.expires_at)
-    query = query.join(
+    rests = exists().where(
+        decision_statement_t.c.bank_id == statement_t.c.bank_id,
+        decision_statement_t.c.statement_id == statement_t.c.statement_id,
+    )
+    query = select(
+        statement_t, machine_key_t.c.jwk, machine_key_t.c.created_at, machine_key_t.c.expires_at, rests.label("rests")
+    )
+    query = query.outerjoin(
         machine_key_t,
         (machine_key_t.c.machine_id == statement_t.c.machine_id) & (machine_key_t.c.kid == statement_t.c.kid),
     ).order_by(statement_t.c.stored_at)
     told = set(connection.execute(select(audit_t.c.object_id).where(audit_t.c.action == STORED)).scalars())
-    count = 0
+    found = set()
     for row in connection.execute(query):
         where = {"bank_id": row.bank_id, "statement_id": row.statement_id}
+        if row.jwk is None or not row.rests:
+            raise AuditTampered("the key of a stored statement is gone, or the decision that rests on it", **where)
         try:
             said = _said.validate_python(row.statement)
-            require_signed(SignedStatement(said, ed25519_of(row.jwk) or "", row.signature))
+            signed = SignedStatement(said, ed25519_of(row.jwk) or "", row.signature)
+            require_signed(signed)
         except (FederatedError, ValueError) as error:
             raise AuditTampered("a stored statement is not what its bank's node signed", **where) from error
         if (said.bank_id, said.statement_id, said.subject_id) != (row.bank_id, row.statement_id, row.subject_id):
             raise AuditTampered("a statement is stored under another's name", **where)
-        if said.sha256 != row.sha256 or row.sha256 not in told:
+        if said.sha256 != row.sha256 or signed.proof_sha256 not in told:
             raise AuditTampered("the audit trail has no statement of this hash", **where)
         if not row.created_at <= said.assessed_at < row.expires_at:
             raise AuditTampered("the key of a stored statement did not hold when the score was made", **where)
-        count += 1
-    return count
+        found.add(signed.proof_sha256)
+    if gone := told - found:
+        raise AuditTampered("the audit trail tells of statements that are not stored any more", count=len(gone))
+    return len(found)
 
 
 def _key_of(connection: Connection, signed: SignedStatement) -> MachineKey:

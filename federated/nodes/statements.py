@@ -39,6 +39,7 @@ from federated.nodes.store import NodeStore
 
 DOMAIN = b"tanxin/score-statement/v1"
 REASONS_DOMAIN = b"tanxin/score-reasons/v1"
+PROOF_DOMAIN = b"tanxin/score-proof/v1"
 SALT_BYTES, ID_BYTES = 32, 16
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 HEX = re.compile(r"[0-9a-f]+")
@@ -143,6 +144,12 @@ class SignedStatement:
         for name, digits in (("public_key", 64), ("signature", 128)):
             value = getattr(self, name)
             _require(len(value) == digits and HEX.fullmatch(value) is not None, name, f"{digits} digits of 0-9a-f")
+
+    @property
+    def proof_sha256(self) -> str:
+        """SHA-256 (hex) of what is said, by which key, and the signature: that of another key has another one."""
+        parts = self.statement.content(), bytes.fromhex(self.public_key), bytes.fromhex(self.signature)
+        return hashlib.sha256(framed(PROOF_DOMAIN, *parts)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ from federated.models.served.reasons import Reason
 from federated.nodes import statements
 from federated.nodes.bank import ToldScore
 from federated.nodes.node import PartialRequest
-from federated.nodes.statements import as_document
+from federated.nodes.statements import as_document, jwk_of
 from financing.base.storage.columns import table_of
 
 statement_t = table_of(StatementRow)
+TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"
 
 
 @pytest.fixture
@@ -57,7 +58,9 @@ def test_a_decision_takes_a_statement_and_keeps_it_for_whoever_audits_it(apart):
         decision["decision_id"], again["decision_id"],
     }  # fmt: skip
     events = world.get(BANK, "/v1/audit-events")
-    assert [each["object_id"] for each in events if each["action"] == "store_statement"] == [said.sha256]
+    assert [each["object_id"] for each in events if each["action"] == "store_statement"] == [
+        answer.statement.proof_sha256
+    ]
     with world.parts.reading() as connection:
         assert verify_stored(connection) == 1
     world.fund(BANK, 100_000_000)
@@ -389,6 +392,28 @@ def test_an_auditor_sees_what_was_edited_past_the_schema(sqlite_apart):
             with pytest.raises(AuditTampered, match="did not hold"):
                 verify_stored(connection)
             edit.rollback()
+        # Nor does it help to take rows out, or to put a key and a signature of one's own in.
+        connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        for table in ("score_statement", "decision_statement", "machine_key"):
+            for name in connection.execute(text(TRIGGERS), {"table": table}).scalars().all():
+                connection.execute(text(f"DROP TRIGGER {name}"))
+        own = Ed25519PrivateKey.generate()
+        jwk = jwk_of(own.public_key().public_bytes_raw().hex())
+        signature = own.sign(signed.statement.content()).hex()
+        for lines, why in (
+            (["UPDATE score_statement SET kid = 'another'"], "the key of a stored statement is gone"),
+            (["DELETE FROM machine_key"], "the key of a stored statement is gone"),
+            (["DELETE FROM decision_statement"], "or the decision that rests on it"),
+            (["DELETE FROM decision_statement", "DELETE FROM score_statement"], "not stored any more"),
+            ([f"UPDATE machine_key SET jwk = '{json.dumps(jwk)}'", f"UPDATE score_statement SET signature = '{signature}'"],
+             "no statement of this hash"),
+        ):  # fmt: skip
+            with connection.begin_nested() as edit:
+                for line in lines:
+                    connection.exec_driver_sql(line)
+                with pytest.raises(AuditTampered, match=why):
+                    verify_stored(connection)
+                edit.rollback()
         assert verify_stored(connection) == 1
         connection.rollback()
     # A key that is revoked later does not undo what was decided before.
