@@ -405,8 +405,11 @@ def test_an_auditor_sees_what_was_edited_past_the_schema(sqlite_apart):
             (["DELETE FROM machine_key"], "the key of a stored statement is gone"),
             (["DELETE FROM decision_statement"], "or the decision that rests on it"),
             (["DELETE FROM decision_statement", "DELETE FROM score_statement"], "not stored any more"),
-            ([f"UPDATE machine_key SET jwk = '{json.dumps(jwk)}'", f"UPDATE score_statement SET signature = '{signature}'"],
-             "no statement of this hash"),
+            (
+                [f"UPDATE machine_key SET jwk = '{json.dumps(jwk)}'",
+                 f"UPDATE score_statement SET signature = '{signature}'"],
+                "no statement of this hash",
+            ),
         ):  # fmt: skip
             with connection.begin_nested() as edit:
                 for line in lines:
