@@ -58,7 +58,8 @@ class NodeKeys:
     def create(home: Path, party: Party, addresses: Sequence[str]) -> NodeKeys:
         """A key, and a request for its certificate. Raises `ChannelRefused` where there is a key already."""
         made = NodeKeys(home)
-        if (made.folder / KEY).exists():
+        # A kill between key and request leaves a key that nobody was told of: another is made.
+        if (made.folder / KEY).exists() and any((made.folder / name).exists() for name in (REQUEST, CERTIFICATE)):
             raise ChannelRefused(f"{home.name} has a key already: renew it")
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = ec.generate_private_key(CURVE())

@@ -69,6 +69,15 @@ def test_a_key_is_made_once(node, tmp_path):
         server_context(node)
 
 
+def test_a_kill_between_key_and_request_is_begun_again(tmp_path):
+    made = NodeKeys.create(tmp_path / "node", BANK, ["127.0.0.1"])
+    before = (made.folder / "key.pem").read_bytes()
+    (made.folder / "request.pem").unlink()
+    again = NodeKeys.create(tmp_path / "node", BANK, ["127.0.0.1"])
+    assert (again.folder / "key.pem").read_bytes() != before
+    assert (again.folder / "request.pem").exists()
+
+
 def test_certificates_of_others_are_not_installed(node, authority, tmp_path):
     other = NodeKeys.create(tmp_path / "grid", Party("grid", "grid-sip"), ["127.0.0.1"])
     trust = authority.trust_pem, authority.revoked_pem
