@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
@@ -21,14 +21,19 @@ from rich.console import Console
 from credit_api.app.main import create_app
 from credit_api.app.sandbox import is_seeded, mark_seeded, register_founders
 from credit_api.app.settings import Settings
-from credit_api.app.wiring import Parts, SubjectSigner
+from credit_api.app.wiring import Parts, SubjectSigner, system_clock
+from credit_api.cli.network import refusals, say
 from credit_api.cli.opening import assembled, err
 from credit_api.cli.options import Database, Home
 from credit_api.http.connections import guarded
+from federated.channel.client import urls_of
 from federated.errors import DataMissing
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 from federated.nodes.store import is_described
+
+if TYPE_CHECKING:
+    from credit_api.nodes.following import Following
 
 out = Console()
 SHARED_DATA = Path("../shared/data")
@@ -65,12 +70,58 @@ def run(
         server.wait()
 
 
-def serve(home: Home = Path("var"), database_url: Database = "", host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Serve the API and the console, without the sandbox: people sign in, machines ask for tokens."""
-    settings = Settings(home=home, database_url=database_url, host=host, port=port)
-    with _Server(assembled(settings)) as server:
+def serve(
+    home: Home = Path("var"),
+    database_url: Database = "",
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    node: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=URL of a bank's node whose decisions about versions are followed, over mutual TLS."),
+    ] = None,
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", help="With a sandbox's participants and keys; nothing is trained or seeded."),
+    ] = False,
+) -> None:
+    """Serve the API and the console: people sign in, machines ask for tokens.
+
+    Beside banks' nodes (`--node`) the home is an exchange's, with its key and certificate (`tanxin node init`).
+    """
+    settings = Settings(home=home, database_url=database_url, host=host, port=port, sandbox=sandbox)
+    followed = _followed(settings, node or [])
+    parts = assembled(settings)
+    if sandbox:
+        register_founders(parts)
+    with _Server(parts) as server, _in_the_background(followed):
         out.print(f"serving {server.url}; Ctrl-C ends it")
         server.wait()
+
+
+def _followed(settings: Settings, nodes: Sequence[str]) -> Following | None:
+    """What asks banks' nodes what they decided; one line for keys or names that do not fit."""
+    if not nodes:
+        return None
+    from credit_api.nodes.following import Following  # noqa: PLC0415 (what few services do takes a second to load)
+
+    with refusals():
+        return Following(settings.home, settings.network_home, urls_of(nodes), system_clock)
+
+
+@contextmanager
+def _in_the_background(followed: Following | None) -> Iterator[None]:
+    stopped = threading.Event()
+    if followed is None:
+        yield
+        return
+    thread = threading.Thread(target=followed.follow, args=(stopped, say), name="tanxin-following", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join(5)
+        followed.close()
 
 
 class _Server:

@@ -9,6 +9,7 @@ from fastapi import Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from credit_api.app.wiring import Parts
 from credit_api.audit.model import AuditEvent
 from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
@@ -25,10 +26,12 @@ from credit_api.models.schemas import (
     ModelReasonIn,
     MonitoringOut,
 )
+from federated.errors import DataMissing
 from federated.governance.cards.markdown import markdown
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Role
 from federated.governance.monitoring.fairness import GroupFairness
+from federated.governance.versions import Governance
 from financing.base.commands import Id
 from financing.base.context import Context
 from financing.base.storage.paging import page_of_rows
@@ -40,11 +43,11 @@ READERS = ("bank", "grid", "registry")
 @router.get("/models")
 def list_models(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> list[ModelOut]:
     """Every registered model version with its manifest, held-out metrics, status, role and history, oldest first."""
-    oversight, at = parts.network.oversight, parts.clock()
-    standing = oversight.lifecycle()
+    governance, at = _register(parts), parts.clock()
+    standing = governance.lifecycle()
     # By place in the log, which is only ever added to; a manifest is a file, and only those of the page are opened.
     page = page_of_rows(enumerate(standing.versions), lambda each: each[:1], paging.window)
-    return paging.answers(page, lambda each: ModelOut.standing(oversight.governance.manifest(each[1]), standing, at))
+    return paging.answers(page, lambda each: ModelOut.standing(governance.manifest(each[1]), standing, at))
 
 
 @router.get("/models/monitoring")
@@ -64,8 +67,15 @@ def feature_drift(parts: PartsDep, principal: PrincipalDep) -> FeatureDriftOut:
 @router.get("/models/{version}")
 def show_model(version: Id, parts: PartsDep, principal: PrincipalDep) -> ModelOut:
     """One registered version."""
-    oversight = parts.network.oversight
-    return ModelOut.standing(oversight.governance.manifest(version), oversight.lifecycle(), parts.clock())
+    governance = _register(parts)
+    return ModelOut.standing(governance.manifest(version), governance.lifecycle(), parts.clock())
+
+
+def _register(parts: Parts) -> Governance:
+    """The register of versions, also where no node is. Raises `DataMissing` where there is none."""
+    if parts.governance is None:
+        raise DataMissing("this service has no register of models yet")
+    return parts.governance
 
 
 @router.get("/models/{version}/card", response_class=PlainTextResponse)

@@ -93,7 +93,8 @@ class Desk:
             models = ApprovedModels(ModelRegistry(home), oversight.governance)
             node = (BankNode if opened.role == "bank" else GridNode)(opened, clock, models)
             node.public_key()
-            register = Register(home, oversight, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)})
+            governance = oversight.governance
+            register = Register(home, governance, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)})
             known = {name: Peer(node, keys, name, url) for name, url in sorted(peers.items())}
         except FederatedError:
             opened.close()

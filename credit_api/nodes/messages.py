@@ -45,6 +45,12 @@ class Version(Message):
     weights: bytes
 
 
+class VersionAsked(Message):
+    """Asks for a version as it lies in a node's register."""
+
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 ActName = Literal["approve", "reject", "appoint", "retire", "roll_back"]
 
 

@@ -1,4 +1,5 @@
-"""A node's own register of versions: an operator hands versions over, and banks tell what they decided about them."""
+"""A party's own register of versions: an operator hands versions over to nodes, an exchange has them from banks' nodes,
+and banks tell what they decided about them."""
 
 from __future__ import annotations
 
@@ -11,18 +12,19 @@ from credit_api.nodes.messages import ActName, Decided, Decisions, Version
 from federated.errors import FederatedError, ModelCorrupt, ModelInUse, ModelNotFound, NotPermitted, VersionNotFound
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Kind, Role
+from federated.governance.manifest import Manifest
 from federated.governance.model_registry import MODEL_NAME, ModelRegistry
-from federated.governance.oversight import Oversight
+from federated.governance.versions import Governance
 
 
 class Register:
     """What `home` has of the network's register. Every event has this node's own time."""
 
     def __init__(
-        self, home: Path, oversight: Oversight, now: Callable[[], datetime], own: str, met: Callable[[], set[str]]
+        self, home: Path, governance: Governance, now: Callable[[], datetime], own: str, met: Callable[[], set[str]]
     ) -> None:
-        """`own` is the node, `met` the nodes that it has met."""
-        self._registry, self._governance, self._now = ModelRegistry(home), oversight.governance, now
+        """`own` is the party, `met` the nodes that it has met."""
+        self._registry, self._governance, self._now = ModelRegistry(home), governance, now
         self._own, self._met = own, met
 
     def _members(self) -> set[str]:
@@ -40,9 +42,31 @@ class Register:
         strange = sorted(set(manifest.participants) - self._members())
         if strange or self._own not in manifest.participants:
             raise NotPermitted(f"{manifest.version} is of other participants than this node knows: {strange}")
+        self._enter(told, manifest)
+
+    def copy(self, told: Version) -> None:
+        """Register a version that banks' nodes tell alike, as a party that takes no part in training.
+
+        Raises `NotPermitted` for one of banks that this party does not know: it would never hear what they decide,
+        `ModelExists`, `ModelCorrupt`.
+        """
+        manifest = self._registry.read(told.manifest, told.weights)
+        strange = sorted(manifest.banks - self._met())
+        if strange:
+            raise NotPermitted(f"{manifest.version} is of other banks than this party knows: {strange}")
+        self._enter(told, manifest)
+
+    def _enter(self, told: Version, manifest: Manifest) -> None:
         self._registry.take(told.manifest, told.weights)
         if manifest.version not in self._governance.lifecycle().versions:
             self._governance.register(manifest, self._now())
+
+    def version(self, version: str) -> Version:
+        """A version as it lies here. Raises `VersionNotFound`, `ModelCorrupt`."""
+        if version not in self._governance.lifecycle().versions:
+            raise VersionNotFound(f"no version {version} is registered here", version=version)
+        manifest, weights = self._registry.files(MODEL_NAME, version)
+        return Version(manifest=manifest, weights=weights)
 
     def decide(self, told: Decided, bank: str) -> Event:
         """Enter what a bank decided; the same decision again finds its event.

@@ -36,6 +36,7 @@ from credit_api.nodes.messages import (
     Sealed,
     Step,
     Version,
+    VersionAsked,
     Withdrawal,
 )
 from credit_api.nodes.register import Register
@@ -185,6 +186,10 @@ def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
     @app.post("/decisions")
     def decisions(_: Annotated[Done, Depends(read(Done))], __: Asker) -> Response:
         return told(register.decisions_of(own))
+
+    @app.post("/version/known")
+    def known(asked: Annotated[VersionAsked, Depends(read(VersionAsked))], _: Asker) -> Response:
+        return told(register.version(asked.version))
 
 
 def _train(app: FastAPI, training: Callable[[], Trains]) -> None:

@@ -2,23 +2,16 @@
 
 import base64
 import json
-import pickle
 import shutil
-import socket
 import stat
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives import serialization
-from hidden_world import hide
-from small_network import AT
-from trained import trained_folder
+from nodes_apart import BANK, GRID, NOW, WORD, Member, version_of
 
-from credit_api.app.settings import Limits
 from credit_api.nodes.desk import Desk
 from credit_api.nodes.local import local_server
 from credit_api.nodes.messages import (
@@ -34,9 +27,7 @@ from credit_api.nodes.messages import (
     Withdrawal,
 )
 from federated.channel.authority import NetworkAuthority
-from federated.channel.certificates import Party
 from federated.channel.client import Channel
-from federated.channel.node_keys import NodeKeys
 from federated.channel.own_socket import ask_own, listening
 from federated.consent.record import Purpose
 from federated.errors import (
@@ -54,89 +45,8 @@ from federated.governance.model_registry import ModelRegistry
 from federated.nodes.identity import pinned_identity, pinned_kinds
 from federated.nodes.node import PartialRequest
 from federated.nodes.statements import jwk_of
-from federated.operating.nodes import NodeSeat
 from federated.serving import Basis, Electricity, Network, ScoreQuery
 from simulations.worlds.wallet import Wallet
-
-NOW = AT + timedelta(days=1)
-BANK, GRID = "bank-gusu", "grid-sip"
-WORD = "correct horse battery"
-
-
-class Apart:
-    """Nodes of one trained network with homes, keys and certificates of their own, all pinned at each other."""
-
-    def __init__(self, home, folder):
-        self.home, self.folder, at = home, folder, datetime.now(UTC)
-        self.stores = {path.stem: path for path in sorted((home / "nodes").glob("*.db"))}
-        self.urls = {org: f"https://127.0.0.1:{free_port()}" for org in self.stores}
-        authority = NetworkAuthority.create(folder / "ca", "Suzhou", WORD, at)
-        self.keys = {}
-        for org in self.stores:
-            self.keys[org] = keys = NodeKeys.create(folder / org, Party(org.split("-")[0], org), ["127.0.0.1"])
-            made = authority.certify((keys.folder / "request.pem").read_bytes(), WORD, at)
-            pem = made.public_bytes(serialization.Encoding.PEM)
-            keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
-            shutil.copytree(home / "registry", folder / org / "registry")
-        for one in self.keys.values():
-            for other in self.keys.values():
-                one.pin((other.folder / "certificate.pem").read_bytes())
-        self.serving = {}
-
-    def desk(self, org):
-        peers = {name: url for name, url in self.urls.items() if name != org}
-        return Desk.open(self.folder / org, self.stores[org], peers, lambda: NOW)
-
-    def serve(self, *orgs):
-        for org in orgs:
-            desk = self.desk(org)
-            server = desk.server("127.0.0.1", int(self.urls[org].rpartition(":")[2]), Limits())
-            thread = threading.Thread(target=server.run, daemon=True)
-            thread.start()
-            self.serving[org] = desk, server, thread
-        for org in orgs:
-            while not self.serving[org][1].started:
-                assert self.serving[org][2].is_alive()
-                time.sleep(0.01)
-        for org in orgs:
-            for name, peer in self.serving[org][0].peers.items():
-                if name in self.serving:
-                    peer.meet()
-
-    def stop(self, org):
-        desk, server, thread = self.serving.pop(org)
-        server.should_exit = True
-        thread.join(10)
-        desk.close()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = trained_folder(tmp_path_factory)
-    with (folder / "result.pickle").open("rb") as file:
-        return folder / "home", pickle.load(file)
-
-
-@pytest.fixture(scope="module")
-def made(trained, tmp_path_factory):
-    home = tmp_path_factory.mktemp("apart") / "home"
-    shutil.copytree(trained[0], home)
-    return hide(home, trained[1].tables, AT, factors=2)
-
-
-@pytest.fixture
-def apart(made, tmp_path):
-    shutil.copytree(made.home, tmp_path / "home")
-    # Who is pinned in one process is pinned between the same nodes apart.
-    found = Apart(tmp_path / "home", tmp_path)
-    yield found
-    for org in list(found.serving):
-        found.stop(org)
 
 
 @pytest.fixture
@@ -258,38 +168,10 @@ def test_a_store_is_served_under_its_own_name_alone(apart):
         Desk.open(apart.folder / GRID, apart.stores[BANK], {})
 
 
-class Operator:
-    """An operator of the same network, with a home, a certificate and everybody pinned."""
-
-    def __init__(self, apart, name="operator", kind="operator"):
-        self.home, at = apart.folder / name, datetime.now(UTC)
-        self.keys = NodeKeys.create(self.home, Party(kind, name), ["127.0.0.1"])
-        authority = NetworkAuthority(apart.folder / "ca")
-        made = authority.certify((self.keys.folder / "request.pem").read_bytes(), WORD, at)
-        pem = made.public_bytes(serialization.Encoding.PEM)
-        self.keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
-        for one in apart.keys.values():
-            one.pin(pem)
-            self.keys.pin((one.folder / "certificate.pem").read_bytes())
-        self.urls = apart.urls
-
-    def seat(self, node):
-        return NodeSeat(Channel(self.keys, node, self.urls[node], 20.0))
-
-
 @pytest.fixture
 def operator(apart):
     apart.serve(BANK, GRID)
-    return Operator(apart)
-
-
-def version_of(apart, name="v0009", by="operator"):
-    """A version's files as an operator's register has them."""
-    made = ModelRegistry(apart.folder / "drafts")
-    before = ModelRegistry(apart.home)
-    manifest = replace(before.manifest("credit", "v0001"), version=name, registered_by=by)
-    made.publish(manifest, before.load("credit", "v0001"))
-    return made.files("credit", name)
+    return Member(apart)
 
 
 def test_a_node_registers_what_an_operator_registered_itself(apart, operator, monkeypatch):
@@ -317,7 +199,7 @@ def test_a_node_registers_what_an_operator_registered_itself(apart, operator, mo
 
 def test_who_is_no_operator_trains_nobody_and_registers_nothing(apart, operator):
     for name, kind in (("bank-new", "bank"), ("exchange", "exchange")):
-        other = Operator(apart, name, kind).seat(GRID)
+        other = Member(apart, name, kind).seat(GRID)
         with pytest.raises(NotPermitted, match="is no operator"):
             other.begin(bytes(16))
         with pytest.raises(NotPermitted, match="is no operator"):

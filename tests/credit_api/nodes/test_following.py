@@ -1,0 +1,130 @@
+"""An exchange hears from banks' nodes which versions there are and what was decided: no bank alone tells it."""
+
+from dataclasses import replace
+
+import pytest
+from nodes_apart import BANK, GRID, NOW, Member, version_of
+
+from credit_api.nodes.following import Following
+from federated.errors import ChannelRefused, NodeUnavailable
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
+
+OTHER, THIRD = "bank-jinji", "bank-taihu"
+BANKS = (BANK, OTHER, THIRD)
+
+
+@pytest.fixture
+def exchange(apart):
+    return Member(apart, "exchange-seee", "exchange")
+
+
+@pytest.fixture
+def following(apart, exchange):
+    apart.serve(*BANKS)
+    banks = {bank: apart.urls[bank] for bank in BANKS}
+    found = Following(exchange.home, exchange.home / "network", banks, lambda: NOW)
+    yield found
+    found.close()
+
+
+def handed(apart, files, *banks, operator):
+    for bank in banks:
+        seat = operator.seat(bank)
+        seat.hand_over(*files)
+        seat.close()
+
+
+def standing(exchange):
+    home = exchange.home / "network"
+    return Governance(home, ModelRegistry(home)).lifecycle()
+
+
+def test_what_all_banks_decided_stands_at_the_exchange_too(apart, exchange, following):
+    files, said = version_of(apart), []
+    handed(apart, files, *BANKS, operator=Member(apart))
+    nodes = {bank: apart.serving[bank][0] for bank in BANKS}
+    nodes[BANK].decide("v0009", "approve", "looked at it")
+    following.round(said.append)
+    assert standing(exchange).versions == {}, "one bank alone introduces no version"
+    nodes[OTHER].decide("v0009", "approve", "")
+    following.round(said.append)
+    record = standing(exchange).versions["v0009"]
+    assert (record.endorsed_by, record.status(NOW)) == ((BANK, OTHER), "registered")
+    nodes[THIRD].decide("v0009", "approve", "")
+    nodes[BANK].decide("v0009", "appoint", "")
+    nodes[OTHER].decide("v0009", "appoint", "")
+    for _ in range(2):
+        following.round(said.append)
+    found = standing(exchange)
+    assert (found.champion, found.status("v0009", NOW)) == ("v0009", "approved")
+    assert [(e.kind, e.by) for e in found.events if e.by == BANK] == [("endorsed", BANK), ("nominated", BANK)]
+    assert ModelRegistry(exchange.home / "network").files("credit", "v0009") == files
+    assert said == [f"v0009 is registered, as {BANK} has it"]
+
+
+def test_another_version_of_that_name_is_not_entered_nor_what_is_said_of_it(apart, exchange, following):
+    operator, before = Member(apart), ModelRegistry(apart.home)
+    forged = ModelRegistry(apart.folder / "forged")
+    changed = replace(before.manifest("credit", "v0001"), version="v0009", registered_by="operator", cut_off=300)
+    forged.publish(changed, before.load("credit", "v0001"))
+    handed(apart, forged.files("credit", "v0009"), BANK, operator=operator)
+    handed(apart, version_of(apart), OTHER, THIRD, operator=operator)
+    for bank in BANKS:
+        apart.serving[bank][0].decide("v0009", "approve", "")
+    following.round()
+    record = standing(exchange).versions["v0009"]
+    assert record.endorsed_by == (OTHER, THIRD)
+    assert ModelRegistry(exchange.home / "network").manifest("credit", "v0009").cut_off != 300
+    # Nor does one bank change what was decided by telling it of itself alone.
+    assert standing(exchange).status("v0009", NOW) == "registered"
+
+
+def test_a_version_whose_banks_are_not_all_followed_is_left_out(apart, exchange):
+    apart.serve(*BANKS)
+    handed(apart, version_of(apart), *BANKS, operator=Member(apart))
+    for bank in (BANK, OTHER):
+        apart.serving[bank][0].decide("v0009", "approve", "")
+    said, few = [], {bank: apart.urls[bank] for bank in (BANK, OTHER)}
+    following = Following(exchange.home, exchange.home / "network", few, lambda: NOW)
+    for _ in range(2):
+        following.round(said.append)
+    assert standing(exchange).versions == {}
+    assert said == [f"{each}: v0009 is of other banks than this party knows: ['bank-taihu']" for each in (BANK, OTHER)]
+    following.close()
+
+
+def test_a_bank_that_is_silent_is_said_once_and_heard_when_it_is_back(apart, exchange, following):
+    said = []
+    handed(apart, version_of(apart), *BANKS, operator=Member(apart))
+    for bank in BANKS:
+        apart.serving[bank][0].decide("v0009", "approve", "")
+    apart.stop(THIRD)
+    for _ in range(2):
+        following.round(said.append)
+    assert standing(exchange).status("v0009", NOW) == "registered"
+    assert [line.partition(":")[0] for line in said if "is registered" not in line] == [THIRD]
+    apart.serve(THIRD)
+    following.round(said.append)
+    assert standing(exchange).status("v0009", NOW) == "approved"
+
+
+def test_it_asks_as_an_exchange_and_banks_alone(apart, exchange):
+    with pytest.raises(ChannelRefused, match="and not of an exchange"):
+        Following(Member(apart).home, exchange.home, {BANK: apart.urls[BANK]}, lambda: NOW)
+    with pytest.raises(ChannelRefused, match="none is named"):
+        Following(exchange.home, exchange.home, {}, lambda: NOW)
+    apart.serve(BANK, GRID)
+    said, named = [], {BANK: apart.urls[BANK], GRID: apart.urls[GRID]}
+    following = Following(exchange.home, exchange.home / "network", named, lambda: NOW)
+    following.round(said.append)
+    assert said == [f"{GRID}: {GRID} is no bank"]
+    following.close()
+    # A bank that forgot it, or never knew it, does not answer it.
+    apart.keys[BANK].unpin("exchange-seee")
+    stranger = Following(exchange.home, exchange.home / "network", {BANK: apart.urls[BANK]}, lambda: NOW)
+    stranger.round(said.append)
+    assert said[1].startswith(f"{BANK}: {BANK} does not answer")
+    with pytest.raises(NodeUnavailable):
+        stranger._ask_decisions(BANK)
+    stranger.close()

@@ -1,0 +1,104 @@
+"""Nodes of one trained network, each with a home, keys and an address of its own, served in threads."""
+
+import shutil
+import socket
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives import serialization
+from small_network import AT
+
+from credit_api.app.settings import Limits
+from credit_api.nodes.desk import Desk
+from federated.channel.authority import NetworkAuthority
+from federated.channel.certificates import Party
+from federated.channel.client import Channel
+from federated.channel.node_keys import NodeKeys
+from federated.governance.model_registry import ModelRegistry
+from federated.operating.nodes import NodeSeat
+
+NOW = AT + timedelta(days=1)
+BANK, GRID = "bank-gusu", "grid-sip"
+WORD = "correct horse battery"
+
+
+class Apart:
+    """Nodes of one trained network with homes, keys and certificates of their own, all pinned at each other."""
+
+    def __init__(self, home, folder):
+        self.home, self.folder, at = home, folder, datetime.now(UTC)
+        self.stores = {path.stem: path for path in sorted((home / "nodes").glob("*.db"))}
+        self.urls = {org: f"https://127.0.0.1:{free_port()}" for org in self.stores}
+        authority = NetworkAuthority.create(folder / "ca", "Suzhou", WORD, at)
+        self.keys = {}
+        for org in self.stores:
+            self.keys[org] = keys = NodeKeys.create(folder / org, Party(org.split("-")[0], org), ["127.0.0.1"])
+            made = authority.certify((keys.folder / "request.pem").read_bytes(), WORD, at)
+            pem = made.public_bytes(serialization.Encoding.PEM)
+            keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
+            shutil.copytree(home / "registry", folder / org / "registry")
+        for one in self.keys.values():
+            for other in self.keys.values():
+                one.pin((other.folder / "certificate.pem").read_bytes())
+        self.serving = {}
+
+    def desk(self, org):
+        peers = {name: url for name, url in self.urls.items() if name != org}
+        return Desk.open(self.folder / org, self.stores[org], peers, lambda: NOW)
+
+    def serve(self, *orgs):
+        for org in orgs:
+            desk = self.desk(org)
+            server = desk.server("127.0.0.1", int(self.urls[org].rpartition(":")[2]), Limits())
+            thread = threading.Thread(target=server.run, daemon=True)
+            thread.start()
+            self.serving[org] = desk, server, thread
+        for org in orgs:
+            while not self.serving[org][1].started:
+                assert self.serving[org][2].is_alive()
+                time.sleep(0.01)
+        for org in orgs:
+            for name, peer in self.serving[org][0].peers.items():
+                if name in self.serving:
+                    peer.meet()
+
+    def stop(self, org):
+        desk, server, thread = self.serving.pop(org)
+        server.should_exit = True
+        thread.join(10)
+        desk.close()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+class Member:
+    """Another party of the same network, an operator if no other kind is named, with everybody pinned."""
+
+    def __init__(self, apart, name="operator", kind="operator"):
+        self.home, at = apart.folder / name, datetime.now(UTC)
+        self.keys = NodeKeys.create(self.home, Party(kind, name), ["127.0.0.1"])
+        authority = NetworkAuthority(apart.folder / "ca")
+        made = authority.certify((self.keys.folder / "request.pem").read_bytes(), WORD, at)
+        pem = made.public_bytes(serialization.Encoding.PEM)
+        self.keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
+        for one in apart.keys.values():
+            one.pin(pem)
+            self.keys.pin((one.folder / "certificate.pem").read_bytes())
+        self.urls = apart.urls
+
+    def seat(self, node):
+        return NodeSeat(Channel(self.keys, node, self.urls[node], 20.0))
+
+
+def version_of(apart, name="v0009", by="operator"):
+    """A version's files as an operator's register has them."""
+    made = ModelRegistry(apart.folder / "drafts")
+    before = ModelRegistry(apart.home)
+    manifest = replace(before.manifest("credit", "v0001"), version=name, registered_by=by)
+    made.publish(manifest, before.load("credit", "v0001"))
+    return made.files("credit", name)
