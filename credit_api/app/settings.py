@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     `methodologies` is a folder of methodology files of one's own; `grid_nodes` maps a grid company to the URL of its
     readings' database (JSON in the environment), a file in `home` where it is not named. `score_gateway` says whether
     this service asks nodes for scores; without it banks ask their own, and decide by signed statements.
+    `identity_authority` is the public key (Ed25519, 64 hex digits) of who attests subjects' keys, for a service without
+    nodes, which pin it.
     """
 
     model_config = SettingsConfigDict(env_prefix="TANXIN_", frozen=True)
@@ -56,6 +58,7 @@ class Settings(BaseSettings):
     methodologies: Path | None = None
     grid_nodes: dict[str, str] = {}
     score_gateway: bool = True
+    identity_authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     limits: Limits = Limits()
 
     @property

@@ -110,6 +110,16 @@ class Parts:
                 self._governance = Governance(home, ModelRegistry(home))
             return self._governance
 
+    @property
+    def identity_authority(self) -> bytes:
+        """The public key of who attests subjects' keys: as it is set, or as this service's nodes pin it.
+
+        Raises `DataMissing` where neither is.
+        """
+        if self.settings.identity_authority:
+            return bytes.fromhex(self.settings.identity_authority)
+        return self.network.authority
+
     def _now(self) -> datetime:
         # The clock of the day: a replay may have set another since the network was opened.
         return self.clock()

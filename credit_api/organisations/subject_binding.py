@@ -65,7 +65,7 @@ def bind_subject(unit: UnitOfWork, context: Context, parts: Parts, command: Bind
         context.actor.id,
         command.challenge,
         bytes.fromhex(command.signature),
-        parts.network.authority,
+        parts.identity_authority,
         context.at,
     )
     return unit.organisations.bind_subject(context.actor.id, command.subject_id, context.at)

@@ -13,7 +13,7 @@ from typing import Any
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
-from simulations.local_network import flower, namespaces
+from simulations.local_network import flower, lending, namespaces
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
 from simulations.local_network.layout import HOST, NETWORK, OPERATOR, Layout
 from simulations.local_network.processes import Processes, Running, last_line, tanxin
@@ -54,7 +54,7 @@ class View:
 
 
 def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
-    """Bring a network up: trained, approved, and asked for one score, which is returned with its seconds.
+    """Bring a network up: trained, approved, asked for one score and for a loan on it, all returned with the seconds.
 
     Raises `FederatedError`; what was begun is taken up by the next call.
     """
@@ -76,7 +76,18 @@ def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     _decide(layout, version, say)
     subject, answer, seconds = first_score(layout)
     say(f"{BANKS[0]} scores {subject}: {answer['score']} ({answer['basis']}) in {1000 * seconds:.0f} ms")
-    return {"version": version, "seconds": round(time.monotonic() - began, 1), "subject": subject, "answer": answer}
+    lending.start(layout, say)
+    lent = lending.first_loan(layout, subject, version, say)
+    say(f"{BANKS[0]} decides at the exchange by that statement: {_lent(lent)}")
+    done = {"version": version, "seconds": round(time.monotonic() - began, 1), "subject": subject, "answer": answer}
+    return done | lent
+
+
+def _lent(lent: Mapping[str, Any]) -> str:
+    decision, loan = lent["decision"], lent["loan"]
+    if loan is None:
+        return str(decision["outcome"])
+    return f"{decision['outcome']}, CNY {int(loan['drawn_fen']) / 100:,.2f} paid out"
 
 
 def start_nodes(layout: Layout, say: Say) -> None:

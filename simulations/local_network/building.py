@@ -18,7 +18,7 @@ from federated.nodes.bank import BankNode
 from federated.nodes.store import NodeStore
 from simulations.local_network.layout import AUTHORITY, HOST, OPERATOR, Layout
 from simulations.worlds.credit_nodes import CONSENT_YEARS, CreditTables, build_nodes, let_be_measured, standing_consents
-from simulations.worlds.names import BANKS
+from simulations.worlds.names import BANKS, EXCHANGE
 from simulations.worlds.wallet import Wallet
 
 CA, PASSPHRASE = "ca", "ca-passphrase"
@@ -32,7 +32,8 @@ def certify_all(layout: Layout, at: datetime) -> None:
     passphrase = word.read_text("utf-8")
     made = (folder / "trust.pem").exists()
     authority = NetworkAuthority(folder) if made else NetworkAuthority.create(folder, "local", passphrase, at)
-    kinds = {name: "bank" if name in BANKS else "grid" for name in layout.nodes} | {OPERATOR: "operator"}
+    kinds = {name: "bank" if name in BANKS else "grid" for name in layout.nodes}
+    kinds |= {OPERATOR: "operator", EXCHANGE: "exchange"}
     keys = {name: NodeKeys(layout.of(name)) for name in kinds}
     for name, kind in kinds.items():
         if not (keys[name].folder / REQUEST).exists():

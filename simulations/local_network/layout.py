@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from federated.channel.key_file import written
 from federated.errors import CorruptData, DataMissing
-from simulations.worlds.names import BANKS, GRIDS
+from simulations.worlds.names import BANKS, EXCHANGE, GRIDS
 
 OPERATOR, AUTHORITY = "operator", "identity-authority"
 FILE = "network.json"
@@ -37,11 +38,11 @@ class Layout:
         try:
             return Layout.known(home)
         except DataMissing:
-            names = [*BANKS, *GRIDS, SUPERLINK, *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
+            names = [*BANKS, *GRIDS, EXCHANGE, SUPERLINK, *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
             hosts = dict.fromkeys(names, HOST)
             if namespaces:
                 hosts |= {name: f"{NETWORK}.{number}" for number, name in enumerate((*BANKS, *GRIDS), start=2)}
-                hosts[SUPERLINK] = f"{NETWORK}.1"
+                hosts[SUPERLINK] = hosts[EXCHANGE] = f"{NETWORK}.1"
             found = Layout(home, dict(zip(names, free_ports(len(names)), strict=True)), hosts, namespaces)
             told = {"ports": found.ports, "hosts": found.hosts, "namespaces": namespaces}
             written(home / FILE, (json.dumps(told, indent=1) + "\n").encode())
@@ -54,6 +55,8 @@ class Layout:
             told = json.loads((home / FILE).read_text("utf-8"))
             ports = {str(name): int(port) for name, port in told["ports"].items()}
             hosts = {str(name): str(host) for name, host in told["hosts"].items()}
+            if EXCHANGE not in ports:
+                raise CorruptData(f"{home} was made by an earlier version, without an exchange: take another --home")
             return Layout(home, ports, hosts, bool(told["namespaces"]))
         except FileNotFoundError:
             raise DataMissing(f"no local network under {home}") from None
@@ -85,9 +88,9 @@ class Layout:
         """The command, in the node's own network namespace if it has one."""
         return [IP, "netns", "exec", namespace(node), *command] if self.namespaces else command
 
-    def urls(self, option: str, *, but: str = "") -> list[str]:
-        """Options that name all nodes `but` one."""
-        return [each for name in self.nodes if name != but for each in (option, f"{name}={self.url(name)}")]
+    def urls(self, option: str, *, but: str = "", of: Sequence[str] = ()) -> list[str]:
+        """Options that name all nodes, or those `of` some, `but` one."""
+        return [each for name in of or self.nodes if name != but for each in (option, f"{name}={self.url(name)}")]
 
 
 def namespace(node: str) -> str:

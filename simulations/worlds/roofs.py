@@ -15,6 +15,7 @@ from simulations.worlds.api_client import ApiClient
 from simulations.worlds.names import DEVELOPERS, GRIDS, REGISTRY, VERIFIER
 from simulations.worlds.plants import LATITUDE_DEG, LONGITUDE_DEG, generate_hourly
 
+CAPACITIES_KW = (5_600, 2_400, 4_200, 1_800, 3_600, 900, 2_900, 1_200, 2_100, 700, 1_500, 480)
 RESEARCH_FILE = "pv_simulated_42_households_halfhourly.csv.gz"
 
 
@@ -34,20 +35,22 @@ class Roof:
 
 def roofs_of(year: int, energy: Path | None) -> list[Roof]:
     """Two plants a developer for the whole of `year`, and two reference roofs where the research file is at hand."""
-    capacities_kw = (5_600, 2_400, 4_200, 1_800, 3_600, 900, 2_900, 1_200, 2_100, 700, 1_500, 480)
-    roofs = []
-    for number, capacity_kw in enumerate(capacities_kw):
-        owner, _, name = DEVELOPERS[number % len(DEVELOPERS)]
-        code = f"SIP{number + 1:03d}"
-        output = generate_hourly(capacity_kw * 1000, f"{year}-01-01", f"{year + 1}-01-01", seed=1000 + number)
-        batch = ReadingBatch(f"M-{code}", 60, output.starts, output.generation_wh)
-        label = f"{name} roof {number // len(DEVELOPERS) + 1} (generated)"
-        grid = GRIDS[number % len(GRIDS)]
-        roofs.append(Roof(code, owner, label, capacity_kw * 1000, grid, LATITUDE_DEG, LONGITUDE_DEG, batch))
+    roofs = [generated_roof(number, year) for number in range(len(CAPACITIES_KW))]
     path = energy / RESEARCH_FILE if energy is not None else None
     if path is not None and path.exists():
         roofs = [*_reference_roofs(path, year), *roofs]
     return roofs
+
+
+def generated_roof(number: int, year: int) -> Roof:
+    """One of the generated plants, for the whole of `year`."""
+    capacity_w = CAPACITIES_KW[number] * 1000
+    owner, _, name = DEVELOPERS[number % len(DEVELOPERS)]
+    code = f"SIP{number + 1:03d}"
+    output = generate_hourly(capacity_w, f"{year}-01-01", f"{year + 1}-01-01", seed=1000 + number)
+    batch = ReadingBatch(f"M-{code}", 60, output.starts, output.generation_wh)
+    label = f"{name} roof {number // len(DEVELOPERS) + 1} (generated)"
+    return Roof(code, owner, label, capacity_w, GRIDS[number % len(GRIDS)], LATITUDE_DEG, LONGITUDE_DEG, batch)
 
 
 def _reference_roofs(path: Path, year: int) -> list[Roof]:

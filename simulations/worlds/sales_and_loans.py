@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,34 +56,45 @@ def pledge_and_borrow(api: ApiClient, firms: list[Firm], issued: dict[str, list[
         largest = max(issued.get(firm.developer, []), key=lambda issuance: int(issuance["quantity_kg"]), default=None)
         if largest is None:
             continue
-        tonnes = int(largest["quantity_kg"]) // 2_000
-        pledge = api.post(
-            firm.developer,
-            "/v1/pledges",
-            {"bank_id": firm.bank, "issuance_id": largest["issuance_id"], "quantity_kg": tonnes * 1000},
-            key=f"seed:pledge:{firm.developer}",
-        )
-        if place % 2:
-            continue
-        lendable = tonnes * ANCHOR_FEN * 45 // 100
-        decision = api.post(
-            firm.bank,
-            "/v1/decisions",
-            {
-                "borrower_id": firm.developer,
-                "inquiry_id": firm.inquiry_id,
-                "product": PRODUCT,
-                "amount_fen": lendable * (90, 95, 100)[place // 2] // 100,
-                "tenor_days": 180 + 60 * (place // 2),
-                "pledge_ids": [pledge["pledge_id"]],
-            },
-            key=f"seed:decision:{firm.developer}",
-        )
-        if decision["outcome"] != "approve":
-            continue
-        loan = {
-            "decision_id": decision["decision_id"],
-            "amount_fen": decision["max_amount_fen"],
-            "registration_number": f"SANDBOX-{firm.developer.upper()}-0001",
+        pledge = pledge_half(api, firm.bank, firm.developer, largest)
+        if place % 2 == 0:
+            use, days = (90, 95, 100)[place // 2], 180 + 60 * (place // 2)
+            lend(api, firm.bank, firm.developer, pledge, {"inquiry_id": firm.inquiry_id}, use_percent=use, days=days)
+
+
+def pledge_half(api: ApiClient, bank: str, developer: str, issuance: Any) -> Any:
+    """Reserve half of an issuance, in whole tonnes, for a bank: the pledge."""
+    tonnes = int(issuance["quantity_kg"]) // 2_000
+    body = {"bank_id": bank, "issuance_id": issuance["issuance_id"], "quantity_kg": tonnes * 1000}
+    return api.post(developer, "/v1/pledges", body, key=f"seed:pledge:{developer}")
+
+
+def lend(
+    api: ApiClient, bank: str, developer: str, pledge: Any, support: Mapping[str, Any], *, use_percent: int, days: int
+) -> tuple[Any, Any]:
+    """Decide about so much of what a pledge lends, on a score that `support` names, and pay out what was approved.
+
+    The decision, and the loan or None.
+    """
+    lendable = int(pledge["quantity_kg"]) // 1000 * ANCHOR_FEN * 45 // 100
+    decision = api.post(
+        bank,
+        "/v1/decisions",
+        {
+            "borrower_id": developer,
+            "product": PRODUCT,
+            "amount_fen": lendable * use_percent // 100,
+            "tenor_days": days,
+            "pledge_ids": [pledge["pledge_id"]],
         }
-        api.post(firm.bank, "/v1/loans", loan, key=f"seed:loan:{firm.developer}")
+        | dict(support),
+        key=f"seed:decision:{developer}",
+    )
+    if decision["outcome"] != "approve":
+        return decision, None
+    loan = {
+        "decision_id": decision["decision_id"],
+        "amount_fen": decision["max_amount_fen"],
+        "registration_number": f"SANDBOX-{developer.upper()}-0001",
+    }
+    return decision, api.post(bank, "/v1/loans", loan, key=f"seed:loan:{developer}")

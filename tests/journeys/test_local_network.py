@@ -1,4 +1,4 @@
-"""A network of real processes on loopback, from nothing to a score: who can read what, and what happens to it when
+"""A network of real processes on loopback, from nothing to a score and a loan: who can read what, and what happens to it when
 processes are killed."""
 
 import json
@@ -17,7 +17,7 @@ from federated.errors import ConsentMissing, NodeUnavailable
 from simulations.local_network.bringing_up import node_process, start_nodes
 from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes
-from simulations.worlds.names import BANKS, GRIDS
+from simulations.worlds.names import BANKS, EXCHANGE, GRIDS
 
 BANK = BANKS[0]
 
@@ -60,10 +60,22 @@ def test_it_trains_approves_and_scores_between_processes(network):
         ask_own(layout.of(OPERATOR), "/standing")
 
 
+def test_the_exchange_lends_on_what_the_banks_node_signed_and_has_nobodys_store(network):
+    layout, told, said = network
+    decision, loan = told["decision"], told["loan"]
+    assert (decision["outcome"], decision["model_version"]) == ("approve", "v0001")
+    assert decision["assessment_id"].startswith("stm_")
+    assert (loan["state"], loan["drawn_fen"]) == ("active", decision["max_amount_fen"])
+    assert "approve, CNY" in said
+    home = layout.of(EXCHANGE)
+    assert tanxin("audit", "statements", "--home", str(home)).stdout.startswith("1 stored statements are what banks'")
+    assert not (home / "network" / "nodes").exists()
+
+
 def test_each_store_and_key_is_read_by_one_process_and_by_its_owner_alone(network):
     layout, *_ = network
     running = {each.name: each for each in Processes(layout.home).listed()}
-    assert set(running) == {*BANKS, *GRIDS}
+    assert set(running) == {*BANKS, *GRIDS, EXCHANGE}
     for name in layout.nodes:
         holders = {
             process for process in Path("/proc").iterdir()
@@ -89,9 +101,10 @@ def _has_open(process, path):
 def test_status_says_who_runs_where(network):
     layout, *_ = network
     told = json.loads(tanxin("network", "status", "--home", str(layout.home), "--json").stdout)
-    assert [each["name"] for each in told] == list(layout.nodes)
+    assert [each["name"] for each in told] == [*layout.nodes, EXCHANGE]
     for each in told:
-        assert f"{each['name']}/nodes/{each['name']}.db" in each["stores"]
+        own = "tanxin.db" if each["name"] == EXCHANGE else f"nodes/{each['name']}.db"
+        assert f"{each['name']}/{own}" in each["stores"]
         assert {store.split("/")[0] for store in each["stores"]} == {each["name"]}
 
 

@@ -1,0 +1,132 @@
+"""The exchange of a local network, and the first loan there: on a statement that the bank's own node signed.
+
+The exchange has its own home, books and keys, no node's store and no gateway for scores. It hears from the banks' nodes
+which versions they approved. Who acts at its API are the sandbox's participants, each with its own key.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from federated.channel.own_socket import ask_own
+from federated.errors import NodeUnavailable, TrainingFailed
+from federated.serving.queries import SCORE_VALIDITY
+from simulations.local_network.layout import AUTHORITY, Layout
+from simulations.local_network.processes import Processes, Running, last_line, tanxin
+from simulations.worlds.api_client import ApiClient, Refused
+from simulations.worlds.firms import admit
+from simulations.worlds.names import BANKS, DEVELOPERS, EXCHANGE
+from simulations.worlds.roofs import bring_in_credits, generated_roof
+from simulations.worlds.sales_and_loans import lend, pledge_half
+from simulations.worlds.sandbox import deposit, record_prices
+from simulations.worlds.wallet import Wallet
+
+KEYS_FILE = "sandbox-keys.json"
+# How long the exchange may take to open its books, and to hear of a version.
+STARTS_S, HEARS_S, ROUND_S = 60.0, 60.0, 0.2
+Say = Callable[[str], None]
+
+
+def url(layout: Layout) -> str:
+    """Where the exchange answers."""
+    return f"http://{layout.address(EXCHANGE)}"
+
+
+def start(layout: Layout, say: Say) -> Running:
+    """The exchange's process, started unless it runs, once it answers. Raises `NodeUnavailable`."""
+    processes = Processes(layout.home)
+    command = tanxin(
+        "serve", "--home", str(layout.of(EXCHANGE)), "--host", layout.hosts[EXCHANGE],
+        "--port", str(layout.ports[EXCHANGE]), "--sandbox", *layout.urls("--node", of=BANKS),
+    )  # fmt: skip
+    attested_by = Wallet.open(layout.of(AUTHORITY)).authority.hex()
+    known = {"TANXIN_SCORE_GATEWAY": "false", "TANXIN_IDENTITY_AUTHORITY": attested_by}
+    running = processes.start(EXCHANGE, command, known)
+    until = time.monotonic() + STARTS_S
+    while not _answers(layout):
+        if not running.runs or time.monotonic() > until:
+            raise NodeUnavailable(f"{EXCHANGE} did not start: {last_line(processes.log(EXCHANGE))}")
+        time.sleep(ROUND_S)
+    say(f"the exchange answers at {url(layout)}, without anybody's store")
+    return running
+
+
+def _answers(layout: Layout) -> bool:
+    try:
+        return httpx.get(f"{url(layout)}/healthz", trust_env=False, timeout=5.0).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def first_loan(layout: Layout, subject: str, version: str, say: Say) -> dict[str, Any]:
+    """A loan to a firm that is this customer of the first bank: the decision, and the loan or None.
+
+    Banks register the keys of their statements; the firm's roof is measured and verified, its credits are issued and
+    pledged; the bank's node states the score anew, and the exchange decides by that statement. Safe to run again.
+    Raises `TrainingFailed` with the exchange's refusal.
+    """
+    file = layout.of(EXCHANGE) / KEYS_FILE
+    kept = json.loads(file.read_text("utf-8"))
+    with httpx.Client(base_url=url(layout), timeout=120.0, trust_env=False) as http:
+        api = ApiClient(http, kept["keys"])
+        try:
+            return _first_loan(api, layout, subject, version, datetime.fromisoformat(kept["started_at"]), say)
+        except Refused as error:
+            raise TrainingFailed(f"the exchange refused: {error}") from error
+        finally:
+            kept["keys"] = api.keys
+            file.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
+
+
+def _first_loan(
+    api: ApiClient, layout: Layout, subject: str, version: str, began: datetime, say: Say
+) -> dict[str, Any]:
+    bank, (developer, *_) = BANKS[0], DEVELOPERS[0]
+    began = began.astimezone(UTC).replace(microsecond=0)
+    for each in BANKS:
+        _register_statement_key(api, layout, each)
+    deposit(api, [bank], 2_000_000_000)
+    record_prices(api, began)
+    admit(api, DEVELOPERS[:1], "developer", Wallet.open(layout.of(AUTHORITY)), {developer: subject})
+    issuance = bring_in_credits(api, generated_roof(0, began.year - 1), last_step=2)
+    say(f"{developer}'s roof (generated): {int(issuance['quantity_kg']) / 1000:,.0f} t of credits issued")
+    pledge = pledge_half(api, bank, developer, issuance)
+    _wait_for(api, bank, version)
+    asked = {"subject": subject, "consent": f"CONS-{subject}", "purpose": "credit_application"}
+    known = [each for each in api.every(bank, "/v1/decisions") if each["borrower_id"] == developer]
+    if known:
+        return {"decision": known[0], "loan": next(iter(api.every(bank, "/v1/loans")), None)}
+    statement = ask_own(layout.of(bank), "/score", asked)["statement"]
+    decision, loan = lend(api, bank, developer, pledge, {"statement": statement}, use_percent=90, days=180)
+    return {"decision": decision, "loan": loan}
+
+
+def _register_statement_key(api: ApiClient, layout: Layout, bank: str) -> None:
+    machines = api.every(bank, "/v1/machines")
+    if any(each["works"] == ["statements"] and each["revoked_at"] is None for each in machines):
+        return
+    until = datetime.now(UTC) + 2 * SCORE_VALIDITY
+    jwk = ask_own(layout.of(bank), "/statement-key", {})
+    body = {"label": "node", "works": ["statements"], "jwk": jwk, "expires_at": until.isoformat()}
+    api.post(bank, "/v1/machines", body, key=f"seed:statements:{bank}")
+
+
+def _wait_for(api: ApiClient, bank: str, version: str) -> None:
+    """Until the exchange has heard that a version is approved. Raises `TrainingFailed`."""
+    until = time.monotonic() + HEARS_S
+    while True:
+        try:
+            if api.get(bank, f"/v1/models/{version}")["status"] == "approved":
+                return
+        except Refused as error:
+            if error.code not in ("data_missing", "version_not_found"):
+                raise
+        if time.monotonic() > until:
+            raise TrainingFailed(f"the exchange did not hear that {version} is approved")
+        time.sleep(ROUND_S)
