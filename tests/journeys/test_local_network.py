@@ -1,4 +1,4 @@
-"""A network of real processes on loopback, from nothing to a score and a loan: who can read what, and what happens to it when
+"""A network of real processes on loopback, from nothing to a score and a loan: who can read what, and what happens when
 processes are killed."""
 
 import json
