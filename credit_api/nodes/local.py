@@ -10,8 +10,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import uvicorn
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from credit_api.nodes.messages import ActName
@@ -85,10 +86,10 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
     app.exception_handler(ValidationError)(not_read)
 
     @app.post("/score")
-    def score(asked: Annotated[Scored, Depends(read(Scored))]) -> dict[str, Any]:
+    def score(asked: Annotated[Scored, Depends(read(Scored))]) -> Response:
         if network is None:
             raise ChannelRefused(f"{desk.node.org_id} is no bank: nobody scores there")
-        return scored(desk, network, asked)
+        return Response(orjson.dumps(scored(desk, network, asked)), media_type="application/json")
 
     @app.post("/customers")
     def customers(asked: Annotated[Listed, Depends(read(Listed))]) -> dict[str, list[str]]:

@@ -56,23 +56,23 @@ PEER = "peer"
 MOST_TRAINING_BYTES, MOST_VERSION_BYTES = 1 << 28, 1 << 25
 Read = TypeVar("Read", bound=BaseModel)
 # Who shows this certificate, DER. Raises `ChannelRefused`, `NotPermitted`.
-Known = Callable[[bytes], Party]
+Known = Callable[[bytes], Awaitable[Party]]
 # Of one operator and of those who would be: messages of training take no turn of queries.
 TRAINING = CapacityLimiter(4)
 
 
-def _peer(request: Request) -> Party:
+async def _peer(request: Request) -> Party:
     """Who asks, as it is known now: by a certificate that was revoked, or a peer that was unpinned, since the
     connection was made, nobody is answered; nor in another kind than it was met as."""
     certificate = getattr(request.state, PEER, None)
     if not isinstance(certificate, bytes):
         raise ChannelRefused("nobody is known to ask here")
     known: Known = request.app.state.known
-    return known(certificate)
+    return await known(certificate)
 
 
-def _bank(request: Request) -> Party:
-    party = _peer(request)
+async def _bank(request: Request) -> Party:
+    party = await _peer(request)
     if party.kind != "bank":
         raise NotPermitted(f"{party.name} is no bank", peer=party.name)
     return party
@@ -99,8 +99,8 @@ async def _body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _operator(request: Request) -> Party:
-    party = _peer(request)
+async def _operator(request: Request) -> Party:
+    party = await _peer(request)
     if party.kind != "operator":
         raise NotPermitted(f"{party.name} is no operator", peer=party.name)
     return party
@@ -141,7 +141,7 @@ def node_service(
     """The app of one node. Every node deals, trains, and keeps a register; a grid company answers queries and keeps
     consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
     app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.known = lambda certificate: _known(node, keys, certificate)
+    app.state.known = _known(node, keys)
     app.exception_handler(FederatedError)(refused)
     app.exception_handler(ValidationError)(not_read)
     dealer = NodeDealer(node, models)
@@ -164,12 +164,20 @@ def node_service(
     return app
 
 
-def _known(node: BankNode | GridNode, keys: NodeKeys, certificate: bytes) -> Party:
-    party = keys.known(certificate, node.now())
-    met = pinned_kinds(node.store).get(party.name, party.kind)
-    if met != party.kind:
-        raise NotPermitted(f"{party.name} was met as a {met}, and shows a certificate of a {party.kind}")
-    return party
+def _known(node: BankNode | GridNode, keys: NodeKeys) -> Known:
+    # As a kind that a node was met as it stays: that is looked up once, and never where others wait for the answer.
+    met: dict[str, str] = {}
+
+    async def known(certificate: bytes) -> Party:
+        party = keys.known(certificate, node.now())
+        if party.name not in met:
+            met.update(await to_thread.run_sync(pinned_kinds, node.store))
+        kind = met.get(party.name, party.kind)
+        if kind != party.kind:
+            raise NotPermitted(f"{party.name} was met as a {kind}, and shows a certificate of a {party.kind}")
+        return party
+
+    return known
 
 
 def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
