@@ -95,6 +95,10 @@ class NotPermitted(FederatedError, code="not_permitted"):
     """The organisation that asks is unknown here or may not do this."""
 
 
+class QueryLost(NotPermitted, code="query_lost"):
+    """A step of a query is not waited for here: it was taken, or this node began anew since."""
+
+
 class AlignmentFailed(FederatedError, code="alignment_failed"):
     """A private-set-intersection message was malformed or out of order."""
 
@@ -193,6 +197,10 @@ class NothingToRollBack(FederatedError, code="nothing_to_roll_back"):
 
 def error_codes() -> dict[str, type[FederatedError]]:
     """Every stable code with its class, the base included."""
-    by_code: dict[str, type[FederatedError]] = {FederatedError.code: FederatedError}
-    by_code.update({cls.code: cls for cls in FederatedError.__subclasses__()})
+    by_code: dict[str, type[FederatedError]] = {}
+    waiting: list[type[FederatedError]] = [FederatedError]
+    while waiting:
+        kind = waiting.pop()
+        by_code[kind.code] = kind
+        waiting += kind.__subclasses__()
     return by_code

@@ -120,6 +120,7 @@ STATUS: Mapping[str, int] = {
     # both stories
     "not_found": 404,
     "not_permitted": 403,
+    "query_lost": 409,
     "corrupt_data": 422,
     "cursor_invalid": 422,
     # the asset's story

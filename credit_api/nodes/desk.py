@@ -41,6 +41,8 @@ from federated.serving.network import Network
 
 # How long between two tries to meet a peer that is not there yet, and between two rounds to all of them.
 AGAIN_S, ROUND_S = 1.0, 60.0
+# For how many queries of a grid company has a bank dealt before it asks them.
+AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Desk:
         dealers: dict[str, AskedDealer] = {name: RemoteDealer(peer) for name, peer in self.peers.items()}
         asked: dict[str, AskedGrid] = {name: RemoteQueries(self.peers[name]) for name in grids}
         dealers[self.node.org_id] = NodeDealer(self.node, self.models)
-        conversations = Conversations({self.node.org_id: HiddenBank(self.node, self.models)}, asked, dealers)
+        conversations = Conversations({self.node.org_id: HiddenBank(self.node, self.models)}, asked, dealers, AHEAD)
         remote = {name: RemoteGrid(self.node, self.peers[name]) for name in grids}
         banks = {self.node.org_id: self.node}
         self.own_network = Network(banks, remote, self.oversight, self.models, conversations=conversations)

@@ -80,22 +80,28 @@ class Done(Message):
     """Nothing but that it was done, or a question without terms."""
 
 
+# For how many queries at once is dealt.
+MOST_AHEAD = 64
+
+
 class Begin(Message):
-    """Begins a query, with reasons or without."""
+    """Begins so many queries, of which nothing is known yet."""
 
-    query: PartialRequest
-    explained: bool
+    count: Annotated[int, Field(ge=1, le=MOST_AHEAD)]
 
 
-class Nonce(Message):
-    """By which a node knows a query."""
+class Nonces(Message):
+    """By which a node knows queries."""
 
-    nonce: bytes
+    nonces: Annotated[list[bytes], Field(max_length=MOST_AHEAD)]
 
 
 class First(Message):
-    """The dealer's part for a grid company, and what the bank says of its factors."""
+    """What is asked, with reasons or without; the dealer's part for a grid company, and what the bank says of its
+    factors."""
 
+    query: PartialRequest
+    explained: bool
     nonce: bytes
     bank_nonce: bytes
     dealt: bytes
@@ -116,19 +122,25 @@ class Sealed(Message):
 
 
 class Deal(Message):
-    """Asks a node to deal to the asking bank and a grid company."""
+    """Asks a node to deal to the asking bank and a grid company, for queries of these hashes."""
 
     version: str
     grid: str
-    query: bytes
+    queries: Annotated[list[bytes], Field(min_length=1, max_length=MOST_AHEAD)]
     explained: bool
 
 
 class DealtParts(Message):
-    """What was dealt, sealed for either side."""
+    """What was dealt for one query, sealed for either side."""
 
     grid: bytes
     bank: bytes
+
+
+class AllDealt(Message):
+    """What was dealt, in the order of the queries."""
+
+    dealt: Annotated[list[DealtParts], Field(max_length=MOST_AHEAD)]
 
 
 class ConsentAsked(Message):

@@ -10,16 +10,16 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from credit_api.nodes.messages import (
+    AllDealt,
     Begin,
     ConsentAsked,
     ConsentFound,
     ConsentGiven,
     Deal,
-    DealtParts,
     First,
     Meet,
     Message,
-    Nonce,
+    Nonces,
     Sealed,
     Step,
     Withdrawal,
@@ -85,12 +85,14 @@ class RemoteDealer:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    def deal(self, version: str, bank: str, grid: str, query: bytes, *, explained: bool) -> Dealt:
+    def deal(self, version: str, bank: str, grid: str, queries: Sequence[bytes], *, explained: bool) -> list[Dealt]:
         """As `NodeDealer.deal`; the asking bank is whom the connection is with."""
         del bank
-        asked = Deal(version=version, grid=grid, query=query, explained=explained)
-        told = self._peer.ask("/deal", asked, DealtParts)
-        return Dealt(told.grid, told.bank)
+        asked = Deal(version=version, grid=grid, queries=list(queries), explained=explained)
+        told = self._peer.ask("/deal", asked, AllDealt).dealt
+        if len(told) != len(queries):
+            raise NodeUnavailable(f"{self._peer.name} does not answer as nodes do", node=self._peer.name)
+        return [Dealt(each.grid, each.bank) for each in told]
 
 
 class RemoteQueries:
@@ -99,14 +101,30 @@ class RemoteQueries:
     def __init__(self, peer: Peer) -> None:
         self._peer, self.name = peer, peer.name
 
-    def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
-        """As `HiddenGrid.begin`; no operator deals between nodes apart."""
-        del operator
-        return self._peer.ask("/begin", Begin(query=request, explained=explained), Nonce).nonce
+    def begin(self, bank: str, count: int = 1) -> list[bytes]:
+        """As `HiddenGrid.begin`; the asking bank is whom the connection is with."""
+        del bank
+        told = self._peer.ask("/begin", Begin(count=count), Nonces).nonces
+        if len(told) != count:
+            raise NodeUnavailable(f"{self.name} does not answer as nodes do", node=self.name)
+        return told
 
-    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes, factors: bytes | None = None) -> bytes | None:
-        """As `HiddenGrid.first`."""
-        asked = First(nonce=nonce, bank_nonce=bank_nonce, dealt=dealt, factors=factors)
+    def first(
+        self,
+        request: PartialRequest,
+        nonce: bytes,
+        bank_nonce: bytes,
+        dealt: bytes,
+        factors: bytes | None = None,
+        operator: bytes | None = None,
+        *,
+        explained: bool = True,
+    ) -> bytes | None:
+        """As `HiddenGrid.first`; no operator deals between nodes apart."""
+        del operator
+        asked = First(
+            query=request, explained=explained, nonce=nonce, bank_nonce=bank_nonce, dealt=dealt, factors=factors
+        )
         return self._peer.ask("/first", asked, Sealed).sealed
 
     def shuffled(self, nonce: bytes, told: bytes) -> bytes:

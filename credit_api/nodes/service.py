@@ -21,6 +21,7 @@ from credit_api.app.errors import STATUS
 from credit_api.app.settings import Limits
 from credit_api.http.connections import guarded
 from credit_api.nodes.messages import (
+    AllDealt,
     Begin,
     ConsentAsked,
     ConsentFound,
@@ -31,7 +32,7 @@ from credit_api.nodes.messages import (
     Done,
     First,
     Meet,
-    Nonce,
+    Nonces,
     Run,
     Sealed,
     Step,
@@ -153,8 +154,8 @@ def node_service(
 
     @app.post("/deal")
     def deal(asked: Annotated[Deal, Depends(read(Deal))], by: Bank) -> Response:
-        dealt = dealer.deal(asked.version, by.name, asked.grid, asked.query, explained=asked.explained)
-        return told(DealtParts(grid=dealt.grid, bank=dealt.bank))
+        dealt = dealer.deal(asked.version, by.name, asked.grid, asked.queries, explained=asked.explained)
+        return told(AllDealt(dealt=[DealtParts(grid=each.grid, bank=each.bank) for each in dealt]))
 
     _keep_versions(app, register, node.org_id)
     _train(app, training)
@@ -225,14 +226,17 @@ def told(answer: BaseModel) -> Response:
 def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
     @app.post("/begin")
     def begin(asked: Annotated[Begin, Depends(read(Begin))], by: Bank) -> Response:
+        return told(Nonces(nonces=grid.begin(by.name, asked.count)))
+
+    @app.post("/first")
+    def first(asked: Annotated[First, Depends(read(First))], by: Bank) -> Response:
         if asked.query.bank_id != by.name:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
         request = replace(asked.query, at=utc(asked.query.at))
-        return told(Nonce(nonce=grid.begin(request, explained=asked.explained)))
-
-    @app.post("/first")
-    def first(asked: Annotated[First, Depends(read(First))], _: Bank) -> Response:
-        return told(Sealed(sealed=grid.first(asked.nonce, asked.bank_nonce, asked.dealt, asked.factors)))
+        sealed = grid.first(
+            request, asked.nonce, asked.bank_nonce, asked.dealt, asked.factors, explained=asked.explained
+        )
+        return told(Sealed(sealed=sealed))
 
     @app.post("/shuffled")
     def shuffled(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Response:

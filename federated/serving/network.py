@@ -187,6 +187,7 @@ class Network:
     def close(self) -> None:
         """Close every node's store and the score log."""
         self._recorder.close()
+        self._conversations.close()
         for pool in (self._pool, self._counters):
             pool.shutdown(wait=False, cancel_futures=True)
         for node in self._nodes:

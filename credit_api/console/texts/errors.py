@@ -21,6 +21,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "internal_error": ("服务出错", "The service failed"),
     "not_found": ("没有找到", "Not found"),
     "not_permitted": ("无权操作", "Not permitted"),
+    "query_lost": ("查询步骤已失效", "This step of a query is not waited for"),
     "cursor_invalid": ("分页游标无效", "Not a valid cursor"),
     "corrupt_data": ("数据无法读取", "Data cannot be read"),
     "quantity_out_of_range": ("数量不在允许范围", "Quantity out of range"),

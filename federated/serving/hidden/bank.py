@@ -38,7 +38,7 @@ from federated.serving.hidden.common import (
     shape_of,
 )
 from federated.serving.hidden.naming import filled, named_places, reason_said, together
-from federated.serving.hidden.seals import PAIR, Link, dealt_to, fresh_nonce, query_hash
+from federated.serving.hidden.seals import PAIR, Link, dealing_hash, dealt_to, fresh_nonce, query_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,16 @@ class HiddenBank:
         self._begun, self._told, self._asked = Once[_Begun](), Once[_UnderWay](), Once[_UnderWay]()
 
     def begin(
-        self, request: PartialRequest, grid: str, operator: bytes | None = None, *, explained: bool = True
+        self,
+        request: PartialRequest,
+        grid: str,
+        operator: bytes | None = None,
+        *,
+        explained: bool = True,
+        nonce: bytes = b"",
     ) -> Opening:
-        """Begin a query at a grid company. `operator` is the public key of one that deals to a pair alone.
+        """Begin a query at a grid company. `operator` is the public key of one that deals to a pair alone, `nonce` the
+        one that was dealt for, if that was done ahead.
 
         Raises `NotPermitted` for another bank's request, `NodeUnavailable` if this bank or the grid company has no part
         in the function, `ModelCorrupt` for weights that are not the version's, and what `ApprovedModels.approved` does.
@@ -112,7 +119,7 @@ class HiddenBank:
         weights = self._weights.get(
             f"{of} {grid}", lambda: ServedWeights.of(function, self.node.kept_function(of), grid)
         )
-        nonce = fresh_nonce()
+        nonce = nonce or fresh_nonce()
         self._begun.put(nonce, _Begun(request, grid, function, weights, operator, explained))
         return Opening(nonce, of, dealer_for(function, bank, grid))
 
@@ -124,8 +131,8 @@ class HiddenBank:
         if dealer_for(function, self.node.org_id, grid) is not None or begun.operator is None:
             raise NotPermitted("a node deals to this pair")
         key = BankWeights.from_bytes(self.node.kept_function(function.function_id)).mask_key(grid)
-        query = self._query(begun, nonce, grid_nonce)
-        link = Link(self.node.dealt_key(begun.operator), query, dealt_to(self.node.org_id))
+        dealing = self._dealing(begun, nonce, grid_nonce)
+        link = Link(self.node.dealt_key(begun.operator), dealing, dealt_to(self.node.org_id))
         return link.seal(MASK_KEY, np.frombuffer(key, dtype="<u8").astype(np.uint64))
 
     def factors(self, nonce: bytes, grid_nonce: bytes) -> bytes | None:
@@ -141,7 +148,8 @@ class HiddenBank:
             self._begun.put(nonce, begun)
             return None
         query = self._query(begun, nonce, grid_nonce)
-        side = BankSide(shape_of(begun.function), self._dealer(begun, query).tape, begun.weights.weights)
+        dealer = self._dealer(begun, self._dealing(begun, nonce, grid_nonce))
+        side = BankSide(shape_of(begun.function), dealer.tape, begun.weights.weights)
         told = side.begun(factors.ours @ between.bank.of(values))
         self._begun.put(nonce, replace(begun, side=side))
         return Link(self.node.mask_key(begun.grid), query, PAIR).seal(FACTORS, told)
@@ -199,10 +207,14 @@ class HiddenBank:
         of, explained = begun.function.function_id, begun.explained
         return query_hash(begun.request.text(), nonce, grid_nonce, of, explained=explained)
 
-    def _dealer(self, begun: _Begun, query: bytes) -> Link:
+    @staticmethod
+    def _dealing(begun: _Begun, nonce: bytes, grid_nonce: bytes) -> bytes:
+        return dealing_hash(nonce, grid_nonce, begun.function.function_id, explained=begun.explained)
+
+    def _dealer(self, begun: _Begun, dealing: bytes) -> Link:
         bank = self.node.org_id
         key = dealers_key(self.node, begun.function, bank, begun.grid, begun.operator)
-        return Link(key, query, dealt_to(bank))
+        return Link(key, dealing, dealt_to(bank))
 
     def _received(self, begun: _Begun, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> _UnderWay | None:
         """The query with its value: from the own columns, and what the grid company said first."""
@@ -212,7 +224,8 @@ class HiddenBank:
         def prepared(now: datetime) -> tuple[ScoringModel, PartyScorer, BankSide, Link, float, Ring]:
             model = self._models.approved(request.model, now)
             own = self.node.opened_function(model.joint_bank)
-            dealer, link = self._dealer(begun, query), Link(self.node.mask_key(begun.grid), query, PAIR)
+            dealer = self._dealer(begun, self._dealing(begun, nonce, grid_nonce))
+            link = Link(self.node.mask_key(begun.grid), query, PAIR)
             side = begun.side or BankSide(shape_of(function), dealer.tape, begun.weights.weights)
             return model, own, side, link, side.points(link.open(FIRST, first)), dealer.open(DEALT, dealt)
 

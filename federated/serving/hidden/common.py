@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from federated.errors import NodeUnavailable, NotPermitted
+from federated.errors import NodeUnavailable, NotPermitted, QueryLost
 from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
 from federated.nodes.bank import BankNode
@@ -39,10 +39,10 @@ class Once(Generic[T]):
                 del self._waiting[next(iter(self._waiting))]
 
     def take(self, nonce: bytes) -> T:
-        """The step of a query. Raises `NotPermitted` if it is not waited for, or was taken."""
+        """The step of a query. Raises `QueryLost` if it is not waited for, or was taken."""
         with self._lock:
             if nonce not in self._waiting:
-                raise NotPermitted("no such step of a query is waited for")
+                raise QueryLost("no such step of a query is waited for")
             return self._waiting.pop(nonce)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +35,8 @@ class NodeDealer:
     def __init__(self, node: BankNode | GridNode, models: ApprovedModels) -> None:
         self._node, self._models, self._masks = node, models, Ready[Ring]()
 
-    def deal(self, version: str, bank: str, grid: str, query: bytes, *, explained: bool) -> Dealt:
-        """For the query of this hash, by a version whose approval holds.
+    def deal(self, version: str, bank: str, grid: str, queries: Sequence[bytes], *, explained: bool) -> list[Dealt]:
+        """For queries of these hashes (`dealing_hash`), by a version whose approval holds.
 
         Raises `NotPermitted` unless this node deals to the pair, `NodeUnavailable` without the mask's key,
         `ModelCorrupt` for a key that is another's, and of the version what `ApprovedModels.approved` does.
@@ -49,8 +50,11 @@ class NodeDealer:
             key = require_key(function, grid, self._node.kept_dealing(of, grid))
             return mask_of_weights(key, function.shape[0])
 
-        links = [Link(self._node.mask_key(peer), query, dealt_to(peer)) for peer in (bank, grid)]
-        return _dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained)
+        found = []
+        for query in queries:
+            links = [Link(self._node.mask_key(peer), query, dealt_to(peer)) for peer in (bank, grid)]
+            found.append(_dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained))
+        return found
 
 
 class OperatorDealer:
@@ -64,7 +68,7 @@ class OperatorDealer:
     def deal(
         self, function: HiddenFunction, bank: BankNode, grid: GridNode, query: bytes, key: bytes, *, explained: bool
     ) -> Dealt:
-        """As `NodeDealer.deal`, with the `key` of the mask that the bank sealed for it."""
+        """As `NodeDealer.deal` for one query, with the `key` of the mask that the bank sealed for it."""
         links = [self._link(node, query) for node in (bank, grid)]
         mask_key = links[0].open(MASK_KEY, key).astype("<u8").tobytes()
         mask = mask_of_weights(require_key(function, grid.org_id, mask_key), function.shape[0])

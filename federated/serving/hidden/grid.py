@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,14 +29,7 @@ from federated.serving.hidden.common import (
     shape_of,
 )
 from federated.serving.hidden.naming import said_of
-from federated.serving.hidden.seals import PAIR, Link, dealt_to, fresh_nonce, query_hash
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    request: PartialRequest
-    explained: bool
-    operator: bytes | None
+from federated.serving.hidden.seals import PAIR, Link, dealing_hash, dealt_to, fresh_nonce, query_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +45,49 @@ class HiddenGrid:
 
     def __init__(self, node: GridNode, models: ApprovedModels) -> None:
         self.node, self._models, self._weights = node, models, Ready[Ring]()
-        self._begun, self._told, self._asked = Once[_Begun](), Once[_UnderWay](), Once[_UnderWay]()
+        # By bank: one that begins queries without end makes others lose none.
+        self._begun: defaultdict[str, Once[None]] = defaultdict(Once[None])
+        self._told, self._asked = Once[_UnderWay](), Once[_UnderWay]()
 
     @property
     def name(self) -> str:
         """The grid company."""
         return self.node.org_id
 
-    def begin(self, request: PartialRequest, operator: bytes | None = None, *, explained: bool = True) -> bytes:
-        """A nonce for a query; nothing is looked at. `operator` is the public key of one that deals to a pair alone."""
-        nonce = fresh_nonce()
-        self._begun.put(nonce, _Begun(request, explained, operator))
-        return nonce
+    def begin(self, bank: str, count: int = 1) -> list[bytes]:
+        """Nonces for so many queries of a bank, each for one: nothing is known of them yet."""
+        nonces = [fresh_nonce() for _ in range(count)]
+        for nonce in nonces:
+            self._begun[bank].put(nonce, None)
+        return nonces
 
-    def first(self, nonce: bytes, bank_nonce: bytes, dealt: bytes, factors: bytes | None = None) -> bytes | None:
+    def first(
+        self,
+        request: PartialRequest,
+        nonce: bytes,
+        bank_nonce: bytes,
+        dealt: bytes,
+        factors: bytes | None = None,
+        operator: bytes | None = None,
+        *,
+        explained: bool = True,
+    ) -> bytes | None:
         """The customer's entries behind a mask and the share of the value, sealed for the bank; None without a file.
 
-        `factors` are what the bank said of its own, if the function multiplies any.
+        `factors` are what the bank said of its own, if the function multiplies any; `operator` is the public key of one
+        that deals to a pair alone.
 
         Raises as `GridNode.partial`, and `SealBroken`, `ModelCorrupt` for masked weights that are not the version's,
-        `NodeUnavailable` without any, `NotPermitted` for a query that was not begun or was answered.
+        `NodeUnavailable` without any, `QueryLost` for a query that was not begun by this bank, or was answered.
         """
-        begun = self._begun.take(nonce)
-        request, explained = begun.request, begun.explained
+        self._begun[request.bank_id].take(nonce)
 
         def prepared(now: datetime) -> tuple[HiddenFunction, GridSide, Link, Ring | None]:
             function = hidden_of(self._models.approved(request.model, now))
             query = query_hash(request.text(), bank_nonce, nonce, function.function_id, explained=explained)
             bank, grid = request.bank_id, self.node.org_id
-            dealer = Link(dealers_key(self.node, function, bank, grid, begun.operator), query, dealt_to(grid))
+            dealing = dealing_hash(bank_nonce, nonce, function.function_id, explained=explained)
+            dealer = Link(dealers_key(self.node, function, bank, grid, operator), dealing, dealt_to(grid))
             told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
             side = GridSide(shape_of(function), dealer.tape, weights, told, explained=explained)
             pair = Link(self.node.mask_key(bank), query, PAIR)

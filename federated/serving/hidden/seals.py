@@ -1,10 +1,11 @@
 """What two nodes say to each other in one query of a hidden function, past an operator who passes it on.
 
 A query is known by a hash of all that it says, of a fresh nonce of the bank and one of the grid company, and of the
-function (`query_hash`). From a pair's key (`nodes.masks`) and that hash follow the key of a tape and one that messages
-are sealed with (HMAC-SHA512 as a pseudorandom function; ChaCha20-Poly1305 under a random nonce, RFC 8439, with the
-message's name bound in). Guarantee: whoever lacks the pair's key learns sizes, and changes, repeats or exchanges no
-message unnoticed: the nonce of each side is in the key of whatever it opens.
+function (`query_hash`); what is dealt for it, which may be before it is known who is asked about, by the hash of all
+that but what it says (`dealing_hash`). From two nodes' key (`nodes.masks`) and a hash follow the key of a tape and one
+that messages are sealed with (HMAC-SHA512 as a pseudorandom function; ChaCha20-Poly1305 under a random nonce, RFC 8439,
+with the message's name bound in). Guarantee: whoever lacks the pair's key learns sizes, and changes, repeats or
+exchanges no message unnoticed: the nonce of each side is in the key of whatever it opens.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ def fresh_nonce() -> bytes:
 
 
 def query_hash(text: str, bank_nonce: bytes, grid_nonce: bytes, function_id: str, *, explained: bool) -> bytes:
-    """What a query is known by to all three nodes: 32 bytes, which say nothing of the customer to the dealer.
-
-    Raises `SealBroken` for what is no nonce.
-    """
+    """What a query is known by to the pair: 32 bytes. Raises `SealBroken` for what is no nonce."""
     if len(bank_nonce) != NONCE_BYTES or len(grid_nonce) != NONCE_BYTES:
         raise SealBroken("a query was begun with what is no nonce")
     said = "\0".join((function_id, "explained" if explained else "not explained", text))
     return hashlib.sha256(PURPOSE + bank_nonce + grid_nonce + said.encode()).digest()
+
+
+def dealing_hash(bank_nonce: bytes, grid_nonce: bytes, function_id: str, *, explained: bool) -> bytes:
+    """What is dealt for a query is known by to the pair and its dealer: 32 bytes, of no customer. Each is good for one
+    query: a grid company takes its nonce once. Raises `SealBroken` for what is no nonce."""
+    return query_hash("dealt", bank_nonce, grid_nonce, function_id, explained=explained)
 
 
 def dealt_to(node: str) -> str:

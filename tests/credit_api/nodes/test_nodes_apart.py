@@ -22,8 +22,10 @@ from credit_api.nodes.messages import (
     Decided,
     Decisions,
     Done,
-    Nonce,
+    First,
+    Nonces,
     Run,
+    Sealed,
     Withdrawal,
 )
 from federated.channel.authority import NetworkAuthority
@@ -135,18 +137,26 @@ def test_a_bank_asks_for_its_own_customers_alone(apart, bank, trained):
     other = apart.serving["bank-jinji"][0].peers[GRID]
     asked = PartialRequest(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW, "v0003")
     with pytest.raises(NotPermitted, match="only ask for its own customers"):
-        other.ask("/begin", Begin(query=asked, explained=True), Nonce)
+        other.ask(
+            "/first", First(query=asked, explained=True, nonce=b"n" * 16, bank_nonce=b"b" * 16, dealt=b""), Sealed
+        )
     assert other.ask("/consent", ConsentAsked(consent_id=f"CONS-{subject}"), ConsentFound).consent is None
     # Nor does a grid company ask another, and nobody is answered whose messages are not as nodes write them.
     grids = apart.serving["grid-gaoxin"][0].peers[GRID]
     with pytest.raises(NotPermitted, match="grid-gaoxin is no bank"):
-        grids.ask("/begin", Begin(query=replace(asked, bank_id="grid-gaoxin"), explained=True), Nonce)
+        grids.ask("/begin", Begin(count=1), Nonces)
     told = b"a message is not as nodes write it"
     unread = {"query": {"bank_id": BANK}, "explained": True, "more": 1}
-    assert raw(other, "/begin", unread) == (422, {"code": "federated_error", "detail": told.decode(), "context": {}})
+    assert raw(other, "/first", unread) == (422, {"code": "federated_error", "detail": told.decode(), "context": {}})
     assert bank[1].kinds()[GRID] == "grid"
     # No key for masks that is none is pinned, and nobody makes a node keep what it cannot hold.
-    for path, body in (("/meet", {"key": "AAEC"}), ("/meet", {"key": "?"}), ("/first", []), ("/deal", None)):
+    for path, body in (
+        ("/meet", {"key": "AAEC"}),
+        ("/meet", {"key": "?"}),
+        ("/first", []),
+        ("/deal", None),
+        ("/begin", {"count": 65}),
+    ):
         assert raw(other, path, body)[0] == 422
     with pytest.raises(ChannelRefused, match="at the most"):
         other._channel.post("/begin", b" " * (1 << 21))

@@ -59,16 +59,18 @@ class Steps:
     def __init__(self, network, hidden, subject):
         self.sides = network._conversations
         self.bank, self.grid = self.sides.banks[BANK], self.sides.grids[GRID]
-        request = PartialRequest(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW, hidden.version)
+        self.request = request = PartialRequest(
+            BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW, hidden.version
+        )
         self.opening = self.bank.begin(request, GRID)
-        self.nonce = self.grid.begin(request)
-        self.dealt = self.sides._dealt(request, hidden.model, self.grid, self.opening, self.nonce, explained=True)
+        pair = self.sides._begun((hidden.version, BANK, GRID, True), self.opening, hidden.split.function)
+        self.nonce, self.dealt = pair.grid, pair.dealt
 
     def factors(self):
         return self.bank.factors(self.opening.nonce, self.nonce)
 
     def first(self, factors):
-        return self.grid.first(self.nonce, self.opening.nonce, self.dealt.grid, factors)
+        return self.grid.first(self.request, self.nonce, self.opening.nonce, self.dealt.grid, factors)
 
 
 def test_a_score_has_what_both_sides_say_together_and_a_reason_where_that_lowers_it(network, hidden, trained):

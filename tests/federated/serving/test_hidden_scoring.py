@@ -98,13 +98,14 @@ class Steps:
         self.bank, self.grid = self.sides.banks[BANK], self.sides.grids[GRID]
         self.explained = explained
         self.opening = self.bank.begin(self.request, GRID, explained=explained)
-        self.grid_nonce = self.grid.begin(self.request, explained=explained)
-        self.dealt = self.sides._dealt(
-            self.request, hidden.model, self.grid, self.opening, self.grid_nonce, explained=explained
-        )
+        wanted = (self.request.model, BANK, GRID, explained)
+        pair = self.sides._begun(wanted, self.opening, hidden.split.function)
+        self.grid_nonce, self.dealt = pair.grid, pair.dealt
 
-    def first(self):
-        self.said_first = self.grid.first(self.grid_nonce, self.opening.nonce, self.dealt.grid)
+    def first(self, explained=None):
+        explained = self.explained if explained is None else explained
+        nonces = self.grid_nonce, self.opening.nonce
+        self.said_first = self.grid.first(self.request, *nonces, self.dealt.grid, explained=explained)
         return self.said_first
 
     def told(self):
@@ -329,7 +330,7 @@ def test_what_is_no_nonce_begins_nothing(network, hidden, trained):
     """Two nonces of other lengths could be one query's to one side and another's to the other."""
     steps = Steps(network, hidden, customers(trained)[4][0])
     with pytest.raises(SealBroken, match="no nonce"):
-        steps.grid.first(steps.grid_nonce, steps.opening.nonce + b"more", steps.dealt.grid)
+        steps.grid.first(steps.request, steps.grid_nonce, steps.opening.nonce + b"more", steps.dealt.grid)
 
 
 def test_a_message_of_one_customer_is_none_of_another(network, hidden, trained):
@@ -379,9 +380,8 @@ def test_a_query_without_reasons_opens_nothing_more(network, hidden, trained):
         steps.grid.shuffled(steps.grid_nonce, b"")
     # A query that was begun without reasons is none with reasons to the other side.
     steps = Steps(network, hidden, subject, explained=False)
-    grid_nonce = steps.grid.begin(steps.request, explained=True)
     with pytest.raises(SealBroken):
-        steps.grid.first(grid_nonce, steps.opening.nonce, steps.dealt.grid)
+        steps.first(explained=True)
 
 
 def test_a_bank_with_other_weights_is_refused_by_itself_and_reads_nothing(network, home, hidden, trained):
@@ -476,7 +476,7 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
     for name, side in sides.dealers.items():
         if name not in {own, BANK, GRID}:
             with pytest.raises(NotPermitted, match="does not deal"):
-                side.deal(hidden.version, BANK, GRID, b"q" * 32, explained=True)
+                side.deal(hidden.version, BANK, GRID, [b"q" * 32], explained=True)
     opening = sides.banks[BANK].begin(request_of(subject, hidden.version), GRID, sides.operator.public)
     with pytest.raises(NotPermitted, match="a node deals"):
         sides.banks[BANK].mask_key(opening.nonce, b"n" * 16)
@@ -490,7 +490,7 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
         hidden.split.function, network.bank_node(BANK), network.grid_node(GRID), b"q" * 32, key, explained=True
     )
     with pytest.raises(SealBroken):
-        steps.grid.first(steps.grid_nonce, steps.opening.nonce, forged.grid)
+        steps.grid.first(steps.request, steps.grid_nonce, steps.opening.nonce, forged.grid)
 
 
 def test_a_dealer_that_was_given_another_mask_deals_nothing(network, hidden, trained):
@@ -544,10 +544,10 @@ def test_one_bank_and_one_grid_company_have_the_operator_deal(trained, tmp_path)
     # Without an operator's key nobody deals.
     sides = network._conversations
     request = request_of(customers(trained)[0][0], made.version)
-    opening, nonce = sides.banks[BANK].begin(request, GRID), sides.grids[GRID].begin(request)
+    opening, (nonce,) = sides.banks[BANK].begin(request, GRID), sides.grids[GRID].begin(BANK)
     assert opening.dealer is None
     with pytest.raises(NodeUnavailable, match="nobody deals"):
-        sides.grids[GRID].first(nonce, opening.nonce, b"")
+        sides.grids[GRID].first(request, nonce, opening.nonce, b"")
     network.close()
 
 
@@ -561,7 +561,7 @@ def test_an_unapproved_version_is_computed_by_none_of_the_three(home, trained):
     for ask in (
         at_grid.first,
         at_bank.told,
-        lambda: network._conversations.dealers[dealer(later)].deal("v0006", BANK, GRID, b"q" * 32, explained=True),
+        lambda: network._conversations.dealers[dealer(later)].deal("v0006", BANK, GRID, [b"q" * 32], explained=True),
         lambda: Steps(network, later, subject),
     ):
         with pytest.raises(VersionNotApproved):
@@ -580,7 +580,7 @@ def test_a_grid_company_that_hangs_is_not_waited_for(network, trained, monkeypat
     subject, _ = customers(trained)[14]
     monkeypatch.setattr("federated.serving.network.GRID_DEADLINE_S", 0.05)
     go_on = threading.Event()
-    monkeypatch.setattr(network._conversations.grids[GRID], "first", lambda *_: go_on.wait(10) and None)
+    monkeypatch.setattr(network._conversations.grids[GRID], "first", lambda *_, **__: go_on.wait(10) and None)
     score = network.score(query(subject))
     go_on.set()
     assert (score.basis, score.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)

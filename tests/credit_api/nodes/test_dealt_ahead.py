@@ -1,0 +1,167 @@
+"""What is dealt before it is asked for: fewer messages a query, each pair good for one, and none lost by a restart."""
+
+import time
+
+import numpy as np
+import pytest
+from nodes_apart import BANK, GRID, NOW
+
+from credit_api.nodes.messages import Begin, Nonces
+from federated.consent.record import Purpose
+from federated.errors import NotPermitted, QueryLost
+from federated.nodes.node import PartialRequest
+from federated.serving import Basis, Electricity, ScoreQuery
+from federated.serving.hidden.common import UNDER_WAY, Once, dealer_for
+
+
+def customers(trained, count=6):
+    tables = trained[1].tables
+    return [
+        tables.subjects[i]
+        for i in np.flatnonzero(tables.opens_electricity & tables.joint)
+        if (tables.bank_of[i], tables.grid_of[i]) == (BANK, GRID)
+    ][:count]
+
+
+def query(subject):
+    return ScoreQuery(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW)
+
+
+def until(held, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not held():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class Watched:
+    """A bank's node with its peers, and which messages it sent."""
+
+    def __init__(self, apart, trained):
+        self.apart, self.trained, self.sent = apart, trained, []
+        apart.serve(*(org for org in apart.stores if org != BANK))
+        self.desk = apart.desk(BANK)
+        self.network = self.desk.network()
+        self.sides = self.network._conversations
+        for name, peer in self.desk.peers.items():
+            peer.ask = self._noting(name, peer.ask)
+
+    def _noting(self, name, ask):
+        def noted(path, *more):
+            self.sent.append((name, path))
+            return ask(path, *more)
+
+        return noted
+
+    @property
+    def stock(self):
+        return next(iter(self.sides._stock.values()), [])
+
+    def filled(self):
+        """Score until there is a stock, and what the next customers are."""
+        first, *rest = customers(self.trained)
+        assert self.network.score(query(first)).basis is Basis.JOINT
+        until(lambda: len(self.stock) == self.sides._ahead and not self.sides._refilling)
+        self.sent.clear()
+        return rest
+
+
+@pytest.fixture
+def watched(apart, trained):
+    found = Watched(apart, trained)
+    yield found
+    found.network.close()
+    found.desk.close()
+
+
+def test_a_query_that_was_dealt_for_ahead_has_three_messages(watched):
+    subject, *_ = watched.filled()
+    before = list(watched.stock)
+    found = watched.network.score(query(subject))
+    assert (found.basis, found.electricity) == (Basis.JOINT, Electricity.INCLUDED)
+    assert watched.sent == [(GRID, "/first"), (GRID, "/shuffled"), (GRID, "/answered")]
+    assert list(watched.stock) == before[1:]
+
+
+def test_it_is_dealt_again_before_there_is_none_left(watched):
+    subject, *_ = watched.filled()
+    while len(watched.stock) > watched.sides._ahead // 2 + 1:
+        watched.stock.popleft()
+    watched.network.score(query(subject))
+    until(lambda: len(watched.stock) > watched.sides._ahead)
+    assert [path for _, path in watched.sent if path in ("/begin", "/deal")] == ["/begin", "/deal"]
+
+
+def test_each_is_good_for_one_query(watched):
+    first, second, *_ = watched.filled()
+    pair, grid = watched.stock[0], watched.sides.grids[GRID]
+    watched.network.score(query(first))
+    assert watched.apart.serving[GRID][0].node.uses_of(first)[0].outcome == "answered"
+    with pytest.raises(QueryLost):
+        grid.shuffled(pair.grid, b"")
+    # Put back, it is refused at once, and the query begins anew by itself.
+    watched.stock.appendleft(pair)
+    watched.sent.clear()
+    assert watched.network.score(query(second)).basis is Basis.JOINT
+    assert [path for _, path in watched.sent][:3] == ["/first", "/begin", "/deal"]
+    uses = watched.apart.serving[GRID][0].node.uses_of(second)
+    assert [use.outcome for use in uses if use.action.value == "score"] == ["answered"]
+
+
+def test_a_grid_company_that_began_anew_is_asked_anew(watched):
+    subject, other, *_ = watched.filled()
+    watched.apart.stop(GRID)
+    alone = watched.network.score(query(subject))
+    assert (alone.basis, alone.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    watched.apart.serve(GRID)
+    watched.sent.clear()
+    found = watched.network.score(query(other))
+    assert (found.basis, found.electricity) == (Basis.JOINT, Electricity.INCLUDED)
+    assert [path for name, path in watched.sent if name == GRID][:2] == ["/first", "/begin"]
+
+
+def test_a_dealer_that_is_away_is_not_missed_while_there_is_a_stock(watched):
+    first, second, *_ = watched.filled()
+    version = watched.desk.oversight.lifecycle().champion
+    model = watched.desk.models.approved(version, NOW)
+    dealer = dealer_for(model.joint_grid, BANK, GRID)
+    watched.apart.stop(dealer)
+    assert watched.network.score(query(first)).basis is Basis.JOINT
+    watched.stock.clear()
+    gone = watched.network.score(query(second))
+    assert (gone.basis, gone.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    watched.apart.serve(dealer)
+
+
+def test_what_was_begun_for_one_bank_is_no_other_banks(watched):
+    """Nor does a bank that begins queries without end make others' be forgotten."""
+    subject, *_ = watched.filled()
+    pair = watched.stock[0]
+    other = watched.apart.serving["bank-jinji"][0].peers[GRID]
+    for _ in range(UNDER_WAY // 64 + 2):
+        other.ask("/begin", Begin(count=64), Nonces)
+    grid = watched.sides.grids[GRID]
+    request, model, grid._peer = request_of(watched, subject), model_of(watched), other
+    with pytest.raises(NotPermitted, match="its own customers"):
+        watched.sides.score(request, model, GRID, explained=True)
+    grid._peer = watched.desk.peers[GRID]
+    assert watched.network.score(query(subject)).basis is Basis.JOINT
+    assert pair not in watched.stock
+
+
+def request_of(watched, subject):
+    version = watched.desk.oversight.lifecycle().champion
+    return PartialRequest(BANK, subject, f"CONS-{subject}", Purpose.CREDIT_APPLICATION, NOW, version)
+
+
+def model_of(watched):
+    return watched.desk.models.approved(watched.desk.oversight.lifecycle().champion, NOW)
+
+
+def test_the_oldest_make_room():
+    once = Once()
+    for number in range(UNDER_WAY + 1):
+        once.put(number.to_bytes(2, "big"), number)
+    with pytest.raises(QueryLost):
+        once.take((0).to_bytes(2, "big"))
+    assert once.take((1).to_bytes(2, "big")) == 1
