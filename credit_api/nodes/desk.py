@@ -161,7 +161,7 @@ class Desk:
         config = uvicorn.Config(
             service, host=host, port=port, http=known_by(limits),
             ssl_context_factory=lambda *_: self._serving(), log_level="warning", access_log=False,
-            lifespan="off", ws="none", server_header=False,
+            lifespan="off", ws="none", server_header=False, date_header=False,
             timeout_graceful_shutdown=2,
         )  # fmt: skip
         return uvicorn.Server(config)

@@ -6,7 +6,7 @@ So one process reads a node's store. The socket is the owner's alone (0600, in a
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,12 +121,11 @@ def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:
     """The answer to a question for a score. Raises what `Network.score` raises."""
     query = ScoreQuery(desk.node.org_id, asked.subject, asked.consent, asked.purpose, desk.node.now())
     found = network.score(query)
-    told = {"no_file": isinstance(found, NoFile)} | asdict(found)
-    return (
-        told
-        if isinstance(found, NoFile)
-        else told | {"valid_until": found.valid_until, "statement": as_document(found.statement)}
-    )
+    if isinstance(found, NoFile):
+        return {"no_file": True} | asdict(found)
+    told = {each.name: getattr(found, each.name) for each in fields(found)}
+    statement = as_document(found.statement)
+    return {"no_file": False} | told | {"valid_until": found.valid_until, "statement": statement}
 
 
 def standing_of(desk: Desk) -> Standing:

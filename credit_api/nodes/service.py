@@ -6,6 +6,7 @@ the bank that asks. Errors come as `{"code", "detail", "context"}`, with the sta
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -282,6 +283,33 @@ def not_read(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)
 
 
+class _Joined:
+    """A transport that writes what comes in one turn of the loop at once: head and body of an answer would be two
+    records of TLS, and wake the other side twice."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._waiting = transport, list[bytes]()
+
+    def write(self, data: bytes) -> None:
+        """Write it, soon."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(data)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._transport.write(b"".join(waiting))
+
+    def close(self) -> None:
+        """Close it, once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 def known_by(limits: Limits) -> type[HttpToolsProtocol]:
     """HTTP connections whose requests have the certificate that the other side showed."""
 
@@ -291,7 +319,7 @@ def known_by(limits: Limits) -> type[HttpToolsProtocol]:
             if connection is not None:
                 state: dict[str, Any] = vars(self)["app_state"]
                 self.app_state = {**state, PEER: connection.getpeercert(True)}
-            super().connection_made(transport)
+            super().connection_made(_Joined(transport))
 
         def shutdown(self) -> None:
             if self.cycle is None or self.cycle.response_complete:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from urllib3 import BaseHTTPResponse, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
@@ -23,6 +24,33 @@ CONNECT_S, CONNECTIONS = 2.0, 32
 MOST_BYTES, READ_BYTES = 1 << 21, 1 << 18
 
 
+class _AtOnce(HTTPSConnection):  # type: ignore[misc]  # urllib3 is not read by mypy here
+    """Sends a request's head and body at once: apart they are two records of TLS, and wake the other side twice."""
+
+    _waiting: list[bytes] | None = None
+
+    def request(self, *given: Any, **more: Any) -> None:
+        """As `HTTPSConnection.request`."""
+        self._waiting = []
+        try:
+            super().request(*given, **more)
+            whole = b"".join(self._waiting)
+        finally:
+            self._waiting = None
+        super().send(whole)
+
+    def send(self, data: Any) -> None:
+        """As `HTTPSConnection.send`, of a request once it is whole."""
+        if self._waiting is None:
+            super().send(data)
+        else:
+            self._waiting.append(bytes(data))
+
+
+class _Pool(HTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _AtOnce
+
+
 class Channel:
     """`name` is reached at `url`, by the keys pinned for it in `keys`; it may be silent for `read_s` seconds."""
 
@@ -32,9 +60,9 @@ class Channel:
         self._keys, self._url = keys, url
         self._pool = self._made()
 
-    def _made(self) -> HTTPSConnectionPool:
+    def _made(self) -> _Pool:
         where = parse_url(self._url)
-        return HTTPSConnectionPool(
+        return _Pool(
             where.host or "", where.port, ssl_context=client_context(self._keys, self.name, self._met), retries=False,
             timeout=Timeout(connect=CONNECT_S, read=self._read_s), maxsize=CONNECTIONS,
         )  # fmt: skip

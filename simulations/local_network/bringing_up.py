@@ -77,8 +77,8 @@ def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     subject, answer, seconds = first_score(layout)
     say(f"{BANKS[0]} scores {subject}: {answer['score']} ({answer['basis']}) in {1000 * seconds:.0f} ms")
     lending.start(layout, say)
-    lent = lending.first_loan(layout, subject, version, say)
-    say(f"{BANKS[0]} decides at the exchange by that statement: {_lent(lent)}")
+    lent = lending.first_loan(layout, version, say)
+    say(f"{BANKS[0]} decides at the exchange by its node's statement: {_lent(lent)}")
     done = {"version": version, "seconds": round(time.monotonic() - began, 1), "subject": subject, "answer": answer}
     return done | lent
 

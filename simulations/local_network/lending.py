@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from federated.channel.key_file import written
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, TrainingFailed
 from federated.serving.queries import SCORE_VALIDITY
@@ -27,7 +28,9 @@ from simulations.worlds.sales_and_loans import lend, pledge_half
 from simulations.worlds.sandbox import deposit, record_prices
 from simulations.worlds.wallet import Wallet
 
-KEYS_FILE = "sandbox-keys.json"
+KEYS_FILE, BORROWER = "sandbox-keys.json", "sandbox-borrower"
+# Of so many customers the best scored one borrows.
+CANDIDATES = 12
 # How long the exchange may take to open its books, and to hear of a version.
 STARTS_S, HEARS_S, ROUND_S = 60.0, 60.0, 0.2
 Say = Callable[[str], None]
@@ -64,8 +67,8 @@ def _answers(layout: Layout) -> bool:
         return False
 
 
-def first_loan(layout: Layout, subject: str, version: str, say: Say) -> dict[str, Any]:
-    """A loan to a firm that is this customer of the first bank: the decision, and the loan or None.
+def first_loan(layout: Layout, version: str, say: Say) -> dict[str, Any]:
+    """A loan to a firm that is the best of some customers of the first bank: the decision, and the loan or None.
 
     Banks register the keys of their statements; the firm's roof is measured and verified, its credits are issued and
     pledged; the bank's node states the score anew, and the exchange decides by that statement. Safe to run again.
@@ -76,7 +79,7 @@ def first_loan(layout: Layout, subject: str, version: str, say: Say) -> dict[str
     with httpx.Client(base_url=url(layout), timeout=120.0, trust_env=False) as http:
         api = ApiClient(http, kept["keys"])
         try:
-            return _first_loan(api, layout, subject, version, datetime.fromisoformat(kept["started_at"]), say)
+            return _first_loan(api, layout, version, datetime.fromisoformat(kept["started_at"]), say)
         except Refused as error:
             raise TrainingFailed(f"the exchange refused: {error}") from error
         finally:
@@ -84,11 +87,13 @@ def first_loan(layout: Layout, subject: str, version: str, say: Say) -> dict[str
             file.write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
 
 
-def _first_loan(
-    api: ApiClient, layout: Layout, subject: str, version: str, began: datetime, say: Say
-) -> dict[str, Any]:
+def _first_loan(api: ApiClient, layout: Layout, version: str, began: datetime, say: Say) -> dict[str, Any]:
     bank, (developer, *_) = BANKS[0], DEVELOPERS[0]
+    known = [each for each in api.every(bank, "/v1/decisions") if each["borrower_id"] == developer]
+    if known:
+        return {"decision": known[0], "loan": next(iter(api.every(bank, "/v1/loans")), None)}
     began = began.astimezone(UTC).replace(microsecond=0)
+    subject = _best(layout, bank)
     for each in BANKS:
         _register_statement_key(api, layout, each)
     deposit(api, [bank], 2_000_000_000)
@@ -98,13 +103,27 @@ def _first_loan(
     say(f"{developer}'s roof (generated): {int(issuance['quantity_kg']) / 1000:,.0f} t of credits issued")
     pledge = pledge_half(api, bank, developer, issuance)
     _wait_for(api, bank, version)
-    asked = {"subject": subject, "consent": f"CONS-{subject}", "purpose": "credit_application"}
-    known = [each for each in api.every(bank, "/v1/decisions") if each["borrower_id"] == developer]
-    if known:
-        return {"decision": known[0], "loan": next(iter(api.every(bank, "/v1/loans")), None)}
-    statement = ask_own(layout.of(bank), "/score", asked)["statement"]
+    statement = ask_own(layout.of(bank), "/score", _question(subject))["statement"]
     decision, loan = lend(api, bank, developer, pledge, {"statement": statement}, use_percent=90, days=180)
     return {"decision": decision, "loan": loan}
+
+
+def _question(subject: str) -> dict[str, str]:
+    return {"subject": subject, "consent": f"CONS-{subject}", "purpose": "credit_application"}
+
+
+def _best(layout: Layout, bank: str) -> str:
+    """The best scored of some customers, or the one that a firm is bound to already: the same whenever it is asked."""
+    file = layout.of(EXCHANGE) / BORROWER
+    if not file.exists():
+        subjects = ask_own(layout.of(bank), "/customers", {"limit": CANDIDATES})["subjects"]
+        answers = [ask_own(layout.of(bank), "/score", _question(subject)) for subject in subjects]
+        known = [each for each in answers if not each["no_file"]]
+        if not known:
+            raise TrainingFailed(f"{bank} has no file of its first {CANDIDATES} customers")
+        best = min(known, key=lambda each: (-each["score"], each["subject_id"]))
+        written(file, str(best["subject_id"]).encode())
+    return file.read_text("utf-8")
 
 
 def _register_statement_key(api: ApiClient, layout: Layout, bank: str) -> None:
