@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from credit_api.cli import node_keys, node_serving
+from credit_api.cli.network import refusals
 from credit_api.cli.opening import REFUSED
-from federated.errors import FederatedError
+from federated.channel.own_socket import OwnNode, is_served
+from federated.errors import ChannelRefused, FederatedError
 from federated.nodes.customer_files import CustomerFile
 from federated.nodes.customers import (
     Deletion,
@@ -46,8 +49,12 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Add customers and replace those that are there, the whole file or nothing. A correction is the same command."""
-    with _opened(store) as opened, _read(opened, file) as source:
-        done = load_customers(opened, source.customers())
+    served = _served(store)
+    if served is not None:
+        done = _sent(served, "/customers/load", file)
+    else:
+        with _opened(store) as opened, _read(opened, file) as source:
+            done = load_customers(opened, source.customers())
     _say_loaded(done, as_json)
 
 
@@ -60,8 +67,12 @@ def outcomes(
     as_json: AsJson = False,
 ) -> None:
     """Set or correct how customers' loans ended, the whole file or nothing; an empty outcome takes one back."""
-    with _opened(store) as opened, _read(opened, file) as source:
-        done = set_outcomes(opened, source.outcomes())
+    served = _served(store)
+    if served is not None:
+        done = _sent(served, "/customers/outcomes", file)
+    else:
+        with _opened(store) as opened, _read(opened, file) as source:
+            done = set_outcomes(opened, source.outcomes())
     _say_loaded(done, as_json)
 
 
@@ -75,12 +86,15 @@ def delete(
     """Delete customers from a node (PIPL, article 47), and name what is left of them and why. Safe to run again."""
     if not subject and file is None:
         raise typer.BadParameter("name a customer, or a file of them", param_hint="--subject")
-    with _opened(store) as opened:
-        named = list(subject or ())
-        if file is not None:
-            with _read(opened, file) as source:
-                named += [each for part in source.subjects() for each in part]
-        done = delete_customers(opened, named)
+    named, served = list(subject or ()), _served(store)
+    if served is not None:
+        done = _deleted_there(served, named, file)
+    else:
+        with _opened(store) as opened:
+            if file is not None:
+                with _read(opened, file) as source:
+                    named += [each for part in source.subjects() for each in part]
+            done = delete_customers(opened, named)
     if as_json:
         _print_json(done)
     else:
@@ -90,13 +104,55 @@ def delete(
 @node_app.command("show")
 def show(store: Store, as_json: AsJson = False) -> None:
     """What a node's store holds, in numbers: customers, schema, hash of the data. Never a row."""
-    with _opened(store) as opened:
-        held = holdings(opened)
+    served = _served(store)
+    if served is not None:
+        with refusals():
+            held = TypeAdapter(Holdings).validate_python(OwnNode(served).ask("/customers/holdings"))
+    else:
+        with _opened(store) as opened:
+            held = holdings(opened)
     if as_json:
         _print_json(held)
         return
     for name, value in _lines(held):
         sys.stdout.write(f"{name:16} {value}\n")
+
+
+@node_app.command("uses")
+def uses(
+    home: Annotated[Path, typer.Option(help="The home that a running node serves.")],
+    subject: Annotated[str, typer.Option(help="The customer.")],
+) -> None:
+    """What the running node did with a customer's data, newest first: what it owes the customer to tell; JSON."""
+    with refusals():
+        told = OwnNode(home).ask("/customers/uses", {"subject": subject})
+    sys.stdout.write(json.dumps(told["uses"], indent=1, ensure_ascii=False) + "\n")
+
+
+def _served(store: Path) -> Path | None:
+    """The home whose running node has this store open: then what is asked for is asked of it, as it alone opens it."""
+    home = store.resolve().parent.parent
+    return home if store.resolve().parent.name == "nodes" and is_served(home) else None
+
+
+def _sent(home: Path, path: str, file: Path) -> Loaded:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with refusals(), Progress(*columns, console=Console(stderr=True)) as progress:
+        size = file.stat().st_size if file.is_file() else None
+        task = progress.add_task(f"{file.name}, to the running node", total=size)
+        told = OwnNode(home).send(path, file, lambda sent: progress.update(task, advance=sent))
+        return TypeAdapter(Loaded).validate_python(told)
+
+
+def _deleted_there(home: Path, named: list[str], file: Path | None) -> Deletion:
+    with refusals():
+        if named and file is not None:
+            raise ChannelRefused("a running node is given customers or a file of them, one at a time")
+        node = OwnNode(home)
+        asked = (
+            node.send("/customers/delete-file", file) if file else node.ask("/customers/delete", {"subjects": named})
+        )
+        return TypeAdapter(Deletion).validate_python(asked)
 
 
 @contextmanager

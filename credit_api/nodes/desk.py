@@ -67,6 +67,7 @@ class PinnedTraining:
 class Desk:
     """One node with its peers. `close` ends it."""
 
+    home: Path
     node: BankNode | GridNode
     keys: NodeKeys
     models: ApprovedModels
@@ -102,7 +103,7 @@ class Desk:
             opened.close()
             oversight.close()
             raise
-        return Desk(node, keys, models, oversight, register, known)
+        return Desk(home, node, keys, models, oversight, register, known)
 
     def network(self) -> Network:
         """The network as a bank's own systems see it: itself here, grid companies elsewhere. It closes them too.

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from credit_api.nodes.customer_routes import customer_routes
 from credit_api.nodes.messages import ActName
 from credit_api.nodes.service import not_read, read, refused
 from federated.consent.record import Purpose
@@ -96,6 +97,8 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
         if not isinstance(desk.node, BankNode):
             raise ChannelRefused(f"{desk.node.org_id} is no bank: it has no customers of its own")
         return {"subjects": desk.node.customers(asked.limit, asked.after)}
+
+    customer_routes(app, desk.node, desk.home)
 
     @app.post("/statement-key")
     def statement_key(asked: Annotated[Keyed, Depends(read(Keyed))]) -> dict[str, Any]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from federated.channel.client import told_refusal
-from federated.errors import ChannelRefused, NodeUnavailable
+from federated.errors import ChannelRefused, DataMissing, NodeUnavailable
 
 SOCKET = "node.sock"
 # What a path of a socket may have (unix(7)), with the byte that ends it.
 LONGEST = 107
-ANSWERS_S = 30.0
+# How long until an answer to a question, and to a file of customers.
+ANSWERS_S, TAKES_S = 30.0, 600.0
 
 
 def listening(home: Path) -> socket.socket:
@@ -54,20 +56,33 @@ def is_served(home: Path) -> bool:
 class _OnSocket(HTTPConnection):
     """A connection to the socket at a path; one that does not come about leaves nothing open."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("node", timeout=ANSWERS_S)
-        self._path = path
+    def __init__(self, path: Path, within_s: float) -> None:
+        super().__init__("node", timeout=within_s)
+        self._path, self._within_s = path, within_s
 
     def connect(self) -> None:
         """Connect. Raises `OSError`."""
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            found.settimeout(ANSWERS_S)
+            found.settimeout(self._within_s)
             found.connect(str(self._path))
         except OSError:
             found.close()
             raise
         self.sock = found
+
+
+class _Told:
+    """A file whose reading is told, part by part."""
+
+    def __init__(self, file: BinaryIO, told: Callable[[int], None]) -> None:
+        self._file, self._told = file, told
+
+    def read(self, size: int) -> bytes:
+        """The next part."""
+        part = self._file.read(size)
+        self._told(len(part))
+        return part
 
 
 class OwnNode:
@@ -78,11 +93,24 @@ class OwnNode:
 
     def ask(self, path: str, question: Mapping[str, object] | None = None) -> Any:
         """What the node answers. Raises what it raises, and `NodeUnavailable` where none serves."""
-        connection = _OnSocket(self._home / SOCKET)
-        body = json.dumps(dict(question or {})).encode()
+        return self._asked(path, json.dumps(dict(question or {})).encode(), "application/json", ANSWERS_S)
+
+    def send(self, path: str, file: Path, told: Callable[[int], None] = lambda _: None) -> Any:
+        """What the node answers to a file, once it has it; `told` is given the bytes that were sent since.
+
+        Raises as `ask`, and `DataMissing` without that file.
+        """
+        try:
+            with file.open("rb") as opened:
+                return self._asked(f"{path}?name={quote(file.name)}", _Told(opened, told), "text/csv", TAKES_S)
+        except (FileNotFoundError, IsADirectoryError):
+            raise DataMissing(f"{file.name} does not exist", file=file.name) from None
+
+    def _asked(self, path: str, body: bytes | _Told, kind: str, within_s: float) -> Any:
+        connection = _OnSocket(self._home / SOCKET, within_s)
         try:
             with suppress(BrokenPipeError):  # where it answers before it has read the question
-                connection.request("POST", path, body, {"content-type": "application/json", "connection": "close"})
+                connection.request("POST", path, body, {"content-type": kind, "connection": "close"})  # type: ignore[arg-type]
             response = connection.getresponse()
             told = response.read()
         except (HTTPException, OSError) as error:
