@@ -19,6 +19,7 @@ import uvicorn
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
+from credit_api.nodes.metrics import Metrics
 from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
 from credit_api.nodes.register import Register
 from credit_api.nodes.service import Attends, Trains, known_by, node_service
@@ -75,6 +76,7 @@ class Desk:
     register: Register
     peers: Mapping[str, Peer]
     own_network: Network | None = None
+    metrics: Metrics = field(default_factory=Metrics)
     _training: Trains | None = None
     _context: ssl.SSLContext | None = None
     _gate: threading.Lock = field(default_factory=threading.Lock)
@@ -160,7 +162,7 @@ class Desk:
         """What answers others."""
         service = node_service(self.node, self.models, self.register, self.training, self.keys)
         config = uvicorn.Config(
-            service, host=host, port=port, http=known_by(limits),
+            self.metrics.counting(service), host=host, port=port, http=known_by(limits),
             ssl_context_factory=lambda *_: self._serving(), log_level="warning", access_log=False,
             lifespan="off", ws="none", server_header=False, date_header=False,
             timeout_graceful_shutdown=2,

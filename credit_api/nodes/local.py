@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import uvicorn
 from fastapi import Depends, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from credit_api.nodes.customer_routes import customer_routes
 from credit_api.nodes.messages import ActName
+from credit_api.nodes.metrics import health_of
 from credit_api.nodes.service import not_read, read, refused
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, FederatedError
@@ -113,6 +115,15 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
         what = {"number": event.number, "version": event.version, "kind": event.kind, "by": event.by}
         return what | {"role": event.details.get("role"), "not_told": not_told}
 
+    @app.get("/healthz")
+    def health() -> Response:
+        found = health_of(desk)
+        return Response(orjson.dumps(found), 200 if found["ok"] else 503, media_type="application/json")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(desk.metrics.told(desk), media_type=CONTENT_TYPE_LATEST)
+
     @app.post("/standing")
     def standing(_: Annotated[Question, Depends(read(Question))]) -> Standing:
         return standing_of(desk)
@@ -123,7 +134,9 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
 def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:
     """The answer to a question for a score. Raises what `Network.score` raises."""
     query = ScoreQuery(desk.node.org_id, asked.subject, asked.consent, asked.purpose, desk.node.now())
-    found = network.score(query)
+    with desk.metrics.scored() as answers:
+        answers.append(network.score(query))
+    (found,) = answers
     if isinstance(found, NoFile):
         return {"no_file": True} | asdict(found)
     told = {each.name: getattr(found, each.name) for each in fields(found)}

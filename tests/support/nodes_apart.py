@@ -12,10 +12,12 @@ from small_network import AT
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.desk import Desk
+from credit_api.nodes.local import local_server
 from federated.channel.authority import NetworkAuthority
 from federated.channel.certificates import Party
 from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
+from federated.channel.own_socket import OwnNode, listening
 from federated.governance.model_registry import ModelRegistry
 from federated.operating.nodes import NodeSeat
 
@@ -102,3 +104,26 @@ def version_of(apart, name="v0009", by="operator"):
     manifest = replace(before.manifest("credit", "v0001"), version=name, registered_by=by)
     made.publish(manifest, before.load("credit", "v0001"))
     return made.files("credit", name)
+
+
+class Running:
+    """A node that answers on its socket, in a thread."""
+
+    def __init__(self, apart, org):
+        self.org, self.desk, self.home = org, apart.desk(org), apart.folder / org
+        self.network = self.desk.network() if org == BANK else None
+        self.own, self.server = listening(self.home), local_server(self.desk, self.network)
+        self.thread = threading.Thread(target=self.server.run, args=([self.own],), daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+        self.node = OwnNode(self.home)
+        self.columns = self.desk.node.party.columns
+
+    def close(self):
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.own.close()
+        if self.network:
+            self.network.close()
+        self.desk.close()

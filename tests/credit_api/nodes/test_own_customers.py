@@ -1,44 +1,18 @@
 """A running node's customers, changed from its own organisation's systems: over the socket, by the one open process."""
 
 import json
-import threading
-import time
 
 import pytest
-from nodes_apart import BANK, GRID, NOW
+from nodes_apart import BANK, GRID, NOW, Running
 from typer.testing import CliRunner
 
 from credit_api.cli.customers import node_app
 from credit_api.nodes.customer_routes import ARRIVING
-from credit_api.nodes.local import local_server
-from federated.channel.own_socket import OwnNode, ask_own, listening
+from federated.channel.own_socket import ask_own
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, CorruptData, DataMissing, SchemaMismatch
 from federated.nodes.customers import holdings
 from federated.serving import ScoreQuery
-
-
-class Running:
-    """A node that answers on its socket, in a thread."""
-
-    def __init__(self, apart, org):
-        self.org, self.desk, self.home = org, apart.desk(org), apart.folder / org
-        self.network = self.desk.network() if org == BANK else None
-        self.own, self.server = listening(self.home), local_server(self.desk, self.network)
-        self.thread = threading.Thread(target=self.server.run, args=([self.own],), daemon=True)
-        self.thread.start()
-        while not self.server.started:
-            time.sleep(0.01)
-        self.node = OwnNode(self.home)
-        self.columns = self.desk.node.party.columns
-
-    def close(self):
-        self.server.should_exit = True
-        self.thread.join(10)
-        self.own.close()
-        if self.network:
-            self.network.close()
-        self.desk.close()
 
 
 @pytest.fixture
