@@ -15,9 +15,13 @@ from credit_api.app.settings import Limits
 from credit_api.cli.network import read, refusals, say
 from federated.channel import key_file
 from federated.channel.client import urls_of
+from federated.channel.node_keys import NodeKeys
 from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, DataMissing
+from federated.governance.lifecycle import Kind
+from federated.governance.model_registry import ModelRegistry
+from federated.governance.versions import Governance
 
 NodeHome = Annotated[
     Path, typer.Option(help="The node's home: its key and certificate, and a copy of the network's `registry`.")
@@ -135,6 +139,35 @@ def decide(
         say(f"{name} was not told, and asks for it once it is back: {why}", style="yellow", err=True)
 
 
+def decisions(
+    home: NodeHome,
+    register: Annotated[
+        Path | None, typer.Option(help="Where its `registry` lies: the home, or an exchange's `network`.")
+    ] = None,
+) -> None:
+    """Print decisions about versions in a party's own register, each with whether its bank's signature proves it; JSON.
+
+    Nothing is asked of anybody: the network's roots are enough. Ends with 1 where a signature proves another thing.
+    """
+    from credit_api.nodes.proof import CERTIFICATE, SIGNATURE, proven  # noqa: PLC0415 (as above)
+
+    found = []
+    with refusals():
+        roots = NodeKeys(home).roots()
+        governance = Governance(register or home, ModelRegistry(register or home))
+        for event in governance.lifecycle().events:
+            if event.kind is Kind.REGISTERED:
+                continue
+            named = event.details.get("left", event.version)
+            proof = proven(event, governance.manifest_sha256(named), roots)
+            what = {"number": event.number, "version": event.version, "kind": event.kind, "by": event.by}
+            signature = {name: event.details.get(name) for name in (CERTIFICATE, SIGNATURE)}
+            found.append(what | {"at": event.at.isoformat(), "note": event.note, "proven": proof} | signature)
+    _print(found)
+    if any(each["proven"] is False for each in found):
+        raise typer.Exit(1)
+
+
 def standing(home: Served) -> None:
     """How the node that serves this home stands: peers, versions, certificate; JSON."""
     with refusals():
@@ -148,6 +181,7 @@ def _print(told: object) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve,
+    "decisions": decisions,
     "score": score,
     "decide": decide,
     "standing": standing,

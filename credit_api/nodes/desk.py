@@ -99,7 +99,7 @@ class Desk:
             node = (BankNode if opened.role == "bank" else GridNode)(opened, clock, models)
             node.public_key()
             governance = oversight.governance
-            register = Register(home, governance, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)})
+            register = Register(home, governance, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)}, keys)
             known = {name: Peer(node, keys, name, url) for name, url in sorted(peers.items())}
         except FederatedError:
             opened.close()
@@ -190,6 +190,7 @@ class Desk:
         told = Decided(
             version=version, manifest_sha256=self.register.sha256(version), act=act, note=note, command=uuid4().hex
         )
+        told = self.register.signed(told)
         event, not_told = self.register.decide(told, self.node.org_id), dict[str, str]()
         for name, peer in self.peers.items():
             try:

@@ -46,7 +46,7 @@ class Following:
         if not banks:
             raise ChannelRefused("an exchange follows banks, and none is named")
         self._governance = Governance(network_home, ModelRegistry(network_home))
-        self._register = Register(network_home, self._governance, now, party.name, lambda: set(banks))
+        self._register = Register(network_home, self._governance, now, party.name, lambda: set(banks), self._keys)
         self._channels = {name: Channel(self._keys, name, url) for name, url in sorted(banks.items())}
         self._told: dict[str, Decisions] = {}
         self._silent: dict[str, str] = {}

@@ -55,13 +55,18 @@ ActName = Literal["approve", "reject", "appoint", "retire", "roll_back"]
 
 
 class Decided(Message):
-    """What a bank decided about a version, whose manifest it had before it (SHA-256, hex); `command` is its own id."""
+    """What a bank decided about a version, whose manifest it had before it (SHA-256, hex); `command` is its own id.
+
+    It is signed with the key of the bank's certificate (DER), as `proof.content` says.
+    """
 
     version: str
     manifest_sha256: str
     act: ActName
     note: Annotated[str, Field(max_length=1_000)]
     command: Annotated[str, Field(min_length=16, max_length=64)]
+    certificate: Annotated[bytes, Field(max_length=4_096)] = b""
+    signature: Annotated[bytes, Field(max_length=128)] = b""
 
 
 class Decisions(Message):

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from credit_api.nodes.messages import ActName, Decided, Decisions, Version
+from credit_api.nodes.proof import evidence, signed
+from federated.channel.node_keys import NodeKeys
 from federated.errors import FederatedError, ModelCorrupt, ModelInUse, ModelNotFound, NotPermitted, VersionNotFound
 from federated.governance.decisions import Act
 from federated.governance.lifecycle import Event, Kind, Role
@@ -21,11 +23,17 @@ class Register:
     """What `home` has of the network's register. Every event has this node's own time."""
 
     def __init__(
-        self, home: Path, governance: Governance, now: Callable[[], datetime], own: str, met: Callable[[], set[str]]
+        self,
+        home: Path,
+        governance: Governance,
+        now: Callable[[], datetime],
+        own: str,
+        met: Callable[[], set[str]],
+        keys: NodeKeys,
     ) -> None:
-        """`own` is the party, `met` the nodes that it has met."""
+        """`own` is the party, `met` the nodes that it has met; `keys` know who signed what."""
         self._registry, self._governance, self._now = ModelRegistry(home), governance, now
-        self._own, self._met = own, met
+        self._own, self._met, self._keys = own, met, keys
 
     def _members(self) -> set[str]:
         return self._met() | {self._own}
@@ -71,14 +79,16 @@ class Register:
     def decide(self, told: Decided, bank: str) -> Event:
         """Enter what a bank decided; the same decision again finds its event.
 
-        Raises `ModelCorrupt` where the bank had another version of this name before it, and what `Governance` raises.
+        Raises `ModelCorrupt` where the bank had another version of this name before it, `ChannelRefused` for what it
+        did not sign, and what `Governance` raises.
         """
         governance = self._governance
         if bank not in governance.manifest(told.version).banks:
             raise NotPermitted(f"only the banks of {told.version} decide about it", version=told.version)
         if self.sha256(told.version) != told.manifest_sha256:
             raise ModelCorrupt(f"{bank} decided about another {told.version}", version=told.version)
-        act = Act(bank, self._now(), told.note, told.command)
+        now = self._now()
+        act = Act(bank, now, told.note, told.command, evidence(self._keys, bank, told, now))
         known = [e for e in governance.lifecycle().events if (e.command, e.by) == (told.command, bank)]
         if known and told.act != "roll_back" and known[0].version != told.version:
             raise NotPermitted(f"{bank} decided something else under this id")
@@ -93,8 +103,13 @@ class Register:
         }  # fmt: skip
         return decided[told.act](told.version, act)
 
+    def signed(self, told: Decided) -> Decided:
+        """A decision of this party, signed. Raises `ChannelRefused`."""
+        return signed(self._keys, self._own, told)
+
     def decisions_of(self, bank: str) -> Decisions:
-        """What this bank decided here, for nodes that were away. Raises `ModelCorrupt`."""
+        """What this bank, whose node this is, decided here, for nodes that were away; signed anew, as a certificate is
+        over in a month. Raises `ModelCorrupt`, `ChannelRefused`."""
         acts: dict[Kind, ActName] = {
             Kind.ENDORSED: "approve", Kind.APPROVED: "approve", Kind.REJECTED: "reject", Kind.NOMINATED: "appoint",
             Kind.APPOINTED: "appoint", Kind.RETIRED: "retire", Kind.ROLLED_BACK: "roll_back",
@@ -103,11 +118,11 @@ class Register:
         # A roll-back names what it leaves.
         named = [e.details["left"] if e.kind is Kind.ROLLED_BACK else e.version for e in events]
         hashes = {version: self.sha256(version) for version in set(named)}
-        own = [
+        told = (
             Decided(version=version, manifest_sha256=hashes[version], act=acts[e.kind], note=e.note, command=e.command)
             for e, version in zip(events, named, strict=True)
-        ]
-        return Decisions(decided=own)
+        )
+        return Decisions(decided=[self.signed(each) for each in told])
 
     def catch_up(self, told: Decisions, bank: str) -> int:
         """Enter what a bank decided while this node was away; how many decisions were new.

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from federated.channel import key_file
@@ -172,7 +172,10 @@ class NodeKeys:
         seen = self._seen.get(certificate_der)
         if seen is not None and seen[0] == stamp and at < seen[2]:
             return seen[1]
-        certificate = x509.load_der_x509_certificate(certificate_der)
+        try:
+            certificate = x509.load_der_x509_certificate(certificate_der)
+        except ValueError as error:
+            raise ChannelRefused("what was shown is no certificate") from error
         party, until = party_in(certificate), certificate.not_valid_after_utc
         if pin_of(certificate.public_key()) not in self.pins().get(party.name, frozenset()):
             raise ChannelRefused(f"{party.name} is not known here by the key of its certificate")
@@ -190,6 +193,10 @@ class NodeKeys:
             self._seen.clear()
         self._seen[certificate_der] = stamp, party, until
         return party
+
+    def sign(self, content: bytes) -> bytes:
+        """A signature (ECDSA P-256 over SHA-256, DER) with the key of the own certificate. Raises `ChannelRefused`."""
+        return self._key(KEY).sign(content, ec.ECDSA(hashes.SHA256()))
 
     def roots(self) -> list[x509.Certificate]:
         """The roots that are trusted here. Raises `ChannelRefused` where there are none."""

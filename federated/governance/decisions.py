@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from federated.consent.record import utc
@@ -25,12 +25,14 @@ FINAL = (Status.REJECTED, Status.RETIRED)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who acts, when (UTC), with what note, and the request behind it (see `Event.command`)."""
+    """Who acts, when (UTC), with what note, and the request behind it (see `Event.command`); `evidence` is kept with
+    the event, as what proves later who it was."""
 
     by: str
     at: datetime
     note: str = ""
     command: str = ""
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", utc(self.at))
@@ -144,4 +146,5 @@ def _event(standing: Lifecycle, act: Act, version: str, kind: Kind, details: Map
     if last is not None and act.at < last.at:
         raise InvalidTime(f"{standing.model}: event {last.number} happened after this time", last=last.at.isoformat())
     number = len(standing.events) + 1
-    return Event(number, standing.model, version, kind, act.by, act.at, act.note, act.command, details or {})
+    facts = {**act.evidence, **(details or {})}
+    return Event(number, standing.model, version, kind, act.by, act.at, act.note, act.command, facts)

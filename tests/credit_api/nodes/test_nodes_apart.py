@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from nodes_apart import BANK, GRID, NOW, WORD, Member, version_of
 
+from credit_api.nodes import proof
 from credit_api.nodes.desk import Desk
 from credit_api.nodes.local import local_server
 from credit_api.nodes.messages import (
@@ -354,20 +355,24 @@ def test_who_took_no_part_in_a_version_decides_nothing_about_it(apart, operator)
     seat.close()
     register = apart.serving[GRID][0].register
     told = Decided(version="v0009", manifest_sha256=register.sha256("v0009"), act="reject", note="", command="c" * 16)
+
+    def said(bank, **changes):
+        return proof.signed(apart.keys[bank], bank, told.model_copy(update=changes))
+
     with pytest.raises(NotPermitted, match="only the banks of v0009"):
         register.decide(told, "bank-elsewhere")
     # What is rolled back has to score here.
     with pytest.raises(ModelInUse, match="v0009 does not score here"):
-        register.decide(told.model_copy(update={"act": "roll_back"}), BANK)
+        register.decide(said(BANK, act="roll_back"), BANK)
     # One that was turned down keeps no decision about another from arriving.
-    register.decide(told, "bank-jinji")
-    late = told.model_copy(update={"act": "approve", "command": "d" * 16})
+    register.decide(said("bank-jinji"), "bank-jinji")
+    late = said(BANK, act="approve", command="d" * 16)
     assert register.catch_up(Decisions(decided=[late]), BANK) == 0
     seat = operator.seat(GRID)
     seat.hand_over(*version_of(apart, "v0010"))
     seat.close()
     hashed = {"version": "v0010", "manifest_sha256": register.sha256("v0010")}
-    next_one = told.model_copy(update=hashed | {"act": "approve", "command": "e" * 16})
+    next_one = said(BANK, act="approve", command="e" * 16, **hashed)
     assert register.catch_up(Decisions(decided=[late, next_one]), BANK) == 1
     with pytest.raises(NotPermitted, match="decided something else under this id"):
-        register.decide(next_one.model_copy(update={"version": "v0009", "manifest_sha256": told.manifest_sha256}), BANK)
+        register.decide(said(BANK, act="approve", command="e" * 16), BANK)
