@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from federated.channel.key_file import written
@@ -19,6 +20,8 @@ from federated.errors import CorruptData
 FILE, LOGS = "processes.json", "logs"
 # How long a process may take to end by itself.
 ENDS_S = 10.0
+# How programs draw the box that they put an error into.
+BOX_SIDE, BOX_END = "│", "╰"
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -125,12 +128,15 @@ def tanxin(*arguments: str) -> list[str]:
 
 
 def last_line(log: Path) -> str:
-    """The last line that a process wrote."""
+    """The last line that a process wrote; what it wrote in a box, if it ended with one."""
     try:
-        lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     except OSError:
         return "it wrote nothing"
-    return lines[-1].strip() if lines else "it wrote nothing"
+    if lines and lines[-1].startswith(BOX_END):
+        inner = takewhile(lambda line: line.startswith(BOX_SIDE), reversed(lines[:-1]))
+        return " ".join(reversed([line.strip(BOX_SIDE).strip() for line in inner]))
+    return lines[-1] if lines else "it wrote nothing"
 
 
 def _started_ticks(pid: int) -> int:

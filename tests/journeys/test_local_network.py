@@ -16,7 +16,7 @@ from federated.channel.own_socket import SOCKET, ask_own
 from federated.errors import ConsentMissing, NodeUnavailable
 from simulations.local_network.bringing_up import node_process, start_nodes
 from simulations.local_network.layout import OPERATOR, Layout
-from simulations.local_network.processes import Processes
+from simulations.local_network.processes import Processes, last_line
 from simulations.worlds.names import BANKS, EXCHANGE, GRIDS
 
 BANK = BANKS[0]
@@ -133,3 +133,14 @@ def _until(held, seconds=20.0):
     while not held():
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_what_a_process_said_last_is_told_also_out_of_a_box(tmp_path):
+    log = tmp_path / "operator.log"
+    assert last_line(log) == "it wrote nothing"
+    log.write_text("began\nfold 0\n\n", "utf-8")
+    assert last_line(log) == "fold 0"
+    log.write_text(
+        "fold 0\n╭─ Error ──╮\n│ Connection to the SuperLink │\n│ is unavailable. │\n╰──────────╯\n", "utf-8"
+    )
+    assert last_line(log) == "Connection to the SuperLink is unavailable."
