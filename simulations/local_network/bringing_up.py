@@ -155,8 +155,12 @@ def _train(layout: Layout, wanted: Wanted, say: Say) -> None:
             "--folds", str(wanted.folds), "--seed", str(wanted.seed), *layout.urls("--node"),
         ), {}  # fmt: skip
     say("the operator trains, protected, over the nodes")
+    log = processes.log(OPERATOR)
+    # What a run that was broken off wrote was told then.
+    told = log.stat().st_size if log.exists() else 0
     running, last = processes.start(OPERATOR, command, environment), ""
-    with processes.log(OPERATOR).open("r", encoding="utf-8", errors="replace") as lines:
+    with log.open("r", encoding="utf-8", errors="replace") as lines:
+        lines.seek(told)
         while running.runs or last:
             last = lines.readline()
             if last:
