@@ -62,21 +62,12 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def story_world(tmp_path_factory, founded_world):
+def story_world(tmp_path_factory, ready_worlds):
     """A bank's best customer with issued credits and a price, a buyer, and money; nothing pledged yet."""
-    from world import World
+    from ready_worlds import with_a_story_to_tell
 
-    with World.copied(founded_world, tmp_path_factory.mktemp("browser") / "home") as world:
-        world.fund("bank-gusu", 100_000_000)
-        best = world.best_customer("bank-gusu")
-        world.admit("dev-a", "developer", best["subject_id"])
-        world.issuance = world.credits("dev-a", "PV1")
-        world.admit("buyer-a", "buyer")
-        world.fund("buyer-a", 10_000_000)
-        world.fund("dev-a", 1_000_000)
-        world.subject_id = best["subject_id"]
-        world.price(3_100, at=world.now.replace(day=20))
-        world.price(3_000)
+    with ready_worlds.copied("sqlite", tmp_path_factory.mktemp("browser") / "home", with_a_story_to_tell) as opened:
+        world, (world.subject_id, world.issuance) = opened
         yield world
 
 

@@ -21,6 +21,20 @@ def with_a_loan_at_desk(desk):
     return desk.lend()
 
 
+def with_a_story_to_tell(world):
+    """A bank's best customer with issued credits and a price, a buyer, and money; nothing pledged yet."""
+    world.fund("bank-gusu", 100_000_000)
+    subject_id = world.best_customer("bank-gusu")["subject_id"]
+    world.admit("dev-a", "developer", subject_id)
+    issuance = world.credits("dev-a", "PV1")
+    world.admit("buyer-a", "buyer")
+    world.fund("buyer-a", 10_000_000)
+    world.fund("dev-a", 1_000_000)
+    world.price(3_100, at=world.now.replace(day=20))
+    world.price(3_000)
+    return subject_id, issuance
+
+
 def with_full_lists(world):
     from full_world import filled
 
