@@ -91,6 +91,13 @@ class World:
 
     # calls
 
+    def visitor(self):
+        """Another client of the service, with cookies of its own. It is answered on the thread that answers the first
+        one: else each of its requests would start a thread, a loop and workers of its own."""
+        client = TestClient(self.client.app, raise_server_exceptions=False, follow_redirects=False)
+        client.portal = self.client.portal
+        return client
+
     def bearer(self, who):
         """The header that says who calls. A key that ended since, as the clock was set on, is replaced."""
         key = self.keys[who]

@@ -6,7 +6,6 @@ from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
-from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from credit_api.audit import strangers as strangers_module
@@ -149,7 +148,7 @@ def reader(w, path):
 
 def entered(w, organisation_id):
     """A browser that acts for an organisation."""
-    browser = TestClient(w.client.app, raise_server_exceptions=False, follow_redirects=False)
+    browser = w.visitor()
     shown = browser.get("/", headers=HTML).text
     token = re.search(r'name="csrf" value="([^"]*)"', shown).group(1)
     body = {"csrf": token, "form": "enter", "organisation_id": organisation_id}

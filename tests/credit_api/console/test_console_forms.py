@@ -17,7 +17,7 @@ class Browser:
     """A browser without a screen: cookies, forms and their hidden fields."""
 
     def __init__(self, world):
-        self.client = TestClient(world.client.app, raise_server_exceptions=False, follow_redirects=False)
+        self.client = world.visitor()
 
     def get(self, path, status=200):
         answer = self.client.get(path, headers=HTML)
@@ -37,7 +37,7 @@ class Browser:
 
     def act_as(self, organisation_id):
         form = "switch" if self.client.cookies.get("tanxin_session") else "enter"
-        self.post("/session", self.hidden("/", form) | {"organisation_id": organisation_id})
+        self.post("/session", self.hidden("/sign-in", form) | {"organisation_id": organisation_id})
         return self
 
 

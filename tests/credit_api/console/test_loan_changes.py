@@ -153,7 +153,7 @@ def test_a_loss_is_written_off(sqlite_world, officer):
     assert "not_permitted" in officer.post(confirmation, own, status=403).text
     assert sqlite_world.snapshot() == before
     second = Browser(sqlite_world)
-    second.post("/session", second.hidden("/", "enter") | {"second": BANK})
+    second.post("/session", second.hidden("/sign-in", "enter") | {"second": BANK})
     second.post(confirmation, second.hidden("/console/proposals", "confirm"))
     assert sqlite_world.get(BANK, f"/v1/loans/{officer.loan_id}")["state"] == "written_off"
     assert 'value="write-off"' not in officer.get(officer.loan).text

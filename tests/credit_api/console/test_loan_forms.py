@@ -84,7 +84,7 @@ def test_a_large_decision_is_checked_by_the_second_officer_of_the_sandbox(sqlite
     decision = sqlite_world.post(BANK, "/v1/decisions", body)
     path = f"/console/decisions/{decision['decision_id']}"
     second = Browser(sqlite_world)
-    second.post("/session", second.hidden("/", "enter") | {"second": BANK})
+    second.post("/session", second.hidden("/sign-in", "enter") | {"second": BANK})
     fields = second.hidden(path, "check") | {"outcome": "confirmed", "note": "seen"}
     second.post(f"{path}/approval", fields)
     assert "bank-gusu:second" in second.get(path).text

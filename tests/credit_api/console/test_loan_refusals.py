@@ -82,7 +82,7 @@ def test_who_made_a_large_decision_does_not_check_it_and_it_is_not_drawn_uncheck
     assert "decision_unchecked" in maker.post(f"{path}/loan", draw, status=409).text
     assert sqlite_world.snapshot() == before
     second = Browser(sqlite_world)
-    second.post("/session", second.hidden("/", "enter") | {"second": BANK})
+    second.post("/session", second.hidden("/sign-in", "enter") | {"second": BANK})
     said = second.hidden(path, "check") | {"outcome": "refused", "note": "too large"}
     second.post(f"{path}/approval", said)
     page = maker.get(path).text
