@@ -22,7 +22,7 @@ class Person:
     def start_over(self):
         self.browser.delete_all_cookies()
         self.size(WIDE)
-        self.open("/")
+        self.open("/sign-in")
         self.browser.delete_all_cookies()
         self.browser.get_log("browser")
 
