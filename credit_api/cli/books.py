@@ -11,8 +11,8 @@ from rich.console import Console
 from credit_api.app.sandbox import KEYS_FILE, OFFICER, SECOND, officer
 from credit_api.app.settings import Settings
 from credit_api.audit.model import AuditEvent
-from credit_api.cli.opening import REFUSED, err, existing
-from credit_api.cli.options import Database, Home
+from credit_api.cli.opening import err, existing
+from credit_api.cli.options import REFUSED, Database, Home
 from credit_api.http.auth.keys import issue, key_id
 from credit_api.http.auth.principal import Principal
 from financing.base.errors import FinancingError

@@ -15,8 +15,7 @@ from rich.console import Console
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
 from credit_api.audit.model import AuditEvent
-from credit_api.cli.opening import REFUSED
-from credit_api.cli.options import Database, Home
+from credit_api.cli.options import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.quantities import business_date

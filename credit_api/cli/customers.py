@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from credit_api.cli import node_keys, node_serving
 from credit_api.cli.network import refusals
-from credit_api.cli.opening import REFUSED
+from credit_api.cli.options import REFUSED
 from federated.channel.own_socket import OwnNode, is_served
 from federated.errors import ChannelRefused, FederatedError
 from federated.nodes.customer_files import CustomerFile

@@ -15,7 +15,7 @@ import typer
 from cryptography.hazmat.primitives import serialization
 from rich.console import Console
 
-from credit_api.cli.opening import REFUSED
+from credit_api.cli.options import REFUSED
 from federated.channel.authority import NODE_LIFE, REASONS, Issued, NetworkAuthority, asked_for
 from federated.channel.certificates import pin_of
 from federated.errors import ChannelRefused, FederatedError

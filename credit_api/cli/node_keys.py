@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from credit_api.cli.network import read, refusals, say
-from credit_api.cli.opening import REFUSED
+from credit_api.cli.options import REFUSED
 from federated.channel.authority import asked_for
 from federated.channel.certificates import KINDS, Party
 from federated.channel.node_keys import FOLDER, REQUEST, NodeKeys, Standing

@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from credit_api.app.settings import Limits
 from credit_api.cli.network import read, refusals, say
 from federated.channel import key_file
 from federated.channel.client import urls_of
@@ -19,9 +18,6 @@ from federated.channel.node_keys import NodeKeys
 from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused, DataMissing
-from federated.governance.lifecycle import Kind
-from federated.governance.model_registry import ModelRegistry
-from federated.governance.versions import Governance
 
 NodeHome = Annotated[
     Path, typer.Option(help="The node's home: its key and certificate, and a copy of the network's `registry`.")
@@ -47,6 +43,7 @@ def serve(
     ] = None,
 ) -> None:
     """Answer other nodes over mutual TLS: queries and consents at a grid company, and deal to pairs of others."""
+    from credit_api.app.settings import Limits  # noqa: PLC0415 (as below)
     from credit_api.nodes.desk import Desk  # noqa: PLC0415 (what serves takes a second to load)
     from credit_api.nodes.local import local_server  # noqa: PLC0415 (as above)
 
@@ -150,6 +147,9 @@ def decisions(
     Nothing is asked of anybody: the network's roots are enough. Ends with 1 where a signature proves another thing.
     """
     from credit_api.nodes.proof import CERTIFICATE, SIGNATURE, proven  # noqa: PLC0415 (as above)
+    from federated.governance.lifecycle import Kind  # noqa: PLC0415 (as above)
+    from federated.governance.model_registry import ModelRegistry  # noqa: PLC0415 (as above)
+    from federated.governance.versions import Governance  # noqa: PLC0415 (as above)
 
     found = []
     with refusals():

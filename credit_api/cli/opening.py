@@ -7,10 +7,10 @@ from rich.console import Console
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
+from credit_api.cli.options import REFUSED
 from financing.base.errors import FinancingError
 
 err = Console(stderr=True)
-REFUSED = 2
 
 
 def existing(settings: Settings) -> Parts:

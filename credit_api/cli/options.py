@@ -1,4 +1,4 @@
-"""Options that most commands have."""
+"""Options that most commands have, and how a command ends that was refused."""
 
 from __future__ import annotations
 
@@ -14,3 +14,5 @@ Database = Annotated[
         "--database-url", envvar="TANXIN_DATABASE_URL", help="PostgreSQL instead of a SQLite file in the home folder."
     ),
 ]
+# The exit status of what was refused. Here, because to open books takes a second that most commands do not need.
+REFUSED = 2

@@ -16,8 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import Parts, assemble
-from credit_api.cli.opening import REFUSED
-from credit_api.cli.options import Database, Home
+from credit_api.cli.options import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import CorruptData, FinancingError
 from financing.base.signing import message_of, sign_with

@@ -13,8 +13,7 @@ from rich.console import Console
 
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
-from credit_api.cli.opening import REFUSED
-from credit_api.cli.options import Database, Home
+from credit_api.cli.options import REFUSED, Database, Home
 from financing.base.context import Actor, Context
 from financing.base.errors import FinancingError
 from financing.base.parameters import load_parameters
