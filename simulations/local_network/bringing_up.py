@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from federated.channel.own_socket import ask_own
-from federated.errors import NodeUnavailable, QueryBudgetSpent, TrainingFailed
+from federated.errors import HomeOccupied, NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
 from simulations.local_network import flower, lending, namespaces
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
@@ -53,10 +57,25 @@ class View:
     standing: dict[str, Any] | None
 
 
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """While no other process brings the network of this home up. Raises `HomeOccupied`."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(home / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeOccupied(f"another process brings the network of {home} up") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     """Bring a network up: trained, approved, asked for one score and for a loan on it, all returned with the seconds.
 
-    Raises `FederatedError`; what was begun is taken up by the next call.
+    Raises `FederatedError`; what was begun is taken up by the next call. One at a time (`alone`).
     """
     began, at = time.monotonic(), datetime.now(UTC)
     if layout.namespaces:

@@ -52,7 +52,7 @@ def up(
     def say(line: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {line}")
 
-    with refusals(console):
+    with refusals(console), bringing_up.alone(home):
         wanted = bringing_up.Wanted(
             lambda: with_folds(load_tables(data, firms, seed), seed), folds, seed, cut_off(), least_rows, superlink
         )

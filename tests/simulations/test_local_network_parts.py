@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import pytest
 
-from federated.errors import CorruptData, DataMissing
+from federated.errors import CorruptData, DataMissing, HomeOccupied
+from simulations.local_network.bringing_up import alone
 from simulations.local_network.layout import HOST, IP, Layout
 from simulations.local_network.processes import Processes, Running, last_line
 
@@ -23,6 +24,16 @@ def test_a_layout_is_made_once_and_read_back(tmp_path):
     assert made.url("grid-sip") == f"https://{HOST}:{made.ports['grid-sip']}"
     assert made.within("grid-sip", ["true"]) == ["true"]
     assert made.urls("--peer", but="grid-sip")[::2] == ["--peer"] * 4
+
+
+def test_one_process_at_a_time_brings_a_network_up(tmp_path):
+    with alone(tmp_path / "home"):
+        with pytest.raises(HomeOccupied, match="another process"), alone(tmp_path / "home"):
+            raise AssertionError("two at once")
+        with alone(tmp_path / "other"):
+            pass
+    with alone(tmp_path / "home"):
+        assert not list((tmp_path / "home").glob("*.json"))
 
 
 def test_nodes_with_namespaces_have_addresses_of_their_own(tmp_path):
