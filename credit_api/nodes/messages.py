@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from federated.channel.certificates import Party
 from federated.consent.record import ConsentRecord
+from federated.errors import ChannelRefused
 from federated.nodes.identity import pin_signer, signing_key
 from federated.nodes.node import Node, PartialRequest
 
@@ -21,19 +22,33 @@ class Message(BaseModel):
 Key = Annotated[bytes, Field(min_length=32, max_length=32)]
 
 
+# Which messages a node speaks: 2 since queries are dealt for ahead and decisions are signed.
+PROTOCOL = 2
+
+
 class Meet(Message):
-    """A node's public keys, which its peer pins: for masks, and of its signatures."""
+    """A node's public keys, which its peer pins, for masks and of its signatures, and which messages it speaks."""
 
     key: Key
     signing: Key
+    protocol: Annotated[int, Field(ge=1)] = 1
 
     @staticmethod
     def of(node: Node) -> Meet:
         """Those of this node. Raises `NodeUnavailable` if it cannot open them."""
-        return Meet(key=node.public_key(), signing=signing_key(node.store).public_key().public_bytes_raw())
+        signing = signing_key(node.store).public_key().public_bytes_raw()
+        return Meet(key=node.public_key(), signing=signing, protocol=PROTOCOL)
 
     def pinned_by(self, node: Node, party: Party) -> None:
-        """Have a node know the party, with whom it is connected, by these keys. Raises `NotPermitted` for others."""
+        """Have a node know the party, with whom it is connected, by these keys.
+
+        Raises `NotPermitted` for others, `ChannelRefused` for one that speaks other messages.
+        """
+        if self.protocol != PROTOCOL:
+            raise ChannelRefused(
+                f"{party.name} speaks version {self.protocol} of the messages between nodes, and {node.org_id}"
+                f" version {PROTOCOL}: run one release at both"
+            )
         pin_signer(node.store, party.name, party.kind, self.signing)
         node.pin_peer(party.name, self.key)
 

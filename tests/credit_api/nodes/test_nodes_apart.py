@@ -5,6 +5,7 @@ import json
 import shutil
 import stat
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from credit_api.nodes import proof
 from credit_api.nodes.desk import Desk
 from credit_api.nodes.local import local_server
 from credit_api.nodes.messages import (
+    PROTOCOL,
     Begin,
     ConsentAsked,
     ConsentFound,
@@ -24,6 +26,7 @@ from credit_api.nodes.messages import (
     Decisions,
     Done,
     First,
+    Meet,
     Nonces,
     Run,
     Sealed,
@@ -172,6 +175,26 @@ def test_a_withdrawal_that_is_to_hold_later_holds_at_once(apart, bank, trained):
     assert told.withdrawn_at == NOW
     with pytest.raises(ConsentWithdrawn):
         bank[0].score(query(subject))
+
+
+def test_nodes_of_other_releases_say_so_when_they_meet(apart, monkeypatch):
+    apart.serve(GRID)
+    desk, said = apart.desk(BANK), []
+    told = Meet.of(desk.node)
+    monkeypatch.setattr(Meet, "of", lambda _: told.model_copy(update={"protocol": 1}))
+    stopped = threading.Event()
+    rounds = threading.Thread(target=desk.rounds, args=(stopped, said.append))
+    rounds.start()
+    deadline = time.monotonic() + 10
+    while not any(line.startswith(GRID) for line in said) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stopped.set()
+    rounds.join()
+    word = "bank-gusu speaks version 1 of the messages between nodes, and grid-sip version 2: run one release at both"
+    assert [line for line in said if line.startswith(GRID)] == [f"{GRID}: {word}"]
+    assert not desk.peers[GRID].met
+    assert BANK not in pinned_kinds(apart.serving[GRID][0].node.store)
+    desk.close()
 
 
 def test_a_store_is_served_under_its_own_name_alone(apart):
@@ -327,6 +350,7 @@ def test_who_was_revoked_or_unpinned_is_not_answered_on_a_connection_that_stands
 def test_an_operator_is_no_node_whatever_it_says(apart, operator):
     channel = Channel(operator.keys, BANK, apart.urls[BANK])
     keys = {"key": base64.b64encode(bytes(range(32))).decode(), "signing": base64.b64encode(bytes(32)).decode()}
+    keys["protocol"] = PROTOCOL
     with pytest.raises(NotPermitted, match="operator is a operator: banks and grid companies are nodes"):
         channel.post("/meet", json.dumps(keys).encode())
     store = apart.serving[BANK][0].node.store
