@@ -158,6 +158,8 @@ STATUS: Mapping[str, int] = {
     "bid_too_low": 409,
     "commitment_mismatch": 409,
     "overpayment_refused": 409,
+    "signature_needed": 409,
+    "signing_key_missing": 409,
     "signature_invalid": 422,
     "methodology_invalid": 422,
     "methodology_not_approved": 409,

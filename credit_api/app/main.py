@@ -35,6 +35,7 @@ from credit_api.organisations import api as organisations
 from credit_api.organisations import machines_api as machines
 from credit_api.organisations import people_api as people
 from credit_api.organisations import proposals_api as proposals
+from credit_api.organisations import signing_api as signing_keys
 from credit_api.over_the_counter import api as trading
 from credit_api.prices import api as market
 from credit_api.public import api as public_data
@@ -99,6 +100,7 @@ def create_app(parts: Parts) -> FastAPI:
         days_api,
         people,
         machines,
+        signing_keys,
         proposals,
         audit,
     ):

@@ -17,7 +17,7 @@ from credit_api.app.earlier_loans import open_earlier_loans
 from credit_api.app.file_modes import take_from_others
 from credit_api.app.readings_move import move_readings
 from credit_api.app.settings import Limits, Settings
-from credit_api.app.signers import FileSigner
+from credit_api.app.signers import FileSigner, register_kept
 from credit_api.audit.trail import AuditTrail
 from credit_api.certificates.authority import Authority
 from credit_api.http.auth.known_keys import KnownKeys
@@ -167,12 +167,13 @@ def assemble(settings: Settings) -> Parts:
     for file in parameters.methodologies:
         compiled(file)
     writer = Writer(engine, UnitOfWork)
+    signer = FileSigner(settings.home / "signing", for_others=settings.sandbox)
     parts = Parts(
         settings=settings,
         engine=engine,
         writer=writer,
         parameters=parameters,
-        signer=FileSigner(settings.home / "signing"),
+        signer=signer,
         authority=Authority(settings.home / "signing" / "documents"),
         nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
         audit=AuditTrail(writer),
@@ -180,6 +181,9 @@ def assemble(settings: Settings) -> Parts:
         known_keys=KnownKeys(sandbox=settings.sandbox),
         sealer=Sealer(settings.home / "seal.key"),
     )
-    move_readings(parts.writer, parts.nodes, parts.signer, parts.clock())
+    register_kept(writer, signer, parts.clock())
+    # What the first version took unsigned, its successor vouches for, in a sandbox or not.
+    vouching = FileSigner(settings.home / "signing", for_others=True)
+    move_readings(parts.writer, parts.nodes, vouching, parts.clock())
     open_earlier_loans(parts.writer, parameters, parts.clock())
     return parts

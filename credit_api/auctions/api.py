@@ -9,7 +9,7 @@ from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.routing import Router
-from financing.base.commands import Id
+from financing.base.commands import UNSIGNED, Id, Signed
 from financing.base.context import Context
 from financing.lending.collateral.disposal_auction import Taken, close_any, take_asking_price, withdraw_any
 from financing.lending.unit import UnitOfWork
@@ -111,11 +111,10 @@ async def withdraw(auction_id: Id, call: CallDep) -> Response:
 
 
 @router.post("/contracts/{contract_id}/signature", response_model=ContractOut)
-async def sign(contract_id: Id, call: CallDep) -> Response:
+async def sign(contract_id: Id, call: CallDep, body: Signed = UNSIGNED) -> Response:
     """Sign an auction contract as one side."""
-    return await call.commit(
-        sign_contract.given(contract_id).then(shown_contract), answer=ContractOut.itself, status=200
-    )
+    given = sign_contract.given(contract_id, body)
+    return await call.commit(given.then(shown_contract), answer=ContractOut.itself, status=200)
 
 
 @router.post("/contracts/{contract_id}/payment", response_model=ContractOut)

@@ -16,7 +16,7 @@ from credit_api.http.pipeline import REFUSALS
 from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asked_of, asset_names, fees, free_of
 from financing.base.authority import HOLDERS
-from financing.base.commands import Given, Id
+from financing.base.commands import Given, Id, Signed, SignedAt
 from financing.base.context import Context
 from financing.base.quantities import Carbon, Money, Price
 from financing.ledger.accounts import cash
@@ -175,7 +175,7 @@ def withdraw(post: PostDep, auction_id: Id) -> Response:
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/signature")
 def sign(post: PostDep, auction_id: Id, contract_id: Id) -> Response:
     """Sign the contract as one side."""
-    return _act(post, auction_id, lambda: sign_contract.given(contract_id), "signed")
+    return _act(post, auction_id, lambda: sign_contract.given(contract_id, post.read(Signed)), "signed")
 
 
 @router.post("/console/trade/auctions/{auction_id}/contracts/{contract_id}/payment")
@@ -220,12 +220,14 @@ def _terms(post: Post, context: Context) -> OpenAuction:
     if kind not in set(Format):
         raise FieldInvalid("format: unknown choice", "format")
     form = Format(kind)
-    closes_at = context.at + timedelta(hours=post.whole("hours", 1, HOURS_MAX))
+    # Of a form that was sent again with a signature, as of when its text was shown.
+    begun = post.read(SignedAt).moment(context.at)
+    closes_at = begun + timedelta(hours=post.whole("hours", 1, HOURS_MAX))
     reveal = timedelta(hours=post.whole("reveal_hours", 1, HOURS_MAX)) if form.sealed else None
     return post.read(
         OpenAuction,
         step_seconds=60 * post.whole("step_minutes", 1, MINUTES_MAX) if form is Format.DUTCH else 1,
-        opens_at=context.at,
+        opens_at=begun,
         closes_at=closes_at,
         reveal_until=closes_at + reveal if reveal else None,
     )

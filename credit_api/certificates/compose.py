@@ -55,6 +55,7 @@ def neutrality_sheet(claim: NeutralityClaim, serials: tuple[str, ...], name: Nam
         Row("剩余排放", "Residual", tonnes_text(claim.residual)),
         Row("匹配注销", "Matched retirements", matches or "无需抵消 nothing to offset"),
         Row("认证机构", "Certifier", name(claim.certifier)),
+        *(() if claim.signature is None else (Row("认证签名公钥", "Certifier's key", claim.signature.public_key),)),
     )
     return Sheet(
         title_zh="碳中和证书",

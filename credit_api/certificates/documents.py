@@ -1,8 +1,13 @@
-"""Certificates as signed PDF files: made once, kept in the home folder, given out again as they were signed."""
+"""Certificates as signed PDF files: made once, kept in the home folder, given out again as they were signed.
+
+In a sandbox a file is signed in the name of who states what it says. A real service has no key of theirs: it seals the
+file in the exchange's name, whose books it shows, and the statement carries its maker's own signature.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -71,6 +76,12 @@ def _kept(parts: Parts, signer_id: str, sheet: Sheet, signer: str, at: datetime)
 
 
 def _signed(parts: Parts, signer_id: str, sheet: Sheet, signer: str, at: datetime) -> bytes:
+    if not parts.settings.sandbox:
+        with parts.reading() as connection:
+            unit = UnitOfWork(connection)
+            signer_id = unit.organisations.exchange().id
+            signer = _Names(unit)(signer_id)
+        sheet = replace(sheet, signer=signer)
     # pyHanko takes a second to load, and a service that starts signs nothing.
     from credit_api.certificates.signing import sign_document  # noqa: PLC0415
 

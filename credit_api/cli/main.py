@@ -29,6 +29,7 @@ COMMANDS = {
     "network": "credit_api.cli.network:network_app",
     "node": "credit_api.cli.customers:node_app",
     "readings": "credit_api.cli.readings:readings_app",
+    "sign": "credit_api.cli.signing:sign_app",
     "registry": "credit_api.cli.registry:registry_app",
     "documents": "credit_api.cli.documenting:documents",
 }

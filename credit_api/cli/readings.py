@@ -21,7 +21,7 @@ from financing.base.context import Actor, Context
 from financing.base.errors import CorruptData, FinancingError
 from financing.base.signing import message_of, sign_with
 from financing.lending.unit import UnitOfWork
-from financing.registry.metering.commands import load_readings
+from financing.registry.metering.commands import KEY_DOMAIN, load_readings, meter_key_document
 from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch
 
@@ -46,6 +46,18 @@ def make_key(path: Annotated[Path, typer.Argument(help="Where the private key go
     sys.stdout.write(key.public_key().public_bytes_raw().hex() + "\n")
 
 
+@readings_app.command("proof")
+def prove(meter: Meter, key: Key) -> None:
+    """Print what lets a meter sign with this key on; `POST /v1/meters/{meter_id}/key` takes it with a reason."""
+    try:
+        private = _key(key)
+    except FinancingError as error:
+        _refuse(error.code, error.detail)
+    public = private.public_key().public_bytes_raw().hex()
+    proof = private.sign(message_of(KEY_DOMAIN, meter_key_document(meter, public))).hex()
+    sys.stdout.write(json.dumps({"public_key": public, "proof": proof}) + "\n")
+
+
 @readings_app.command("sign")
 def sign(file: Path, meter: Meter, interval: Interval, key: Key, correction: Correction = "") -> None:
     """Sign a CSV file as its meter; prints what goes into `X-Meter-Signature`, beside the commitment."""
@@ -62,15 +74,16 @@ def sign(file: Path, meter: Meter, interval: Interval, key: Key, correction: Cor
 def load(
     file: Path,
     meter: Meter,
-    key: Annotated[Path | None, typer.Option(help="The meter's key; without it the service's key signs.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The meter's key; without it a sandbox's key signs.")] = None,
     correction: Correction = "",
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="The home is a sandbox's: it keeps keys.")] = False,
     home: Home = Path("var"),
     database_url: Database = "",
 ) -> None:
     """Load a CSV file of any length, 100,000 readings a batch, each signed; a batch that is there is left as it is."""
     if not database_url and not (home / "tanxin.db").exists():
         _refuse("not_found", f"no books at {home / 'tanxin.db'}: is --home right?")
-    parts = assemble(Settings(home=home, database_url=database_url))
+    parts = assemble(Settings(home=home, database_url=database_url, sandbox=sandbox))
     try:
         private = _key(key) if key is not None else None
         stored, known = _load(parts, file, meter, private, correction)

@@ -59,13 +59,14 @@ def _digest(name: str) -> str:
 
 ASSETS = {
     name: f"/console/static/{name}?v={_digest(name)}"
-    for name in ("console.css", "console.js", "market.js", "sealed.js", "mark.svg")
+    for name in ("console.css", "console.js", "market.js", "sealed.js", "signing.js", "mark.svg")
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A refusal as a page shows it. `form` is the form that was refused, `wrong` the input at fault if one is."""
+    """A refusal as a page shows it. `form` is the form that was refused, `wrong` the input at fault if one is. With
+    `signing` the form is sent again with a signature: on `to_sign`, by a key of `public_keys`, as of `signed_at`."""
 
     code: str
     status: int
@@ -74,6 +75,7 @@ class Shown:
     form: str = ""
     wrong: str = ""
     values: Fields = dataclasses.field(default_factory=dict)
+    signing: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -28,13 +28,14 @@ from credit_api.console.pages import Page, PageDep, Shown, View, redirect
 from credit_api.console.security import Fields, read_fields, require_same_site, require_token
 from credit_api.http.auth.sessions import COOKIE
 from credit_api.http.pipeline import REFUSALS, Issuer, Keyed, Proposing, Refusal, fingerprint
-from financing.base.commands import YEARS, Given, Measure
+from financing.base.commands import YEARS, Given, Measure, SignedAt
 from financing.base.context import Context
 from financing.base.errors import IdempotencyKeyMissing, QuantityOutOfRange
 from financing.base.quantities import CHINA_TIME, KG_PER_TONNE, Carbon, Money, Price, checked_int64
 from financing.base.storage.idempotency import Answer
 from financing.lending.unit import UnitOfWork
 
+SIGNING = frozenset({"to_sign", "signed_at", "signer_id", "public_keys"})
 HIDDEN = frozenset({"csrf", "key", "form"})
 TEXT_MAX = 400
 PROPOSALS = "/console/proposals"
@@ -280,7 +281,8 @@ class Input:
 
 def inputs_of(model: type[BaseModel]) -> tuple[Input, ...]:
     """The inputs of a declaration's own fields, in its order. What they are called on a page: `field.<name>`."""
-    return tuple(_input(model, name, field) for name, field in model.model_fields.items())
+    signing = SignedAt.model_fields  # asked for when the text to sign is known
+    return tuple(_input(model, name, field) for name, field in model.model_fields.items() if name not in signing)
 
 
 def _input(model: type[BaseModel], name: str, field: FieldInfo) -> Input:
@@ -349,7 +351,12 @@ def shown(refusal: Refusal, *, form: str = "", values: Fields | None = None) -> 
         code=refusal.code,
         status=status_of(refusal.code),
         detail=refusal.detail,
-        facts=tuple((name, fact(name, value)) for name, value in refusal.context.items() if value is not None),
+        facts=tuple(
+            (name, fact(name, value))
+            for name, value in refusal.context.items()
+            if value is not None and not (name in SIGNING and "to_sign" in refusal.context)
+        ),
+        signing={name: str(refusal.context.get(name, "")) for name in SIGNING} if "to_sign" in refusal.context else {},
         form=form,
         wrong=str(refusal.context.get("field", "")),
         values=values or {},

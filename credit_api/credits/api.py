@@ -14,6 +14,7 @@ from credit_api.credits.schemas import (
     HeadOut,
     IssuanceOut,
     IssuedOut,
+    MeterKeyOut,
     PeriodOut,
     ProjectOut,
     ReadingsOut,
@@ -27,7 +28,7 @@ from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.lending.unit import UnitOfWork
 from financing.registry.credits.commands import IssueCredits, issue_credits
-from financing.registry.metering.commands import LoadReadings, load_readings
+from financing.registry.metering.commands import LoadReadings, ReplaceMeterKey, load_readings, replace_meter_key
 from financing.registry.metering.csv_readings import parse_readings
 from financing.registry.metering.node.port import Receipt
 from financing.registry.metering.readings import ReadingBatch
@@ -66,6 +67,12 @@ async def add_readings(meter_id: Id, body: LoadReadings, call: CallDep) -> Respo
     """
     batch = await run_in_threadpool(body.batch, meter_id)
     return await _load(call, batch, body.signature, body.correction)
+
+
+@router.post("/meters/{meter_id}/key", status_code=201, response_model=MeterKeyOut)
+async def change_meter_key(meter_id: Id, body: ReplaceMeterKey, call: CallDep) -> Response:
+    """Let a meter sign with another key from now on, as the grid company that measures it."""
+    return await call.commit(replace_meter_key.given(meter_id, body), answer=MeterKeyOut.of)
 
 
 class Upload(Command):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from fractions import Fraction
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -37,6 +37,13 @@ class ReadingsOut(ResponseModel):
     commitment: str = Field(description="SHA-256 over the canonical readings")
     batch_id: int = Field(description="number of the batch at the grid company's node")
     deduplicated: bool = Field(description="the same batch was there already, byte for byte: nothing was stored")
+
+
+class MeterKeyOut(ResponseModel):
+    meter_id: str
+    public_key: str
+    held_by: Literal["meter", "service"]
+    why: str
 
 
 class FindingOut(TextPair):

@@ -13,7 +13,7 @@ from credit_api.http.routing import Router
 from credit_api.http.spreadsheets import CSV_TYPE, XLSX_TYPE, as_csv, as_xlsx
 from credit_api.lending.decisions_console import decision_page
 from credit_api.lending.loans_console import loan_page, on_loan
-from financing.base.commands import Command, Given, Id
+from financing.base.commands import Command, Given, Id, SignedAt
 from financing.base.quantities import Money, business_date
 from financing.lending.business_day.closing import CloseDays, close_days, open_dates
 from financing.lending.business_day.outcome import ClosedDay
@@ -69,7 +69,8 @@ def auction(post: PostDep, loan_id: Id, pledge_id: Id) -> Response:
     """Put pledged credits up for a falling-price auction, as the lender."""
 
     def given() -> Given[UnitOfWork, Auction]:
-        opens_at = post.page.parts.clock()
+        # Of a form that was sent again with a signature, as of when its text was shown.
+        opens_at = post.read(SignedAt).moment(post.page.parts.clock())
         command = post.read(
             AuctionCollateral,
             step_seconds=60 * post.whole("minutes", 1, 1_440),

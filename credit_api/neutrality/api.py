@@ -12,7 +12,7 @@ from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.routing import Router
 from credit_api.neutrality.schemas import NeutralityOut
-from financing.base.commands import Id
+from financing.base.commands import UNSIGNED, Id, SignedAt
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
     DraftClaim,
@@ -54,9 +54,9 @@ async def add_match(claim_id: Id, body: MatchRetirement, call: CallDep) -> Respo
 
 
 @router.post("/neutrality-claims/{claim_id}/certificate", status_code=201, response_model=NeutralityOut)
-async def certify(claim_id: Id, call: CallDep) -> Response:
+async def certify(claim_id: Id, call: CallDep, body: SignedAt = UNSIGNED) -> Response:
     """Certify and sign a claim whose residual is covered, as a certifier that is not its entity."""
-    return await call.commit(certify_claim.given(claim_id), answer=NeutralityOut.of)
+    return await call.commit(certify_claim.given(claim_id, body), answer=NeutralityOut.of)
 
 
 @router.post("/neutrality-claims/{claim_id}/refusal", response_model=NeutralityOut)

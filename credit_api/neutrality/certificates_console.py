@@ -8,7 +8,7 @@ from credit_api.console.pages import PageDep
 from credit_api.console.posting import shown
 from credit_api.http.pipeline import REFUSALS
 from credit_api.http.routing import Router
-from financing.base.signing import require_signed
+from financing.ledger.signing import require_known
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.model import STANDARD, require_neutrality_number, scope_totals
 
@@ -20,11 +20,11 @@ def neutrality_certificate(page: PageDep, number: str) -> Response:
     """One certificate: footprint, reductions, residual, the retirements matched, and the signature, checked now."""
     try:
         with page.parts.reading() as connection:
-            claim = UnitOfWork(connection).neutrality.certified(require_neutrality_number(number))
-        if claim.signature is not None:
-            # Against the key on record for the certifier, not the one that stands beside the signature.
-            key = page.parts.signer.public_key(claim.signature.signer_id)
-            require_signed(claim.signature, claim.message(), key)
+            unit = UnitOfWork(connection)
+            claim = unit.neutrality.certified(require_neutrality_number(number))
+            if claim.signature is not None:
+                # By a key on record for the certifier, not just by the one that stands beside the signature.
+                require_known(unit, claim.signature, claim.message())
     except REFUSALS as refusal:
         page.shown = shown(refusal, form="certificate", values={"number": [number]})
         return page.render("certificates.html")

@@ -8,7 +8,7 @@ from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
 from credit_api.http.routing import Router
 from financing.base.authority import HOLDERS
-from financing.base.commands import Id
+from financing.base.commands import Id, SignedAt
 from financing.base.errors import NotPermitted
 from financing.lending.unit import UnitOfWork
 from financing.registry.neutrality.commands import (
@@ -111,7 +111,7 @@ def match(post: PostDep, claim_id: Id) -> Response:
 def certify(post: PostDep, claim_id: Id) -> Response:
     """Certify and sign, and go to the certificate that everyone can see."""
     return post.commit(
-        lambda: certify_claim.given(claim_id),
+        lambda: certify_claim.given(claim_id, post.read(SignedAt)),
         to=lambda certified: f"/neutrality/{certified.certificate_number}",
         flash="neutrality_certified",
         again=lambda page: claim_page(page, claim_id),

@@ -35,6 +35,13 @@ from credit_api.organisations.proposals import confirm_proposal, refuse_proposal
 from financing.base.authority import Role
 from financing.base.commands import Id
 from financing.ledger.people import Person, Proposal
+from financing.ledger.signing import (
+    KEY_DOMAIN,
+    RegisterSigningKey,
+    RevokeSigningKey,
+    register_signing_key,
+    revoke_signing_key,
+)
 from financing.lending.unit import UnitOfWork
 
 router = Router(include_in_schema=False)
@@ -105,6 +112,8 @@ def people_page(page: Page) -> Response:
             else [],
             machines=machines_of(connection, owner, page.window("machines")),
             keys=keys_of(connection, owner, page.window("keys")),
+            signing_keys=unit.signing_keys.of(owner, page.window("signing")),
+            key_domain=KEY_DOMAIN,
             roles=list(Role),
             at=at,
         )
@@ -162,6 +171,28 @@ def end(post: PostDep, session_id: Id) -> Response:
 @router.post(f"{PEOPLE}/machines/{{machine_id}}/revocation")
 def end_machine(post: PostDep, machine_id: Id) -> Response:
     return post.commit(lambda: revoke_machine.given(machine_id), to=PEOPLE, flash="machine_revoked", again=people_page)
+
+
+@router.post(f"{PEOPLE}/signing-keys")
+def add_signing_key(post: PostDep) -> Response:
+    """Register a key of the organisation's own: it signs from then on, and nothing else does."""
+    return post.commit(
+        lambda: register_signing_key.given(post.read(RegisterSigningKey)),
+        to=f"{PEOPLE}#signing",
+        flash="signing_key_registered",
+        again=people_page,
+    )
+
+
+@router.post(f"{PEOPLE}/signing-keys/{{public_key}}/revocation")
+def end_signing_key(post: PostDep, public_key: Id) -> Response:
+    """Let a key sign nothing more."""
+    return post.commit(
+        lambda: revoke_signing_key.given(public_key, post.read(RevokeSigningKey)),
+        to=f"{PEOPLE}#signing",
+        flash="signing_key_revoked",
+        again=people_page,
+    )
 
 
 @router.post(f"{PEOPLE}/keys/{{key_id}}/revocation")

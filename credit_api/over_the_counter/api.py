@@ -19,7 +19,7 @@ from credit_api.over_the_counter.schemas import (
     QuoteOut,
     QuoteRequestOut,
 )
-from financing.base.commands import Id
+from financing.base.commands import UNSIGNED, Id, Signed
 from financing.base.quantities import INT64_MAX, Carbon, Price
 from financing.lending.collateral.disposing import buy_any
 from financing.lending.unit import UnitOfWork
@@ -109,9 +109,10 @@ def list_deals(parts: PartsDep, principal: PrincipalDep, paging: PagingDep) -> l
 
 
 @router.post("/deals/{deal_id}/signature", response_model=DealOut)
-async def sign(deal_id: Id, call: CallDep) -> Response:
+async def sign(deal_id: Id, call: CallDep, body: Signed = UNSIGNED) -> Response:
     """Sign as one side: what it owes goes into escrow, and the second signature settles."""
-    return await call.commit(sign_deal.given(deal_id), answer=DealOut.at(call.parts.clock()), status=200)
+    given = sign_deal.given(deal_id, body)
+    return await call.commit(given, answer=DealOut.at(call.parts.clock()), status=200)
 
 
 @router.post("/deals/{deal_id}/end", response_model=DealOut)

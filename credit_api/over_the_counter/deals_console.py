@@ -11,7 +11,7 @@ from credit_api.console.posting import Post, PostDep
 from credit_api.http.routing import Router
 from credit_api.over_the_counter.dealing import asset_choices, asset_names, fees, free_of, in_days
 from financing.base.authority import HOLDERS
-from financing.base.commands import Id
+from financing.base.commands import Id, Signed
 from financing.base.quantities import business_date
 from financing.lending.unit import UnitOfWork
 from financing.market.delivery import rules_of
@@ -82,7 +82,7 @@ def _ends(post: Post) -> datetime:
 def sign(post: PostDep, deal_id: Id) -> Response:
     """Sign as one side: what it owes goes into escrow, and the second signature settles."""
     return post.commit(
-        lambda: sign_deal.given(deal_id),
+        lambda: sign_deal.given(deal_id, post.read(Signed)),
         to="/console/trade/deals",
         flash=lambda signed: "deal_settled" if signed.state == "settled" else "deal_signed",
         again=deals_page,

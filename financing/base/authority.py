@@ -91,6 +91,7 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         # measuring and verification
         "register_project": May(("developer",), Work.MEASURING),
         "load_readings": May(("grid",), Work.MEASURING, ASSIGNED),
+        "replace_meter_key": May(("grid",), Work.MEASURING, ASSIGNED, Role.ADMINISTRATOR),
         "submit_period": May(("developer",), Work.MEASURING),
         "assign_verifier": May(("registry",), Work.MEASURING, REGION),
         "state_period": May(("verifier",), Work.MEASURING, ASSIGNED),
@@ -216,6 +217,8 @@ AUTHORITY: Mapping[str, May] = MappingProxyType(
         "add_machine_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "revoke_machine_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "revoke_machine": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
+        "register_signing_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
+        "revoke_signing_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "revoke_key": May(KINDS, _ADMIT, OWN, Role.ADMINISTRATOR),
         "confirm_proposal": May(KINDS, _ADMIT, OWN, Role.CHECKER),
         "refuse_proposal": May(KINDS, _ADMIT, OWN, Role.CHECKER),

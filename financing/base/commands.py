@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from inspect import signature
 from typing import Annotated, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, get_args, get_type_hints
@@ -29,6 +29,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from financing.base.authority import May, authority_of
 from financing.base.context import Context
+from financing.base.errors import QuantityOutOfRange
 from financing.base.quantities import INT64_MAX, KG_PER_TONNE, Carbon, Energy, Money, Price, Rate
 
 U_contra = TypeVar("U_contra", contravariant=True)
@@ -36,6 +37,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 YEARS = range(1990, 2101)
+SIGNING_TIME = timedelta(minutes=15)
 
 
 class Command(BaseModel):
@@ -187,4 +189,29 @@ AssetCode = Annotated[
 # What a person writes may have lines.
 Remark = Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, 64 hex digits")]
+SignatureHex = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="Ed25519, 128 hex digits")]
 Moment = Annotated[AwareDatetime, AfterValidator(_within_years), Field(description="ISO 8601 with zone")]
+
+
+class Signed(Command):
+    """A command that its organisation signs with a key of its own, once it has registered one."""
+
+    signature: SignatureHex | None = None
+
+
+class SignedAt(Signed):
+    """One whose document carries the moment of signing, as the text to sign has it: not older than `SIGNING_TIME`."""
+
+    signed_at: Moment | None = None
+
+    def moment(self, at: datetime) -> datetime:
+        """When it was signed, by its own word if that is near `at`. Raises `QuantityOutOfRange`."""
+        if self.signed_at is None:
+            return at
+        if not at - SIGNING_TIME <= self.signed_at <= at:
+            raise QuantityOutOfRange("signed too long ago, or in the future: ask for the text anew", field="signed_at")
+        return self.signed_at.astimezone(UTC)
+
+
+UNSIGNED = SignedAt()

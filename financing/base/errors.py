@@ -183,6 +183,14 @@ class OverpaymentRefused(FinancingError, code="overpayment_refused"):
     """A repayment is larger than the debt on its date."""
 
 
+class SignatureNeeded(FinancingError, code="signature_needed"):
+    """The organisation signs with keys of its own: `to_sign` is the text, its signature comes with the command."""
+
+
+class SigningKeyMissing(FinancingError, code="signing_key_missing"):
+    """The organisation has no signing key that holds, and this service keeps none for it."""
+
+
 class SignatureInvalid(FinancingError, code="signature_invalid"):
     """A signature does not belong to this document and key, or the signer has no such key."""
 

@@ -15,7 +15,11 @@ from typing import Any, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from financing.base.errors import SignatureInvalid
+from financing.base.errors import SignatureInvalid, SigningKeyMissing
+
+PRIME = (1 << 255) - 19
+_EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+SMALL_ORDER = frozenset({0, 1, PRIME - 1, _EIGHTH, PRIME - _EIGHTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +30,21 @@ class Signature:
     public_key: str
     signature: str
 
+    def fits(self, message: bytes) -> bool:
+        """Whether the private half of `public_key` made the signature on `message`."""
+        try:
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.public_key))
+            key.verify(bytes.fromhex(self.signature), message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
 
 class Signer(Protocol):
-    """Holds private keys. The service keeps one for each organisation that has not brought its own."""
+    """Holds private keys: in a sandbox one for each organisation that has brought none, else the service's own."""
 
     def sign(self, signer_id: str, message: bytes) -> Signature:
-        """Raises `SignatureInvalid` when it holds no key of `signer_id`."""
+        """Raises `SigningKeyMissing` when it holds no key of `signer_id`."""
         ...
 
     def public_key(self, signer_id: str) -> str: ...
@@ -41,10 +54,10 @@ class NoKeys:
     """A signer without keys, for use cases that sign nothing."""
 
     def sign(self, signer_id: str, message: bytes) -> Signature:  # noqa: ARG002
-        raise SignatureInvalid("no signing key is held here", signer_id=signer_id)
+        raise SigningKeyMissing("no signing key is held here", signer_id=signer_id)
 
     def public_key(self, signer_id: str) -> str:
-        raise SignatureInvalid("no signing key is held here", signer_id=signer_id)
+        raise SigningKeyMissing("no signing key is held here", signer_id=signer_id)
 
 
 def message_of(domain: str, document: Mapping[str, Any]) -> bytes:
@@ -62,12 +75,15 @@ def require_signed(signature: Signature, message: bytes, public_key: str) -> Non
     """Raise `SignatureInvalid` unless `signature` is one of `public_key` on `message`."""
     if signature.public_key != public_key:
         raise SignatureInvalid("signed with another key than the registered one", signer_id=signature.signer_id)
-    try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(
-            bytes.fromhex(signature.signature), message
-        )
-    except (InvalidSignature, ValueError) as error:
-        raise SignatureInvalid("the signature does not fit the document", signer_id=signature.signer_id) from error
+    if not signature.fits(message):
+        raise SignatureInvalid("the signature does not fit the document", signer_id=signature.signer_id)
+
+
+def is_weak(public_key: str) -> bool:
+    """Whether an Ed25519 public key (64 hex digits) is of small order or not written canonically: under such a key
+    anybody signs what he likes (Chalkias, Garillot, Nikolaenko, "Taming the many EdDSAs", SSR 2020, section 2.1)."""
+    y = int.from_bytes(bytes.fromhex(public_key), "little") & ((1 << 255) - 1)
+    return y >= PRIME or y in SMALL_ORDER
 
 
 def _require_exact(value: Any) -> None:

@@ -45,6 +45,24 @@ class PersonRow(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class SigningKeyRow(SQLModel, table=True):
+    """A public key under which an organisation's documents are verified. Never deleted; revoked once, for good."""
+
+    __tablename__: ClassVar[str] = "signing_key"
+    __table_args__ = (
+        CheckConstraint("length(public_key) = 64", name="signing_key_length"),
+        CheckConstraint("held_by IN ('holder','node','service')", name="signing_key_holder"),
+        CheckConstraint("revoked_at IS NULL OR revoked_at >= registered_at", name="signing_key_revoked"),
+    )
+    public_key: str = Field(primary_key=True)
+    organisation_id: str = Field(foreign_key="organisation.id", index=True)
+    held_by: str
+    registered_at: datetime = Field(sa_type=UtcDateTime)
+    registered_by: str
+    revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    why: str
+
+
 class ProposalRow(SQLModel, table=True):
     """A command that takes two people: made by one, confirmed or refused by another of the same organisation."""
 

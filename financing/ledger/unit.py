@@ -9,6 +9,7 @@ from financing.ledger.organisations import OrganisationStore
 from financing.ledger.payments import PaymentStore
 from financing.ledger.people import PeopleStore, ProposalStore
 from financing.ledger.serials import SerialNumbers
+from financing.ledger.signing_keys import SigningKeyStore
 from financing.ledger.store import LedgerStore
 
 
@@ -22,3 +23,4 @@ class LedgerUnit(Unit):
         self.proposals = ProposalStore(connection)
         self.ledger = LedgerStore(connection)
         self.payments = PaymentStore(connection)
+        self.signing_keys = SigningKeyStore(connection)

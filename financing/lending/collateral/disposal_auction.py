@@ -12,13 +12,14 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from financing.base.commands import Command, FenPerTonne, Kilograms, Moment, use_case
+from financing.base.commands import FenPerTonne, Kilograms, Moment, SignedAt, use_case
 from financing.base.context import Context
 from financing.base.errors import AuctionClosed, DisposalNotAllowed, NotPermitted
 from financing.base.quantities import Carbon, Rate
 from financing.ledger.accounts import AccountKey, Asset, escrow, pledged
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
+from financing.ledger.signing import id_to_sign
 from financing.lending.collateral import pledge as pledge_rules
 from financing.lending.collateral.disposal import DisposalLot, Waterfall, plan_disposal, reserve_price
 from financing.lending.collateral.disposing import close_call_after_sale, distribute, require_ground, valued_lot
@@ -27,6 +28,7 @@ from financing.lending.collateral.standing import LoanCoverage, loan_coverage
 from financing.lending.loans.loan import LoanState
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.commands import TakeAtAsking, close_auction, take_dutch, withdraw_auction
+from financing.market.auctions.contracts import offered
 from financing.market.auctions.store import Auction, Contract
 from financing.market.auctions.terms import Format, Terms
 from financing.market.delivery import rules_of
@@ -34,7 +36,7 @@ from financing.market.fees import quote
 from financing.valuation.pools import require_priced
 
 
-class AuctionCollateral(Command):
+class AuctionCollateral(SignedAt):
     """A falling-price auction of pledged credits. The reserve is the mark less the haircut; it is not chosen."""
 
     quantity_kg: Kilograms = Field(description="whole tonnes: a multiple of 1000")
@@ -75,7 +77,7 @@ def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, comma
     pledge_rules.dispose(stored.pledge, command.quantity_kg)
     rules = rules_of(context)
     terms = Terms(
-        auction_id=context.new_id("auc"),
+        auction_id=id_to_sign(unit, context, "auc", command),
         seller=context.actor.id,
         asset=stored.pledge.lot.asset,
         quantity=command.quantity_kg,
@@ -93,6 +95,7 @@ def auction_collateral(unit: UnitOfWork, context: Context, pledge_id: str, comma
     )
     if command.closes_at <= context.at:
         raise AuctionClosed("the auction would close before it is opened", closes_at=str(command.closes_at))
+    terms = offered(unit, context, terms, command)
     leg = Leg(_under_pledge(stored), _on_sale(terms), terms.quantity)
     post_entry(unit, context, EntryKind.ESCROW, terms.auction_id, [leg])
     unit.auctions.add(terms)

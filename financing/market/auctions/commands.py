@@ -7,15 +7,16 @@ from datetime import timedelta
 
 from pydantic import BaseModel, Field
 
-from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, use_case
+from financing.base.commands import AssetCode, Command, FenPerTonne, Kilograms, Moment, Sha256, SignedAt, use_case
 from financing.base.context import Context
 from financing.base.errors import AuctionClosed, BidTooLow, InvalidState, NotPermitted, QuantityOutOfRange
 from financing.base.quantities import Carbon, Money, Price, Rate
 from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, give_back, post_entry, set_aside
+from financing.ledger.signing import id_to_sign
 from financing.market.auctions import english, sealed
-from financing.market.auctions.contracts import bid_reference, contract_of
+from financing.market.auctions.contracts import bid_reference, offered, taken
 from financing.market.auctions.english import OpenBid
 from financing.market.auctions.sealed import Award, SealedBid
 from financing.market.auctions.store import Auction, Contract, StoredBid
@@ -33,7 +34,7 @@ class AuctionCourse(BaseModel):
     closes_at: Moment
 
 
-class OpenAuction(AuctionCourse, Command):
+class OpenAuction(AuctionCourse, SignedAt):
     """What the seller chooses; deposit, extension and time to pay are the rules'. `start` and `increment`: lowest first
     bid and raise (English), or first price and fall (Dutch)."""
 
@@ -62,7 +63,7 @@ class RevealBid(Command):
     nonce: str = Field(min_length=16, max_length=200, pattern=r"^[\x21-\x7e]+$")
 
 
-class TakeAtAsking(Command):
+class TakeAtAsking(SignedAt):
     """Take at the asking price if it is at most `price_max_fen_per_tonne`."""
 
     quantity_kg: Kilograms
@@ -83,7 +84,7 @@ def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Au
     if command.closes_at <= context.at:
         raise AuctionClosed("the auction would close before it is opened", closes_at=str(command.closes_at))
     terms = Terms(
-        auction_id=context.new_id("auc"),
+        auction_id=id_to_sign(unit, context, "auc", command),
         seller=context.actor.id,
         asset=asset.code,
         quantity=command.quantity_kg,
@@ -99,6 +100,7 @@ def open_auction(unit: MarketUnit, context: Context, command: OpenAuction) -> Au
         reveal_until=reveal,
         pay_within=timedelta(days=rules.pay_days),
     )
+    terms = offered(unit, context, terms, command)
     what_buyer_owes(context, terms.quantity, max(terms.start, terms.reserve))
     set_aside(unit, context, terms.seller, asset, terms.quantity, terms.auction_id)
     unit.auctions.add(terms)
@@ -174,11 +176,14 @@ def take_dutch(unit: MarketUnit, context: Context, auction_id: str, command: Tak
     _not_the_seller(terms, context)
     if quantity > auction.left:
         raise QuantityOutOfRange("less is left", left_kg=auction.left.kg, asked_kg=quantity.kg)
-    asking = dutch_price(terms, context.at)
+    # What a buyer signs names a price: that of the moment when it signed, which is no lower than now's.
+    signed_at = max(command.moment(context.at), terms.opens_at)
+    asking = dutch_price(terms, signed_at)
     if asking > command.price_max_fen_per_tonne:
         raise BidTooLow("the asking price is still higher", asking_fen_per_tonne=asking.amount)
-    contract = Contract(context.new_id("awd"), auction_id, context.actor.id, quantity, asking, "paid", context.at)
-    signed = replace(contract, signatures=contract_of(context, terms, contract, both=True))
+    award_id = id_to_sign(unit, context, "awd", command, auction_id)
+    contract = Contract(award_id, auction_id, context.actor.id, quantity, asking, "paid", signed_at)
+    signed = taken(unit, context, terms, contract, command)
     asset = Asset(terms.asset)
     sale = Delivery(
         seller=terms.seller,

@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from financing.base.commands import use_case
+from financing.base.commands import UNSIGNED, Signed, SignedAt, use_case
 from financing.base.context import Context
 from financing.base.errors import InvalidState
 from financing.base.quantities import Money
-from financing.base.signing import Signature, message_of, require_signed
 from financing.ledger.accounts import CNY, Asset, cash, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, give_back, post_entry
+from financing.ledger.signing import signed_by_actor
 from financing.market.auctions.store import Contract
-from financing.market.auctions.terms import Terms
+from financing.market.auctions.terms import Format, Terms
 from financing.market.delivery import Delivery, deliver, rules_of
 from financing.market.fees import quote
 from financing.market.unit import MarketUnit
 
 DOMAIN = "tanxin-auction-contract-v1"
+OFFER_DOMAIN = "tanxin-auction-offer-v1"
 
 
 def bid_reference(auction_id: str, bidder: str) -> str:
@@ -44,25 +45,61 @@ def contract_document(terms: Terms, contract: Contract) -> dict[str, Any]:
     }
 
 
-def contract_of(context: Context, terms: Terms, contract: Contract, *, both: bool = False) -> tuple[Signature, ...]:
-    """The actor's signature; with `both` the seller's too, which it gave by opening an auction that settles at once."""
-    message = message_of(DOMAIN, contract_document(terms, contract))
-    signers = (terms.seller, contract.bidder) if both else (context.actor.id,)
-    signatures = tuple(context.signer.sign(each, message) for each in signers)
-    for each in signatures:
-        require_signed(each, message, context.signer.public_key(each.signer_id))
-    return signatures
+def offer_document(terms: Terms) -> dict[str, Any]:
+    """What the seller of a falling-price auction signs: the first to take at the asking price has a contract."""
+    return {
+        "auction_id": terms.auction_id,
+        "format": terms.format.value,
+        "seller": terms.seller,
+        "asset": terms.asset,
+        "quantity_kg": terms.quantity.kg,
+        "start_fen_per_tonne": terms.start.amount,
+        "decrement_fen_per_tonne": terms.increment.amount,
+        "step_seconds": int(terms.step.total_seconds()),
+        "reserve_fen_per_tonne": terms.reserve.amount,
+        "opens_at": terms.opens_at.isoformat(),
+        "closes_at": terms.closes_at.isoformat(),
+    }
+
+
+def offered(unit: MarketUnit, context: Context, terms: Terms, command: SignedAt) -> Terms:
+    """The terms, signed by their seller if they make an offer that a buyer's word alone turns into a sale.
+
+    Raises `InvalidState` where this signature opened an auction already, and what `signed_by_actor` refuses.
+    """
+    if terms.format is not Format.DUTCH:
+        return terms
+    signed_at = command.moment(context.at).isoformat()
+    offer = signed_by_actor(unit, context, OFFER_DOMAIN, offer_document(terms), command, signed_at=signed_at)
+    if unit.auctions.is_known(terms.auction_id):
+        raise InvalidState("this signature opened an auction already", auction_id=terms.auction_id)
+    return replace(terms, offer=offer)
+
+
+def taken(unit: MarketUnit, context: Context, terms: Terms, contract: Contract, command: SignedAt) -> Contract:
+    """A contract that a taking makes: the seller's signature is on its offer, the buyer's on the contract.
+
+    Raises `InvalidState` where this signature took already, and what `signed_by_actor` refuses.
+    """
+    signed_at = command.moment(context.at).isoformat()
+    document = contract_document(terms, contract)
+    acceptance = signed_by_actor(unit, context, DOMAIN, document, command, signed_at=signed_at)
+    if any(each.award_id == contract.award_id for each in unit.auctions.contracts(terms.auction_id)):
+        raise InvalidState("this signature took credits already", award_id=contract.award_id)
+    return replace(contract, signatures=(acceptance,) if terms.offer is None else (terms.offer, acceptance))
 
 
 @use_case
-def sign_contract(unit: MarketUnit, context: Context, award_id: str) -> Contract:
-    """Sign as one side. Raises `NotPermitted`, `InvalidState` when this side has signed or it is past that."""
+def sign_contract(unit: MarketUnit, context: Context, award_id: str, command: Signed = UNSIGNED) -> Contract:
+    """Sign as one side. Raises `NotPermitted`, `InvalidState` when this side has signed or it is past that, and what
+    `signed_by_actor` refuses."""
     contract = unit.auctions.contract(award_id)
     terms = unit.auctions.get(contract.auction_id).terms
     context.require_party(terms.seller, contract.bidder)
     if contract.state != "contract" or any(each.signer_id == context.actor.id for each in contract.signatures):
         raise InvalidState("this side has signed, or the contract is settled", award_id=award_id)
-    signatures = (*contract.signatures, *contract_of(context, terms, contract))
+    made = signed_by_actor(unit, context, DOMAIN, contract_document(terms, contract), command)
+    signatures = (*contract.signatures, made)
     signed = replace(contract, signatures=signatures, state="signed" if len(signatures) == 2 else "contract")
     unit.auctions.save_contract(signed)
     return signed

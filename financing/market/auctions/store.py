@@ -75,6 +75,9 @@ class AuctionStore(Store):
             terms=_terms.encode(terms),
         )
 
+    def is_known(self, auction_id: str) -> bool:
+        return self._connection.execute(select(auction_t.c.id).where(auction_t.c.id == auction_id)).first() is not None
+
     def get(self, auction_id: str) -> Auction:
         row = self._one(select(auction_t).where(auction_t.c.id == auction_id), "no such auction", auction_id=auction_id)
         return _auction(row)

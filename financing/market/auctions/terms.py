@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from financing.base.errors import AuctionClosed, PeriodInvalid, QuantityOutOfRange
 from financing.base.quantities import KG_PER_TONNE, Carbon, Money, Price, Rate, require_utc
+from financing.base.signing import Signature
 
 
 class Format(StrEnum):
@@ -52,6 +53,7 @@ class Terms:
     closes_at: datetime
     reveal_until: datetime
     pay_within: timedelta
+    offer: Signature | None = None  # the seller's, on `offer_document`, where a buyer's word makes the sale
 
     def __post_init__(self) -> None:
         for name in ("opens_at", "closes_at", "reveal_until"):

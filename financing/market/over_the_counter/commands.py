@@ -9,15 +9,27 @@ from typing import Literal
 from pydantic import Field
 
 from financing.base.authority import HOLDERS
-from financing.base.commands import AssetCode, Command, FenPerTonne, Id, Kilograms, Moment, Text, use_case
+from financing.base.commands import (
+    UNSIGNED,
+    AssetCode,
+    Command,
+    FenPerTonne,
+    Id,
+    Kilograms,
+    Moment,
+    Signed,
+    Text,
+    use_case,
+)
 from financing.base.context import Context
 from financing.base.errors import InvalidState, NotPermitted, QuantityOutOfRange
 from financing.ledger.accounts import CNY, AccountKey, AccountKind, Asset, cash, escrow, holding
 from financing.ledger.posting import give_back, set_aside
+from financing.ledger.signing import signed_by_actor
 from financing.market.delivery import Delivery, asset_of, deliver, money_in_escrow, rules_of, what_buyer_owes
 from financing.market.fees import Quote
 from financing.market.over_the_counter import deals as rules
-from financing.market.over_the_counter.deals import Deal, Listing, QuoteGiven, QuoteRequest
+from financing.market.over_the_counter.deals import DEAL_DOMAIN, Deal, Listing, QuoteGiven, QuoteRequest
 from financing.market.unit import MarketUnit
 from financing.registry.retirement.commands import Purpose, record_retirement
 from financing.registry.retirement.model import Retirement
@@ -175,11 +187,11 @@ def propose_deal(unit: MarketUnit, context: Context, command: ProposeDeal) -> De
 
 
 @use_case
-def sign_deal(unit: MarketUnit, context: Context, deal_id: str) -> Deal:
+def sign_deal(unit: MarketUnit, context: Context, deal_id: str, command: Signed = UNSIGNED) -> Deal:
     """Sign as one side: what it owes goes into escrow; the second signature settles the deal."""
     deal = unit.otc.deal(deal_id)
     context.require_party(deal.seller, deal.buyer)
-    signature = context.signer.sign(context.actor.id, deal.message())
+    signature = signed_by_actor(unit, context, DEAL_DOMAIN, deal.document(), command)
     signed = rules.countersign(deal, signature, context.at)
     asset = Asset(deal.asset)
     if context.actor.id == deal.seller:

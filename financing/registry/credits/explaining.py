@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from financing.base.context import Context
 from financing.base.errors import FinancingError, NotRederivable
 from financing.base.quantities import Carbon, business_date
-from financing.base.signing import message_of, require_signed
+from financing.base.signing import message_of
 from financing.ledger.serials import SerialText
+from financing.ledger.signing import require_known
 from financing.registry.credits.carry_over import CarryOver
 from financing.registry.credits.model import Issuance
 from financing.registry.metering.commands import STATEMENT_DOMAIN as METERING_DOMAIN
@@ -91,7 +92,7 @@ def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
         parameters=claim.reduction.parameters,
         steps=claim.reduction.steps,
         verifier=statement.verifier,
-        verifier_signed=_verifier_signed(unit, context, claim),
+        verifier_signed=_verifier_signed(unit, claim),
         kilograms=kilograms,
         carried=carried,
         origin=origin,
@@ -121,8 +122,7 @@ def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> li
             raise NotRederivable("the grid node holds other readings", meter_id=meter.meter_id)
         statement = statements.get(meter.meter_id)
         if statement is not None:
-            key = context.signer.public_key(statement.grid_id)
-            require_signed(statement.signature, message_of(METERING_DOMAIN, statement.document), key)
+            require_known(unit, statement.signature, message_of(METERING_DOMAIN, statement.document))
         corrected = node.corrected_after(meter.meter_id, total.through_batch, total.period)
         explained = MeterExplained(
             meter.meter_id,
@@ -157,7 +157,7 @@ def _kilograms(unit: RegistryUnit, claim: MonitoringPeriod) -> tuple[int, int]:
     return anew.reduction.kg, anew.buffer.kg
 
 
-def _verifier_signed(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> bool:
+def _verifier_signed(unit: RegistryUnit, claim: MonitoringPeriod) -> bool:
     """Whether the statement is signed; raises `SignatureInvalid` or `NotRederivable` if the signature is of another
     statement. One that predates signing is not signed."""
     signed = unit.verification.statement(claim.monitoring_period_id)
@@ -165,6 +165,5 @@ def _verifier_signed(unit: RegistryUnit, context: Context, claim: MonitoringPeri
         return False
     if signed.document != statement_document(claim.statement):
         raise NotRederivable("the signed statement is another one", statement_id=signed.statement_id)
-    key = context.signer.public_key(signed.signature.signer_id)
-    require_signed(signed.signature, message_of(STATEMENT_DOMAIN, signed.document), key)
+    require_known(unit, signed.signature, message_of(STATEMENT_DOMAIN, signed.document))
     return True

@@ -9,15 +9,16 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from financing.base.commands import Command, Moment, use_case
+from financing.base.commands import Command, Moment, PublicKey, SignatureHex, Text, use_case
 from financing.base.context import Context
-from financing.base.errors import NotPermitted, ReadingRejected, SignatureInvalid
+from financing.base.errors import AlreadyExists, NotPermitted, ReadingRejected, SignatureInvalid
 from financing.base.parameters import Parameters
 from financing.base.quantities import INT64_MAX, Period, business_date
-from financing.base.signing import Signature, message_of, require_signed
+from financing.base.signing import Signature, is_weak, message_of, require_signed
+from financing.ledger.signing import signed_in_service
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
-from financing.registry.metering.model import MeteringStatement
+from financing.registry.metering.model import MeteringStatement, MeterKey
 from financing.registry.metering.node.port import MeteringNode, Receipt
 from financing.registry.metering.plausibility import Site, check_load, check_readings
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
@@ -28,6 +29,7 @@ from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 
 STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
+KEY_DOMAIN = "tanxin-meter-key-v1"
 PLAUSIBILITY = "pv"
 LOAD = "load"
 
@@ -53,7 +55,7 @@ class LoadReadings(Command):
     """Readings in time order on the meter's grid; all or none have an export, all or none a cumulative register."""
 
     interval_minutes: int = Field(strict=True, ge=1, le=43_200)
-    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")] | None = None
+    signature: SignatureHex | None = None
     correction: str = Field(default="", max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$", description="reason")
     readings: Annotated[list[Reading], Field(min_length=1, max_length=50_000)]
 
@@ -71,6 +73,41 @@ class LoadReadings(Command):
             np.array(export, dtype=np.int64) if export else None,
             np.array(register, dtype=np.int64) if register else None,
         )
+
+
+class ReplaceMeterKey(Command):
+    """A meter's next public key, and the signature of its private half over the document that names both."""
+
+    public_key: PublicKey
+    proof: SignatureHex = Field(description="signature over `tanxin-meter-key-v1` and the key's document")
+    why: Text
+
+
+def meter_key_document(meter_id: str, public_key: str) -> dict[str, str]:
+    """What a meter's next key signs (`KEY_DOMAIN`): for which meter it will sign."""
+    return {"meter_id": meter_id, "public_key": public_key}
+
+
+@use_case
+def replace_meter_key(unit: RegistryUnit, context: Context, meter_id: str, command: ReplaceMeterKey) -> MeterKey:
+    """Let a meter sign with another key from now on, as the grid company that measures it: the one before signs
+    nothing more, and what it signed stays.
+
+    Raises `NotPermitted` for another's meter, `SignatureInvalid` (no proof, or a key under which anybody signs),
+    `AlreadyExists` for a key that a meter has or had.
+    """
+    meter = unit.projects.meter(meter_id)
+    if meter.measured_by != context.actor.id:
+        raise NotPermitted("another grid company measures this meter", meter_id=meter_id)
+    if is_weak(command.public_key):
+        raise SignatureInvalid("under a key of small order anybody signs: make another", field="public_key")
+    proof = Signature(meter_id, command.public_key, command.proof)
+    require_signed(proof, message_of(KEY_DOMAIN, meter_key_document(meter_id, command.public_key)), command.public_key)
+    if unit.metering.key_is_known(command.public_key):
+        raise AlreadyExists("a meter has or had this key: make another", public_key=command.public_key)
+    key = MeterKey(meter_id, command.public_key, "meter", command.why)
+    unit.metering.add_key(key, context.at)
+    return key
 
 
 @use_case
@@ -111,7 +148,12 @@ def measure(
 
 
 def stated(
-    context: Context, period_id: str, meter: Meter, total: MeteredTotal, findings: tuple[Finding, ...]
+    unit: RegistryUnit,
+    context: Context,
+    period_id: str,
+    meter: Meter,
+    total: MeteredTotal,
+    findings: tuple[Finding, ...],
 ) -> MeteringStatement:
     """The grid company's signed statement of one meter's period."""
     document = {
@@ -129,7 +171,7 @@ def stated(
         "commitment": total.commitment,
         "through_batch": total.through_batch,
     }
-    signature = context.signer.sign(meter.measured_by, message_of(STATEMENT_DOMAIN, document))
+    signature = signed_in_service(unit, context, meter.measured_by, message_of(STATEMENT_DOMAIN, document))
     return MeteringStatement(
         period_id=period_id,
         meter_id=meter.meter_id,

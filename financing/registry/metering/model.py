@@ -13,11 +13,12 @@ from financing.base.storage.records import Fact
 
 @dataclass(frozen=True, slots=True)
 class MeterKey:
-    """`held_by` service: the service keeps the private key, on behalf of the grid company."""
+    """`held_by` service: a sandbox keeps the private key, on behalf of the grid company. `why` it replaced another."""
 
     meter_id: str
     public_key: str
     held_by: Literal["meter", "service"]
+    why: str = ""
 
 
 class StatedMeter(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from financing.base.signing import Signature
 from financing.base.storage.columns import table_of
@@ -18,12 +18,19 @@ statement_t = table_of(MeteringStatementRow)
 
 class MeteringStore(Store):
     def add_key(self, key: MeterKey, at: datetime) -> None:
-        self._add(key_t, key, registered_at=at)
+        """Let a meter sign with this key from now on."""
+        before = select(func.count()).select_from(key_t).where(key_t.c.meter_id == key.meter_id)
+        self._add(key_t, key, seq=self._connection.execute(before).scalar_one(), registered_at=at)
 
     def key(self, meter_id: str) -> MeterKey | None:
-        """The meter's key; None for a meter registered before keys were asked for."""
-        row = self._connection.execute(select(key_t).where(key_t.c.meter_id == meter_id)).first()
-        return None if row is None else MeterKey(row.meter_id, row.public_key, row.held_by)
+        """The meter's last key; None for a meter registered before keys were asked for."""
+        query = select(key_t).where(key_t.c.meter_id == meter_id).order_by(key_t.c.seq.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        return None if row is None else value_of(MeterKey, row)
+
+    def key_is_known(self, public_key: str) -> bool:
+        """Whether a meter has or had this key."""
+        return self._connection.execute(select(key_t).where(key_t.c.public_key == public_key)).first() is not None
 
     def add_statement(self, statement: MeteringStatement) -> None:
         self._add(statement_t, statement.signature, statement)

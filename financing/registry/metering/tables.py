@@ -27,7 +27,8 @@ class ReadingRow(SQLModel, table=True):
 
 
 class MeterKeyRow(SQLModel, table=True):
-    """The Ed25519 key that a meter signs with. `held_by` service: the service keeps the private key for its grid."""
+    """The Ed25519 keys that a meter signs with, one after the other by `seq`; the last one holds. `held_by` service: a
+    sandbox keeps the private key for its grid."""
 
     __tablename__: ClassVar[str] = "meter_key"
     __table_args__ = (
@@ -35,9 +36,11 @@ class MeterKeyRow(SQLModel, table=True):
         CheckConstraint("held_by IN ('meter','service')", name="meter_key_holder"),
     )
     meter_id: str = Field(primary_key=True, foreign_key="meter.id")
+    seq: int = Field(primary_key=True)
     public_key: str
     held_by: str
     registered_at: datetime = Field(sa_type=UtcDateTime)
+    why: str = ""
 
 
 class MeteringStatementRow(StatedMeter, SQLModel, table=True):

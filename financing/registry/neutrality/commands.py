@@ -7,11 +7,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, Kilograms, KilogramsFromZero, Moment, Text, use_case
+from financing.base.commands import (
+    UNSIGNED,
+    Command,
+    Id,
+    Kilograms,
+    KilogramsFromZero,
+    Moment,
+    SignedAt,
+    Text,
+    use_case,
+)
 from financing.base.context import Context
 from financing.base.quantities import Period, business_date
+from financing.ledger.signing import signed_by_actor
 from financing.registry.neutrality import model as rules
-from financing.registry.neutrality.model import FootprintLine, NeutralityClaim, ReductionLine
+from financing.registry.neutrality.model import DOMAIN, FootprintLine, NeutralityClaim, ReductionLine
 from financing.registry.unit import RegistryUnit
 from financing.registry.verification.commands import accreditations
 from financing.registry.verification.independence import Stakes, require_accredited, require_independent
@@ -92,16 +103,19 @@ def match_retirement(unit: RegistryUnit, context: Context, claim_id: str, comman
 
 
 @use_case
-def certify_claim(unit: RegistryUnit, context: Context, claim_id: str) -> NeutralityClaim:
+def certify_claim(unit: RegistryUnit, context: Context, claim_id: str, command: SignedAt = UNSIGNED) -> NeutralityClaim:
     """Certify a claim whose residual is covered, as an accredited and independent verifier, and sign the certificate.
 
-    Raises `NotPermitted`, `AccreditationMissing`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`.
+    Raises `NotPermitted`, `AccreditationMissing`, `ConflictOfInterest`, `ResidualNotCovered`, `InvalidState`, and what
+    `signed_by_actor` refuses.
     """
     claim = unit.neutrality.get(claim_id)
     _require_certifier(unit, context, claim)
     number = unit.neutrality.next_number()
-    certified = rules.certify(claim, context.actor.id, number, context.at)
-    signed = replace(certified, signature=context.signer.sign(context.actor.id, certified.message()))
+    signed_at = command.moment(context.at)
+    certified = rules.certify(claim, context.actor.id, number, signed_at)
+    signature = signed_by_actor(unit, context, DOMAIN, certified.document(), command, signed_at=signed_at.isoformat())
+    signed = replace(certified, signature=signature)
     unit.neutrality.save(signed, number=number)
     return signed
 

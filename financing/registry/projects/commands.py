@@ -30,7 +30,7 @@ class NewMeter(Command):
     interval_minutes: int = Field(strict=True, ge=1, le=43_200, description="1440 a day, 43200 a calendar month")
     role: str = Field(default="", max_length=40, description="its part, where the methodology has several")
     public_key: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; without it the service keeps the meter's key"
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Ed25519; a sandbox keeps the key of a meter that has none"
     )
 
 

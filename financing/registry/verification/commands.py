@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, WattHours, use_case
+from financing.base.commands import Command, Id, KilogramsFromZero, Moment, Sha256, SignedAt, WattHours, use_case
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Energy, Period, business_date
-from financing.base.signing import message_of
+from financing.ledger.signing import signed_by_actor
 from financing.registry.metering.commands import measure, stated
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.totals import MeteredTotal
@@ -35,7 +35,12 @@ from financing.registry.verification.findings import require_all_closed
 from financing.registry.verification.independence import Accreditation, Stakes, require_accredited, require_independent
 from financing.registry.verification.model import SignedStatement
 from financing.registry.verification.monitoring import MonitoringPeriod
-from financing.registry.verification.statement import STATEMENT_DOMAIN, VerificationStatement, statement_document
+from financing.registry.verification.statement import (
+    STATEMENT_DOMAIN,
+    VerificationStatement,
+    statement_document,
+    statement_id,
+)
 
 GREEN = GREEN_POWER
 
@@ -58,7 +63,7 @@ class SubmitPeriod(Command):
     declared: dict[Id, DeclaredInput] = Field(default={}, max_length=40)
 
 
-class StatePeriod(Command):
+class StatePeriod(SignedAt):
     """The verifier repeats what it verified, so a statement on other readings or another total cannot bind."""
 
     opinion: Literal["positive", "negative"]
@@ -107,7 +112,7 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
     claim_vehicles(unit, claim.monitoring_period_id, command.vehicles)
     freeze_certificates(unit, project.meter_ids, period, claim.monitoring_period_id)
     for meter, (total, findings) in zip(meters, measured, strict=True):
-        unit.metering.add_statement(stated(context, claim.monitoring_period_id, meter, total, findings))
+        unit.metering.add_statement(stated(unit, context, claim.monitoring_period_id, meter, total, findings))
     return claim
 
 
@@ -116,13 +121,14 @@ def state_period(unit: RegistryUnit, context: Context, period_id: str, command: 
     """Accept or reject a submitted period on a verifier's statement, signed with its key.
 
     Raises `NotPermitted` for another verifier's period, `AccreditationMissing`, `ConflictOfInterest`, `FindingsOpen`,
-    `StatementMismatch`, `PlausibilityFailed`, `InvalidState`.
+    `StatementMismatch`, `PlausibilityFailed`, `InvalidState`, and what `signed_by_actor` refuses.
     """
     claim = unit.periods.get(period_id)
     require_verifier(unit, context, claim)
     require_all_closed(unit.verification.findings(claim.monitoring_period_id))
+    signed_at = command.moment(context.at)
     statement = VerificationStatement(
-        statement_id=context.new_id("ver"),
+        statement_id=statement_id(claim.monitoring_period_id, context.actor.id, signed_at),
         monitoring_period_id=claim.monitoring_period_id,
         verifier=context.actor.id,
         opinion=command.opinion,
@@ -130,13 +136,13 @@ def state_period(unit: RegistryUnit, context: Context, period_id: str, command: 
         generation=command.generation_wh,
         reduction=command.reduction_kg,
         remarks=command.remarks,
-        signed_at=context.at,
+        signed_at=signed_at,
     )
     decided = (
         monitoring.accept(claim, statement) if command.opinion == "positive" else monitoring.reject(claim, statement)
     )
     document = statement_document(statement)
-    signature = context.signer.sign(context.actor.id, message_of(STATEMENT_DOMAIN, document))
+    signature = signed_by_actor(unit, context, STATEMENT_DOMAIN, document, command, signed_at=signed_at.isoformat())
     unit.periods.save(decided)
     if command.opinion == "negative":
         free_certificates(unit, claim.monitoring_period_id)

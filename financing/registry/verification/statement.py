@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -38,6 +39,11 @@ class Verifiable:
     generation: Energy
     reduction: Carbon
     submitted_at: datetime
+
+
+def statement_id(period_id: str, verifier: str, signed_at: datetime) -> str:
+    """The same for whoever asks for the text to sign and for who sends it signed: one statement a period stands."""
+    return f"ver_{hashlib.sha256(f'{period_id} {verifier} {signed_at.isoformat()}'.encode()).hexdigest()[:20]}"
 
 
 STATEMENT_DOMAIN = "tanxin-verification-statement-v1"

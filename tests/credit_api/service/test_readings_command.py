@@ -59,6 +59,16 @@ def test_what_sign_prints_is_what_the_api_takes(plant):
     )
 
 
+def test_a_meter_goes_on_with_another_key(plant, tmp_path):
+    world, _, file = plant
+    tanxin("key", tmp_path / "next.key")
+    proof = json.loads(tanxin("proof", "--meter", "M-CLI", "--key", tmp_path / "next.key").stdout)
+    world.post("grid-sip", "/v1/meters/M-CLI/key", proof | {"why": "a new meter"})
+    where = ("--key", tmp_path / "next.key", "--home", world.parts.settings.home)
+    loaded = tanxin("load", file, "--meter", "M-CLI", *where)
+    assert json.loads(loaded.stdout)["stored"] == 48
+
+
 def test_refusals_have_a_code(plant, tmp_path):
     world, key, file = plant
     home = ("--home", world.parts.settings.home)

@@ -100,7 +100,7 @@ def test_old_books_go_on(database_url, tmp_path, mode, claimed, green, kg):
     insert(engine, claim(workings(mode, claimed, green, kg)), kg)
     migrate(engine)
     writer, nodes = Writer(engine, UnitOfWork), GridNodes(tmp_path / "nodes")
-    signer = FileSigner(tmp_path / "signing")
+    signer = FileSigner(tmp_path / "signing", for_others=True)
     assert move_readings(writer, nodes, signer, AT) == 1
     assert move_readings(writer, nodes, signer, AT) == 0
     moved = nodes.of("grid").readings("M1", 60, DAY)
