@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from financing.base.errors import SignatureInvalid, SigningKeyMissing
 from financing.base.signing import Signature, sign_with
 from financing.base.storage.writer import Writer
-from financing.ledger.signing_keys import SigningKey
+from financing.ledger.signing import kept_here
 from financing.lending.unit import UnitOfWork
 
 OWN = "service."
@@ -91,7 +91,7 @@ def register_kept(writer: Writer[UnitOfWork], signer: FileSigner, at: datetime) 
     def run(unit: UnitOfWork) -> None:
         for organisation_id, public_key in kept.items():
             if unit.organisations.find(organisation_id) and not unit.signing_keys.find(public_key):
-                unit.signing_keys.add(SigningKey(organisation_id, public_key, "service", at, ""))
+                unit.signing_keys.add(kept_here(organisation_id, public_key, at))
 
     if kept:
         writer.execute(run)

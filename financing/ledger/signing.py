@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -22,7 +23,7 @@ from financing.base.context import Context
 from financing.base.errors import AlreadyExists, InvalidState, NotFound, SignatureInvalid, SignatureNeeded
 from financing.base.errors import SigningKeyMissing as NoKey
 from financing.base.signing import Signature, is_weak, message_of, require_signed
-from financing.ledger.signing_keys import SigningKey
+from financing.ledger.public_keys import SigningKey
 from financing.ledger.unit import LedgerUnit
 
 KEY_DOMAIN = "tanxin-signing-key-v1"
@@ -61,7 +62,13 @@ def register_signing_key(unit: LedgerUnit, context: Context, command: RegisterSi
         raise AlreadyExists("this key is registered, or was: make another", public_key=command.public_key)
     if sum(each.holds_at(context.at) for each in _holders(unit, context)) >= KEYS_MAX:
         raise InvalidState(f"an organisation has at most {KEYS_MAX} signing keys at once")
-    key = SigningKey(owner, command.public_key, "holder", context.at, context.person)
+    key = SigningKey(
+        organisation_id=owner,
+        public_key=command.public_key,
+        held_by="holder",
+        registered_at=context.at,
+        registered_by=context.person,
+    )
     unit.signing_keys.add(key)
     return key
 
@@ -126,8 +133,15 @@ def signed_in_service(unit: LedgerUnit, context: Context, organisation_id: str, 
     """
     signature = context.signer.sign(organisation_id, message)
     if unit.signing_keys.find(signature.public_key) is None:
-        unit.signing_keys.add(SigningKey(organisation_id, signature.public_key, "service", context.at, ""))
+        unit.signing_keys.add(kept_here(organisation_id, signature.public_key, context.at))
     return signature
+
+
+def kept_here(organisation_id: str, public_key: str, at: datetime) -> SigningKey:
+    """A key that this service keeps, or kept, for an organisation."""
+    return SigningKey(
+        organisation_id=organisation_id, public_key=public_key, held_by="service", registered_at=at, registered_by=""
+    )
 
 
 def require_known(unit: LedgerUnit, signature: Signature, message: bytes) -> None:

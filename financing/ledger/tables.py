@@ -9,6 +9,7 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint, Index, Uniqu
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, RowId, UtcDateTime
+from financing.ledger.public_keys import WhoseKey
 
 
 class OrganisationRow(SQLModel, table=True):
@@ -45,7 +46,7 @@ class PersonRow(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class SigningKeyRow(SQLModel, table=True):
+class SigningKeyRow(WhoseKey, SQLModel, table=True):
     """A public key under which an organisation's documents are verified. Never deleted; revoked once, for good."""
 
     __tablename__: ClassVar[str] = "signing_key"
@@ -53,14 +54,13 @@ class SigningKeyRow(SQLModel, table=True):
         CheckConstraint("length(public_key) = 64", name="signing_key_length"),
         CheckConstraint("held_by IN ('holder','node','service')", name="signing_key_holder"),
         CheckConstraint("revoked_at IS NULL OR revoked_at >= registered_at", name="signing_key_revoked"),
+        ForeignKeyConstraint(["organisation_id"], ["organisation.id"]),
+        Index("ix_signing_key_organisation_id", "organisation_id"),
     )
     public_key: str = Field(primary_key=True)
-    organisation_id: str = Field(foreign_key="organisation.id", index=True)
     held_by: str
     registered_at: datetime = Field(sa_type=UtcDateTime)
-    registered_by: str
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    why: str
 
 
 class ProposalRow(SQLModel, table=True):
