@@ -144,6 +144,17 @@ def kept_here(organisation_id: str, public_key: str, at: datetime) -> SigningKey
     )
 
 
+def require_node(
+    unit: LedgerUnit, context: Context, organisation_id: str, signature: Signature, message: bytes
+) -> None:
+    """Raise `SignatureInvalid` unless a live key of the organisation's own node made the signature."""
+    key = unit.signing_keys.find(signature.public_key)
+    holds = key is not None and key.holds_at(context.at)
+    if key is None or (key.organisation_id, key.held_by, holds) != (organisation_id, "node", True):
+        raise SignatureInvalid("no live key of this organisation's node signed", signer_id=organisation_id)
+    require_signed(signature, message, key.public_key)
+
+
 def require_known(unit: LedgerUnit, signature: Signature, message: bytes) -> None:
     """Raise `SignatureInvalid` unless a key that is or was registered for the signer made the signature.
 

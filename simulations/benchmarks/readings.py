@@ -65,7 +65,7 @@ def measure_readings(readings: int = 1_000_000, sample: int = 5_000) -> Readings
     clock = {"parse": 0.0, "store": 0.0, "check": 0.0}
     findings = energy = 0
     with tempfile.TemporaryDirectory() as folder:
-        node = SqlGridNode(open_engine(f"sqlite:///{Path(folder) / 'node.db'}"))
+        node = SqlGridNode(open_engine(f"sqlite:///{Path(folder) / 'node.db'}"), "grid-sip")
         for number, count in enumerate(counts):
             batch, signature = _arrive(text, f"M{number:03d}", count, key, clock)
             _store(node, batch, signature, clock)
@@ -137,7 +137,7 @@ def _check(node: SqlGridNode, meter_id: str, count: int, clock: dict[str, float]
 def _row_by_row(folder: Path, text: list[str], sample: int) -> float:
     """Readings a second when each line is parsed, checked and inserted by itself, in one transaction."""
     engine = open_engine(f"sqlite:///{folder / 'rows.db'}")
-    SqlGridNode(engine)
+    SqlGridNode(engine, "grid-sip")
     factor_bps = load_parameters().plausibility("pv", AT.date()).interval_capacity_factor_bps_reject
     most = CAPACITY_W * INTERVAL * factor_bps // 600_000
     head = {"meter_id": "R", "interval_minutes": INTERVAL, "first_at": 0, "last_at": 0, "count": sample}

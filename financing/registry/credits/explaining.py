@@ -13,9 +13,9 @@ from financing.ledger.serials import SerialText
 from financing.ledger.signing import require_known
 from financing.registry.credits.carry_over import CarryOver
 from financing.registry.credits.model import Issuance
-from financing.registry.metering.commands import STATEMENT_DOMAIN as METERING_DOMAIN
 from financing.registry.metering.node.port import MeteringNode
-from financing.registry.metering.totals import MeteredTotal, total_of
+from financing.registry.metering.node.statement import domain_of, total_stated
+from financing.registry.metering.totals import MeteredTotal
 from financing.registry.methodology.commands import derived_again
 from financing.registry.methodology.engine import rederived
 from financing.registry.methodology.reduction import ParameterValue, Step
@@ -115,14 +115,15 @@ def _meters(unit: RegistryUnit, context: Context, claim: MonitoringPeriod) -> li
     for total in claim.totals:
         meter = unit.projects.meter(total.meter_id)
         node: MeteringNode = context.nodes.of(meter.measured_by)
-        through = total.through_batch or None
-        batch = node.readings(meter.meter_id, total.interval_minutes, total.period, through_batch=through)
-        again = total_of(batch, total.period, total.through_batch)
+        again = node.total(meter.meter_id, total.interval_minutes, total.period, total.through_batch)
         if again != total:
             raise NotRederivable("the grid node holds other readings", meter_id=meter.meter_id)
         statement = statements.get(meter.meter_id)
         if statement is not None:
-            require_known(unit, statement.signature, message_of(METERING_DOMAIN, statement.document))
+            document = statement.document
+            require_known(unit, statement.signature, message_of(domain_of(document), document))
+            if total_stated(document) != total:
+                raise NotRederivable("the grid company stated another total", meter_id=meter.meter_id)
         corrected = node.corrected_after(meter.meter_id, total.through_batch, total.period)
         explained = MeterExplained(
             meter.meter_id,

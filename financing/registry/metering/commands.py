@@ -12,23 +12,22 @@ from pydantic import Field
 from financing.base.commands import Command, Moment, PublicKey, SignatureHex, Text, use_case
 from financing.base.context import Context
 from financing.base.errors import AlreadyExists, NotPermitted, ReadingRejected, SignatureInvalid
-from financing.base.parameters import Parameters
+from financing.base.parameters.records import LoadLimits, PlausibilityLimits
 from financing.base.quantities import INT64_MAX, Period, business_date
 from financing.base.signing import Signature, is_weak, message_of, require_signed
-from financing.ledger.signing import signed_in_service
+from financing.ledger.signing import require_node, signed_in_service
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.intervals import ends_of
 from financing.registry.metering.model import MeteringStatement, MeterKey
 from financing.registry.metering.node.port import MeteringNode, Receipt
-from financing.registry.metering.plausibility import Site, check_load, check_readings
+from financing.registry.metering.node.statement import DOMAIN, Question, Stated, read_statement
 from financing.registry.metering.readings import SIGNING_DOMAIN, ReadingBatch, require_within_capacity
-from financing.registry.metering.totals import MeteredTotal, total_of
+from financing.registry.metering.totals import MeteredTotal
 from financing.registry.methodology.commands import pinned
 from financing.registry.methodology.definition import Methodology
 from financing.registry.projects.model import Meter, Project
 from financing.registry.unit import RegistryUnit
 
-STATEMENT_DOMAIN = "tanxin-metering-statement-v1"
 KEY_DOMAIN = "tanxin-meter-key-v1"
 PLAUSIBILITY = "pv"
 LOAD = "load"
@@ -136,70 +135,59 @@ def load_readings(
     return node.add(batch, signed, reason=reason, at=context.at)
 
 
-def measure(
-    context: Context, project: Project, methodology: Methodology, meter: Meter, period: Period
-) -> tuple[MeteredTotal, tuple[Finding, ...]]:
-    """What the node holds of one meter now: its total with gaps as zero, and what the checks find."""
+def question_of(context: Context, project: Project, methodology: Methodology, meter: Meter, period: Period) -> Question:
+    """What the registry asks of one meter's period: with the limits of today, and what the methodology asks for."""
+    rule = methodology.file.monitoring
+    if rule is None:
+        raise ReadingRejected("the methodology measures nothing", methodology=methodology.tag)
+    role = methodology.file.roles[project.role_of(meter.meter_id, next(iter(methodology.file.roles)))]
+    on = business_date(context.at)
+    limits: PlausibilityLimits | LoadLimits
+    if role.checks == "load":
+        limits = context.parameters.load_limit(LOAD, on)
+    else:
+        limits = context.parameters.plausibility(PLAUSIBILITY, on)
+    return Question(
+        meter_id=meter.meter_id,
+        interval_minutes=meter.interval_minutes,
+        starts_at=period.start,
+        ends_at=period.end,
+        capacity_w=_capacity(project),
+        latitude_deg=project.location.latitude_deg,
+        longitude_deg=project.location.longitude_deg,
+        limits=limits,
+        rule=rule,
+    )
+
+
+def measure(context: Context, meter: Meter, question: Question) -> tuple[Stated, MeteredTotal, tuple[Finding, ...]]:
+    """What the node holds of one meter now: its statement, the total with gaps as zero, and what the checks find."""
     node: MeteringNode = context.nodes.of(meter.measured_by)
-    through = node.last_batch(meter.meter_id)
-    batch = node.readings(meter.meter_id, meter.interval_minutes, period, through_batch=through)
-    total = total_of(batch, period, through)
-    return total, _checked(context.parameters, context.at, project, methodology, batch, period)
+    said = node.statement(question)
+    return said, *read_statement(said.document, meter.measured_by, question)
 
 
-def stated(
-    unit: RegistryUnit,
-    context: Context,
-    period_id: str,
-    meter: Meter,
-    total: MeteredTotal,
-    findings: tuple[Finding, ...],
-) -> MeteringStatement:
-    """The grid company's signed statement of one meter's period."""
-    document = {
-        "period_id": period_id,
-        "meter_id": meter.meter_id,
-        "grid_id": meter.measured_by,
-        "starts_at": total.period.start.isoformat(),
-        "ends_at": total.period.end.isoformat(),
-        "interval_minutes": total.interval_minutes,
-        "energy_wh": total.generation.wh,
-        "export_wh": None if total.export is None else total.export.wh,
-        "intervals_expected": total.intervals_expected,
-        "intervals_missing": total.intervals_missing,
-        "findings": [[finding.code, finding.severity, finding.count] for finding in findings],
-        "commitment": total.commitment,
-        "through_batch": total.through_batch,
-    }
-    signature = signed_in_service(unit, context, meter.measured_by, message_of(STATEMENT_DOMAIN, document))
+def stated(unit: RegistryUnit, context: Context, period_id: str, meter: Meter, said: Stated) -> MeteringStatement:
+    """The grid company's signed statement for a claim.
+
+    Raises `SignatureInvalid` unless a key of the company's own node signed it, and holds; `SigningKeyMissing` for one
+    of a node in this process outside a sandbox.
+    """
+    message = message_of(DOMAIN, said.document)
+    if said.signature is None:
+        signature = signed_in_service(unit, context, meter.measured_by, message)
+    else:
+        require_node(unit, context, meter.measured_by, said.signature, message)
+        signature = said.signature
     return MeteringStatement(
         period_id=period_id,
         meter_id=meter.meter_id,
         grid_id=meter.measured_by,
-        energy_wh=total.generation.wh,
-        commitment=total.commitment,
-        document=document,
+        energy_wh=said.document["energy_wh"],
+        commitment=said.document["commitment"],
+        document=dict(said.document),
         signature=signature,
     )
-
-
-def _checked(
-    parameters: Parameters,
-    at: datetime,
-    project: Project,
-    methodology: Methodology,
-    batch: ReadingBatch,
-    period: Period,
-) -> tuple[Finding, ...]:
-    rule = methodology.file.monitoring
-    if rule is None:
-        raise ReadingRejected("the methodology measures nothing", methodology=methodology.tag)
-    role = methodology.file.roles[project.role_of(batch.meter_id, next(iter(methodology.file.roles)))]
-    on = business_date(at)
-    if role.checks == "load":
-        return check_load(batch, period, _capacity(project), parameters.load_limit(LOAD, on), rule)
-    site = Site(_capacity(project), project.location.latitude_deg, project.location.longitude_deg)
-    return check_readings(batch, period, site, parameters.plausibility(PLAUSIBILITY, on), rule)
 
 
 def _reject_bps(unit: RegistryUnit, context: Context, project: Project, meter: Meter) -> int:

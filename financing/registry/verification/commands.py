@@ -13,8 +13,9 @@ from financing.base.context import Context
 from financing.base.errors import NotPermitted
 from financing.base.quantities import Energy, Period, business_date
 from financing.ledger.signing import signed_by_actor
-from financing.registry.metering.commands import measure, stated
+from financing.registry.metering.commands import measure, question_of, stated
 from financing.registry.metering.findings import Finding
+from financing.registry.metering.node.statement import Question
 from financing.registry.metering.totals import MeteredTotal
 from financing.registry.methodology.commands import archive, pinned
 from financing.registry.methodology.definition import Methodology
@@ -73,6 +74,18 @@ class StatePeriod(SignedAt):
     remarks: str = Field(default="", max_length=4000, pattern=r"^[^\x00]*$")
 
 
+def questions_of(unit: RegistryUnit, context: Context, command: SubmitPeriod) -> list[tuple[Meter, Question]]:
+    """What grid nodes are asked for a claim, so that those that are elsewhere can be asked before it is committed.
+
+    Raises `NotPermitted` unless the actor owns the project, `NotFound`.
+    """
+    project = unit.projects.get(command.project_id)
+    context.require_party(project.owner)
+    methodology, period = pinned(unit, context, project), Period(command.starts_at, command.ends_at)
+    meters = unit.projects.meters(project.project_id)
+    return [(meter, question_of(context, project, methodology, meter, period)) for meter in meters]
+
+
 @use_case
 def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -> MonitoringPeriod:
     """Claim a period: total the readings at their grid nodes, check them, and apply the pinned methodology with the
@@ -86,7 +99,11 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
     period = Period(command.starts_at, command.ends_at)
     methodology = pinned(unit, context, project)
     meters = unit.projects.meters(project.project_id)
-    measured = [measure(context, project, methodology, meter, period) for meter in meters]
+    said, measured = [], []
+    for meter in meters:
+        statement, total, found = measure(context, meter, question_of(context, project, methodology, meter, period))
+        said.append(statement)
+        measured.append((total, found))
     resolved = resolve(methodology, Tables.of(context.parameters), dict(project.choices), on)
     reduction = calculate(
         methodology,
@@ -111,8 +128,8 @@ def submit_period(unit: RegistryUnit, context: Context, command: SubmitPeriod) -
     unit.periods.add(claim)
     claim_vehicles(unit, claim.monitoring_period_id, command.vehicles)
     freeze_certificates(unit, project.meter_ids, period, claim.monitoring_period_id)
-    for meter, (total, findings) in zip(meters, measured, strict=True):
-        unit.metering.add_statement(stated(unit, context, claim.monitoring_period_id, meter, total, findings))
+    for meter, statement in zip(meters, said, strict=True):
+        unit.metering.add_statement(stated(unit, context, claim.monitoring_period_id, meter, statement))
     return claim
 
 

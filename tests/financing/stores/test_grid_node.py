@@ -23,7 +23,7 @@ SIGNED = Signature("M1", "0" * 64, "1" * 128)
 
 @pytest.fixture
 def node(database_url):
-    opened = SqlGridNode(open_engine(database_url))
+    opened = SqlGridNode(open_engine(database_url), "grid-sip")
     yield opened
     opened.close()
 

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from financing.base.quantities import Period
 from financing.base.signing import Signature
+from financing.registry.metering.node.statement import Question, Stated
 from financing.registry.metering.readings import ReadingBatch
+from financing.registry.metering.totals import MeteredTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +41,32 @@ class MeteringNode(Protocol):
         """Keep a signed batch; with a reason, as a new revision. Raises `DuplicateReading`, `ReadingRejected`."""
         ...
 
-    def readings(
-        self, meter_id: str, interval_minutes: int, period: Period, *, through_batch: int | None = None
-    ) -> ReadingBatch:
-        """The latest revision of each reading in `period`, of batches up to `through_batch`."""
+    def statement(self, question: Question) -> Stated:
+        """What the readings of a meter's period say now: totals, gaps, findings. Raises `ReadingRejected` for none."""
         ...
 
-    def last_batch(self, meter_id: str) -> int:
-        """The number of the meter's latest batch; 0 when it has none."""
+    def total(self, meter_id: str, interval_minutes: int, period: Period, through_batch: int | None) -> MeteredTotal:
+        """The total again, of batches up to `through_batch`: that of a claim, whatever was corrected since."""
+        ...
+
+    def readings(self, meter_id: str, interval_minutes: int, period: Period) -> ReadingBatch:
+        """The latest revision of each reading in `period`. Raises `NotPermitted` where they lie elsewhere."""
         ...
 
     def corrected_after(self, meter_id: str, batch_id: int, period: Period) -> bool:
         """Whether a correction of readings in `period` came after this batch."""
         ...
 
-    def span(self, meter_id: str) -> Span: ...
+    def span(self, meter_id: str) -> Span:
+        """How much of a meter is read."""
+        ...
 
     def daily_wh(self, meter_ids: tuple[str, ...], days: int) -> Mapping[int, int]:
         """Sums by day in China (days since 1970-01-01) over the last `days` days that have readings."""
         ...
 
     def summary(self) -> tuple[int, int]:
-        """(intervals read, Wh) over everything the node holds."""
+        """(intervals read, Wh) over everything the node holds, which is told inside one process alone."""
         ...
 
 

@@ -17,8 +17,10 @@ from financing.base.quantities import Period
 from financing.base.signing import Signature
 from financing.base.storage.database import lock_for_writing
 from financing.registry.metering.node.port import Receipt, Span
+from financing.registry.metering.node.statement import Question, Stated, statement_of
 from financing.registry.metering.node.tables import COLUMNS, batch_t, immutability, node_tables, reading_t
 from financing.registry.metering.readings import ReadingBatch
+from financing.registry.metering.totals import MeteredTotal, total_of
 
 DAY = 86_400
 CHINA_OFFSET = 8 * 3_600
@@ -28,8 +30,8 @@ CHUNK = 100_000
 class SqlGridNode:
     """The store of one grid company on one engine."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, grid_id: str) -> None:
+        self._engine, self._grid_id = engine, grid_id
         self._writing = engine.execution_options(tanxin_writer=True)
         with self._writing.begin() as connection:
             lock_for_writing(connection)
@@ -71,6 +73,15 @@ class SqlGridNode:
             batch_id = int(inserted.inserted_primary_key[0])
             _insert(connection, batch, revisions, batch_id)
         return Receipt(batch_id, commitment, len(batch), deduplicated=False, reason=reason)
+
+    def statement(self, question: Question) -> Stated:
+        through = self.last_batch(question.meter_id)
+        batch = self.readings(question.meter_id, question.interval_minutes, question.period, through_batch=through)
+        return Stated(statement_of(batch, through, self._grid_id, question), None)
+
+    def total(self, meter_id: str, interval_minutes: int, period: Period, through_batch: int | None) -> MeteredTotal:
+        batch = self.readings(meter_id, interval_minutes, period, through_batch=through_batch or None)
+        return total_of(batch, period, through_batch or 0)
 
     def readings(
         self, meter_id: str, interval_minutes: int, period: Period, *, through_batch: int | None = None

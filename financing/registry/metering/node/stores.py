@@ -23,7 +23,7 @@ class GridNodes:
     def of(self, grid_id: str) -> SqlGridNode:
         with self._gate:
             if grid_id not in self._nodes:
-                self._nodes[grid_id] = SqlGridNode(open_engine(self._url(grid_id)))
+                self._nodes[grid_id] = SqlGridNode(open_engine(self._url(grid_id)), grid_id)
             return self._nodes[grid_id]
 
     def close(self) -> None:
