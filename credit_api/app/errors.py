@@ -158,6 +158,7 @@ STATUS: Mapping[str, int] = {
     "bid_too_low": 409,
     "commitment_mismatch": 409,
     "overpayment_refused": 409,
+    "grid_node_unavailable": 503,
     "signature_needed": 409,
     "signing_key_missing": 409,
     "signature_invalid": 422,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Engine
@@ -37,6 +39,7 @@ from financing.registry.metering.node.stores import GridNodes
 from financing.registry.methodology.definition import compiled
 
 if TYPE_CHECKING:
+    from credit_api.nodes.metering import RemoteMetering
     from federated.governance.versions import Governance
     from federated.serving import Network
 
@@ -157,6 +160,15 @@ class Parts:
         self.engine.dispose()
 
 
+def _elsewhere(home: Path, grid_id: str, url: str) -> RemoteMetering:
+    """A grid company's node in a process of its own, asked by the key and certificate in this service's home."""
+    # Few services ask nodes elsewhere, which take a second to load.
+    from credit_api.nodes.metering import RemoteMetering  # noqa: PLC0415
+    from federated.channel.node_keys import NodeKeys  # noqa: PLC0415
+
+    return RemoteMetering(NodeKeys(home), grid_id, url)
+
+
 def assemble(settings: Settings) -> Parts:
     """Open everything `settings` points at, and bring the database's schema up to date."""
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -175,7 +187,7 @@ def assemble(settings: Settings) -> Parts:
         parameters=parameters,
         signer=signer,
         authority=Authority(settings.home / "signing" / "documents"),
-        nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes),
+        nodes=GridNodes(settings.home / "grid-nodes", settings.grid_nodes, partial(_elsewhere, settings.home)),
         audit=AuditTrail(writer),
         rates=Rates(settings.limits),
         known_keys=KnownKeys(sandbox=settings.sandbox),

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from credit_api.cli import node_keys, node_serving
+from credit_api.cli.meters import meter_app
 from credit_api.cli.network import refusals
 from credit_api.cli.options import REFUSED
 from federated.channel.own_socket import OwnNode, is_served
@@ -36,6 +37,7 @@ from federated.nodes.store import NodeStore
 node_app = typer.Typer(no_args_is_help=True, help="One bank or grid company: its key, its certificate, its customers.")
 for _name, _command in (node_keys.COMMANDS | node_serving.COMMANDS).items():
     node_app.command(_name)(_command)
+node_app.add_typer(meter_app, name="meter")
 Store = Annotated[Path, typer.Option(help="The node's store, such as <home>/network/nodes/bank-gusu.db.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 

@@ -71,7 +71,9 @@ class CustomerStory:
 def asset_story(connection: Connection, parameters: Parameters, nodes: MeteringNodes, at: datetime) -> AssetStory:
     plants, capacity = _row(connection, select(func.count(), func.coalesce(func.sum(project_t.c.capacity_w), 0)))
     measured = [
-        nodes.of(grid.id).summary() for grid in UnitOfWork(connection).organisations.all() if grid.kind == "grid"
+        nodes.of(grid.id).summary()
+        for grid in UnitOfWork(connection).organisations.all("grid")
+        if nodes.is_here(grid.id)  # what a node elsewhere holds in all, it tells nobody
     ]
     readings, metered = sum(count for count, _ in measured), sum(wh for _, wh in measured)
     states = {

@@ -23,6 +23,7 @@ from credit_api.http.callers import Call, CallDep, PartsDep, PrincipalDep
 from credit_api.http.paging import PagingDep
 from credit_api.http.problems import PROBLEMS
 from credit_api.http.routing import Router
+from credit_api.measuring.asking import claimed
 from financing.base.commands import Command, Id
 from financing.base.context import Context
 from financing.base.errors import NotPermitted
@@ -36,7 +37,7 @@ from financing.registry.projects.commands import RegisterProject, register_proje
 from financing.registry.retirement.commands import RetireCredits, retire_credits
 from financing.registry.retirement.model import require_certificate_number
 from financing.registry.verification.auditing import corrected_since
-from financing.registry.verification.commands import StatePeriod, SubmitPeriod, state_period, submit_period
+from financing.registry.verification.commands import StatePeriod, SubmitPeriod, state_period
 from financing.registry.verification.monitoring import MonitoringState
 
 router = Router(prefix="/v1", tags=["assets"], responses=PROBLEMS)
@@ -131,7 +132,8 @@ async def add_readings_csv(
 @router.post("/monitoring-periods", status_code=201, response_model=PeriodOut)
 async def submit(body: SubmitPeriod, call: CallDep) -> Response:
     """Claim a period of one of the caller's projects: readings are totalled, checked and turned into a reduction."""
-    return await call.commit(submit_period.given(body), answer=PeriodOut.of)
+    given = await run_in_threadpool(claimed, call.parts, call.issuer.context(), body)
+    return await call.commit(given, answer=PeriodOut.of)
 
 
 @router.get("/monitoring-periods")

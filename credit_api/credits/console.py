@@ -12,8 +12,9 @@ from fastapi.responses import Response
 from credit_api.console.charts import NARROW, WIDE, BarChart, bar_chart
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import FieldInvalid, Post, PostDep
-from credit_api.console.queries import daily_kwh
+from credit_api.console.queries import daily_kwh, span_of
 from credit_api.http.routing import Router
+from credit_api.measuring.asking import claimed
 from credit_api.over_the_counter.dealing import own_listings
 from financing.base.authority import HOLDERS
 from financing.base.commands import Id
@@ -26,7 +27,7 @@ from financing.lending.unit import UnitOfWork
 from financing.registry.credits.queries import amounts, holdings
 from financing.registry.metering.node.port import Span
 from financing.registry.methodology.commands import pinned
-from financing.registry.verification.commands import GREEN, SubmitPeriod, submit_period
+from financing.registry.verification.commands import GREEN, SubmitPeriod
 
 router = Router(include_in_schema=False)
 CALLS, DECISIONS = 20, 8
@@ -85,15 +86,12 @@ def project_page(page: Page, project_id: str, days: int = 90) -> Response:
         plant = unit.projects.get(project_id)
         if plant.owner != principal.organisation_id and principal.kind not in SEES_EVERY_PROJECT:
             raise NotPermitted("this project is another organisation's", project_id=project_id)
-        meters = [
-            (meter, page.parts.nodes.of(meter.measured_by).span(meter.meter_id))
-            for meter in unit.projects.meters(project_id)
-        ]
+        meters = [(meter, span_of(page.parts.nodes, meter)) for meter in unit.projects.meters(project_id)]
         claims = unit.periods.of_project(project_id, window=page.window("claims"))
         claimed_to = unit.periods.last_end(project_id)
         daily = daily_kwh(page.parts.nodes, [meter for meter, _ in meters], days)
         methodology = pinned(unit, page.context(), plant)
-    starts, ends = _unclaimed(claimed_to, [span for _, span in meters])
+    starts, ends = _unclaimed(claimed_to, [span for _, span in meters if span is not None])
     return page.render(
         "project.html",
         project=plant,
@@ -143,14 +141,16 @@ def _unclaimed(claimed_to: datetime | None, spans: list[Span]) -> tuple[date | N
 def submit(post: PostDep, project_id: Id) -> Response:
     """Claim a period: readings are totalled, checked and turned into a reduction."""
     return post.commit(
-        lambda: submit_period.given(
+        lambda: claimed(
+            post.page.parts,
+            post.page.context(),
             post.read(
                 SubmitPeriod,
                 project_id=project_id,
                 starts_at=post.start_of("starts_on"),
                 ends_at=post.end_of("ends_on"),
                 declared=_declared(post),
-            )
+            ),
         ),
         to=f"/console/projects/{project_id}#claims",
         flash="period_submitted",

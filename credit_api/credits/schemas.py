@@ -77,10 +77,12 @@ class PeriodOut(ClaimedProject, ResponseModel):
     findings: list[FindingOut]
     verifier_id: str | None = read("statement?.verifier")
     issuance_id: str | None
-    corrected_since: bool = Field(description="readings of the period were corrected after it was submitted")
+    corrected_since: bool | None = Field(
+        description="readings of the period were corrected after it was submitted; null while that is not known"
+    )
 
     @classmethod
-    def of(cls, claim: MonitoringPeriod, /, *, corrected_since: bool = False) -> Self:
+    def of(cls, claim: MonitoringPeriod, /, *, corrected_since: bool | None = False) -> Self:
         reduction = claim.reduction
         claimed, factor = reduction.step("claimed"), reduction.parameter("factor")
         return cls.joined(

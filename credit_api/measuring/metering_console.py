@@ -6,6 +6,7 @@ from fastapi.responses import Response
 
 from credit_api.console.pages import Page, PageDep
 from credit_api.console.posting import PostDep
+from credit_api.console.queries import span_of
 from credit_api.http.routing import Router
 from financing.base.context import Context
 from financing.lending.unit import UnitOfWork
@@ -26,9 +27,8 @@ def meters_page(page: Page) -> Response:
     me = page.principal("grid").organisation_id
     with page.parts.reading() as connection:
         unit = UnitOfWork(connection)
-        node = page.parts.nodes.of(me)
         measured = unit.projects.measured_by(me, window=page.window("meters")).map(
-            lambda rows: [(project, meter, node.span(meter.meter_id)) for project, meter in rows]
+            lambda rows: [(project, meter, span_of(page.parts.nodes, meter)) for project, meter in rows]
         )
     return page.render("metering.html", measured=measured)
 

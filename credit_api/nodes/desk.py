@@ -19,6 +19,7 @@ import uvicorn
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
+from credit_api.nodes.meters import OwnMeters, state_totals
 from credit_api.nodes.metrics import Metrics
 from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
 from credit_api.nodes.register import Register
@@ -76,6 +77,7 @@ class Desk:
     register: Register
     peers: Mapping[str, Peer]
     own_network: Network | None = None
+    meters: OwnMeters | None = None
     metrics: Metrics = field(default_factory=Metrics)
     _training: Trains | None = None
     _context: ssl.SSLContext | None = None
@@ -101,11 +103,12 @@ class Desk:
             governance = oversight.governance
             register = Register(home, governance, node.now, node.org_id, lambda: {*peers, *pinned_kinds(opened)}, keys)
             known = {name: Peer(node, keys, name, url) for name, url in sorted(peers.items())}
+            meters = OwnMeters(home, opened, node.now) if isinstance(node, GridNode) else None
         except FederatedError:
             opened.close()
             oversight.close()
             raise
-        return Desk(home, node, keys, models, oversight, register, known)
+        return Desk(home, node, keys, models, oversight, register, known, meters=meters)
 
     def network(self) -> Network:
         """The network as a bank's own systems see it: itself here, grid companies elsewhere. It closes them too.
@@ -161,6 +164,8 @@ class Desk:
     def server(self, host: str, port: int, limits: Limits) -> uvicorn.Server:
         """What answers others."""
         service = node_service(self.node, self.models, self.register, self.training, self.keys)
+        if self.meters is not None:
+            state_totals(service, self.meters)
         config = uvicorn.Config(
             self.metrics.counting(service), host=host, port=port, http=known_by(limits),
             ssl_context_factory=lambda *_: self._serving(), log_level="warning", access_log=False,
@@ -255,5 +260,7 @@ class Desk:
         """Close store, register and connections."""
         for peer in self.peers.values():
             peer.close()
+        if self.meters is not None:
+            self.meters.close()
         self.node.close()
         self.oversight.close()

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import uvicorn
-from fastapi import Depends, FastAPI, Response
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from credit_api.nodes.customer_routes import customer_routes
 from credit_api.nodes.messages import ActName
+from credit_api.nodes.meters import meter_routes
 from credit_api.nodes.metrics import health_of
 from credit_api.nodes.service import not_read, read, refused
 from federated.consent.record import Purpose
@@ -27,6 +29,7 @@ from federated.nodes.bank import BankNode
 from federated.nodes.statements import as_document
 from federated.serving.network import Network
 from federated.serving.queries import NoFile, ScoreQuery
+from financing.base.errors import FinancingError
 
 if TYPE_CHECKING:
     from credit_api.nodes.desk import Desk
@@ -101,6 +104,9 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
         return {"subjects": desk.node.customers(asked.limit, asked.after)}
 
     customer_routes(app, desk.node, desk.home)
+    if desk.meters is not None:
+        app.exception_handler(FinancingError)(_refused_readings)
+        meter_routes(app, desk.meters)
 
     @app.post("/statement-key")
     def statement_key(asked: Annotated[Keyed, Depends(read(Keyed))]) -> dict[str, Any]:
@@ -129,6 +135,12 @@ def local_service(desk: Desk, network: Network | None) -> FastAPI:
         return standing_of(desk)
 
     return app
+
+
+def _refused_readings(request: Request, error: Exception) -> JSONResponse:
+    """A refusal of meters and readings, as one that every party of a network reads."""
+    assert isinstance(error, FinancingError)
+    return refused(request, ChannelRefused(f"{error.code}: {error.detail}", **error.context))
 
 
 def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:

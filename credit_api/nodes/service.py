@@ -63,7 +63,7 @@ Known = Callable[[bytes], Awaitable[Party]]
 TRAINING = CapacityLimiter(4)
 
 
-async def _peer(request: Request) -> Party:
+async def peer_of(request: Request) -> Party:
     """Who asks, as it is known now: by a certificate that was revoked, or a peer that was unpinned, since the
     connection was made, nobody is answered; nor in another kind than it was met as."""
     certificate = getattr(request.state, PEER, None)
@@ -74,7 +74,7 @@ async def _peer(request: Request) -> Party:
 
 
 async def _bank(request: Request) -> Party:
-    party = await _peer(request)
+    party = await peer_of(request)
     if party.kind != "bank":
         raise NotPermitted(f"{party.name} is no bank", peer=party.name)
     return party
@@ -102,13 +102,13 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 async def _operator(request: Request) -> Party:
-    party = await _peer(request)
+    party = await peer_of(request)
     if party.kind != "operator":
         raise NotPermitted(f"{party.name} is no operator", peer=party.name)
     return party
 
 
-Asker = Annotated[Party, Depends(_peer)]
+Asker = Annotated[Party, Depends(peer_of)]
 Operator = Annotated[Party, Depends(_operator)]
 Bank = Annotated[Party, Depends(_bank)]
 

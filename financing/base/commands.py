@@ -117,6 +117,11 @@ class Given(Generic[U_contra, R]):
     run: Callable[[U_contra, Context], R]
     arguments: Callable[[], dict[str, Any]]
 
+    def within(self, changed: Callable[[Context], Context]) -> Given[U_contra, R]:
+        """The same command, run in another context."""
+        run = self.run
+        return Given(self.name, self.body, lambda unit, context: run(unit, changed(context)), self.arguments)
+
     def then(self, show: Callable[[U_contra, Context, R], S]) -> Given[U_contra, S]:
         """The same command, whose answer is made of its result in the same unit of work."""
         run = self.run

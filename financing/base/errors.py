@@ -183,6 +183,10 @@ class OverpaymentRefused(FinancingError, code="overpayment_refused"):
     """A repayment is larger than the debt on its date."""
 
 
+class GridNodeUnavailable(FinancingError, code="grid_node_unavailable"):
+    """A grid company's own node does not answer, or not as nodes do: what its meters read is not known now."""
+
+
 class SignatureNeeded(FinancingError, code="signature_needed"):
     """The organisation signs with keys of its own: `to_sign` is the text, its signature comes with the command."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -35,15 +35,18 @@ class RegisterSigningKey(Command):
 
     public_key: PublicKey
     proof: SignatureHex = Field(description="signature over `tanxin-signing-key-v1` and the key's document")
+    held_by: Literal["holder", "node"] = Field(
+        default="holder", description="`node`: that of a grid company's own node, which states what meters read"
+    )
 
 
 class RevokeSigningKey(Command):
     why: Text
 
 
-def key_document(organisation_id: str, public_key: str) -> dict[str, str]:
-    """What a key signs when it is registered (`KEY_DOMAIN`): for which organisation it will sign."""
-    return {"organisation_id": organisation_id, "public_key": public_key}
+def key_document(organisation_id: str, public_key: str, held_by: str = "holder") -> dict[str, str]:
+    """What a key signs when it is registered (`KEY_DOMAIN`): for which organisation it will sign, and where it is."""
+    return {"held_by": held_by, "organisation_id": organisation_id, "public_key": public_key}
 
 
 @use_case
@@ -57,15 +60,16 @@ def register_signing_key(unit: LedgerUnit, context: Context, command: RegisterSi
         raise SignatureInvalid("under a key of small order anybody signs: make another", field="public_key")
     owner = context.actor.id
     proof = Signature(owner, command.public_key, command.proof)
-    require_signed(proof, message_of(KEY_DOMAIN, key_document(owner, command.public_key)), command.public_key)
+    document = key_document(owner, command.public_key, command.held_by)
+    require_signed(proof, message_of(KEY_DOMAIN, document), command.public_key)
     if unit.signing_keys.find(command.public_key) is not None:
         raise AlreadyExists("this key is registered, or was: make another", public_key=command.public_key)
-    if sum(each.holds_at(context.at) for each in _holders(unit, context)) >= KEYS_MAX:
+    if sum(each.holds_at(context.at) for each in unit.signing_keys.of(owner)) >= KEYS_MAX:
         raise InvalidState(f"an organisation has at most {KEYS_MAX} signing keys at once")
     key = SigningKey(
         organisation_id=owner,
         public_key=command.public_key,
-        held_by="holder",
+        held_by=command.held_by,
         registered_at=context.at,
         registered_by=context.person,
     )
@@ -77,7 +81,7 @@ def register_signing_key(unit: LedgerUnit, context: Context, command: RegisterSi
 def revoke_signing_key(unit: LedgerUnit, context: Context, public_key: str, command: RevokeSigningKey) -> SigningKey:
     """Let a key sign nothing more, from now on. Again changes nothing. Raises `NotFound`, for another's key too."""
     key = unit.signing_keys.find(public_key)
-    if key is None or key.organisation_id != context.actor.id or key.held_by != "holder":
+    if key is None or key.organisation_id != context.actor.id or key.held_by == "service":
         raise NotFound("no such signing key", public_key=public_key)
     unit.signing_keys.revoke(public_key, command.why, context.at)
     revoked = unit.signing_keys.find(public_key)

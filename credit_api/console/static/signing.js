@@ -29,7 +29,7 @@ const make = async (within) => {
   const { organisation, domain } = within.dataset;
   const pair = await crypto.subtle.generateKey(ALGORITHM, false, ["sign", "verify"]);
   const publicKey = hex(await crypto.subtle.exportKey("raw", pair.publicKey));
-  const document_ = `${domain}\n${JSON.stringify({ organisation_id: organisation, public_key: publicKey })}`;
+  const document_ = `${domain}\n${JSON.stringify({ held_by: "holder", organisation_id: organisation, public_key: publicKey })}`;
   within.querySelector("[name=public_key]").value = publicKey;
   within.querySelector("[name=proof]").value = await signed(pair.privateKey, document_);
   await settled((await keys("readwrite")).put({ publicKey, organisation, privateKey: pair.privateKey }));

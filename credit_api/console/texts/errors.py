@@ -36,6 +36,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
     "auction_closed": ("拍卖未开放或已截止", "The auction takes no bids now"),
     "bid_too_low": ("出价过低", "The bid is too low"),
     "commitment_mismatch": ("与封存报价不符", "Not the bid that was sealed"),
+    "grid_node_unavailable": ("供电公司的节点没有应答", "The grid company's node does not answer"),
     "signature_needed": ("请用本机构的密钥签署", "To be signed with a key of the organisation"),
     "signing_key_missing": ("没有可用的签名密钥", "There is no signing key that holds"),
     "signature_invalid": ("签名无效", "The signature is not valid"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from financing.base.context import Context
-from financing.base.errors import NotPermitted
+from financing.base.errors import GridNodeUnavailable, NotPermitted
 from financing.base.quantities import Period
 from financing.registry.metering.node.port import MeteringNode, MeteringNodes
 from financing.registry.metering.readings import ReadingBatch
@@ -22,14 +22,20 @@ def audit_readings(unit: RegistryUnit, context: Context, meter_id: str, period: 
     return node.readings(meter_id, meter.interval_minutes, period)
 
 
-def corrected_since(unit: RegistryUnit, nodes: MeteringNodes, claim: MonitoringPeriod) -> bool:
-    """Whether a correction reached a grid node after the claim was submitted; the claim keeps what it rests on."""
-    return any(
-        nodes.of(unit.projects.meter(total.meter_id).measured_by).corrected_after(
-            total.meter_id, total.through_batch, total.period
+def corrected_since(unit: RegistryUnit, nodes: MeteringNodes, claim: MonitoringPeriod) -> bool | None:
+    """Whether a correction reached a grid node after the claim was submitted; the claim keeps what it rests on.
+
+    None while a node does not answer: that is not known then.
+    """
+    try:
+        return any(
+            nodes.of(unit.projects.meter(total.meter_id).measured_by).corrected_after(
+                total.meter_id, total.through_batch, total.period
+            )
+            for total in claim.totals
         )
-        for total in claim.totals
-    )
+    except GridNodeUnavailable:
+        return None
 
 
 def _require_audit(unit: RegistryUnit, context: Context, project_id: str, meter_id: str, period: Period) -> None:

@@ -72,3 +72,7 @@ class MeteringNode(Protocol):
 
 class MeteringNodes(Protocol):
     def of(self, grid_id: str) -> MeteringNode: ...
+
+    def is_here(self, grid_id: str) -> bool:
+        """Whether the node answers in this process."""
+        ...

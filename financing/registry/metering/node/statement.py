@@ -65,9 +65,19 @@ class Stated:
 def statement_of(batch: ReadingBatch, through_batch: int, grid_id: str, question: Question) -> dict[str, Any]:
     """What a node states of these readings. Raises `ReadingRejected` where there is none in the period."""
     period = question.period
-    total = total_of(batch, period, through_batch)
-    return {
+    return total_document(total_of(batch, period, through_batch)) | {
         "grid_id": grid_id,
+        "findings": [
+            [each.code, each.severity, each.zh, each.en, each.count, each.first_at and each.first_at.isoformat()]
+            for each in _checked(batch, period, question)
+        ],
+        "question_sha256": question.sha256(),
+    }
+
+
+def total_document(total: MeteredTotal) -> dict[str, Any]:
+    """A total as statements have it."""
+    return {
         "meter_id": total.meter_id,
         "starts_at": total.period.start.isoformat(),
         "ends_at": total.period.end.isoformat(),
@@ -78,11 +88,6 @@ def statement_of(batch: ReadingBatch, through_batch: int, grid_id: str, question
         "intervals_missing": total.intervals_missing,
         "commitment": total.commitment,
         "through_batch": total.through_batch,
-        "findings": [
-            [each.code, each.severity, each.zh, each.en, each.count, each.first_at and each.first_at.isoformat()]
-            for each in _checked(batch, period, question)
-        ],
-        "question_sha256": question.sha256(),
     }
 
 
