@@ -35,7 +35,10 @@ class _AnsweredNodes:
     answered: _Answered
 
     def of(self, grid_id: str) -> MeteringNode | _Answered:
-        return self.nodes.of(grid_id) if self.nodes.is_here(grid_id) else self.answered
+        return self.nodes.of(grid_id) if self.is_here(grid_id) else self.answered
+
+    def is_here(self, grid_id: str) -> bool:
+        return self.nodes.is_here(grid_id)
 
 
 def claimed(parts: Parts, context: Context, command: SubmitPeriod) -> Given[UnitOfWork, MonitoringPeriod]:

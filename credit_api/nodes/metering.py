@@ -103,8 +103,6 @@ class RemoteMetering:
                 self._channel.reload()
                 self._stamp = now
             content = self._channel.post(path, asked.model_dump_json().encode())
-            if self._channel.party.kind != "grid":
-                raise GridNodeUnavailable(f"{self._channel.name} is no grid company")
             return answer.model_validate_json(content)
         except (FederatedError, ValidationError) as error:
             why = error.detail if isinstance(error, FederatedError) else "it does not answer as nodes do"

@@ -18,12 +18,19 @@ class GridNodes(Protocol):
 
     def of(self, grid_id: str) -> Any: ...
 
+    def is_here(self, grid_id: str) -> bool:
+        """Whether the node answers in this process; elsewhere it takes readings itself."""
+        ...
+
 
 class NoNodes:
     """No grid node is reachable, for commands that read no readings."""
 
     def of(self, grid_id: str) -> Any:
         raise NotFound("no grid node is reachable here", grid_id=grid_id)
+
+    def is_here(self, grid_id: str) -> bool:  # noqa: ARG002
+        return True
 
 
 @dataclass(frozen=True, slots=True)

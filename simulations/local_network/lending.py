@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federated.channel.key_file import written
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, TrainingFailed
 from federated.serving.queries import SCORE_VALIDITY
+from financing.base.signing import message_of
+from financing.ledger.signing import KEY_DOMAIN, key_document
+from financing.registry.metering.readings import SIGNING_DOMAIN
 from simulations.local_network.layout import AUTHORITY, Layout
 from simulations.local_network.processes import Processes, Running, last_line, tanxin
 from simulations.worlds.api_client import ApiClient, Refused
 from simulations.worlds.firms import admit
-from simulations.worlds.names import BANKS, DEVELOPERS, EXCHANGE
-from simulations.worlds.roofs import bring_in_credits, generated_roof
+from simulations.worlds.names import BANKS, DEVELOPERS, EXCHANGE, GRIDS, VERIFIER
+from simulations.worlds.roofs import Roof, bring_in_credits, csv_of, generated_roof
 from simulations.worlds.sales_and_loans import lend, pledge_half
 from simulations.worlds.sandbox import deposit, record_prices
 from simulations.worlds.wallet import Wallet
@@ -49,7 +55,12 @@ def start(layout: Layout, say: Say) -> Running:
         "--port", str(layout.ports[EXCHANGE]), "--sandbox", *layout.urls("--node", of=BANKS),
     )  # fmt: skip
     attested_by = Wallet.open(layout.of(AUTHORITY)).authority.hex()
-    known = {"TANXIN_SCORE_GATEWAY": "false", "TANXIN_IDENTITY_AUTHORITY": attested_by}
+    grids = {name: layout.url(name) for name in GRIDS}
+    known = {
+        "TANXIN_SCORE_GATEWAY": "false",
+        "TANXIN_IDENTITY_AUTHORITY": attested_by,
+        "TANXIN_GRID_NODES": json.dumps(grids),
+    }
     running = processes.start(EXCHANGE, command, known)
     until = time.monotonic() + STARTS_S
     while not _answers(layout):
@@ -77,7 +88,8 @@ def first_loan(layout: Layout, version: str, say: Say) -> dict[str, Any]:
     file = layout.of(EXCHANGE) / KEYS_FILE
     kept = json.loads(file.read_text("utf-8"))
     with httpx.Client(base_url=url(layout), timeout=120.0, trust_env=False) as http:
-        api = ApiClient(http, kept["keys"])
+        verifier = _signing_key(layout.of(VERIFIER) / "signing.key")
+        api = ApiClient(http, kept["keys"], {VERIFIER: verifier.sign})
         try:
             return _first_loan(api, layout, version, datetime.fromisoformat(kept["started_at"]), say)
         except Refused as error:
@@ -99,8 +111,11 @@ def _first_loan(api: ApiClient, layout: Layout, version: str, began: datetime, s
     deposit(api, [bank], 2_000_000_000)
     record_prices(api, began)
     admit(api, DEVELOPERS[:1], "developer", Wallet.open(layout.of(AUTHORITY)), {developer: subject})
-    issuance = bring_in_credits(api, generated_roof(0, began.year - 1), last_step=2)
-    say(f"{developer}'s roof (generated): {int(issuance['quantity_kg']) / 1000:,.0f} t of credits issued")
+    _register_signing_key(api, VERIFIER, _registration(layout))
+    roof = generated_roof(0, began.year - 1)
+    issuance = bring_in_credits(api, roof, last_step=2, hand_over=partial(_read_at_node, layout))
+    tonnes = int(issuance["quantity_kg"]) / 1000
+    say(f"{developer}'s roof (generated): {tonnes:,.0f} t issued on what {roof.grid}'s node and {VERIFIER} signed")
     pledge = pledge_half(api, bank, developer, issuance)
     _wait_for(api, bank, version)
     statement = ask_own(layout.of(bank), "/score", _question(subject))["statement"]
@@ -124,6 +139,44 @@ def _best(layout: Layout, bank: str) -> str:
         best = min(known, key=lambda each: (-each["score"], each["subject_id"]))
         written(file, str(best["subject_id"]).encode())
     return file.read_text("utf-8")
+
+
+def _read_at_node(layout: Layout, api: ApiClient, roof: Roof) -> None:
+    """A meter with a key of its own is entered at its grid company's node, and what it read and signed handed over."""
+    key = _signing_key(layout.of(roof.grid) / "meters" / f"{roof.batch.meter_id}.key")
+    meter = {
+        "meter_id": roof.batch.meter_id,
+        "interval_minutes": roof.batch.interval_minutes,
+        "capacity_w": roof.capacity_w,
+        "public_key": key.public_key().public_bytes_raw().hex(),
+    }
+    home = layout.of(roof.grid)
+    ask_own(home, "/meters/put", meter)
+    signature = key.sign(message_of(SIGNING_DOMAIN, roof.batch.signed_document(""))).hex()
+    file = {"meter_id": roof.batch.meter_id, "csv": csv_of(roof.batch), "signature": signature}
+    ask_own(home, "/meters/load", file)
+    _register_signing_key(api, roof.grid, ask_own(home, "/meters/registration"))
+
+
+def _registration(layout: Layout) -> dict[str, str]:
+    """What registers the verifier's key: it never leaves the verifier's home."""
+    key = _signing_key(layout.of(VERIFIER) / "signing.key")
+    public = key.public_key().public_bytes_raw().hex()
+    return {"public_key": public, "proof": key.sign(message_of(KEY_DOMAIN, key_document(VERIFIER, public))).hex()}
+
+
+def _register_signing_key(api: ApiClient, organisation: str, registration: Mapping[str, str]) -> None:
+    known = api.every(organisation, f"/v1/organisations/{organisation}/signing-keys")
+    if all(each["public_key"] != registration["public_key"] for each in known):
+        key = f"seed:signing:{organisation}:{registration['public_key'][:16]}"
+        api.post(organisation, "/v1/signing-keys", dict(registration), key=key)
+
+
+def _signing_key(path: Path) -> Ed25519PrivateKey:
+    """The key in a file, made at first use, its owner's alone."""
+    if not path.exists():
+        written(path, Ed25519PrivateKey.generate().private_bytes_raw())
+    return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
 
 
 def _register_statement_key(api: ApiClient, layout: Layout, bank: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -12,15 +13,20 @@ class Refused(RuntimeError):
 
     def __init__(self, method: str, path: str, problem: dict[str, Any]) -> None:
         self.code = str(problem.get("code", "unknown"))
+        self.context = dict(problem.get("context") or {})
         super().__init__(f"{method} {path}: {self.code}: {problem.get('detail')} {problem.get('context') or ''}")
 
 
 class ApiClient:
-    """Calls on behalf of organisations. `keys` maps organisation id to API key."""
+    """Calls on behalf of organisations. `keys` maps organisation id to API key; `sign` to what signs for it here, where
+    its signing key is, and never at the service."""
 
-    def __init__(self, http: httpx.Client, keys: dict[str, str]) -> None:
+    def __init__(
+        self, http: httpx.Client, keys: dict[str, str], sign: Mapping[str, Callable[[bytes], bytes]] | None = None
+    ) -> None:
         self._http = http
         self.keys = dict(keys)
+        self._sign = dict(sign or {})
 
     def get(self, organisation_id: str, path: str, **params: str | int) -> Any:
         return self._call("GET", path, headers=self._headers(organisation_id), params=params).json()
@@ -38,7 +44,15 @@ class ApiClient:
     def post(self, organisation_id: str, path: str, body: dict[str, Any] | None = None, *, key: str = "") -> Any:
         """POST JSON. With the same `key` a command is applied once, however often it is sent."""
         headers = self._headers(organisation_id) | ({"Idempotency-Key": key} if key else {})
-        return self._call("POST", path, headers=headers, json=body).json()
+        try:
+            return self._call("POST", path, headers=headers, json=body).json()
+        except Refused as refused:
+            if refused.code != "signature_needed" or organisation_id not in self._sign:
+                raise
+            fields = {"signature": self._sign[organisation_id](str(refused.context["to_sign"]).encode()).hex()}
+            if "signed_at" in refused.context:
+                fields["signed_at"] = str(refused.context["signed_at"])
+        return self._call("POST", path, headers=headers, json=(body or {}) | fields).json()
 
     def enter(self, by: str, organisation_id: str, invitation_id: str) -> None:
         """Accept the invitation of an organisation's first person in a sandbox, and keep the key that comes of it."""

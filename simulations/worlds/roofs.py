@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -67,7 +68,16 @@ def _reference_roofs(path: Path, year: int) -> list[Roof]:
     return roofs
 
 
-def bring_in_credits(api: ApiClient, roof: Roof, *, last_step: int) -> Any:
+def posted_readings(api: ApiClient, roof: Roof) -> None:
+    """Hand a plant's readings over to the service, which keeps its grid company's node."""
+    batch = roof.batch
+    path = f"/v1/meters/{batch.meter_id}/readings.csv?interval_minutes={batch.interval_minutes}"
+    api.post_csv(roof.grid, path, csv_of(batch), key=f"seed:readings:{roof.code}")
+
+
+def bring_in_credits(
+    api: ApiClient, roof: Roof, *, last_step: int, hand_over: Callable[[ApiClient, Roof], None] = posted_readings
+) -> Any:
     """Register, load, claim and, as far as `last_step` says (1 verify, 2 issue), verify and issue one plant's year."""
     batch = roof.batch
     start, end = _span(batch)
@@ -97,8 +107,7 @@ def bring_in_credits(api: ApiClient, roof: Roof, *, last_step: int) -> Any:
         },
         key=f"seed:project:{roof.code}",
     )
-    path = f"/v1/meters/{batch.meter_id}/readings.csv?interval_minutes={batch.interval_minutes}"
-    api.post_csv(roof.grid, path, _csv(batch), key=f"seed:readings:{roof.code}")
+    hand_over(api, roof)
     claim = api.post(
         roof.owner,
         "/v1/monitoring-periods",
@@ -128,7 +137,8 @@ def _span(batch: ReadingBatch) -> tuple[datetime, datetime]:
     )
 
 
-def _csv(batch: ReadingBatch) -> str:
+def csv_of(batch: ReadingBatch) -> str:
+    """Readings as a file."""
     starts = np.datetime_as_string(batch.starts)
     lines = [
         f"{start}Z,{wh // 1000}.{wh % 1000:03d}" for start, wh in zip(starts, batch.generation_wh.tolist(), strict=True)

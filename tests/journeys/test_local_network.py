@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from federated.channel.own_socket import SOCKET, ask_own
 from federated.errors import ConsentMissing, NodeUnavailable
+from financing.base.storage.database import open_engine
 from simulations.local_network.bringing_up import node_process, start_nodes
 from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes, last_line
@@ -70,6 +72,17 @@ def test_the_exchange_lends_on_what_the_banks_node_signed_and_has_nobodys_store(
     home = layout.of(EXCHANGE)
     assert tanxin("audit", "statements", "--home", str(home)).stdout.startswith("1 stored statements are what banks'")
     assert not (home / "network" / "nodes").exists()
+    # Readings lie at the grid company's node, and what it stated of them is signed with its key, the verifier's
+    # statement with the verifier's: the exchange keeps nobody's.
+    (meter,) = json.loads(tanxin("node", "meter", "list", "--home", str(layout.of("grid-sip"))).stdout)
+    assert meter["intervals"] == 8760
+    assert not list(home.glob("grid-nodes/*"))
+    assert not list(home.glob("signing/*.key"))
+    engine = open_engine(f"sqlite:///{home / 'tanxin.db'}")
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT organisation_id, held_by FROM signing_key ORDER BY 1")).all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [("grid-sip", "node"), ("verifier-cqc", "holder")]
 
 
 def test_each_store_and_key_is_read_by_one_process_and_by_its_owner_alone(network):
@@ -105,6 +118,7 @@ def test_status_says_who_runs_where(network):
     for each in told:
         own = "tanxin.db" if each["name"] == EXCHANGE else f"nodes/{each['name']}.db"
         assert f"{each['name']}/{own}" in each["stores"]
+        assert (f"{each['name']}/readings.db" in each["stores"]) is (each["name"] in GRIDS)
         assert {store.split("/")[0] for store in each["stores"]} == {each["name"]}
 
 

@@ -94,7 +94,9 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
     archive(unit, context, [(methodology.file.file, methodology.file.version_hash)])
     unit.projects.add(project, meters, context.at)
     for meter in command.meters:
-        unit.metering.add_key(_key(context, meter), context.at)
+        # Where readings are handed to the grid company's own node, it knows by which key.
+        if meter.public_key is not None or context.nodes.is_here(meter.measured_by):
+            unit.metering.add_key(_key(context, meter), context.at)
     return project
 
 
