@@ -28,7 +28,7 @@ from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
-from federated.errors import NodeUnavailable
+from federated.errors import InvalidTime, NodeUnavailable
 from federated.models.encoding.binning import IntArray
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -120,12 +120,19 @@ class RemoteQueries:
         *,
         explained: bool = True,
     ) -> bytes | None:
-        """As `HiddenGrid.first`; no operator deals between nodes apart."""
+        """As `HiddenGrid.first`; no operator deals between nodes apart.
+
+        Raises `NodeUnavailable` where the two clocks differ by more than a node tolerates: the instant is by this
+        node's own, and which of them is wrong nobody here can say.
+        """
         del operator
         asked = First(
             query=request, explained=explained, nonce=nonce, bank_nonce=bank_nonce, dealt=dealt, factors=factors
         )
-        return self._peer.ask("/first", asked, Sealed).sealed
+        try:
+            return self._peer.ask("/first", asked, Sealed).sealed
+        except InvalidTime as error:
+            raise NodeUnavailable(f"{self.name} and this node differ about the time", node=self.name) from error
 
     def shuffled(self, nonce: bytes, told: bytes) -> bytes:
         """As `HiddenGrid.shuffled`."""

@@ -127,13 +127,19 @@ def start_nodes(layout: Layout, say: Say) -> None:
     say("all nodes have met, over mutual TLS")
 
 
-def node_process(layout: Layout, processes: Processes, name: str) -> Running:
-    """The process of a node, started unless it runs."""
+def node_process(
+    layout: Layout, processes: Processes, name: str, *, shift_s: float = 0.0, peers: Mapping[str, str] | None = None
+) -> Running:
+    """The process of a node, started unless it runs; for measurements of faults with a clock that is `shift_s` off, or
+    with other ways to some peers."""
+    urls = {peer: layout.url(peer) for peer in layout.nodes if peer != name} | dict(peers or {})
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
-        "--host", layout.hosts[name], "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
-        *_supernode(layout, name),
+        "--host", layout.hosts[name], "--port", str(layout.ports[name]),
+        *(word for peer, url in urls.items() for word in ("--peer", f"{peer}={url}")), *_supernode(layout, name),
     )  # fmt: skip
+    if shift_s:
+        command[1:3] = ["-m", "simulations.local_network.shifted", str(shift_s)]
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
     return processes.start(name, layout.within(name, command), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 

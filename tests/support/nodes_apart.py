@@ -46,9 +46,9 @@ class Apart:
                 one.pin((other.folder / "certificate.pem").read_bytes())
         self.serving = {}
 
-    def desk(self, org):
+    def desk(self, org, clock=lambda: NOW):
         peers = {name: url for name, url in self.urls.items() if name != org}
-        return Desk.open(self.folder / org, self.stores[org], peers, lambda: NOW)
+        return Desk.open(self.folder / org, self.stores[org], peers, clock)
 
     def serve(self, *orgs):
         for org in orgs:

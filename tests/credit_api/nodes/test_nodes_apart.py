@@ -118,6 +118,26 @@ def test_where_a_grid_company_is_down_the_bank_answers_alone_and_says_so(apart, 
     assert bank[0].score(query(subject)).basis is Basis.JOINT
 
 
+@pytest.mark.parametrize("wrong", ["bank", "grid"])
+def test_where_a_clock_is_an_hour_off_the_bank_answers_alone(apart, trained, wrong, monkeypatch):
+    """Neither knows whose it is; a grid company that is wrong about the time takes no bank's scores away."""
+    clocks = {BANK: NOW, GRID: NOW}
+    clocks[BANK if wrong == "bank" else GRID] += timedelta(hours=1)
+    others = [org for org in apart.stores if org not in (BANK, GRID)]
+    apart.serve(*others)
+    desk_at = apart.desk
+    monkeypatch.setattr(apart, "desk", lambda org: desk_at(org, lambda: clocks.get(org, NOW)))
+    apart.serve(GRID)
+    desk = apart.desk(BANK)
+    try:
+        found = desk.network().score(query(customers(trained)[0], at=clocks[BANK]))
+        assert (found.basis, found.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+        clocks[BANK] = clocks[GRID] = NOW
+        assert desk.own_network.score(query(customers(trained)[0])).basis is Basis.JOINT
+    finally:
+        desk.close()
+
+
 def test_who_is_not_known_any_more_is_not_answered(apart, trained):
     apart.serve(*(org for org in apart.stores if org != BANK))
     apart.keys[GRID].unpin(BANK)
