@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from credit_api.app.settings import Settings
@@ -21,6 +22,7 @@ from financing.lending.unit import UnitOfWork
 from financing.registry.credits.explaining import Explanation, explain
 from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.reduction import shown
+from financing.registry.transfers.crossing import Side, differences
 
 registry_app = typer.Typer(no_args_is_help=True, help="Derive issued credits again, from the readings on.")
 
@@ -61,6 +63,28 @@ def explain_serial(
         sys.stdout.write(json.dumps(_document(explanation), ensure_ascii=False, indent=2) + "\n")
     else:
         _print(explanation)
+
+
+@registry_app.command("reconcile")
+def reconcile(
+    ours: Annotated[Path, typer.Argument(help="`GET /v1/transfer-reconciliation?other=…` of one registry, as JSON.")],
+    theirs: Annotated[Path, typer.Argument(help="The same of the other registry, from its own books.")],
+) -> None:
+    """Hold two registries' counts of the transfers between them against each other. Exit 1 where they contradict."""
+    try:
+        one, other = (TypeAdapter(Side).validate_json(path.read_bytes()) for path in (ours, theirs))
+    except (OSError, ValidationError) as error:
+        raise typer.BadParameter("this is no answer of a registry's books") from error
+    found = differences(one, other)
+    for line in found:
+        sys.stdout.write(f"{line}\n")
+    for home, away in ((one, other), (other, one)):
+        waiting = f", {len(home.on_the_way)} on the way" if home.on_the_way else ""
+        sys.stdout.write(
+            f"{home.registry} to {away.registry}: {home.exported_kg} kg left, {away.imported_kg} kg came{waiting}\n"
+        )
+    if found:
+        raise typer.Exit(1)
 
 
 @registry_app.command("methodologies")

@@ -94,6 +94,10 @@ ISSUES: Mapping[str, str] = MappingProxyType(
         "/v1/signing-keys": "register_signing_key",
         "/v1/signing-keys/{public_key}/revocation": "revoke_signing_key",
         "/v1/meters/{meter_id}/key": "replace_meter_key",
+        "/v1/transfers/{transfer_id}/dispatch": "dispatch_transfer",
+        "/v1/transfers/{transfer_id}/receipt": "settle_transfer",
+        "/v1/transfer-imports": "import_credits",
+        "/v1/transfer-imports/refusals": "refuse_import",
         "/v1/proposals/{proposal_id}/confirmation": "confirm_proposal",
         "/v1/proposals/{proposal_id}/refusal": "refuse_proposal",
         "/v1/subject/binding": "bind_subject",
@@ -154,6 +158,8 @@ READERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "/v1/alerts": ("bank",),
         "/v1/reports/{name}": ("bank",),
         "/v1/verification/work-list": ("verifier",),
+        "/v1/transfer-imports/{from_registry}/{transfer_id}": ("registry",),
+        "/v1/transfer-reconciliation": ("registry",),
     }
 )
 _BOOKS = (Work.LENDING, Work.MARKET, Work.REGISTRY, Work.OPERATIONS)
@@ -173,9 +179,20 @@ READ_FOR: Mapping[str, tuple[Work, ...]] = MappingProxyType(
         ),
         **dict.fromkeys(("meters", "monitoring-periods", "projects", "verification"), (Work.MEASURING,)),
         **dict.fromkeys(
-            ("cancellations", "external-claims", "freezes", "issuances", "neutrality-claims", "packages", "transfers"),
+            (
+                "cancellations",
+                "external-claims",
+                "freezes",
+                "issuances",
+                "neutrality-claims",
+                "packages",
+                "transfers",
+                "transfer-imports",
+                "transfer-reconciliation",
+            ),
             (Work.REGISTRY,),
         ),
+        **dict.fromkeys(("transfer-imports", "transfer-reconciliation"), (Work.REGISTRY,)),
         "green-certificates": (Work.REGISTRY, Work.MEASURING),
         **dict.fromkeys(("balances", "entries"), _BOOKS),
         **dict.fromkeys(

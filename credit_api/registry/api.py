@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from typing import Annotated
+
+from fastapi import Query, Response
 
 from credit_api.credits.schemas import CertificateOut
 from credit_api.http.callers import CallDep, PartsDep, PrincipalDep
@@ -16,6 +18,7 @@ from credit_api.registry.schemas import (
     EnergyLinkOut,
     ExternalClaimOut,
     GreenCertificateOut,
+    MessagesOut,
     PackageContentOut,
     PackageOut,
     PackedOut,
@@ -24,7 +27,8 @@ from credit_api.registry.schemas import (
     SuspensionOut,
     TransferOut,
 )
-from financing.base.commands import Id, Text
+from financing.base.commands import UNSIGNED, Id, SignedAt, Text
+from financing.base.errors import NotFound, NotPermitted
 from financing.lending.unit import UnitOfWork
 from financing.registry.oversight.commands import (
     FreezeSerials,
@@ -61,6 +65,17 @@ from financing.registry.packages.commands import (
 from financing.registry.packages.looking import find_serial, look_through
 from financing.registry.retirement.commands import CancelCredits, cancel_credits
 from financing.registry.transfers.commands import SendCredits, mint_transfer, refuse_transfer, send_credits
+from financing.registry.transfers.crossing import (
+    Message,
+    ReceiveExport,
+    Side,
+    dispatch_transfer,
+    import_credits,
+    refuse_import,
+    settle_transfer,
+    side_of,
+)
+from financing.registry.transfers.messages import TransferMessage
 from financing.valuation.packages import package_value
 
 router = Router(prefix="/v1", tags=["registry"], responses=PROBLEMS)
@@ -227,6 +242,61 @@ async def mint(transfer_id: Id, call: CallDep) -> Response:
 async def refuse(transfer_id: Id, call: CallDep) -> Response:
     """Give locked credits back, as the receiving registry or as their owner."""
     return await call.commit(refuse_transfer.given(transfer_id), answer=TransferOut.of, status=200)
+
+
+@router.post("/transfers/{transfer_id}/dispatch", response_model=TransferMessage)
+async def dispatch(transfer_id: Id, call: CallDep, body: SignedAt = UNSIGNED) -> Response:
+    """Tell the other registry, whose books are elsewhere, in a signed message; only its receipt closes the transfer."""
+    return await call.commit(dispatch_transfer.given(transfer_id, body), answer=lambda message: message, status=200)
+
+
+@router.get("/transfers/{transfer_id}/messages")
+def show_messages(transfer_id: Id, parts: PartsDep, principal: PrincipalDep) -> MessagesOut:
+    """The signed messages of a transfer that left here, for its owner and the two registries: an export, a receipt."""
+    with parts.reading() as connection:
+        unit = UnitOfWork(connection)
+        sent = unit.transfers.get(transfer_id)
+        if principal.organisation_id not in (sent.owner_id, sent.from_registry, sent.to_registry):
+            raise NotPermitted("this transfer is other organisations'", transfer_id=transfer_id)
+        export = unit.transfers.message(sent.from_registry, transfer_id, "export")
+        receipt = unit.transfers.message(sent.from_registry, transfer_id, "receipt")
+    return MessagesOut(export=export, receipt=receipt)
+
+
+@router.post("/transfers/{transfer_id}/receipt", response_model=TransferOut)
+async def settle(transfer_id: Id, body: Message, call: CallDep) -> Response:
+    """Close a transfer by the other registry's signed receipt: gone for good, or back to its owner."""
+    return await call.commit(settle_transfer.given(transfer_id, body), answer=TransferOut.of, status=200)
+
+
+@router.post("/transfer-imports", status_code=201, response_model=TransferMessage)
+async def receive(body: ReceiveExport, call: CallDep) -> Response:
+    """Mint credits for those that another registry locked and told of; the answer is the signed receipt."""
+    return await call.commit(import_credits.given(body), answer=lambda received: received.receipt)
+
+
+@router.post("/transfer-imports/refusals", status_code=201, response_model=TransferMessage)
+async def receive_not(body: ReceiveExport, call: CallDep) -> Response:
+    """Refuse another registry's credits for good; the answer is the signed receipt that gives them back there."""
+    return await call.commit(refuse_import.given(body), answer=lambda received: received.receipt)
+
+
+@router.get("/transfer-imports/{from_registry}/{transfer_id}")
+def show_receipt(from_registry: Id, transfer_id: Id, parts: PartsDep, principal: PrincipalDep) -> TransferMessage:
+    """The receipt of a transfer that came here, for the calling registry: to be sent again if it was lost."""
+    with parts.reading() as connection:
+        found = UnitOfWork(connection).transfers.message(from_registry, transfer_id, "receipt")
+    if found is None or principal.organisation_id not in (found.to_registry, found.from_registry):
+        raise NotFound("no such transfer came here", transfer_id=transfer_id)
+    return found
+
+
+@router.get("/transfer-reconciliation")
+def reconcile(parts: PartsDep, principal: PrincipalDep, other: Annotated[Id, Query()]) -> Side:
+    """What the calling registry's books say of transfers to and from another, to be held against the other's answer
+    (`tanxin registry reconcile`)."""
+    with parts.reading() as connection:
+        return side_of(UnitOfWork(connection), principal.organisation_id, other)
 
 
 @router.post("/external-claims", status_code=201, response_model=ExternalClaimOut)

@@ -14,6 +14,7 @@ from financing.registry.oversight.model import Cancellation, Suspension
 from financing.registry.oversight.overlap import CertifiedEnergy, ClaimedElsewhere, ExternalClaim
 from financing.registry.packages.commands import Redeemed
 from financing.registry.packages.model import Package, Product
+from financing.registry.transfers.messages import TransferMessage
 from financing.registry.transfers.model import SentCredits
 
 
@@ -115,6 +116,13 @@ class TransferOut(SentCredits, ResponseModel):
     mintable_kg: int
     state: str
     closed_at: datetime | None
+
+
+class MessagesOut(ResponseModel):
+    """What two registries signed of a transfer, as far as it is there."""
+
+    export: TransferMessage | None
+    receipt: TransferMessage | None
 
 
 class ExternalClaimOut(ClaimedElsewhere, ResponseModel):

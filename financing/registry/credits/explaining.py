@@ -102,6 +102,10 @@ def explain(unit: RegistryUnit, context: Context, serial: str) -> Explanation:
 def _origin(unit: RegistryUnit, issuance: Issuance) -> Issuance:
     """Follow transfers between regions back to the issuance that readings stand behind."""
     while issuance.transfer_id is not None:
+        if ":" in issuance.transfer_id:
+            raise NotRederivable(
+                "these credits come from another registry's books, which derives them", transfer=issuance.transfer_id
+            )
         sent = unit.transfers.get(issuance.transfer_id)
         if sent.minted is None or sent.minted != issuance.quantity or sent.minted > sent.quantity:
             raise NotRederivable("more was minted than was locked", transfer_id=sent.transfer_id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from financing.base.commands import Command, Id, Kilograms, use_case
 from financing.base.context import Context
-from financing.base.errors import NotEligible, ParameterMissing
-from financing.base.parameters.records import Recognition
+from financing.base.errors import InvalidState, NotEligible, ParameterMissing
+from financing.base.parameters.records import GridFactor, Recognition, Region
 from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
 from financing.ledger.entries import EntryKind
@@ -35,8 +36,8 @@ def send_credits(unit: RegistryUnit, context: Context, command: SendCredits) -> 
     issuance = unit.issuances.get(command.issuance_id)
     home = context.parameters.region_of(issuance.registry_id, on)
     abroad = context.parameters.region(command.to_region, on)
-    recognition = _recognition(context, home.key, abroad.key)
-    factors = context.parameters.grid_factor(home.factor_key, on), context.parameters.grid_factor(abroad.factor_key, on)
+    recognition = recognition_of(context, home.key, abroad.key, on)
+    factors = terms_of(context, home, abroad, on)
     minted = mintable(command.quantity_kg, recognition, issuance.methodology, *factors)
     unit.organisations.require_kind(abroad.registry_id, "registry")
     transfer_id = context.new_id("trf")
@@ -71,6 +72,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.to_registry)
     require_locked(sent)
+    _require_not_told(unit, sent)
     origin = unit.issuances.get(sent.issuance_id)
     region = own_region(context)
     minted = replace(
@@ -112,6 +114,7 @@ def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> T
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.to_registry, sent.owner_id)
     require_locked(sent)
+    _require_not_told(unit, sent)
     asset = Asset.credits(sent.issuance_id)
     leg = Leg(escrow(sent.owner_id, asset, transfer_id), holding(sent.owner_id, asset), sent.quantity)
     post_entry(unit, context, EntryKind.ESCROW_RETURN, transfer_id, [leg])
@@ -120,13 +123,25 @@ def refuse_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> T
     return done
 
 
-def _recognition(context: Context, from_region: str, to_region: str) -> Recognition:
+def recognition_of(context: Context, from_region: str, to_region: str, on: date) -> Recognition:
+    """The recognition between two regions on a day. Raises `NotEligible` where there is none."""
     try:
-        return context.parameters.recognition(from_region, to_region, business_date(context.at))
+        return context.parameters.recognition(from_region, to_region, on)
     except ParameterMissing as error:
         raise NotEligible(
             "there is no recognition between these regions", from_region=from_region, to_region=to_region
         ) from error
+
+
+def terms_of(context: Context, home: Region, abroad: Region, on: date) -> tuple[GridFactor, GridFactor]:
+    """Both regions' grid factors on a day."""
+    return context.parameters.grid_factor(home.factor_key, on), context.parameters.grid_factor(abroad.factor_key, on)
+
+
+def _require_not_told(unit: RegistryUnit, sent: Transfer) -> None:
+    """Raise `InvalidState` once a signed message went out: the other registry may have minted on it."""
+    if unit.transfers.message(sent.from_registry, sent.transfer_id, "export") is not None:
+        raise InvalidState("the other registry was told: its receipt closes this", transfer_id=sent.transfer_id)
 
 
 def _first_block(minted: Issuance) -> SerialBlock:

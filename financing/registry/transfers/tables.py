@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKeyConstraint
 from sqlmodel import Field, SQLModel
 
 from financing.base.storage.columns import Int64, UtcDateTime
+from financing.registry.transfers.messages import Told
 
 
 class TransferRow(SQLModel, table=True):
@@ -36,3 +37,22 @@ class TransferRow(SQLModel, table=True):
     record: dict[str, Any] = Field(sa_type=JSON)
     locked_at: datetime = Field(sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class TransferMessageRow(Told, SQLModel, table=True):
+    """What registries with books of their own signed to each other of a transfer: one export, one receipt. Never
+    changed."""
+
+    __tablename__: ClassVar[str] = "transfer_message"
+    __table_args__ = (
+        ForeignKeyConstraint(["from_registry"], ["organisation.id"]),
+        ForeignKeyConstraint(["to_registry"], ["organisation.id"]),
+        CheckConstraint("kind IN ('export','receipt')", name="transfer_message_kind"),
+        CheckConstraint("from_registry <> to_registry", name="transfer_message_regions"),
+        CheckConstraint("length(public_key) = 64 AND length(signature) = 128", name="transfer_message_signed"),
+    )
+    from_registry: str = Field(primary_key=True)
+    transfer_id: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True)
+    document: dict[str, Any] = Field(sa_type=JSON)
+    at: datetime = Field(sa_type=UtcDateTime)

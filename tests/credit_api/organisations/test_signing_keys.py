@@ -4,22 +4,21 @@ import json
 
 import plants
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from desk import START
+from holder import Holder, member
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 from typer.testing import CliRunner
 
-from credit_api.app.sandbox import OFFICER, admit_founders
+from credit_api.app.sandbox import admit_founders
 from credit_api.app.settings import Settings
 from credit_api.app.signers import FileSigner
 from credit_api.app.wiring import assemble
 from credit_api.cli.main import app
-from credit_api.http.auth.keys import issue
 from financing.base.commands import SIGNING_TIME, UNSIGNED
 from financing.base.errors import SignatureInvalid, SigningKeyMissing
 from financing.base.signing import Signature, message_of, require_signed
-from financing.ledger.signing import KEY_DOMAIN, key_document, require_known, signed_by_actor
+from financing.ledger.signing import require_known, signed_by_actor
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.contracts import OFFER_DOMAIN, offer_document
 from financing.registry.metering.commands import KEY_DOMAIN as METER_DOMAIN
@@ -28,40 +27,6 @@ from financing.registry.metering.readings import SIGNING_DOMAIN
 
 VERIFIER = "verifier-cqc"
 WEAK = "01" + "00" * 31
-
-
-class Holder:
-    """An organisation with a key of its own, outside the service."""
-
-    def __init__(self, world, who):
-        self.world, self.who, self.key = world, who, Ed25519PrivateKey.generate()
-        self.public_key = self.key.public_key().public_bytes_raw().hex()
-
-    def registration(self, *, of=None, key=None):
-        proof = (key or self.key).sign(message_of(KEY_DOMAIN, key_document(of or self.who, self.public_key)))
-        return {"public_key": self.public_key, "proof": proof.hex()}
-
-    def registered(self):
-        return self.world.post(self.who, "/v1/signing-keys", self.registration())
-
-    def signed(self, text):
-        return self.key.sign(text.encode()).hex()
-
-    def asked(self, path, body):
-        """What the service answers to a command that is not signed yet."""
-        return self.world.post(self.who, path, body, status=409).json()
-
-    def fields(self, problem):
-        assert problem["code"] == "signature_needed"
-        context = problem["context"]
-        assert self.public_key in context["public_keys"].split()
-        fields = {"signature": self.signed(context["to_sign"])}
-        return fields | {"signed_at": context["signed_at"]} if "signed_at" in context else fields
-
-    def post(self, path, body=None):
-        """A command in two steps: asked what to sign, and signed."""
-        body = body or {}
-        return self.world.post(self.who, path, body | self.fields(self.asked(path, body)))
 
 
 @pytest.fixture
@@ -181,7 +146,7 @@ def test_both_sides_sign_a_deal_with_keys_of_their_own(sqlite_world):
     desk.admit("buyer-a", "buyer")
     issuance = desk.credits("dev-a")
     desk.fund("buyer-a", 10_000_000)
-    seller, buyer = _member(world, "dev-a"), _member(world, "buyer-a")
+    seller, buyer = member(world, "dev-a"), member(world, "buyer-a")
     terms = {
         "counterparty_id": "buyer-a",
         "side": "sell",
@@ -206,7 +171,7 @@ def test_a_falling_price_auction_is_offered_and_taken_with_signatures_that_work_
     desk.admit("buyer-a", "buyer")
     issuance = desk.credits("dev-a")
     desk.fund("buyer-a", 10_000_000)
-    seller, buyer = _member(world, "dev-a"), _member(world, "buyer-a")
+    seller, buyer = member(world, "dev-a"), member(world, "buyer-a")
     terms = {
         "asset": f"PHCER:{issuance.issuance_id}",
         "quantity_kg": 40_000,
@@ -236,15 +201,6 @@ def test_a_falling_price_auction_is_offered_and_taken_with_signatures_that_work_
     shown = desk.look(lambda unit: unit.auctions.get(opened["auction_id"]).terms)
     require_signed(shown.offer, message_of(OFFER_DOMAIN, offer_document(shown)), seller.public_key)
     world.verify()
-
-
-def _member(world, who):
-    world.keys[who] = world.parts.writer.execute(
-        lambda unit: issue(unit.connection, f"{who}:{OFFICER}", "test", world.now)
-    )
-    holder = Holder(world, who)
-    holder.registered()
-    return holder
 
 
 def test_a_meter_changes_its_key(sqlite_world):

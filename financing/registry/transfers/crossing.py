@@ -1,0 +1,431 @@
+"""A transfer between registries with books of their own: locked and told by one, minted and receipted by the other.
+
+Guarantee: no kilogram counts in both books. The home registry locks before it signs, and unlocks or counts as gone only
+what the other's signed receipt says; the other mints once for a message, for serials that it has not been told before,
+and exactly what both regions' terms give. Threat model: a carrier that changes, repeats, drops or delays messages; a
+registry that mints more than was locked, or takes back what was minted; one that tells of the same credits twice. Not
+covered: a registry that signs for credits which it never issued: what stands behind them is in its own books.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue
+
+from financing.base.authority import HOLDERS
+from financing.base.commands import UNSIGNED, Command, PublicKey, SignatureHex, SignedAt, use_case
+from financing.base.context import Context
+from financing.base.errors import (
+    AlreadyExists,
+    FinancingError,
+    InvalidState,
+    NotEligible,
+    NotPermitted,
+    SignatureInvalid,
+)
+from financing.base.quantities import CHINA_TIME, Carbon, Period, business_date
+from financing.base.signing import Signature, message_of, require_signed
+from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
+from financing.ledger.entries import EntryKind
+from financing.ledger.posting import Leg, post_entry
+from financing.ledger.serials import SerialBlock, parse_serial
+from financing.ledger.signing import id_to_sign, signed_by_actor
+from financing.registry.credits.commands import mint
+from financing.registry.credits.model import Issuance
+from financing.registry.projects.model import Declarations, Location, Project
+from financing.registry.regions import own_region
+from financing.registry.transfers.commands import recognition_of, terms_of
+from financing.registry.transfers.messages import (
+    EXPORT_DOMAIN,
+    RECEIPT_DOMAIN,
+    Outcome,
+    TransferMessage,
+    export_document,
+    overlap,
+    receipt_document,
+)
+from financing.registry.transfers.model import Transfer, mintable, require_locked
+from financing.registry.unit import RegistryUnit
+
+MOST_SERIALS, NAME_MAX, MICRO = 10_000, 400, 1_000_000
+Documented = Annotated[dict[Annotated[str, Field(max_length=40)], JsonValue], Field(max_length=40)]
+
+
+class Message(Command):
+    """A message as the other registry signed it, whoever brought it."""
+
+    document: Documented
+    public_key: PublicKey
+    signature: SignatureHex
+
+
+class ReceiveExport(SignedAt):
+    """The other registry's export. What is answered to it, a receipt, is signed by the registry that receives it."""
+
+    export: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came of an export here: the receipt, and the credits that were minted, if any were."""
+
+    receipt: TransferMessage
+    minted: Issuance | None
+
+
+@use_case
+def dispatch_transfer(
+    unit: RegistryUnit, context: Context, transfer_id: str, command: SignedAt = UNSIGNED
+) -> TransferMessage:
+    """Tell the other registry, in a signed message, that credits are locked for it; from then on its receipt alone
+    closes the transfer. Again gives the same message.
+
+    Raises `NotPermitted`, `InvalidState`, and what `signed_by_actor` refuses.
+    """
+    sent = unit.transfers.get(transfer_id)
+    context.require_party(sent.from_registry)
+    known = unit.transfers.message(sent.from_registry, transfer_id, "export")
+    if known is not None:
+        return known
+    require_locked(sent)
+    origin = unit.issuances.get(sent.issuance_id)
+    signed_at = command.moment(context.at)
+    document = export_document(sent, origin, unit.projects.get(origin.project_id), signed_at)
+    signature = signed_by_actor(unit, context, EXPORT_DOMAIN, document, command, signed_at=signed_at.isoformat())
+    message = _message(document, "export", signature, context.at)
+    unit.transfers.keep(message)
+    return message
+
+
+@use_case
+def import_credits(unit: RegistryUnit, context: Context, command: ReceiveExport) -> Received:
+    """Mint credits for those that another registry locked, and sign the receipt, in one commit. Again gives the same
+    receipt.
+
+    Raises `NotPermitted` for a message to another registry, `SignatureInvalid`, `NotEligible` where this region's terms
+    give something else, `NotFound` for an owner who takes no part here, `AlreadyExists` for serials that came before,
+    `InvalidState` for a message that was refused, and what `signed_by_actor` refuses.
+    """
+    told = _verified(unit, context, command.export, "export")
+    known = unit.transfers.message(told.from_registry, told.transfer_id, "receipt")
+    if known is not None:
+        return _once(unit, told, known, "minted")
+    origin = _read(told, context)
+    _require_own_terms(context, told, origin)
+    _require_new(unit, told)
+    unit.organisations.require_kind(origin.owner_id, *HOLDERS)
+    signed_at = command.moment(context.at)
+    issuance_id = id_to_sign(unit, context, "iss", command, told.from_registry, told.transfer_id)
+    minted = replace(
+        origin,
+        issuance_id=issuance_id,
+        registry_id=context.actor.id,
+        registry_code=own_region(context).registry_code,
+        project_id=f"{told.from_registry}.{origin.project_id}"[:64],
+        project_code=f"I{unit.transfers.next_import():08d}",
+        quantity=Carbon(int(told.document["mintable_kg"])),
+        issued_at=context.at,
+    )
+    receipt = _receipt(unit, context, command, told, "minted", minted, signed_at)
+    _know_project(unit, context, told, minted)
+    unit.issuances.add(minted)
+    mint(unit, context, minted, _block(minted), Carbon(0))
+    unit.transfers.keep(told)
+    unit.transfers.keep(receipt)
+    return Received(receipt, minted)
+
+
+@use_case
+def refuse_import(unit: RegistryUnit, context: Context, command: ReceiveExport) -> Received:
+    """Refuse another registry's credits for good, and sign the receipt that lets it give them back. Again gives the
+    same receipt. Raises as `import_credits`; what is wrong with a message does not matter."""
+    told = _verified(unit, context, command.export, "export")
+    known = unit.transfers.message(told.from_registry, told.transfer_id, "receipt")
+    if known is not None:
+        return _once(unit, told, known, "refused")
+    signed_at = command.moment(context.at)
+    receipt = _receipt(unit, context, command, told, "refused", None, signed_at)
+    unit.transfers.keep(told)
+    unit.transfers.keep(receipt)
+    return Received(receipt, None)
+
+
+@use_case
+def settle_transfer(unit: RegistryUnit, context: Context, transfer_id: str, command: Message) -> Transfer:
+    """Close a transfer by the other registry's receipt: gone for good, or back to its owner. Again changes nothing.
+
+    Raises `NotPermitted`, `SignatureInvalid`, and `InvalidState` for a receipt of another message, or of other
+    kilograms than were agreed: nothing is booked then, and both registries' people look.
+    """
+    sent = unit.transfers.get(transfer_id)
+    context.require_party(sent.from_registry)
+    export = unit.transfers.message(sent.from_registry, transfer_id, "export")
+    if export is None:
+        raise InvalidState("nothing was told of this transfer", transfer_id=transfer_id)
+    told = _verified(unit, context, command, "receipt")
+    known = unit.transfers.message(sent.from_registry, transfer_id, "receipt")
+    if known is not None and known.document == told.document:
+        return sent
+    _require_answers(told, export, sent)
+    require_locked(sent)
+    asset = Asset.credits(sent.issuance_id)
+    locked = escrow(sent.owner_id, asset, transfer_id)
+    minted = told.document["outcome"] == "minted"
+    to = AccountKey(sent.owner_id, AccountKind.EXPORTED, asset) if minted else holding(sent.owner_id, asset)
+    kind = EntryKind.EXPORT if minted else EntryKind.ESCROW_RETURN
+    post_entry(unit, context, kind, transfer_id, [Leg(locked, to, sent.quantity)])
+    closed: dict[str, Any] = {"state": "minted" if minted else "refused", "closed_at": context.at}
+    if minted:
+        closed |= {"minted": sent.mintable, "minted_issuance_id": str(told.document["issuance_id"])}
+    done = sent.model_copy(update=closed)
+    unit.transfers.save(done)
+    unit.transfers.keep(told)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One registry's count of what crossed to and from another: transfers by id with the kilograms that they took here
+    (0 while on the way, or refused), and their sums."""
+
+    registry: str
+    other: str
+    exported: dict[str, int]
+    imported: dict[str, int]
+    on_the_way: list[str]
+    exported_kg: int
+    imported_kg: int
+
+
+def side_of(unit: RegistryUnit, registry: str, other: str) -> Side:
+    """What a registry's books say of transfers to and from another."""
+    exported: dict[str, int] = {}
+    on_the_way = []
+    for export in unit.transfers.told(registry, other):
+        sent = unit.transfers.get(export.transfer_id)
+        exported[sent.transfer_id] = sent.minted.kg if sent.minted is not None else 0
+        if sent.state == "locked":
+            on_the_way.append(sent.transfer_id)
+    imported = {
+        receipt.transfer_id: int(receipt.document["minted_kg"])
+        for receipt in unit.transfers.told(other, registry, kind="receipt")
+    }
+    return Side(registry, other, exported, imported, on_the_way, sum(exported.values()), sum(imported.values()))
+
+
+def differences(ours: Side, theirs: Side) -> list[str]:
+    """What two registries' counts of the same transfers contradict each other in; what is on its way contradicts
+    nothing yet. Empty: no kilogram counts in both books, none is lost."""
+    if (ours.registry, ours.other) != (theirs.other, theirs.registry):
+        return [f"{ours.registry} counts with {ours.other}, and {theirs.registry} with {theirs.other}"]
+    found = []
+    for home, away in ((ours, theirs), (theirs, ours)):
+        for transfer_id in sorted(home.exported.keys() | away.imported.keys()):
+            left, came = home.exported.get(transfer_id), away.imported.get(transfer_id)
+            if left is None:
+                found.append(f"{transfer_id}: {away.registry} minted {came} kg, and {home.registry} never told of it")
+            elif transfer_id not in home.on_the_way and left != (came or 0):
+                found.append(f"{transfer_id}: {left} kg left {home.registry}, {came or 0} kg came to {away.registry}")
+    return found
+
+
+def _message(document: Mapping[str, Any], kind: Any, signature: Signature, at: datetime) -> TransferMessage:
+    return TransferMessage(
+        from_registry=str(document["from_registry"]),
+        transfer_id=str(document["transfer_id"]),
+        to_registry=str(document["to_registry"]),
+        kind=kind,
+        public_key=signature.public_key,
+        signature=signature.signature,
+        document=dict(document),
+        at=at,
+    )
+
+
+def _verified(unit: RegistryUnit, context: Context, given: Message, kind: Any) -> TransferMessage:
+    """A message of another registry to the actor, signed by a key of that registry's that holds."""
+    domain, signer, reader = (
+        (EXPORT_DOMAIN, "from_registry", "to_registry")
+        if kind == "export"
+        else (RECEIPT_DOMAIN, "to_registry", "from_registry")
+    )
+    try:
+        told = _message(given.document, kind, Signature("", given.public_key, given.signature), context.at)
+        message = message_of(domain, told.document)
+    except (KeyError, TypeError) as error:
+        raise SignatureInvalid("this is no message between registries") from error
+    if getattr(told, reader) != context.actor.id:
+        raise NotPermitted("this message is to another registry", to_registry=getattr(told, reader))
+    signer_id = str(getattr(told, signer))
+    unit.organisations.require_kind(signer_id, "registry")
+    key = unit.signing_keys.find(given.public_key)
+    if key is None or key.organisation_id != signer_id or not key.holds_at(context.at):
+        raise SignatureInvalid("no live key of that registry is known here", signer_id=signer_id)
+    require_signed(Signature(signer_id, given.public_key, given.signature), message, key.public_key)
+    return told
+
+
+def _once(unit: RegistryUnit, told: TransferMessage, receipt: TransferMessage, wanted: Outcome) -> Received:
+    """What was answered to this very message before."""
+    same = _sha256(told) == receipt.document["export_sha256"]
+    if not same or receipt.document["outcome"] != wanted:
+        raise InvalidState(f"this transfer was {receipt.document['outcome']} here", transfer_id=told.transfer_id)
+    minted = receipt.document["issuance_id"]
+    return Received(receipt, None if minted is None else unit.issuances.get(str(minted)))
+
+
+def _read(told: TransferMessage, context: Context) -> Issuance:
+    """The credits that a message tells of. Raises `NotEligible` for what is not told as registries do."""
+    document = told.document
+    try:
+        return Issuance(
+            issuance_id=str(document["issuance_id"]),
+            registry_id=told.from_registry,
+            registry_code="",
+            period_id=None,
+            project_id=str(document["project_id"]),
+            owner_id=str(document["owner_id"]),
+            asset_class=str(document["asset_class"]),
+            methodology_tag=str(document["methodology"]),
+            project_code="",
+            vintage=int(document["vintage"]),
+            first_day=date.fromisoformat(document["first_day"]),
+            last_day=date.fromisoformat(document["last_day"]),
+            quantity=Carbon(int(document["quantity_kg"])).require_positive(),
+            issued_at=context.at,
+            transfer_id=f"{told.from_registry}:{told.transfer_id}",
+        )
+    except (KeyError, TypeError, ValueError, FinancingError) as error:
+        raise NotEligible("the message does not tell of credits as registries do") from error
+
+
+def _require_own_terms(context: Context, told: TransferMessage, origin: Issuance) -> None:
+    """Raise `NotEligible` unless this region's own terms, on the day when the credits were locked, give what the other
+    says that it will count."""
+    document = told.document
+    try:
+        on = business_date(datetime.fromisoformat(document["locked_at"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotEligible("the message does not say when the credits were locked") from error
+    home, abroad = context.parameters.region_of(told.from_registry, on), own_region(context)
+    recognition = recognition_of(context, home.key, abroad.key, on)
+    given = mintable(origin.quantity, recognition, origin.methodology, *terms_of(context, home, abroad, on))
+    if (recognition.mode, given.kg) != (document.get("mode"), document.get("mintable_kg")):
+        raise NotEligible(
+            "the two regions' terms give other kilograms", mintable_kg=given.kg, told_kg=document.get("mintable_kg")
+        )
+
+
+def _require_new(unit: RegistryUnit, told: TransferMessage) -> None:
+    """Raise `AlreadyExists` for a kilogram that came in another message, `NotEligible` for serials that are none."""
+    serials = told.document.get("serials")
+    if not isinstance(serials, list) or not 0 < len(serials) <= MOST_SERIALS:
+        raise NotEligible("the message names no serials, or too many")
+    texts = [str(each) for each in serials]
+    kilograms = 0
+    try:
+        for before in _minted_for(unit, told):
+            twice = overlap([str(each) for each in before.document["serials"]], texts)
+            if twice is not None:
+                raise AlreadyExists("these credits came in another transfer", serial=twice, transfer=before.transfer_id)
+        for number, text in enumerate(texts):
+            if overlap(texts[:number], [text]) is not None:
+                raise NotEligible("the message names a kilogram twice", serial=text)
+            kilograms += _kilograms(text)
+    except FinancingError as error:
+        if isinstance(error, AlreadyExists | NotEligible):
+            raise
+        raise NotEligible("the message names what is no serial number") from error
+    if kilograms != told.document["quantity_kg"]:
+        raise NotEligible("the serials are of other kilograms", serials_kg=kilograms)
+
+
+def _minted_for(unit: RegistryUnit, told: TransferMessage) -> list[TransferMessage]:
+    """Messages of the same registry that credits were minted for here; what was refused may come again."""
+    receipts = unit.transfers.told(told.from_registry, told.to_registry, kind="receipt")
+    minted = {each.transfer_id for each in receipts if each.document["outcome"] == "minted"}
+    return [each for each in unit.transfers.told(told.from_registry, told.to_registry) if each.transfer_id in minted]
+
+
+def _kilograms(serial: str) -> int:
+    text = parse_serial(serial)
+    return text.last_kg - text.first_kg + 1
+
+
+def _receipt(
+    unit: RegistryUnit,
+    context: Context,
+    command: SignedAt,
+    told: TransferMessage,
+    outcome: Outcome,
+    minted: Issuance | None,
+    signed_at: datetime,
+) -> TransferMessage:
+    document = receipt_document(told.document, _sha256(told), outcome, minted, signed_at)
+    signature = signed_by_actor(unit, context, RECEIPT_DOMAIN, document, command, signed_at=signed_at.isoformat())
+    return _message(document, "receipt", signature, context.at)
+
+
+def _require_answers(told: TransferMessage, export: TransferMessage, sent: Transfer) -> None:
+    document = told.document
+    said = (document.get("transfer_id"), document.get("export_sha256"))
+    if said != (sent.transfer_id, _sha256(export)):
+        raise InvalidState("this receipt is of another message", transfer_id=sent.transfer_id)
+    outcome, minted = document.get("outcome"), document.get("minted_kg")
+    if (outcome, minted) not in {("minted", sent.mintable.kg), ("refused", 0)}:
+        raise InvalidState(
+            "the receipt tells of other kilograms than were agreed", minted_kg=minted, mintable_kg=sent.mintable.kg
+        )
+
+
+def _sha256(message: TransferMessage) -> str:
+    domain = EXPORT_DOMAIN if message.kind == "export" else RECEIPT_DOMAIN
+    return hashlib.sha256(message_of(domain, message.document)).hexdigest()
+
+
+def _know_project(unit: RegistryUnit, context: Context, told: TransferMessage, minted: Issuance) -> None:
+    """The other registry's project, as far as its credits name it here: nobody claims a period on it."""
+    if minted.project_id in unit.projects.named([minted.project_id]):
+        return
+    home = context.parameters.region_of(told.from_registry, business_date(context.at))
+    document, tag = told.document, minted.methodology_tag
+    first, last = (datetime.combine(day, time(), CHINA_TIME) for day in (minted.first_day, minted.last_day))
+    try:
+        project = Project(
+            project_id=minted.project_id,
+            code=minted.project_code,
+            owner=told.from_registry,
+            name=str(document["project_name"])[:NAME_MAX],
+            methodology=minted.methodology,
+            methodology_version=int(tag.removeprefix(minted.methodology)),
+            capacity_w=None,
+            grid_connected_on=date.fromisoformat(document["grid_connected_on"]),
+            crediting_period=Period(first, last + timedelta(days=1)),
+            location=Location(
+                home.registry_code, int(document["latitude_udeg"]) / MICRO, int(document["longitude_udeg"]) / MICRO
+            ),
+            meter_ids=(),
+            declarations=Declarations(True, True, True),
+        )
+    except (KeyError, TypeError, ValueError, FinancingError) as error:
+        raise NotEligible("the message does not tell of the project as registries do") from error
+    unit.projects.add(project, [], context.at)
+
+
+def _block(minted: Issuance) -> SerialBlock:
+    return SerialBlock(
+        issuance_id=minted.issuance_id,
+        methodology_tag=minted.methodology_tag,
+        project_code=minted.project_code,
+        vintage=minted.vintage,
+        first_day=minted.first_day,
+        last_day=minted.last_day,
+        first_kg=1,
+        last_kg=minted.quantity.kg,
+        registry_code=minted.registry_code,
+    )

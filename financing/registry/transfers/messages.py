@@ -1,0 +1,117 @@
+"""What two registries with books of their own tell each other of a transfer: a signed export, and a signed receipt.
+
+A message says everything that the other side needs, and nothing else is asked. Whoever carries it can neither change
+nor repeat it to effect; a lost one is read again where it was signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from financing.base.signing import Signature
+from financing.base.storage.records import Fact
+from financing.ledger.serials import SerialText, parse_serial
+from financing.registry.credits.model import Issuance
+from financing.registry.projects.model import Project
+from financing.registry.transfers.model import Transfer
+
+EXPORT_DOMAIN, RECEIPT_DOMAIN = "tanxin-transfer-export-v1", "tanxin-transfer-receipt-v1"
+Kind = Literal["export", "receipt"]
+Outcome = Literal["minted", "refused"]
+
+
+class Told(BaseModel):
+    """What a message and its row share: of which transfer between which registries, and who signed it."""
+
+    from_registry: str
+    transfer_id: str
+    to_registry: str
+    public_key: str
+    signature: str
+
+
+class TransferMessage(Told, Fact):
+    """A signed message, as it is carried and kept. `signer_id` follows from its kind."""
+
+    kind: Kind
+    document: dict[str, Any]
+    at: datetime
+
+    @property
+    def signer_id(self) -> str:
+        return self.from_registry if self.kind == "export" else self.to_registry
+
+    @property
+    def signed(self) -> Signature:
+        return Signature(self.signer_id, self.public_key, self.signature)
+
+
+def export_document(sent: Transfer, origin: Issuance, project: Project, signed_at: datetime) -> dict[str, Any]:
+    """What the registry that locked the credits signs: they are locked for good unless the other one refuses them."""
+    return {
+        "transfer_id": sent.transfer_id,
+        "from_registry": sent.from_registry,
+        "to_registry": sent.to_registry,
+        "owner_id": sent.owner_id,
+        "issuance_id": sent.issuance_id,
+        "serials": list(sent.serials),
+        "quantity_kg": sent.quantity.kg,
+        "mode": sent.mode,
+        "mintable_kg": sent.mintable.kg,
+        "locked_at": sent.locked_at.isoformat(),
+        "asset_class": origin.asset_class,
+        "methodology": origin.methodology_tag,
+        "vintage": origin.vintage,
+        "first_day": origin.first_day.isoformat(),
+        "last_day": origin.last_day.isoformat(),
+        "project_id": origin.project_id,
+        "project_name": project.name,
+        "grid_connected_on": project.grid_connected_on.isoformat(),
+        "latitude_udeg": round(project.location.latitude_deg * 1_000_000),
+        "longitude_udeg": round(project.location.longitude_deg * 1_000_000),
+        "signed_at": signed_at.isoformat(),
+    }
+
+
+def receipt_document(
+    export: Mapping[str, Any], export_sha256: str, outcome: Outcome, minted: Issuance | None, signed_at: datetime
+) -> dict[str, Any]:
+    """What the registry that was told signs: what it minted for exactly that message, or that it never will."""
+    return {
+        "transfer_id": export["transfer_id"],
+        "from_registry": export["from_registry"],
+        "to_registry": export["to_registry"],
+        "export_sha256": export_sha256,
+        "outcome": outcome,
+        "minted_kg": 0 if minted is None else minted.quantity.kg,
+        "issuance_id": None if minted is None else minted.issuance_id,
+        "signed_at": signed_at.isoformat(),
+    }
+
+
+def overlap(first: list[str], second: list[str]) -> str | None:
+    """A serial of the second list that shares a kilogram with the first. Raises `SerialInvalid` for what is none."""
+    known = [parse_serial(each) for each in first]
+    for text in second:
+        new = parse_serial(text)
+        if any(_same(new, old) and new.first_kg <= old.last_kg and old.first_kg <= new.last_kg for old in known):
+            return text
+    return None
+
+
+def _same(one: SerialText, other: SerialText) -> bool:
+    def origin(text: SerialText) -> tuple[str, str, str, int, date, date]:
+        return (
+            text.registry_code,
+            text.methodology_tag,
+            text.project_code,
+            text.vintage,
+            text.first_day,
+            text.last_day,
+        )
+
+    return origin(one) == origin(other)
