@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,29 +19,16 @@ from typing import Any
 
 from federated.channel.own_socket import OwnNode
 from federated.consent.record import Purpose
-from federated.errors import FederatedError, NodeUnavailable
+from federated.errors import NodeUnavailable
 from federated.governance.model_registry import ModelRegistry
 from federated.serving import Network, NoFile, ScoreQuery
-from simulations.local_network import namespaces
-from simulations.local_network.bringing_up import node_process, start_nodes
+from simulations.benchmarks.network_faults import BANK, Fault, Told, asked, measure_faults
 from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes
-from simulations.worlds.names import BANKS, GRIDS
 
-BANK = BANKS[0]
 CLIENTS = 16
 TICKS = os.sysconf("SC_CLK_TCK")
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What was done, what scores were meanwhile and afterwards, and how many were wrong."""
-
-    name: str
-    meanwhile: str
-    afterwards: str
-    wrong: int
 
 
 @dataclass(slots=True)
@@ -79,12 +65,12 @@ def measure_network(layout: Layout, say: Say, most: int = 160) -> NetworkFigures
     before, seconds, told = _cpu(layout), [], {}
     for subject in one:
         began = time.perf_counter()
-        told[subject] = _asked(bank, subject)
+        told[subject] = asked(bank, subject)
         seconds.append(time.perf_counter() - began)
     figures.apart_cpu_ms = 1000 * (_cpu(layout) - before) / len(one)
     figures.apart_p50_ms = 1000 * statistics.median(seconds)
     figures.apart_p95_ms = 1000 * statistics.quantiles(seconds, n=20)[-1]
-    found, figures.apart_per_second = _many(lambda subject: _asked(bank, subject), many)
+    found, figures.apart_per_second = _many(lambda subject: asked(bank, subject), many)
     told |= found
     say("the same in one process")
     with _together(layout) as network:
@@ -101,7 +87,7 @@ def measure_network(layout: Layout, say: Say, most: int = 160) -> NetworkFigures
         known |= found
     figures.ratio_p50 = figures.apart_p50_ms / figures.in_process_p50_ms
     figures.wrong = sum(told[subject] != known[subject] for subject in subjects)
-    figures.faults = _faults(layout, bank, subjects, known, say)
+    figures.faults = measure_faults(layout, bank, subjects, known, say)
     return figures
 
 
@@ -116,21 +102,9 @@ def _subjects(bank: OwnNode, most: int) -> list[str]:
             break
         after = page[-1]
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda subject: _asked(bank, subject), page))
+            answers = list(pool.map(lambda subject: asked(bank, subject), page))
         found += [subject for subject, answer in zip(page, answers, strict=True) if answer[1] == "included"]
     return found[:most]
-
-
-Told = tuple[int | None, str]
-
-
-def _asked(bank: OwnNode, subject: str) -> Told:
-    question = {"subject": subject, "consent": f"CONS-{subject}", "purpose": Purpose.CREDIT_APPLICATION.value}
-    try:
-        answer = bank.ask("/score", question)
-    except FederatedError as error:
-        return None, error.code
-    return answer.get("score"), answer.get("electricity", "no_file")
 
 
 def _scored(network: Network, subject: str) -> Told:
@@ -162,76 +136,6 @@ def _together(layout: Layout) -> Iterator[Network]:
     finally:
         network.close()
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _faults(layout: Layout, bank: OwnNode, subjects: Sequence[str], known: dict[str, Told], say: Say) -> list[Fault]:
-    processes, asked = Processes(layout.home), subjects[:12]
-
-    def told() -> list[Told]:
-        return [_asked(bank, subject) for subject in asked]
-
-    def wrong(found: Sequence[Told]) -> int:
-        """Scores that say they are joint, and are not those of the healthy network."""
-        return sum(
-            how == "included" and (score, how) != known[subject]
-            for subject, (score, how) in zip(asked, found, strict=True)
-        )
-
-    def fault(name: str, begin: Callable[[], None], end: Callable[[], None]) -> Fault:
-        say(f"fault: {name}")
-        begin()
-        meanwhile = told()
-        end()
-        afterwards = told()
-        return Fault(name, _shown(meanwhile), _shown(afterwards), wrong(meanwhile) + wrong(afterwards))
-
-    def kill(*names: str) -> None:
-        for name in names:
-            _kill(processes, name)
-
-    def back(*names: str) -> None:
-        for name in names:
-            node_process(layout, processes, name)
-        start_nodes(layout, lambda _: None)
-
-    def signalled(number: signal.Signals) -> None:
-        for name in GRIDS:
-            os.kill(_pid(processes, name), number)
-
-    def cable(*, off: bool) -> None:
-        for name in GRIDS:
-            namespaces.cut(layout, name, off=off)
-
-    others = (*BANKS[1:], *GRIDS)
-    cables = "both grid companies' cables out"
-    return [
-        *([fault(cables, lambda: cable(off=True), lambda: cable(off=False))] if layout.namespaces else []),
-        fault("both grid companies' nodes killed", lambda: kill(*GRIDS), lambda: back(*GRIDS)),
-        fault(
-            "both grid companies' nodes do not answer",
-            lambda: signalled(signal.SIGSTOP), lambda: signalled(signal.SIGCONT),
-        ),
-        fault("the bank's node killed", lambda: kill(BANK), lambda: back(BANK)),
-        fault("all other nodes killed", lambda: kill(*others), lambda: back(*others)),
-    ]  # fmt: skip
-
-
-def _shown(told: Sequence[Told]) -> str:
-    ways = [how for _, how in told]
-    return ", ".join(f"{ways.count(how)} {how}" for how in sorted(set(ways)))
-
-
-def _pid(processes: Processes, name: str) -> int:
-    running = processes.running(name)
-    if running is None:
-        raise NodeUnavailable(f"{name} does not run", node=name)
-    return running.pid
-
-
-def _kill(processes: Processes, name: str) -> None:
-    os.kill(_pid(processes, name), signal.SIGKILL)
-    while processes.running(name) is not None:
-        time.sleep(0.02)
 
 
 def _cpu(layout: Layout) -> float:

@@ -127,12 +127,12 @@ def start_nodes(layout: Layout, say: Say) -> None:
     say("all nodes have met, over mutual TLS")
 
 
-def node_process(layout: Layout, processes: Processes, name: str) -> Running:
-    """The process of a node, started unless it runs."""
+def node_process(layout: Layout, processes: Processes, name: str, clock: Path | None = None) -> Running:
+    """The process of a node, started unless it runs; with a `clock` it is off by the seconds that are in that file."""
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
         "--host", layout.hosts[name], "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
-        *_supernode(layout, name),
+        *_supernode(layout, name), clock=clock,
     )  # fmt: skip
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
     return processes.start(name, layout.within(name, command), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})

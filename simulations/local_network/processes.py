@@ -122,9 +122,10 @@ class Processes:
         written(self._home / FILE, (json.dumps([asdict(each) for each in running], indent=1) + "\n").encode())
 
 
-def tanxin(*arguments: str) -> list[str]:
-    """The command line of another `tanxin` command."""
-    return [sys.executable, "-m", "credit_api", *arguments]
+def tanxin(*arguments: str, clock: Path | None = None) -> list[str]:
+    """The command line of another `tanxin` command; by the `clock` of a file (`set_clock`) if one is given."""
+    program = ["credit_api"] if clock is None else ["simulations.local_network.set_clock", str(clock)]
+    return [sys.executable, "-m", *program, *arguments]
 
 
 def last_line(log: Path) -> str:
