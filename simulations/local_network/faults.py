@@ -62,8 +62,9 @@ class Meddled:
 
     def end(self) -> None:
         """Start those as they were that run on. Raises `NodeUnavailable`."""
-        clocks = str(self._clocks)
-        self._processes.stop(*(each.name for each in self._processes.listed() if clocks in " ".join(each.command)))
+        meddled = [each.name for each in self._processes.listed() if str(self._clocks / each.name) in each.command]
+        if meddled:
+            self._processes.stop(*meddled)
         start_nodes(self.layout, lambda _: None)
         self.close()
 
@@ -71,7 +72,6 @@ class Meddled:
         """Take the relays away."""
         for each in self.relays.values():
             each.close()
-        shutil.rmtree(self._clocks, ignore_errors=True)
 
     @contextmanager
     def clocks_off(self, by: timedelta, *names: str) -> Iterator[None]:

@@ -18,6 +18,7 @@ from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes, last_line
 from simulations.local_network.relay import doubled, held, swallowed
 from simulations.local_network.replaying import replay_queries
+from simulations.local_network.views import look_at
 from simulations.worlds.names import BANKS, EXCHANGE, GRIDS
 
 BANK = BANKS[0]
@@ -99,14 +100,30 @@ def _has_open(process, path):
         return False
 
 
-def test_status_says_who_runs_where(network):
-    layout, *_ = network
-    told = json.loads(tanxin("network", "status", "--home", str(layout.home), "--json").stdout)
+def test_status_says_who_runs_where(network, tmp_path):
+    layout, answered, _ = network
+    page = tmp_path / "network.html"
+    told = json.loads(tanxin("network", "status", "--home", str(layout.home), "--json", "--page", str(page)).stdout)
     assert [each["name"] for each in told] == [*layout.nodes, EXCHANGE]
     for each in told:
         own = "tanxin.db" if each["name"] == EXCHANGE else f"nodes/{each['name']}.db"
         assert f"{each['name']}/{own}" in each["stores"]
         assert {store.split("/")[0] for store in each["stores"]} == {each["name"]}
+        assert each["wrong"] == []
+        assert each["certificate_until"] > each["since"]
+    bank = told[0]
+    assert bank["scores"]["joint, included"] > 0
+    assert bank["messages"] > 0
+    # The page says the same, of each store who has it open, and nothing that is its party's alone.
+    text = page.read_text("utf-8")
+    assert text.count('<span class="well">well</span>') == len(told)
+    opened = {store.path: store.opened_by for store in look_at(layout).stores}
+    assert {path: names for path, names in opened.items() if path.split("/")[0] != OPERATOR} == {
+        store: (each["name"],) for each in told for store in each["stores"]
+    }
+    passphrase = (layout.home / "ca-passphrase").read_text("utf-8")
+    for secret in (passphrase, answered["subject"], "CONS-", "node-keys", ".pem", "PRIVATE"):
+        assert secret not in text
 
 
 ALONE, JOINT = ("bank_only", "unavailable"), ("joint", "included")
@@ -212,6 +229,8 @@ def test_with_a_clock_an_hour_off_a_question_is_refused_and_nothing_answered(cus
     ids=["dropped", "answer dropped", "doubled", "delayed", "too late"],
 )
 def test_bytes_that_are_dropped_delayed_or_doubled_open_nothing(customer, meddled, treatment, meanwhile, answered):
+    # Connections stand: what is treated are messages, not handshakes.
+    assert customer.asked() == JOINT
     before = customer.answers()
     with meddled.treated(**treatment):
         assert customer.asked() == meanwhile
