@@ -83,13 +83,14 @@ def measure_faults(
         found = []
         for number, kind in enumerate(kinds):
             say(f"fault: {kind.name}")
-            found.append(_measured(layout, bank, kind, subjects[number :: len(kinds)][:ASKED], known))
+            found.append(measured(layout, bank, kind, subjects[number :: len(kinds)][:ASKED], known))
         return found
     finally:
         meddled.end()
 
 
-def _measured(layout: Layout, bank: OwnNode, kind: Kind, subjects: Sequence[str], known: Mapping[str, Told]) -> Fault:
+def measured(layout: Layout, bank: OwnNode, kind: Kind, subjects: Sequence[str], known: Mapping[str, Told]) -> Fault:
+    """One fault, by what the bank is told of these customers, of whom a network that is well says what is `known`."""
     before = _answers(layout, subjects)
     with kind.meanwhile(subjects) as done:
         meanwhile = _told(bank, subjects)

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import pytest
 
 from federated.channel.own_socket import SOCKET, OwnNode, ask_own
 from federated.errors import ConsentExpired, ConsentMissing, InvalidTime, NodeUnavailable
+from simulations.benchmarks.network_faults import Fault, Kind, measured
 from simulations.local_network.faults import Meddled, kill, of_another_network, over
 from simulations.local_network.layout import OPERATOR, Layout
+from simulations.local_network.lending import CANDIDATES
 from simulations.local_network.processes import Processes, last_line
 from simulations.local_network.relay import doubled, held, swallowed
 from simulations.local_network.replaying import replay_queries
@@ -156,7 +159,8 @@ class Customer:
 @pytest.fixture(scope="module")
 def customers(network):
     bank, found = OwnNode(network[0].of(BANK)), []
-    for subject in bank.ask("/customers", {"limit": 80})["subjects"]:
+    # The first were asked about while the network came up.
+    for subject in bank.ask("/customers", {"limit": 80})["subjects"][CANDIDATES:]:
         answer = bank.ask("/score", question(subject))
         if (answer.get("basis"), answer.get("electricity")) == JOINT:
             found.append(Customer(network[0], subject, answer["score"]))
@@ -266,6 +270,15 @@ def test_messages_of_a_query_are_answered_once_whoever_has_the_banks_key(custome
     assert (found.answered_again, found.refusals) == (0, {"query_lost", "not_permitted"})
     assert customer.answers() == before + 1
     assert customer.asked() == JOINT
+
+
+def test_a_fault_that_does_nothing_is_told_by_what_is_counted(customer):
+    """Nobody may answer, and it is answered; and a score other than the known one is wrong each time."""
+    nothing = Kind("nothing", lambda _: nullcontext(), may_answer=False)
+    for apart, wrong in ((0, 0), (1, 2)):
+        known = {customer.subject: (customer.score + apart, "included")}
+        found = measured(customer.layout, OwnNode(customer.layout.of(BANK)), nothing, [customer.subject], known)
+        assert found == Fault("nothing", "1 included", "1 included", wrong, opened=1)
 
 
 def test_what_a_process_said_last_is_told_also_out_of_a_box(tmp_path):
