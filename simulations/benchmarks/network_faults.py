@@ -169,7 +169,7 @@ def _bytes_replayed(meddled: Meddled) -> Iterator[None]:
     """What was sent on connections that stood before, sent again on new ones."""
     for relay in meddled.relays.values():
         # The longest has a whole connection: how it was made, and what was asked on it.
-        relay.replay(bytes(max(relay.recorded, key=len)))
+        relay.replay(bytes(max(relay.recorded, key=len, default=b"")))
     yield
 
 

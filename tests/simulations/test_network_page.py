@@ -99,7 +99,7 @@ def test_a_process_that_is_ill_or_silent_is_said_so(seen):
     assert '<span class="dot wrong"' in text
     met = {"met": ["bank-gusu"], "unmet": ["bank-jinji", "bank-taihu", "grid-gaoxin"], "champion": None}
     row = row_of(page(changed(seen, "grid-sip", standing=met, scores={})), "grid-sip")
-    assert "well 1 of 4 peers met version none scores" in row
+    assert "well 1 of 4 peers met no version scores 77 messages" in row
 
 
 def test_stores_are_told_with_their_mode_and_who_has_them_open(seen):
