@@ -32,7 +32,8 @@ def bench_network(
     superlink: Annotated[bool, typer.Option(help="Begin the small one's run over Flower's SuperLink.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
-    """A score between five processes beside one process, scores a second, and scores while processes are killed."""
+    """A score between five processes beside one process, scores a second, and scores in faults: of processes,
+    certificates, clocks, connections."""
     from simulations.benchmarks.network import measure_network  # noqa: PLC0415
     from simulations.experiments.vertical_credit.pipeline import cut_off  # noqa: PLC0415
     from simulations.local_network.bringing_up import Wanted, bring_up  # noqa: PLC0415
@@ -70,7 +71,8 @@ def bench_network(
     for name, value in figures.training.items():
         sys.stdout.write(f"training {name:15} {value:,.2f}\n")
     for each in figures.faults:
-        sys.stdout.write(f"{each.name}: meanwhile {each.meanwhile}; afterwards {each.afterwards}; {each.wrong} wrong\n")
+        counted = f"{each.wrong} wrong, {each.opened} opened"
+        sys.stdout.write(f"{each.name}: meanwhile {each.meanwhile}; afterwards {each.afterwards}; {counted}\n")
 
 
 def _tables() -> CreditTables:

@@ -106,20 +106,32 @@ class OwnNode:
         except (FileNotFoundError, IsADirectoryError):
             raise DataMissing(f"{file.name} does not exist", file=file.name) from None
 
+    def look(self, path: str, within_s: float = ANSWERS_S) -> tuple[int, bytes]:
+        """Status and text that the node has for who watches it (`/healthz`, `/metrics`).
+
+        Raises `NodeUnavailable` where none serves, or none answers within so many seconds.
+        """
+        return self._answer("GET", path, None, {}, within_s)
+
     def _asked(self, path: str, body: bytes | _Told, kind: str, within_s: float) -> Any:
+        status, told = self._answer("POST", path, body, {"content-type": kind}, within_s)
+        if status != HTTPStatus.OK:
+            raise told_refusal(self._home.name, told)
+        return json.loads(told)
+
+    def _answer(
+        self, method: str, path: str, body: bytes | _Told | None, headers: dict[str, str], within_s: float
+    ) -> tuple[int, bytes]:
         connection = _OnSocket(self._home / SOCKET, within_s)
         try:
             with suppress(BrokenPipeError):  # where it answers before it has read the question
-                connection.request("POST", path, body, {"content-type": kind, "connection": "close"})  # type: ignore[arg-type]
+                connection.request(method, path, body, headers | {"connection": "close"})  # type: ignore[arg-type]
             response = connection.getresponse()
-            told = response.read()
+            return response.status, response.read()
         except (HTTPException, OSError) as error:
             raise NodeUnavailable(f"no node serves {self._home.name}: {error}") from error
         finally:
             connection.close()
-        if response.status != HTTPStatus.OK:
-            raise told_refusal(self._home.name, told)
-        return json.loads(told)
 
 
 def ask_own(home: Path, path: str, question: Mapping[str, object] | None = None) -> Any:

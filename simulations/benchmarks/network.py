@@ -22,7 +22,7 @@ from federated.consent.record import Purpose
 from federated.errors import NodeUnavailable
 from federated.governance.model_registry import ModelRegistry
 from federated.serving import Network, NoFile, ScoreQuery
-from simulations.benchmarks.network_faults import BANK, Fault, Told, asked, faults_of
+from simulations.benchmarks.network_faults import BANK, Fault, Told, asked, measure_faults
 from simulations.local_network.layout import OPERATOR, Layout
 from simulations.local_network.processes import Processes
 
@@ -87,7 +87,7 @@ def measure_network(layout: Layout, say: Say, most: int = 160) -> NetworkFigures
         known |= found
     figures.ratio_p50 = figures.apart_p50_ms / figures.in_process_p50_ms
     figures.wrong = sum(told[subject] != known[subject] for subject in subjects)
-    figures.faults = faults_of(layout, bank, subjects, known, say)
+    figures.faults = measure_faults(layout, bank, subjects, known, say)
     return figures
 
 

@@ -44,19 +44,6 @@ class Wanted:
     superlink: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """One process, as anybody on the machine sees it: where it answers, what it holds open of whose home."""
-
-    name: str
-    pid: int
-    address: str
-    memory_mib: float
-    since: str
-    stores: tuple[str, ...]
-    standing: dict[str, Any] | None
-
-
 @contextmanager
 def alone(home: Path) -> Iterator[None]:
     """While no other process brings the network of this home up. Raises `HomeOccupied`."""
@@ -127,19 +114,13 @@ def start_nodes(layout: Layout, say: Say) -> None:
     say("all nodes have met, over mutual TLS")
 
 
-def node_process(
-    layout: Layout, processes: Processes, name: str, *, shift_s: float = 0.0, peers: Mapping[str, str] | None = None
-) -> Running:
-    """The process of a node, started unless it runs; for measurements of faults with a clock that is `shift_s` off, or
-    with other ways to some peers."""
-    urls = {peer: layout.url(peer) for peer in layout.nodes if peer != name} | dict(peers or {})
+def node_process(layout: Layout, processes: Processes, name: str, clock: Path | None = None) -> Running:
+    """The process of a node, started unless it runs; with a `clock` it is off by the seconds that are in that file."""
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
-        "--host", layout.hosts[name], "--port", str(layout.ports[name]),
-        *(word for peer, url in urls.items() for word in ("--peer", f"{peer}={url}")), *_supernode(layout, name),
+        "--host", layout.hosts[name], "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
+        *_supernode(layout, name), clock=clock,
     )  # fmt: skip
-    if shift_s:
-        command[1:3] = ["-m", "simulations.local_network.shifted", str(shift_s)]
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
     return processes.start(name, layout.within(name, command), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
 
@@ -245,28 +226,6 @@ def first_score(layout: Layout) -> tuple[str, dict[str, Any], float]:
         if answer.get("electricity") in ("included", "not_used"):
             return subject, answer, seconds
     raise NodeUnavailable(f"{BANKS[0]} has no customer whose electricity data a consent opens", node=BANKS[0])
-
-
-def views(layout: Layout) -> list[View]:
-    """Who runs where. Raises `CorruptData`."""
-    found, homes = [], {name: layout.of(name) for name in (*layout.nodes, OPERATOR)}
-    for running in Processes(layout.home).listed():
-        if not running.runs:
-            continue
-        address = layout.address(running.name) if running.name in layout.ports else "-"
-        stores = {each for each in running.open_files() if each.suffix == ".db"}
-        whose = sorted({str(each.relative_to(layout.home.resolve())) for each in stores
-                        if each.is_relative_to(layout.home.resolve())})  # fmt: skip
-        standing = None
-        if running.name in layout.nodes:
-            try:
-                standing = ask_own(homes[running.name], "/standing")
-            except NodeUnavailable:
-                standing = None
-        found.append(
-            View(running.name, running.pid, address, running.memory_mib(), running.started_at, tuple(whose), standing)
-        )
-    return found
 
 
 def as_json(found: object) -> str:

@@ -6,13 +6,16 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from federated.operating.commands import refusals
+
+if TYPE_CHECKING:
+    from simulations.local_network.views import Seen
 
 Home = Annotated[Path, typer.Option(help="Where the parties' homes lie, each in a folder of its own.")]
 Local = Annotated[bool, typer.Option("--local", help="All on this machine, as a sandbox. Other networks have no `up`.")]
@@ -63,26 +66,44 @@ def up(
     say(f"up after {done['seconds']:.0f} s; `tanxin network status --home {home}` shows it, `network down` ends it")
 
 
-def status(home: Home = Path("var/local-network"), as_json: AsJson = False) -> None:
-    """Who runs where: processes, addresses, memory, and whose stores each has open."""
+def status(
+    home: Home = Path("var/local-network"),
+    as_json: AsJson = False,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page of it to this HTML file: all parties, stores and a drawing.")
+    ] = None,
+) -> None:
+    """Who runs where: processes, addresses, memory, health, and whose stores each has open."""
     from simulations.local_network import bringing_up  # noqa: PLC0415
     from simulations.local_network.layout import Layout  # noqa: PLC0415
+    from simulations.local_network.page import page as page_of  # noqa: PLC0415
+    from simulations.local_network.views import look_at  # noqa: PLC0415
 
-    console = Console(width=140, highlight=False)
-    with refusals(Console(stderr=True, highlight=False, markup=False, soft_wrap=True)):
-        found = bringing_up.views(Layout.known(home))
+    console, errors = Console(width=160, highlight=False), Console(stderr=True, highlight=False, markup=False)
+    with refusals(errors):
+        found = look_at(Layout.known(home))
+        if page is not None:
+            page.write_text(page_of(found), "utf-8")
+            errors.print(f"wrote {page}", soft_wrap=True)
     if as_json:
-        sys.stdout.write(bringing_up.as_json([asdict(each) for each in found]))
+        sys.stdout.write(bringing_up.as_json([asdict(each) for each in found.processes]))
         return
-    table = Table("process", "pid", "answers at", "MiB", "has open", "champion", "met", box=None, padding=(0, 2, 0, 0))
-    for each in found:
+    console.print(_table(found) if found.processes else "nothing runs")
+
+
+def _table(found: Seen) -> Table:
+    titles = ("process", "pid", "answers at", "MiB", "health", "certificate until", "has open", "champion", "met")
+    table = Table(*titles, box=None, padding=(0, 2, 0, 0))
+    for each in found.processes:
         standing = each.standing or {}
         peers = f"{len(standing['met'])}/{len(standing['met']) + len(standing['unmet'])}" if standing else "-"
+        health = "-" if each.wrong is None else ", ".join(each.wrong) or "well"
         table.add_row(
-            each.name, str(each.pid), each.address, f"{each.memory_mib:.0f}", "\n".join(each.stores) or "-",
-            str(standing.get("champion") or "-"), peers,
+            each.name, str(each.pid), each.address, f"{each.memory_mib:.0f}", health,
+            (each.certificate_until or "-")[:10], "\n".join(each.stores) or "-", str(standing.get("champion") or "-"),
+            peers,
         )  # fmt: skip
-    console.print(table if found else "nothing runs")
+    return table
 
 
 def down(home: Home = Path("var/local-network")) -> None:

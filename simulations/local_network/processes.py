@@ -50,12 +50,7 @@ class Running:
 
     def open_files(self) -> set[Path]:
         """Files that it has open."""
-        found = set()
-        with contextlib.suppress(OSError):
-            for each in Path(f"/proc/{self.pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    found.add(Path(each.readlink()))
-        return found
+        return _open_files(self.pid)
 
 
 class Processes:
@@ -122,9 +117,10 @@ class Processes:
         written(self._home / FILE, (json.dumps([asdict(each) for each in running], indent=1) + "\n").encode())
 
 
-def tanxin(*arguments: str) -> list[str]:
-    """The command line of another `tanxin` command."""
-    return [sys.executable, "-m", "credit_api", *arguments]
+def tanxin(*arguments: str, clock: Path | None = None) -> list[str]:
+    """The command line of another `tanxin` command; by the `clock` of a file (`set_clock`) if one is given."""
+    program = ["credit_api"] if clock is None else ["simulations.local_network.set_clock", str(clock)]
+    return [sys.executable, "-m", *program, *arguments]
 
 
 def last_line(log: Path) -> str:
@@ -137,6 +133,22 @@ def last_line(log: Path) -> str:
         inner = takewhile(lambda line: line.startswith(BOX_SIDE), reversed(lines[:-1]))
         return " ".join(reversed([line.strip(BOX_SIDE).strip() for line in inner]))
     return lines[-1] if lines else "it wrote nothing"
+
+
+def files_open_in(folder: Path) -> dict[int, set[Path]]:
+    """By number of a process, of those that this one may look at: which files in a folder it has open."""
+    numbers = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
+    found = {pid: {path for path in _open_files(pid) if path.is_relative_to(folder)} for pid in numbers}
+    return {pid: paths for pid, paths in found.items() if paths}
+
+
+def _open_files(pid: int) -> set[Path]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(Path(each.readlink()))
+    return found
 
 
 def _started_ticks(pid: int) -> int:

@@ -1,95 +1,115 @@
-"""A cable between two real nodes that spoils what goes over it: late, cut off, or sent again by who listened."""
+"""TCP between two processes of a network, passed on by a third: held up, swallowed, doubled or cut, and remembered.
+
+It has no key: what it passes is TLS, and it reads nothing of it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
+from collections import deque
+from collections.abc import Callable, Iterable
 
-from federated.errors import NodeUnavailable
+from simulations.local_network.layout import HOST
 
-PART = 1 << 16
-Way = Literal["whole", "late", "cut"]
+READ_BYTES, REMEMBERED, ANSWERS_S = 1 << 16, 8, 2.0
+# What becomes of bytes that were read.
+Treatment = Callable[[bytes], Iterable[bytes]]
 
 
-@dataclass(slots=True)
+def passed(content: bytes) -> Iterable[bytes]:
+    """As it came."""
+    return (content,)
+
+
+def swallowed(content: bytes) -> Iterable[bytes]:
+    """Nothing of it, while the connection stands."""
+    del content
+    return ()
+
+
+def doubled(content: bytes) -> Iterable[bytes]:
+    """Twice."""
+    return (content, content)
+
+
+def held(seconds: float) -> Treatment:
+    """As it came, so many seconds later."""
+
+    def later(content: bytes) -> Iterable[bytes]:
+        time.sleep(seconds)
+        return (content,)
+
+    return later
+
+
 class Relay:
-    """Listens on a port of loopback and passes on to `target`, as `way` says; keeps what the client sent on each
-    connection. `close` ends it."""
+    """Passes on from `port` of loopback to a process at `host` and its `port`; `towards` treats what is sent there,
+    `back` what it answers. `recorded` is what was sent there on the latest connections."""
 
-    target: tuple[str, int]
-    way: Way = "whole"
-    late_s: float = 0.1
-    cut_after: int = 3_000
-    recorded: list[bytearray] = field(default_factory=list)
-    _listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
-    _ended: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._listening = socket.create_server((HOST, 0))
+        self.port = int(self._listening.getsockname()[1])
+        self.towards: Treatment = passed
+        self.back: Treatment = passed
+        self.recorded: deque[bytearray] = deque(maxlen=REMEMBERED)
+        self._standing: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        """Where a peer is reached over this cable."""
-        return f"https://127.0.0.1:{self._listening.getsockname()[1]}"
-
-    def replay(self) -> bytes:
-        """Send what was recorded of the longest connection to the target on a new one; what it answers until it hangs
-        up. Raises `NodeUnavailable` where nobody listened to anything."""
-        heard = max(self.recorded, key=len, default=bytearray())
-        if not heard:
-            raise NodeUnavailable("nothing went over this cable")
-        with socket.create_connection(self.target, 5.0) as again:
-            again.settimeout(5.0)
-            told = bytearray()
-            with suppress(OSError):
-                again.sendall(bytes(heard))
-                while part := again.recv(PART):
-                    told += part
-        return bytes(told)
+    def cut(self) -> None:
+        """Cut all connections."""
+        for each in list(self._standing):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Take no more connections."""
-        self._ended = True
+        """Take no more, and cut all."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
+        self.cut()
+
+    def replay(self, content: bytes) -> bytes:
+        """What the process answers to these bytes on a new connection, until it closes it or for `ANSWERS_S`."""
+        told = bytearray()
+        with socket.create_connection(self._target, ANSWERS_S) as connection, contextlib.suppress(OSError):
+            connection.sendall(content)
+            while part := connection.recv(READ_BYTES):
+                told += part
+        return bytes(told)
 
     def _accept(self) -> None:
-        while not self._ended:
+        while True:
             try:
-                client, _ = self._listening.accept()
+                came, _ = self._listening.accept()
             except OSError:
                 return
-            threading.Thread(target=self._joined, args=(client,), daemon=True).start()
+            try:
+                there = socket.create_connection(self._target, ANSWERS_S)
+            except OSError:
+                came.close()
+                continue
+            there.settimeout(None)
+            record = bytearray()
+            self.recorded.append(record)
+            self._standing |= {came, there}
+            for ends in ((came, there, record), (there, came, None)):
+                threading.Thread(target=self._pass, args=ends, daemon=True).start()
 
-    def _joined(self, client: socket.socket) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket, record: bytearray | None) -> None:
         try:
-            server = socket.create_connection(self.target, 5.0)
+            while content := source.recv(READ_BYTES):
+                if record is not None:
+                    record += content
+                for part in (self.back if record is None else self.towards)(content):
+                    sink.sendall(part)
         except OSError:
-            client.close()
-            return
-        server.settimeout(None)
-        heard = bytearray()
-        self.recorded.append(heard)
-        threading.Thread(target=self._pass, args=(server, client, bytearray()), daemon=True).start()
-        self._pass(client, server, heard)
-
-    def _pass(self, source: socket.socket, to: socket.socket, heard: bytearray) -> None:
-        passed = 0
-        with suppress(OSError):
-            while part := source.recv(PART):
-                heard += part
-                if self.way == "late":
-                    time.sleep(self.late_s)
-                passed += len(part)
-                if self.way == "cut" and passed > self.cut_after:
-                    # In the middle of what it was sending: half of a message arrives, and nothing after it.
-                    to.sendall(part[: len(part) // 2])
-                    break
-                to.sendall(part)
-        for each in (source, to):
-            with suppress(OSError):
+            pass  # it was cut, by either side or here
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        self._standing.discard(source)
+        source.close()
