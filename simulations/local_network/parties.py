@@ -31,7 +31,7 @@ BANK = Role(
 GRID = Role(
     "grid company",
     "tanxin node serve",
-    "columns of electricity, consents that name it, masked weights, its keys",
+    "meters' readings, columns of electricity, consents that name it, masked weights, its keys",
     "outcomes, scores, another party's rows and keys",
 )
 OPERATES = Role(
@@ -51,8 +51,8 @@ SUPERNODE = Role("SuperNode", "flower-supernode", "its key to the SuperLink", "r
 EXCHANGES = Role(
     "exchange and registry",
     "tanxin serve",
-    "the books, readings that grid companies hand in, others' public keys, signed statements, versions",
-    "anybody's private key or node store, reasons of a score",
+    "the books, others' public keys, signed statements and totals, versions",
+    "anybody's private key or node store, readings, reasons of a score",
 )
 ATTESTS = Role(
     "identity authority",
