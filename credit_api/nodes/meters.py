@@ -241,6 +241,7 @@ class OwnMeters:
         """What the node states to a registry, signed with the node's own key."""
         try:
             meter = self.get(question.meter_id)
+            question.period.vintage()
             if meter.interval_minutes != question.interval_minutes:
                 raise ReadingRejected("the meter reads another interval", meter_id=meter.meter_id)
             return self._signed(self.readings.statement(question).document)
@@ -252,6 +253,7 @@ class OwnMeters:
         try:
             self.get(asked.meter_id)
             period = Period(asked.starts_at, asked.ends_at)
+            period.vintage()
             total = self.readings.total(asked.meter_id, asked.interval_minutes, period, asked.through_batch)
         except FinancingError as error:
             return DocumentTold(rejected=error.detail)

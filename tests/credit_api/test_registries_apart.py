@@ -197,6 +197,15 @@ def test_a_registry_that_lies_about_what_it_locked_is_not_believed(sides):
         ({"mode": "requantify"}, "not_eligible"),
         ({"owner_id": "nobody"}, "not_found"),
         ({"first_day": "yesterday"}, "not_eligible"),
+        ({"vintage": 2024}, "not_eligible"),
+        ({"methodology": "PV999"}, "not_eligible"),
+        ({"methodology": "pv; drop"}, "not_eligible"),
+        ({"project_id": "p" * 64}, "not_eligible"),
+        ({"project_name": "a line\nbreak"}, "not_eligible"),
+        ({"quantity_kg": 10**30, "mintable_kg": 10**30}, "not_eligible"),
+        ({"quantity_kg": str(SENT)}, "not_eligible"),
+        ({"latitude_udeg": 10**9}, "not_eligible"),
+        ({"project_name": "nothing\x00"}, "invalid_request"),
     ):
         away.world.assert_refused(AWAY, "/v1/transfer-imports", told_otherwise(home, message, **changed), code)
     away.receives(message)
@@ -205,6 +214,29 @@ def test_a_registry_that_lies_about_what_it_locked_is_not_believed(sides):
     away.world.assert_refused(AWAY, "/v1/transfer-imports", twice, "already_exists")
     other = told_otherwise(home, message, owner_id="registry-sip")
     away.world.assert_refused(AWAY, "/v1/transfer-imports", other, "invalid_state")
+
+
+@pytest.mark.parametrize("name", ["import", "receipt"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"from_registry": HOME},
+        {"from_registry": HOME, "to_registry": AWAY, "transfer_id": "t", "deep": {"a": [1.5]}},
+        {"from_registry": HOME, "to_registry": AWAY, "transfer_id": "t", "odd": "\ud800"},
+        {"from_registry": [HOME], "to_registry": {"x": AWAY}, "transfer_id": 7},
+    ],
+)
+def test_what_is_no_message_is_refused_with_a_word(sides, name, document):
+    home, away = sides
+    message = {"document": document, "public_key": home.holder.public_key, "signature": "0" * 128}
+    if name == "import":
+        side, path, body = away, "/v1/transfer-imports", {"export": message}
+    else:
+        side, path, body = home, f"/v1/transfers/{sent(home)[1]['transfer_id']}/receipt", message
+    headers = side.world.bearer(side.own) | {"Idempotency-Key": "odd", "Content-Type": "application/json"}
+    answer = side.world.client.post(path, content=json.dumps(body), headers=headers)
+    assert answer.status_code in (403, 404, 422), answer.text
 
 
 def test_a_registry_that_mints_other_kilograms_is_found_out(sides, tmp_path):

@@ -137,6 +137,7 @@ def load_readings(
 
 def question_of(context: Context, project: Project, methodology: Methodology, meter: Meter, period: Period) -> Question:
     """What the registry asks of one meter's period: with the limits of today, and what the methodology asks for."""
+    period.vintage()  # a claim of two years is refused before anybody adds up what they have
     rule = methodology.file.monitoring
     if rule is None:
         raise ReadingRejected("the methodology measures nothing", methodology=methodology.tag)

@@ -10,22 +10,24 @@ covered: a registry that signs for credits which it never issued: what stands be
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
 from financing.base.authority import HOLDERS
 from financing.base.commands import UNSIGNED, Command, PublicKey, SignatureHex, SignedAt, use_case
 from financing.base.context import Context
 from financing.base.errors import (
     AlreadyExists,
-    FinancingError,
     InvalidState,
     NotEligible,
     NotPermitted,
+    ParameterMissing,
+    SerialInvalid,
     SignatureInvalid,
 )
 from financing.base.quantities import CHINA_TIME, Carbon, Period, business_date
@@ -43,6 +45,7 @@ from financing.registry.transfers.commands import recognition_of, terms_of
 from financing.registry.transfers.messages import (
     EXPORT_DOMAIN,
     RECEIPT_DOMAIN,
+    Exported,
     Outcome,
     TransferMessage,
     export_document,
@@ -52,8 +55,21 @@ from financing.registry.transfers.messages import (
 from financing.registry.transfers.model import Transfer, mintable, require_locked
 from financing.registry.unit import RegistryUnit
 
-MOST_SERIALS, NAME_MAX, MICRO = 10_000, 400, 1_000_000
-Documented = Annotated[dict[Annotated[str, Field(max_length=40)], JsonValue], Field(max_length=40)]
+ID_MAX, MICRO = 64, 1_000_000
+
+
+def _written(document: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A document whose texts databases and encodings have. Raises `ValueError`."""
+    text = json.dumps(document, ensure_ascii=False)
+    text.encode()
+    if "\\u0000" in text:
+        raise ValueError("no text has this character")
+    return document
+
+
+Documented = Annotated[
+    dict[Annotated[str, Field(max_length=40)], JsonValue], Field(max_length=40), AfterValidator(_written)
+]
 
 
 class Message(Command):
@@ -115,24 +131,16 @@ def import_credits(unit: RegistryUnit, context: Context, command: ReceiveExport)
     known = unit.transfers.message(told.from_registry, told.transfer_id, "receipt")
     if known is not None:
         return _once(unit, told, known, "minted")
-    origin = _read(told, context)
-    _require_own_terms(context, told, origin)
-    _require_new(unit, told)
+    export = _read(told)
+    origin = _origin(context, told, export)
+    _require_own_terms(context, told, export, origin)
+    _require_new(unit, told, export)
     unit.organisations.require_kind(origin.owner_id, *HOLDERS)
     signed_at = command.moment(context.at)
     issuance_id = id_to_sign(unit, context, "iss", command, told.from_registry, told.transfer_id)
-    minted = replace(
-        origin,
-        issuance_id=issuance_id,
-        registry_id=context.actor.id,
-        registry_code=own_region(context).registry_code,
-        project_id=f"{told.from_registry}.{origin.project_id}"[:64],
-        project_code=f"I{unit.transfers.next_import():08d}",
-        quantity=Carbon(int(told.document["mintable_kg"])),
-        issued_at=context.at,
-    )
+    minted = replace(origin, issuance_id=issuance_id, project_code=f"I{unit.transfers.next_import():08d}")
     receipt = _receipt(unit, context, command, told, "minted", minted, signed_at)
-    _know_project(unit, context, told, minted)
+    _know_project(unit, context, told, export, minted)
     unit.issuances.add(minted)
     mint(unit, context, minted, _block(minted), Carbon(0))
     unit.transfers.keep(told)
@@ -257,7 +265,7 @@ def _verified(unit: RegistryUnit, context: Context, given: Message, kind: Any) -
     try:
         told = _message(given.document, kind, Signature("", given.public_key, given.signature), context.at)
         message = message_of(domain, told.document)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise SignatureInvalid("this is no message between registries") from error
     if getattr(told, reader) != context.actor.id:
         raise NotPermitted("this message is to another registry", to_registry=getattr(told, reader))
@@ -279,69 +287,74 @@ def _once(unit: RegistryUnit, told: TransferMessage, receipt: TransferMessage, w
     return Received(receipt, None if minted is None else unit.issuances.get(str(minted)))
 
 
-def _read(told: TransferMessage, context: Context) -> Issuance:
-    """The credits that a message tells of. Raises `NotEligible` for what is not told as registries do."""
-    document = told.document
+def _read(told: TransferMessage) -> Exported:
+    """What an export tells of. Raises `NotEligible` for what is not written as registries write it."""
     try:
-        return Issuance(
-            issuance_id=str(document["issuance_id"]),
-            registry_id=told.from_registry,
-            registry_code="",
-            period_id=None,
-            project_id=str(document["project_id"]),
-            owner_id=str(document["owner_id"]),
-            asset_class=str(document["asset_class"]),
-            methodology_tag=str(document["methodology"]),
-            project_code="",
-            vintage=int(document["vintage"]),
-            first_day=date.fromisoformat(document["first_day"]),
-            last_day=date.fromisoformat(document["last_day"]),
-            quantity=Carbon(int(document["quantity_kg"])).require_positive(),
-            issued_at=context.at,
-            transfer_id=f"{told.from_registry}:{told.transfer_id}",
-        )
-    except (KeyError, TypeError, ValueError, FinancingError) as error:
-        raise NotEligible("the message does not tell of credits as registries do") from error
+        return Exported.model_validate(told.document)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]}))
+        raise NotEligible("the message does not tell of credits as registries do", wrong=wrong) from error
 
 
-def _require_own_terms(context: Context, told: TransferMessage, origin: Issuance) -> None:
+def _origin(context: Context, told: TransferMessage, export: Exported) -> Issuance:
+    """The credits as these books will have them, but for what is numbered here; their class is what this service's own
+    methodology says. Raises `NotEligible` for a methodology that is not known here, or a project's name too long."""
+    code = export.methodology.rstrip("0123456789")
+    try:
+        file = context.parameters.methodology(code, int(export.methodology.removeprefix(code)))
+    except ParameterMissing as error:
+        raise NotEligible("this methodology is not known here", methodology=export.methodology) from error
+    project_id = f"{told.from_registry}.{export.project_id}"
+    if len(project_id) > ID_MAX:
+        raise NotEligible("the project's id is too long to be known here", project_id=export.project_id)
+    return Issuance(
+        issuance_id=export.issuance_id,
+        registry_id=context.actor.id,
+        registry_code=own_region(context).registry_code,
+        period_id=None,
+        project_id=project_id,
+        owner_id=export.owner_id,
+        asset_class=file.asset_class,
+        methodology_tag=export.methodology,
+        project_code="",
+        vintage=export.vintage,
+        first_day=export.first_day,
+        last_day=export.last_day,
+        quantity=Carbon(export.mintable_kg),
+        issued_at=context.at,
+        transfer_id=f"{told.from_registry}:{told.transfer_id}",
+    )
+
+
+def _require_own_terms(context: Context, told: TransferMessage, export: Exported, origin: Issuance) -> None:
     """Raise `NotEligible` unless this region's own terms, on the day when the credits were locked, give what the other
     says that it will count."""
-    document = told.document
-    try:
-        on = business_date(datetime.fromisoformat(document["locked_at"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotEligible("the message does not say when the credits were locked") from error
+    on = business_date(export.locked_at)
     home, abroad = context.parameters.region_of(told.from_registry, on), own_region(context)
     recognition = recognition_of(context, home.key, abroad.key, on)
-    given = mintable(origin.quantity, recognition, origin.methodology, *terms_of(context, home, abroad, on))
-    if (recognition.mode, given.kg) != (document.get("mode"), document.get("mintable_kg")):
+    factors = terms_of(context, home, abroad, on)
+    given = mintable(Carbon(export.quantity_kg), recognition, origin.methodology, *factors)
+    if (recognition.mode, given.kg) != (export.mode, export.mintable_kg):
         raise NotEligible(
-            "the two regions' terms give other kilograms", mintable_kg=given.kg, told_kg=document.get("mintable_kg")
+            "the two regions' terms give other kilograms", mintable_kg=given.kg, told_kg=export.mintable_kg
         )
 
 
-def _require_new(unit: RegistryUnit, told: TransferMessage) -> None:
+def _require_new(unit: RegistryUnit, told: TransferMessage, export: Exported) -> None:
     """Raise `AlreadyExists` for a kilogram that came in another message, `NotEligible` for serials that are none."""
-    serials = told.document.get("serials")
-    if not isinstance(serials, list) or not 0 < len(serials) <= MOST_SERIALS:
-        raise NotEligible("the message names no serials, or too many")
-    texts = [str(each) for each in serials]
     kilograms = 0
     try:
         for before in _minted_for(unit, told):
-            twice = overlap([str(each) for each in before.document["serials"]], texts)
+            twice = overlap([str(each) for each in before.document["serials"]], export.serials)
             if twice is not None:
                 raise AlreadyExists("these credits came in another transfer", serial=twice, transfer=before.transfer_id)
-        for number, text in enumerate(texts):
-            if overlap(texts[:number], [text]) is not None:
+        for number, text in enumerate(export.serials):
+            if overlap(export.serials[:number], [text]) is not None:
                 raise NotEligible("the message names a kilogram twice", serial=text)
             kilograms += _kilograms(text)
-    except FinancingError as error:
-        if isinstance(error, AlreadyExists | NotEligible):
-            raise
+    except SerialInvalid as error:
         raise NotEligible("the message names what is no serial number") from error
-    if kilograms != told.document["quantity_kg"]:
+    if kilograms != export.quantity_kg:
         raise NotEligible("the serials are of other kilograms", serials_kg=kilograms)
 
 
@@ -388,32 +401,29 @@ def _sha256(message: TransferMessage) -> str:
     return hashlib.sha256(message_of(domain, message.document)).hexdigest()
 
 
-def _know_project(unit: RegistryUnit, context: Context, told: TransferMessage, minted: Issuance) -> None:
+def _know_project(
+    unit: RegistryUnit, context: Context, told: TransferMessage, export: Exported, minted: Issuance
+) -> None:
     """The other registry's project, as far as its credits name it here: nobody claims a period on it."""
     if minted.project_id in unit.projects.named([minted.project_id]):
         return
     home = context.parameters.region_of(told.from_registry, business_date(context.at))
-    document, tag = told.document, minted.methodology_tag
     first, last = (datetime.combine(day, time(), CHINA_TIME) for day in (minted.first_day, minted.last_day))
-    try:
-        project = Project(
-            project_id=minted.project_id,
-            code=minted.project_code,
-            owner=told.from_registry,
-            name=str(document["project_name"])[:NAME_MAX],
-            methodology=minted.methodology,
-            methodology_version=int(tag.removeprefix(minted.methodology)),
-            capacity_w=None,
-            grid_connected_on=date.fromisoformat(document["grid_connected_on"]),
-            crediting_period=Period(first, last + timedelta(days=1)),
-            location=Location(
-                home.registry_code, int(document["latitude_udeg"]) / MICRO, int(document["longitude_udeg"]) / MICRO
-            ),
-            meter_ids=(),
-            declarations=Declarations(True, True, True),
-        )
-    except (KeyError, TypeError, ValueError, FinancingError) as error:
-        raise NotEligible("the message does not tell of the project as registries do") from error
+    connected = min(export.grid_connected_on, export.first_day)
+    project = Project(
+        project_id=minted.project_id,
+        code=minted.project_code,
+        owner=told.from_registry,
+        name=export.project_name,
+        methodology=minted.methodology,
+        methodology_version=int(minted.methodology_tag.removeprefix(minted.methodology)),
+        capacity_w=None,
+        grid_connected_on=connected,
+        crediting_period=Period(first, last + timedelta(days=1)),
+        location=Location(home.registry_code, export.latitude_udeg / MICRO, export.longitude_udeg / MICRO),
+        meter_ids=(),
+        declarations=Declarations(True, True, True),
+    )
     unit.projects.add(project, [], context.at)
 
 

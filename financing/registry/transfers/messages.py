@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from financing.base.commands import Id, Moment, Text
+from financing.base.quantities import INT64_MAX
 from financing.base.signing import Signature
 from financing.base.storage.records import Fact
 from financing.ledger.serials import SerialText, parse_serial
@@ -75,6 +77,36 @@ def export_document(sent: Transfer, origin: Issuance, project: Project, signed_a
         "longitude_udeg": round(project.location.longitude_deg * 1_000_000),
         "signed_at": signed_at.isoformat(),
     }
+
+
+class Exported(BaseModel):
+    """An export's document as it has to be: what is not as registries write it is no export."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    transfer_id: Id
+    owner_id: Id
+    issuance_id: Id
+    serials: Annotated[list[Annotated[str, Field(max_length=120)]], Field(min_length=1, max_length=10_000)]
+    quantity_kg: Annotated[int, Field(strict=True, ge=1, le=INT64_MAX)]
+    mintable_kg: Annotated[int, Field(strict=True, ge=1, le=INT64_MAX)]
+    mode: Literal["recognise", "requantify"]
+    locked_at: Moment
+    methodology: Annotated[str, Field(pattern=r"^[A-Z]{1,12}[0-9]{1,3}$")]
+    vintage: Annotated[int, Field(strict=True, ge=1990, le=2100)]
+    first_day: date
+    last_day: date
+    project_id: Id
+    project_name: Text
+    grid_connected_on: date
+    latitude_udeg: Annotated[int, Field(strict=True, ge=-90_000_000, le=90_000_000)]
+    longitude_udeg: Annotated[int, Field(strict=True, ge=-180_000_000, le=180_000_000)]
+
+    @model_validator(mode="after")
+    def _of_one_year(self) -> Self:
+        if not self.first_day <= self.last_day or {self.first_day.year, self.last_day.year} != {self.vintage}:
+            raise ValueError("credits are of one calendar year")
+        return self
 
 
 def receipt_document(
