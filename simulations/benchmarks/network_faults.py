@@ -153,7 +153,8 @@ def _kinds(layout: Layout, meddled: Meddled, known: Mapping[str, Told]) -> list[
         ]
     found.append(Kind("messages sent twice and replayed", lambda some: _replayed(layout, some, known)))
     if layout.namespaces:
-        found.append(Kind(f"{both} cables out", lambda _: faults.cables_out(layout, *GRIDS), may_answer=False))
+        # What was sent meanwhile arrives once they are back, unless its connection was given up.
+        found.append(Kind(f"{both} cables out", lambda _: faults.cables_out(layout, *GRIDS)))
     # Whoever is killed comes back as it was, without relays.
     return [
         *found,

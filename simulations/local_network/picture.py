@@ -26,7 +26,7 @@ PLACES = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A party: its middle, its name, a line under it, and how it is: `well`, `wrong` or `off`."""
+    """A party: its middle, its name, a line under it, and how it is (`state_of`)."""
 
     name: str
     x: int
@@ -75,9 +75,11 @@ def picture_of(seen: Seen) -> Picture:
 
 
 def state_of(party: Party) -> str:
-    """How a party is: well, wrong, or off where it has no process."""
+    """How a party is: well or wrong, where it says so; it runs, or is off where it has no process."""
     if party.process is None:
         return "off"
+    if party.process.wrong is None:
+        return "runs"
     return "wrong" if party.process.wrong else "well"
 
 

@@ -163,6 +163,9 @@ def test_the_exchange_follows_banks_and_a_superlink_stands_in_the_operators_box(
     ]
     assert [box.line for box in picture.boxes if box.name == OPERATOR] == ["SuperLink 77"]
     assert "supernode-grid-sip" in roles(layout)
+    row = row_of(page(replace(seen, parties=tuple(parties))), SUPERLINK)
+    assert "flower-superlink pid 77" in row
+    assert "it runs, and tells no health" in row
 
 
 def test_of_a_network_that_does_not_run_parties_and_stores_are_seen(layout):

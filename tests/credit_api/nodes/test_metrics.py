@@ -6,7 +6,6 @@ import pytest
 from nodes_apart import BANK, GRID, NOW, Running
 from prometheus_client.parser import text_string_to_metric_families
 
-from federated.channel.own_socket import SOCKET, _OnSocket
 from federated.consent.record import Purpose
 from federated.errors import ConsentMissing, NotPermitted
 from federated.serving import ScoreQuery
@@ -21,12 +20,8 @@ def bank(apart):
 
 
 def got(running, path):
-    connection = _OnSocket(running.home / SOCKET, 10.0)
-    connection.request("GET", path)
-    response = connection.getresponse()
-    status, told = response.status, response.read().decode()
-    connection.close()
-    return status, told
+    status, told = running.node.look(path)
+    return status, told.decode()
 
 
 def samples(text):
