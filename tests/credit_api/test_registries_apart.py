@@ -4,6 +4,8 @@ import json
 
 import pytest
 from holder import Holder
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 from typer.testing import CliRunner
 from world import World
 
@@ -200,7 +202,7 @@ def test_a_registry_that_lies_about_what_it_locked_is_not_believed(sides):
         ({"vintage": 2024}, "not_eligible"),
         ({"methodology": "PV999"}, "not_eligible"),
         ({"methodology": "pv; drop"}, "not_eligible"),
-        ({"project_id": "p" * 64}, "not_eligible"),
+        ({"project_id": "p" * 65}, "not_eligible"),
         ({"project_name": "a line\nbreak"}, "not_eligible"),
         ({"quantity_kg": 10**30, "mintable_kg": 10**30}, "not_eligible"),
         ({"quantity_kg": str(SENT)}, "not_eligible"),
@@ -286,3 +288,42 @@ def test_credits_worth_less_there_are_minted_by_both_regions_factors(tmp_path, f
         assert receipt["document"]["minted_kg"] == document["mintable_kg"]
         assert settled(one, receipt)["state"] == "minted"
         assert contradictions(one, other, tmp_path)[0] == 0
+
+
+def test_credits_come_back_and_go_on_under_numbers_of_their_own(sides, tmp_path):
+    """There and back again: each book counts what is in it, and what once left stays gone."""
+    home, away = sides
+    issuance, message = sent(home)
+    there = away.receives(message)
+    settled(home, there)
+    body = {"issuance_id": there["document"]["issuance_id"], "quantity_kg": 60_000, "to_region": "suzhou"}
+    back = away.world.post(OWNER, "/v1/transfers", body)
+    returning = away.holder.post(f"/v1/transfers/{back['transfer_id']}/dispatch")
+    here = home.receives(returning)
+    settled(away, here)
+    assert home.world.balance(OWNER, "exported", f"PHCER:{issuance}") == SENT
+    assert home.world.balance(OWNER, "holding", f"PHCER:{here['document']['issuance_id']}") == 60_000
+    assert away.world.balance(OWNER, "holding", f"PHCER:{there['document']['issuance_id']}") == SENT - 60_000
+    assert contradictions(home, away, tmp_path)[0] == 0
+    for side in sides:
+        side.world.verify()
+
+
+def test_frozen_credits_are_not_told_of(sides):
+    home, _ = sides
+    issuance = home.world.desk.credits(OWNER).issuance_id
+    body = {"issuance_id": issuance, "quantity_kg": SENT, "to_region": "hailing"}
+    transfer = home.world.post(OWNER, "/v1/transfers", body)["transfer_id"]
+    home.world.post(HOME, "/v1/freezes", {"issuance_id": issuance, "reason": "looked into"})
+    home.world.assert_refused(HOME, f"/v1/transfers/{transfer}/dispatch", {}, "credits_frozen")
+
+
+def test_a_message_stays_as_it_was_signed(world):
+    """By the schema, in both databases."""
+    told = {"from": HOME, "to": AWAY, "key": "0" * 64, "signature": "0" * 128, "at": world.now}
+    row = "INSERT INTO transfer_message VALUES (:from, 'trf_1', :to, 'export', :key, :signature, '{}', :at)"
+    with world.parts.engine.begin() as connection:
+        connection.execute(text(row), told)
+    for attempt in ("UPDATE transfer_message SET document = '[]'", "DELETE FROM transfer_message"):
+        with pytest.raises(DatabaseError), world.parts.engine.begin() as connection:
+            connection.execute(text(attempt))

@@ -23,6 +23,7 @@ from financing.base.commands import UNSIGNED, Command, PublicKey, SignatureHex, 
 from financing.base.context import Context
 from financing.base.errors import (
     AlreadyExists,
+    CreditsFrozen,
     InvalidState,
     NotEligible,
     NotPermitted,
@@ -101,7 +102,7 @@ def dispatch_transfer(
     """Tell the other registry, in a signed message, that credits are locked for it; from then on its receipt alone
     closes the transfer. Again gives the same message.
 
-    Raises `NotPermitted`, `InvalidState`, and what `signed_by_actor` refuses.
+    Raises `NotPermitted`, `InvalidState`, `CreditsFrozen`, and what `signed_by_actor` refuses.
     """
     sent = unit.transfers.get(transfer_id)
     context.require_party(sent.from_registry)
@@ -109,6 +110,7 @@ def dispatch_transfer(
     if known is not None:
         return known
     require_locked(sent)
+    _require_free(unit, sent)
     origin = unit.issuances.get(sent.issuance_id)
     signed_at = command.moment(context.at)
     document = export_document(sent, origin, unit.projects.get(origin.project_id), signed_at)
@@ -242,6 +244,14 @@ def differences(ours: Side, theirs: Side) -> list[str]:
     return found
 
 
+def _require_free(unit: RegistryUnit, sent: Transfer) -> None:
+    frozen = unit.serials.frozen(sent.issuance_id)
+    for serial in sent.serials:
+        text = parse_serial(serial)
+        if any(low <= text.last_kg and text.first_kg <= high for low, high in frozen):
+            raise CreditsFrozen("frozen serials are not sent to another region", serial=serial)
+
+
 def _message(document: Mapping[str, Any], kind: Any, signature: Signature, at: datetime) -> TransferMessage:
     return TransferMessage(
         from_registry=str(document["from_registry"]),
@@ -298,7 +308,7 @@ def _read(told: TransferMessage) -> Exported:
 
 def _origin(context: Context, told: TransferMessage, export: Exported) -> Issuance:
     """The credits as these books will have them, but for what is numbered here; their class is what this service's own
-    methodology says. Raises `NotEligible` for a methodology that is not known here, or a project's name too long."""
+    methodology says. Raises `NotEligible` for a methodology that is not known here."""
     code = export.methodology.rstrip("0123456789")
     try:
         file = context.parameters.methodology(code, int(export.methodology.removeprefix(code)))
@@ -306,7 +316,8 @@ def _origin(context: Context, told: TransferMessage, export: Exported) -> Issuan
         raise NotEligible("this methodology is not known here", methodology=export.methodology) from error
     project_id = f"{told.from_registry}.{export.project_id}"
     if len(project_id) > ID_MAX:
-        raise NotEligible("the project's id is too long to be known here", project_id=export.project_id)
+        # After several regions: the name of all of them would be too long.
+        project_id = f"elsewhere.{hashlib.sha256(project_id.encode()).hexdigest()[:40]}"
     return Issuance(
         issuance_id=export.issuance_id,
         registry_id=context.actor.id,
