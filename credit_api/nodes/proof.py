@@ -23,9 +23,17 @@ from federated.channel.certificates import Party, issued_by, party_in
 from federated.channel.node_keys import NodeKeys
 from federated.consent.framing import framed
 from federated.errors import ChannelRefused
-from federated.governance.lifecycle import Event
+from federated.governance.lifecycle import Event, Kind
 
 DOMAIN = b"tanxin decision about a version\0v1"
+# What a signed act makes of a version: a signature on one act proves no other event.
+MADE = {
+    "approve": (Kind.ENDORSED, Kind.APPROVED),
+    "reject": (Kind.REJECTED,),
+    "appoint": (Kind.NOMINATED, Kind.APPOINTED),
+    "retire": (Kind.RETIRED,),
+    "roll_back": (Kind.ROLLED_BACK,),
+}
 CERTIFICATE, SIGNATURE, ACT = "certificate", "signature", "act"
 
 
@@ -59,8 +67,10 @@ def proven(event: Event, manifest_sha256: str, roots: Sequence[x509.Certificate]
         return None
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode(details[CERTIFICATE]))
-        # What a roll-back names is what it leaves.
-        named = details.get("left", event.version)
+        # What a roll-back names is what it leaves; and an event is what its signed act makes of a version.
+        named = details["left"] if event.kind is Kind.ROLLED_BACK else event.version
+        if event.kind not in MADE.get(details[ACT], ()):
+            return False
         said = content(event.by, named, manifest_sha256, details[ACT], event.note, event.command)
         _require(certificate, base64.b64decode(details[SIGNATURE]), said, event.by)
         return party_in(certificate) == Party("bank", event.by) and any(issued_by(certificate, each) for each in roots)

@@ -14,6 +14,7 @@ from credit_api.nodes import proof
 from credit_api.nodes.messages import Decided, Decisions, Done, Version
 from credit_api.nodes.register import Register
 from federated.errors import ChannelRefused
+from federated.governance.lifecycle import Kind
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
 
@@ -103,6 +104,9 @@ def test_a_register_that_was_edited_proves_nothing(world):
         replace(event, by=OTHER), replace(event, note="another"), replace(event, command="x" * 16),
         replace(event, details={**event.details, **texts}), replace(event, details={**event.details, "act": "reject"}),
         replace(event, details={**event.details, "signature": "?"}),
+        # Its signature on one act, or on one version, proves no other.
+        replace(event, kind=Kind.REJECTED), replace(event, kind=Kind.ROLLED_BACK), replace(event, kind=Kind.APPOINTED),
+        replace(event, version="v0010", details={**event.details, "left": "v0009"}),
     ):  # fmt: skip
         assert proof.proven(changed, sha256, roots(world)) is False
     assert proof.proven(event, "0" * 64, roots(world)) is False
