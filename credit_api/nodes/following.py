@@ -80,8 +80,10 @@ class Following:
         for each in told.decided:
             known = each.version in self._governance.lifecycle().versions
             if not known and self._agreed(each.version, each.manifest_sha256):
-                self._take(bank, each.version, each.manifest_sha256)
-                say(f"{each.version} is registered, as {bank} has it")
+                # A version that may not be entered here holds up no other decision of the bank's.
+                take = partial(self._take, bank, each.version, each.manifest_sha256)
+                if self._tried(f"{bank}, {each.version}", take, say):
+                    say(f"{each.version} is registered, as {bank} has it")
         self._register.catch_up(told, bank)
 
     def _agreed(self, version: str, sha256: str) -> bool:

@@ -90,7 +90,9 @@ def test_a_version_whose_banks_are_not_all_followed_is_left_out(apart, exchange)
     for _ in range(2):
         following.round(said.append)
     assert standing(exchange).versions == {}
-    assert said == [f"{each}: v0009 is of other banks than this party knows: ['bank-taihu']" for each in (BANK, OTHER)]
+    assert said == [
+        f"{each}, v0009: v0009 is of other banks than this party knows: ['bank-taihu']" for each in (BANK, OTHER)
+    ]
     following.close()
 
 
@@ -128,3 +130,31 @@ def test_it_asks_as_an_exchange_and_banks_alone(apart, exchange):
     with pytest.raises(NodeUnavailable):
         stranger._ask_decisions(BANK)
     stranger.close()
+
+
+def test_a_version_that_may_not_be_entered_holds_up_no_other_decision(apart, exchange):
+    """Two banks are followed: one version is of them alone, another of a third bank too, whom nobody would hear."""
+    apart.serve(*BANKS)
+    made, before = ModelRegistry(apart.folder / "drafts-of-two"), ModelRegistry(apart.home)
+    manifest = before.manifest("credit", "v0001")
+    rows = {pair: count for pair, count in manifest.aligned_rows.items() if not pair.startswith(THIRD)}
+    two = tuple(name for name in manifest.participants if name != THIRD)
+    of_two = replace(manifest, version="v0009", registered_by="operator", aligned_rows=rows, participants=two)
+    made.publish(of_two, before.load("credit", "v0001"))
+    operator, followed = Member(apart), (BANK, OTHER)
+    handed(apart, made.files("credit", "v0009"), *followed, operator=operator)
+    handed(apart, version_of(apart, "v0010"), *followed, operator=operator)
+    nodes = [apart.serving[bank][0] for bank in followed]
+    banks = {bank: apart.urls[bank] for bank in followed}
+    found, said = Following(exchange.home, exchange.home / "network", banks, lambda: NOW), []
+    for version in ("v0009", "v0010"):
+        for node in nodes:
+            node.decide(version, "approve", "")
+        found.round(said.append)
+    nodes[0].decide("v0009", "retire", "it is wrong")
+    for _ in range(3):
+        found.round(said.append)
+    found.close()
+    assert set(standing(exchange).versions) == {"v0009"}
+    assert standing(exchange).status("v0009", NOW) == "retired"
+    assert len([line for line in said if "v0010" in line]) == len(followed), said
