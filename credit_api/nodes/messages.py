@@ -22,8 +22,8 @@ class Message(BaseModel):
 Key = Annotated[bytes, Field(min_length=32, max_length=32)]
 
 
-# Which messages a node speaks: 2 since queries are dealt for ahead and decisions are signed.
-PROTOCOL = 2
+# Which messages a node speaks: 3 since what is dealt is bound to the pair and the function that it is dealt for.
+PROTOCOL = 3
 
 
 class Meet(Message):

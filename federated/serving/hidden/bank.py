@@ -132,7 +132,7 @@ class HiddenBank:
             raise NotPermitted("a node deals to this pair")
         key = BankWeights.from_bytes(self.node.kept_function(function.function_id)).mask_key(grid)
         dealing = self._dealing(begun, nonce, grid_nonce)
-        link = Link(self.node.dealt_key(begun.operator), dealing, dealt_to(self.node.org_id))
+        link = Link(self.node.dealt_key(begun.operator), dealing, self._dealt_to(begun))
         return link.seal(MASK_KEY, np.frombuffer(key, dtype="<u8").astype(np.uint64))
 
     def factors(self, nonce: bytes, grid_nonce: bytes) -> bytes | None:
@@ -214,7 +214,11 @@ class HiddenBank:
     def _dealer(self, begun: _Begun, dealing: bytes) -> Link:
         bank = self.node.org_id
         key = dealers_key(self.node, begun.function, bank, begun.grid, begun.operator)
-        return Link(key, dealing, dealt_to(bank))
+        return Link(key, dealing, self._dealt_to(begun))
+
+    def _dealt_to(self, begun: _Begun) -> str:
+        bank, of = self.node.org_id, begun.function.function_id
+        return dealt_to(bank, bank, begun.grid, of, explained=begun.explained)
 
     def _received(self, begun: _Begun, nonce: bytes, grid_nonce: bytes, first: bytes, dealt: bytes) -> _UnderWay | None:
         """The query with its value: from the own columns, and what the grid company said first."""

@@ -52,7 +52,10 @@ class NodeDealer:
 
         found = []
         for query in queries:
-            links = [Link(self._node.mask_key(peer), query, dealt_to(peer)) for peer in (bank, grid)]
+            links = [
+                Link(self._node.mask_key(peer), query, dealt_to(peer, bank, grid, of, explained=explained))
+                for peer in (bank, grid)
+            ]
             found.append(_dealt(function, self._masks.get(f"{of} {grid}", mask), *links, explained=explained))
         return found
 
@@ -69,15 +72,19 @@ class OperatorDealer:
         self, function: HiddenFunction, bank: BankNode, grid: GridNode, query: bytes, key: bytes, *, explained: bool
     ) -> Dealt:
         """As `NodeDealer.deal` for one query, with the `key` of the mask that the bank sealed for it."""
-        links = [self._link(node, query) for node in (bank, grid)]
+        pair, of = (bank.org_id, grid.org_id), function.function_id
+        links = [
+            self._link(bank, query, dealt_to(bank.org_id, *pair, of, explained=explained)),
+            self._link(grid, query, dealt_to(grid.org_id, *pair, of, explained=explained)),
+        ]
         mask_key = links[0].open(MASK_KEY, key).astype("<u8").tobytes()
         mask = mask_of_weights(require_key(function, grid.org_id, mask_key), function.shape[0])
         return _dealt(function, mask, *links, explained=explained)
 
-    def _link(self, node: BankNode | GridNode, query: bytes) -> Link:
+    def _link(self, node: BankNode | GridNode, query: bytes, purpose: str) -> Link:
         public, name = node.public_key(), node.org_id
         key = self._keys.get(public.hex(), lambda: shared_key(self._secret, public, f"{OPERATOR}|{name}"))
-        return Link(key, query, dealt_to(name))
+        return Link(key, query, purpose)
 
 
 def _dealt(function: HiddenFunction, mask: Ring, bank: Link, grid: Link, *, explained: bool) -> Dealt:

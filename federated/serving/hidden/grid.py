@@ -87,7 +87,8 @@ class HiddenGrid:
             query = query_hash(request.text(), bank_nonce, nonce, function.function_id, explained=explained)
             bank, grid = request.bank_id, self.node.org_id
             dealing = dealing_hash(bank_nonce, nonce, function.function_id, explained=explained)
-            dealer = Link(dealers_key(self.node, function, bank, grid, operator), dealing, dealt_to(grid))
+            purpose = dealt_to(grid, bank, grid, function.function_id, explained=explained)
+            dealer = Link(dealers_key(self.node, function, bank, grid, operator), dealing, purpose)
             told, weights = dealer.open(DEALT, dealt), self._weights_of(function)
             side = GridSide(shape_of(function), dealer.tape, weights, told, explained=explained)
             pair = Link(self.node.mask_key(bank), query, PAIR)

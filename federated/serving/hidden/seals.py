@@ -45,9 +45,13 @@ def dealing_hash(bank_nonce: bytes, grid_nonce: bytes, function_id: str, *, expl
     return query_hash("dealt", bank_nonce, grid_nonce, function_id, explained=explained)
 
 
-def dealt_to(node: str) -> str:
-    """The purpose of a link between a dealer and one of the pair."""
-    return f"dealt to {node}"
+def dealt_to(node: str, bank: str, grid: str, function_id: str, *, explained: bool) -> str:
+    """The purpose of a link between a dealer and one of the pair: for which pair, function and kind of query is dealt.
+
+    A dealer cannot read the hash that it is given. What it deals follows from this too, so that a hash that it is
+    given again, for another function or another bank, tells nothing of the first query's masks.
+    """
+    return "\0".join(("dealt to", node, bank, grid, function_id, "explained" if explained else "not explained"))
 
 
 class Link:

@@ -36,10 +36,12 @@ from federated.nodes.keys import dealing_key, function_secret
 from federated.nodes.node import PartialRequest
 from federated.nodes.store import NodeStore
 from federated.privacy.vertical.dealer import dealer_of
+from federated.privacy.vertical.hidden_function import OPENED, BankDraws
 from federated.privacy.vertical.hidden_weights import BankWeights
 from federated.serving import Basis, Electricity, Network, ScoreQuery
+from federated.serving.hidden.common import hidden_of, shape_of
 from federated.serving.hidden.naming import named_places
-from federated.serving.hidden.seals import Link, dealt_to
+from federated.serving.hidden.seals import PAIR, Link, dealing_hash, dealt_to, query_hash
 from simulations.worlds.wallet import Wallet
 
 NOW = AT + timedelta(days=1)
@@ -482,7 +484,8 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
         sides.banks[BANK].mask_key(opening.nonce, b"n" * 16)
     # An operator that deals where a node should is not listened to: what it seals is sealed by another key.
     steps = Steps(network, hidden, subject)
-    key = Link(network.bank_node(BANK).dealt_key(sides.operator.public), b"q" * 32, dealt_to(BANK)).seal(
+    purpose = dealt_to(BANK, BANK, GRID, hidden.split.function.function_id, explained=True)
+    key = Link(network.bank_node(BANK).dealt_key(sides.operator.public), b"q" * 32, purpose).seal(
         "key of the mask of weights",
         np.frombuffer(hidden.split.keys[GRID], dtype="<u8").astype(np.uint64),
     )
@@ -491,6 +494,51 @@ def test_dealers_are_of_both_kinds_and_deal_to_their_own_pairs_alone(network, hi
     )
     with pytest.raises(SealBroken):
         steps.grid.first(steps.request, steps.grid_nonce, steps.opening.nonce, forged.grid)
+
+
+@pytest.fixture
+def several(home, trained):
+    """Versions of functions of other sizes beside the hidden one, all approved: a network that has them."""
+    versions = {f"v000{4 + number}": trees for number, trees in enumerate((4, 8, 30, 36))}
+    for number, (version, trees) in enumerate(versions.items()):
+        hide(home, trained[1].tables, AT, version=version, champion=False, trees=trees, seed=20 + number)
+    opened = Network.open(home, lambda: NOW)
+    yield opened, list(versions)
+    opened.close()
+
+
+def test_a_hash_that_is_dealt_again_for_another_function_tells_a_bank_nothing(several, hidden, trained):
+    """What a dealer deals for one version are words of the masks of no other: else a bank that asks for one hash under
+    several versions reads the grid company's columns."""
+    network, others = several
+    (subject, place), tables = customers(trained)[12], trained[1].tables
+    steps, models = Steps(network, hidden, subject), network._conversations.banks[BANK]._models
+    name, function = dealer(hidden), hidden.split.function
+    nonces, of = (steps.opening.nonce, steps.grid_nonce), function.function_id
+    hashed = dealing_hash(*nonces, of, explained=True)
+    asked = query_hash(steps.request.text(), *nonces, of, explained=True)
+    node, entries = network.bank_node(BANK), shape_of(function).entries
+    masked = Link(node.mask_key(GRID), asked, PAIR).open("first", steps.first())[:entries]
+    truth = np.asarray(function.entries(tables.grid_values[place][list(tables.schema.grid.lending)])).ravel()
+    read = []
+    for version in others:
+        other = hidden_of(models.approved(version, NOW))
+        assert dealer_of(BANK, GRID, other.parties) == name
+        (dealt,) = network._conversations.dealers[name].deal(version, BANK, GRID, [hashed], explained=True)
+        purpose = dealt_to(BANK, BANK, GRID, other.function_id, explained=True)
+        link, shape = Link(node.mask_key(name), hashed, purpose), shape_of(other)
+        words, places = link.open("dealt", dealt.bank), BankDraws(shape, link.tape).places
+        for number in range(OPENED):
+            at = shape.entries + 1 + shape.features * (number + 1) + int(places[number])
+            if at < entries:
+                said = (masked[[at]] + words[[number]]).astype(np.int64)[0]
+                read.append((int(said) / (1 << 16), float(truth[at])))
+        # Nor does what was dealt for one open what was dealt for another, or for another bank.
+        for wrong in (dealt_to(BANK, BANK, GRID, of, explained=True), purpose.replace("\0" + BANK, "\0bank-jinji", 2)):
+            with pytest.raises(SealBroken):
+                Link(node.mask_key(name), hashed, wrong).open("dealt", dealt.bank)
+    assert len(read) >= 4
+    assert not any(abs(said - true) < 1e-4 for said, true in read), read
 
 
 def test_a_dealer_that_was_given_another_mask_deals_nothing(network, hidden, trained):
