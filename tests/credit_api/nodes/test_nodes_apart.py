@@ -210,7 +210,8 @@ def test_nodes_of_other_releases_say_so_when_they_meet(apart, monkeypatch):
         time.sleep(0.02)
     stopped.set()
     rounds.join()
-    word = "bank-gusu speaks version 1 of the messages between nodes, and grid-sip version 2: run one release at both"
+    theirs = "bank-gusu speaks version 1 of the messages between nodes"
+    word = f"{theirs}, and grid-sip version {PROTOCOL}: run one release at both"
     assert [line for line in said if line.startswith(GRID)] == [f"{GRID}: {word}"]
     assert not desk.peers[GRID].met
     assert BANK not in pinned_kinds(apart.serving[GRID][0].node.store)
