@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from simulations.local_network.layout import free_ports
 from simulations.worlds.api_client import ApiClient
 from simulations.worlds.names import PAYER_BANK
 
@@ -70,9 +70,7 @@ class Service:
 
 def start(home: Path) -> Service:
     """Serve what is in `home` at a free port and wait until it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-m", "credit_api", "serve", "--home", str(home), "--port", str(port)],
         env=os.environ | {"TANXIN_SANDBOX": "true"},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 from federated.channel.key_file import written
 from federated.errors import CorruptData, DataMissing
@@ -15,6 +17,8 @@ from simulations.worlds.names import BANKS, EXCHANGE, GRIDS
 OPERATOR, AUTHORITY = "operator", "identity-authority"
 FILE = "network.json"
 HOST = "127.0.0.1"
+# Below what systems give to outgoing connections (Linux from 32768, others from 49152).
+PORTS = range(20_000, 32_000)
 SUPERLINK = "superlink"
 # Of namespaces: the network of their addresses, and the program that makes them.
 NETWORK, IP = "10.77.0", "/usr/sbin/ip"
@@ -99,10 +103,16 @@ def namespace(node: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens at now."""
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    try:
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports of loopback that nobody listens at now, and that no outgoing connection takes before somebody does.
+
+    Raises `DataMissing` where there are too few.
+    """
+    found: list[int] = []
+    for port in SystemRandom().sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
+        with suppress(OSError), socket.create_server((HOST, port)):
+            found.append(port)
+    if len(found) < count:
+        raise DataMissing(f"of the {count} ports that parties listen at only {len(found)} are free")
+    return found

@@ -2,12 +2,13 @@
 
 import os
 import shutil
-import socket
 import threading
 import time
 
 import pytest
 import uvicorn
+
+from simulations.local_network.layout import free_ports
 
 FLAGS = (
     "--headless=new",
@@ -41,9 +42,7 @@ class Served:
     """The world's service behind a real port."""
 
     def __init__(self, app):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off", ws="none")
         self._server = uvicorn.Server(config)

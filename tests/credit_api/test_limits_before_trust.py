@@ -17,6 +17,7 @@ from credit_api.app.main import create_app
 from credit_api.app.settings import Limits, Settings
 from credit_api.app.wiring import assemble
 from credit_api.http.connections import guarded
+from simulations.local_network.layout import free_ports
 
 LIMITS = Limits(
     head_seconds=1.5,
@@ -35,9 +36,7 @@ LIMITS = Limits(
 def served(sqlite_world):
     """The world's books behind a real port, with low limits: (port, world)."""
     parts = assemble(Settings(home=sqlite_world.parts.settings.home, sandbox=True, limits=LIMITS))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    [port] = free_ports(1)
     config = uvicorn.Config(
         create_app(parts), host="127.0.0.1", port=port, log_level="error", http=guarded(LIMITS), ws="none"
     )

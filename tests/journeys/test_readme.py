@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from credit_api.app.main import create_app
 from credit_api.app.sandbox import register_founders
 from credit_api.app.settings import Settings
 from credit_api.app.wiring import assemble
+from simulations.local_network.layout import free_ports
 from simulations.worlds.seeding import seed_over_http
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +37,7 @@ def sandbox(tmp_path_factory, trained_network):
     shutil.copytree(trained_network, home / "network")
     # The sandbox runs on the real clock, and it is the seeding that lets a bank approve and appoint.
     registered_anew(home / "network", datetime.now(UTC))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     parts = assemble(Settings(home=home, sandbox=True, port=port))
     server = uvicorn.Server(uvicorn.Config(create_app(parts), port=port, log_level="error", ws="none"))
     thread = threading.Thread(target=server.run)

@@ -1,7 +1,6 @@
 """Nodes of one trained network, each with a home, keys and an address of its own, served in threads."""
 
 import shutil
-import socket
 import threading
 import time
 from dataclasses import replace
@@ -20,6 +19,7 @@ from federated.channel.node_keys import NodeKeys
 from federated.channel.own_socket import OwnNode, listening
 from federated.governance.model_registry import ModelRegistry
 from federated.operating.nodes import NodeSeat
+from simulations.local_network.layout import free_ports
 
 NOW = AT + timedelta(days=1)
 BANK, GRID = "bank-gusu", "grid-sip"
@@ -32,7 +32,8 @@ class Apart:
     def __init__(self, home, folder):
         self.home, self.folder, at = home, folder, datetime.now(UTC)
         self.stores = {path.stem: path for path in sorted((home / "nodes").glob("*.db"))}
-        self.urls = {org: f"https://127.0.0.1:{free_port()}" for org in self.stores}
+        ports = free_ports(len(self.stores))
+        self.urls = {org: f"https://127.0.0.1:{port}" for org, port in zip(self.stores, ports, strict=True)}
         authority = NetworkAuthority.create(folder / "ca", "Suzhou", WORD, at)
         self.keys = {}
         for org in self.stores:
@@ -71,11 +72,6 @@ class Apart:
         server.should_exit = True
         thread.join(10)
         desk.close()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 class Member:
