@@ -49,6 +49,7 @@ class Following:
         self._register = Register(network_home, self._governance, now, party.name, lambda: set(banks), self._keys)
         self._channels = {name: Channel(self._keys, name, url) for name, url in sorted(banks.items())}
         self._told: dict[str, Decisions] = {}
+        self._about: dict[str, set[tuple[str, str]]] = {}
         self._silent: dict[str, str] = {}
 
     def follow(self, stopped: threading.Event, say: Say) -> None:
@@ -74,25 +75,24 @@ class Following:
         if self._channels[bank].party.kind != "bank":
             raise ChannelRefused(f"{bank} is no bank")
         self._told[bank] = told
+        self._about[bank] = {(each.version, each.manifest_sha256) for each in told.decided}
 
     def _enter(self, bank: str, say: Say) -> None:
         told = self._told[bank]
-        for each in told.decided:
-            known = each.version in self._governance.lifecycle().versions
-            if not known and self._agreed(each.version, each.manifest_sha256):
+        known = set(self._governance.lifecycle().versions)
+        for version, sha256 in sorted(self._about[bank]):
+            if version not in known and self._agreed(version, sha256):
                 # A version that may not be entered here holds up no other decision of the bank's.
-                take = partial(self._take, bank, each.version, each.manifest_sha256)
-                if self._tried(f"{bank}, {each.version}", take, say):
-                    say(f"{each.version} is registered, as {bank} has it")
+                take = partial(self._take, bank, version, sha256)
+                if self._tried(f"{bank}, {version}", take, say):
+                    say(f"{version} is registered, as {bank} has it")
+                    known.add(version)
         self._register.catch_up(told, bank)
 
     def _agreed(self, version: str, sha256: str) -> bool:
         """Whether enough banks decided about this manifest: no bank introduces a version alone where there are more."""
-        banks = [
-            bank for bank, told in self._told.items()
-            if any((each.version, each.manifest_sha256) == (version, sha256) for each in told.decided)
-        ]  # fmt: skip
-        return len(banks) >= min(2, len(self._channels))
+        banks = sum((version, sha256) in about for about in self._about.values())
+        return banks >= min(2, len(self._channels))
 
     def _take(self, bank: str, version: str, sha256: str) -> None:
         told = self._asked(bank, "/version/known", VersionAsked(version=version), Version, MOST_ANSWER)

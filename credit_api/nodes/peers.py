@@ -28,7 +28,7 @@ from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
-from federated.errors import InvalidTime, NodeUnavailable
+from federated.errors import FederatedError, InvalidTime, NodeUnavailable
 from federated.models.encoding.binning import IntArray
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -86,10 +86,16 @@ class RemoteDealer:
         self._peer = peer
 
     def deal(self, version: str, bank: str, grid: str, queries: Sequence[bytes], *, explained: bool) -> list[Dealt]:
-        """As `NodeDealer.deal`; the asking bank is whom the connection is with."""
+        """As `NodeDealer.deal`; the asking bank is whom the connection is with.
+
+        Raises `NodeUnavailable` whatever it refuses with: of a customer, or of a consent, a dealer knows nothing.
+        """
         del bank
         asked = Deal(version=version, grid=grid, queries=list(queries), explained=explained)
-        told = self._peer.ask("/deal", asked, AllDealt).dealt
+        try:
+            told = self._peer.ask("/deal", asked, AllDealt).dealt
+        except FederatedError as error:
+            raise NodeUnavailable(f"{self._peer.name} does not deal: {error.detail}", node=self._peer.name) from error
         if len(told) != len(queries):
             raise NodeUnavailable(f"{self._peer.name} does not answer as nodes do", node=self._peer.name)
         return [Dealt(each.grid, each.bank) for each in told]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
+from http.client import HTTPResponse
+from io import BufferedReader, RawIOBase
 from typing import Any
 
 from urllib3 import BaseHTTPResponse, HTTPSConnectionPool, Timeout
@@ -22,12 +26,52 @@ from federated.errors import ChannelRefused, FederatedError, NodeUnavailable, er
 CONNECT_S, CONNECTIONS = 2.0, 32
 # The longest answer, several times what the largest of a query has, and how much is read at once.
 MOST_BYTES, READ_BYTES = 1 << 21, 1 << 18
+# How much of what another party says is repeated, in characters.
+MOST_SAID = 300
+
+
+class _InTime(RawIOBase):
+    """What `received` brings in until its socket's timeout is over, which counts for each part of it alone."""
+
+    def __init__(self, received: RawIOBase, connection: socket.socket) -> None:
+        self._received, self._connection = received, connection
+        self._whole = connection.gettimeout()
+        self._until = None if self._whole is None else time.monotonic() + self._whole
+
+    def readable(self) -> bool:
+        """As files have it."""
+        return True
+
+    def readinto(self, into: Any) -> int | None:
+        """As files have it. Raises `TimeoutError`."""
+        if self._until is not None:
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._connection.settimeout(left)
+        return self._received.readinto(into)
+
+    def close(self) -> None:
+        """As files have it."""
+        with suppress(OSError):
+            self._connection.settimeout(self._whole)
+        self._received.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer that is there, head and body, within the connection's timeout."""
+
+    def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:
+        super().__init__(sock, *given, **more)
+        self.fp = BufferedReader(_InTime(self.fp.detach(), sock))
 
 
 class _AtOnce(HTTPSConnection):  # type: ignore[misc]  # urllib3 is not read by mypy here
     """Sends a request's head and body at once: apart they are two records of TLS, and wake the other side twice."""
 
     _waiting: list[bytes] | None = None
+    response_class = _Answer
 
     def request(self, *given: Any, **more: Any) -> None:
         """As `HTTPSConnection.request`."""
@@ -52,7 +96,7 @@ class _Pool(HTTPSConnectionPool):  # type: ignore[misc]
 
 
 class Channel:
-    """`name` is reached at `url`, by the keys pinned for it in `keys`; it may be silent for `read_s` seconds."""
+    """`name` is reached at `url`, by the keys pinned for it in `keys`; an answer takes `read_s` seconds at most."""
 
     def __init__(self, keys: NodeKeys, name: str, url: str, read_s: float = 10.0) -> None:
         self.name, self._read_s = name, read_s
@@ -98,12 +142,12 @@ class Channel:
         return told
 
     def _read(self, response: BaseHTTPResponse, most: int) -> bytes:
-        until, told = time.monotonic() + self._read_s, bytearray()
+        told = bytearray()
         while part := response.read1(READ_BYTES):
             told += part
-            if len(told) > most or time.monotonic() > until:
+            if len(told) > most:
                 response.close()
-                raise NodeUnavailable(f"{self.name} answers too much, or too slowly", node=self.name)
+                raise NodeUnavailable(f"{self.name} answers too much", node=self.name)
         response.release_conn()
         return bytes(told)
 
@@ -116,10 +160,16 @@ def told_refusal(name: str, content: bytes) -> FederatedError:
     """What a party refused with, as it raised it; `NodeUnavailable` for what is no refusal."""
     try:
         told: Mapping[str, Any] = json.loads(content)
-        kind, detail = error_codes()[told["code"]], str(told["detail"])
+        kind, detail = error_codes()[told["code"]], readable(str(told["detail"]))
         return kind(detail, **{str(k): v for k, v in dict(told["context"]).items() if k != "detail"})
     except (ValueError, KeyError, TypeError, RecursionError):
         return NodeUnavailable(f"{name} does not answer as nodes do", node=name)
+
+
+def readable(said: str) -> str:
+    """What another party said as it may stand in a log: a line, and not a long one."""
+    line = "".join(each if each.isprintable() else " " for each in said[:MOST_SAID])
+    return line + ("…" if len(said) > MOST_SAID else "")
 
 
 def urls_of(given: Sequence[str]) -> dict[str, str]:

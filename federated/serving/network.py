@@ -34,8 +34,10 @@ from federated.errors import (
     ModelCorrupt,
     NodeUnavailable,
     NotPermitted,
+    QueryLost,
     SchemaMismatch,
     ScopeNotCovered,
+    SealBroken,
     StoreOutdated,
     UseLogTampered,
 )
@@ -70,6 +72,8 @@ PAGE = 100
 GRID_DEADLINE_S = 2.0
 # How long a node may take to count its customers before it is named as not counted.
 COUNT_DEADLINE_S = 20.0
+# How many queries one grid company is asked at once.
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,10 @@ def _introduce(nodes: Iterable[BankNode | GridNode]) -> dict[str, FederatedError
     return strange
 
 
+def _turns() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="grid-share")
+
+
 class Network:
     """All nodes and the model registry under one home directory. Safe to call from several threads."""
 
@@ -128,13 +136,15 @@ class Network:
         here: list[BankNode | GridNode] = [*self._banks.values()]
         here += [grid for grid in self._grids.values() if isinstance(grid, GridNode)]
         self._conversations = conversations or Conversations.of(here, models)
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="grid-share")
+        # One for each grid company: where one of them is slow, no other waits for its turn.
+        self._pools = {org_id: _turns() for org_id in self._grids}
         # Counting takes a node much longer than a share, and must not take a score's turn.
         self._counters = ThreadPoolExecutor(max_workers=4, thread_name_prefix="column-counts")
 
     def join(self, grid: GridParty, asked: AskedGrid) -> None:
         """Know a grid company elsewhere, that was met later than this network was made."""
         self._conversations.grids[grid.org_id] = asked
+        self._pools.setdefault(grid.org_id, _turns())
         self._grids = dict(sorted({**self._grids, grid.org_id: grid}.items()))
 
     @staticmethod
@@ -188,7 +198,7 @@ class Network:
         """Close every node's store and the score log."""
         self._recorder.close()
         self._conversations.close()
-        for pool in (self._pool, self._counters):
+        for pool in (*self._pools.values(), self._counters):
             pool.shutdown(wait=False, cancel_futures=True)
         for node in self._nodes:
             node.close()
@@ -443,19 +453,22 @@ class Network:
     def _first_of(self, grids: Sequence[str], ask: Callable[[str], Told | None]) -> tuple[Told | None, Electricity]:
         """What the first grid company answers that has a file and consent for it, else why there is none.
 
-        Only a scope, a copy that never reached the grid company, or silence falls back to the bank. A withdrawn or
-        expired consent there is an inconsistency between nodes and refuses the query.
+        Only a scope, a copy that never reached the grid company, or silence falls back to the bank: a node that began
+        anew meanwhile, or a query that somebody spoilt, is as good as silent. A withdrawn or expired consent there is
+        an inconsistency between nodes and refuses the query.
         """
         silent = not set(grids) <= set(self._grids)
         denied = not grids
         for org_id in grids:
             if org_id not in self._grids:
                 continue
+            asked = self._pools[org_id].submit(ask, org_id)
             try:
-                found = self._pool.submit(ask, org_id).result(timeout=GRID_DEADLINE_S)
+                found = asked.result(timeout=GRID_DEADLINE_S)
             except (ScopeNotCovered, ConsentMissing):
                 denied = True
-            except (NodeUnavailable, CorruptData, TimeoutError):
+            except (NodeUnavailable, CorruptData, QueryLost, SealBroken, TimeoutError):
+                asked.cancel()
                 silent = True
             else:
                 if found is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from federated.channel.own_socket import ask_own
-from federated.errors import HomeOccupied, NodeUnavailable, QueryBudgetSpent, TrainingFailed
+from federated.errors import ConsentMissing, HomeOccupied, NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
 from simulations.local_network import flower, lending, namespaces
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
@@ -220,7 +220,7 @@ def first_score(layout: Layout) -> tuple[str, dict[str, Any], float]:
         began = time.perf_counter()
         try:
             answer = ask_own(home, "/score", question)
-        except QueryBudgetSpent:
+        except (QueryBudgetSpent, ConsentMissing):
             continue
         seconds = time.perf_counter() - began
         if answer.get("electricity") in ("included", "not_used"):

@@ -7,13 +7,14 @@ that a query itself has three messages there and back (the offline and the on-li
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from federated.errors import FederatedError, NodeUnavailable, QueryLost
+from federated.errors import NodeUnavailable, QueryLost, SealBroken
 from federated.governance.served import ApprovedModels
 from federated.governance.weights import ScoringModel
 from federated.models.served.hidden import HiddenFunction
@@ -25,6 +26,9 @@ from federated.serving.hidden.common import dealer_for, hidden_of
 from federated.serving.hidden.dealer import Dealt, NodeDealer, OperatorDealer
 from federated.serving.hidden.grid import HiddenGrid
 from federated.serving.hidden.seals import dealing_hash, fresh_nonce
+
+# How long nothing is dealt ahead after a try that failed.
+REFUSED_S = 30.0
 
 
 class AskedGrid(Protocol):
@@ -100,6 +104,7 @@ class Conversations:
         self.operator, self._ahead = OperatorDealer(), ahead
         self._stock: dict[Wanted, deque[Pair]] = {}
         self._refilling: set[Wanted] = set()
+        self._not_before: dict[Wanted, float] = {}
         self._gate = threading.Lock()
         self._refills = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dealt-ahead")
 
@@ -126,6 +131,10 @@ class Conversations:
             except _Forgotten:
                 # The grid company's node began anew since: nothing was looked at, and what was dealt is of no use.
                 self._drop(wanted)
+            except SealBroken:
+                # Who dealt badly once dealt all of it: the next query asks anew.
+                self._drop(wanted)
+                raise
         try:
             return self._score(request, model, None, wanted)
         except _Forgotten as error:
@@ -204,7 +213,8 @@ class Conversations:
         _, bank, grid, _ = wanted
         dealer = dealer_for(function, bank, grid)
         with self._gate:
-            if dealer is None or self._ahead == 0 or wanted in self._refilling:
+            early = time.monotonic() < self._not_before.get(wanted, 0.0)
+            if dealer is None or self._ahead == 0 or wanted in self._refilling or early:
                 return
             self._refilling.add(wanted)
         self._refills.submit(self._refilled, wanted, function, dealer)
@@ -213,10 +223,12 @@ class Conversations:
         version, *rest = wanted
         try:
             made = self._prepared(wanted, function, dealer, [fresh_nonce() for _ in range(self._ahead)])
-        except FederatedError:
-            made = []  # the next query asks for itself, and says what is wrong
+        except Exception:  # whatever it was, the next query asks for itself, and says what is wrong
+            made = []
         with self._gate:
             self._refilling.discard(wanted)
+            # Each try begins queries at the grid company's, which has room for so many and forgets the oldest.
+            self._not_before[wanted] = 0.0 if made else time.monotonic() + REFUSED_S
             # A version that another replaced is not asked any more.
             self._stock = {
                 key: each for key, each in self._stock.items() if key[1:] != tuple(rest) or key[0] == version
