@@ -1,6 +1,8 @@
 """What is dealt before it is asked for: fewer messages a query, each pair good for one, and none lost by a restart."""
 
+import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from nodes_apart import BANK, GRID, NOW
 
 from credit_api.nodes.messages import Begin, Nonces
 from federated.consent.record import Purpose
-from federated.errors import NotPermitted, QueryLost
+from federated.errors import ConsentMissing, ConsentWithdrawn, NotPermitted, QueryLost, UseLogTampered
 from federated.nodes.node import PartialRequest
 from federated.serving import Basis, Electricity, ScoreQuery
 from federated.serving.hidden.common import UNDER_WAY, Once, dealer_for
+from federated.serving.hidden.dealer import NodeDealer
+from federated.serving.network import AT_ONCE
 
 
 def customers(trained, count=6):
@@ -147,6 +151,79 @@ def test_what_was_begun_for_one_bank_is_no_other_banks(watched):
     grid._peer = watched.desk.peers[GRID]
     assert watched.network.score(query(subject)).basis is Basis.JOINT
     assert pair not in watched.stock
+
+
+@pytest.mark.parametrize("word", [ConsentWithdrawn, ConsentMissing, UseLogTampered, NotPermitted])
+def test_a_dealer_says_nothing_of_a_customer(watched, word, monkeypatch):
+    """A rival bank that deals, and knows nothing of the customer, says that a consent was withdrawn."""
+
+    def refusing(*_, **__):
+        raise word("the subject withdrew this consent")
+
+    monkeypatch.setattr(NodeDealer, "deal", refusing)
+    found = watched.network.score(query(customers(watched.trained)[0]))
+    assert (found.basis, found.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+
+
+def test_what_was_dealt_badly_is_not_kept(watched, monkeypatch):
+    """A dealer deals what it was not asked for: the bank answers alone, until it deals well again."""
+    deal, first, *rest = NodeDealer.deal, *customers(watched.trained)
+
+    def badly(self, *given, **more):
+        good = deal(self, *given, **more)
+        return [replace(each, bank=bytes(len(each.bank)), grid=bytes(len(each.grid))) for each in good]
+
+    monkeypatch.setattr(NodeDealer, "deal", badly)
+    monkeypatch.setattr(watched.sides, "_from_stock", lambda *_: None)
+    found = watched.network.score(query(first))
+    assert (found.basis, found.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    monkeypatch.undo()
+    until(lambda: not watched.sides._refilling)
+    assert len(watched.stock) == watched.sides._ahead, "dealt badly ahead too"
+    found = [watched.network.score(query(subject)).basis for subject in rest[:2]]
+    assert found == [Basis.BANK_ONLY, Basis.JOINT]
+
+
+@pytest.mark.parametrize("step", ["shuffled", "answered"])
+def test_a_grid_company_that_begins_anew_between_two_steps_is_as_good_as_silent(watched, step, monkeypatch):
+    subject, other, *_ = watched.filled()
+    grid = watched.sides.grids[GRID]
+    real = getattr(grid, step)
+
+    def after_a_restart(*given):
+        watched.apart.stop(GRID)
+        watched.apart.serve(GRID)
+        return real(*given)
+
+    monkeypatch.setattr(grid, step, after_a_restart)
+    found = watched.network.score(query(subject))
+    assert (found.basis, found.electricity) == (Basis.BANK_ONLY, Electricity.UNAVAILABLE)
+    monkeypatch.undo()
+    assert watched.network.score(query(other)).basis is Basis.JOINT
+
+
+def test_a_dealer_that_refuses_is_not_asked_ahead_at_once_again(watched, monkeypatch):
+    subject, other, *_ = watched.filled()
+
+    def refusing(*_, **__):
+        raise NotPermitted("not now")
+
+    monkeypatch.setattr(NodeDealer, "deal", refusing)
+    while len(watched.stock) > watched.sides._ahead // 2:
+        watched.stock.popleft()
+    for each in (subject, other):
+        assert watched.network.score(query(each)).basis is Basis.JOINT
+        until(lambda: not watched.sides._refilling)
+    assert watched.sent.count((GRID, "/begin")) == 1
+
+
+def test_a_grid_company_that_hangs_takes_no_other_ones_turns(watched):
+    held, asked = threading.Event(), []
+    for _ in range(2 * AT_ONCE):
+        asked.append(watched.network._pools["grid-gaoxin"].submit(held.wait, 20))
+    found = watched.network.score(query(customers(watched.trained)[0]))
+    held.set()
+    assert (found.basis, found.electricity) == (Basis.JOINT, Electricity.INCLUDED)
 
 
 def request_of(watched, subject):
