@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import orjson
 from anyio import to_thread
 from fastapi import Depends, FastAPI, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from credit_api.nodes.service import read
 from federated.errors import ChannelRefused, CorruptData
@@ -59,7 +59,8 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Row = dict[Annotated[str, Field(max_length=100)], str | float | None]
+# Whole numbers stay whole: an id that is written as a number is these digits.
+Row = dict[Annotated[str, Field(max_length=100)], StrictStr | StrictInt | StrictFloat | None]
 
 
 class Rows(BaseModel):
@@ -154,7 +155,7 @@ def _written(path: Path, rows: Sequence[Row]) -> None:
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
 
-def _cell(value: str | float | None) -> str:
+def _cell(value: str | int | float | None) -> str:
     # Numbers are written as JSON writes them, so that none loses a digit.
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 import uvicorn
 
 from credit_api.app.settings import Limits
+from credit_api.nodes.complaints import Complaints, Say
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
 from credit_api.nodes.meters import OwnMeters, state_totals
 from credit_api.nodes.metrics import Metrics
@@ -136,7 +137,7 @@ class Desk:
         if self.kinds()[name] == "grid":
             network.join(RemoteGrid(node, self.peers[name]), RemoteQueries(self.peers[name]))
 
-    def attend(self, address: str, secret: bytes, stopped: threading.Event, say: Callable[[str], None]) -> None:
+    def attend(self, address: str, secret: bytes, stopped: threading.Event, say: Say) -> None:
         """Take messages of the own SuperNode at `address`, until `stopped`. Raises `NodeUnavailable` as `training`."""
         for point in entry_points(group="tanxin.node", name="attending"):
             made: Callable[[str, Callable[[], Trains], str, bytes], Attends] = point.load()
@@ -208,9 +209,9 @@ class Desk:
                 not_told[name] = type(error).__name__
         return event, not_told
 
-    def rounds(self, stopped: threading.Event, say: Callable[[str], None]) -> None:
+    def rounds(self, stopped: threading.Event, say: Say) -> None:
         """Until `stopped`: meet peers, again those that are not there yet, and ask banks what they decided."""
-        unmet, next_round, refused, stamp = set(self.peers), 0.0, dict[str, str](), self.keys.stamp()
+        unmet, next_round, complaints, stamp = set(self.peers), 0.0, Complaints(), self.keys.stamp()
         while not stopped.is_set():
             if (now := self.keys.stamp()) != stamp:
                 try:
@@ -220,7 +221,7 @@ class Desk:
                 except ChannelRefused as error:
                     say(error.detail)
             for name in sorted(unmet):
-                if self._tried(name, lambda peer: peer.meet(), refused, say):
+                if self._tried(name, lambda peer: peer.meet(), complaints, say):
                     say(f"{name} is met")
                     self._joined(name)
                     unmet.discard(name)
@@ -230,30 +231,27 @@ class Desk:
                 self._warn(say)
                 for name, kind in self.kinds().items():
                     if kind == "bank" and name not in unmet:
-                        self._tried(name, self._caught_up, refused, say)
+                        self._tried(name, self._caught_up, complaints, say)
             stopped.wait(AGAIN_S)
 
-    def _tried(
-        self, name: str, what: Callable[[Peer], None], refused: dict[str, str], say: Callable[[str], None]
-    ) -> bool:
+    def _tried(self, name: str, what: Callable[[Peer], None], complaints: Complaints, say: Say) -> bool:
         """Whether it was done; why it was refused is said once."""
         try:
             what(self.peers[name])
         except FederatedError as error:
-            if error.code != "node_unavailable" and refused.get(name) != error.detail:
-                refused[name] = error.detail
-                say(f"{name}: {error.detail}")
+            if error.code != "node_unavailable":
+                complaints.of(name, error.code, error.detail, say)
             return False
         except Exception as error:  # whatever a peer answers, others are still met
-            say(f"{name}: {type(error).__name__}")
+            complaints.of(name, type(error).__name__, type(error).__name__, say)
             return False
-        refused.pop(name, None)
+        complaints.ended(name)
         return True
 
     def _caught_up(self, peer: Peer) -> None:
         self.register.catch_up(peer.ask("/decisions", Done(), Decisions), peer.name)
 
-    def _warn(self, say: Callable[[str], None]) -> None:
+    def _warn(self, say: Say) -> None:
         standing = self.keys.standing(self.node.now())
         if standing.ended or standing.ends_soon:
             say(f"the certificate ends at {standing.until:%Y-%m-%d %H:%M} UTC: renew it")

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from credit_api.nodes.complaints import Complaints, Say
 from credit_api.nodes.messages import Decisions, Done, Message, Version, VersionAsked
 from credit_api.nodes.register import Register
 from credit_api.nodes.service import MOST_VERSION_BYTES
@@ -31,7 +32,6 @@ ROUND_S = 10.0
 # Base64 has four thirds of the bytes.
 MOST_ANSWER = 2 * MOST_VERSION_BYTES
 Answer = TypeVar("Answer", bound=Message)
-Say = Callable[[str], None]
 
 
 class Following:
@@ -50,7 +50,7 @@ class Following:
         self._channels = {name: Channel(self._keys, name, url) for name, url in sorted(banks.items())}
         self._told: dict[str, Decisions] = {}
         self._about: dict[str, set[tuple[str, str]]] = {}
-        self._silent: dict[str, str] = {}
+        self._complaints = Complaints()
 
     def follow(self, stopped: threading.Event, say: Say) -> None:
         """Round after round, until `stopped`."""
@@ -68,7 +68,7 @@ class Following:
         heard = [name for name in self._channels if self._tried(name, partial(self._ask_decisions, name), say)]
         for name in self._told:
             if self._tried(name, partial(self._enter, name, say), say) and name in heard:
-                self._silent.pop(name, None)
+                self._complaints.ended(name)
 
     def _ask_decisions(self, bank: str) -> None:
         told = self._asked(bank, "/decisions", Done(), Decisions)
@@ -111,16 +111,11 @@ class Following:
         try:
             what()
         except FederatedError as error:
-            return self._said(bank, error.code, error.detail, say)
+            self._complaints.of(bank, error.code, error.detail, say)
         except Exception as error:  # whatever a bank answers, others are still asked
-            return self._said(bank, type(error).__name__, type(error).__name__, say)
-        return True
-
-    def _said(self, bank: str, code: str, why: str, say: Say) -> bool:
-        """False; why is said once, until it goes well again or fails in another way."""
-        if self._silent.get(bank) != code:
-            self._silent[bank] = code
-            say(f"{bank}: {why}")
+            self._complaints.of(bank, type(error).__name__, type(error).__name__, say)
+        else:
+            return True
         return False
 
     def close(self) -> None:

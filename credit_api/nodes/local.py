@@ -15,15 +15,15 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from credit_api.nodes.customer_routes import customer_routes
 from credit_api.nodes.messages import ActName
 from credit_api.nodes.meters import meter_routes
 from credit_api.nodes.metrics import health_of
-from credit_api.nodes.service import not_read, read, refused
+from credit_api.nodes.service import handled, read, refused
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused, FederatedError
+from federated.errors import ChannelRefused
 from federated.nodes import statements
 from federated.nodes.bank import BankNode
 from federated.nodes.statements import as_document
@@ -88,8 +88,7 @@ class Standing(BaseModel):
 def local_service(desk: Desk, network: Network | None) -> FastAPI:
     """The app on the socket; `network` is a bank's own, with which it scores."""
     app = FastAPI(title=f"{desk.node.org_id}, to its own organisation", openapi_url=None, docs_url=None, redoc_url=None)
-    app.exception_handler(FederatedError)(refused)
-    app.exception_handler(ValidationError)(not_read)
+    handled(app, desk.node.org_id)
 
     @app.post("/score")
     def score(asked: Annotated[Scored, Depends(read(Scored))]) -> Response:

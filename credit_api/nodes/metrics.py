@@ -5,6 +5,7 @@ No label names a customer or a consent. Both are told on the node's own socket.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from federated.serving.queries import NoFile, Score
 if TYPE_CHECKING:
     from credit_api.nodes.desk import Desk
 
+# With less room than this on its disk a node is about to stop.
+LEAST_FREE = 32 << 20
 # Seconds of a score: the goal is 15 ms, and a grid company is waited for 2 s.
 BUCKETS = (0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 Message = MutableMapping[str, Any]
@@ -100,5 +103,7 @@ def health_of(desk: Desk) -> dict[str, Any]:
             wrong.append("certificate_over")
     except ChannelRefused:
         wrong.append("certificate_missing")
+    if shutil.disk_usage(desk.home).free < LEAST_FREE:
+        wrong.append("disk_nearly_full")
     unmet = sorted(name for name, peer in desk.peers.items() if not peer.met)
     return {"ok": not wrong, "wrong": wrong, "unmet": unmet}

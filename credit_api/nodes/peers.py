@@ -28,7 +28,19 @@ from federated.channel.client import Channel
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import ConsentRecord
 from federated.consent.uses import Use
-from federated.errors import FederatedError, InvalidTime, NodeUnavailable
+from federated.errors import (
+    ConsentExpired,
+    ConsentMissing,
+    ConsentSignatureInvalid,
+    ConsentWithdrawn,
+    FederatedError,
+    NodeUnavailable,
+    PurposeNotCovered,
+    QueryBudgetSpent,
+    QueryLost,
+    ScopeNotCovered,
+    SealBroken,
+)
 from federated.models.encoding.binning import IntArray
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -37,6 +49,11 @@ from federated.nodes.schema import PartySchema
 from federated.serving.hidden.dealer import Dealt
 
 Answer = TypeVar("Answer", bound=Message)
+# What a grid company may refuse a query with.
+TOLD = (
+    ConsentMissing, ConsentWithdrawn, ConsentExpired, ConsentSignatureInvalid, PurposeNotCovered, ScopeNotCovered,
+    QueryBudgetSpent, QueryLost, SealBroken,
+)  # fmt: skip
 
 
 class Peer:
@@ -128,8 +145,9 @@ class RemoteQueries:
     ) -> bytes | None:
         """As `HiddenGrid.first`; no operator deals between nodes apart.
 
-        Raises `NodeUnavailable` where the two clocks differ by more than a node tolerates: the instant is by this
-        node's own, and which of them is wrong nobody here can say.
+        Raises of what it refuses with what is about the customer's consent or this query (`TOLD`), and
+        `NodeUnavailable` for anything else, as where the two clocks differ by more than a node tolerates: which of
+        them is wrong nobody here can say, nor what is wrong in a grid company's house.
         """
         del operator
         asked = First(
@@ -137,8 +155,10 @@ class RemoteQueries:
         )
         try:
             return self._peer.ask("/first", asked, Sealed).sealed
-        except InvalidTime as error:
-            raise NodeUnavailable(f"{self.name} and this node differ about the time", node=self.name) from error
+        except TOLD:
+            raise
+        except FederatedError as error:
+            raise NodeUnavailable(f"{self.name} does not answer: {error.detail}", node=self.name) from error
 
     def shuffled(self, nonce: bytes, told: bytes) -> bytes:
         """As `HiddenGrid.shuffled`."""

@@ -18,6 +18,9 @@ from federated.governance.manifest import Manifest
 from federated.governance.model_registry import MODEL_NAME, ModelRegistry
 from federated.governance.versions import Governance
 
+# How many refused decisions of one telling are looked at.
+MOST_REFUSED = 300
+
 
 class Register:
     """What `home` has of the network's register. Every event has this node's own time."""
@@ -128,11 +131,13 @@ class Register:
         """Enter what a bank decided while this node was away; how many decisions were new.
 
         About a version that is not here yet they wait, for the next time; what is refused for good is left out: a
-        version may have been turned down here before its approval came.
+        version may have been turned down here before its approval came. Who tells of hundreds of those is not listened
+        to any further: a signature of each has to be looked at.
         """
-        known, waiting, entered = {(e.command, e.by) for e in self._governance.lifecycle().events}, set[str](), 0
+        lifecycle, waiting = self._governance.lifecycle(), set[str]()
+        known, entered, refused = {(e.command, e.by) for e in lifecycle.events}, 0, 0
         for each in told.decided:
-            if (each.command, bank) in known or each.version in waiting:
+            if each.version not in lifecycle.versions or each.version in waiting or (each.command, bank) in known:
                 continue
             try:
                 self.decide(each, bank)
@@ -140,7 +145,9 @@ class Register:
             except (VersionNotFound, ModelNotFound):
                 waiting.add(each.version)
             except FederatedError:
-                continue
+                refused += 1
+            if refused > MOST_REFUSED:
+                break
         return entered
 
     def sha256(self, version: str) -> str:

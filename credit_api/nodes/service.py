@@ -7,6 +7,8 @@ the bank that asks. Errors come as `{"code", "detail", "context"}`, with the sta
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -16,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_api.app.errors import STATUS
@@ -45,7 +48,7 @@ from credit_api.nodes.register import Register
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import utc
-from federated.errors import ChannelRefused, FederatedError, NotPermitted
+from federated.errors import ChannelRefused, FederatedError, NodeUnavailable, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -53,6 +56,7 @@ from federated.nodes.identity import pinned_kinds
 from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
+LOG = logging.getLogger("uvicorn.error")
 PEER = "peer"
 # Several times what the largest message of a run of training, and the largest version, has.
 MOST_TRAINING_BYTES, MOST_VERSION_BYTES = 1 << 28, 1 << 25
@@ -144,8 +148,7 @@ def node_service(
     consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
     app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.known = _known(node, keys)
-    app.exception_handler(FederatedError)(refused)
-    app.exception_handler(ValidationError)(not_read)
+    handled(app, node.org_id)
     dealer = NodeDealer(node, models)
 
     @app.post("/meet")
@@ -269,6 +272,21 @@ def _keep_consents(app: FastAPI, node: GridNode) -> None:
         return told(ConsentGiven(consent=withdrawn))
 
 
+def handled(app: FastAPI, node: str) -> None:
+    """Have what goes wrong answered as nodes read it, and none of it fill a log with where it was raised."""
+    app.exception_handler(FederatedError)(refused)
+    app.exception_handler(ValidationError)(not_read)
+    app.exception_handler(ClientDisconnect)(broken_off)
+
+    def no_room(request: Request, error: Exception) -> JSONResponse:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        LOG.error("%s: %s", request.url.path, why)
+        return refused(request, NodeUnavailable(f"{node} cannot keep this: {why}", node=node))
+
+    app.exception_handler(OSError)(no_room)
+    app.exception_handler(sqlite3.OperationalError)(no_room)
+
+
 def refused(_: Request, error: Exception) -> JSONResponse:
     """A refusal, as nodes read it."""
     assert isinstance(error, FederatedError)
@@ -281,6 +299,12 @@ def not_read(_: Request, error: Exception) -> JSONResponse:
     # What was sent is not repeated: it may be about a customer.
     del error
     return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)
+
+
+def broken_off(_: Request, error: Exception) -> Response:
+    """The answer to a message that ended before it was whole: nobody reads it."""
+    del error
+    return Response(status_code=400)
 
 
 class _Joined:

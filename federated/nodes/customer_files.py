@@ -31,6 +31,8 @@ from federated.nodes.store import NodeStore
 PARQUET_MAGIC = b"PAR1"
 # Bytes of a CSV file, and rows of a parquet file, that are parsed at a time.
 BLOCK = 4 << 20
+# The longest line: a thousand times what one of a schema has.
+LINE = 1 << 20
 ROWS = 50_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -148,6 +150,9 @@ class CustomerFile:
                     if feed:
                         yield (whole + feed).replace(b"\r\n", b"\n")
                     left = rest
+                    if len(left) > LINE:
+                        detail = f"{self._party}: {self._path.name} has a line of more than {LINE:,} bytes"
+                        raise CorruptData(detail, party=self._party, file=self._path.name)
                     done, before = raw.tell(), done
                     self._told(done - before)
                 if left.strip():

@@ -74,7 +74,13 @@ def shape_of(function: HiddenFunction) -> Shape:
 
 
 def dealer_for(function: HiddenFunction, bank: str, grid: str) -> str | None:
-    """Who deals to this pair: one of all that take part in the function, None for the operator in a network of two."""
+    """Who deals to this pair: one of all that take part in the function, None for the operator in a network of two.
+
+    Raises `NotPermitted` for who takes no part in it.
+    """
+    for name in (bank, grid):
+        if name not in function.parties:
+            raise NotPermitted(f"{name} takes no part in this version", node=name)
     return dealer_of(bank, grid, function.parties)
 
 

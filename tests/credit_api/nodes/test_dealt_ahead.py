@@ -8,13 +8,22 @@ import numpy as np
 import pytest
 from nodes_apart import BANK, GRID, NOW
 
-from credit_api.nodes.messages import Begin, Nonces
+from credit_api.nodes.messages import AllDealt, Begin, Deal, Nonces
 from federated.consent.record import Purpose
-from federated.errors import ConsentMissing, ConsentWithdrawn, NotPermitted, QueryLost, UseLogTampered
+from federated.errors import (
+    ConsentMissing,
+    ConsentWithdrawn,
+    NodeUnavailable,
+    NotPermitted,
+    QueryLost,
+    StoreOutdated,
+    UseLogTampered,
+)
 from federated.nodes.node import PartialRequest
 from federated.serving import Basis, Electricity, ScoreQuery
 from federated.serving.hidden.common import UNDER_WAY, Once, dealer_for
 from federated.serving.hidden.dealer import NodeDealer
+from federated.serving.hidden.grid import HiddenGrid
 from federated.serving.network import AT_ONCE
 
 
@@ -146,7 +155,7 @@ def test_what_was_begun_for_one_bank_is_no_other_banks(watched):
         other.ask("/begin", Begin(count=64), Nonces)
     grid = watched.sides.grids[GRID]
     request, model, grid._peer = request_of(watched, subject), model_of(watched), other
-    with pytest.raises(NotPermitted, match="its own customers"):
+    with pytest.raises(NodeUnavailable, match="its own customers"):
         watched.sides.score(request, model, GRID, explained=True)
     grid._peer = watched.desk.peers[GRID]
     assert watched.network.score(query(subject)).basis is Basis.JOINT
@@ -182,6 +191,35 @@ def test_what_was_dealt_badly_is_not_kept(watched, monkeypatch):
     assert len(watched.stock) == watched.sides._ahead, "dealt badly ahead too"
     found = [watched.network.score(query(subject)).basis for subject in rest[:2]]
     assert found == [Basis.BANK_ONLY, Basis.JOINT]
+
+
+@pytest.mark.parametrize(
+    ("word", "electricity"),
+    [
+        (ConsentMissing, Electricity.NOT_CONSENTED),
+        (UseLogTampered, Electricity.UNAVAILABLE),
+        (StoreOutdated, Electricity.UNAVAILABLE),
+        (NotPermitted, Electricity.UNAVAILABLE),
+    ],
+)
+def test_what_is_wrong_in_a_grid_companys_house_does_not_end_a_banks_score(watched, word, electricity, monkeypatch):
+    monkeypatch.setattr(HiddenGrid, "first", lambda *_, **__: refusing_with(word))
+    found = watched.network.score(query(customers(watched.trained)[0]))
+    assert (found.basis, found.electricity) == (Basis.BANK_ONLY, electricity)
+    monkeypatch.setattr(HiddenGrid, "first", lambda *_, **__: refusing_with(ConsentWithdrawn))
+    with pytest.raises(ConsentWithdrawn):
+        watched.network.score(query(customers(watched.trained)[1]))
+
+
+def refusing_with(word):
+    raise word("so says the grid company")
+
+
+def test_who_takes_no_part_in_a_version_is_dealt_nothing(watched):
+    dealer = watched.desk.peers["bank-jinji"]
+    asked = Deal(version=request_of(watched, "").model, grid="grid-none", queries=[bytes(32)], explained=False)
+    with pytest.raises(NotPermitted, match="grid-none takes no part"):
+        dealer.ask("/deal", asked, AllDealt)
 
 
 @pytest.mark.parametrize("step", ["shuffled", "answered"])

@@ -6,6 +6,7 @@ import pytest
 from nodes_apart import BANK, GRID, NOW, Member, version_of
 
 from credit_api.nodes.following import Following
+from credit_api.nodes.messages import Decided, Decisions
 from federated.errors import ChannelRefused, NodeUnavailable
 from federated.governance.model_registry import ModelRegistry
 from federated.governance.versions import Governance
@@ -158,3 +159,34 @@ def test_a_version_that_may_not_be_entered_holds_up_no_other_decision(apart, exc
     assert set(standing(exchange).versions) == {"v0009"}
     assert standing(exchange).status("v0009", NOW) == "retired"
     assert len([line for line in said if "v0010" in line]) == len(followed), said
+
+
+def test_made_up_decisions_cost_a_round_little(apart, exchange, following, monkeypatch):
+    """A bank tells of as many versions as a message holds: each is looked up once, none is entered or asked for."""
+    made_up = [
+        Decided(version=f"z{n:x}", manifest_sha256="", act="retire", note="", command="c" * 16) for n in range(20_000)
+    ]
+    real, looked = following._asked, []
+
+    def asked(bank, path, message, answer, *more):
+        looked.append(path)
+        told = real(bank, path, message, answer, *more)
+        return Decisions(decided=made_up) if (bank, path) == (BANK, "/decisions") else told
+
+    monkeypatch.setattr(following, "_asked", asked)
+    counted = count_calls(monkeypatch, Governance, "lifecycle")
+    following.round()
+    assert looked == ["/decisions"] * 3
+    assert len(counted) <= 10, "not once a decision"
+    assert standing(exchange).versions == {}
+
+
+def count_calls(monkeypatch, kind, name):
+    real, calls = getattr(kind, name), []
+
+    def counted(*given, **more):
+        calls.append(name)
+        return real(*given, **more)
+
+    monkeypatch.setattr(kind, name, counted)
+    return calls

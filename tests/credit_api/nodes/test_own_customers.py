@@ -1,6 +1,10 @@
 """A running node's customers, changed from its own organisation's systems: over the socket, by the one open process."""
 
+import errno
 import json
+import socket
+import sqlite3
+import time
 
 import pytest
 from nodes_apart import BANK, GRID, NOW, Running
@@ -10,7 +14,7 @@ from credit_api.cli.customers import node_app
 from credit_api.nodes.customer_routes import ARRIVING
 from federated.channel.own_socket import ask_own
 from federated.consent.record import Purpose
-from federated.errors import ChannelRefused, CorruptData, DataMissing, SchemaMismatch
+from federated.errors import ChannelRefused, CorruptData, DataMissing, NodeUnavailable, SchemaMismatch
 from federated.nodes.customers import holdings
 from federated.serving import ScoreQuery
 
@@ -87,6 +91,40 @@ def test_names_and_sizes_are_looked_at_before_anything_is_kept(bank, tmp_path, m
     with pytest.raises(Exception, match="not as nodes write it"):
         bank.node.ask("/customers/delete", {"subjects": []})
     assert not list(bank.home.glob(f"{ARRIVING}*"))
+
+
+def test_ids_may_be_numbers_and_truths_are_none(bank):
+    assert load_rows(bank.node, [row(bank.columns, 123), row(bank.columns, "00123")])["added"] == 2
+    assert {"123", "00123"} <= set(bank.desk.node.store.subject_ids())
+    with pytest.raises(Exception, match="not as nodes write it"):
+        load_rows(bank.node, [row(bank.columns, "FIRM-A", True)])
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")]
+)
+def test_a_full_disk_is_said_in_a_line(bank, monkeypatch, caplog, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr("credit_api.nodes.customer_routes._written", full)
+    with pytest.raises(NodeUnavailable, match=r"cannot keep this: .*(No space left|is full)"):
+        load_rows(bank.node, [row(bank.columns)])
+    assert [(record.message, record.exc_info) for record in caplog.records if record.levelname == "ERROR"] == [
+        (f"/customers/load: {error.args[-1]}", None)
+    ]
+    assert not list(bank.home.glob(f"{ARRIVING}*"))
+
+
+def test_a_file_that_breaks_off_is_not_taken_and_fills_no_log(bank, caplog):
+    with socket.socket(socket.AF_UNIX) as own:
+        own.connect(str(bank.home / "node.sock"))
+        own.sendall(b"POST /customers/load HTTP/1.1\r\nhost: node\r\ncontent-length: 900\r\n\r\nsubject_id\n")
+    deadline = time.monotonic() + 10
+    while list(bank.home.glob(f"{ARRIVING}*")) or bank.server.server_state.connections:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_what_was_arriving_when_a_process_ended_is_gone_with_the_next(apart):

@@ -163,6 +163,8 @@ def test_what_is_no_file_is_refused(bank, tmp_path):
         (gzip.compress(whole)[:-9], CorruptData, "cannot be read"),
         (whole.replace(b"Y", "银".encode("gb18030")), CorruptData, "line 3 is not UTF-8"),
         (",".join(HEADER).encode() + b"\n", CorruptData, "no rows"),
+        # Ten million bytes of one line in ten thousand: none of it is kept to be put together.
+        (gzip.compress(whole + b"A" * 10_000_000), CorruptData, "has a line of more than 1,048,576 bytes"),
     ):
         path.write_bytes(raw)
         with pytest.raises(refusal, match=said):
