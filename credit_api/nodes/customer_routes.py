@@ -17,12 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from anyio import to_thread
-from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
-from credit_api.nodes.service import read
+from credit_api.nodes.hearing import on_question, read, route, told
 from federated.errors import ChannelRefused, CorruptData
 from federated.nodes.bank import BankNode
 from federated.nodes.customer_files import CustomerFile
@@ -70,38 +71,39 @@ class Rows(BaseModel):
     rows: Annotated[list[Row], Field(min_length=1, max_length=MOST_ROWS)]
 
 
-def customer_routes(app: FastAPI, node: BankNode | GridNode, home: Path) -> None:
+def customer_routes(app: Starlette, node: BankNode | GridNode, home: Path) -> None:
     """Routes on a node's own socket; `home` has room for what arrives."""
     clear(home)
 
-    @app.post("/customers/load")
     async def load(request: Request) -> Response:
         return await _taken(request, node, home, lambda source: load_customers(node.store, source.customers()))
 
-    @app.post("/customers/outcomes")
     async def outcomes(request: Request) -> Response:
         if not isinstance(node, BankNode):
             raise ChannelRefused(f"{node.org_id} is no bank: how loans ended is a bank's to say")
         return await _taken(request, node, home, lambda source: set_outcomes(node.store, source.outcomes()))
 
-    @app.post("/customers/delete")
-    def delete(asked: Annotated[Named, Depends(read(Named))]) -> Response:
-        return _told(asdict(delete_customers(node.store, asked.subjects)))
+    @on_question(app, "/customers/delete", Named)
+    def delete(asked: Named) -> dict[str, Any]:
+        return asdict(delete_customers(node.store, asked.subjects))
 
-    @app.post("/customers/delete-file")
     async def delete_file(request: Request) -> Response:
         def gone(source: CustomerFile) -> Deletion:
             return delete_customers(node.store, [each for part in source.subjects() for each in part])
 
         return await _taken(request, node, home, gone)
 
-    @app.post("/customers/holdings")
-    def held(_: Annotated[Nothing, Depends(read(Nothing))]) -> Response:
-        return _told(asdict(holdings(node.store)))
+    route(app, "/customers/load", load)
+    route(app, "/customers/outcomes", outcomes)
+    route(app, "/customers/delete-file", delete_file)
 
-    @app.post("/customers/uses")
-    def uses(asked: Annotated[Asked, Depends(read(Asked))]) -> Response:
-        return _told({"uses": [asdict(use) for use in node.uses_of(asked.subject)]})
+    @on_question(app, "/customers/holdings", Nothing)
+    def held(_: Nothing) -> dict[str, Any]:
+        return asdict(holdings(node.store))
+
+    @on_question(app, "/customers/uses", Asked)
+    def uses(asked: Asked) -> dict[str, Any]:
+        return {"uses": [asdict(use) for use in node.uses_of(asked.subject)]}
 
 
 def clear(home: Path) -> None:
@@ -119,12 +121,12 @@ async def _taken(
     with _room(home) as folder:
         path = folder / name
         if request.headers.get("content-type", "").partition(";")[0] == JSON:
-            rows: Rows = await read(Rows)(request)
+            rows = await read(request, Rows)
             await to_thread.run_sync(_written, path, rows.rows)
         else:
             await _received(request, path)
         done = await to_thread.run_sync(lambda: put(CustomerFile(node.store, path)))
-    return _told(asdict(done))
+    return told(asdict(done))
 
 
 @contextmanager
@@ -158,7 +160,3 @@ def _written(path: Path, rows: Sequence[Row]) -> None:
 def _cell(value: str | int | float | None) -> str:
     # Numbers are written as JSON writes them, so that none loses a digit.
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def _told(what: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(what), media_type=JSON)

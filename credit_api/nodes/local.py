@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import uvicorn
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from credit_api.nodes.customer_routes import customer_routes
+from credit_api.nodes.hearing import handled, on_question, refused
 from credit_api.nodes.messages import ActName
 from credit_api.nodes.meters import meter_routes
 from credit_api.nodes.metrics import health_of
-from credit_api.nodes.service import handled, read, refused
 from federated.consent.record import Purpose
 from federated.errors import ChannelRefused
 from federated.nodes import statements
@@ -85,52 +87,52 @@ class Standing(BaseModel):
     certificate_ends_soon: bool
 
 
-def local_service(desk: Desk, network: Network | None) -> FastAPI:
+def local_service(desk: Desk, network: Network | None) -> Starlette:
     """The app on the socket; `network` is a bank's own, with which it scores."""
-    app = FastAPI(title=f"{desk.node.org_id}, to its own organisation", openapi_url=None, docs_url=None, redoc_url=None)
+    app = Starlette()
     handled(app, desk.node.org_id)
 
-    @app.post("/score")
-    def score(asked: Annotated[Scored, Depends(read(Scored))]) -> Response:
+    @on_question(app, "/score", Scored)
+    def score(asked: Scored) -> dict[str, Any]:
         if network is None:
             raise ChannelRefused(f"{desk.node.org_id} is no bank: nobody scores there")
-        return Response(orjson.dumps(scored(desk, network, asked)), media_type="application/json")
+        return scored(desk, network, asked)
 
-    @app.post("/customers")
-    def customers(asked: Annotated[Listed, Depends(read(Listed))]) -> dict[str, list[str]]:
+    @on_question(app, "/customers", Listed)
+    def customers(asked: Listed) -> dict[str, list[str]]:
         if not isinstance(desk.node, BankNode):
             raise ChannelRefused(f"{desk.node.org_id} is no bank: it has no customers of its own")
         return {"subjects": desk.node.customers(asked.limit, asked.after)}
 
     customer_routes(app, desk.node, desk.home)
     if desk.meters is not None:
-        app.exception_handler(FinancingError)(_refused_readings)
+        app.add_exception_handler(FinancingError, _refused_readings)
         meter_routes(app, desk.meters)
 
-    @app.post("/statement-key")
-    def statement_key(asked: Annotated[Keyed, Depends(read(Keyed))]) -> dict[str, Any]:
+    @on_question(app, "/statement-key", Keyed)
+    def statement_key(asked: Keyed) -> dict[str, Any]:
         if not isinstance(desk.node, BankNode):
             raise ChannelRefused(f"{desk.node.org_id} is no bank: it states no scores")
         store = desk.node.store
         return statements.jwk_of(statements.renew_key(store) if asked.new else statements.public_key(store))
 
-    @app.post("/decide")
-    def decide(asked: Annotated[Deciding, Depends(read(Deciding))]) -> dict[str, Any]:
+    @on_question(app, "/decide", Deciding)
+    def decide(asked: Deciding) -> dict[str, Any]:
         event, not_told = desk.decide(asked.version, asked.act, asked.note)
         what = {"number": event.number, "version": event.version, "kind": event.kind, "by": event.by}
         return what | {"role": event.details.get("role"), "not_told": not_told}
 
-    @app.get("/healthz")
-    def health() -> Response:
+    def health(_: Request) -> Response:
         found = health_of(desk)
         return Response(orjson.dumps(found), 200 if found["ok"] else 503, media_type="application/json")
 
-    @app.get("/metrics")
-    def metrics() -> Response:
+    def metrics(_: Request) -> Response:
         return Response(desk.metrics.told(desk), media_type=CONTENT_TYPE_LATEST)
 
-    @app.post("/standing")
-    def standing(_: Annotated[Question, Depends(read(Question))]) -> Standing:
+    app.router.routes += [Route("/healthz", health), Route("/metrics", metrics)]
+
+    @on_question(app, "/standing", Question)
+    def standing(_: Question) -> Standing:
         return standing_of(desk)
 
     return app

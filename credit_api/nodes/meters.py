@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import Depends, FastAPI, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, insert, select
+from starlette.applications import Starlette
+from starlette.requests import Request
 
+from credit_api.nodes.hearing import on_message, on_question
 from credit_api.nodes.messages import Message
-from credit_api.nodes.service import peer_of, read, told
+from credit_api.nodes.service import peer_of
 from federated.channel.certificates import Party
 from federated.consent.instants import Clock
 from federated.errors import NotPermitted
@@ -294,46 +296,43 @@ async def _exchange(request: Request) -> Party:
     return party
 
 
-Exchange = Annotated[Party, Depends(_exchange)]
-
-
-def state_totals(app: FastAPI, own: OwnMeters) -> None:
+def state_totals(app: Starlette, own: OwnMeters) -> None:
     """What an exchange is told of meters, over mutual TLS."""
 
-    @app.post("/metering/statement")
-    def statement(_: Exchange, asked: Annotated[Question, Depends(read(Question))]) -> Response:
-        return told(own.statement(asked))
+    @on_message(app, "/metering/statement", Question, _exchange)
+    def statement(asked: Question, _: Party) -> Message:
+        return own.statement(asked)
 
-    @app.post("/metering/total")
-    def total(_: Exchange, asked: Annotated[TotalAsked, Depends(read(TotalAsked))]) -> Response:
-        return told(own.total(asked))
+    @on_message(app, "/metering/total", TotalAsked, _exchange)
+    def total(asked: TotalAsked, _: Party) -> Message:
+        return own.total(asked)
 
-    @app.post("/metering/corrected")
-    def corrected(_: Exchange, asked: Annotated[CorrectedAsked, Depends(read(CorrectedAsked))]) -> Response:
+    @on_message(app, "/metering/corrected", CorrectedAsked, _exchange)
+    def corrected(asked: CorrectedAsked, _: Party) -> Message:
         period = Period(asked.starts_at, asked.ends_at)
         after = any(own.readings.corrected_after(each, asked.after_batch, period) for each in own.known(asked.meter_id))
-        return told(CorrectedTold(corrected=after))
+        return CorrectedTold(corrected=after)
 
-    @app.post("/metering/span")
-    def span(_: Exchange, asked: Annotated[SpanAsked, Depends(read(SpanAsked))]) -> Response:
+    @on_message(app, "/metering/span", SpanAsked, _exchange)
+    def span(asked: SpanAsked, _: Party) -> Message:
         spans = [own.readings.span(each) for each in own.known(asked.meter_id)]
         found = spans[0] if spans else Span(0, None, None)
-        return told(SpanTold(count=found.count, first=found.first, last=found.last))
+        return SpanTold(count=found.count, first=found.first, last=found.last)
 
-    @app.post("/metering/days")
-    def days(_: Exchange, asked: Annotated[DaysAsked, Depends(read(DaysAsked))]) -> Response:
-        return told(DaysTold(sums=dict(own.readings.daily_wh(own.known(*asked.meter_ids), asked.days))))
+    @on_message(app, "/metering/days", DaysAsked, _exchange)
+    def days(asked: DaysAsked, _: Party) -> Message:
+        return DaysTold(sums=dict(own.readings.daily_wh(own.known(*asked.meter_ids), asked.days)))
 
 
-def meter_routes(app: FastAPI, own: OwnMeters) -> None:
+def meter_routes(app: Starlette, own: OwnMeters) -> None:
     """What the company's own systems do on the socket: enter meters, hand files over, look at what is there."""
 
-    @app.post("/meters/put")
-    def put(given: Annotated[NewMeter, Depends(read(NewMeter))]) -> dict[str, Any]:
+    @on_question(app, "/meters/put", NewMeter)
+    def put(given: NewMeter) -> dict[str, Any]:
         return _shown(own.put(given), own.readings.span(given.meter_id))
 
-    @app.post("/meters/load")
-    def load(file: Annotated[MeterFile, Depends(read(MeterFile, 2 * MOST_FILE_BYTES))]) -> dict[str, Any]:
+    @on_question(app, "/meters/load", MeterFile, 2 * MOST_FILE_BYTES)
+    def load(file: MeterFile) -> dict[str, Any]:
         receipt = own.load(file)
         return {
             "meter_id": file.meter_id,
@@ -342,12 +341,12 @@ def meter_routes(app: FastAPI, own: OwnMeters) -> None:
             "already_there": receipt.deduplicated,
         }
 
-    @app.post("/meters/registration")
-    def registration(_: Annotated[Nothing, Depends(read(Nothing))]) -> dict[str, str]:
+    @on_question(app, "/meters/registration", Nothing)
+    def registration(_: Nothing) -> dict[str, str]:
         return own.registration()
 
-    @app.post("/meters/all")
-    def listed(_: Annotated[Nothing, Depends(read(Nothing))]) -> dict[str, Any]:
+    @on_question(app, "/meters/all", Nothing)
+    def listed(_: Nothing) -> dict[str, Any]:
         return {"meters": [_shown(meter, span) for meter, span in own.all()]}
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from credit_api.nodes.hearing import ROUTE
 from federated.errors import ChannelRefused, FederatedError
 from federated.serving.queries import NoFile, Score
 
@@ -73,7 +74,7 @@ class Metrics:
             async def sent(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     # A path that no route has is the other side's word: it is not made a label.
-                    route = getattr(scope.get("route"), "path", "none")
+                    route = scope.get(ROUTE, "none")
                     self._messages.labels(route, str(message["status"])).inc()
                 await send(message)
 

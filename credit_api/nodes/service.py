@@ -7,23 +7,20 @@ the bank that asks. Errors come as `{"code", "detail", "context"}`, with the sta
 from __future__ import annotations
 
 import asyncio
-import logging
-import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from anyio import CapacityLimiter, to_thread
-from fastapi import Depends, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from credit_api.app.errors import STATUS
 from credit_api.app.settings import Limits
 from credit_api.http.connections import guarded
+from credit_api.nodes.hearing import body_of, handled, on_message, read, route, told
 from credit_api.nodes.messages import (
     AllDealt,
     Begin,
@@ -33,6 +30,7 @@ from credit_api.nodes.messages import (
     Deal,
     DealtParts,
     Decided,
+    Decisions,
     Done,
     First,
     Meet,
@@ -48,7 +46,7 @@ from credit_api.nodes.register import Register
 from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
 from federated.consent.record import utc
-from federated.errors import ChannelRefused, FederatedError, NodeUnavailable, NotPermitted
+from federated.errors import ChannelRefused, NotPermitted
 from federated.governance.served import ApprovedModels
 from federated.nodes.bank import BankNode
 from federated.nodes.grid import GridNode
@@ -56,11 +54,9 @@ from federated.nodes.identity import pinned_kinds
 from federated.serving.hidden.dealer import NodeDealer
 from federated.serving.hidden.grid import HiddenGrid
 
-LOG = logging.getLogger("uvicorn.error")
 PEER = "peer"
 # Several times what the largest message of a run of training, and the largest version, has.
 MOST_TRAINING_BYTES, MOST_VERSION_BYTES = 1 << 28, 1 << 25
-Read = TypeVar("Read", bound=BaseModel)
 # Who shows this certificate, DER. Raises `ChannelRefused`, `NotPermitted`.
 Known = Callable[[bytes], Awaitable[Party]]
 # Of one operator and of those who would be: messages of training take no turn of queries.
@@ -84,37 +80,11 @@ async def _bank(request: Request) -> Party:
     return party
 
 
-def read(kind: type[Read], most: int = 1 << 20) -> Callable[[Request], Awaitable[Read]]:
-    """What reads a message of this kind of at most so many bytes, by default several times what a query's largest has.
-
-    Raises `ChannelRefused` for one that is too long, `ValidationError`.
-    """
-
-    async def found(request: Request) -> Read:
-        return kind.model_validate_json(await _body(request, most))
-
-    return found
-
-
-async def _body(request: Request, most: int) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise ChannelRefused(f"a message between nodes has {most:,} bytes at the most")
-    return bytes(body)
-
-
 async def _operator(request: Request) -> Party:
     party = await peer_of(request)
     if party.kind != "operator":
         raise NotPermitted(f"{party.name} is no operator", peer=party.name)
     return party
-
-
-Asker = Annotated[Party, Depends(peer_of)]
-Operator = Annotated[Party, Depends(_operator)]
-Bank = Annotated[Party, Depends(_bank)]
 
 
 class Trains(Protocol):
@@ -143,23 +113,23 @@ def node_service(
     register: Register,
     training: Callable[[], Trains],
     keys: NodeKeys,
-) -> FastAPI:
+) -> Starlette:
     """The app of one node. Every node deals, trains, and keeps a register; a grid company answers queries and keeps
     consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
-    app = FastAPI(title=node.org_id, openapi_url=None, docs_url=None, redoc_url=None)
+    app = Starlette()
     app.state.known = _known(node, keys)
     handled(app, node.org_id)
     dealer = NodeDealer(node, models)
 
-    @app.post("/meet")
-    def meet(asked: Annotated[Meet, Depends(read(Meet))], by: Asker) -> Response:
+    @on_message(app, "/meet", Meet, peer_of)
+    def meet(asked: Meet, by: Party) -> Meet:
         asked.pinned_by(node, by)
-        return told(Meet.of(node))
+        return Meet.of(node)
 
-    @app.post("/deal")
-    def deal(asked: Annotated[Deal, Depends(read(Deal))], by: Bank) -> Response:
+    @on_message(app, "/deal", Deal, _bank)
+    def deal(asked: Deal, by: Party) -> AllDealt:
         dealt = dealer.deal(asked.version, by.name, asked.grid, asked.queries, explained=asked.explained)
-        return told(AllDealt(dealt=[DealtParts(grid=each.grid, bank=each.bank) for each in dealt]))
+        return AllDealt(dealt=[DealtParts(grid=each.grid, bank=each.bank) for each in dealt])
 
     _keep_versions(app, register, node.org_id)
     _train(app, training)
@@ -185,126 +155,90 @@ def _known(node: BankNode | GridNode, keys: NodeKeys) -> Known:
     return known
 
 
-def _keep_versions(app: FastAPI, register: Register, own: str) -> None:
-    @app.post("/version")
-    def version(by: Operator, asked: Annotated[Version, Depends(read(Version, MOST_VERSION_BYTES))]) -> Response:
+def _keep_versions(app: Starlette, register: Register, own: str) -> None:
+    @on_message(app, "/version", Version, _operator, MOST_VERSION_BYTES)
+    def version(asked: Version, by: Party) -> Done:
         register.take(asked, by.name)
-        return told(Done())
+        return Done()
 
-    @app.post("/decided")
-    def decided(asked: Annotated[Decided, Depends(read(Decided))], by: Bank) -> Response:
+    @on_message(app, "/decided", Decided, _bank)
+    def decided(asked: Decided, by: Party) -> Done:
         register.decide(asked, by.name)
-        return told(Done())
+        return Done()
 
-    @app.post("/decisions")
-    def decisions(_: Annotated[Done, Depends(read(Done))], __: Asker) -> Response:
-        return told(register.decisions_of(own))
+    @on_message(app, "/decisions", Done, peer_of)
+    def decisions(_: Done, __: Party) -> Decisions:
+        return register.decisions_of(own)
 
-    @app.post("/version/known")
-    def known(asked: Annotated[VersionAsked, Depends(read(VersionAsked))], _: Asker) -> Response:
-        return told(register.version(asked.version))
+    @on_message(app, "/version/known", VersionAsked, peer_of)
+    def known(asked: VersionAsked, _: Party) -> Version:
+        return register.version(asked.version)
 
 
-def _train(app: FastAPI, training: Callable[[], Trains]) -> None:
-    @app.post("/run")
-    async def begin(by: Operator, asked: Annotated[Run, Depends(read(Run))]) -> Response:
+def _train(app: Starlette, training: Callable[[], Trains]) -> None:
+    async def begin(request: Request) -> Response:
+        by = await _operator(request)
+        asked = await read(request, Run)
         await to_thread.run_sync(lambda: training().begin(asked.run, by.name), limiter=TRAINING)
         return told(Done())
 
-    @app.post("/run/{run}/{number}")
-    async def answer(run: str, number: int, request: Request, by: Operator) -> Response:
+    async def answer(request: Request) -> Response:
+        by, number = await _operator(request), request.path_params["number"]
         try:
-            key = bytes.fromhex(run)
+            key = bytes.fromhex(request.path_params["run"])
         except ValueError:
             raise ChannelRefused("a run is named by 32 hexadecimal digits") from None
-        message = await _body(request, MOST_TRAINING_BYTES)
+        message = await body_of(request, MOST_TRAINING_BYTES)
         reply = await to_thread.run_sync(lambda: training().answer(key, by.name, number, message), limiter=TRAINING)
         return Response(reply, media_type="application/octet-stream")
 
-
-def told(answer: BaseModel) -> Response:
-    """An answer as it goes out: written once, by its own model."""
-    return Response(answer.model_dump_json(), media_type="application/json")
+    route(app, "/run", begin)
+    route(app, "/run/{run}/{number:int}", answer)
 
 
-def _answer_queries(app: FastAPI, grid: HiddenGrid) -> None:
-    @app.post("/begin")
-    def begin(asked: Annotated[Begin, Depends(read(Begin))], by: Bank) -> Response:
-        return told(Nonces(nonces=grid.begin(by.name, asked.count)))
+def _answer_queries(app: Starlette, grid: HiddenGrid) -> None:
+    @on_message(app, "/begin", Begin, _bank)
+    def begin(asked: Begin, by: Party) -> Nonces:
+        return Nonces(nonces=grid.begin(by.name, asked.count))
 
-    @app.post("/first")
-    def first(asked: Annotated[First, Depends(read(First))], by: Bank) -> Response:
+    @on_message(app, "/first", First, _bank)
+    def first(asked: First, by: Party) -> Sealed:
         if asked.query.bank_id != by.name:
             raise NotPermitted("a bank can only ask for its own customers", bank_id=by.name)
         request = replace(asked.query, at=utc(asked.query.at))
         sealed = grid.first(
             request, asked.nonce, asked.bank_nonce, asked.dealt, asked.factors, explained=asked.explained
         )
-        return told(Sealed(sealed=sealed))
+        return Sealed(sealed=sealed)
 
-    @app.post("/shuffled")
-    def shuffled(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Response:
-        return told(Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed)))
+    @on_message(app, "/shuffled", Step, _bank)
+    def shuffled(asked: Step, _: Party) -> Sealed:
+        return Sealed(sealed=grid.shuffled(asked.nonce, asked.sealed))
 
-    @app.post("/answered")
-    def answered(asked: Annotated[Step, Depends(read(Step))], _: Bank) -> Response:
-        return told(Sealed(sealed=grid.answered(asked.nonce, asked.sealed)))
+    @on_message(app, "/answered", Step, _bank)
+    def answered(asked: Step, _: Party) -> Sealed:
+        return Sealed(sealed=grid.answered(asked.nonce, asked.sealed))
 
 
-def _keep_consents(app: FastAPI, node: GridNode) -> None:
-    @app.post("/consent")
-    def consent(asked: Annotated[ConsentAsked, Depends(read(ConsentAsked))], by: Bank) -> Response:
+def _keep_consents(app: Starlette, node: GridNode) -> None:
+    @on_message(app, "/consent", ConsentAsked, _bank)
+    def consent(asked: ConsentAsked, by: Party) -> ConsentFound:
         found = node.consent(asked.consent_id)
         known = found is not None and found.bank_id == by.name
-        return told(ConsentFound(consent=found if known else None))
+        return ConsentFound(consent=found if known else None)
 
-    @app.post("/consent/record")
-    def record(asked: Annotated[ConsentGiven, Depends(read(ConsentGiven))], by: Bank) -> Response:
+    @on_message(app, "/consent/record", ConsentGiven, _bank)
+    def record(asked: ConsentGiven, by: Party) -> ConsentGiven:
         if asked.consent.bank_id != by.name:
             raise NotPermitted("a bank can only deliver consents towards itself", bank_id=by.name)
-        return told(ConsentGiven(consent=node.record_consent(asked.consent)))
+        return ConsentGiven(consent=node.record_consent(asked.consent))
 
-    @app.post("/consent/withdraw")
-    def withdraw(asked: Annotated[Withdrawal, Depends(read(Withdrawal))], by: Bank) -> Response:
+    @on_message(app, "/consent/withdraw", Withdrawal, _bank)
+    def withdraw(asked: Withdrawal, by: Party) -> ConsentGiven:
         # A withdrawal that is to hold later holds now: nothing is used on the word of who asks.
         at = min(asked.at, node.now())
         withdrawn = node.withdraw_consent(asked.consent_id, by.name, at, asked.by, asked.signature)
-        return told(ConsentGiven(consent=withdrawn))
-
-
-def handled(app: FastAPI, node: str) -> None:
-    """Have what goes wrong answered as nodes read it, and none of it fill a log with where it was raised."""
-    app.exception_handler(FederatedError)(refused)
-    app.exception_handler(ValidationError)(not_read)
-    app.exception_handler(ClientDisconnect)(broken_off)
-
-    def no_room(request: Request, error: Exception) -> JSONResponse:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        LOG.error("%s: %s", request.url.path, why)
-        return refused(request, NodeUnavailable(f"{node} cannot keep this: {why}", node=node))
-
-    app.exception_handler(OSError)(no_room)
-    app.exception_handler(sqlite3.OperationalError)(no_room)
-
-
-def refused(_: Request, error: Exception) -> JSONResponse:
-    """A refusal, as nodes read it."""
-    assert isinstance(error, FederatedError)
-    told = {"code": error.code, "detail": error.detail, "context": error.context}
-    return JSONResponse(told, STATUS.get(error.code, 500))
-
-
-def not_read(_: Request, error: Exception) -> JSONResponse:
-    """The answer to what is no message."""
-    # What was sent is not repeated: it may be about a customer.
-    del error
-    return JSONResponse({"code": "federated_error", "detail": "a message is not as nodes write it", "context": {}}, 422)
-
-
-def broken_off(_: Request, error: Exception) -> Response:
-    """The answer to a message that ended before it was whole: nobody reads it."""
-    del error
-    return Response(status_code=400)
+        return ConsentGiven(consent=withdrawn)
 
 
 class _Joined:
