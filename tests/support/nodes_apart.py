@@ -26,25 +26,32 @@ BANK, GRID = "bank-gusu", "grid-sip"
 WORD = "correct horse battery"
 
 
+def certified(folder, orgs, registry):
+    """Homes of nodes in `folder`, each with keys and a certificate, all pinned at each other."""
+    at = datetime.now(UTC)
+    authority, made = NetworkAuthority.create(folder / "ca", "Suzhou", WORD, at), []
+    for org in orgs:
+        keys = NodeKeys.create(folder / org, Party(org.split("-")[0], org), ["127.0.0.1"])
+        certificate = authority.certify((keys.folder / "request.pem").read_bytes(), WORD, at)
+        keys.install(
+            certificate.public_bytes(serialization.Encoding.PEM), authority.trust_pem, authority.revoked_pem, at
+        )
+        shutil.copytree(registry, folder / org / "registry")
+        made.append(keys)
+    for one in made:
+        for other in made:
+            one.pin((other.folder / "certificate.pem").read_bytes())
+
+
 class Apart:
-    """Nodes of one trained network with homes, keys and certificates of their own, all pinned at each other."""
+    """Nodes of one trained network, with the homes that `certified` made in `folder`."""
 
     def __init__(self, home, folder):
-        self.home, self.folder, at = home, folder, datetime.now(UTC)
+        self.home, self.folder = home, folder
         self.stores = {path.stem: path for path in sorted((home / "nodes").glob("*.db"))}
         ports = free_ports(len(self.stores))
         self.urls = {org: f"https://127.0.0.1:{port}" for org, port in zip(self.stores, ports, strict=True)}
-        authority = NetworkAuthority.create(folder / "ca", "Suzhou", WORD, at)
-        self.keys = {}
-        for org in self.stores:
-            self.keys[org] = keys = NodeKeys.create(folder / org, Party(org.split("-")[0], org), ["127.0.0.1"])
-            made = authority.certify((keys.folder / "request.pem").read_bytes(), WORD, at)
-            pem = made.public_bytes(serialization.Encoding.PEM)
-            keys.install(pem, authority.trust_pem, authority.revoked_pem, at)
-            shutil.copytree(home / "registry", folder / org / "registry")
-        for one in self.keys.values():
-            for other in self.keys.values():
-                one.pin((other.folder / "certificate.pem").read_bytes())
+        self.keys = {org: NodeKeys(folder / org) for org in self.stores}
         self.serving = {}
 
     def desk(self, org, clock=lambda: NOW):
@@ -67,11 +74,13 @@ class Apart:
                 if name in self.serving:
                     peer.meet()
 
-    def stop(self, org):
-        desk, server, thread = self.serving.pop(org)
-        server.should_exit = True
-        thread.join(10)
-        desk.close()
+    def stop(self, *orgs):
+        stopped = [self.serving.pop(org) for org in orgs]
+        for _, server, _ in stopped:
+            server.should_exit = True
+        for desk, _, thread in stopped:
+            thread.join(10)
+            desk.close()
 
 
 class Member:

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 from hidden_world import hide
-from nodes_apart import Apart
+from nodes_apart import Apart, certified
 from small_network import AT
 from trained import trained_folder
 
@@ -22,11 +22,18 @@ def made(trained, tmp_path_factory):
     return hide(home, trained[1].tables, AT, factors=2)
 
 
+@pytest.fixture(scope="module")
+def homes(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("homes")
+    certified(folder, [path.stem for path in sorted((made.home / "nodes").glob("*.db"))], made.home / "registry")
+    return folder
+
+
 @pytest.fixture
-def apart(made, tmp_path):
+def apart(made, homes, tmp_path):
     shutil.copytree(made.home, tmp_path / "home")
+    shutil.copytree(homes, tmp_path, dirs_exist_ok=True)
     # Who is pinned in one process is pinned between the same nodes apart.
     found = Apart(tmp_path / "home", tmp_path)
     yield found
-    for org in list(found.serving):
-        found.stop(org)
+    found.stop(*found.serving)
