@@ -19,6 +19,7 @@ import uvicorn
 
 from credit_api.app.settings import Limits
 from credit_api.nodes.complaints import Complaints, Say
+from credit_api.nodes.hearing import KEPT_S
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
 from credit_api.nodes.meters import OwnMeters, state_totals
 from credit_api.nodes.metrics import Metrics
@@ -44,8 +45,6 @@ from federated.serving.network import Network
 
 # How long between two tries to meet a peer that is not there yet, and between two rounds to all of them.
 AGAIN_S, ROUND_S = 1.0, 60.0
-# How long a connection stands on which nothing is asked: one that ends just when it is used loses a query.
-KEPT_S = 75
 # For how many queries of a grid company has a bank dealt before it asks them.
 AHEAD = 32
 
@@ -173,7 +172,7 @@ class Desk:
             self.metrics.counting(service), host=host, port=port, http=known_by(limits),
             ssl_context_factory=lambda *_: self._serving(), log_level="warning", access_log=False,
             lifespan="off", ws="none", server_header=False, date_header=False, timeout_keep_alive=KEPT_S,
-            timeout_graceful_shutdown=2,
+            proxy_headers=False, timeout_graceful_shutdown=2,
         )  # fmt: skip
         return uvicorn.Server(config)
 

@@ -5,13 +5,14 @@ Routes are Starlette's own: what a framework for public APIs does beside takes l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import orjson
-from anyio import to_thread
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +26,10 @@ from federated.errors import ChannelRefused, FederatedError, NodeUnavailable
 LOG = logging.getLogger("uvicorn.error")
 # Several times what a query's largest message has.
 MOST_MESSAGE = 1 << 20
+# How long a connection stands on which nothing is asked: one that ends just when it is used loses a query.
+KEPT_S = 75
+# How many questions are answered at once.
+AT_ONCE = 40
 # Where a request says which route answers it, for who counts messages.
 ROUTE = "tanxin.route"
 Read = TypeVar("Read", bound=BaseModel)
@@ -45,7 +50,7 @@ def on_message(
         async def endpoint(request: Request) -> Response:
             party = await by(request)
             asked = await read(request, kind, most)
-            return await to_thread.run_sync(lambda: told(answer(asked, party)))
+            return await in_thread(request, lambda: told(answer(asked, party)))
 
         route(app, path, endpoint)
 
@@ -60,11 +65,17 @@ def on_question(
     def add(answer: Callable[[Read], Answer]) -> None:
         async def endpoint(request: Request) -> Response:
             asked = await read(request, kind, most)
-            return await to_thread.run_sync(lambda: told(answer(asked)))
+            return await in_thread(request, lambda: told(answer(asked)))
 
         route(app, path, endpoint)
 
     return add
+
+
+async def in_thread(request: Request, answer: Callable[[], Response]) -> Response:
+    """What is answered, reckoned where it holds up nobody else."""
+    threads: ThreadPoolExecutor = request.app.state.threads
+    return await asyncio.get_running_loop().run_in_executor(threads, answer)
 
 
 def route(app: Starlette, path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "POST") -> None:
@@ -101,8 +112,11 @@ def told(answer: Answer) -> Response:
     return Response(content, media_type="application/json")
 
 
-def handled(app: Starlette, node: str) -> None:
-    """Have what goes wrong answered as nodes read it, and none of it fill a log with where it was raised."""
+def service_of(node: str) -> Starlette:
+    """A service without routes: what goes wrong is answered as nodes read it, and fills no log with tracebacks."""
+    app = Starlette()
+    # Each has threads of its own: of nodes that ask each other none waits for a turn that the other one takes.
+    app.state.threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"{node}-answers")
 
     def no_room(request: Request, error: Exception) -> JSONResponse:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -114,6 +128,7 @@ def handled(app: Starlette, node: str) -> None:
     app.add_exception_handler(ClientDisconnect, _broken_off)
     app.add_exception_handler(OSError, no_room)
     app.add_exception_handler(sqlite3.OperationalError, no_room)
+    return app
 
 
 def refused(_: Request, error: Exception) -> JSONResponse:

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from credit_api.nodes.customer_routes import customer_routes
-from credit_api.nodes.hearing import handled, on_question, refused
+from credit_api.nodes.hearing import KEPT_S, on_question, refused, service_of
 from credit_api.nodes.messages import ActName
 from credit_api.nodes.meters import meter_routes
 from credit_api.nodes.metrics import health_of
@@ -89,8 +89,7 @@ class Standing(BaseModel):
 
 def local_service(desk: Desk, network: Network | None) -> Starlette:
     """The app on the socket; `network` is a bank's own, with which it scores."""
-    app = Starlette()
-    handled(app, desk.node.org_id)
+    app = service_of(desk.node.org_id)
 
     @on_question(app, "/score", Scored)
     def score(asked: Scored) -> dict[str, Any]:
@@ -180,6 +179,6 @@ def local_server(desk: Desk, network: Network | None) -> uvicorn.Server:
     """What answers on the socket; run it with `[listening(home)]`."""
     config = uvicorn.Config(
         local_service(desk, network), log_level="warning", access_log=False, lifespan="off", ws="none",
-        timeout_graceful_shutdown=2,
+        proxy_headers=False, timeout_keep_alive=KEPT_S, timeout_graceful_shutdown=2,
     )  # fmt: skip
     return uvicorn.Server(config)

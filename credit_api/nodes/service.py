@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from credit_api.app.settings import Limits
 from credit_api.http.connections import guarded
-from credit_api.nodes.hearing import body_of, handled, on_message, read, route, told
+from credit_api.nodes.hearing import body_of, on_message, read, route, service_of, told
 from credit_api.nodes.messages import (
     AllDealt,
     Begin,
@@ -116,9 +116,8 @@ def node_service(
 ) -> Starlette:
     """The app of one node. Every node deals, trains, and keeps a register; a grid company answers queries and keeps
     consents. `training` is asked for once an operator begins: what trains takes seconds to load."""
-    app = Starlette()
+    app = service_of(node.org_id)
     app.state.known = _known(node, keys)
-    handled(app, node.org_id)
     dealer = NodeDealer(node, models)
 
     @on_message(app, "/meet", Meet, peer_of)

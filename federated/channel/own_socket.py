@@ -6,14 +6,16 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from federated.channel.client import told_refusal
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
+
+from federated.channel.client import CONNECTIONS, told_refusal
 from federated.errors import ChannelRefused, DataMissing, NodeUnavailable
 
 SOCKET = "node.sock"
@@ -53,23 +55,20 @@ def is_served(home: Path) -> bool:
     return True
 
 
-class _OnSocket(HTTPConnection):
-    """A connection to the socket at a path; one that does not come about leaves nothing open."""
+class _OnSocket(HTTPConnection):  # type: ignore[misc]  # urllib3 is not read by mypy here
+    """A connection to the socket at the path that its pool has for a host."""
 
-    def __init__(self, path: Path, within_s: float) -> None:
-        super().__init__("node", timeout=within_s)
-        self._path, self._within_s = path, within_s
+    path = Path()
 
-    def connect(self) -> None:
-        """Connect. Raises `OSError`."""
+    def _new_conn(self) -> socket.socket:
         found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            found.settimeout(self._within_s)
-            found.connect(str(self._path))
+            found.settimeout(self.timeout)
+            found.connect(str(self.path))
         except OSError:
             found.close()
             raise
-        self.sock = found
+        return found
 
 
 class _Told:
@@ -90,6 +89,9 @@ class OwnNode:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        # Connections are used again: to make one takes the node as long as to read a question.
+        self._pool = HTTPConnectionPool("node", maxsize=CONNECTIONS, retries=False)
+        self._pool.ConnectionCls = type("_OnSocket", (_OnSocket,), {"path": home / SOCKET})
 
     def ask(self, path: str, question: Mapping[str, object] | None = None) -> Any:
         """What the node answers. Raises what it raises, and `NodeUnavailable` where none serves."""
@@ -122,16 +124,11 @@ class OwnNode:
     def _answer(
         self, method: str, path: str, body: bytes | _Told | None, headers: dict[str, str], within_s: float
     ) -> tuple[int, bytes]:
-        connection = _OnSocket(self._home / SOCKET, within_s)
         try:
-            with suppress(BrokenPipeError):  # where it answers before it has read the question
-                connection.request(method, path, body, headers | {"connection": "close"})  # type: ignore[arg-type]
-            response = connection.getresponse()
-            return response.status, response.read()
-        except (HTTPException, OSError) as error:
+            response = self._pool.urlopen(method, path, body, headers, timeout=within_s)
+        except (HTTPError, OSError) as error:
             raise NodeUnavailable(f"no node serves {self._home.name}: {error}") from error
-        finally:
-            connection.close()
+        return response.status, response.data
 
 
 def ask_own(home: Path, path: str, question: Mapping[str, object] | None = None) -> Any:
