@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from federated.operating.telling import round_line
 from federated.protocols.core.alignment import AlignmentStep
 from federated.protocols.core.protocol import VerticalProtocol
-from federated.protocols.core.rows import NOBODY
 from federated.protocols.operator_run import Reporter
 from simulations.csv_options import LabelledCsv
 from simulations.experiments.vertical_credit.labelled_csv import read_labelled
@@ -50,11 +50,8 @@ def train_and_report(
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("starting", total=None)
 
-        def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-            what = "steepest gradient" if phase.endswith("protected") else "validation loss"
-            where = "all customers" if fold == NOBODY else f"fold {fold}"
-            line = f"{where}, {phase}, round {number}: {what} {loss:.4f}"
-            progress.update(bar, description=line, total=None)
+        def rounds(fold: int, phase: str, number: int, loss: float | None) -> None:
+            progress.update(bar, description=round_line(fold, phase, number, loss), total=None)
 
         def aligning(step: AlignmentStep) -> None:
             line = f"aligning {step.bank} with {step.grid}: {step.action}"

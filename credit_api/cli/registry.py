@@ -22,7 +22,7 @@ from financing.lending.unit import UnitOfWork
 from financing.registry.credits.explaining import Explanation, explain
 from financing.registry.methodology.definition import compiled
 from financing.registry.methodology.reduction import shown
-from financing.registry.transfers.crossing import Side, differences
+from financing.registry.transfers.reconciling import TransferCounts, differences
 
 registry_app = typer.Typer(no_args_is_help=True, help="Derive issued credits again, from the readings on.")
 
@@ -72,7 +72,7 @@ def reconcile(
 ) -> None:
     """Hold two registries' counts of the transfers between them against each other. Exit 1 where they contradict."""
     try:
-        one, other = (TypeAdapter(Side).validate_json(path.read_bytes()) for path in (ours, theirs))
+        one, other = (TypeAdapter(TransferCounts).validate_json(path.read_bytes()) for path in (ours, theirs))
     except (OSError, ValidationError) as error:
         raise typer.BadParameter("this is no answer of a registry's books") from error
     found = differences(one, other)

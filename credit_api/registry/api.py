@@ -68,14 +68,13 @@ from financing.registry.transfers.commands import SendCredits, mint_transfer, re
 from financing.registry.transfers.crossing import (
     Message,
     ReceiveExport,
-    Side,
     dispatch_transfer,
     import_credits,
     refuse_import,
     settle_transfer,
-    side_of,
 )
 from financing.registry.transfers.messages import TransferMessage
+from financing.registry.transfers.reconciling import TransferCounts, counts_of
 from financing.valuation.packages import package_value
 
 router = Router(prefix="/v1", tags=["registry"], responses=PROBLEMS)
@@ -292,11 +291,11 @@ def show_receipt(from_registry: Id, transfer_id: Id, parts: PartsDep, principal:
 
 
 @router.get("/transfer-reconciliation")
-def reconcile(parts: PartsDep, principal: PrincipalDep, other: Annotated[Id, Query()]) -> Side:
+def reconcile(parts: PartsDep, principal: PrincipalDep, other: Annotated[Id, Query()]) -> TransferCounts:
     """What the calling registry's books say of transfers to and from another, to be held against the other's answer
     (`tanxin registry reconcile`)."""
     with parts.reading() as connection:
-        return side_of(UnitOfWork(connection), principal.organisation_id, other)
+        return counts_of(UnitOfWork(connection), principal.organisation_id, other)
 
 
 @router.post("/external-claims", status_code=201, response_model=ExternalClaimOut)

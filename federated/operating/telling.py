@@ -16,8 +16,13 @@ def timed_reporter(write: Callable[[str], None]) -> Reporter:
     def say(line: str) -> None:
         write(f"{time.monotonic() - began:6.1f} s {line}")
 
-    def rounds(fold: int, phase: str, number: int, loss: float) -> None:
-        where = "all customers" if fold == NOBODY else f"fold {fold}"
-        say(f"{where}, {phase}, round {number}: {loss:.4f}")
+    def rounds(fold: int, phase: str, number: int, loss: float | None) -> None:
+        say(round_line(fold, phase, number, loss))
 
     return Reporter(say=say, round=rounds)
+
+
+def round_line(fold: int, phase: str, number: int, loss: float | None) -> str:
+    """A round of training; of a protected one the operator learns that it was, and no loss."""
+    where = "all customers" if fold == NOBODY else f"fold {fold}"
+    return f"{where}, {phase}, round {number}" + ("" if loss is None else f": validation loss {loss:.4f}")

@@ -37,7 +37,7 @@ class Reporter:
     """Where progress goes: one line of text, the loss of each round, and each step of the alignment."""
 
     say: Callable[[str], None]
-    round: Callable[[int, str, int, float], None]
+    round: Callable[[int, str, int, float | None], None]
     aligning: Callable[[AlignmentStep], None] = lambda _: None
 
 

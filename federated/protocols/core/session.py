@@ -26,7 +26,8 @@ Config = dict[str, Values]
 LEAST_RAMPS, MOST_COLUMNS = 8, 400
 # Ranks between which random trees may split a feature.
 SPLITS = 64
-Progress = Callable[[str, int, float], None]
+# What trains, the round's number, and its loss where the operator learns one.
+Progress = Callable[[str, int, float | None], None]
 
 
 @dataclass

@@ -87,7 +87,7 @@ class ProtectedTraining:
             gradient = self._gradient if step.integer("together") else self._clear_gradient
             step = self._step(Content({"gradient": gradient(self._to_banks(step))}))
             spent += 1
-            self.session.progress("protected", spent, 0.0)
+            self.session.progress("protected", spent, None)
         # What the lead came to is where banks are, with the masks of another step.
         self.rest = step
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from financing.base.quantities import Carbon
-from financing.ledger.serials import SerialOrigin
+from financing.ledger.serials import SerialBlock, SerialOrigin
 
 
 class IssuedFor(BaseModel):
@@ -43,6 +43,20 @@ class Issuance(SerialOrigin):
     def methodology(self) -> str:
         """The methodology's code, without its version."""
         return self.methodology_tag.rstrip("0123456789")
+
+    def whole_block(self) -> SerialBlock:
+        """All of its kilograms, as they are minted."""
+        return SerialBlock(
+            issuance_id=self.issuance_id,
+            methodology_tag=self.methodology_tag,
+            project_code=self.project_code,
+            vintage=self.vintage,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            first_kg=1,
+            last_kg=self.quantity.kg,
+            registry_code=self.registry_code,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,6 @@ from financing.base.quantities import business_date
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
-from financing.ledger.serials import SerialBlock
-from financing.registry.credits.model import Issuance
 from financing.registry.regions import own_region
 from financing.registry.transfers.model import Transfer, mintable, require_locked
 from financing.registry.unit import RegistryUnit
@@ -94,7 +92,7 @@ def mint_transfer(unit: RegistryUnit, context: Context, transfer_id: str) -> Tra
     issued = AccountKey(sent.to_registry, AccountKind.ISSUED, new)
     legs = [Leg(locked, gone, sent.quantity), Leg(issued, target, sent.mintable)]
     posted = post_entry(unit, context, EntryKind.EXPORT, transfer_id, legs)
-    block = _first_block(minted)
+    block = minted.whole_block()
     unit.serials.open(block, account_id=posted.account_ids[target], entry_id=posted.entry_id)
     done = sent.model_copy(
         update={
@@ -142,17 +140,3 @@ def _require_not_told(unit: RegistryUnit, sent: Transfer) -> None:
     """Raise `InvalidState` once a signed message went out: the other registry may have minted on it."""
     if unit.transfers.message(sent.from_registry, sent.transfer_id, "export") is not None:
         raise InvalidState("the other registry was told: its receipt closes this", transfer_id=sent.transfer_id)
-
-
-def _first_block(minted: Issuance) -> SerialBlock:
-    return SerialBlock(
-        issuance_id=minted.issuance_id,
-        methodology_tag=minted.methodology_tag,
-        project_code=minted.project_code,
-        vintage=minted.vintage,
-        first_day=minted.first_day,
-        last_day=minted.last_day,
-        first_kg=1,
-        last_kg=minted.quantity.kg,
-        registry_code=minted.registry_code,
-    )

@@ -36,7 +36,7 @@ from financing.base.signing import Signature, message_of, require_signed
 from financing.ledger.accounts import AccountKey, AccountKind, Asset, escrow, holding
 from financing.ledger.entries import EntryKind
 from financing.ledger.posting import Leg, post_entry
-from financing.ledger.serials import SerialBlock, parse_serial
+from financing.ledger.serials import parse_serial
 from financing.ledger.signing import id_to_sign, signed_by_actor
 from financing.registry.credits.commands import mint
 from financing.registry.credits.model import Issuance
@@ -144,7 +144,7 @@ def import_credits(unit: RegistryUnit, context: Context, command: ReceiveExport)
     receipt = _receipt(unit, context, command, told, "minted", minted, signed_at)
     _know_project(unit, context, told, export, minted)
     unit.issuances.add(minted)
-    mint(unit, context, minted, _block(minted), Carbon(0))
+    mint(unit, context, minted, minted.whole_block(), Carbon(0))
     unit.transfers.keep(told)
     unit.transfers.keep(receipt)
     return Received(receipt, minted)
@@ -196,52 +196,6 @@ def settle_transfer(unit: RegistryUnit, context: Context, transfer_id: str, comm
     unit.transfers.save(done)
     unit.transfers.keep(told)
     return done
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One registry's count of what crossed to and from another: transfers by id with the kilograms that they took here
-    (0 while on the way, or refused), and their sums."""
-
-    registry: str
-    other: str
-    exported: dict[str, int]
-    imported: dict[str, int]
-    on_the_way: list[str]
-    exported_kg: int
-    imported_kg: int
-
-
-def side_of(unit: RegistryUnit, registry: str, other: str) -> Side:
-    """What a registry's books say of transfers to and from another."""
-    exported: dict[str, int] = {}
-    on_the_way = []
-    for export in unit.transfers.told(registry, other):
-        sent = unit.transfers.get(export.transfer_id)
-        exported[sent.transfer_id] = sent.minted.kg if sent.minted is not None else 0
-        if sent.state == "locked":
-            on_the_way.append(sent.transfer_id)
-    imported = {
-        receipt.transfer_id: int(receipt.document["minted_kg"])
-        for receipt in unit.transfers.told(other, registry, kind="receipt")
-    }
-    return Side(registry, other, exported, imported, on_the_way, sum(exported.values()), sum(imported.values()))
-
-
-def differences(ours: Side, theirs: Side) -> list[str]:
-    """What two registries' counts of the same transfers contradict each other in; what is on its way contradicts
-    nothing yet. Empty: no kilogram counts in both books, none is lost."""
-    if (ours.registry, ours.other) != (theirs.other, theirs.registry):
-        return [f"{ours.registry} counts with {ours.other}, and {theirs.registry} with {theirs.other}"]
-    found = []
-    for home, away in ((ours, theirs), (theirs, ours)):
-        for transfer_id in sorted(home.exported.keys() | away.imported.keys()):
-            left, came = home.exported.get(transfer_id), away.imported.get(transfer_id)
-            if left is None:
-                found.append(f"{transfer_id}: {away.registry} minted {came} kg, and {home.registry} never told of it")
-            elif transfer_id not in home.on_the_way and left != (came or 0):
-                found.append(f"{transfer_id}: {left} kg left {home.registry}, {came or 0} kg came to {away.registry}")
-    return found
 
 
 def _require_free(unit: RegistryUnit, sent: Transfer) -> None:
@@ -436,17 +390,3 @@ def _know_project(
         declarations=Declarations(True, True, True),
     )
     unit.projects.add(project, [], context.at)
-
-
-def _block(minted: Issuance) -> SerialBlock:
-    return SerialBlock(
-        issuance_id=minted.issuance_id,
-        methodology_tag=minted.methodology_tag,
-        project_code=minted.project_code,
-        vintage=minted.vintage,
-        first_day=minted.first_day,
-        last_day=minted.last_day,
-        first_kg=1,
-        last_kg=minted.quantity.kg,
-        registry_code=minted.registry_code,
-    )

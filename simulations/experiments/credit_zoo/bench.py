@@ -124,8 +124,8 @@ def vertical_grid(table: BenchTable, held_out: NDArray[np.bool_]) -> InProcessGr
 
 
 def _federated(table: BenchTable, held_out: NDArray[np.bool_], fold: int, plan: BenchPlan, say: Say) -> Json:
-    def progress(learner: str, number: int, loss: float) -> None:
-        if number % 5 == 0:
+    def progress(learner: str, number: int, loss: float | None) -> None:
+        if number % 5 == 0 and loss is not None:
             say(f"{table.name} fold {fold}: {learner}, round {number}, loss {loss:.1f}")
 
     result = train_zoo(vertical_grid(table, held_out), plan.settings, progress)
