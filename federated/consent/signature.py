@@ -4,8 +4,8 @@ Ed25519 (RFC 8032) over canonical bytes: a domain with its version, then every f
 two different records have the same bytes and no signature serves another purpose. Guarantee: whoever holds neither the
 subject's nor the authority's secret key cannot make a record that `require_signed` lets pass, nor change one that does:
 not a bank, not a grid company, not somebody who writes into a store file. Threat model: each node has the right public
-key of the authority. Not covered: a subject's key that was stolen (the authority ends it by the attestation's validity;
-there is no revocation list), and an authority that attests a key to the wrong person.
+key of the authority. Not covered: a subject's key that was stolen, until the authority ends it (`revocations`), and an
+authority that attests a key to the wrong person.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import cast
 
 from federated.consent.instants import from_micros, to_micros
 from federated.consent.record import ConsentRecord, DataScope, KeyAttestation, Purpose, require_same_terms, utc
+from federated.consent.revocations import Revocations
 from federated.consent.signature import require_signed_withdrawal, signed
 from federated.consent.uses import Action, Use, UseLog
 from federated.errors import ConsentMissing, ConsentSignatureInvalid, InvalidConsent
@@ -179,6 +180,7 @@ class ConsentStore:
         scopes: Set[DataScope],
         at: datetime,
         authority: bytes,
+        ended: Revocations | None,
         among: Set[str],
         grid_id: str = "",
     ) -> dict[str, ConsentRecord]:
@@ -187,13 +189,18 @@ class ConsentStore:
         Towards `bank_id`, or any bank for None; with a `grid_id` only consents that open electricity data there. Where
         several allow it, one that names a grid company counts before one that names none, then the one that lasts
         longest, of these the one with the last id: two nodes that hold the same consents choose the same. Rows that are
-        not signed open nothing.
+        not signed, or with a key that is on the list `ended`, open nothing. Raises `ConsentSignatureInvalid` for a list
+        that is over.
         """
+        if ended is not None:
+            ended.require_current(at)
         in_force = self._in_force(bank_id, purpose, scopes, at, among)
         if grid_id:
             in_force = [record for record in in_force if record.opens(DataScope.ELECTRICITY, grid_id)]
         good = [record for record, fine in zip(in_force, signed(in_force, authority), strict=True) if fine]
         good = [record for record in good if record.key and record.key.valid_from <= utc(at) < record.key.valid_until]
+        if ended is not None:
+            good = [record for record in good if not ended.ends(record.public_key)]
         good.sort(key=lambda record: (bool(record.grid_id), record.valid_until, record.consent_id))
         return {record.subject_id: record for record in good}
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from federated.consent.instants import Clock, require_near, system_clock
 from federated.consent.record import ConsentRecord, DataScope, Purpose
+from federated.consent.revocations import Revocations, require_not_ended
 from federated.consent.signature import require_signed, signed
 from federated.consent.uses import ANSWERED, Action, Use
 from federated.errors import ConsentSignatureInvalid
@@ -41,6 +42,17 @@ class ConsentingNode:
         """The public key (32 bytes) of the identity authority that this node pins."""
         return self.store.authority
 
+    def take_revocations(self, content: bytes) -> Revocations:
+        """Keep the authority's list of revoked keys, unless a later one is here; which holds then.
+
+        Raises `ConsentSignatureInvalid` for what the authority did not sign.
+        """
+        given, known = Revocations.read(content, self.authority), self.store.ended_keys
+        if known is None or given.number > known.number:
+            self.store.keep_ended_keys(given)
+            return given
+        return known
+
     def close(self) -> None:
         """Close the store."""
         self.store.close()
@@ -66,6 +78,7 @@ class ConsentingNode:
         Raises `ConsentSignatureInvalid`, `ConsentConflict`, and `NotPermitted` for one that is not for this node.
         """
         require_signed(record, self.store.authority)
+        require_not_ended(record, self.store.ended_keys, self._clock())
         self._require_own(record)
         with self.store.consents(write=True) as consents:
             return consents.add(record)
@@ -78,6 +91,7 @@ class ConsentingNode:
         given = list(records)
         for record in given:
             self._require_own(record)
+            require_not_ended(record, self.store.ended_keys, self._clock())
         for record, good in zip(given, signed(given, self.store.authority), strict=True):
             if not good:
                 raise ConsentSignatureInvalid("the subject did not sign this consent", consent_id=record.consent_id)
@@ -118,7 +132,9 @@ class ConsentingNode:
         own = self.store.subject_ids()
         with self.store.consents() as consents:
             consents.uses.verify()
-            return consents.allowing(bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, own, grid_id)
+            return consents.allowing(
+                bank_id, Purpose.MODEL_TRAINING, scopes, at, self.store.authority, self.store.ended_keys, own, grid_id
+            )
 
     def log_batch(
         self,
@@ -149,6 +165,13 @@ class ConsentingNode:
         with self.store.consents() as consents:
             consents.uses.verify()
             reviewed = consents.allowing(
-                bank_id, Purpose.LOAN_REVIEW, {self.party.scope}, at, self.store.authority, own, self._grid_id
+                bank_id,
+                Purpose.LOAN_REVIEW,
+                {self.party.scope},
+                at,
+                self.store.authority,
+                self.store.ended_keys,
+                own,
+                self._grid_id,
             )
         return {subject: record.consent_id for subject, record in reviewed.items()}

@@ -112,6 +112,7 @@ class Node(ConsentingNode):
         return check(
             consents.get(request.consent_id),
             authority=self.store.authority,
+            ended=self.store.ended_keys,
             subject_id=request.subject_id,
             bank_id=request.bank_id,
             purpose=request.purpose,

@@ -14,8 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from federated.consent.instants import to_micros
+from federated.consent.revocations import Revocations
 from federated.consent.store import CONSENTS, IN_FORCE, ConsentStore
-from federated.errors import CorruptData, DataMissing, NodeUnavailable, StoreOutdated, UseLogTampered
+from federated.errors import (
+    ConsentSignatureInvalid,
+    CorruptData,
+    DataMissing,
+    NodeUnavailable,
+    StoreOutdated,
+    UseLogTampered,
+)
 from federated.models.encoding.ramps import FloatArray
 from federated.nodes.checks import check_table
 from federated.nodes.schema import FeatureSchema, schema_of
@@ -71,6 +79,8 @@ def _hashed(subject: str, label: int | None, features: bytes) -> bytes:
 # Rows that are hashed at a time.
 DIGESTED = 20_000
 # How a sandbox's older stores learn it.
+# Under which key of run state the authority's list of revoked keys lies.
+ENDED_KEYS = "revoked subject keys"
 DESCRIBE = "run `tanxin describe-stores`"
 
 
@@ -147,10 +157,12 @@ class NodeStore:
             self._db.executescript(STATEMENTS)
             self._consents = ConsentStore(self._db)
             self._consents.uses.verify()
+            kept = self._db.execute("SELECT value FROM state WHERE key = ?", (ENDED_KEYS,)).fetchone()
+            self._ended = None if kept is None else Revocations.read(bytes(kept[0]), self.authority)
         except (UseLogTampered, StoreOutdated):
             self._db.close()
             raise
-        except (sqlite3.DatabaseError, KeyError, ValueError) as error:
+        except (sqlite3.DatabaseError, KeyError, ValueError, ConsentSignatureInvalid) as error:
             self._db.close()
             raise CorruptData(f"{path.name} is not a node store: {error}", file=path.name) from error
 
@@ -259,6 +271,18 @@ class NodeStore:
                 raise
             except sqlite3.Error as error:
                 raise NodeUnavailable(f"{self.org_id} cannot use its store", node=self.org_id) from error
+
+    @property
+    def ended_keys(self) -> Revocations | None:
+        """The identity authority's list of revoked keys, as it was taken last; None where none was."""
+        return self._ended
+
+    def keep_ended_keys(self, ended: Revocations) -> None:
+        """Keep a list in place of an earlier one; the latest of two that come at once stays."""
+        with self._held():
+            if self._ended is None or ended.number > self._ended.number:
+                self.put_state({ENDED_KEYS: ended.written()})
+                self._ended = ended
 
     @contextmanager
     def consents(self, *, write: bool = False) -> Iterator[ConsentStore]:

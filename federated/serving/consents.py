@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from federated.consent.record import ConsentRecord, DataScope, require_same_terms
+from federated.consent.revocations import require_not_ended
 from federated.consent.signature import require_signed
 from federated.consent.uses import Use
 from federated.errors import ConsentMissing, InvalidConsent, NodeUnavailable, UseLogTampered
@@ -27,6 +28,7 @@ def record(bank: BankNode, grids: Mapping[str, GridParty], given: ConsentRecord)
     # A conflict at either is found before any write.
     for node in nodes:
         require_signed(given, node.authority)
+    require_not_ended(given, bank.store.ended_keys, bank.now())
     known = [node.consent(given.consent_id) for node in nodes]
     for each in known:
         if each is not None:

@@ -38,6 +38,7 @@ RECORD = WALLET.sign(DRAFT)
 def ask(record, **changes):
     use = {
         "authority": WALLET.authority,
+        "ended": None,
         "subject_id": "S-1",
         "bank_id": "bank-gusu",
         "purpose": Purpose.CREDIT_APPLICATION,
@@ -139,7 +140,7 @@ def test_the_bulk_answer_agrees_with_the_single_check():
 
     def allowing(bank_id):
         return store.allowing(
-            bank_id, Purpose.MODEL_TRAINING, {DataScope.BANK_FILE}, at, WALLET.authority, frozenset("abcdef")
+            bank_id, Purpose.MODEL_TRAINING, {DataScope.BANK_FILE}, at, WALLET.authority, None, frozenset("abcdef")
         )
 
     assert set(allowing("bank-gusu")) == {"b"}
@@ -158,7 +159,7 @@ def test_of_several_consents_both_sides_choose_the_same():
     for order in (records, records[::-1]):
         store = ConsentStore(sqlite3.connect(":memory:"))
         store.add_many(order)
-        found = store.allowing("bank-gusu", Purpose.MODEL_TRAINING, scopes, START, WALLET.authority, {"S-1"})
+        found = store.allowing("bank-gusu", Purpose.MODEL_TRAINING, scopes, START, WALLET.authority, None, {"S-1"})
         assert found["S-1"] == records[2]
 
 

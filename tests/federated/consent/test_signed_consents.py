@@ -39,10 +39,11 @@ DRAFT = ConsentRecord(
 )
 
 
-def use(record, authority=WALLET.authority, at=NOW):
+def use(record, authority=WALLET.authority, at=NOW, ended=None):
     return check(
         record,
         authority=authority,
+        ended=ended,
         subject_id=record.subject_id,
         bank_id=record.bank_id,
         purpose=Purpose.CREDIT_APPLICATION,
@@ -179,7 +180,7 @@ def test_a_consent_edited_in_a_store_file_opens_nothing(trained, home, column, w
     store = NodeStore(home / "nodes" / f"{org}.db")
     with store.consents() as consents:
         found = consents.allowing(
-            None, Purpose.MODEL_TRAINING, frozenset(DataScope), NOW, store.authority, store.subject_ids()
+            None, Purpose.MODEL_TRAINING, frozenset(DataScope), NOW, store.authority, None, store.subject_ids()
         )
     store.close()
     assert subject not in found
