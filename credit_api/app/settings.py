@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     readings' database (JSON in the environment), a file in `home` where it is not named. `score_gateway` says whether
     this service asks nodes for scores; without it banks ask their own, and decide by signed statements.
     `identity_authority` is the public key (Ed25519, 64 hex digits) of who attests subjects' keys, for a service without
-    nodes, which pin it.
+    nodes, which pin it; `identity_url` is where that authority publishes which keys it ended, `identity_roots` a file
+    of roots that certify that address, the system's without one.
     """
 
     model_config = SettingsConfigDict(env_prefix="TANXIN_", frozen=True)
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     grid_nodes: dict[str, str] = {}
     score_gateway: bool = True
     identity_authority: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    identity_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    identity_roots: Path | None = None
     limits: Limits = Limits()
 
     @property

@@ -27,7 +27,9 @@ from credit_api.http.auth.passwords import Sealer
 from credit_api.http.auth.principal import Principal
 from credit_api.http.feeds import Feeds
 from credit_api.http.rates import Rates
+from credit_api.identity.published_list import PublishedList
 from federated.consent.record import ConsentRecord
+from federated.consent.revocations import Revocations
 from financing.base.context import Actor, Context
 from financing.base.parameters import Parameters, load_parameters
 from financing.base.signing import Signer
@@ -87,6 +89,7 @@ class Parts:
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     _network: Network | None = field(default=None, repr=False)
     _governance: Governance | None = field(default=None, repr=False)
+    _listed: PublishedList | None = field(default=None, repr=False)
     _gate: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _closed: bool = field(default=False, repr=False)
 
@@ -122,6 +125,20 @@ class Parts:
         if self.settings.identity_authority:
             return bytes.fromhex(self.settings.identity_authority)
         return self.network.authority
+
+    def ended_keys(self) -> Revocations | None:
+        """The identity authority's list of ended keys; None where no address of it is set.
+
+        Raises `NodeUnavailable`, `ConsentSignatureInvalid`: nothing that a subject signed is believed then.
+        """
+        if not self.settings.identity_url:
+            return None
+        authority = self.identity_authority
+        with self._gate:
+            if self._listed is None:
+                roots = self.settings.identity_roots
+                self._listed = PublishedList(self.settings.identity_url, authority, self._now, roots)
+        return self._listed.current()
 
     def _now(self) -> datetime:
         # The clock of the day: a replay may have set another since the network was opened.

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from credit_api.cli import node_keys, node_serving
+from credit_api.cli import node_consents, node_keys, node_serving
 from credit_api.cli.meters import meter_app
 from credit_api.cli.network import refusals
 from credit_api.cli.options import REFUSED
@@ -35,7 +35,7 @@ from federated.nodes.customers import (
 from federated.nodes.store import NodeStore
 
 node_app = typer.Typer(no_args_is_help=True, help="One bank or grid company: its key, its certificate, its customers.")
-for _name, _command in (node_keys.COMMANDS | node_serving.COMMANDS).items():
+for _name, _command in (node_keys.COMMANDS | node_serving.COMMANDS | node_consents.COMMANDS).items():
     node_app.command(_name)(_command)
 node_app.add_typer(meter_app, name="meter")
 Store = Annotated[Path, typer.Option(help="The node's store, such as <home>/network/nodes/bank-gusu.db.")]

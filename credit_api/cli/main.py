@@ -30,6 +30,8 @@ COMMANDS = {
     "node": "credit_api.cli.customers:node_app",
     "readings": "credit_api.cli.readings:readings_app",
     "sign": "credit_api.cli.signing:sign_app",
+    "identity": "credit_api.cli.identity:identity_app",
+    "subject": "credit_api.cli.subject:subject_app",
     "registry": "credit_api.cli.registry:registry_app",
     "documents": "credit_api.cli.documenting:documents",
 }

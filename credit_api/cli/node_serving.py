@@ -41,6 +41,9 @@ def serve(
     supernode_secret: Annotated[
         Path | None, typer.Option(help="The file given to it as --superexec-auth-secret-file.")
     ] = None,
+    identity: Annotated[
+        str, typer.Option(help="URL of the identity authority, which publishes there which subjects' keys it ended.")
+    ] = "",
 ) -> None:
     """Answer other nodes over mutual TLS: queries and consents at a grid company, and deal to pairs of others."""
     from credit_api.app.settings import Limits  # noqa: PLC0415 (as below)
@@ -49,7 +52,7 @@ def serve(
 
     with refusals():
         secret = _secret_of(supernode, supernode_secret)
-        desk = Desk.open(home, store, urls_of(peer))
+        desk = Desk.open(home, store, urls_of(peer), identity=identity)
         network = desk.network() if desk.node.role == "bank" else None
         own, server, local = listening(home), desk.server(host, port, Limits()), local_server(desk, network)
     stopped = threading.Event()

@@ -28,6 +28,13 @@ Passphrase = Annotated[
     typer.Option(envvar="TANXIN_SIGNING_PASSPHRASE", prompt=True, hide_input=True, help="What seals the key."),
 ]
 Organisation = Annotated[str, typer.Option(help="The organisation that the key will sign for.")]
+NewPassphrase = Annotated[
+    str,
+    typer.Option(
+        envvar="TANXIN_SIGNING_PASSPHRASE", prompt=True, confirmation_prompt=True, hide_input=True,
+        help="What seals the key: at least 12 letters.",
+    ),
+]  # fmt: skip
 LEAST = 12
 
 
@@ -35,16 +42,15 @@ LEAST = 12
 def make_key(
     file: File,
     organisation: Organisation,
-    passphrase: Annotated[
-        str,
-        typer.Option(
-            envvar="TANXIN_SIGNING_PASSPHRASE", prompt=True, confirmation_prompt=True, hide_input=True,
-            help="What seals the key: at least 12 letters.",
-        ),
-    ],
-) -> None:  # fmt: skip
+    passphrase: NewPassphrase,
+) -> None:
     """Make a key (Ed25519) in a new file, and print what registers it (`POST /v1/signing-keys`): its public half, and
     the proof that it is here."""
+    _print(_proof(made_key(file, passphrase), organisation))
+
+
+def made_key(file: Path, passphrase: str) -> Ed25519PrivateKey:
+    """A key in a new file, which its owner alone reads. Raises `BadParameter`."""
     if len(passphrase) < LEAST:
         raise typer.BadParameter(f"a passphrase has at least {LEAST} letters")
     key = Ed25519PrivateKey.generate()
@@ -55,13 +61,13 @@ def make_key(
         raise typer.BadParameter(f"{file}: {error.strerror}") from error
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(sealed)
-    _print(_proof(key, organisation))
+    return key
 
 
 @sign_app.command("proof")
 def prove(file: File, organisation: Organisation, passphrase: Passphrase) -> None:
     """Print again what registers a key that is there."""
-    _print(_proof(_opened(file, passphrase), organisation))
+    _print(_proof(opened_key(file, passphrase), organisation))
 
 
 @sign_app.command("document")
@@ -81,7 +87,7 @@ def sign_document(
     typer.echo(text, err=True)
     if not yes and not _confirmed():
         raise typer.Exit(1)
-    fields = {"signature": _opened(file, passphrase).sign(text.encode()).hex()}
+    fields = {"signature": opened_key(file, passphrase).sign(text.encode()).hex()}
     _print(fields if signed_at is None else fields | {"signed_at": str(signed_at)})
 
 
@@ -101,7 +107,8 @@ def _proof(key: Ed25519PrivateKey, organisation: str) -> dict[str, str]:
     return {"public_key": public, "proof": key.sign(message).hex()}
 
 
-def _opened(file: Path, passphrase: str) -> Ed25519PrivateKey:
+def opened_key(file: Path, passphrase: str) -> Ed25519PrivateKey:
+    """The key of a file. Raises `BadParameter`."""
     try:
         key = load_pem_private_key(file.read_bytes(), passphrase.encode())
     except OSError as error:

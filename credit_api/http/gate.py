@@ -6,7 +6,6 @@ Plain ASGI, the outermost but for the headers of every answer.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -15,11 +14,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from credit_api.app.errors import ApiError, BodyTooLarge, TooSlow, Unauthenticated, problem
+from credit_api.app.errors import ApiError, Unauthenticated, problem
 from credit_api.app.settings import Limits
 from credit_api.app.wiring import Parts
 from credit_api.audit.refusals import address_of
 from credit_api.http.auth.principal import Principal, digest
+from credit_api.http.bodies import given_again, whole_body
 
 MACHINES = "/v1/"
 # Where one comes in: a stranger may send a body there, a small one, and an address that guesses is slowed.
@@ -54,7 +54,7 @@ class Gate:
         except ClientDisconnect:
             return
         with nullcontext() if scope["path"].endswith(STREAMS) else parts.rates.working():
-            await self._app(scope, receive if body is None else _again(body, receive), _telling(rate, send))
+            await self._app(scope, receive if body is None else given_again(body, receive), _telling(rate, send))
 
 
 async def _let_in(request: Request, parts: Parts) -> Mapping[str, str]:
@@ -81,19 +81,7 @@ async def _read(request: Request, limits: Limits) -> bytes:
     """The whole body. Raises `BodyTooLarge` at the first byte too many, and `TooSlow`."""
     path = request.scope["path"]
     most = DOOR_BYTES if path in DOORS else limits.file_bytes if path.endswith(FILES) else limits.body_bytes
-    declared = request.headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise BodyTooLarge("the body is too large", bytes_max=most)
-    content = bytearray()
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > most:
-                    raise BodyTooLarge("the body is too large", bytes_max=most)
-    except TimeoutError:
-        raise TooSlow("the body did not arrive in time", seconds_max=limits.body_seconds) from None
-    return bytes(content)
+    return await whole_body(request, most, limits.body_seconds)
 
 
 def _learn(parts: Parts, key: str) -> Principal:
@@ -113,20 +101,6 @@ def _takes_body(request: Request) -> bool:
 def _bearer(headers: Headers) -> str | None:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" and key.strip() else None
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A body that was read, given once more; then whatever comes."""
-    given = False
-
-    async def receive_again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again
 
 
 def _telling(rate: Mapping[str, str], send: Send) -> Send:

@@ -18,6 +18,7 @@ from uuid import uuid4
 import uvicorn
 
 from credit_api.app.settings import Limits
+from credit_api.identity.published_list import PATH
 from credit_api.nodes.complaints import Complaints, Say
 from credit_api.nodes.hearing import KEPT_S
 from credit_api.nodes.messages import ActName, Decided, Decisions, Done
@@ -26,9 +27,11 @@ from credit_api.nodes.metrics import Metrics
 from credit_api.nodes.peers import Peer, RemoteDealer, RemoteGrid, RemoteQueries
 from credit_api.nodes.register import Register
 from credit_api.nodes.service import Attends, Trains, known_by, node_service
-from federated.channel.node_keys import NodeKeys
+from federated.channel.node_keys import TRUST, NodeKeys
+from federated.channel.published import published
 from federated.channel.tls import load, server_context
 from federated.consent.instants import Clock, system_clock
+from federated.consent.revocations import MOST_BYTES
 from federated.errors import ChannelRefused, FederatedError, NodeUnavailable
 from federated.governance.lifecycle import Event
 from federated.governance.model_registry import ModelRegistry
@@ -78,6 +81,7 @@ class Desk:
     oversight: Oversight
     register: Register
     peers: Mapping[str, Peer]
+    identity: str = ""
     own_network: Network | None = None
     meters: OwnMeters | None = None
     metrics: Metrics = field(default_factory=Metrics)
@@ -86,8 +90,12 @@ class Desk:
     _gate: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod
-    def open(home: Path, store: Path, peers: Mapping[str, str], clock: Clock = system_clock) -> Desk:
+    def open(
+        home: Path, store: Path, peers: Mapping[str, str], clock: Clock = system_clock, identity: str = ""
+    ) -> Desk:
         """A node by its home, which has its key and certificate and the register, its store, and peers' URLs by name.
+
+        `identity` is where the identity authority publishes which subjects' keys it ended.
 
         Raises `ChannelRefused` for a certificate that names another party than the store, what `NodeStore` raises, and
         `NodeUnavailable` for keys that cannot be opened.
@@ -110,7 +118,7 @@ class Desk:
             opened.close()
             oversight.close()
             raise
-        return Desk(home, node, keys, models, oversight, register, known, meters=meters)
+        return Desk(home, node, keys, models, oversight, register, known, identity.rstrip("/"), meters=meters)
 
     def network(self) -> Network:
         """The network as a bank's own systems see it: itself here, grid companies elsewhere. It closes them too.
@@ -228,6 +236,7 @@ class Desk:
             if time.monotonic() >= next_round:
                 next_round = time.monotonic() + ROUND_S
                 self._warn(say)
+                self._take_list(complaints, say)
                 for name, kind in self.kinds().items():
                     if kind == "bank" and name not in unmet:
                         self._tried(name, self._caught_up, complaints, say)
@@ -246,6 +255,16 @@ class Desk:
             return False
         complaints.ended(name)
         return True
+
+    def _take_list(self, complaints: Complaints, say: Say) -> None:
+        """Ask the identity authority for its list of ended keys, where it is known."""
+        if self.identity:
+            try:
+                self.node.take_revocations(published(self.identity + PATH, MOST_BYTES, self.keys.folder / TRUST))
+            except FederatedError as error:
+                complaints.of("identity authority", error.code, error.detail, say)
+            else:
+                complaints.ended("identity authority")
 
     def _caught_up(self, peer: Peer) -> None:
         self.register.catch_up(peer.ask("/decisions", Done(), Decisions), peer.name)

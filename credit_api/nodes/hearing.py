@@ -113,10 +113,16 @@ def told(answer: Answer) -> Response:
 
 
 def service_of(node: str) -> Starlette:
-    """A service without routes: what goes wrong is answered as nodes read it, and fills no log with tracebacks."""
+    """A service without routes, whose refusals are `handled`."""
     app = Starlette()
     # Each has threads of its own: of nodes that ask each other none waits for a turn that the other one takes.
     app.state.threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"{node}-answers")
+    handled(app, node)
+    return app
+
+
+def handled(app: Starlette, node: str) -> None:
+    """Have what goes wrong answered as nodes read it; it fills no log with tracebacks."""
 
     def no_room(request: Request, error: Exception) -> JSONResponse:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -128,7 +134,6 @@ def service_of(node: str) -> Starlette:
     app.add_exception_handler(ClientDisconnect, _broken_off)
     app.add_exception_handler(OSError, no_room)
     app.add_exception_handler(sqlite3.OperationalError, no_room)
-    return app
 
 
 def refused(_: Request, error: Exception) -> JSONResponse:

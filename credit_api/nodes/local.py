@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from credit_api.nodes.consent_routes import consent_routes
 from credit_api.nodes.customer_routes import customer_routes
 from credit_api.nodes.hearing import KEPT_S, on_question, refused, service_of
 from credit_api.nodes.messages import ActName
@@ -104,6 +105,7 @@ def local_service(desk: Desk, network: Network | None) -> Starlette:
         return {"subjects": desk.node.customers(asked.limit, asked.after)}
 
     customer_routes(app, desk.node, desk.home)
+    consent_routes(app, desk.node, network)
     if desk.meters is not None:
         app.add_exception_handler(FinancingError, _refused_readings)
         meter_routes(app, desk.meters)

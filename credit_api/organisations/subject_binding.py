@@ -53,15 +53,19 @@ def bind_subject(unit: UnitOfWork, context: Context, parts: Parts, command: Bind
     """Bind the actor to the subject whose key signed.
 
     Raises `SignatureInvalid` for a challenge that is not the actor's or has ended, `ConsentSignatureInvalid` where the
-    subject did not sign, `AlreadyExists` where either is bound.
+    subject did not sign, or with a key that was ended, `NodeUnavailable` without the list of these, `AlreadyExists`
+    where either is bound.
     """
     until = command.challenge.partition(".")[0]
     seconds = int(until) if until.isascii() and until.isdecimal() and len(until) <= 12 else 0
     expected = _challenge(parts.sealer, context.actor.id, command.subject_id, seconds)
     if not hmac.compare_digest(expected, command.challenge) or seconds <= context.at.timestamp():
         raise SignatureInvalid("this challenge was not given to this firm, or has ended")
+    key, ended = command.key.attestation(command.subject_id), parts.ended_keys()
+    if ended is not None:
+        ended.require_holds(key.public_key, context.at)
     require_signed_binding(
-        command.key.attestation(command.subject_id),
+        key,
         context.actor.id,
         command.challenge,
         bytes.fromhex(command.signature),

@@ -59,7 +59,7 @@ class _InTime(RawIOBase):
         super().close()
 
 
-class _Answer(HTTPResponse):
+class TimelyAnswer(HTTPResponse):
     """An answer that is there, head and body, within the connection's timeout."""
 
     def __init__(self, sock: socket.socket, *given: Any, **more: Any) -> None:
@@ -71,7 +71,7 @@ class _AtOnce(HTTPSConnection):  # type: ignore[misc]  # urllib3 is not read by 
     """Sends a request's head and body at once: apart they are two records of TLS, and wake the other side twice."""
 
     _waiting: list[bytes] | None = None
-    response_class = _Answer
+    response_class = TimelyAnswer
 
     def request(self, *given: Any, **more: Any) -> None:
         """As `HTTPSConnection.request`."""

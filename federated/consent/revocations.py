@@ -83,6 +83,12 @@ class Revocations:
         """Whether this key is on the list."""
         return hashlib.sha256(public_key).digest() in self.keys
 
+    def require_holds(self, public_key: bytes, at: datetime, **context: object) -> None:
+        """Raise `ConsentSignatureInvalid` for a key on the list, and once the list is over."""
+        self.require_current(at)
+        if self.ends(public_key):
+            raise ConsentSignatureInvalid("the identity authority ended the key that signed this", **context)
+
     def require_current(self, at: datetime) -> None:
         """Raise `ConsentSignatureInvalid` once the list is over: keys may have been ended that it does not name."""
         if utc(at) >= self.next_at:
@@ -94,13 +100,8 @@ class Revocations:
 def require_not_ended(record: ConsentRecord, ended: Revocations | None, at: datetime) -> None:
     """Raise `ConsentSignatureInvalid` for a consent whose key is on the list, and where the list is over. None: the
     authority publishes no list."""
-    if ended is None:
-        return
-    ended.require_current(at)
-    if ended.ends(record.public_key):
-        raise ConsentSignatureInvalid(
-            "the identity authority ended the key that signed this consent", consent_id=record.consent_id
-        )
+    if ended is not None:
+        ended.require_holds(record.public_key, at, consent_id=record.consent_id)
 
 
 def _bytes(number: int, issued_at: datetime, next_at: datetime, keys: frozenset[bytes]) -> bytes:

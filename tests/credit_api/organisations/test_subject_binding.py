@@ -3,6 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from identity import authority_of, served
+
+from credit_api.identity.authority import IdentityAuthority, proof_bytes
 
 
 @pytest.fixture
@@ -87,3 +91,24 @@ def test_an_id_that_was_written_down_before_is_worth_nothing_until_it_is_proved(
     assert world.bind("dev-a", subject)["subject_id"] == subject
     world.get("dev-b", "/v1/subject/inquiries", status=403)
     world.get("dev-a", "/v1/subject/inquiries")
+
+
+def test_a_key_that_its_authority_ended_binds_nothing(firms, tmp_path):
+    world, subject = firms
+    key = Ed25519PrivateKey.from_private_bytes(world.wallet._secret(subject))
+    public, now = key.public_key().public_bytes_raw(), world.parts.clock
+    home = authority_of(tmp_path / "authority", world.wallet.authority_secret)
+    with served(home, now) as url:
+        world.parts.settings = world.parts.settings.model_copy(update={"identity_url": url})
+        authority = IdentityAuthority(home, now)
+        code = authority.enrol(subject, "licence 91320594MA1")
+        authority.attest(subject, code, public, key.sign(proof_bytes(subject, public, code)))
+        authority.end(public, "key_compromise", "clerk Wang")
+        authority.close()
+        given = proof(world, "dev-a", subject)
+        world.assert_refused("dev-a", "/v1/subject/binding", given, "consent_signature_invalid")
+    # The authority is away, and what it said last does not hold any more.
+    world.parts._listed = None
+    world.assert_refused("dev-a", "/v1/subject/binding", given, "node_unavailable", status=503)
+    world.parts.settings = world.parts.settings.model_copy(update={"identity_url": ""})
+    world.post("dev-a", "/v1/subject/binding", given)
