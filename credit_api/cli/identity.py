@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from credit_api.cli.network import refusals, say
+from credit_api.cli.network import read, refusals, say
 from federated.channel.node_keys import CERTIFICATE, NodeKeys
 from federated.channel.own_socket import SOCKET, ask_own, listening
 from federated.channel.tls import load
@@ -24,12 +24,17 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @identity_app.command("init")
-def init(home: Home) -> None:
+def init(
+    home: Home,
+    secret: Annotated[
+        Path | None, typer.Option(help="A file with the secret key (32 bytes) of an authority that goes on here.")
+    ] = None,
+) -> None:
     """Make a home with a fresh key, and print the public half: what nodes and exchanges pin."""
     from credit_api.identity.authority import IdentityAuthority  # noqa: PLC0415 (loads tables)
 
     with refusals():
-        public = IdentityAuthority.create(home)
+        public = IdentityAuthority.create(home, None if secret is None else read(secret))
     sys.stdout.write(public.hex() + "\n")
 
 

@@ -43,7 +43,7 @@ from federated.consent.instants import Clock, system_clock
 from federated.consent.record import KeyAttestation
 from federated.consent.revocations import Revocations
 from federated.consent.signature import attest, public_of
-from federated.errors import ConsentSignatureInvalid, DataMissing, HomeOccupied, NotPermitted
+from federated.errors import ConsentSignatureInvalid, CorruptData, DataMissing, HomeOccupied, NotPermitted
 from federated.nodes.statements import is_weak
 from financing.base.storage.columns import UtcDateTime
 from financing.base.storage.database import lock_for_writing, open_engine
@@ -132,12 +132,20 @@ class IdentityAuthority:
         (home / BOOK).chmod(0o600)
 
     @staticmethod
-    def create(home: Path) -> bytes:
-        """Make a home with a fresh key; the public one (32 bytes). Raises `HomeOccupied` where there is one."""
+    def create(home: Path, secret: bytes | None = None) -> bytes:
+        """Make a home with a fresh key, or this one; the public one (32 bytes).
+
+        Raises `HomeOccupied` where there is one, `CorruptData` for a secret key of another length.
+        """
+        if secret is not None and len(secret) != key_file.KEY_BYTES:
+            raise CorruptData(f"an authority's secret key has {key_file.KEY_BYTES} bytes")
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (home / KEY).exists():
             raise HomeOccupied(f"{home.name} has an identity authority's key already")
-        return public_of(key_file.made(home / KEY))
+        if secret is None:
+            return public_of(key_file.made(home / KEY))
+        key_file.written(home / KEY, secret)
+        return public_of(secret)
 
     def close(self) -> None:
         """Close the book."""

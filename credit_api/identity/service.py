@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from credit_api.app.errors import STATUS, ApiError
@@ -202,6 +203,11 @@ def clerks_service(authority: IdentityAuthority) -> Starlette:
     def keys(asked: OfSubject) -> dict[str, Any]:
         return {"keys": [_shown(each) for each in authority.keys_of(asked.subject_id)]}
 
+    def well(_: Request) -> Response:
+        authority.revocations()
+        return Response(b'{"ok": true, "wrong": []}', media_type="application/json")
+
+    app.router.routes.append(Route("/healthz", well))
     return app
 
 

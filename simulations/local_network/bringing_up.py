@@ -17,9 +17,9 @@ from typing import Any
 from federated.channel.own_socket import ask_own
 from federated.errors import ConsentMissing, HomeOccupied, NodeUnavailable, QueryBudgetSpent, TrainingFailed
 from federated.governance.model_registry import ModelRegistry
-from simulations.local_network import flower, lending, namespaces
+from simulations.local_network import attesting, flower, lending, namespaces
 from simulations.local_network.building import PASSPHRASE, certify_all, hand_out
-from simulations.local_network.layout import HOST, NETWORK, OPERATOR, Layout
+from simulations.local_network.layout import AUTHORITY, HOST, NETWORK, OPERATOR, Layout
 from simulations.local_network.processes import Processes, Running, last_line, tanxin
 from simulations.worlds.credit_nodes import CreditTables
 from simulations.worlds.names import BANKS
@@ -74,6 +74,7 @@ def bring_up(layout: Layout, wanted: Wanted, say: Say) -> dict[str, Any]:
     hand_out(layout, wanted.tables, wanted.folds + 1, at, least_rows=wanted.least_rows)
     if wanted.superlink:
         flower.prepare(layout, (layout.home / PASSPHRASE).read_text("utf-8"), at)
+    attesting.start(layout, say)
     start_nodes(layout, say)
     registry = ModelRegistry(layout.of(OPERATOR))
     if not registry.manifests():
@@ -119,7 +120,7 @@ def node_process(layout: Layout, processes: Processes, name: str, clock: Path | 
     command = tanxin(
         "node", "serve", "--home", str(layout.of(name)), "--store", str(layout.store(name)),
         "--host", layout.hosts[name], "--port", str(layout.ports[name]), *layout.urls("--peer", but=name),
-        *_supernode(layout, name), clock=clock,
+        "--identity", layout.url(AUTHORITY), *_supernode(layout, name), clock=clock,
     )  # fmt: skip
     # Two processors for five nodes: a library's threads of its own would only wait for each other.
     return processes.start(name, layout.within(name, command), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})

@@ -33,7 +33,7 @@ def certify_all(layout: Layout, at: datetime) -> None:
     made = (folder / "trust.pem").exists()
     authority = NetworkAuthority(folder) if made else NetworkAuthority.create(folder, "local", passphrase, at)
     kinds = {name: "bank" if name in BANKS else "grid" for name in layout.nodes}
-    kinds |= {OPERATOR: "operator", EXCHANGE: "exchange"}
+    kinds |= {OPERATOR: "operator", EXCHANGE: "exchange", AUTHORITY: "authority"}
     keys = {name: NodeKeys(layout.of(name)) for name in kinds}
     for name, kind in kinds.items():
         if not (keys[name].folder / REQUEST).exists():
@@ -42,8 +42,10 @@ def certify_all(layout: Layout, at: datetime) -> None:
             request = (keys[name].folder / REQUEST).read_bytes()
             pem = authority.certify(request, passphrase, at).public_bytes(Encoding.PEM)
             keys[name].install(pem, authority.trust_pem, authority.revoked_pem, at)
-    for name, own in keys.items():
-        for peer, other in keys.items():
+    # Who attests keys is a member of nobody's: what it publishes is signed.
+    members = {name: own for name, own in keys.items() if name != AUTHORITY}
+    for name, own in members.items():
+        for peer, other in members.items():
             if name != peer and peer not in own.pins():
                 own.pin((other.folder / CERTIFICATE).read_bytes())
 

@@ -42,11 +42,18 @@ class Layout:
         try:
             return Layout.known(home)
         except DataMissing:
-            names = [*BANKS, *GRIDS, EXCHANGE, SUPERLINK, *(f"supernode-{name}" for name in (*BANKS, *GRIDS))]
+            names = [
+                *BANKS,
+                *GRIDS,
+                AUTHORITY,
+                EXCHANGE,
+                SUPERLINK,
+                *(f"supernode-{name}" for name in (*BANKS, *GRIDS)),
+            ]
             hosts = dict.fromkeys(names, HOST)
             if namespaces:
                 hosts |= {name: f"{NETWORK}.{number}" for number, name in enumerate((*BANKS, *GRIDS), start=2)}
-                hosts[SUPERLINK] = hosts[EXCHANGE] = f"{NETWORK}.1"
+                hosts |= dict.fromkeys((AUTHORITY, EXCHANGE, SUPERLINK), f"{NETWORK}.1")
             found = Layout(home, dict(zip(names, free_ports(len(names)), strict=True)), hosts, namespaces)
             told = {"ports": found.ports, "hosts": found.hosts, "namespaces": namespaces}
             written(home / FILE, (json.dumps(told, indent=1) + "\n").encode())
@@ -59,8 +66,9 @@ class Layout:
             told = json.loads((home / FILE).read_text("utf-8"))
             ports = {str(name): int(port) for name, port in told["ports"].items()}
             hosts = {str(name): str(host) for name, host in told["hosts"].items()}
-            if EXCHANGE not in ports:
-                raise CorruptData(f"{home} was made by an earlier version, without an exchange: take another --home")
+            for party in (AUTHORITY, EXCHANGE):
+                if party not in ports:
+                    raise CorruptData(f"{home} was made by an earlier version, without {party}: take another --home")
             return Layout(home, ports, hosts, bool(told["namespaces"]))
         except FileNotFoundError:
             raise DataMissing(f"no local network under {home}") from None

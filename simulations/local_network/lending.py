@@ -18,6 +18,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federated.channel.key_file import written
+from federated.channel.node_keys import TRUST, NodeKeys
 from federated.channel.own_socket import ask_own
 from federated.errors import NodeUnavailable, TrainingFailed
 from federated.serving.queries import SCORE_VALIDITY
@@ -59,6 +60,8 @@ def start(layout: Layout, say: Say) -> Running:
     known = {
         "TANXIN_SCORE_GATEWAY": "false",
         "TANXIN_IDENTITY_AUTHORITY": attested_by,
+        "TANXIN_IDENTITY_URL": layout.url(AUTHORITY),
+        "TANXIN_IDENTITY_ROOTS": str((NodeKeys(layout.of(EXCHANGE)).folder / TRUST).resolve()),
         "TANXIN_GRID_NODES": json.dumps(grids),
     }
     running = processes.start(EXCHANGE, command, known)

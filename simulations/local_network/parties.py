@@ -56,10 +56,9 @@ EXCHANGES = Role(
 )
 ATTESTS = Role(
     "identity authority",
-    "no command of its own",
-    "subjects' public keys",
-    "scores",
-    "a wallet of the sandbox signs in its place, for all customers",
+    "tanxin identity serve",
+    "its key, on what it attested subjects' keys, which it ended; here also a sandbox's wallet, which signs for all",
+    "consents, scores, who is asked about",
 )
 CERTIFICATES = Role(
     "certificate authority",
@@ -75,9 +74,9 @@ def roles(layout: Layout) -> dict[str, Role]:
     flower = {SUPERLINK: LINK} | {supernode(node): SUPERNODE for node in layout.nodes}
     return {
         **{name: BANK if name in BANKS else GRID for name in layout.nodes},
+        AUTHORITY: ATTESTS,
         EXCHANGE: EXCHANGES,
         OPERATOR: OPERATES,
         **(flower if (layout.of(OPERATOR) / SUPERLINK).exists() else {}),
-        AUTHORITY: ATTESTS,
         CERTIFIES: CERTIFICATES,
     }

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from federated.channel.node_keys import CERTIFICATE, FOLDER
 from federated.channel.own_socket import OwnNode
 from federated.errors import FederatedError, NodeUnavailable
-from simulations.local_network.layout import OPERATOR, SUPERLINK, Layout
+from simulations.local_network.layout import AUTHORITY, OPERATOR, SUPERLINK, Layout
 from simulations.local_network.parties import Role, roles
 from simulations.local_network.processes import Processes, Running, files_open_in
 from simulations.worlds.names import EXCHANGE
@@ -100,6 +100,8 @@ def _view(layout: Layout, running: Running, certificate_until: str | None) -> Vi
         wrong, scores, messages, standing = _told(layout.of(name))
     elif name == EXCHANGE:
         wrong = _exchange(layout)
+    elif name == AUTHORITY:
+        wrong = _authority(layout)
     return View(
         name, running.pid, layout.address(name) if name in layout.ports else "-", running.memory_mib(),
         running.started_at, tuple(sorted(str(each.relative_to(home)) for each in opened)), certificate_until, wrong,
@@ -134,6 +136,14 @@ def _exchange(layout: Layout) -> tuple[str, ...]:
     except httpx.HTTPError:
         return (SILENT,)
     return () if told.status_code == HTTPStatus.OK else (f"answers {told.status_code}",)
+
+
+def _authority(layout: Layout) -> tuple[str, ...]:
+    try:
+        status, _ = OwnNode(layout.of(AUTHORITY)).look("/healthz", LOOKS_S)
+    except NodeUnavailable:
+        return (SILENT,)
+    return () if status == HTTPStatus.OK else (f"answers {status}",)
 
 
 def _certificate_end(layout: Layout, name: str) -> str | None:

@@ -18,7 +18,7 @@ from federated.errors import ConsentExpired, ConsentMissing, NodeUnavailable
 from financing.base.storage.database import open_engine
 from simulations.benchmarks.network_faults import Fault, Kind, measured
 from simulations.local_network.faults import Meddled, kill, of_another_network, over
-from simulations.local_network.layout import OPERATOR, Layout
+from simulations.local_network.layout import AUTHORITY, OPERATOR, Layout
 from simulations.local_network.lending import CANDIDATES
 from simulations.local_network.processes import Processes, last_line
 from simulations.local_network.relay import doubled, held, swallowed
@@ -93,7 +93,7 @@ def test_the_exchange_lends_on_what_the_banks_node_signed_and_has_nobodys_store(
 def test_each_store_and_key_is_read_by_one_process_and_by_its_owner_alone(network):
     layout, *_ = network
     running = {each.name: each for each in Processes(layout.home).listed()}
-    assert set(running) == {*BANKS, *GRIDS, EXCHANGE}
+    assert set(running) == {*BANKS, *GRIDS, EXCHANGE, AUTHORITY}
     for name in layout.nodes:
         holders = {
             process for process in Path("/proc").iterdir()
@@ -120,9 +120,10 @@ def test_status_says_who_runs_where(network, tmp_path):
     layout, answered, _ = network
     page = tmp_path / "network.html"
     told = json.loads(tanxin("network", "status", "--home", str(layout.home), "--json", "--page", str(page)).stdout)
-    assert [each["name"] for each in told] == [*layout.nodes, EXCHANGE]
+    assert [each["name"] for each in told] == [*layout.nodes, AUTHORITY, EXCHANGE]
+    own_books = {EXCHANGE: "tanxin.db", AUTHORITY: "identity.db"}
     for each in told:
-        own = "tanxin.db" if each["name"] == EXCHANGE else f"nodes/{each['name']}.db"
+        own = own_books.get(each["name"], f"nodes/{each['name']}.db")
         assert f"{each['name']}/{own}" in each["stores"]
         assert (f"{each['name']}/readings.db" in each["stores"]) is (each["name"] in GRIDS)
         assert {store.split("/")[0] for store in each["stores"]} == {each["name"]}

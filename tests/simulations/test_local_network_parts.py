@@ -25,7 +25,7 @@ SLEEPS = [sys.executable, "-c", "import time; print('awake', flush=True); time.s
 def test_a_layout_is_made_once_and_read_back(tmp_path):
     made = Layout.at(tmp_path)
     assert Layout.at(tmp_path, namespaces=True) == made == Layout.known(tmp_path)
-    assert len(set(made.ports.values())) == len(made.ports) == 12
+    assert len(set(made.ports.values())) == len(made.ports) == 13
     assert made.url("grid-sip") == f"https://{HOST}:{made.ports['grid-sip']}"
     assert made.within("grid-sip", ["true"]) == ["true"]
     assert made.urls("--peer", but="grid-sip")[::2] == ["--peer"] * 4

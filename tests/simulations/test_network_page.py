@@ -89,7 +89,7 @@ def test_every_party_says_what_it_is_where_it_runs_what_it_holds_and_never_sees(
         else:
             assert role.without in row
             assert "pid" not in row
-    assert "a wallet of the sandbox signs in its place" in row_of(text, "identity-authority")
+    assert "a sandbox&#39;s wallet, which signs for all" in row_of(text, "identity-authority")
     assert "it runs while it certifies" in row_of(text, CERTIFIES)
 
 

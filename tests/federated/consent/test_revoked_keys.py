@@ -118,3 +118,15 @@ def test_where_the_list_is_over_nobody_is_trained_on(network, trained):
     bank.take_revocations(listed(wallet=wallet, at=NOW - LIFE).written())
     with pytest.raises(ConsentSignatureInvalid, match="is over since"):
         bank.training_consents("bank-gusu", NOW)
+
+
+def test_nothing_is_written_at_a_grid_company_of_what_the_bank_knows_to_be_void(network, trained):
+    """The grid company has not heard of it: it would keep a consent that the bank has none of."""
+    bank, wallet = network.bank_node("bank-gusu"), Wallet.open(trained)
+    subject = min(bank.training_consents("bank-gusu", NOW))
+    consent = bank.consent(f"CONS-{subject}")
+    bank.take_revocations(listed(consent, wallet=wallet).written())
+    again = replace(consent, consent_id="C-again", grid_id="grid-sip", scope=frozenset(DataScope))
+    with pytest.raises(ConsentSignatureInvalid, match="ended the key"):
+        network.record_consent(wallet.sign(again))
+    assert network.grid_node("grid-sip").consent("C-again") is None
