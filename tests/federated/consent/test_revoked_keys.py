@@ -120,13 +120,18 @@ def test_where_the_list_is_over_nobody_is_trained_on(network, trained):
         bank.training_consents("bank-gusu", NOW)
 
 
-def test_nothing_is_written_at_a_grid_company_of_what_the_bank_knows_to_be_void(network, trained):
-    """The grid company has not heard of it: it would keep a consent that the bank has none of."""
+@pytest.mark.parametrize("knows", ["bank-gusu", "grid-sip"])
+def test_nothing_is_recorded_of_what_one_side_knows_to_be_void(network, trained, knows):
+    """The other has not heard of it: it would keep a consent that its peer has none of."""
     bank, wallet = network.bank_node("bank-gusu"), Wallet.open(trained)
     subject = min(bank.training_consents("bank-gusu", NOW))
     consent = bank.consent(f"CONS-{subject}")
-    bank.take_revocations(listed(consent, wallet=wallet).written())
-    again = replace(consent, consent_id="C-again", grid_id="grid-sip", scope=frozenset(DataScope))
+    grid = network.grid_node("grid-sip")
+    (bank if knows == "bank-gusu" else grid).take_revocations(listed(consent, wallet=wallet).written())
+    again = wallet.sign(replace(consent, consent_id="C-again", grid_id="grid-sip", scope=frozenset(DataScope)))
     with pytest.raises(ConsentSignatureInvalid, match="ended the key"):
-        network.record_consent(wallet.sign(again))
-    assert network.grid_node("grid-sip").consent("C-again") is None
+        network.record_consent(again)
+    assert (grid.consent("C-again"), bank.consent("C-again")) == (None, None)
+    if knows == "grid-sip":
+        with pytest.raises(ConsentSignatureInvalid, match="ended the key"):
+            grid.record_consents([again])
