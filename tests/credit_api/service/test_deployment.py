@@ -51,8 +51,8 @@ def started(text):
 def test_units_start_what_the_program_knows_and_let_nobody_else_read_it(path):
     service = unit(path)["Service"]
     name, given = parsed(started(service["ExecStart"]))
-    assert name in {"tanxin node serve", "tanxin serve"}
-    assert given["host"] == ("10.0.0.1" if "node" in name else "127.0.0.1")
+    assert name in {"tanxin node serve", "tanxin identity serve", "tanxin serve"}
+    assert given["host"] == ("127.0.0.1" if name == "tanxin serve" else "10.0.0.1")
     assert (service["UMask"], service["StateDirectoryMode"]) == ("0077", "0700")
     assert service["User"] not in {"", "root"}
     # A secret in a unit or in an environment file is read by whoever lists units.
