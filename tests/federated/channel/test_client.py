@@ -26,7 +26,7 @@ def answer(content, status="200 OK", more=""):
 
 
 @contextmanager
-def answering(network, *answers):
+def answering(network, *answers, read_s=READ_S):
     """A channel to a grid company that answers with each of these in turn: bytes, or a generator of them."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         context, port = server_context(network.grid), listening.getsockname()[1]
@@ -41,7 +41,7 @@ def answering(network, *answers):
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        channel = Channel(network.bank, "grid-sip", f"https://127.0.0.1:{port}", READ_S)
+        channel = Channel(network.bank, "grid-sip", f"https://127.0.0.1:{port}", read_s)
         yield channel
         channel.close()
         thread.join(5)
@@ -60,16 +60,16 @@ def test_an_answer_that_comes_a_byte_at_a_time_has_the_time_of_a_whole_one(netwo
         began = time.monotonic()
         with pytest.raises(NodeUnavailable, match=r"does not answer: .*timed out"):
             channel.post("/meet", b"{}")
-        assert time.monotonic() - began < 5 * READ_S
+        assert time.monotonic() - began < 10 * READ_S
 
 
 def test_a_connection_that_answered_is_used_again_with_its_whole_time(network):
     def late():
-        time.sleep(READ_S * 0.7)
+        time.sleep(1.6)
         yield answer(b"ok")
 
-    with answering(network, late(), late(), late()) as channel:
-        assert [channel.post("/meet", b"{}") for _ in range(3)] == [b"ok"] * 3
+    with answering(network, late(), late(), read_s=3.0) as channel:
+        assert [channel.post("/meet", b"{}") for _ in range(2)] == [b"ok"] * 2
 
 
 def test_what_a_party_refuses_with_is_one_line_of_a_few_words(network):
