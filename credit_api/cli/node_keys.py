@@ -17,6 +17,7 @@ from credit_api.cli.options import REFUSED
 from federated.channel.authority import asked_for
 from federated.channel.certificates import KINDS, Party
 from federated.channel.node_keys import FOLDER, REQUEST, NodeKeys, Standing
+from federated.channel.passphrase import PIN, TOKEN, make_secret
 
 NodeHome = Annotated[Path, typer.Option(help="The node's home: its key and certificate lie under `tls`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
@@ -107,6 +108,16 @@ def certificate(home: NodeHome, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def token_secret(
+    uri: Annotated[str, typer.Option(envvar=TOKEN, help="pkcs11:token=…;object=…?module-path=… (RFC 7512).")],
+    pin: Annotated[str, typer.Option(envvar=PIN, prompt=True, hide_input=True, help="The token's PIN.")],
+) -> None:
+    """Have a token (PKCS #11) make the secret that seals a party's keys from then on, and never shows."""
+    with refusals():
+        make_secret(uri, pin)
+    say(f"the token has the secret: start the party with {TOKEN} and {PIN}")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init,
     "renew": renew,
@@ -115,6 +126,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pin": pin,
     "unpin": unpin,
     "certificate": certificate,
+    "token-secret": token_secret,
 }
 
 

@@ -4,8 +4,8 @@ somebody is, attests one key to him, and ends it.
 Guarantee: a key is attested to a subject only by who has a code that a clerk of the authority gave out on evidence, and
 the key itself; a code is good once, for two weeks. A key that was ended is never attested again. Threat model: a bank
 that would attest a key of its own to its customer; somebody who saw a code that was used; somebody else's public key.
-Not covered: a clerk who gives a code to the wrong person, and who has this home: the secret key lies in it, for its
-owner alone (0600).
+Not covered: a clerk who gives a code to the wrong person, and who has this home with what seals its key (0600, and in
+the clear where neither a passphrase nor a token is set).
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from sqlalchemy import (
     Column,
     Connection,
@@ -38,6 +46,7 @@ from sqlalchemy import (
 
 from federated.channel import key_file
 from federated.channel.certificates import SKEW
+from federated.channel.passphrase import PASSPHRASE, TOKEN, passphrase
 from federated.consent.framing import framed
 from federated.consent.instants import Clock, system_clock
 from federated.consent.record import KeyAttestation
@@ -118,13 +127,9 @@ class IdentityAuthority:
     """The authority of a home: its key, and its book of codes, keys and lists."""
 
     def __init__(self, home: Path, clock: Clock = system_clock) -> None:
-        """Raises `DataMissing` for a home that `create` did not make."""
-        try:
-            self._secret = (home / KEY).read_bytes()
-        except OSError as error:
-            raise DataMissing(f"no identity authority lies in {home.name}: `tanxin identity init` makes one") from error
-        if len(self._secret) != key_file.KEY_BYTES:
-            raise DataMissing(f"{KEY} is no key")
+        """Raises `DataMissing` for a home that `create` did not make, `CorruptData` for a key that is not sealed by the
+        passphrase or token of this process, `ChannelRefused` for a token that does not answer."""
+        self._secret = _opened(home)
         self.public_key, self.now = public_of(self._secret), clock
         self._engine = open_engine(f"sqlite:///{(home / BOOK).resolve()}")
         with self._engine.begin() as connection:
@@ -133,7 +138,7 @@ class IdentityAuthority:
 
     @staticmethod
     def create(home: Path, secret: bytes | None = None) -> bytes:
-        """Make a home with a fresh key, or this one; the public one (32 bytes).
+        """Make a home with a fresh key, or this one, sealed where something seals keys; the public one (32 bytes).
 
         Raises `HomeOccupied` where there is one, `CorruptData` for a secret key of another length.
         """
@@ -142,10 +147,9 @@ class IdentityAuthority:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if (home / KEY).exists():
             raise HomeOccupied(f"{home.name} has an identity authority's key already")
-        if secret is None:
-            return public_of(key_file.made(home / KEY))
-        key_file.written(home / KEY, secret)
-        return public_of(secret)
+        key = Ed25519PrivateKey.generate() if secret is None else Ed25519PrivateKey.from_private_bytes(secret)
+        key_file.written(home / KEY, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _sealing()))
+        return key.public_key().public_bytes_raw()
 
     def close(self) -> None:
         """Close the book."""
@@ -259,6 +263,27 @@ class IdentityAuthority:
             key_t.c.subject_id == subject_id, key_t.c.ended_at.is_(None), key_t.c.valid_until > at
         )
         return int(connection.execute(query).scalar_one())
+
+
+def _sealing() -> KeySerializationEncryption:
+    word = passphrase()
+    return BestAvailableEncryption(word.encode()) if word else NoEncryption()
+
+
+def _opened(home: Path) -> bytes:
+    try:
+        pem = (home / KEY).read_bytes()
+    except OSError as error:
+        raise DataMissing(f"no identity authority lies in {home.name}: `tanxin identity init` makes one") from error
+    # A key that lies there in the clear is opened without one.
+    word = passphrase() if b"ENCRYPTED" in pem else ""
+    try:
+        key = load_pem_private_key(pem, word.encode() or None)
+    except (ValueError, TypeError) as error:
+        raise CorruptData(f"{KEY} is not sealed by what this process has: {PASSPHRASE}, {TOKEN}?") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise CorruptData(f"{KEY} is a key of another kind")
+    return key.private_bytes_raw()
 
 
 def _attestation(row: Row[Any]) -> KeyAttestation:

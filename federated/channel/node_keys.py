@@ -1,6 +1,6 @@
 """A node's own key and certificate on the wire, in its home: made here, certified elsewhere, renewed before they end.
 
-`tls/key.pem` (PKCS 8) is sealed by the passphrase in `TANXIN_NODE_PASSPHRASE`, or without one by a secret in
+`tls/key.pem` (PKCS 8) is sealed by a passphrase (`channel.passphrase`), or without one by a secret in
 `node-keys/<name>.tls`: a copy of the folder of certificates has no key. Guarantee and threat model are those of a
 store's keys (`nodes.keys`). `peers.json` says by which keys peers are known (`certificates.pin_of`); of who is not in
 it no connection is taken.
@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from federated.channel import key_file
 from federated.channel.authority import WARN_SHARE, trusted, x509_lists
 from federated.channel.certificates import CURVE, Party, addresses_in, issued_by, party_in, pin_of, request
+from federated.channel.passphrase import PASSPHRASE, TOKEN, passphrase
 from federated.errors import ChannelRefused
 
-PASSPHRASE = "TANXIN_NODE_PASSPHRASE"  # noqa: S105 - a variable's name
 SECRETS, FOLDER = "node-keys", "tls"
 KEY, NEXT_KEY, CERTIFICATE, REQUEST = "key.pem", "next-key.pem", "certificate.pem", "request.pem"
 # Certificates that were looked at since files here changed last.
@@ -236,9 +236,9 @@ class NodeKeys:
             raise ChannelRefused(f"{self._home.name} has no key of a node: begin with `tanxin node init`") from error
 
     def _password(self, name: str, *, make: bool) -> bytes:
-        passphrase, path = os.environ.get(PASSPHRASE), self._home / SECRETS / f"{name}.tls"
-        if passphrase and not path.exists():
-            return passphrase.encode()
+        word, path = passphrase(), self._home / SECRETS / f"{name}.tls"
+        if word and not path.exists():
+            return word.encode()
         if not path.exists() and not make:
             raise ChannelRefused(f"{SECRETS}/{path.name}, which the node's key is sealed by, is missing")
         return base64.b64encode(path.read_bytes() if path.exists() else key_file.made(path))
@@ -254,7 +254,9 @@ class NodeKeys:
         except FileNotFoundError as error:
             raise ChannelRefused(f"{FOLDER}/{name} is missing") from error
         except (ValueError, TypeError) as error:
-            raise ChannelRefused(f"{FOLDER}/{name} is not sealed by what this node has: {PASSPHRASE}?") from error
+            raise ChannelRefused(
+                f"{FOLDER}/{name} is not sealed by what this node has: {PASSPHRASE}, {TOKEN}?"
+            ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ChannelRefused(f"{FOLDER}/{name} is a key of another kind than ECDSA P-256")
         return key

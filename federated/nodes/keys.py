@@ -2,8 +2,8 @@
 
 Sealed are the keys that a node signs messages and statements with, its key for masks, its secret of an alignment that
 is under way, and what it keeps of hidden functions (`nodes.functions`). The sealing key (ChaCha20-Poly1305; the node's
-name and the key's are bound in) is derived with scrypt from the passphrase in `TANXIN_NODE_PASSPHRASE`, or without one
-lies in a file (mode 0600) in `node-keys/`, beside the folder of the stores.
+name and the key's are bound in) is derived with scrypt from a passphrase, which is set or which a token answers
+(`channel.passphrase`), or without one lies in a file (mode 0600) in `node-keys/`, beside the folder of the stores.
 
 Guarantee: whoever has a copy of a store, or of the whole folder of stores with `-wal` and `-shm`, has no private key of
 a node, and can put none of its choosing into a store. Threat model: stolen copies and backups of stores. Whoever reads
@@ -16,7 +16,6 @@ key before anything is opened or written with it. No sealing key is made for a s
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -27,10 +26,10 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from federated.channel.key_file import KEY_BYTES, made
-from federated.errors import NodeUnavailable
+from federated.channel.passphrase import PASSPHRASE, passphrase
+from federated.errors import ChannelRefused, NodeUnavailable
 from federated.nodes.store import NodeStore
 
-PASSPHRASE = "TANXIN_NODE_PASSPHRASE"  # noqa: S105 - a variable's name
 FOLDER = "node-keys"
 SIGNING, MASK, STATING = "signing_key", "mask key", "statement key"
 SEALED_BY, TO_SCRUB = "keys sealed by", "keys to scrub"
@@ -101,7 +100,7 @@ def _put(store: NodeStore, name: str, key: bytes, *, replacing: bool) -> None:
 def _settle(store: NodeStore) -> None:
     """Have all keys of a store sealed in the way that is asked for, and no other form of them left in its file."""
     sealed_by = store.state(SEALED_BY)
-    if sealed_by is None or (sealed_by.startswith(BY_FILE) and os.environ.get(PASSPHRASE)):
+    if sealed_by is None or (sealed_by.startswith(BY_FILE) and _word(store)):
         store.change_state(lambda rows: _sealed_anew(store, rows))
     if store.state(TO_SCRUB) is not None and store.scrub():
         store.drop_state([TO_SCRUB])
@@ -109,7 +108,7 @@ def _settle(store: NodeStore) -> None:
 
 def _sealed_anew(store: NodeStore, rows: Mapping[str, bytes]) -> dict[str, bytes]:
     sealed_by = rows.get(SEALED_BY)
-    by_passphrase = bool(os.environ.get(PASSPHRASE))
+    by_passphrase = bool(_word(store))
     if sealed_by is not None and not (sealed_by.startswith(BY_FILE) and by_passphrase):
         return {}  # another process was quicker
     held = {name: value for name, value in rows.items() if _is_key(name)}
@@ -146,10 +145,17 @@ def _sealing_key(store: NodeStore, sealed_by: bytes) -> bytes:
 
 
 def _derived(store: NodeStore, salt: bytes) -> bytes:
-    passphrase = os.environ.get(PASSPHRASE)
-    if not passphrase:
+    word = _word(store)
+    if not word:
         raise _unavailable(store, f"they are sealed by a passphrase, and {PASSPHRASE} is not set")
-    return _scrypt(passphrase, salt)
+    return _scrypt(word, salt)
+
+
+def _word(store: NodeStore) -> str:
+    try:
+        return passphrase()
+    except ChannelRefused as error:
+        raise _unavailable(store, error.detail) from error
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ import uvicorn
 
 from credit_api.app.settings import Limits
 from credit_api.http.connections import guarded
-from credit_api.identity.authority import KEY, IdentityAuthority
+from credit_api.identity.authority import IdentityAuthority
 from credit_api.identity.service import clerks_service, public_service
 from federated.channel.own_socket import listening
 from simulations.local_network.layout import free_ports
@@ -16,8 +16,7 @@ from simulations.local_network.layout import free_ports
 
 def authority_of(home, secret):
     """A home with this secret key, such as a sandbox's wallet has."""
-    home.mkdir(parents=True, mode=0o700)
-    (home / KEY).write_bytes(secret)
+    IdentityAuthority.create(home, secret)
     return home
 
 

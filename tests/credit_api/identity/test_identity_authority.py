@@ -32,7 +32,14 @@ from federated.channel.certificates import Party
 from federated.channel.node_keys import NodeKeys
 from federated.consent.revocations import LIFE, Revocations
 from federated.consent.signature import key_bytes
-from federated.errors import ConsentSignatureInvalid, DataMissing, HomeOccupied, NodeUnavailable, NotPermitted
+from federated.errors import (
+    ConsentSignatureInvalid,
+    CorruptData,
+    DataMissing,
+    HomeOccupied,
+    NodeUnavailable,
+    NotPermitted,
+)
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)
 WORD = "correct horse battery"
@@ -185,6 +192,20 @@ def test_a_home_is_its_owners_alone_and_has_one_key(home, tmp_path):
         IdentityAuthority.create(home)
     with pytest.raises(DataMissing, match="tanxin identity init"):
         IdentityAuthority(tmp_path)
+
+
+def test_a_key_is_sealed_where_a_passphrase_is_set_and_opened_by_that_one_alone(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("TANXIN_NODE_PASSPHRASE", "correct horse battery staple")
+    public = IdentityAuthority.create(tmp_path / "sealed")
+    assert b"ENCRYPTED" in (tmp_path / "sealed" / KEY).read_bytes()
+    assert IdentityAuthority(tmp_path / "sealed").public_key == public
+    IdentityAuthority(home).close()
+    for word in ("", "another"):
+        monkeypatch.setenv("TANXIN_NODE_PASSPHRASE", word)
+        with pytest.raises(CorruptData, match="TANXIN_NODE_PASSPHRASE"):
+            IdentityAuthority(tmp_path / "sealed")
+    with pytest.raises(CorruptData, match="32 bytes"):
+        IdentityAuthority.create(tmp_path / "short", b"short")
 
 
 def run(app, *words):
