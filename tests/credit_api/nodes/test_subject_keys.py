@@ -95,7 +95,8 @@ def test_a_customer_is_scored_by_his_own_key_until_it_is_ended(apart, bank, auth
     assert not [line for line in lists_taken(bank.desk, apart.serving[GRID][0]) if "identity" in line]
     with pytest.raises(ConsentSignatureInvalid, match="ended the key"):
         ask_own(bank.home, "/score", question)
-    other = next(each for each in trained[1].tables.subjects if each != subject and f"CONS-{each}" in held(bank))
+    known = held(bank)
+    other = next(each for each in trained[1].tables.subjects if each != subject and f"CONS-{each}" in known)
     assert ask_own(bank.home, "/score", question | {"subject": other, "consent": f"CONS-{other}"})["score"]
     # The grid company holds the same list, should the bank look away.
     assert apart.serving[GRID][0].node.store.ended_keys == bank.desk.node.store.ended_keys
@@ -120,7 +121,8 @@ def held(bank):
 
 def test_a_consent_is_withdrawn_by_the_bank_and_by_the_subject(apart, bank, trained):
     wallet = Wallet.open(apart.home)
-    one, two = [each for each in trained[1].tables.subjects if f"CONS-{each}" in held(bank)][:2]
+    known = held(bank)
+    one, two = [each for each in trained[1].tables.subjects if f"CONS-{each}" in known][:2]
     told = bank.node.ask("/consents/withdraw", {"consent_id": f"CONS-{one}"})
     assert (told["withdrawn_by"], told["consent_id"]) == (BANK, f"CONS-{one}")
     signature = wallet.sign_withdrawal(bank.desk.node.consent(f"CONS-{two}")).hex()
