@@ -79,7 +79,8 @@ def reconcile(
     for line in found:
         sys.stdout.write(f"{line}\n")
     for home, away in ((one, other), (other, one)):
-        waiting = f", {len(home.on_the_way)} on the way" if home.on_the_way else ""
+        answered = sum(each in away.imported for each in home.on_the_way)
+        waiting = f", {len(home.on_the_way)} on the way, {answered} of them answered there" if home.on_the_way else ""
         sys.stdout.write(
             f"{home.registry} to {away.registry}: {home.exported_kg} kg left, {away.imported_kg} kg came{waiting}\n"
         )

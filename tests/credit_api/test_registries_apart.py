@@ -1,6 +1,8 @@
 """Two registries with services and books of their own: credits cross by two signed messages, and count in one book."""
 
 import json
+from dataclasses import replace
+from datetime import date
 
 import pytest
 from holder import Holder
@@ -11,6 +13,7 @@ from world import World
 
 from credit_api.cli.main import app
 from financing.base.signing import message_of
+from financing.ledger.serials import parse_serial
 from financing.registry.transfers.messages import EXPORT_DOMAIN, RECEIPT_DOMAIN
 
 HOME, AWAY, OWNER = "registry-sip", "registry-hailing", "dev-a"
@@ -189,7 +192,8 @@ def told_otherwise(side, message, **changed):
 def test_a_registry_that_lies_about_what_it_locked_is_not_believed(sides):
     home, away = sides
     _, message = sent(home)
-    serials = message["document"]["serials"]
+    serials, long_ago = message["document"]["serials"], date(2019, 1, 1)
+    first = parse_serial(serials[0])
     for changed, code in (
         ({"mintable_kg": SENT * 2}, "not_eligible"),
         ({"quantity_kg": SENT * 2, "mintable_kg": SENT * 2}, "not_eligible"),
@@ -207,6 +211,10 @@ def test_a_registry_that_lies_about_what_it_locked_is_not_believed(sides):
         ({"quantity_kg": 10**30, "mintable_kg": 10**30}, "not_eligible"),
         ({"quantity_kg": str(SENT)}, "not_eligible"),
         ({"latitude_udeg": 10**9}, "not_eligible"),
+        ({"serials": [str(replace(first, methodology_tag="WETLAND1"))]}, "not_eligible"),
+        ({"serials": [str(replace(first, vintage=2019, first_day=long_ago, last_day=long_ago))]}, "not_eligible"),
+        ({"locked_at": "2099-01-01T00:00:00+00:00"}, "not_eligible"),
+        ({"locked_at": f"{message['document']['last_day']}T00:00:00+00:00"}, "not_eligible"),
         ({"project_name": "nothing\x00"}, "invalid_request"),
     ):
         away.world.assert_refused(AWAY, "/v1/transfer-imports", told_otherwise(home, message, **changed), code)
@@ -327,3 +335,69 @@ def test_a_message_stays_as_it_was_signed(world):
     for attempt in ("UPDATE transfer_message SET document = '[]'", "DELETE FROM transfer_message"):
         with pytest.raises(DatabaseError), world.parts.engine.begin() as connection:
             connection.execute(text(attempt))
+
+
+def changed_key(side, *services):
+    """A registry changes its key in the usual way: the next one is registered everywhere, then the old one revoked."""
+    new, old = Holder(services[0].world, side.own), side.holder.public_key
+    for service in services:
+        there = Holder(service.world, side.own)
+        there.key, there.public_key = new.key, new.public_key
+        there.registered()
+        service.world.post(side.own, f"/v1/signing-keys/{old}/revocation", {"why": "a yearly change"})
+    side.holder.key, side.holder.public_key = new.key, new.public_key
+
+
+def test_a_key_that_is_changed_while_an_export_is_on_its_way_locks_nothing(sides, tmp_path):
+    home, away = sides
+    issuance, message = sent(home)
+    changed_key(home, home, away)
+    away.world.assert_refused(AWAY, "/v1/transfer-imports", {"export": carried(message)}, "signature_invalid")
+    again = home.holder.post(f"/v1/transfers/{message['transfer_id']}/dispatch")
+    assert again["document"] == message["document"]
+    assert again["public_key"] == home.holder.public_key != message["public_key"]
+    settled(home, away.receives(again))
+    assert home.world.balance(OWNER, "exported", f"PHCER:{issuance}") == SENT
+    assert contradictions(home, away, tmp_path)[0] == 0
+
+
+def test_a_key_that_is_changed_while_a_receipt_is_on_its_way_locks_nothing(sides, tmp_path):
+    home, away = sides
+    issuance, message = sent(home)
+    receipt = away.receives(message)
+    code, told = contradictions(home, away, tmp_path)
+    assert (code, "1 on the way, 1 of them answered there" in told) == (0, True)
+    changed_key(away, away, home)
+    path = f"/v1/transfers/{receipt['transfer_id']}/receipt"
+    home.world.assert_refused(HOME, path, carried(receipt), "signature_invalid")
+    again = away.holder.post("/v1/transfer-imports", {"export": carried(message)})
+    assert (again["document"], again["public_key"]) == (receipt["document"], away.holder.public_key)
+    settled(home, again)
+    assert home.world.balance(OWNER, "exported", f"PHCER:{issuance}") == SENT
+
+
+def test_messages_are_carried_as_they_are_answered(sides):
+    home, away = sides
+    _, message = sent(home)
+    receipt = away.holder.post("/v1/transfer-imports", {"export": message})
+    assert home.world.post(HOME, f"/v1/transfers/{message['transfer_id']}/receipt", receipt)["state"] == "minted"
+    body = {"export": message | {"more": 1}}
+    away.world.assert_refused(AWAY, "/v1/transfer-imports", body, "invalid_request")
+
+
+def test_no_plant_takes_a_code_of_credits_from_elsewhere(sides):
+    """One did, and every import was an internal error from then on."""
+    home, away = sides
+    away.world.admit("dev-z", "developer")
+    for code in ("I00000001", "X00000001"):
+        away.world.assert_refused("dev-z", "/v1/projects", away.world.project_body(code), "serial_invalid")
+    # Books of before may have one.
+    away.world.post("dev-z", "/v1/projects", away.world.project_body("I0000001"))
+    with away.world.parts.engine.begin() as connection:
+        connection.execute(text("UPDATE project SET code = 'I00000001' WHERE code = 'I0000001'"))
+    _, message = sent(home)
+    receipt = away.receives(message)
+    assert receipt["document"]["outcome"] == "minted"
+    assert [each["code"] for each in away.world.get(OWNER, "/v1/projects") if each["code"].startswith("I")] in (
+        ["I00000002"], [],
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from financing.base.commands import Command, Id, Measure, Moment, use_case
 from financing.base.context import Context
-from financing.base.errors import NotFound, ReadingRejected
+from financing.base.errors import NotFound, ReadingRejected, SerialInvalid
 from financing.base.quantities import Period, business_date
 from financing.registry.metering.commands import service_key_of
 from financing.registry.metering.model import MeterKey
@@ -19,6 +20,8 @@ from financing.registry.oversight.overlap_guard import guard_project
 from financing.registry.projects.model import Declarations, Location, Meter, NamedPlant, Project, require_new_project
 from financing.registry.unit import RegistryUnit
 
+# Codes of projects that credits from other regions are minted under: within these books, and from others.
+OF_TRANSFERS = re.compile(r"[IX]\d{8}", re.ASCII)
 NameplateWatts = Annotated[int, Measure(int, "_w", 1_000, "0.001 kW", most=10**12)]
 
 
@@ -60,6 +63,8 @@ def register_project(unit: RegistryUnit, context: Context, command: RegisterProj
     `MethodologyNotApproved`, `NotFound` for a choice or a meter's part that the methodology does not have, and what
     `Project` itself refuses.
     """
+    if OF_TRANSFERS.fullmatch(command.code):
+        raise SerialInvalid("codes such as X00000001 and I00000001 are of credits from elsewhere", code=command.code)
     methodology = require_approved(unit, context, command.methodology, command.methodology_version)
     region = context.parameters.region_named(command.region, business_date(context.at))
     project = Project(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 
 from financing.base.authority import HOLDERS
 from financing.base.commands import UNSIGNED, Command, PublicKey, SignatureHex, SignedAt, use_case
@@ -48,9 +48,9 @@ from financing.registry.transfers.messages import (
     RECEIPT_DOMAIN,
     Exported,
     Outcome,
+    Spans,
     TransferMessage,
     export_document,
-    overlap,
     receipt_document,
 )
 from financing.registry.transfers.model import Transfer, mintable, require_locked
@@ -68,6 +68,8 @@ def _written(document: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return document
 
 
+# Fields of an answer with a message that no message is told by.
+BESIDE = {"from_registry", "transfer_id", "to_registry", "kind", "at", "signer_id"}
 Documented = Annotated[
     dict[Annotated[str, Field(max_length=40)], JsonValue], Field(max_length=40), AfterValidator(_written)
 ]
@@ -79,6 +81,12 @@ class Message(Command):
     document: Documented
     public_key: PublicKey
     signature: SignatureHex
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_answered(cls, given: Any) -> Any:
+        # What an answer says beside is in the document, too.
+        return {k: v for k, v in given.items() if k not in BESIDE} if isinstance(given, dict) else given
 
 
 class ReceiveExport(SignedAt):
@@ -100,7 +108,7 @@ def dispatch_transfer(
     unit: RegistryUnit, context: Context, transfer_id: str, command: SignedAt = UNSIGNED
 ) -> TransferMessage:
     """Tell the other registry, in a signed message, that credits are locked for it; from then on its receipt alone
-    closes the transfer. Again gives the same message.
+    closes the transfer. Again gives the same message, signed anew where the key that signed it does not hold any more.
 
     Raises `NotPermitted`, `InvalidState`, `CreditsFrozen`, and what `signed_by_actor` refuses.
     """
@@ -108,7 +116,7 @@ def dispatch_transfer(
     context.require_party(sent.from_registry)
     known = unit.transfers.message(sent.from_registry, transfer_id, "export")
     if known is not None:
-        return known
+        return _signed_now(unit, context, known, command)
     require_locked(sent)
     _require_free(unit, sent)
     origin = unit.issuances.get(sent.issuance_id)
@@ -132,15 +140,15 @@ def import_credits(unit: RegistryUnit, context: Context, command: ReceiveExport)
     told = _verified(unit, context, command.export, "export")
     known = unit.transfers.message(told.from_registry, told.transfer_id, "receipt")
     if known is not None:
-        return _once(unit, told, known, "minted")
+        return _once(unit, context, command, told, known, "minted")
     export = _read(told)
     origin = _origin(context, told, export)
     _require_own_terms(context, told, export, origin)
-    _require_new(unit, told, export)
+    _require_new(unit, told, export, context.at)
     unit.organisations.require_kind(origin.owner_id, *HOLDERS)
     signed_at = command.moment(context.at)
     issuance_id = id_to_sign(unit, context, "iss", command, told.from_registry, told.transfer_id)
-    minted = replace(origin, issuance_id=issuance_id, project_code=f"I{unit.transfers.next_import():08d}")
+    minted = replace(origin, issuance_id=issuance_id, project_code=_free_code(unit))
     receipt = _receipt(unit, context, command, told, "minted", minted, signed_at)
     _know_project(unit, context, told, export, minted)
     unit.issuances.add(minted)
@@ -157,7 +165,7 @@ def refuse_import(unit: RegistryUnit, context: Context, command: ReceiveExport) 
     told = _verified(unit, context, command.export, "export")
     known = unit.transfers.message(told.from_registry, told.transfer_id, "receipt")
     if known is not None:
-        return _once(unit, told, known, "refused")
+        return _once(unit, context, command, told, known, "refused")
     signed_at = command.moment(context.at)
     receipt = _receipt(unit, context, command, told, "refused", None, signed_at)
     unit.transfers.keep(told)
@@ -242,12 +250,33 @@ def _verified(unit: RegistryUnit, context: Context, given: Message, kind: Any) -
     return told
 
 
-def _once(unit: RegistryUnit, told: TransferMessage, receipt: TransferMessage, wanted: Outcome) -> Received:
+def _signed_now(unit: RegistryUnit, context: Context, known: TransferMessage, command: SignedAt) -> TransferMessage:
+    """The actor's own message of before, signed with a key that holds: a key may be changed while it is on its way.
+
+    What was signed stays as it is; the signature is not kept. Raises what `signed_by_actor` refuses.
+    """
+    key = unit.signing_keys.find(known.public_key)
+    if key is not None and key.holds_at(context.at):
+        return known
+    domain = EXPORT_DOMAIN if known.kind == "export" else RECEIPT_DOMAIN
+    signature = signed_by_actor(unit, context, domain, known.document, command)
+    return known.model_copy(update={"public_key": signature.public_key, "signature": signature.signature})
+
+
+def _once(
+    unit: RegistryUnit,
+    context: Context,
+    command: ReceiveExport,
+    told: TransferMessage,
+    receipt: TransferMessage,
+    wanted: Outcome,
+) -> Received:
     """What was answered to this very message before."""
     same = _sha256(told) == receipt.document["export_sha256"]
     if not same or receipt.document["outcome"] != wanted:
         raise InvalidState(f"this transfer was {receipt.document['outcome']} here", transfer_id=told.transfer_id)
     minted = receipt.document["issuance_id"]
+    receipt = _signed_now(unit, context, receipt, command)
     return Received(receipt, None if minted is None else unit.issuances.get(str(minted)))
 
 
@@ -305,22 +334,32 @@ def _require_own_terms(context: Context, told: TransferMessage, export: Exported
         )
 
 
-def _require_new(unit: RegistryUnit, told: TransferMessage, export: Exported) -> None:
-    """Raise `AlreadyExists` for a kilogram that came in another message, `NotEligible` for serials that are none."""
-    kilograms = 0
+def _require_new(unit: RegistryUnit, told: TransferMessage, export: Exported, at: datetime) -> None:
+    """Raise `AlreadyExists` for a kilogram that came in another message, `NotEligible` for serials that are none, or of
+    other credits than the message tells of."""
     try:
-        for before in _minted_for(unit, told):
-            twice = overlap([str(each) for each in before.document["serials"]], export.serials)
-            if twice is not None:
-                raise AlreadyExists("these credits came in another transfer", serial=twice, transfer=before.transfer_id)
-        for number, text in enumerate(export.serials):
-            if overlap(export.serials[:number], [text]) is not None:
-                raise NotEligible("the message names a kilogram twice", serial=text)
-            kilograms += _kilograms(text)
+        texts = [parse_serial(each) for each in export.serials]
     except SerialInvalid as error:
         raise NotEligible("the message names what is no serial number") from error
+    told_of = (export.methodology, export.vintage, export.first_day, export.last_day)
+    named = Spans()
+    for text in texts:
+        if (text.methodology_tag, text.vintage, text.first_day, text.last_day) != told_of:
+            raise NotEligible("a serial is of other credits than the message tells of", serial=str(text))
+        if not named.add(text):
+            raise NotEligible("the message names a kilogram twice", serial=str(text))
+    for before in _minted_for(unit, told):
+        for each in before.document["serials"]:
+            came = parse_serial(str(each))
+            if not named.add(came):
+                raise AlreadyExists(
+                    "these credits came in another transfer", serial=str(came), transfer=before.transfer_id
+                )
+    kilograms = sum(text.last_kg - text.first_kg + 1 for text in texts)
     if kilograms != export.quantity_kg:
         raise NotEligible("the serials are of other kilograms", serials_kg=kilograms)
+    if not export.last_day < business_date(export.locked_at) <= business_date(at):
+        raise NotEligible("credits are locked after their last day, and not in the future", locked_at=export.locked_at)
 
 
 def _minted_for(unit: RegistryUnit, told: TransferMessage) -> list[TransferMessage]:
@@ -330,9 +369,12 @@ def _minted_for(unit: RegistryUnit, told: TransferMessage) -> list[TransferMessa
     return [each for each in unit.transfers.told(told.from_registry, told.to_registry) if each.transfer_id in minted]
 
 
-def _kilograms(serial: str) -> int:
-    text = parse_serial(serial)
-    return text.last_kg - text.first_kg + 1
+def _free_code(unit: RegistryUnit) -> str:
+    """The next code of a project elsewhere that no project has: before they were kept for these, anybody took one."""
+    number = unit.transfers.next_import()
+    while unit.projects.about("site", f"I{number:08d}") is not None:
+        number += 1
+    return f"I{number:08d}"
 
 
 def _receipt(

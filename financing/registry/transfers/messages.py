@@ -6,6 +6,7 @@ nor repeat it to effect; a lost one is read again where it was signed.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
@@ -16,7 +17,7 @@ from financing.base.commands import Id, Moment, Text
 from financing.base.quantities import INT64_MAX
 from financing.base.signing import Signature
 from financing.base.storage.records import Fact
-from financing.ledger.serials import SerialText, parse_serial
+from financing.ledger.serials import SerialText
 from financing.registry.credits.model import Issuance
 from financing.registry.projects.model import Project
 from financing.registry.transfers.model import Transfer
@@ -125,25 +126,27 @@ def receipt_document(
     }
 
 
-def overlap(first: list[str], second: list[str]) -> str | None:
-    """A serial of the second list that shares a kilogram with the first. Raises `SerialInvalid` for what is none."""
-    known = [parse_serial(each) for each in first]
-    for text in second:
-        new = parse_serial(text)
-        if any(_same(new, old) and new.first_kg <= old.last_kg and old.first_kg <= new.last_kg for old in known):
-            return text
-    return None
+Origin = tuple[str, str, str, int, date, date]
 
 
-def _same(one: SerialText, other: SerialText) -> bool:
-    def origin(text: SerialText) -> tuple[str, str, str, int, date, date]:
-        return (
-            text.registry_code,
-            text.methodology_tag,
-            text.project_code,
-            text.vintage,
-            text.first_day,
-            text.last_day,
-        )
+class Spans:
+    """Kilograms that serials name, by where they come from; looked up without going through all of them."""
 
-    return origin(one) == origin(other)
+    def __init__(self) -> None:
+        self._starts: dict[Origin, list[int]] = {}
+        self._ends: dict[Origin, list[int]] = {}
+
+    def add(self, text: SerialText) -> bool:
+        """Whether none of its kilograms was named before; then they are from now on."""
+        starts, ends = self._starts.setdefault(_origin(text), []), self._ends.setdefault(_origin(text), [])
+        place = bisect_right(starts, text.last_kg)
+        # What is held does not overlap, so of all that begin before its end the last one ends last.
+        if place and ends[place - 1] >= text.first_kg:
+            return False
+        starts.insert(place, text.first_kg)
+        ends.insert(place, text.last_kg)
+        return True
+
+
+def _origin(text: SerialText) -> Origin:
+    return text.registry_code, text.methodology_tag, text.project_code, text.vintage, text.first_day, text.last_day

@@ -44,7 +44,11 @@ def differences(ours: TransferCounts, theirs: TransferCounts) -> list[str]:
     nothing yet. Empty: no kilogram counts in both books, none is lost."""
     if (ours.registry, ours.other) != (theirs.other, theirs.registry):
         return [f"{ours.registry} counts with {ours.other}, and {theirs.registry} with {theirs.other}"]
-    found = []
+    found = [
+        f"{each.registry}: the sums are not those of the transfers"
+        for each in (ours, theirs)
+        if (each.exported_kg, each.imported_kg) != (sum(each.exported.values()), sum(each.imported.values()))
+    ]
     for home, away in ((ours, theirs), (theirs, ours)):
         for transfer_id in sorted(home.exported.keys() | away.imported.keys()):
             left, came = home.exported.get(transfer_id), away.imported.get(transfer_id)
