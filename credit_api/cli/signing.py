@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +37,9 @@ NewPassphrase = Annotated[
     ),
 ]  # fmt: skip
 LEAST = 12
+# How documents begin, and which are proofs of a key: these `key`, `proof` and `tanxin readings proof` make.
+DOMAIN = re.compile(r"tanxin(-[a-z]+)+-v[0-9]{1,3}")
+PROOFS = (KEY_DOMAIN, "tanxin-meter-key-v1", "tanxin-meter-batch-v1")
 
 
 @sign_app.command("key")
@@ -81,14 +85,37 @@ def sign_document(
     given = sys.stdin.read()
     try:
         context = json.loads(given)["context"]
-        text, signed_at = str(context["to_sign"]), context.get("signed_at")
-    except (ValueError, KeyError, TypeError) as error:
-        raise typer.BadParameter("stdin holds no answer with a text to sign (`context.to_sign`)") from error
-    typer.echo(text, err=True)
+        text, signed_at = context["to_sign"], context.get("signed_at")
+        _require_document(text)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise typer.BadParameter(
+            "stdin holds no answer with a text to sign that is a document (`context.to_sign`)"
+        ) from error
+    # What a terminal would act on, or not show, is shown for what it is: the text is whoever's sent it.
+    typer.echo("\n".join("".join(_shown(each) for each in line) for line in text.split("\n")), err=True)
     if not yes and not _confirmed():
         raise typer.Exit(1)
     fields = {"signature": opened_key(file, passphrase).sign(text.encode()).hex()}
     _print(fields if signed_at is None else fields | {"signed_at": str(signed_at)})
+
+
+def _require_document(text: object) -> None:
+    """Raise `ValueError` unless this is a document as the program writes them: a domain, and JSON in one form only.
+
+    A key's proof is none of these: with it another key could be registered.
+    """
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    domain, _, content = text.partition("\n")
+    document = json.loads(content)
+    if not DOMAIN.fullmatch(domain) or domain in PROOFS or not isinstance(document, dict):
+        raise ValueError("no document")
+    if message_of(domain, document).decode() != text:
+        raise ValueError("another form than documents have")
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
 
 
 def _confirmed() -> bool:

@@ -18,12 +18,13 @@ from credit_api.cli.main import app
 from financing.base.commands import SIGNING_TIME, UNSIGNED
 from financing.base.errors import SignatureInvalid, SigningKeyMissing
 from financing.base.signing import Signature, message_of, require_signed
-from financing.ledger.signing import require_known, signed_by_actor
+from financing.ledger.signing import KEY_DOMAIN, key_document, require_known, signed_by_actor
 from financing.lending.unit import UnitOfWork
 from financing.market.auctions.contracts import OFFER_DOMAIN, offer_document
 from financing.registry.metering.commands import KEY_DOMAIN as METER_DOMAIN
 from financing.registry.metering.commands import load_readings, meter_key_document
 from financing.registry.metering.readings import SIGNING_DOMAIN
+from financing.registry.verification.statement import STATEMENT_DOMAIN
 
 VERIFIER = "verifier-cqc"
 WEAK = "01" + "00" * 31
@@ -309,3 +310,40 @@ def test_the_signer_of_the_command_line(stated, tmp_path, monkeypatch):
         assert refused.exit_code == 2, refused.output
         assert word in " ".join(refused.output.replace("│", " ").split()), refused.output
     assert not (tmp_path / "new.pem").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None, {"a": 1}, "", "a sentence", "tanxin-deal-v1", "tanxin-deal-v1\n[]", "tanxin-deal-v1\n{}\n",
+        'tanxin-deal-v1\n{"a":1,"a":2}', 'tanxin-deal-v1\n{"a": 1}', 'tanxin-deal-v1\n{"a":1.5}', "other-v1\n{}",
+        message_of(KEY_DOMAIN, key_document("verifier-cti", "11" * 32)).decode(),
+    ],
+)  # fmt: skip
+def test_the_command_line_signs_documents_alone(text, tmp_path, monkeypatch):
+    """A proof of a key for another organisation is no document, nor is what two readers would read differently."""
+    file, run = tmp_path / "key.pem", CliRunner()
+    monkeypatch.setenv("TANXIN_SIGNING_PASSPHRASE", "correct horse battery")
+    run.invoke(app, ["sign", "key", str(file), "--organisation", VERIFIER])
+    given = json.dumps({"context": {"to_sign": text}})
+    refused = run.invoke(app, ["sign", "document", str(file), "--yes"], input=given)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+
+
+def test_what_is_signed_is_shown_as_it_is(tmp_path, monkeypatch):
+    """A terminal would have taken the first line back, and shown the other one."""
+    file, run = tmp_path / "key.pem", CliRunner()
+    monkeypatch.setenv("TANXIN_SIGNING_PASSPHRASE", "correct horse battery")
+    run.invoke(app, ["sign", "key", str(file), "--organisation", VERIFIER])
+    document = {"opinion": "positive", "remarks": "\u202edesrever\u200b \u2028 苏州"}
+    text = message_of(STATEMENT_DOMAIN, document).decode()
+    given = json.dumps({"context": {"to_sign": text}})
+    shown = run.invoke(app, ["sign", "document", str(file), "--yes"], input=given)
+    assert shown.exit_code == 0
+    assert r"\u202edesrever\u200b \u2028 苏州" in shown.stderr
+    assert not {"\u202e", "\u200b", "\u2028"} & set(shown.stderr)
+    hidden = text.replace("positive", "positive\x1b[2K\r")
+    refused = run.invoke(
+        app, ["sign", "document", str(file), "--yes"], input=json.dumps({"context": {"to_sign": hidden}})
+    )
+    assert refused.exit_code == 2, "raw control characters are no JSON"
