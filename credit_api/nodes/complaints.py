@@ -18,11 +18,12 @@ class Complaints:
 
     def of(self, name: str, code: str, why: str, say: Say) -> None:
         """Say `why`, unless `name` failed with this `code` the last time, or less than a minute ago with another."""
-        code_before, at = self._said.get(name, ("", 0.0))
-        if code != code_before and (not code_before or time.monotonic() - at >= AGAIN_S):
+        code_before, at = self._said.get(name, ("", -AGAIN_S))
+        if code != code_before and time.monotonic() - at >= AGAIN_S:
             self._said[name] = code, time.monotonic()
             say(f"{name}: {why}")
 
     def ended(self, name: str) -> None:
-        """It went well."""
-        self._said.pop(name, None)
+        """It went well: what goes wrong next is said again, a minute after the last time at the earliest."""
+        if name in self._said:
+            self._said[name] = "", self._said[name][1]

@@ -83,7 +83,14 @@ def route(app: Starlette, path: str, endpoint: Callable[[Request], Awaitable[Res
 
     async def counted(request: Request) -> Response:
         request.scope[ROUTE] = path
-        return await endpoint(request)
+        try:
+            return await endpoint(request)
+        except Exception as error:
+            if isinstance(error, tuple(each for each in app.exception_handlers if isinstance(each, type))):
+                raise
+            # Raised on, it would end the connection after the answer, and the next question on it would be lost.
+            LOG.exception("%s", path)
+            return refused(request, NodeUnavailable("this node failed: its log says why"), 500)
 
     app.router.routes.append(Route(path, counted, methods=[method]))
 
@@ -136,11 +143,11 @@ def handled(app: Starlette, node: str) -> None:
     app.add_exception_handler(sqlite3.OperationalError, no_room)
 
 
-def refused(_: Request, error: Exception) -> JSONResponse:
+def refused(_: Request, error: Exception, status: int | None = None) -> JSONResponse:
     """A refusal, as nodes read it."""
     assert isinstance(error, FederatedError)
     content = {"code": error.code, "detail": error.detail, "context": error.context}
-    return JSONResponse(content, STATUS.get(error.code, 500))
+    return JSONResponse(content, status or STATUS.get(error.code, 500))
 
 
 def _not_read(_: Request, error: Exception) -> JSONResponse:

@@ -16,12 +16,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from credit_api.nodes.consent_routes import consent_routes
 from credit_api.nodes.customer_routes import customer_routes
-from credit_api.nodes.hearing import KEPT_S, on_question, refused, service_of
+from credit_api.nodes.hearing import KEPT_S, on_question, service_of
 from credit_api.nodes.messages import ActName
 from credit_api.nodes.meters import meter_routes
 from credit_api.nodes.metrics import health_of
@@ -32,7 +32,6 @@ from federated.nodes.bank import BankNode
 from federated.nodes.statements import as_document
 from federated.serving.network import Network
 from federated.serving.queries import NoFile, ScoreQuery
-from financing.base.errors import FinancingError
 
 if TYPE_CHECKING:
     from credit_api.nodes.desk import Desk
@@ -107,7 +106,6 @@ def local_service(desk: Desk, network: Network | None) -> Starlette:
     customer_routes(app, desk.node, desk.home)
     consent_routes(app, desk.node, network)
     if desk.meters is not None:
-        app.add_exception_handler(FinancingError, _refused_readings)
         meter_routes(app, desk.meters)
 
     @on_question(app, "/statement-key", Keyed)
@@ -137,12 +135,6 @@ def local_service(desk: Desk, network: Network | None) -> Starlette:
         return standing_of(desk)
 
     return app
-
-
-def _refused_readings(request: Request, error: Exception) -> JSONResponse:
-    """A refusal of meters and readings, as one that every party of a network reads."""
-    assert isinstance(error, FinancingError)
-    return refused(request, ChannelRefused(f"{error.code}: {error.detail}", **error.context))
 
 
 def scored(desk: Desk, network: Network, asked: Scored) -> dict[str, Any]:

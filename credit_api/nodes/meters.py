@@ -21,13 +21,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import BigInteger, Boolean, Column, Integer, MetaData, String, Table, insert, select
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
-from credit_api.nodes.hearing import on_message, on_question
+from credit_api.nodes.hearing import on_message, on_question, refused
 from credit_api.nodes.messages import Message
 from credit_api.nodes.service import peer_of
 from federated.channel.certificates import Party
 from federated.consent.instants import Clock
-from federated.errors import NotPermitted
+from federated.errors import ChannelRefused, NotPermitted
 from federated.nodes.identity import signing_key
 from federated.nodes.store import NodeStore
 from financing.base.errors import FinancingError, NotFound, ReadingRejected, SignatureInvalid
@@ -296,8 +297,15 @@ async def _exchange(request: Request) -> Party:
     return party
 
 
+def _refused_readings(request: Request, error: Exception) -> JSONResponse:
+    """A refusal of meters and readings, as one that every party of a network reads."""
+    assert isinstance(error, FinancingError)
+    return refused(request, ChannelRefused(f"{error.code}: {error.detail}", **error.context))
+
+
 def state_totals(app: Starlette, own: OwnMeters) -> None:
     """What an exchange is told of meters, over mutual TLS."""
+    app.add_exception_handler(FinancingError, _refused_readings)
 
     @on_message(app, "/metering/statement", Question, _exchange)
     def statement(asked: Question, _: Party) -> Message:
@@ -326,6 +334,7 @@ def state_totals(app: Starlette, own: OwnMeters) -> None:
 
 def meter_routes(app: Starlette, own: OwnMeters) -> None:
     """What the company's own systems do on the socket: enter meters, hand files over, look at what is there."""
+    app.add_exception_handler(FinancingError, _refused_readings)
 
     @on_question(app, "/meters/put", NewMeter)
     def put(given: NewMeter) -> dict[str, Any]:

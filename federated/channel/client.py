@@ -136,7 +136,7 @@ class Channel:
             )  # fmt: skip
             told = self._read(response, most)
         except (HTTPError, OSError) as error:
-            raise NodeUnavailable(f"{self.name} does not answer: {error}", node=self.name) from error
+            raise NodeUnavailable(f"{self.name} does not answer: {readable(str(error))}", node=self.name) from error
         if response.status != HTTPStatus.OK:
             raise told_refusal(self.name, told)
         return told

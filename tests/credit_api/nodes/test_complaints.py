@@ -13,3 +13,10 @@ def test_who_says_something_else_each_time_is_written_down_once_a_minute(monkeyp
     found.ended("grid-sip")
     found.of("grid-sip", "same", "again", said.append)
     assert said[-1] == "grid-sip: again"
+    # Who fails every second time is no more to be read of.
+    said.clear()
+    for second in range(180, 300):
+        now[0] = float(second)
+        found.of("grid-sip", "same", f"word {second}", said.append)
+        found.ended("grid-sip")
+    assert said == ["grid-sip: word 239", "grid-sip: word 299"]

@@ -100,6 +100,20 @@ def until(held):
         time.sleep(0.02)
 
 
+def test_a_question_that_breaks_the_node_loses_no_other_one(bank, monkeypatch, caplog):
+    """The connection ended after the answer, and the next question on it was lost."""
+
+    def broken(_):
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("credit_api.nodes.customer_routes.holdings", broken)
+    for _ in range(10):
+        with pytest.raises(NodeUnavailable, match="this node failed"):
+            bank.node.ask("/customers/holdings")
+        assert bank.node.ask("/customers/uses", {"subject": "FIRM-NONE"}) == {"uses": []}
+    assert {record.exc_info[0] for record in caplog.records if record.exc_info} == {RuntimeError}
+
+
 def test_ids_may_be_numbers_and_truths_are_none(bank):
     assert load_rows(bank.node, [row(bank.columns, 123), row(bank.columns, "00123")])["added"] == 2
     assert {"123", "00123"} <= set(bank.desk.node.store.subject_ids())
