@@ -19,7 +19,7 @@ from credit_api.nodes.meters import (
     SpanTold,
     TotalAsked,
 )
-from federated.channel.client import Channel
+from federated.channel.client import Channel, readable
 from federated.channel.node_keys import NodeKeys
 from federated.errors import FederatedError
 from financing.base.errors import GridNodeUnavailable, NotPermitted, ReadingRejected
@@ -94,7 +94,7 @@ class RemoteMetering:
     def _document(self, path: str, asked: BaseModel) -> DocumentTold:
         told = self._asked(path, asked, DocumentTold)
         if told.rejected:
-            raise ReadingRejected(told.rejected, grid_id=self._channel.name)
+            raise ReadingRejected(readable(told.rejected), grid_id=self._channel.name)
         return told
 
     def _asked(self, path: str, asked: BaseModel, answer: type[Answer]) -> Answer:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from financing.base.errors import ReadingRejected
 from financing.base.parameters.methodologies import Monitoring
 from financing.base.parameters.records import LoadLimits, PlausibilityLimits
-from financing.base.quantities import Energy, Period
+from financing.base.quantities import INT64_MAX, Energy, Period
 from financing.base.signing import Signature
 from financing.registry.metering.findings import Finding
 from financing.registry.metering.plausibility import Site, check_load, check_readings
@@ -28,6 +28,8 @@ from financing.registry.metering.totals import MeteredTotal, total_of
 DOMAIN = "tanxin-metering-statement-v2"
 # Statements of before name the claim that they were made for, and not what was asked.
 DOMAIN_OF_BEFORE = "tanxin-metering-statement-v1"
+# Letters of a commitment, and of a finding, several times over.
+TEXT = 1_000
 
 
 class Question(BaseModel):
@@ -110,16 +112,22 @@ def read_statement(
 def total_stated(document: Mapping[str, Any]) -> MeteredTotal:
     """The total in a statement, of before too. Raises `KeyError`, `TypeError`, `ValueError` for what is none."""
     export = document["export_wh"]
+    expected, missing, through = (
+        int(document[name]) for name in ("intervals_expected", "intervals_missing", "through_batch")
+    )
+    counted = 0 <= missing <= expected <= INT64_MAX and 0 <= through <= INT64_MAX and document["energy_wh"] >= 0
+    if not counted or len(document["commitment"]) > TEXT:
+        raise ValueError("numbers that no readings have")
     return MeteredTotal(
         meter_id=str(document["meter_id"]),
         period=Period(datetime.fromisoformat(document["starts_at"]), datetime.fromisoformat(document["ends_at"])),
         interval_minutes=int(document["interval_minutes"]),
         generation=Energy(document["energy_wh"]),
         export=None if export is None else Energy(export),
-        intervals_expected=int(document["intervals_expected"]),
-        intervals_missing=int(document["intervals_missing"]),
+        intervals_expected=expected,
+        intervals_missing=missing,
         commitment=str(document["commitment"]),
-        through_batch=int(document["through_batch"]),
+        through_batch=through,
     )
 
 
@@ -140,4 +148,6 @@ def _finding(told: list[Any]) -> Finding:
     if severity not in {"error", "warning"}:
         raise ValueError("a finding is an error or a warning")
     when = None if first_at is None else datetime.fromisoformat(first_at)
+    if not 0 <= int(count) <= INT64_MAX or max(len(str(each)) for each in (code, zh, en)) > TEXT:
+        raise ValueError("a finding is a short text, and how often")
     return Finding(str(code), severity, str(zh), str(en), int(count), when)
