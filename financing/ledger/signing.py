@@ -3,9 +3,10 @@
 Guarantee: once an organisation has registered a key, no document is taken as signed by it without a signature of one of
 its live keys over exactly that document; the service holds no private half and cannot make one. A key that is revoked
 signs nothing more, and what it signed before stays signed, by this service's clock. Threat model: whoever has an API
-key or a session of the organisation, a reader of this service's disk, an operator of this service who would sign for
-others. Not covered: an operator who registers a key of its own for an organisation in the database; the organisation
-sees it among its keys, and the audit trail has no such command.
+key or a session of the organisation that may not register keys, a reader of this service's disk, an operator of this
+service who would sign for others. Not covered: an administrator's session, with which another key is registered; an
+operator who registers one in the database. The organisation sees both among its keys, and the trail has no command for
+the second.
 Source of the signatures: RFC 8032 (Ed25519).
 """
 
