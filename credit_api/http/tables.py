@@ -24,24 +24,29 @@ class CredentialsRow(SQLModel, table=True):
     changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
-class InvitationRow(SQLModel, table=True):
+class OfSecret(SQLModel):
+    """What somebody of an organisation has a secret for: its SHA-256 alone is here, how long it holds, its last use."""
+
+    sha256: str = Field(primary_key=True)
+    id: str = Field(unique=True)
+    organisation_id: str = Field(foreign_key="organisation.id", index=True)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    expires_at: datetime = Field(sa_type=UtcDateTime)
+    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class InvitationRow(OfSecret, table=True):
     """A secret that works once and makes a person of an organisation, or gives one (`person_id`) new credentials."""
 
     __tablename__: ClassVar[str] = "invitation"
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="invitation_hash"),)
-    sha256: str = Field(primary_key=True)
-    id: str = Field(unique=True)
-    organisation_id: str = Field(foreign_key="organisation.id", index=True)
     person_id: str | None = Field(default=None, foreign_key="person.id")
     roles: str
     invited_by: str
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
-    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     withdrawn_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class ApiKeyRow(SQLModel, table=True):
+class ApiKeyRow(OfSecret, table=True):
     """A key is 256 random bits; only its SHA-256 is stored, so the table cannot be used to call the API. Sandbox only.
 
     Nobody changes whose it is or how long it holds; it is replaced by another, and revoked.
@@ -49,14 +54,8 @@ class ApiKeyRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "api_key"
     __table_args__ = (CheckConstraint("length(sha256) = 64", name="api_key_hash"),)
-    sha256: str = Field(primary_key=True)
-    id: str = Field(unique=True)
-    organisation_id: str = Field(foreign_key="organisation.id", index=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     label: str
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
-    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
@@ -94,7 +93,7 @@ class AssertionRow(SQLModel, table=True):
     expires_at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
-class SessionRow(SQLModel, table=True):
+class SessionRow(OfSecret, table=True):
     """Who is signed in, a person or a machine, until when. A signed cookie cannot be revoked, a row can.
 
     One that an API key opened, or a machine's key, holds no longer than that key.
@@ -106,18 +105,12 @@ class SessionRow(SQLModel, table=True):
         CheckConstraint("(person_id IS NULL) <> (machine_id IS NULL)", name="session_whose"),
         ForeignKeyConstraint(["machine_id", "kid"], ["machine_key.machine_id", "machine_key.kid"], name="session_key"),
     )
-    sha256: str = Field(primary_key=True)
-    id: str = Field(unique=True)
-    organisation_id: str = Field(foreign_key="organisation.id", index=True)
     person_id: str | None = Field(default=None, foreign_key="person.id", index=True)
     machine_id: str | None = Field(default=None, foreign_key="machine.id", index=True)
     kid: str | None = None
     api_key: str | None = Field(default=None, foreign_key="api_key.sha256")
     works: str = ""
     csrf_token: str
-    created_at: datetime = Field(sa_type=UtcDateTime)
-    expires_at: datetime = Field(sa_type=UtcDateTime)
-    used_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
